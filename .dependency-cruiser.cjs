@@ -1,0 +1,73 @@
+/**
+ * The floors of the house: imports go down only.
+ * cmd → app, workers → gateway, admin → session → auth, upstream, protocol, ratelimit → store, config → telemetry
+ */
+const floors = [
+  ['cmd'],
+  ['internal/app.ts', 'internal/workers'],
+  ['internal/gateway', 'internal/admin'],
+  ['internal/session'],
+  ['internal/auth', 'internal/upstream', 'internal/protocol', 'internal/ratelimit'],
+  ['internal/store', 'internal/config'],
+  ['internal/telemetry'],
+  ['internal/close-codes.ts', 'internal/errors.ts'],
+];
+const pattern = (places) => `^(${places.map((place) => place.replace('.', '\\.')).join('|')})(/|$)`;
+
+const upward = floors.slice(1).map((floor, index) => ({
+  name: `no-upward-import-from-floor-${index + 1}`,
+  comment: `${floor.join(', ')} may not import anything above it`,
+  severity: 'error',
+  from: { path: pattern(floor) },
+  to: { path: pattern(floors.slice(0, index + 1).flat()) },
+}));
+
+const neighbours = [
+  ['gateway', 'admin'],
+  ['auth', 'upstream', 'protocol', 'ratelimit'],
+].flatMap((floor) =>
+  floor.map((room) => ({
+    name: `${room}-keeps-to-itself`,
+    comment: 'rooms of one floor do not import each other',
+    severity: 'error',
+    from: { path: `^internal/${room}/` },
+    to: { path: `^internal/(${floor.filter((other) => other !== room).join('|')})/` },
+  })),
+);
+
+module.exports = {
+  forbidden: [
+    ...upward,
+    ...neighbours,
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'session-and-below-know-no-socket-library',
+      severity: 'error',
+      from: { path: '^internal/(session|auth|upstream|protocol|ratelimit|store|config|telemetry)/' },
+      to: { path: 'uWebSockets|^uwebsockets|^(node:)?process$' },
+    },
+    {
+      name: 'protocol-is-pure',
+      severity: 'error',
+      from: { path: '^internal/protocol/' },
+      to: { path: '^(node:)?(net|tls|fs|http|https|dns|timers)$' },
+    },
+    {
+      name: 'no-dev-dependency-in-the-daemon',
+      severity: 'error',
+      from: { path: '^(internal|cmd/main)' },
+      to: { dependencyTypes: ['npm-dev'] },
+    },
+    { name: 'nothing-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.js', '.cjs', '.json'],
+      conditionNames: ['import', 'require', 'node', 'default'],
+    },
+    builtInModules: { add: [] },
+  },
+};

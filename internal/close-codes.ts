@@ -1,0 +1,236 @@
+/**
+ * Why sessions end: one table, one row per reason. The reason's name is the `reason` label of
+ * `ws_session_closed_total` and the `reason` field of the closing log line.
+ */
+
+export interface CloseReason {
+  readonly name: string;
+  /** What the client is told; undefined: its connection is just dropped, or the upstream's own code is passed on. */
+  readonly client: CloseCode | undefined;
+  /** What the upstream is told; undefined: nothing, it is already gone or its close is answered. */
+  readonly upstream: CloseCode | undefined;
+  /** Whether a client does well to try the same again, later. */
+  readonly retry: boolean;
+  readonly meaning: string;
+}
+
+export interface CloseCode {
+  /** RFC 6455 §7.4 status code; 1005 means a close frame without a code. */
+  readonly code: number;
+  /** ≤ 123 bytes of UTF-8. */
+  readonly reason: string;
+}
+
+const GOING_AWAY: CloseCode = { code: 1001, reason: '' };
+
+function told(name: string, code: number, reason: string, retry: boolean, meaning: string): CloseReason {
+  return Object.freeze({
+    name,
+    client: Object.freeze({ code, reason }),
+    upstream: GOING_AWAY,
+    retry,
+    meaning,
+  });
+}
+
+export const CLOSE_REASONS = Object.freeze({
+  clientClosed: Object.freeze({
+    name: 'client_closed',
+    client: undefined,
+    upstream: undefined,
+    retry: false,
+    meaning: 'the client sent a close frame; its code and reason went to the upstream',
+  }),
+  clientLost: Object.freeze({
+    name: 'client_lost',
+    client: undefined,
+    upstream: GOING_AWAY,
+    retry: true,
+    meaning: 'the client vanished without a close frame',
+  }),
+  clientIdle: told('client_idle', 1001, 'Idle timeout', true, 'the client was silent and answered no ping'),
+  clientWriteTimeout: Object.freeze({
+    name: 'client_write_timeout',
+    client: undefined,
+    upstream: GOING_AWAY,
+    retry: true,
+    meaning: 'the client took no byte for the write timeout; its connection was dropped',
+  }),
+  upstreamClosed: Object.freeze({
+    name: 'upstream_closed',
+    client: undefined,
+    upstream: undefined,
+    retry: false,
+    meaning: 'the upstream sent a close frame; its code and reason went to the client',
+  }),
+  upstreamLost: told(
+    'upstream_lost',
+    1014,
+    'Upstream connection lost',
+    true,
+    'the upstream went away without a close frame',
+  ),
+  upstreamProtocolError: told(
+    'upstream_protocol_error',
+    1014,
+    'Upstream connection lost',
+    true,
+    'the upstream broke RFC 6455; it was told 1002 or 1007',
+  ),
+  upstreamIdle: told(
+    'upstream_idle',
+    1014,
+    'Upstream connection lost',
+    true,
+    'the upstream was silent and answered no ping',
+  ),
+  upstreamTooSlow: told(
+    'upstream_too_slow',
+    1013,
+    'Upstream too slow',
+    true,
+    'more than MAX_BUFFERED_BYTES waited for the upstream, or it took nothing for the write timeout',
+  ),
+  upstreamUnavailable: told(
+    'upstream_unavailable',
+    1014,
+    'Upstream unavailable',
+    true,
+    'every dial attempt failed',
+  ),
+  circuitOpen: told(
+    'circuit_open',
+    1013,
+    'Upstream circuit open',
+    true,
+    'the circuit breaker of every endpoint is open',
+  ),
+  authUnavailable: told(
+    'auth_unavailable',
+    1013,
+    'Authentication unavailable',
+    true,
+    'no verification keys are available',
+  ),
+  authTimeout: told(
+    'auth_timeout',
+    1008,
+    'Authentication timeout',
+    false,
+    'no token within AUTH_TIMEOUT_SECONDS',
+  ),
+  jwtMissing: told('jwt_missing', 1008, 'JWT missing', false, 'an MQTT CONNECT without a token anywhere'),
+  jwtMalformed: told(
+    'jwt_malformed',
+    1008,
+    'Malformed JWT',
+    false,
+    'the token is not three base64url parts, or they are not JSON',
+  ),
+  jwtInvalid: told(
+    'jwt_invalid',
+    1008,
+    'JWT invalid or expired',
+    false,
+    'the token failed verification; the log says why',
+  ),
+  tokenExpired: told(
+    'token_expired',
+    1008,
+    'Token expired',
+    true,
+    'the token of a live session reached its exp',
+  ),
+  tokenRevoked: told('token_revoked', 1008, 'Token revoked', false, 'the token was revoked'),
+  forbidden: told('forbidden', 1008, 'Forbidden', false, 'none of the roles the route requires'),
+  rateLimited: told(
+    'rate_limited',
+    1008,
+    'Rate limit exceeded',
+    true,
+    'more messages than the rate limit allows',
+  ),
+  tooManyConnections: told(
+    'too_many_connections',
+    1008,
+    'Too many connections',
+    true,
+    'MAX_CONNECTIONS_PER_SUB reached',
+  ),
+  badConnect: told(
+    'bad_connect',
+    1002,
+    'Bad CONNECT',
+    false,
+    'an MQTT session that does not start with a well-formed CONNECT',
+  ),
+  mqttTextFrame: told(
+    'mqtt_text_frame',
+    1003,
+    'MQTT needs binary frames',
+    false,
+    'a text frame in an MQTT session, from either side [MQTT-6.0.0-1]',
+  ),
+  noRoute: told(
+    'no_route',
+    1003,
+    'unknown WS path',
+    false,
+    'a route fits the path, none fits the protocol found',
+  ),
+  messageTooBig: told(
+    'message_too_big',
+    1009,
+    'Message too big',
+    false,
+    'larger than MAX_MESSAGE_BYTES, or MAX_CONNECT_BYTES before authentication',
+  ),
+  tooMuchWaiting: told(
+    'too_much_waiting',
+    1009,
+    'Too much sent before the upstream was open',
+    false,
+    'more than MAX_BUFFERED_BYTES came before the upstream was open',
+  ),
+  endpointRemoved: told(
+    'endpoint_removed',
+    1001,
+    'Upstream removed',
+    true,
+    'a reload removed the endpoint and its route says onRemove: close',
+  ),
+  closedByAdmin: told(
+    'closed_by_admin',
+    1008,
+    'Closed by administrator',
+    false,
+    'ended through the admin API',
+  ),
+  shutdown: told('shutdown', 1001, 'Server shutting down', true, 'the gateway is draining'),
+  internalError: told(
+    'internal_error',
+    1011,
+    'Internal error',
+    true,
+    'a fault of the gateway; the log has it',
+  ),
+}) satisfies Readonly<Record<string, CloseReason>>;
+
+export type CloseReasonKey = keyof typeof CLOSE_REASONS;
+
+/** Bytes a close frame leaves for its reason: 125 less the two of the code (RFC 6455 §5.5.1). */
+const MAX_REASON_BYTES = 123;
+
+/** `reason` cut to 123 bytes of UTF-8, never inside a character. */
+export function cutReason(reason: string): string {
+  const bytes = Buffer.from(reason, 'utf8');
+  if (bytes.length <= MAX_REASON_BYTES) return reason;
+  let end = MAX_REASON_BYTES;
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return bytes.toString('utf8', 0, end);
+}
+
+/** Whether a code may stand in a close frame that came from a peer (RFC 6455 §7.4). */
+export function isValidOnWire(code: number): boolean {
+  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+}

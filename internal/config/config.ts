@@ -1,0 +1,185 @@
+/**
+ * The shapes of a checked configuration. Types only: every room may import this file, none may read the
+ * environment. `environment.ts` makes a frozen `Config` from variables, `routes.ts` a `RouteTable` from YAML.
+ */
+
+export type Protocol = 'mqtt' | 'raw';
+
+/** Where verification keys come from, in the order they win. */
+export type KeySource =
+  | { readonly kind: 'jwks'; readonly url: string }
+  | { readonly kind: 'issuer'; readonly issuer: string }
+  | { readonly kind: 'pem'; readonly file: string }
+  | { readonly kind: 'none' };
+
+/** Asymmetric JWS algorithms that may be listed in JWT_VALID_ALGORITHMS (RFC 7518 §3.1, RFC 8037). */
+export type Algorithm =
+  | 'RS256'
+  | 'RS384'
+  | 'RS512'
+  | 'PS256'
+  | 'PS384'
+  | 'PS512'
+  | 'ES256'
+  | 'ES384'
+  | 'ES512'
+  | 'EdDSA';
+
+export interface ListenConfig {
+  readonly host: string;
+  readonly port: number;
+  /** Processes sharing the port; `auto` has already become the number of cores. */
+  readonly workers: number;
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly compression: 'off' | 'shared' | 'dedicated';
+}
+
+export interface OpeningConfig {
+  /** Entries of WS_ALLOWED_ORIGINS as written; undefined: only the origin of the request itself. */
+  readonly allowedOrigins: readonly string[] | undefined;
+  /** CIDRs or addresses whose X-Forwarded-* headers are believed. */
+  readonly trustedProxies: readonly string[];
+  readonly maxConnections: number;
+  readonly maxConnectionsPerIp: number;
+  readonly maxConnectionsPerSub: number;
+}
+
+/** Names of the places that can carry a token; header names are lower-case. */
+export interface CredentialsConfig {
+  readonly headerNames: readonly string[];
+  readonly cookieName: string;
+  readonly queryNames: readonly string[];
+}
+
+export interface VerificationConfig {
+  readonly keySource: KeySource;
+  readonly jwksTtlMs: number;
+  readonly jwksMaxStaleMs: number;
+  readonly issuer: string | undefined;
+  /** One must be in `aud`; empty: not checked. */
+  readonly audiences: readonly string[];
+  readonly algorithms: readonly Algorithm[];
+  readonly clockSkewMs: number;
+  readonly closeOnExpiry: boolean;
+}
+
+export interface TokenCacheConfig {
+  readonly store: 'memory' | 'redis' | 'postgres';
+  readonly prefix: string;
+  readonly maxEntries: number;
+}
+
+export interface SessionConfig {
+  readonly authTimeoutMs: number;
+  readonly maxConnectBytes: number;
+  readonly maxMessageBytes: number;
+  readonly maxBufferedBytes: number;
+  /** 0: off. */
+  readonly idleTimeoutMs: number;
+  readonly writeTimeoutMs: number;
+  readonly controlTimeoutMs: number;
+}
+
+export interface UpstreamConfig {
+  readonly dialTimeoutMs: number;
+  /** Dial attempts in all, ≥ 1. */
+  readonly dialAttempts: number;
+  readonly dialIntervalMs: number;
+  readonly failureThreshold: number;
+  readonly openTimeoutMs: number;
+  readonly healthcheckIntervalMs: number;
+  readonly masking: 'zero' | 'random';
+}
+
+export interface RateLimitConfig {
+  /** 0: off. */
+  readonly perSecond: number;
+  readonly burst: number;
+  readonly bytesPerSecond: number;
+}
+
+export interface ShutdownConfig {
+  readonly drainTimeoutMs: number;
+  readonly hardLimitMs: number;
+}
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+
+export interface TelemetryConfig {
+  readonly logLevel: LogLevel;
+  readonly logFormat: 'json' | 'pretty';
+  /** Distinct values kept for a user-valued metric label, then `_other`. */
+  readonly maxUsers: number;
+}
+
+export interface Config {
+  readonly routeFile: string;
+  readonly ingressHost: string | undefined;
+  readonly rawBackendUrl: string | undefined;
+  readonly mqttBackendUrl: string | undefined;
+  readonly listen: ListenConfig;
+  readonly opening: OpeningConfig;
+  readonly credentials: CredentialsConfig;
+  readonly verification: VerificationConfig;
+  readonly tokenCache: TokenCacheConfig;
+  /** One URL, or several of a cluster; empty: no Redis. */
+  readonly redisUrls: readonly string[];
+  readonly postgresDsn: string | undefined;
+  readonly revocationTtlMs: number;
+  readonly session: SessionConfig;
+  readonly upstream: UpstreamConfig;
+  readonly rateLimit: RateLimitConfig;
+  readonly shutdown: ShutdownConfig;
+  readonly adminToken: string | undefined;
+  readonly telemetry: TelemetryConfig;
+}
+
+/** TLS towards a wss upstream, files already read. */
+export interface RouteTls {
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly serverName: string | undefined;
+  readonly insecureSkipVerify: boolean;
+}
+
+export interface Route {
+  /** As written; also the route's name in logs and metrics. */
+  readonly prefix: string;
+  /** A route made of RAW_WS_BACKEND_URL or MQTT_WS_BACKEND_URL: fits plain `/ws` only. */
+  readonly fallback: boolean;
+  /** ws:// or wss:// URLs, at least one. */
+  readonly upstreams: readonly string[];
+  readonly protocol: Protocol | undefined;
+  readonly copySubProtocol: boolean;
+  readonly preserveQuery: boolean;
+  readonly appendPath: boolean;
+  readonly auth: 'required' | 'public';
+  /** Empty: any role will do. */
+  readonly requireRoles: readonly string[];
+  /** Lower-case. */
+  readonly forwardHeaders: readonly string[];
+  /** undefined: the global limit. */
+  readonly rateLimit: { readonly perSecond: number; readonly burst: number } | undefined;
+  readonly balance: 'round-robin' | 'least-sessions' | 'hash:sub';
+  readonly health: { readonly path: string; readonly status: number } | undefined;
+  readonly onRemove: 'keep' | 'close';
+  readonly tls: RouteTls | undefined;
+  readonly mqttRoles: 'none' | 'user-property' | 'username';
+}
+
+/** A route that fits a path. */
+export interface RouteMatch {
+  readonly route: Route;
+  /** What follows the prefix in the (decoded) path, with its leading `/` if any; '' when nothing does. */
+  readonly rest: string;
+}
+
+export interface RouteTable {
+  readonly routes: readonly Route[];
+  /**
+   * All routes that fit a decoded request path (SPEC sections 3 and 4), in table order; empty: 404. Which one serves the
+   * session depends on the protocol found later.
+   */
+  match(path: string): readonly RouteMatch[];
+}

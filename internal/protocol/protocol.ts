@@ -1,0 +1,57 @@
+import type { CloseReasonKey } from '../close-codes.js';
+import type { Protocol } from '../config/config.js';
+
+/** What the bytes so far say about a protocol: it for sure, not it, or still possible. */
+export type Sniff = 'match' | 'no' | 'more';
+
+/** Why a client is refused before its session is open; decides what a protocol says before the close frame. */
+export type RefusalKind = 'authentication' | 'unavailable';
+
+/** How the roles of the identity reach the broker (`mqtt.roles` of a route). */
+export type RolesMode = 'none' | 'user-property' | 'username';
+
+/** The outcome of reading a client's first bytes. */
+export type FirstBytes =
+  | { readonly verdict: 'more' }
+  | {
+      readonly verdict: 'malformed';
+      readonly reason: CloseReasonKey;
+      /** For the log. */
+      readonly why: string;
+      /** What the client is told in the protocol's own words before the close frame. */
+      readonly reply: Buffer | undefined;
+    }
+  | { readonly verdict: 'ready'; readonly greeting: Greeting };
+
+/** A complete first packet or message. */
+export interface Greeting {
+  /** The token it carries, if any: not yet checked for shape. */
+  readonly token: string | undefined;
+  /** Bytes of the input that are the greeting itself; what follows is data. */
+  readonly length: number;
+  /** Whether the greeting only served to authenticate and is not forwarded. */
+  readonly consumed: boolean;
+  /** The greeting with roles injected; undefined: forward the bytes as they came. */
+  withRoles(roles: readonly string[], mode: RolesMode): Buffer | undefined;
+  /** What the client is told in the protocol's own words before the close frame; undefined: nothing. */
+  refusal(kind: RefusalKind): Buffer | undefined;
+}
+
+/**
+ * One protocol the gateway recognises. Pure: bytes in, verdict out. Adding a protocol is one file here and one line in
+ * the list of `protocols.ts`.
+ */
+export interface ProtocolAdapter {
+  readonly protocol: Protocol;
+  /** Sub-protocols that mean this protocol and are selected at once. */
+  readonly subprotocols: readonly string[];
+  /** Whether text frames may appear in a session of this protocol. */
+  readonly allowsText: boolean;
+  /** Recognition on a prefix of the client's bytes. */
+  sniff(bytes: Uint8Array): Sniff;
+  /**
+   * Reads the greeting out of everything received so far.
+   * @param limitBytes MAX_CONNECT_BYTES: a packet that announces more is refused before it has come.
+   */
+  read(bytes: Buffer, limitBytes: number): FirstBytes;
+}

@@ -1,0 +1,19 @@
+/** The value that stands for all values beyond the bound. */
+const OTHER = '_other';
+
+/**
+ * A user-valued metric label with a bound: the first `limit` distinct values are themselves, later ones `_other`, so
+ * that no client decides how many series there are.
+ */
+export class BoundedLabel {
+  readonly #seen = new Set<string>();
+
+  constructor(readonly limit: number) {}
+
+  of(value: string): string {
+    if (this.#seen.has(value)) return value;
+    if (this.#seen.size >= this.limit) return OTHER;
+    this.#seen.add(value);
+    return value;
+  }
+}

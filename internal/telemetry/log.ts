@@ -1,0 +1,33 @@
+import { type Logger, pino, stdTimeFunctions } from 'pino';
+import type { TelemetryConfig } from '../config/config.js';
+
+export type Log = Logger;
+
+/**
+ * The process' logger: one JSON object a line on stdout (`time`, `level`, `msg` and the fields given), or readable
+ * lines with LOG_FORMAT=pretty. Callers never hand it a token, cookie, password or query string; the redaction here is
+ * the second line of defence.
+ */
+export function createLog(config: Pick<TelemetryConfig, 'logLevel' | 'logFormat'>): Log {
+  return pino({
+    level: config.logLevel,
+    base: null,
+    timestamp: stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    redact: {
+      paths: ['token', 'password', 'authorization', 'cookie', '*.token', '*.password'],
+      remove: true,
+    },
+    ...(config.logFormat === 'pretty'
+      ? { transport: { target: 'pino-pretty', options: { translateTime: 'SYS:HH:MM:ss.l' } } }
+      : {}),
+  });
+}
+
+/** Longest text a value that came from a peer takes in a log line, in characters. */
+const MAX_LOGGED_CHARS = 256;
+
+/** A peer's text made fit for a log field: bounded; JSON does the escaping of control characters. */
+export function forLog(text: string): string {
+  return text.length <= MAX_LOGGED_CHARS ? text : `${text.slice(0, MAX_LOGGED_CHARS)}…`;
+}

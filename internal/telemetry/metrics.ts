@@ -1,0 +1,137 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { BoundedLabel } from './bounded-label.js';
+
+/** Upper bounds of `ws_connection_duration_seconds`: 0.1 s to 1 day. */
+const DURATION_BUCKETS = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400, 43_200, 86_400];
+/** Upper bounds of the dial and authentication histograms, in seconds. */
+const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/**
+ * Every metric of the gateway (SPEC section 12), one registry per process. Message and byte counts are kept as plain
+ * numbers on the sessions and folded in by the `beforeScrape` hooks, so the message path never meets this class.
+ */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly #hooks: (() => void)[] = [];
+  readonly #users: BoundedLabel;
+  readonly #names: BoundedLabel;
+  readonly #keys: BoundedLabel;
+
+  readonly connections = this.#counter(
+    'ws_connections_total',
+    'Well-formed opening handshakes, refused ones too',
+  );
+  readonly authFailures = this.#counter('ws_auth_failures_total', 'Clients whose authentication failed');
+  readonly authSuccess = this.#counter('ws_auth_success_total', 'Clients authenticated', [
+    'sub',
+    'preferred_username',
+  ]);
+  readonly activeSessions = this.#gauge('ws_active_sessions', 'Live client connections');
+  readonly connectionDuration = this.#histogram(
+    'ws_connection_duration_seconds',
+    'Lifetime of client connections, from the 101',
+    DURATION_BUCKETS,
+  );
+  readonly revocations = this.#counter('ws_revocations_total', 'Revocations taken into effect');
+  readonly protocolConnections = this.#counter(
+    'ws_protocol_connections_total',
+    'Sessions by the protocol found',
+    ['protocol'],
+  );
+  readonly proxyErrors = this.#counter('ws_proxy_errors_total', 'Sessions that failed on the upstream side', [
+    'protocol',
+  ]);
+  readonly proxyRetries = this.#counter('ws_proxy_retries_total', 'Dial attempts after the first', [
+    'protocol',
+  ]);
+  readonly circuitOpen = this.#counter(
+    'ws_circuit_open_total',
+    'Sessions refused because every circuit was open',
+    ['protocol'],
+  );
+  readonly upstreamHealthSuccess = this.#counter(
+    'ws_upstream_health_success_total',
+    'Health checks that succeeded',
+  );
+  readonly upstreamHealthFailure = this.#counter(
+    'ws_upstream_health_failure_total',
+    'Health checks that failed',
+  );
+  readonly rateLimitViolations = this.#counter(
+    'ws_rate_limit_violations_total',
+    'Sessions closed by a rate limit',
+    ['key'],
+  );
+  readonly messages = this.#counter('ws_messages_total', 'Messages forwarded', ['direction', 'protocol']);
+  readonly bytes = this.#counter('ws_bytes_total', 'Payload bytes forwarded', ['direction', 'protocol']);
+  readonly sessionClosed = this.#counter('ws_session_closed_total', 'Ended sessions by reason', ['reason']);
+  readonly upstreamDial = this.#histogram(
+    'ws_upstream_dial_seconds',
+    'Time from the start of a dial attempt to its success',
+    LATENCY_BUCKETS,
+  );
+  readonly auth = this.#histogram(
+    'ws_auth_seconds',
+    'Time to verify a token, cache included',
+    LATENCY_BUCKETS,
+  );
+  readonly tokenCache = this.#counter('ws_token_cache_total', 'Token cache look-ups', ['store', 'result']);
+  readonly circuitState = this.#gauge(
+    'ws_circuit_state',
+    'Circuit per upstream: 0 closed, 1 half-open, 2 open',
+    ['upstream'],
+  );
+  readonly bufferedBytes = this.#gauge('ws_buffered_bytes', 'Bytes waiting for a slow peer', ['direction']);
+  readonly backpressure = this.#counter(
+    'ws_backpressure_total',
+    'Times a slow peer made the gateway pause or close',
+    ['direction'],
+  );
+  readonly dependencyUp = this.#gauge('ws_dependency_up', 'Whether a dependency answers: 1 or 0', [
+    'dependency',
+  ]);
+  readonly configReloads = this.#counter('ws_config_reloads_total', 'Reloads of the routes file', ['result']);
+
+  /** @param maxUsers distinct values kept for each user-valued label. */
+  constructor(maxUsers: number) {
+    this.#users = new BoundedLabel(maxUsers);
+    this.#names = new BoundedLabel(maxUsers);
+    this.#keys = new BoundedLabel(maxUsers);
+  }
+
+  /** Starts the process metrics (event loop lag, memory, descriptors). */
+  collectProcessMetrics(): void {
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  countAuthSuccess(sub: string, preferredUsername: string): void {
+    this.authSuccess.inc({ sub: this.#users.of(sub), preferred_username: this.#names.of(preferredUsername) });
+  }
+
+  countRateLimitViolation(key: string): void {
+    this.rateLimitViolations.inc({ key: this.#keys.of(key) });
+  }
+
+  /** Runs `hook` before every scrape, for values that are kept elsewhere until then. */
+  beforeScrape(hook: () => void): void {
+    this.#hooks.push(hook);
+  }
+
+  /** The text exposition format. */
+  async scrape(): Promise<string> {
+    for (const hook of this.#hooks) hook();
+    return this.registry.metrics();
+  }
+
+  #counter<L extends string = never>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> {
+    return new Counter({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  #gauge<L extends string = never>(name: string, help: string, labelNames: readonly L[] = []): Gauge<L> {
+    return new Gauge({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  #histogram(name: string, help: string, buckets: number[]): Histogram {
+    return new Histogram({ name, help, buckets, registers: [this.registry] });
+  }
+}
