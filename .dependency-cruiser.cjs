@@ -4,7 +4,7 @@
  */
 const floors = [
   ['cmd'],
-  ['internal/app.ts', 'internal/workers'],
+  ['internal/app.ts', 'internal/stores.ts', 'internal/workers'],
   ['internal/gateway', 'internal/admin'],
   ['internal/session'],
   ['internal/auth', 'internal/upstream', 'internal/protocol', 'internal/ratelimit'],

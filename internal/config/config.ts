@@ -3,6 +3,8 @@
  * environment. `environment.ts` makes a frozen `Config` from variables, `routes.ts` a `RouteTable` from YAML.
  */
 
+import type { LogOptions } from '../telemetry/log.js';
+
 export type Protocol = 'mqtt' | 'raw';
 
 /** Where verification keys come from, in the order they win. */
@@ -103,11 +105,7 @@ export interface ShutdownConfig {
   readonly hardLimitMs: number;
 }
 
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
-
-export interface TelemetryConfig {
-  readonly logLevel: LogLevel;
-  readonly logFormat: 'json' | 'pretty';
+export interface TelemetryConfig extends LogOptions {
   /** Distinct values kept for a user-valued metric label, then `_other`. */
   readonly maxUsers: number;
 }

@@ -51,6 +51,7 @@ export interface ProtocolAdapter {
   sniff(bytes: Uint8Array): Sniff;
   /**
    * Reads the greeting out of everything received so far.
+   * @param bytes must stay as they are while the greeting is in use: it looks into them.
    * @param limitBytes MAX_CONNECT_BYTES: a packet that announces more is refused before it has come.
    */
   read(bytes: Buffer, limitBytes: number): FirstBytes;

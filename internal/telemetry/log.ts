@@ -1,16 +1,22 @@
 import { type Logger, pino, stdTimeFunctions } from 'pino';
-import type { TelemetryConfig } from '../config/config.js';
 
 export type Log = Logger;
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+
+export interface LogOptions {
+  readonly logLevel: LogLevel;
+  readonly logFormat: 'json' | 'pretty';
+}
 
 /**
  * The process' logger: one JSON object a line on stdout (`time`, `level`, `msg` and the fields given), or readable
  * lines with LOG_FORMAT=pretty. Callers never hand it a token, cookie, password or query string; the redaction here is
  * the second line of defence.
  */
-export function createLog(config: Pick<TelemetryConfig, 'logLevel' | 'logFormat'>): Log {
+export function createLog(options: LogOptions): Log {
   return pino({
-    level: config.logLevel,
+    level: options.logLevel,
     base: null,
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
@@ -18,7 +24,7 @@ export function createLog(config: Pick<TelemetryConfig, 'logLevel' | 'logFormat'
       paths: ['token', 'password', 'authorization', 'cookie', '*.token', '*.password'],
       remove: true,
     },
-    ...(config.logFormat === 'pretty'
+    ...(options.logFormat === 'pretty'
       ? { transport: { target: 'pino-pretty', options: { translateTime: 'SYS:HH:MM:ss.l' } } }
       : {}),
   });

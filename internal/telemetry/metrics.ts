@@ -117,6 +117,10 @@ export class Metrics {
     this.#hooks.push(hook);
   }
 
+  get contentType(): string {
+    return this.registry.contentType;
+  }
+
   /** The text exposition format. */
   async scrape(): Promise<string> {
     for (const hook of this.#hooks) hook();

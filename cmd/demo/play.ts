@@ -1,0 +1,46 @@
+import { Counters } from './counters.js';
+import { KEPT_OUT } from './kept-out.js';
+import { LET_IN } from './let-in.js';
+import type { Scene, Stage } from './scene.js';
+import type { Screen } from './screen.js';
+import { THROWN_OUT } from './thrown-out.js';
+
+const ACTS: readonly { readonly heading: string; readonly scenes: readonly Scene[] }[] = [
+  { heading: 'Let in', scenes: LET_IN },
+  { heading: 'Kept out', scenes: KEPT_OUT },
+  { heading: 'Thrown out', scenes: THROWN_OUT },
+];
+
+/**
+ * Plays every scene, one after the other, and tells each as it ends.
+ * @returns how many went otherwise than expected
+ */
+export async function playAll(stage: Stage, screen: Screen): Promise<number> {
+  let failed = 0;
+  for (const { heading, scenes } of ACTS) {
+    screen.heading(heading);
+    for (const { title, play } of scenes) {
+      try {
+        screen.good(title, await play(stage));
+      } catch (thrown) {
+        failed++;
+        screen.bad(title, thrown instanceof Error ? thrown.message : String(thrown));
+      }
+    }
+  }
+  return failed;
+}
+
+/** A few of the gateway's own counters. */
+export async function tellCounters(url: string, screen: Screen): Promise<void> {
+  const counters = await Counters.fetch(url);
+  screen.heading('Counted', url);
+  screen.row('handshakes', `${counters.total('ws_connections_total')}`);
+  screen.row('protocols', counters.by('ws_protocol_connections_total', 'protocol'));
+  screen.row(
+    'tokens',
+    `${counters.total('ws_auth_success_total')} good, ${counters.total('ws_auth_failures_total')} refused`,
+  );
+  screen.row('messages', counters.by('ws_messages_total', 'direction'));
+  screen.row('ended', counters.by('ws_session_closed_total', 'reason'));
+}

@@ -1,0 +1,83 @@
+import { type Backend, startBackend } from './backend.js';
+import { type Broker, startBroker } from './broker.js';
+import { buildIfStale } from './build.js';
+import { freePort } from './free-port.js';
+import { Gateway } from './gateway.js';
+import { type Issuer, startIssuer } from './issuer.js';
+import { AUDIENCE } from './people.js';
+import type { Stage } from './scene.js';
+import type { Screen } from './screen.js';
+
+const HOST = '127.0.0.1';
+
+/** The running parts, and how to end them. */
+export interface Running extends Stage, Closable {}
+
+interface Closable {
+  close(): Promise<void>;
+}
+
+/**
+ * Starts issuer, broker, backend and the gateway in front of them; what had started is ended again when one fails.
+ * @param folder the package's
+ * @param wantedPort the gateway's, if it is free
+ */
+export async function setUp(folder: string, wantedPort: number, screen: Screen): Promise<Running> {
+  screen.heading('ws-gateway demo', 'everything on this machine, nothing kept');
+  const entry = await buildIfStale(folder, () => screen.dim('  building the gateway …'));
+  const port = await freePort(wantedPort, HOST);
+  if (port !== wantedPort && wantedPort !== 0)
+    screen.dim(`  port ${wantedPort} is taken, the gateway listens on ${port}`);
+
+  const parts: Closable[] = [];
+  const close = async (): Promise<void> => {
+    for (const part of parts.reverse()) await part.close();
+  };
+  try {
+    const issuer = keep(parts, await startIssuer());
+    screen.row('issuer', issuer.url, 'OpenID discovery, JWKS, token endpoint');
+    const broker = keep(parts, await startBroker());
+    screen.row('broker', broker.url, 'MQTT 3.1.1 and 5');
+    const backend = keep(parts, await startBackend());
+    screen.row('backend', backend.url, 'JSON-RPC 2.0');
+    const gateway = keep(
+      parts,
+      await Gateway.start({
+        entry,
+        host: HOST,
+        port,
+        routes: routesTo(broker, backend),
+        variables: variablesFor(issuer),
+      }),
+    );
+    const url = `ws://${HOST}:${port}`;
+    screen.row('gateway', `${url}/ws`, `process ${gateway.pid}, ready`);
+    return { issuer, broker, gateway, url, close };
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
+}
+
+function keep<T extends Closable>(parts: Closable[], part: T): T {
+  parts.push(part);
+  return part;
+}
+
+function routesTo(broker: Broker, backend: Backend): readonly object[] {
+  return [
+    { prefix: '/mqtt', protocol: 'mqtt', upstream: broker.url, mqtt: { roles: 'user-property' } },
+    { prefix: '/rpc', upstream: `${backend.url}/rpc` },
+    { prefix: '/ticks', upstream: `${backend.url}/ticks`, preserveQuery: true },
+    { prefix: '/audit', upstream: `${backend.url}/audit`, requireRoles: ['auditor'] },
+  ];
+}
+
+function variablesFor(issuer: Issuer): Record<string, string> {
+  return {
+    JWT_EXPECTED_ISSUER: issuer.url,
+    JWT_EXPECTED_AUDIENCE: AUDIENCE,
+    GRACEFUL_DRAIN_TIMEOUT_SECONDS: '1',
+    SHUTDOWN_HARD_LIMIT: '1',
+  };
+}

@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+import { limitRequestHeads, loadConfiguration } from '../internal/config/environment.js';
+import { problemLine } from '../internal/config/problem.js';
+import { fromUnknown } from '../internal/errors.js';
+import { HELP, readFlags, version } from './flags.js';
+
+try {
+  await run();
+} catch (thrown) {
+  fail([fromUnknown(thrown).message]);
+}
+
+async function run(): Promise<void> {
+  const flags = readFlags(process.argv.slice(2));
+  if (flags.help) return void process.stdout.write(HELP);
+  if (flags.version) return void process.stdout.write(`${version()}\n`);
+  const loaded = loadConfiguration(process.env, { routeFile: flags.routeFile });
+  if ('problems' in loaded) return fail(loaded.problems.map(problemLine));
+  if (flags.check) return void process.stdout.write('configuration ok\n');
+
+  // Loaded only now: the native library reads its environment at once, and --check does not need it.
+  limitRequestHeads(process.env);
+  const { createApp } = await import('../internal/app.js');
+  const app = createApp(loaded.config, loaded.table, loaded.routesSource);
+  let stopping = false;
+  const stop = () => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    app.stop().then(
+      () => process.exit(0),
+      (thrown) => fail([fromUnknown(thrown).message]),
+    );
+  };
+  process
+    .on('SIGTERM', stop)
+    .on('SIGINT', stop)
+    .on('SIGHUP', () => app.reload());
+  await app.start();
+}
+
+function fail(lines: readonly string[]): void {
+  process.stderr.write(`${lines.join('\n')}\n`);
+  process.exit(1);
+}

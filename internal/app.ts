@@ -1,0 +1,151 @@
+import { Authenticator } from './auth/authenticator.js';
+import { VerificationKeys } from './auth/keys.js';
+import { Revocations } from './auth/revocations.js';
+import { MemoryTokenCache } from './auth/token-cache/memory.js';
+import { TieredTokenCache } from './auth/token-cache/tiered.js';
+import type { Config, RouteTable } from './config/config.js';
+import { problemLine } from './config/problem.js';
+import { RouteReloader } from './config/reload.js';
+import type { RoutesSource } from './config/routes-file.js';
+import { fromUnknown } from './errors.js';
+import { TrustedProxies } from './gateway/forwarded.js';
+import { HttpEndpoints } from './gateway/health.js';
+import { Listener } from './gateway/listener.js';
+import { AllowedOrigins } from './gateway/origin.js';
+import { FailedLogins } from './ratelimit/failed-logins.js';
+import { LeaseLedger, type LeaseStore } from './ratelimit/lease-ledger.js';
+import { Leases } from './ratelimit/leases.js';
+import { Limiter } from './ratelimit/limiter.js';
+import { Admission } from './session/admission.js';
+import { closeRevoked } from './session/revoked-sessions.js';
+import { Sessions } from './session/sessions.js';
+import { TimerWheel } from './session/timer-wheel.js';
+import type { RedisStore } from './store/redis.js';
+import { createStores } from './stores.js';
+import { createLog } from './telemetry/log.js';
+import { Metrics } from './telemetry/metrics.js';
+import { Upstreams } from './upstream/upstreams.js';
+
+export interface App {
+  /**
+   * Resolves when clients are served.
+   * @throws GatewayError ERR_LISTEN, ERR_CONFIG
+   */
+  start(): Promise<void>;
+  /** Reads the routes file again. */
+  reload(): void;
+  /** Drains and ends everything. */
+  stop(): Promise<void>;
+}
+
+/** The composition root: the one place that knows every part. */
+export function createApp(config: Config, table: RouteTable, routesSource: RoutesSource): App {
+  const log = createLog(config.telemetry);
+  const metrics = new Metrics(config.telemetry.maxUsers);
+  const stores = createStores(config, metrics, log);
+  const keys = new VerificationKeys(config.verification, log, metrics);
+  const memory = new MemoryTokenCache(config.tokenCache.maxEntries);
+  const cache = new TieredTokenCache(memory, stores.tokenCache, log, metrics);
+  const authenticator = new Authenticator(config.verification, keys, cache, metrics);
+  const revocations = new Revocations({
+    ttlMs: config.revocationTtlMs,
+    log,
+    store: stores.revocations,
+    counter: metrics.revocations,
+  });
+  const upstreams = new Upstreams(
+    { ...config.upstream, controlTimeoutMs: config.session.controlTimeoutMs },
+    metrics,
+    log,
+  );
+  const leases: Leases | undefined =
+    stores.redis && new Leases({ ledger: new LeaseLedger(leaseStore(stores.redis)) });
+  const limiter = new Limiter({ config: config.rateLimit, shared: leases });
+  const failedLogins = new FailedLogins();
+  const sessions = new Sessions(config.opening, metrics);
+  const wheel = new TimerWheel((thrown) => log.error({ err: fromUnknown(thrown) }, 'a deadline failed'));
+  const admission = new Admission(config, authenticator, revocations, failedLogins, limiter, upstreams);
+  let routes = table;
+  const listener = new Listener({
+    config: config.listen,
+    sessionParts: { config: config.session, admission, sessions, wheel, metrics, log },
+    rules: {
+      proxies: new TrustedProxies(config.opening.trustedProxies),
+      origins: new AllowedOrigins(config.opening.allowedOrigins),
+      match: (path) => routes.match(path),
+    },
+    failedLogins,
+    endpoints: new HttpEndpoints(metrics, () =>
+      sessions.draining ? 'draining' : keys.ready ? undefined : 'no verification keys yet',
+    ),
+  });
+  const reloader = new RouteReloader({
+    source: routesSource,
+    table,
+    onTable: (changed) => {
+      routes = changed;
+      const orphans = upstreams.apply(changed);
+      for (const session of [...sessions]) {
+        const connection = session.pump?.upstream;
+        if (connection !== undefined && orphans.has(connection)) session.close('endpointRemoved');
+      }
+      metrics.configReloads.inc({ result: 'ok' });
+      log.info({ routes: changed.routes.length }, 'routes reloaded');
+    },
+    onProblems: (problems) => {
+      metrics.configReloads.inc({ result: 'failed' });
+      log.error({ problems: problems.map(problemLine) }, 'routes not reloaded: the ones in effect stay');
+    },
+  });
+  revocations.onRevoked((revocation) => {
+    cache.forget(revocation);
+    closeRevoked(sessions, revocation);
+  });
+
+  return {
+    async start() {
+      metrics.collectProcessMetrics();
+      upstreams.apply(table);
+      wheel.start();
+      limiter.start();
+      leases?.start();
+      // The first fetch of the keys takes as long as it takes: until then /readyz says why not.
+      const keysStarted = keys.start();
+      await stores.start();
+      await revocations.start();
+      const port = await listener.listen();
+      reloader.start();
+      log.info({ host: config.listen.host, port, routes: table.routes.length }, 'listening');
+      await keysStarted;
+    },
+    reload() {
+      void reloader.reload();
+    },
+    async stop() {
+      log.info({ sessions: sessions.size }, 'draining');
+      await Promise.all([
+        reloader.stop(),
+        sessions.drain(config.shutdown.drainTimeoutMs, config.shutdown.hardLimitMs),
+      ]);
+      listener.close();
+      upstreams.stop();
+      keys.stop();
+      revocations.stop();
+      leases?.stop();
+      limiter.stop();
+      wheel.stop();
+      await stores.stop();
+      log.info('stopped');
+    },
+  };
+}
+
+/** Redis as the rate limits' leases want it. */
+function leaseStore(redis: RedisStore): LeaseStore {
+  return {
+    get up() {
+      return redis.up;
+    },
+    eval: (script, keys, args) => redis.run((client) => client.eval(script, keys.length, ...keys, ...args)),
+  };
+}

@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto';
+import type { PostgresStore } from '../../store/postgres.js';
+import type { PostgresTable } from '../../store/postgres-table.js';
+import { deserializeRevocation, type Revocation, serializeRevocation } from './revocation.js';
+import type { RevocationReceiver, RevocationStore } from './revocation-store.js';
+
+/** For the `tables` of the PostgresStore. `id` is the SHA-256 of the entry, which may be too long for an index. */
+export const REVOCATIONS_TABLE: PostgresTable = {
+  name: 'ws_revocations',
+  keyColumn: 'id',
+  columns: 'entry text NOT NULL',
+};
+
+const CHANNEL = 'ws_revocations';
+/** A notification's payload must be shorter than 8000 bytes; a longer revocation is announced without it. */
+const MAX_PAYLOAD_BYTES = 7_999;
+const PAGE_ENTRIES = 1_000;
+
+/** One statement, one transaction: what is announced is on the list. */
+const TELL = `WITH told AS (
+    INSERT INTO ws_revocations (id, entry, expires) VALUES ($1, $2, to_timestamp($3::float8))
+    ON CONFLICT (id) DO UPDATE SET expires = greatest(ws_revocations.expires, excluded.expires) RETURNING 1)
+  SELECT pg_notify('${CHANNEL}', $4::text) FROM told`;
+const LOAD = `SELECT id, entry, extract(epoch FROM expires)::float8 * 1000 AS expires_at_ms FROM ws_revocations
+  WHERE expires > now() AND id > $1 ORDER BY id LIMIT ${PAGE_ENTRIES}`;
+
+/** Revocations shared through Postgres, where there is no Redis. */
+export class PostgresRevocations implements RevocationStore {
+  readonly #store: PostgresStore;
+  readonly #ttlMs: number;
+
+  /** @param ttlMs how long a revocation that came by NOTIFY is remembered. */
+  constructor(store: PostgresStore, ttlMs: number) {
+    this.#store = store;
+    this.#ttlMs = ttlMs;
+  }
+
+  get up(): boolean {
+    return this.#store.up;
+  }
+
+  onChange(listener: (up: boolean) => void): void {
+    this.#store.onChange(listener);
+  }
+
+  listen(receiver: RevocationReceiver): void {
+    this.#store.listen(CHANNEL, {
+      onMessage: (payload) => {
+        if (payload === '') return receiver.onGap();
+        const revocation = deserializeRevocation(payload, Date.now() + this.#ttlMs);
+        if (revocation === undefined) receiver.onIgnored();
+        else receiver.onRevocation(revocation);
+      },
+      onSubscribed: () => receiver.onGap(),
+    });
+  }
+
+  async tell(revocation: Revocation): Promise<void> {
+    const entry = serializeRevocation(revocation);
+    const id = createHash('sha256').update(entry).digest('hex');
+    const payload = Buffer.byteLength(entry) <= MAX_PAYLOAD_BYTES ? entry : '';
+    await this.#store.query(
+      {
+        name: 'ws_revocations tell',
+        text: TELL,
+        values: [id, entry, revocation.expiresAtMs / 1000, payload],
+      },
+      { whileDown: true },
+    );
+  }
+
+  async load(receiver: Pick<RevocationReceiver, 'onRevocation' | 'onIgnored'>): Promise<void> {
+    let after = '';
+    for (;;) {
+      const rows = await this.#store.query<{ id: string; entry: string; expires_at_ms: number }>(
+        { name: 'ws_revocations load', text: LOAD, values: [after] },
+        { whileDown: true },
+      );
+      for (const { id, entry, expires_at_ms } of rows) {
+        after = id;
+        const revocation = deserializeRevocation(entry, expires_at_ms);
+        if (revocation === undefined) receiver.onIgnored();
+        else receiver.onRevocation(revocation);
+      }
+      if (rows.length < PAGE_ENTRIES) return;
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import { fromUnknown } from '../../errors.js';
+import type { RedisStore } from '../../store/redis.js';
+import {
+  deserializeRevocation,
+  MAX_REVOCATION_BYTES,
+  type Revocation,
+  serializeRevocation,
+} from './revocation.js';
+import type { RevocationReceiver, RevocationStore } from './revocation-store.js';
+
+const CHANNEL_PREFIX = 'ws:revocations:';
+/** Sorted set: revocations by the time they expire. The hash tag keeps it beside the store's probe. */
+const LIST_KEY = '{ws:revocations}:list';
+const PAGE_ENTRIES = 1_000;
+/** All that Go gateways publish. */
+const GO_PAYLOAD = '1';
+
+/** Revocations shared through Redis, or a cluster of it, where a publication reaches the subscribers of every node. */
+export class RedisRevocations implements RevocationStore {
+  readonly #store: RedisStore;
+  readonly #ttlMs: number;
+
+  /** @param ttlMs how long a revocation that came by the channel is remembered. */
+  constructor(store: RedisStore, ttlMs: number) {
+    this.#store = store;
+    this.#ttlMs = ttlMs;
+  }
+
+  get up(): boolean {
+    return this.#store.up;
+  }
+
+  onChange(listener: (up: boolean) => void): void {
+    this.#store.onChange(listener);
+  }
+
+  listen(receiver: RevocationReceiver): void {
+    this.#store.subscribe(`${CHANNEL_PREFIX}*`, {
+      onMessage: (channel, payload) => {
+        const revocation = parseMessage(channel, payload, Date.now() + this.#ttlMs);
+        if (revocation === undefined) receiver.onIgnored();
+        else receiver.onRevocation(revocation);
+      },
+      onSubscribed: () => receiver.onGap(),
+    });
+  }
+
+  async tell(revocation: Revocation): Promise<void> {
+    // The list first: who subscribes after the publication finds it there. Announced even if the list is refused.
+    const failure = await this.#remember(revocation).then(
+      () => undefined,
+      (thrown: unknown) => fromUnknown(thrown),
+    );
+    const channel = channelOf(revocation);
+    if (channel !== undefined)
+      await this.#store.run((redis) => redis.publish(channel, serializeRevocation(revocation)), {
+        whileDown: true,
+      });
+    if (failure !== undefined) throw failure;
+  }
+
+  async load(receiver: Pick<RevocationReceiver, 'onRevocation' | 'onIgnored'>): Promise<void> {
+    // Paged by score, not by rank: ranks shift when another process removes what has expired.
+    let score = String(Date.now());
+    let offset = 0;
+    for (;;) {
+      const [from, skip] = [score, offset];
+      const page = await this.#store.run(
+        (redis) => redis.zrangebyscore(LIST_KEY, from, '+inf', 'WITHSCORES', 'LIMIT', skip, PAGE_ENTRIES),
+        { whileDown: true },
+      );
+      for (let i = 0; i + 1 < page.length; i += 2) {
+        const revocation = deserializeRevocation(page[i] ?? '', Number(page[i + 1]));
+        if (revocation === undefined) receiver.onIgnored();
+        else receiver.onRevocation(revocation);
+        offset = page[i + 1] === score ? offset + 1 : 1;
+        score = page[i + 1] ?? score;
+      }
+      if (page.length < 2 * PAGE_ENTRIES) return;
+    }
+  }
+
+  async #remember(revocation: Revocation): Promise<void> {
+    const nowMs = Date.now();
+    if (revocation.expiresAtMs <= nowMs) return;
+    await this.#store.run(
+      (redis) =>
+        Promise.all([
+          redis.zadd(LIST_KEY, revocation.expiresAtMs, serializeRevocation(revocation)),
+          redis.zremrangebyscore(LIST_KEY, '-inf', nowMs),
+          // A list nobody adds to goes by itself, once its last entry has.
+          redis.pexpire(LIST_KEY, Math.ceil(this.#ttlMs) + 60_000),
+        ]),
+      { whileDown: true },
+    );
+  }
+}
+
+/** Undefined for what came from a Go gateway: all that listen have heard that. */
+function channelOf(revocation: Revocation): string | undefined {
+  if (revocation.kind === 'joined') return undefined;
+  return `${CHANNEL_PREFIX}${revocation.sub}:${revocation.kind === 'token' ? revocation.jti : '*'}`;
+}
+
+/** The payload decides: a channel cannot tell `a:b` + `c` from `a` + `b:c`. */
+function parseMessage(channel: Buffer, payload: Buffer, expiresAtMs: number): Revocation | undefined {
+  if (channel.length + payload.length > MAX_REVOCATION_BYTES) return undefined;
+  const message = decodeUtf8(payload);
+  const name = decodeUtf8(channel);
+  if (message === undefined || name === undefined) return undefined;
+  if (message === GO_PAYLOAD) {
+    const text = name.slice(CHANNEL_PREFIX.length);
+    return text.includes(':') ? { kind: 'joined', text, expiresAtMs } : undefined;
+  }
+  const revocation = deserializeRevocation(message, expiresAtMs);
+  return revocation?.kind === 'joined' ? undefined : revocation;
+}
+
+function decodeUtf8(bytes: Buffer): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,29 @@
+import type { Revocation } from './revocation.js';
+
+/** Who is told what other processes revoke. */
+export interface RevocationReceiver {
+  onRevocation(revocation: Revocation): void;
+  /** A message or an entry was malformed or too long. */
+  onIgnored(): void;
+  /** Revocations may have been missed (the subscription stands, for the first time or again): time to load. */
+  onGap(): void;
+}
+
+/** What shares revocations between processes: a durable list, and a channel that announces what is new on it. */
+export interface RevocationStore {
+  readonly up: boolean;
+  /** Calls `listener` now and whenever the store goes or comes back. */
+  onChange(listener: (up: boolean) => void): void;
+  /** Listens for as long as the process lives. */
+  listen(receiver: RevocationReceiver): void;
+  /**
+   * Puts a revocation on the durable list, then announces it; twice does no harm.
+   * @throws GatewayError ERR_STORE unless both were done.
+   */
+  tell(revocation: Revocation): Promise<void>;
+  /**
+   * Hands over all that is on the durable list and has not expired.
+   * @throws GatewayError ERR_STORE
+   */
+  load(receiver: Pick<RevocationReceiver, 'onRevocation' | 'onIgnored'>): Promise<void>;
+}

@@ -1,0 +1,81 @@
+import { isJsonObject } from '../identity.js';
+
+/** One token, named by its claims. */
+export interface TokenRevocation {
+  readonly kind: 'token';
+  readonly sub: string;
+  readonly jti: string;
+}
+
+/** All tokens of a subject issued up to a moment. */
+export interface SubjectRevocation {
+  readonly kind: 'subject';
+  readonly sub: string;
+  /** Milliseconds since the epoch. */
+  readonly issuedUntilMs: number;
+}
+
+/** Every token whose `<sub>:<jti>` reads so: all that Go gateways say. */
+export interface JoinedRevocation {
+  readonly kind: 'joined';
+  readonly text: string;
+}
+
+export type Revocation = (TokenRevocation | SubjectRevocation | JoinedRevocation) & {
+  /** Milliseconds since the epoch, when it is forgotten. */
+  readonly expiresAtMs: number;
+};
+
+/** What identifies a verified token; its identity has these fields. */
+export interface RevocableToken {
+  readonly sub: string;
+  /** '' when the token has none: only a subject's revocation reaches it. */
+  readonly jti: string;
+  /** Seconds since the epoch; a token without it counts as issued before any revocation. */
+  readonly iat?: number | undefined;
+}
+
+/** Longest revocation believed from a store, channel and payload together, in bytes: twice what the admin API takes. */
+export const MAX_REVOCATION_BYTES = 131_072;
+
+/** Whether a token falls under a revocation: exact comparison, no patterns. */
+export function covers(revocation: Revocation, token: RevocableToken): boolean {
+  if (revocation.kind === 'token') return token.jti === revocation.jti && token.sub === revocation.sub;
+  if (revocation.kind === 'joined')
+    return token.jti !== '' && `${token.sub}:${token.jti}` === revocation.text;
+  return token.sub === revocation.sub && issuedUntil(token, revocation.issuedUntilMs);
+}
+
+/** `iat` counts seconds, so a token of the very second of the revocation counts as older. */
+export function issuedUntil(token: RevocableToken, momentMs: number): boolean {
+  return token.iat === undefined || token.iat * 1000 <= momentMs;
+}
+
+/** The revocation as JSON: `{"sub","jti"}`, `{"sub","issuedUntilMs"}` or `{"joined"}`. Equal ones give equal text. */
+export function serializeRevocation(revocation: Revocation): string {
+  if (revocation.kind === 'token') return JSON.stringify({ sub: revocation.sub, jti: revocation.jti });
+  if (revocation.kind === 'joined') return JSON.stringify({ joined: revocation.text });
+  return JSON.stringify({ sub: revocation.sub, issuedUntilMs: revocation.issuedUntilMs });
+}
+
+/** The reverse of `serializeRevocation`; undefined for anything else. */
+export function deserializeRevocation(text: string, expiresAtMs: number): Revocation | undefined {
+  if (Buffer.byteLength(text) > MAX_REVOCATION_BYTES || !Number.isFinite(expiresAtMs)) return undefined;
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!isJsonObject(json)) return undefined;
+  const { sub, jti, issuedUntilMs, joined } = json;
+  if (isText(sub) && isText(jti)) return { kind: 'token', sub, jti, expiresAtMs };
+  if (isText(sub) && typeof issuedUntilMs === 'number' && jti === undefined)
+    return { kind: 'subject', sub, issuedUntilMs, expiresAtMs };
+  if (isText(joined) && sub === undefined) return { kind: 'joined', text: joined, expiresAtMs };
+  return undefined;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}

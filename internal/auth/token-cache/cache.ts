@@ -1,0 +1,55 @@
+import { freezeIdentity, type Identity, isEpochSeconds, isJsonObject } from '../identity.js';
+
+/** What a verified token is remembered as: never the token itself. JSON.stringify makes it fit for a store. */
+export interface CachedIdentity {
+  readonly identity: Identity;
+  /** RFC 7638 thumbprint of the key that verified the token; the entry counts only while that key is in use. */
+  readonly keyThumbprint: string;
+  /** Milliseconds since the epoch from which the entry no longer counts; never later than the identity's `exp`. */
+  readonly expiresAtMs: number;
+}
+
+/** A verified token is believed without a new look at its signature for at most this long. */
+export const MAX_CACHE_LIFETIME_MS = 3_600_000;
+
+/**
+ * Where verified tokens are kept. The digest is 43 characters of base64url: SHA-256 over the verification policy and the
+ * whole token. Implementations may throw or reject (ERR_STORE); `TieredTokenCache` makes a miss of that. They pass what
+ * they read through `parseCachedIdentity` and need not look at `expiresAtMs` beyond setting a TTL.
+ */
+export interface TokenCacheStore {
+  /** The `store` label of `ws_token_cache_total`. */
+  readonly name: 'memory' | 'redis' | 'postgres';
+  get(digest: string): Promise<CachedIdentity | undefined> | CachedIdentity | undefined;
+  set(digest: string, entry: CachedIdentity): Promise<void> | void;
+  delete(digest: string): Promise<void> | void;
+}
+
+/**
+ * An entry as read back from a store, after JSON.parse: undefined unless every field is there with its type and the
+ * lifetime is within the identity's. A poisoned row is a miss, and the token is verified anew.
+ */
+export function parseCachedIdentity(json: unknown): CachedIdentity | undefined {
+  if (!isJsonObject(json)) return undefined;
+  const { identity, keyThumbprint, expiresAtMs } = json;
+  if (!isIdentity(identity)) return undefined;
+  if (typeof keyThumbprint !== 'string' || !/^[\w-]{43}$/.test(keyThumbprint)) return undefined;
+  if (typeof expiresAtMs !== 'number' || !(expiresAtMs > 0 && expiresAtMs <= identity.exp * 1000))
+    return undefined;
+  return Object.freeze({ identity: freezeIdentity(identity), keyThumbprint, expiresAtMs });
+}
+
+function isIdentity(value: unknown): value is Identity {
+  if (!isJsonObject(value)) return false;
+  const { sub, preferredUsername, iat, exp, jti, roles } = value;
+  return (
+    typeof sub === 'string' &&
+    sub !== '' &&
+    typeof preferredUsername === 'string' &&
+    (iat === undefined || isEpochSeconds(iat)) &&
+    isEpochSeconds(exp) &&
+    typeof jti === 'string' &&
+    Array.isArray(roles) &&
+    roles.every((role) => typeof role === 'string')
+  );
+}

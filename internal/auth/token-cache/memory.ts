@@ -1,0 +1,75 @@
+import type { Identity } from '../identity.js';
+import { covers, type Revocation } from '../revocations/revocation.js';
+import type { CachedIdentity, TokenCacheStore } from './cache.js';
+
+/** The in-process store: bounded, least recently used out first. Entries past their lifetime are misses. */
+export class MemoryTokenCache implements TokenCacheStore {
+  readonly name = 'memory';
+  /** A Map iterates in order of insertion: the first entry is the one that was used longest ago. */
+  readonly #entries = new Map<string, CachedIdentity>();
+  /** Digests by subject, so that a revocation need not walk all entries. */
+  readonly #digests = new Map<string, Set<string>>();
+
+  /**
+   * @param maxEntries bound on the number of entries, ≥ 0; 0 keeps nothing.
+   * @param now milliseconds since the epoch.
+   */
+  constructor(
+    private readonly maxEntries: number,
+    private readonly now: () => number = Date.now,
+  ) {}
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get(digest: string): CachedIdentity | undefined {
+    const entry = this.#entries.get(digest);
+    if (entry === undefined) return undefined;
+    if (entry.expiresAtMs <= this.now()) {
+      this.delete(digest);
+      return undefined;
+    }
+    this.#entries.delete(digest);
+    this.#entries.set(digest, entry);
+    return entry;
+  }
+
+  set(digest: string, entry: CachedIdentity): void {
+    this.delete(digest);
+    if (this.maxEntries <= 0 || entry.expiresAtMs <= this.now()) return;
+    this.#entries.set(digest, entry);
+    this.#index(entry.identity, digest);
+    if (this.#entries.size <= this.maxEntries) return;
+    const oldest = this.#entries.keys().next();
+    if (oldest.done !== true) this.delete(oldest.value);
+  }
+
+  delete(digest: string): void {
+    const entry = this.#entries.get(digest);
+    if (entry === undefined) return;
+    this.#entries.delete(digest);
+    const digests = this.#digests.get(entry.identity.sub);
+    digests?.delete(digest);
+    if (digests?.size === 0) this.#digests.delete(entry.identity.sub);
+  }
+
+  /** Drops every entry that a revocation covers and returns their digests. */
+  forget(revocation: Revocation): readonly string[] {
+    // what Go gateways send does not tell where the subject ends: every entry has to be asked
+    const candidates =
+      revocation.kind === 'joined' ? this.#entries.keys() : (this.#digests.get(revocation.sub) ?? []);
+    const covered = [...candidates].filter((digest) => {
+      const entry = this.#entries.get(digest);
+      return entry !== undefined && covers(revocation, entry.identity);
+    });
+    for (const digest of covered) this.delete(digest);
+    return covered;
+  }
+
+  #index({ sub }: Identity, digest: string): void {
+    const digests = this.#digests.get(sub);
+    if (digests === undefined) this.#digests.set(sub, new Set([digest]));
+    else digests.add(digest);
+  }
+}

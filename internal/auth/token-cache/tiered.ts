@@ -1,0 +1,59 @@
+import type { Log } from '../../telemetry/log.js';
+import type { Metrics } from '../../telemetry/metrics.js';
+import type { Revocation } from '../revocations/revocation.js';
+import { type CachedIdentity, MAX_CACHE_LIFETIME_MS, type TokenCacheStore } from './cache.js';
+import { GuardedStore } from './guarded.js';
+import type { MemoryTokenCache } from './memory.js';
+
+/** How much further ahead another replica's clock may be before its entries are taken for poisoned. */
+const CLOCK_TOLERANCE_MS = 60_000;
+
+/**
+ * The token cache of a process: memory in front, a shared store behind it, if any. It never fails because the store
+ * fails, and writes never keep a client waiting.
+ */
+export class TieredTokenCache {
+  readonly #store: GuardedStore | undefined;
+
+  /** @param now milliseconds since the epoch. */
+  constructor(
+    private readonly memory: MemoryTokenCache,
+    store: TokenCacheStore | undefined,
+    log: Log,
+    private readonly metrics: Pick<Metrics, 'tokenCache' | 'dependencyUp'>,
+    private readonly now: () => number = Date.now,
+  ) {
+    this.#store = store === undefined ? undefined : new GuardedStore(store, log, metrics);
+  }
+
+  /** An entry that has not expired; whether its key is still in use is for the caller to see. */
+  async get(digest: string): Promise<CachedIdentity | undefined> {
+    const near = this.memory.get(digest);
+    this.#count('memory', near);
+    if (near !== undefined || this.#store === undefined) return near;
+    const far = this.#plausible(await this.#store.get(digest));
+    this.#count(this.#store.name, far);
+    if (far !== undefined) this.memory.set(digest, far);
+    return far;
+  }
+
+  set(digest: string, entry: CachedIdentity): void {
+    this.memory.set(digest, entry);
+    void this.#store?.set(digest, entry);
+  }
+
+  /** Entries of revoked tokens go; those that only other processes know, they drop on hearing of the revocation. */
+  forget(revocation: Revocation): void {
+    for (const digest of this.memory.forget(revocation)) void this.#store?.delete(digest);
+  }
+
+  #plausible(entry: CachedIdentity | undefined): CachedIdentity | undefined {
+    if (entry === undefined) return undefined;
+    const leftMs = entry.expiresAtMs - this.now();
+    return leftMs > 0 && leftMs <= MAX_CACHE_LIFETIME_MS + CLOCK_TOLERANCE_MS ? entry : undefined;
+  }
+
+  #count(store: TokenCacheStore['name'], entry: CachedIdentity | undefined): void {
+    this.metrics.tokenCache.inc({ store, result: entry === undefined ? 'miss' : 'hit' });
+  }
+}

@@ -1,0 +1,98 @@
+import { assemble } from './assembly.js';
+import type { Config, RouteTable } from './config.js';
+import { inconsistencies } from './consistency.js';
+import { deepFreeze } from './deep-freeze.js';
+import type { Problem } from './problem.js';
+import { Refused } from './readers.js';
+import { loadRoutes, type RoutesSource } from './routes-file.js';
+import { quote, readSecret } from './secrets.js';
+import { readVariable, VARIABLES, type Values, type Variable } from './variables.js';
+
+/** What the command line says beside the environment. */
+export interface Flags {
+  /** `--route-file`; ROUTE_FILE wins over it. */
+  readonly routeFile?: string | undefined;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export type EnvironmentResult = { readonly config: Config } | { readonly problems: readonly Problem[] };
+
+export type ConfigurationResult =
+  | {
+      readonly config: Config;
+      readonly table: RouteTable;
+      /** Where the table came from, for `RouteReloader`. */
+      readonly routesSource: RoutesSource;
+    }
+  | { readonly problems: readonly Problem[] };
+
+/**
+ * A frozen configuration out of environment variables, or everything that is wrong with them. Reads the key, certificate
+ * and secret files that they name.
+ */
+export function readEnvironment(env: Environment = process.env, flags: Flags = {}): EnvironmentResult {
+  const { values, problems } = readValues(withFlags(env, flags));
+  return problems.length > 0 ? { problems } : { config: deepFreeze(assemble(values)) };
+}
+
+/** The environment and the routes file that it names: a frozen configuration, or all problems of both. */
+export function loadConfiguration(env: Environment = process.env, flags: Flags = {}): ConfigurationResult {
+  const given = withFlags(env, flags);
+  const { values, problems } = readValues(given);
+  const config = deepFreeze(assemble(values));
+  const routesSource = deepFreeze(routesSourceOf(config, given));
+  const routes = loadRoutes(routesSource);
+  if ('problems' in routes) return { problems: [...problems, ...routes.problems] };
+  return problems.length > 0 ? { problems } : { config, table: routes.table, routesSource };
+}
+
+/** `--route-file` counts only where ROUTE_FILE is not set. */
+function withFlags(env: Environment, { routeFile }: Flags): Environment {
+  return routeFile && !env.ROUTE_FILE ? { ...env, ROUTE_FILE: routeFile } : env;
+}
+
+/**
+ * A variable that is set but malformed is a problem already: it must not also make the routes file look wrong, so what
+ * depends on its presence looks at the environment itself.
+ */
+function routesSourceOf(config: Config, env: Environment): RoutesSource {
+  return {
+    file: config.routeFile,
+    fileGiven: Boolean(env.ROUTE_FILE),
+    backendGiven: Boolean(env.RAW_WS_BACKEND_URL || env.MQTT_WS_BACKEND_URL),
+    rawBackendUrl: config.rawBackendUrl,
+    mqttBackendUrl: config.mqttBackendUrl,
+    keySourceGiven: Boolean(env.JWKS_URL || env.JWT_PUBLIC_KEY_FILE || env.JWT_EXPECTED_ISSUER),
+  };
+}
+
+/** Reads every variable of the table; a malformed one is a problem and then holds its default. */
+function readValues(env: Environment): { values: Values; problems: readonly Problem[] } {
+  const values: Record<string, unknown> = {};
+  const problems: Problem[] = [];
+  for (const [name, variable] of Object.entries<Variable<unknown>>(VARIABLES)) {
+    const source = variable.secret ? readSecret(env, name) : { name, text: env[name] };
+    const given = 'text' in source ? source.text : undefined;
+    if ('fault' in source) problems.push({ name: source.name, message: source.fault });
+    const value = readVariable(variable, given);
+    if (value instanceof Refused) problems.push({ name: source.name, message: refusal(variable, value) });
+    values[name] = value instanceof Refused ? readVariable(variable, undefined) : value;
+  }
+  // The loop went over the whole table, and each value was read by the reader that the type `Values` is made of.
+  const read = values as unknown as Values;
+  return { values: read, problems: [...problems, ...inconsistencies(read)] };
+}
+
+function refusal({ reader, secret }: Variable<unknown>, { part }: Refused): string {
+  const shown = secret ? 'the value' : quote(part);
+  return `${shown} is not allowed: must be ${reader.allowed}`;
+}
+
+/** Longest request head in bytes: room for a large token beside a browser's cookies. */
+const MAX_REQUEST_HEAD_BYTES = 65_536;
+
+/** Bounds request heads; uWebSockets.js looks at this variable of its own when it is loaded. */
+export function limitRequestHeads(env: NodeJS.ProcessEnv): void {
+  env.UWS_HTTP_MAX_HEADERS_SIZE ??= String(MAX_REQUEST_HEAD_BYTES);
+}

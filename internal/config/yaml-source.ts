@@ -1,0 +1,141 @@
+import {
+  CST,
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  Lexer,
+  LineCounter,
+  parseDocument,
+  visit,
+} from 'yaml';
+
+/** Nesting that is read: flow collections, block indicators in one line, columns of indentation. */
+const MAX_FLOW_DEPTH = 16;
+const MAX_INDICATORS_PER_LINE = 16;
+const MAX_INDENTATION = 64;
+/** How often aliases may repeat anchored nodes in all. */
+const MAX_ALIASES = 100;
+
+/** A place in the file: its line, and the names on the way to it as far as they exist. */
+export interface Place {
+  readonly line: number;
+  readonly path: readonly PropertyKey[];
+}
+
+export interface YamlSource {
+  /** Plain data; null for an empty file. */
+  readonly value: unknown;
+  /** Where a value is, or its nearest parent; a key that is missing from a mapping stays in the path. */
+  locate(path: readonly PropertyKey[]): Place;
+}
+
+export interface YamlFault {
+  readonly line: number;
+  readonly message: string;
+}
+
+/** Reads one YAML 1.2 document (core schema, no merge keys, no custom tags), or everything that is wrong with it. */
+export function readYaml(text: string): YamlSource | { readonly faults: readonly YamlFault[] } {
+  // The parser recurses, and an exhausted stack can end the process inside a regular expression, past any catch.
+  const deepLine = lineOfDeepNesting(text);
+  if (deepLine !== undefined) return { faults: [{ line: deepLine, message: 'is nested too deeply' }] };
+  const lines = new LineCounter();
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    // Compares every key with every other: `duplicateKeys` does it once each.
+    uniqueKeys: false,
+    // Given by name, so that a `%YAML 1.1` directive cannot bring merge keys in.
+    schema: 'core',
+    merge: false,
+  });
+  const lineAt = (offset: number) => lines.linePos(offset).line || 1;
+  const faults = [...document.errors, ...document.warnings].map(({ pos, message }) => ({
+    line: lineAt(pos[0]),
+    message,
+  }));
+  faults.push(...duplicateKeys(document).map(({ offset, message }) => ({ line: lineAt(offset), message })));
+  if (faults.length > 0) return { faults };
+  try {
+    const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
+    return { value, locate: (path) => locate(document, path, lineAt) };
+  } catch (error) {
+    return { faults: [{ line: 1, message: error instanceof Error ? error.message : 'cannot be read' }] };
+  }
+}
+
+/** The first line that nests deeper than a routes file has reason to, from a pass over its tokens alone. */
+function lineOfDeepNesting(text: string): number | undefined {
+  let line = 1;
+  let flowDepth = 0;
+  let indicators = 0;
+  let atLineStart = true;
+  for (const token of new Lexer().lex(text)) {
+    const type = CST.tokenType(token);
+    if (type === 'flow-seq-start' || type === 'flow-map-start') flowDepth++;
+    else if (type === 'flow-seq-end' || type === 'flow-map-end') flowDepth = Math.max(0, flowDepth - 1);
+    else if (type === 'seq-item-ind' || type === 'explicit-key-ind' || type === 'map-value-ind') {
+      if (flowDepth === 0) indicators++;
+    }
+    const indented = atLineStart && type === 'space' && token.length > MAX_INDENTATION;
+    if (indented || flowDepth > MAX_FLOW_DEPTH || indicators > MAX_INDICATORS_PER_LINE) return line;
+    atLineStart = type === 'newline';
+    if (atLineStart) indicators = 0;
+    line += token.split('\n').length - 1;
+  }
+  return undefined;
+}
+
+/** YAML 1.2 §3.2.1.3: keys are unique; and in this file they are all plain words. */
+function duplicateKeys(document: Document.Parsed): { offset: number; message: string }[] {
+  const found: { offset: number; message: string }[] = [];
+  visit(document, {
+    Map(_, map) {
+      const seen = new Set<string>();
+      for (const { key } of map.items) {
+        const offset = offsetOf(key) ?? offsetOf(map) ?? 0;
+        if (!isScalar(key) || typeof key.value !== 'string') {
+          found.push({ offset, message: 'a key must be a plain word' });
+        } else if (seen.has(key.value)) {
+          found.push({ offset, message: `the key ${JSON.stringify(key.value)} is given twice` });
+        } else seen.add(key.value);
+      }
+    },
+  });
+  return found;
+}
+
+function locate(
+  document: Document.Parsed,
+  path: readonly PropertyKey[],
+  lineAt: (offset: number) => number,
+): Place {
+  const found: PropertyKey[] = [];
+  let node: unknown = document.contents;
+  let offset = offsetOf(node) ?? 0;
+  for (const name of path) {
+    if (isAlias(node)) node = node.resolve(document);
+    if (isMap(node)) {
+      found.push(name);
+      const pair = node.items.find(({ key }) => isScalar(key) && key.value === name);
+      if (pair === undefined) break;
+      offset = offsetOf(pair.key) ?? offset;
+      node = pair.value;
+    } else if (isSeq(node) && typeof name === 'number') {
+      found.push(name);
+      node = node.items[name];
+      offset = offsetOf(node) ?? offset;
+    } else break;
+  }
+  return { line: lineAt(offset), path: found };
+}
+
+/** Where a parsed node begins, in characters. */
+function offsetOf(node: unknown): number | undefined {
+  if (typeof node !== 'object' || node === null || !('range' in node) || !Array.isArray(node.range))
+    return undefined;
+  const [start]: unknown[] = node.range;
+  return typeof start === 'number' ? start : undefined;
+}

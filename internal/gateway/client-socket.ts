@@ -1,0 +1,75 @@
+import type { WebSocket } from 'uWebSockets.js';
+import { cutReason } from '../close-codes.js';
+import { type ClientSocket, SendResult } from '../session/client-socket.js';
+import type { Session } from '../session/session.js';
+import type { FragmentPosition } from '../upstream/listener.js';
+
+/** What uWebSockets.js keeps for each of its sockets. */
+export interface SocketData {
+  readonly session: Session;
+  readonly socket: UwsClientSocket;
+}
+
+/** RFC 6455 §7.4.1: stands for a close frame without a code, never sent as one. */
+const NO_STATUS = 1005;
+
+/**
+ * A client's WebSocket on uWebSockets.js. Its native socket throws when it is touched after its close handler ran, and
+ * every upstream event races that handler: after `detach` everything here does nothing.
+ */
+export class UwsClientSocket implements ClientSocket {
+  #ws: WebSocket<SocketData> | undefined;
+  readonly #compress: boolean;
+
+  constructor(compress: boolean) {
+    this.#compress = compress;
+  }
+
+  /** Called by the open handler. */
+  attach(ws: WebSocket<SocketData>): void {
+    this.#ws = ws;
+  }
+
+  /** Called by the close handler, before anybody else hears of it. */
+  detach(): void {
+    this.#ws = undefined;
+  }
+
+  send(payload: Uint8Array, isBinary: boolean): number {
+    return this.#ws === undefined ? SendResult.SENT : this.#ws.send(payload, isBinary, this.#compress);
+  }
+
+  sendFragment(payload: Uint8Array, isBinary: boolean, position: FragmentPosition): number {
+    if (this.#ws === undefined) return SendResult.SENT;
+    switch (position) {
+      case 'first':
+        return this.#ws.sendFirstFragment(payload, isBinary, false);
+      case 'middle':
+        return this.#ws.sendFragment(payload, false);
+      case 'last':
+        return this.#ws.sendLastFragment(payload, false);
+    }
+  }
+
+  bufferedBytes(): number {
+    return this.#ws === undefined ? 0 : this.#ws.getBufferedAmount();
+  }
+
+  cork(work: () => void): void {
+    if (this.#ws === undefined) work();
+    else this.#ws.cork(work);
+  }
+
+  ping(): void {
+    this.#ws?.ping();
+  }
+
+  end(code: number, reason: string): void {
+    if (code === NO_STATUS) this.#ws?.end();
+    else this.#ws?.end(code, cutReason(reason));
+  }
+
+  terminate(): void {
+    this.#ws?.close();
+  }
+}

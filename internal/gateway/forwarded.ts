@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto';
+import { BlockList, isIP } from 'node:net';
+
+/** Request headers by lower-case name, every line kept in order. */
+export type HeaderLines = ReadonlyMap<string, readonly string[]>;
+
+/** Who a request comes from, as far as trusted proxies are believed. */
+export interface Client {
+  /** Address in canonical text form, IPv4-mapped IPv6 as IPv4. */
+  readonly ip: string;
+  readonly proto: 'http' | 'https';
+  /** Host and port the client asked for. */
+  readonly host: string;
+  readonly requestId: string;
+}
+
+const SAFE_REQUEST_ID = /^[\w.:/+=@-]{1,128}$/;
+const SAFE_HOST = /^(?:[\w.-]{1,255}|\[[\da-fA-F:.]{2,45}\])(?::\d{1,5})?$/;
+
+/** Believes X-Forwarded-* of the peers it is told to trust, and of nobody else. */
+export class TrustedProxies {
+  readonly #trusted = new BlockList();
+
+  /** @param entries addresses or CIDRs, already validated. */
+  constructor(entries: readonly string[]) {
+    for (const entry of entries) {
+      const [address = '', bits] = entry.split('/');
+      const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+      if (bits === undefined) this.#trusted.addAddress(address, family);
+      else this.#trusted.addSubnet(address, Number(bits), family);
+    }
+  }
+
+  trusts(ip: string): boolean {
+    const family = isIP(ip);
+    return family !== 0 && this.#trusted.check(ip, family === 6 ? 'ipv6' : 'ipv4');
+  }
+
+  /** @param peer the TCP peer's address, @param secure whether it came over TLS. */
+  client(peer: string, secure: boolean, headers: HeaderLines): Client {
+    const ownProto = secure ? 'https' : 'http';
+    const ownHost = headers.get('host')?.[0] ?? '';
+    const peerIp = canonicalIp(peer) ?? peer;
+    if (!this.trusts(peerIp)) return { ip: peerIp, proto: ownProto, host: ownHost, requestId: randomUUID() };
+    const requestId = headers.get('x-request-id')?.[0] ?? '';
+    const proto = firstOf(headers, 'x-forwarded-proto').toLowerCase();
+    const host = firstOf(headers, 'x-forwarded-host');
+    return {
+      ip: this.#rightmostUntrusted(peerIp, headers.get('x-forwarded-for') ?? []),
+      proto:
+        proto === 'https' || proto === 'wss'
+          ? 'https'
+          : proto === 'http' || proto === 'ws'
+            ? 'http'
+            : ownProto,
+      host: SAFE_HOST.test(host) ? host : ownHost,
+      requestId: SAFE_REQUEST_ID.test(requestId) ? requestId : randomUUID(),
+    };
+  }
+
+  /** Each trusted hop vouches for the one before it; the walk ends at the first address nobody vouches for. */
+  #rightmostUntrusted(peer: string, lines: readonly string[]): string {
+    const hops = lines.join(',').split(',');
+    let ip = peer;
+    for (let index = hops.length - 1; index >= 0; index--) {
+      const hop = canonicalIp((hops[index] ?? '').trim());
+      if (hop === undefined) return ip;
+      ip = hop;
+      if (!this.trusts(ip)) return ip;
+    }
+    return ip;
+  }
+}
+
+function firstOf(headers: HeaderLines, name: string): string {
+  return (headers.get(name)?.[0] ?? '').split(',', 1)[0]?.trim() ?? '';
+}
+
+/** `text` as an address in canonical form, a port or brackets around it removed; undefined: not an address. */
+export function canonicalIp(text: string): string | undefined {
+  const bare =
+    /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(text)?.[1] ?? text;
+  const family = isIP(bare);
+  if (family === 4) return bare;
+  if (family !== 6 || bare.includes('%')) return undefined;
+  const canonical = new URL(`http://[${bare}]`).hostname.slice(1, -1);
+  const mapped = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/.exec(canonical);
+  if (!mapped) return canonical;
+  const high = Number.parseInt(mapped[1] ?? '', 16);
+  const low = Number.parseInt(mapped[2] ?? '', 16);
+  return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
+}

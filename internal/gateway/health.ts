@@ -1,0 +1,59 @@
+import type { HttpResponse } from 'uWebSockets.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import { type Answer, answer } from './http-response.js';
+import type { RequestHead } from './opening.js';
+
+const READ_METHODS: readonly string[] = ['GET', 'HEAD'];
+
+/** What orchestrators and scrapers ask for: /healthz, /readyz, /metrics. */
+export class HttpEndpoints {
+  /**
+   * @param unreadyReason why no traffic should come now, in words fit for an operator; undefined: it may.
+   */
+  constructor(
+    readonly metrics: Metrics,
+    readonly unreadyReason: () => string | undefined,
+  ) {}
+
+  /** Answers the request if its path is one of these. */
+  serve(head: RequestHead, response: HttpResponse): boolean {
+    const answerTo = this.#endpoint(head.target);
+    if (answerTo === undefined) return false;
+    if (!READ_METHODS.includes(head.method))
+      answer(response, { status: 405, headers: { Allow: 'GET, HEAD' } });
+    else answerTo(response);
+    return true;
+  }
+
+  #endpoint(target: string): ((response: HttpResponse) => void) | undefined {
+    switch (target) {
+      case '/healthz':
+        return (response) => answer(response, { status: 200, body: 'ok\n' });
+      case '/readyz':
+        return (response) => answer(response, this.#readiness());
+      case '/metrics':
+        return (response) => this.#scrape(response);
+      default:
+        return undefined;
+    }
+  }
+
+  #readiness(): Answer {
+    const reason = this.unreadyReason();
+    return reason === undefined ? { status: 200, body: 'ready\n' } : { status: 503, body: `${reason}\n` };
+  }
+
+  #scrape(response: HttpResponse): void {
+    let gone = false;
+    response.onAborted(() => {
+      gone = true;
+    });
+    const send = (result: Answer) => {
+      if (!gone) answer(response, result);
+    };
+    this.metrics.scrape().then(
+      (body) => send({ status: 200, headers: { 'Content-Type': this.metrics.contentType }, body }),
+      () => send({ status: 500 }),
+    );
+  }
+}

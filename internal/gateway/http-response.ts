@@ -1,0 +1,47 @@
+import type { HttpResponse } from 'uWebSockets.js';
+
+const STATUS_TEXT: Readonly<Record<number, string>> = {
+  200: 'OK',
+  202: 'Accepted',
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  413: 'Content Too Large',
+  426: 'Upgrade Required',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+};
+
+/** On every response, the 101 included. */
+const SECURITY_HEADERS: readonly (readonly [string, string])[] = [
+  ['X-Content-Type-Options', 'nosniff'],
+  ['X-Frame-Options', 'DENY'],
+];
+
+export interface Answer {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Default: the status' own words. */
+  readonly body?: string;
+  /** Whether the connection ends with it. */
+  readonly close?: boolean;
+}
+
+/** Sends a whole response. The caller has seen to it that the client is still there. */
+export function answer(response: HttpResponse, { status, headers = {}, body, close = false }: Answer): void {
+  response.cork(() => {
+    response.writeStatus(`${status} ${STATUS_TEXT[status] ?? ''}`);
+    writeSecurityHeaders(response);
+    const type = headers['Content-Type'] ?? 'text/plain; charset=utf-8';
+    for (const [name, value] of Object.entries({ 'Content-Type': type, ...headers }))
+      response.writeHeader(name, value);
+    response.end(body ?? `${STATUS_TEXT[status] ?? ''}\n`, close);
+  });
+}
+
+export function writeSecurityHeaders(response: HttpResponse): void {
+  for (const [name, value] of SECURITY_HEADERS) response.writeHeader(name, value);
+}

@@ -1,0 +1,101 @@
+import type { RouteMatch, RouteTable } from '../config/config.js';
+import type { Opening } from '../session/opening.js';
+import type { HeaderLines, TrustedProxies } from './forwarded.js';
+import type { AllowedOrigins } from './origin.js';
+import { decodePath } from './request-path.js';
+
+/** A request head as it came. */
+export interface RequestHead {
+  /** Upper-case. */
+  readonly method: string;
+  /** Not decoded, without the query. */
+  readonly target: string;
+  /** Without its `?`. */
+  readonly query: string;
+  readonly headers: HeaderLines;
+  readonly peer: string;
+  /** Whether it came over TLS. */
+  readonly secure: boolean;
+}
+
+/** The status a handshake is refused with. */
+export type HttpRefusal = 400 | 403 | 404 | 426;
+
+/** What an opening handshake is held against. */
+export interface OpeningRules {
+  readonly proxies: TrustedProxies;
+  readonly origins: AllowedOrigins;
+  /** The table in effect: `RouteTable.match`. */
+  readonly match: RouteTable['match'];
+}
+
+/**
+ * Judges an opening handshake in the order of SPEC section 4: path, route, handshake, origin. The limits come after it.
+ */
+export function judgeOpening(head: RequestHead, rules: OpeningRules): Opening | HttpRefusal {
+  const path = decodePath(head.target);
+  if (path === undefined || !/^[!-~]*$/.test(head.query)) return 400;
+  const matches = rules.match(path);
+  if (matches.length === 0) return 404;
+  const handshake = checkHandshake(head);
+  if (handshake !== undefined) return handshake;
+  return admit(head, path, matches, rules);
+}
+
+function admit(
+  head: RequestHead,
+  path: string,
+  matches: readonly RouteMatch[],
+  rules: OpeningRules,
+): Opening | HttpRefusal {
+  const client = rules.proxies.client(head.peer, head.secure, head.headers);
+  if (!rules.origins.allows(head.headers.get('origin') ?? [], client.host)) return 403;
+  return {
+    path,
+    query: head.query,
+    headers: head.headers,
+    client,
+    matches,
+    subprotocols: tokens(head.headers.get('sec-websocket-protocol'), true),
+  };
+}
+
+/**
+ * RFC 6455 §4.2.1. 426 for what is no WebSocket request or another version of it, 400 for a malformed one, undefined
+ * for a good one.
+ */
+export function checkHandshake(head: RequestHead): 400 | 426 | undefined {
+  const { headers } = head;
+  const upgrade = tokens(headers.get('upgrade')).includes('websocket');
+  const version = headers.get('sec-websocket-version');
+  const key = headers.get('sec-websocket-key');
+  if (!upgrade && version === undefined && key === undefined) return 426;
+  // RFC 6455 §4.4: the answer names the version that is spoken here.
+  if (version?.length !== 1 || version[0] !== '13') return 426;
+  if (head.method !== 'GET' || !upgrade || !tokens(headers.get('connection')).includes('upgrade')) return 400;
+  // 16 bytes in base64 are 22 characters and two of padding; the last one before it carries 2 bits only.
+  if (key?.length !== 1 || !/^[A-Za-z\d+/]{21}[AQgw]==$/.test(key[0] ?? '')) return 400;
+  if (headers.get('host')?.length !== 1) return 400;
+  // Two of these could be read as different ones by whoever comes after us.
+  if ((headers.get('authorization')?.length ?? 0) > 1) return 400;
+  // A body would be taken for frames, or the frames for a body.
+  if (
+    headers.has('transfer-encoding') ||
+    (headers.get('content-length') ?? []).some((length) => length !== '0')
+  )
+    return 400;
+  if (!tokens(headers.get('sec-websocket-protocol'), true).every(isToken)) return 400;
+  return undefined;
+}
+
+/** The comma-separated elements of all lines of a header, lower-case unless `exact`. */
+function tokens(lines: readonly string[] | undefined, exact = false): string[] {
+  const elements = (lines ?? []).flatMap((line) => line.split(',')).map((element) => element.trim());
+  const filled = elements.filter((element) => element !== '');
+  return exact ? filled : filled.map((element) => element.toLowerCase());
+}
+
+/** RFC 9110 §5.6.2. */
+function isToken(text: string): boolean {
+  return /^[!#$%&'*+.^_`|~\w-]+$/.test(text);
+}

@@ -1,0 +1,120 @@
+import { type MqttReader, malformed } from './mqtt-reader.js';
+
+/** What a property holds; `flag` is a byte of 0 or 1, the positive ones may not be 0. */
+type PropertyType =
+  | 'flag'
+  | 'twoByte'
+  | 'positiveTwoByte'
+  | 'fourByte'
+  | 'positiveFourByte'
+  | 'string'
+  | 'binary'
+  | 'pair';
+
+interface PropertyRule {
+  readonly name: string;
+  readonly type: PropertyType;
+}
+
+/** The properties one place of a packet may have, by identifier. Identifiers of MQTT 5.0 all fit in one byte. */
+export type PropertyRules = ReadonlyMap<number, PropertyRule>;
+
+export const USER_PROPERTY = 0x26;
+const AUTHENTICATION_METHOD = 0x15;
+const AUTHENTICATION_DATA = 0x16;
+
+/** MQTT 5.0 §3.1.2.11. */
+export const CONNECT_PROPERTIES: PropertyRules = new Map<number, PropertyRule>([
+  [0x11, { name: 'Session Expiry Interval', type: 'fourByte' }],
+  [AUTHENTICATION_METHOD, { name: 'Authentication Method', type: 'string' }],
+  [AUTHENTICATION_DATA, { name: 'Authentication Data', type: 'binary' }],
+  [0x17, { name: 'Request Problem Information', type: 'flag' }],
+  [0x19, { name: 'Request Response Information', type: 'flag' }],
+  [0x21, { name: 'Receive Maximum', type: 'positiveTwoByte' }],
+  [0x22, { name: 'Topic Alias Maximum', type: 'twoByte' }],
+  [USER_PROPERTY, { name: 'User Property', type: 'pair' }],
+  [0x27, { name: 'Maximum Packet Size', type: 'positiveFourByte' }],
+]);
+
+/** MQTT 5.0 §3.1.3.2. */
+export const WILL_PROPERTIES: PropertyRules = new Map<number, PropertyRule>([
+  [0x01, { name: 'Payload Format Indicator', type: 'flag' }],
+  [0x02, { name: 'Message Expiry Interval', type: 'fourByte' }],
+  [0x03, { name: 'Content Type', type: 'string' }],
+  [0x08, { name: 'Response Topic', type: 'string' }],
+  [0x09, { name: 'Correlation Data', type: 'binary' }],
+  [0x18, { name: 'Will Delay Interval', type: 'fourByte' }],
+  [USER_PROPERTY, { name: 'User Property', type: 'pair' }],
+]);
+
+/** Where a User Property stands in its packet, identifier included. */
+interface UserProperty {
+  readonly start: number;
+  readonly end: number;
+  readonly name: Buffer;
+}
+
+/** A properties section that was checked. */
+export interface Properties {
+  /** Offsets of the first byte after the section's length, and of the first one behind the section. */
+  readonly start: number;
+  readonly end: number;
+  readonly userProperties: readonly UserProperty[];
+}
+
+/**
+ * Reads and checks a whole properties section, in one pass.
+ * @throws GatewayError ERR_CONNECT_MALFORMED
+ */
+export function readProperties(packet: MqttReader, rules: PropertyRules, field: string): Properties {
+  const reader = packet.section(field);
+  const start = reader.at;
+  const seen = new Set<number>();
+  const userProperties: UserProperty[] = [];
+  while (reader.at < reader.end) {
+    const from = reader.at;
+    const identifier = reader.byte(field);
+    const rule = rules.get(identifier);
+    if (rule === undefined) throw malformed(`${field}: no property ${identifier} here`);
+    if (rule.type === 'pair') {
+      const name = reader.string(rule.name);
+      reader.string(rule.name);
+      userProperties.push({ start: from, end: reader.at, name });
+      continue;
+    }
+    // MQTT 5.0 §2.2.2.2 and the text of each property: only the User Property may come twice.
+    if (seen.has(identifier)) throw malformed(`${rule.name} is there twice`);
+    seen.add(identifier);
+    readValue(reader, rule);
+  }
+  // MQTT 5.0 §3.1.2.11.10
+  if (seen.has(AUTHENTICATION_DATA) && !seen.has(AUTHENTICATION_METHOD)) {
+    throw malformed('Authentication Data without Authentication Method');
+  }
+  return { start, end: reader.end, userProperties };
+}
+
+function readValue(reader: MqttReader, { name, type }: PropertyRule): void {
+  switch (type) {
+    case 'flag':
+      if (reader.byte(name) > 1) throw malformed(`${name} is neither 0 nor 1`);
+      return;
+    case 'positiveTwoByte':
+      if (reader.twoByteInteger(name) === 0) throw malformed(`${name} is 0`);
+      return;
+    case 'positiveFourByte':
+      if (reader.fourByteInteger(name) === 0) throw malformed(`${name} is 0`);
+      return;
+    case 'twoByte':
+      reader.twoByteInteger(name);
+      return;
+    case 'fourByte':
+      reader.fourByteInteger(name);
+      return;
+    case 'string':
+      reader.string(name);
+      return;
+    default:
+      reader.binary(name);
+  }
+}

@@ -1,0 +1,96 @@
+import { GatewayError } from '../errors.js';
+import { withoutBearer } from './bearer.js';
+import { CONNECT_TYPE, type Connect, readConnect } from './mqtt-connect.js';
+import { withRoles } from './mqtt-roles.js';
+import { readVarint } from './mqtt-varint.js';
+import type { FirstBytes, Greeting, ProtocolAdapter, Sniff } from './protocol.js';
+
+/** How the variable header of a CONNECT starts: MQTT 3.1.1 and 5.0, MQTT 3.1. */
+const PROTOCOL_NAMES: readonly Buffer[] = [Buffer.from('\x00\x04MQTT'), Buffer.from('\x00\x06MQIsdp')];
+
+/** What a CONNACK says, before MQTT 5.0 (3.1.1 §3.2.2.3) and from it on (5.0 §3.2.2.2). */
+const CONNACK_CODES = {
+  version: { returnCode: 0x01, reasonCode: 0x84 },
+  authentication: { returnCode: 0x05, reasonCode: 0x87 },
+  unavailable: { returnCode: 0x03, reasonCode: 0x88 },
+} as const;
+
+/**
+ * MQTT 3.1, 3.1.1 and 5.0: the session starts with one CONNECT, whose password can be the token. A greeting looks into
+ * the bytes that `read` was given; they must not be overwritten while it is in use.
+ */
+export const mqtt: ProtocolAdapter = Object.freeze({
+  protocol: 'mqtt',
+  subprotocols: Object.freeze(['mqtt', 'mqttv3.1']),
+  // [MQTT-6.0.0-1]
+  allowsText: false,
+  sniff,
+  read,
+});
+
+function sniff(bytes: Uint8Array): Sniff {
+  if (bytes.length === 0) return 'more';
+  if (bytes[0] !== CONNECT_TYPE) return 'no';
+  const length = readVarint(bytes, 1);
+  if (length === 'more') return 'more';
+  if (length === 'overlong') return 'no';
+  const body = bytes.subarray(1 + length.length);
+  // A packet too short for the name and the level behind it is no CONNECT of any version.
+  const possible = PROTOCOL_NAMES.filter((name) => name.length < length.value && agree(name, body));
+  if (possible.length === 0) return 'no';
+  return possible.some((name) => body.length >= name.length) ? 'match' : 'more';
+}
+
+/** Whether the shorter of the two is how the longer starts. */
+function agree(name: Buffer, body: Uint8Array): boolean {
+  const length = Math.min(name.length, body.length);
+  return name.subarray(0, length).equals(body.subarray(0, length));
+}
+
+function read(bytes: Buffer, limitBytes: number): FirstBytes {
+  if (sniff(bytes) === 'no') return badConnect('the first packet is not a CONNECT', undefined);
+  const remaining = readVarint(bytes, 1);
+  if (typeof remaining === 'string') return { verdict: 'more' };
+  const packetLength = 1 + remaining.length + remaining.value;
+  if (packetLength > limitBytes) {
+    const why = `CONNECT announces ${packetLength} bytes, over the limit of ${limitBytes}`;
+    return { verdict: 'malformed', reason: 'messageTooBig', why, reply: undefined };
+  }
+  if (bytes.length < packetLength) return { verdict: 'more' };
+  const packet = bytes.subarray(0, packetLength);
+  try {
+    return { verdict: 'ready', greeting: greetingOf(readConnect(packet, remaining)) };
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    const reply =
+      error.code === 'ERR_CONNECT_VERSION' ? wrongVersion(packet, 1 + remaining.length) : undefined;
+    return badConnect(error.message, reply);
+  }
+}
+
+function badConnect(why: string, reply: Buffer | undefined): FirstBytes {
+  return { verdict: 'malformed', reason: 'badConnect', why, reply };
+}
+
+function greetingOf(connect: Connect): Greeting {
+  return {
+    token: connect.password && withoutBearer(connect.password.toString('utf8')),
+    length: connect.packet.length,
+    consumed: false,
+    withRoles: (roles, mode) => withRoles(connect, roles, mode),
+    refusal: (kind) => connack(kind, connect.level === 5),
+  };
+}
+
+function connack(kind: keyof typeof CONNACK_CODES, isVersion5: boolean): Buffer {
+  const { returnCode, reasonCode } = CONNACK_CODES[kind];
+  // Session Present is 0 in every refusal [MQTT-3.2.2-4]; MQTT 5.0 adds the length of its (no) properties.
+  return isVersion5 ? Buffer.of(0x20, 3, 0, reasonCode, 0) : Buffer.of(0x20, 2, 0, returnCode);
+}
+
+/** [MQTT-3.1.2-2]: in the form of MQTT 5.0 for 5 and later, whose clients will know it, else in that of 3.1.1. */
+function wrongVersion(packet: Buffer, bodyAt: number): Buffer {
+  const levelAt = bodyAt + 2 + packet.readUInt16BE(bodyAt);
+  const withoutBridgeBit = packet.readUInt8(levelAt) & 0x7f;
+  return connack('version', withoutBridgeBit >= 5);
+}

@@ -1,0 +1,84 @@
+import { isUtf8 } from 'node:buffer';
+import { withoutBearer } from './bearer.js';
+import type { FirstBytes, Greeting, ProtocolAdapter } from './protocol.js';
+
+/** Three base64url parts (RFC 7515 §7.1); whether an empty signature will do is for verification to say. */
+const JWT_SHAPE = /^[\w-]+\.[\w-]+\.[\w-]*$/;
+
+/** Members of a first message that can hold the token, and objects in it that can hold such members, in order. */
+const TOKEN_MEMBERS = ['token', 'access_token'];
+const ENVELOPE_MEMBERS = ['params', 'payload'];
+
+/**
+ * Everything that is no other protocol: last in the list, recognises any bytes. `read` wants exactly the first message,
+ * text or binary; it carries the token and is consumed. White space around it and a byte order mark before it
+ * (RFC 8259 §8.1 lets a parser ignore one) do no harm.
+ */
+export const raw: ProtocolAdapter = Object.freeze({
+  protocol: 'raw',
+  subprotocols: Object.freeze([]),
+  allowsText: true,
+  sniff: () => 'match',
+  read,
+});
+
+function read(bytes: Buffer, limitBytes: number): FirstBytes {
+  if (bytes.length > limitBytes) {
+    return refused(
+      'messageTooBig',
+      `first message of ${bytes.length} bytes, over the limit of ${limitBytes}`,
+    );
+  }
+  if (!isUtf8(bytes)) return refused('jwtMalformed', 'first message is not UTF-8');
+  const text = bytes.toString('utf8').trim();
+  if (text.startsWith('{')) return readObject(text, bytes.length);
+  const token = withoutBearer(text);
+  if (token === undefined || !JWT_SHAPE.test(token)) {
+    return refused('jwtMalformed', 'first message is neither a JWT nor a JSON object');
+  }
+  return ready(token, bytes.length);
+}
+
+function readObject(text: string, length: number): FirstBytes {
+  const message = parseJson(text);
+  if (message === undefined) return refused('jwtMalformed', 'first message is not JSON');
+  const envelopes = ENVELOPE_MEMBERS.map((name) => ownMember(message, name));
+  for (const holder of [message, ...envelopes]) {
+    for (const name of TOKEN_MEMBERS) {
+      const value = ownMember(holder, name);
+      const token = typeof value === 'string' ? withoutBearer(value) : undefined;
+      if (token !== undefined) return ready(token, length);
+    }
+  }
+  return refused('jwtMissing', 'first message is a JSON object without a token');
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Not JSON, or nested deeper than the stack allows. The error quotes the text, which may hold a token: dropped.
+    return undefined;
+  }
+}
+
+/** A member that the message itself has: what every JavaScript object inherits is not in it. Arrays have none. */
+function ownMember(holder: unknown, name: string): unknown {
+  if (typeof holder !== 'object' || holder === null || Array.isArray(holder)) return undefined;
+  return Object.getOwnPropertyDescriptor(holder, name)?.value;
+}
+
+function ready(token: string, length: number): FirstBytes {
+  const greeting: Greeting = {
+    token,
+    length,
+    consumed: true,
+    withRoles: () => undefined,
+    refusal: () => undefined,
+  };
+  return { verdict: 'ready', greeting };
+}
+
+function refused(reason: 'jwtMalformed' | 'jwtMissing' | 'messageTooBig', why: string): FirstBytes {
+  return { verdict: 'malformed', reason, why, reply: undefined };
+}

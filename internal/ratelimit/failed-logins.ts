@@ -1,0 +1,90 @@
+import { TokenBucket } from './token-bucket.js';
+
+export interface FailedLoginsOptions {
+  /** Failures an address may have a minute, also all at once; default 20; 0: no limit. */
+  readonly perMinute?: number;
+  /** How long a verified token keeps its address from being refused, default 10 minutes. */
+  readonly trustMs?: number;
+  /** Addresses remembered, default 100,000; the ones longest without a login are forgotten first. */
+  readonly maxAddresses?: number;
+  /** Monotonic milliseconds. */
+  readonly now?: () => number;
+}
+
+/** What is known of an address. */
+class Address {
+  trustedUntilMs = Number.NEGATIVE_INFINITY;
+  constructor(readonly bucket: TokenBucket) {}
+}
+
+/**
+ * Failed authentications per client address: asked at the opening handshake, before any cryptography is spent.
+ *
+ * An address with too many failures is refused unless a token from it was verified lately: many honest clients may share
+ * it with one dishonest one, and locking all of them out would be a gift to that one. Whoever holds a valid token can so
+ * have forged ones looked at from the same address, which costs no more than the handshakes themselves. Without a
+ * success an address is let through again one handshake at a time, as its failures age.
+ */
+export class FailedLogins {
+  readonly #perMinute: number;
+  readonly #trustMs: number;
+  readonly #maxAddresses: number;
+  readonly #now: () => number;
+  /** In the order of the last login, good or bad. */
+  readonly #addresses = new Map<string, Address>();
+
+  constructor({
+    perMinute = 20,
+    trustMs = 600_000,
+    maxAddresses = 100_000,
+    now = () => performance.now(),
+  }: FailedLoginsOptions = {}) {
+    this.#perMinute = perMinute;
+    this.#trustMs = trustMs;
+    this.#maxAddresses = maxAddresses;
+    this.#now = now;
+  }
+
+  /** Whether a client of this address may try to log in; false: answer its handshake with 429. */
+  allows(ip: string): boolean {
+    const address = this.#addresses.get(ip);
+    if (address === undefined) return true;
+    const nowMs = this.#now();
+    return address.trustedUntilMs > nowMs || address.bucket.level(nowMs) >= 1;
+  }
+
+  failed(ip: string): void {
+    if (this.#perMinute === 0) return;
+    // More failures than the bucket holds change nothing: handshakes under way at once must not dig a hole.
+    this.#touch(ip).bucket.take(this.#now());
+  }
+
+  succeeded(ip: string): void {
+    if (this.#perMinute === 0) return;
+    this.#touch(ip).trustedUntilMs = this.#now() + this.#trustMs;
+  }
+
+  /** Addresses remembered. */
+  get size(): number {
+    return this.#addresses.size;
+  }
+
+  #touch(ip: string): Address {
+    const address =
+      this.#addresses.get(ip) ??
+      new Address(new TokenBucket(this.#perMinute / 60, this.#perMinute, this.#now()));
+    this.#addresses.delete(ip);
+    this.#addresses.set(ip, address);
+    if (this.#addresses.size > this.#maxAddresses) this.#forgetOldest();
+    return address;
+  }
+
+  /** A hundredth at a time: finding a Map's first entry is slow right after its first entries were deleted. */
+  #forgetOldest(): void {
+    const kept = Math.floor(this.#maxAddresses * 0.99);
+    for (const oldest of this.#addresses.keys()) {
+      if (this.#addresses.size <= kept) break;
+      this.#addresses.delete(oldest);
+    }
+  }
+}

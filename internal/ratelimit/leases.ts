@@ -1,0 +1,305 @@
+import { randomUUID } from 'node:crypto';
+import { BUDGET_MS, type LeaseLedger, type Mail, type Settlement } from './lease-ledger.js';
+import { LeasedBucket, type LeaseHolder } from './leased-bucket.js';
+
+export interface LeasesOptions {
+  readonly ledger: LeaseLedger;
+  /** Monotonic milliseconds; the limiter's clock. */
+  readonly now?: () => number;
+  /** Told when shared limits come into force and when local ones do. */
+  readonly onChange?: (shared: boolean, cause: unknown) => void;
+}
+
+/** Mail is read and unanswered requests are repeated this often. */
+const TICK_MS = 25;
+/** Redis that has not answered for so long and so many ticks is down: a busy event loop alone is no sign. */
+const HUNG_MS = 200;
+const HUNG_TICKS = 6;
+/** Pause between attempts to come back. */
+const RETRY_MS = 250;
+/** A process that stood still longer than this may have lost its leases unnoticed. */
+const STALL_MS = 4000;
+/** Buckets looked at in a tick, to register them after an outage and renew them. */
+const WALK_BATCH = 200;
+/** Requests for a bucket that nobody uses meanwhile; other holders are alive and had the time to answer. */
+const MAX_ATTEMPTS = 8;
+/** Other holders asked at once. */
+const MAX_ASKED = 16;
+
+/**
+ * Limits over all processes (SPEC section 10) without a message that waits. A budget is divided into at most ten
+ * leases. The only process with a session of a subject holds all of them and asks Redis nothing more; when another one
+ * joins, it finds none free and leaves mail for the holders of more than their fair part, who give back what is over,
+ * tokens included, within a tick or two. A process whose bucket runs low asks again, and gets what others do not use.
+ * A lease is with one holder or free, never both, so everything sent in t seconds is at most
+ * `burst + perSecond * t` plus one lease per process: what a bucket without all leases may be overdrawn by. That
+ * overdraft is also what a new session can send before Redis has answered.
+ *
+ * Redis down, slow or hung: every bucket has the full local limit from its next message on, and all leases are void:
+ * the process comes back under a new holder id, and its old leases are freed as those of a dead holder.
+ */
+export class Leases implements LeaseHolder {
+  epoch = 0;
+  readonly #ledger: LeaseLedger;
+  readonly #now: () => number;
+  readonly #onChange: (shared: boolean, cause: unknown) => void;
+  /** Buckets in use, by name in the ledger. */
+  readonly #used = new Map<string, LeasedBucket>();
+  #walk: Iterator<LeasedBucket> | undefined;
+  /** Those whose first answer is awaited. */
+  readonly #unanswered = new Set<LeasedBucket>();
+  /** Those that wait for leases other holders were asked for. */
+  readonly #waiting = new Set<LeasedBucket>();
+  #low: LeasedBucket[] = [];
+  #up: boolean = false;
+  #holder = '';
+  #reading: boolean = false;
+  #readSinceMs = 0;
+  #readTicks = 0;
+  #retryAtMs = 0;
+  #tickedMs: number;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor({ ledger, now = () => performance.now(), onChange = () => {} }: LeasesOptions) {
+    this.#ledger = ledger;
+    this.#now = now;
+    this.#onChange = onChange;
+    this.#tickedMs = now();
+  }
+
+  /** Whether limits hold over all processes right now. */
+  get shared(): boolean {
+    return this.#up;
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref();
+    this.#tick();
+  }
+
+  /** Stops; leases still held are free for others some seconds later. */
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    if (this.#up) this.#down('stopped');
+  }
+
+  bucket(name: string, perSecond: number, burst: number): LeasedBucket {
+    return new LeasedBucket(this, name, perSecond, burst, this.#now());
+  }
+
+  join(bucket: LeasedBucket): void {
+    this.adopt(bucket);
+    bucket.parked = false;
+    bucket.attempts = 0;
+    this.#used.set(bucket.budget.name, bucket);
+    if (!this.#up) return;
+    if (bucket.held === undefined || bucket.held === 0) bucket.hold(this.#now(), 0, 0);
+    bucket.expectAnswer();
+    this.#unanswered.add(bucket);
+    if (!bucket.asking) this.#ask(bucket);
+  }
+
+  leave(bucket: LeasedBucket): void {
+    this.adopt(bucket);
+    bucket.parked = true;
+    this.#used.delete(bucket.budget.name);
+    this.#waiting.delete(bucket);
+    if (bucket.joined && !bucket.asking) this.#giveUp(bucket);
+  }
+
+  adopt(bucket: LeasedBucket): void {
+    if (bucket.epoch === this.epoch) return;
+    bucket.epoch = this.epoch;
+    bucket.asking = false;
+    bucket.joined = false;
+    bucket.dead = [];
+    bucket.holdLocally(this.#now());
+  }
+
+  want(bucket: LeasedBucket): void {
+    if (!this.#up) return;
+    bucket.askAfterMs = this.#now() + TICK_MS;
+    bucket.attempts = 0;
+    if (this.#low.push(bucket) === 1) setImmediate(this.#askForLow);
+  }
+
+  readonly #askForLow = (): void => {
+    const low = this.#low;
+    this.#low = [];
+    for (const bucket of low) this.#askAgain(bucket);
+  };
+
+  #tick(): void {
+    const nowMs = this.#now();
+    const stalled = nowMs - this.#tickedMs > STALL_MS;
+    this.#tickedMs = nowMs;
+    if (this.#reading) this.#readTicks++;
+    const hung = this.#reading && this.#readTicks >= HUNG_TICKS && nowMs - this.#readSinceMs >= HUNG_MS;
+    if (this.#up && (stalled || hung || !this.#ledger.up)) this.#down(stalled ? 'stalled' : 'no answer');
+    if (!this.#reading && (this.#up || (this.#ledger.up && nowMs >= this.#retryAtMs))) this.#readMail(nowMs);
+    if (!this.#up) return;
+    for (const bucket of [...this.#waiting]) this.#askAgain(bucket);
+    this.#walkOn(nowMs);
+  }
+
+  /** Reading the mail is also what shows that Redis is there and that this process is. */
+  #readMail(nowMs: number): void {
+    if (!this.#up) this.#holder = randomUUID();
+    const { epoch } = this;
+    this.#reading = true;
+    this.#readSinceMs = nowMs;
+    this.#readTicks = 0;
+    this.#ledger.readMail(this.#holder).then(
+      (mail) => {
+        this.#reading = false;
+        if (epoch !== this.epoch) return;
+        if (!this.#up) this.#comeBack();
+        else if (mail === undefined) this.#down('leases lost');
+        else this.#answerMail(mail);
+      },
+      (error: unknown) => {
+        this.#reading = false;
+        if (epoch === this.epoch) this.#down(error);
+      },
+    );
+  }
+
+  /** From here on new sessions join; those there are keep the local limit until `#walkOn` has registered them. */
+  #comeBack(): void {
+    if (this.#timer === undefined) return;
+    this.#up = true;
+    this.#onChange(true, undefined);
+  }
+
+  #down(cause: unknown): void {
+    this.#retryAtMs = this.#now() + RETRY_MS;
+    if (!this.#up) return;
+    this.#up = false;
+    this.epoch++;
+    this.#low = [];
+    this.#waiting.clear();
+    for (const bucket of this.#unanswered) bucket.answered();
+    this.#unanswered.clear();
+    this.#onChange(false, cause);
+  }
+
+  #walkOn(nowMs: number): void {
+    for (let left = WALK_BATCH; left > 0; left--) {
+      this.#walk ??= this.#used.values();
+      const next = this.#walk.next();
+      if (next.done === true) {
+        this.#walk = undefined;
+        return;
+      }
+      this.adopt(next.value);
+      const due = next.value.held === undefined || nowMs - next.value.settledMs > BUDGET_MS / 3;
+      if (due) this.#askAgain(next.value);
+    }
+  }
+
+  #askAgain(bucket: LeasedBucket): void {
+    if (this.#up && bucket.epoch === this.epoch && !bucket.asking && !bucket.parked) this.#ask(bucket);
+  }
+
+  #ask(bucket: LeasedBucket): void {
+    const { dead } = bucket;
+    bucket.dead = [];
+    bucket.askAfterMs = this.#now() + TICK_MS;
+    this.#settle(bucket, bucket.budget.leases, 0, dead);
+  }
+
+  #settle(bucket: LeasedBucket, want: number, backTokens: number, dead?: readonly string[]): void {
+    const { epoch } = this;
+    bucket.asking = true;
+    this.#ledger.settle(bucket.budget, this.#holder, want, backTokens, dead).then(
+      (settlement) => {
+        if (epoch === this.epoch) this.#settled(bucket, want, settlement);
+      },
+      (error: unknown) => {
+        if (epoch === this.epoch) this.#down(error);
+      },
+    );
+  }
+
+  #settled(bucket: LeasedBucket, want: number, settlement: Settlement): void {
+    const nowMs = this.#now();
+    bucket.asking = false;
+    bucket.settledMs = nowMs;
+    bucket.joined = want >= 0;
+    if (!bucket.joined) {
+      if (!bucket.parked) this.#ask(bucket);
+      return;
+    }
+    bucket.hold(nowMs, settlement.held, gained(bucket, settlement, nowMs));
+    bucket.answered();
+    this.#unanswered.delete(bucket);
+    if (bucket.parked) this.#giveUp(bucket);
+    // Who has just given leases back does not want them now.
+    else if (want === bucket.budget.leases) this.#askOthers(bucket, settlement, nowMs);
+  }
+
+  /** Everything back to the ledger, debts too. */
+  #giveUp(bucket: LeasedBucket): void {
+    const nowMs = this.#now();
+    const backTokens = bucket.level(nowMs);
+    bucket.holdNothing(nowMs);
+    this.#settle(bucket, -1, backTokens);
+  }
+
+  #askOthers(bucket: LeasedBucket, { held, others }: Settlement, nowMs: number): void {
+    const { leases } = bucket.budget;
+    const fair = Math.max(1, Math.floor(leases / (others.size + 1)));
+    const enough = held === leases || (held >= fair && !bucket.isLow(nowMs));
+    if (enough || bucket.attempts++ >= MAX_ATTEMPTS) {
+      this.#waiting.delete(bucket);
+      return;
+    }
+    this.#waiting.add(bucket);
+    const rich = [...others].filter(([, theirs]) => theirs > fair);
+    const keep = held < fair && rich.length > 0 ? fair : -fair;
+    // Those with nothing to give are asked too where there are no rich ones: whoever is dead counts no longer then.
+    const asked = (keep > 0 ? rich : [...others]).slice(0, MAX_ASKED);
+    for (const [holder] of asked) this.#sendMail(bucket, holder, keep);
+  }
+
+  #sendMail(bucket: LeasedBucket, holder: string, keep: number): void {
+    const { epoch } = this;
+    this.#ledger.sendMail(holder, bucket.budget, keep).then(
+      (alive) => {
+        if (!alive && epoch === this.epoch) bucket.dead.push(holder);
+      },
+      (error: unknown) => {
+        if (epoch === this.epoch) this.#down(error);
+      },
+    );
+  }
+
+  #answerMail(mail: Mail): void {
+    const nowMs = this.#now();
+    for (const [name, keep] of mail) {
+      const bucket = this.#used.get(name);
+      // One that is asking gets the mail again, from whoever still lacks leases then.
+      if (bucket === undefined || bucket.asking) continue;
+      this.adopt(bucket);
+      if (bucket.held !== undefined) this.#giveBack(bucket, bucket.held, keep, nowMs);
+    }
+  }
+
+  #giveBack(bucket: LeasedBucket, held: number, keep: number, nowMs: number): void {
+    const kept = keep < 0 && bucket.isIdle(nowMs) ? 0 : Math.min(held, Math.abs(keep));
+    if (kept === held) return;
+    const backTokens = (Math.max(0, bucket.level(nowMs)) * (held - kept)) / held;
+    // Out of use here before it is free there.
+    bucket.hold(nowMs, kept, -backTokens);
+    this.#settle(bucket, kept, backTokens);
+  }
+}
+
+/** Tokens a settlement brings to a bucket, negative if leases were lost. */
+function gained(bucket: LeasedBucket, { held, tokens }: Settlement, nowMs: number): number {
+  // After an outage: not more than the local limit left, nor than the budget has.
+  if (bucket.held === undefined) return Math.min(0, tokens - bucket.level(nowMs));
+  if (held >= bucket.held) return tokens;
+  return -Math.max(0, bucket.level(nowMs)) * (1 - held / bucket.held);
+}

@@ -1,0 +1,214 @@
+import type { RateLimitConfig } from '../config/config.js';
+import { TokenBucket } from './token-bucket.js';
+
+/** Whose budget a session spends: a subject's, or on public routes an address'. */
+export interface LimitedClient {
+  readonly kind: 'sub' | 'ip';
+  readonly name: string;
+}
+
+/** A route's own limit on messages; its buckets are apart from the global ones and from other routes'. */
+export interface RouteLimit {
+  /** The route's prefix. */
+  readonly scope: string;
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+/** Makes buckets that are shared with other processes; `Leases` does. */
+export interface SharedBuckets {
+  /** @param name tells budgets apart over all processes; may hold any characters. */
+  bucket(name: string, perSecond: number, burst: number): SharedBucket;
+}
+
+export interface SharedBucket extends TokenBucket {
+  /** Somebody uses the bucket from now on. */
+  join(): void;
+  /** Nobody uses the bucket any more: its share of the budget goes back. */
+  leave(): void;
+  /** Resolves when the shared budget has answered, or when it is clear that it will not; undefined: it has. */
+  readonly ready: Promise<void> | undefined;
+}
+
+export interface LimiterOptions {
+  /** The global limits; 0 a second: off. */
+  readonly config: RateLimitConfig;
+  /** undefined: every process counts for itself. */
+  readonly shared: SharedBuckets | undefined;
+  /** Monotonic milliseconds; the clock of `shared` too. */
+  readonly now?: () => number;
+  /** Subjects without a session whose unfinished buckets are kept at most, default 100,000. */
+  readonly maxIdle?: number;
+}
+
+const SWEEP_INTERVAL_MS = 1000;
+/** Idle buckets looked at in one sweep: about a millisecond's work. */
+const SWEEP_BATCH = 10_000;
+
+/** A bucket in use by `sessions` sessions. */
+class Entry {
+  sessions = 0;
+  constructor(
+    readonly key: string,
+    readonly bucket: TokenBucket,
+    readonly shared: SharedBucket | undefined,
+  ) {}
+}
+
+/**
+ * The message and byte budgets of all clients (SPEC section 10). A subject has one bucket however many sessions it
+ * has. Without a session its bucket is kept until it would be full again, so that reconnecting gains nothing, and then
+ * forgotten: memory is bounded by the subjects of the last `burst / perSecond` seconds and by `maxIdle`.
+ */
+export class Limiter {
+  readonly #config: RateLimitConfig;
+  readonly #shared: SharedBuckets | undefined;
+  readonly #now: () => number;
+  readonly #maxIdle: number;
+  readonly #entries = new Map<string, Entry>();
+  /** Those without a session, longest idle or looked at first. */
+  readonly #idle = new Set<Entry>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor({ config, shared, now = () => performance.now(), maxIdle = 100_000 }: LimiterOptions) {
+    this.#config = config;
+    this.#shared = shared;
+    this.#now = now;
+    this.#maxIdle = maxIdle;
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => this.sweep(), SWEEP_INTERVAL_MS).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /**
+   * The budget a new session draws on; undefined when no limit applies. Release it when the session ends.
+   *
+   * With shared buckets ask for it as soon as the client is known: the share of this process is fetched meanwhile.
+   */
+  acquire(client: LimitedClient, route?: RouteLimit): MessageBudget | undefined {
+    const { perSecond, burst, bytesPerSecond } = this.#config;
+    const scope = route?.scope ?? '';
+    const messages = this.#use(client, `m${scope}`, route?.perSecond ?? perSecond, route?.burst ?? burst);
+    // A second's worth of bytes may come at once: a larger message never fits.
+    const bytes = this.#use(client, 'b', bytesPerSecond, bytesPerSecond);
+    if (messages === undefined && bytes === undefined) return undefined;
+    return new MessageBudget(messages, bytes, this.#now, (entry) => this.#release(entry));
+  }
+
+  /** Buckets kept, those of live sessions and those that are not full again yet. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Forgets idle buckets that are full again; looks at a bounded number of them. The timer calls it every second. */
+  sweep(): void {
+    const nowMs = this.#now();
+    let left = Math.min(SWEEP_BATCH, this.#idle.size);
+    for (const entry of this.#idle) {
+      if (left-- === 0) return;
+      this.#idle.delete(entry);
+      if (entry.bucket.isFull(nowMs)) this.#entries.delete(entry.key);
+      else this.#idle.add(entry);
+    }
+  }
+
+  #use(client: LimitedClient, scope: string, perSecond: number, burst: number): Entry | undefined {
+    if (perSecond === 0) return undefined;
+    const key = bucketKey(client, scope, perSecond, burst);
+    const entry = this.#entries.get(key) ?? this.#create(key, perSecond, burst);
+    if (entry.sessions++ === 0) {
+      this.#idle.delete(entry);
+      entry.shared?.join();
+    }
+    return entry;
+  }
+
+  #create(key: string, perSecond: number, burst: number): Entry {
+    const shared = this.#shared?.bucket(key, perSecond, burst);
+    const entry = new Entry(key, shared ?? new TokenBucket(perSecond, burst, this.#now()), shared);
+    this.#entries.set(key, entry);
+    return entry;
+  }
+
+  #release(entry: Entry): void {
+    if (--entry.sessions > 0) return;
+    entry.shared?.leave();
+    if (entry.bucket.isFull(this.#now())) this.#entries.delete(entry.key);
+    else this.#keepIdle(entry);
+  }
+
+  #keepIdle(entry: Entry): void {
+    this.#idle.add(entry);
+    if (this.#idle.size <= this.#maxIdle) return;
+    // A hundredth at a time: finding a Set's first entry is slow right after its first entries were deleted.
+    const kept = Math.floor(this.#maxIdle * 0.99);
+    for (const oldest of this.#idle) {
+      if (this.#idle.size <= kept) break;
+      this.#idle.delete(oldest);
+      this.#entries.delete(oldest.key);
+    }
+  }
+}
+
+/** What one session may still send. */
+export class MessageBudget {
+  readonly #messages: Entry | undefined;
+  readonly #bytes: Entry | undefined;
+  readonly #messageBucket: TokenBucket | undefined;
+  readonly #byteBucket: TokenBucket | undefined;
+  readonly #now: () => number;
+  readonly #onRelease: (entry: Entry) => void;
+  #released: boolean = false;
+
+  constructor(
+    messages: Entry | undefined,
+    bytes: Entry | undefined,
+    now: () => number,
+    onRelease: (entry: Entry) => void,
+  ) {
+    this.#messages = messages;
+    this.#bytes = bytes;
+    this.#messageBucket = messages?.bucket;
+    this.#byteBucket = bytes?.bucket;
+    this.#now = now;
+    this.#onRelease = onRelease;
+  }
+
+  /**
+   * Resolves when other processes' use of the budget is known, or Redis did not say in time (a quarter of a second or
+   * so); undefined when there is nothing to wait for. Before, one lease can be spent. Never rejects.
+   */
+  get ready(): Promise<unknown> | undefined {
+    const shared = [this.#messages?.shared?.ready, this.#bytes?.shared?.ready];
+    return shared.some((ready) => ready !== undefined) ? Promise.all(shared) : undefined;
+  }
+
+  /** Pays for one message. @returns false when it is one too many: it must not be forwarded. */
+  take(payloadBytes: number): boolean {
+    const nowMs = this.#now();
+    if (this.#messageBucket !== undefined && !this.#messageBucket.take(nowMs)) return false;
+    return this.#byteBucket === undefined || this.#byteBucket.take(nowMs, payloadBytes);
+  }
+
+  /** The session has ended; further calls do nothing. */
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    if (this.#messages !== undefined) this.#onRelease(this.#messages);
+    if (this.#bytes !== undefined) this.#onRelease(this.#bytes);
+  }
+}
+
+/**
+ * Subject "10.0.0.5" is not the address 10.0.0.5, and no scope or name can pose as another: what may hold any character
+ * comes last or behind its length. A changed limit is a new budget.
+ */
+function bucketKey(client: LimitedClient, scope: string, perSecond: number, burst: number): string {
+  return `${client.kind}:${perSecond}:${burst}:${scope.length}:${scope}:${client.name}`;
+}

@@ -1,0 +1,178 @@
+import type { Authenticator } from '../auth/authenticator.js';
+import { tokenInHandshake } from '../auth/credentials.js';
+import type { Identity } from '../auth/identity.js';
+import { isTokenShaped } from '../auth/jwt-shape.js';
+import type { Revocations } from '../auth/revocations.js';
+import type { CloseReasonKey } from '../close-codes.js';
+import type { Config, Protocol, Route, RouteMatch } from '../config/config.js';
+import { type ErrorCode, GatewayError } from '../errors.js';
+import type { Greeting } from '../protocol/protocol.js';
+import { raw } from '../protocol/raw.js';
+import type { FailedLogins } from '../ratelimit/failed-logins.js';
+import type { Limiter, MessageBudget } from '../ratelimit/limiter.js';
+import type { UpstreamConnection } from '../upstream/connection.js';
+import type { Upstreams } from '../upstream/upstreams.js';
+import { dialRequest } from './dial-request.js';
+import type { FirstBytesOutcome } from './first-bytes.js';
+import type { Opening } from './opening.js';
+import type { Plan } from './plan.js';
+import { Refused } from './refused.js';
+
+const REFUSALS: Partial<Record<ErrorCode, CloseReasonKey>> = {
+  ERR_JWT_MALFORMED: 'jwtMalformed',
+  ERR_JWT_INVALID: 'jwtInvalid',
+  ERR_KEYS_UNAVAILABLE: 'authUnavailable',
+  ERR_CONNECT_MALFORMED: 'badConnect',
+  ERR_DIAL_FAILED: 'upstreamUnavailable',
+  ERR_CIRCUIT_OPEN: 'circuitOpen',
+  ERR_DIAL_CANCELLED: 'clientLost',
+};
+
+const NOTHING = Buffer.alloc(0);
+
+/** The way in: route, token, identity, permission, upstream (SPEC sections 5 to 8). Shared by all sessions. */
+export class Admission {
+  constructor(
+    readonly config: Pick<Config, 'credentials' | 'verification'>,
+    readonly authenticator: Authenticator,
+    readonly revocations: Pick<Revocations, 'isRevoked'>,
+    readonly failedLogins: FailedLogins,
+    readonly limiter: Limiter,
+    readonly upstreams: Upstreams,
+  ) {}
+
+  /**
+   * A plan for a client that need not say anything first: its token came with the handshake, or the route is public. Such
+   * a client counts as raw. undefined: its first bytes are needed.
+   */
+  planFromHandshake(opening: Opening): Plan | undefined {
+    const match = firstFit(opening, 'raw');
+    if (match === undefined) return undefined;
+    const token = this.#handshakeToken(opening, match.route);
+    if (token === undefined && match.route.auth === 'required') return undefined;
+    const offer = match.route.copySubProtocol ? opening.subprotocols : [];
+    return { opening, match, adapter: raw, token, greeting: undefined, first: NOTHING, offer };
+  }
+
+  /** What a 101 that goes out before the dial selects: with copySubProtocol, the first one offered. */
+  subprotocolBeforeDial(opening: Opening): string | undefined {
+    return firstFit(opening, 'raw')?.route.copySubProtocol === true ? opening.subprotocols[0] : undefined;
+  }
+
+  /** A plan from a client's first bytes. @param selected the sub-protocol of the 101. */
+  planFromFirstBytes(
+    opening: Opening,
+    outcome: Exclude<FirstBytesOutcome, { verdict: 'more' }>,
+    selected: string | undefined,
+  ): Plan | Refused {
+    const match = outcome.adapter && firstFit(opening, outcome.adapter.protocol);
+    const misrouted = outcome.adapter !== undefined && match === undefined;
+    if (outcome.verdict === 'refused') {
+      if (misrouted) return new Refused('noRoute');
+      return new Refused(outcome.reason, new Error(outcome.why), outcome.reply);
+    }
+    if (match === undefined)
+      return new Refused('noRoute', undefined, outcome.greeting.refusal('unavailable'));
+    const { adapter, greeting, bytes } = outcome;
+    const { route } = match;
+    const token = this.#greetingToken(greeting, route) ?? this.#handshakeToken(opening, route);
+    const offer = selected === undefined ? adapter.subprotocols.slice(0, 1) : [selected];
+    return { opening, match, adapter, token, greeting, first: bytes, offer };
+  }
+
+  #handshakeToken(opening: Opening, route: Route): string | undefined {
+    return tokenInHandshake(
+      this.config.credentials,
+      opening,
+      route.auth === 'public' ? 'token-shaped' : 'any',
+    );
+  }
+
+  /** On a public route an MQTT password that is no JWT is the broker's business, not ours. */
+  #greetingToken({ token }: Greeting, route: Route): string | undefined {
+    return route.auth === 'public' && token !== undefined && !isTokenShaped(token) ? undefined : token;
+  }
+
+  /**
+   * Who the client is; undefined on a public route without a token.
+   * @throws Refused
+   */
+  async authenticate({ token, match }: Plan, ip: string): Promise<Identity | undefined> {
+    if (token === undefined) {
+      if (match.route.auth === 'public') return undefined;
+      throw new Refused('jwtMissing');
+    }
+    try {
+      const identity = await this.authenticator.authenticate(token);
+      this.failedLogins.succeeded(ip);
+      return identity;
+    } catch (thrown) {
+      const refused = refusedFor(thrown);
+      if (refused.reason !== 'authUnavailable') this.failedLogins.failed(ip);
+      throw refused;
+    }
+  }
+
+  /** @throws Refused when the token is revoked or none of the route's roles is held. */
+  authorize({ requireRoles }: Route, identity: Identity | undefined): void {
+    if (identity !== undefined && this.revocations.isRevoked(identity)) throw new Refused('tokenRevoked');
+    if (requireRoles.length === 0) return;
+    if (!requireRoles.some((role) => identity?.roles.includes(role))) throw new Refused('forbidden');
+  }
+
+  /** When a session must end, in milliseconds since the epoch; Infinity: never. */
+  expiresAtMs(identity: Identity | undefined): number {
+    const { closeOnExpiry, clockSkewMs } = this.config.verification;
+    return identity === undefined || !closeOnExpiry
+      ? Number.POSITIVE_INFINITY
+      : identity.exp * 1000 + clockSkewMs;
+  }
+
+  /**
+   * The bytes that go upstream before all others: the greeting, with roles if the route says so, and what followed it
+   * in the same frame; undefined: none.
+   * @throws Refused when the roles do not fit into a CONNECT.
+   */
+  greetingToForward({ greeting, first, match }: Plan, identity: Identity | undefined): Buffer | undefined {
+    if (greeting === undefined) return undefined;
+    const rest = first.subarray(greeting.length);
+    if (greeting.consumed) return rest.length === 0 ? undefined : rest;
+    try {
+      const injected = greeting.withRoles(identity?.roles ?? [], match.route.mqttRoles);
+      return injected === undefined ? first : Buffer.concat([injected, rest]);
+    } catch (thrown) {
+      throw refusedFor(thrown);
+    }
+  }
+
+  /** @throws Refused */
+  async dial(plan: Plan, identity: Identity | undefined, signal: AbortSignal): Promise<UpstreamConnection> {
+    try {
+      return await this.upstreams.dial(
+        plan.match.route,
+        dialRequest(plan, identity, this.config.credentials),
+        signal,
+      );
+    } catch (thrown) {
+      throw refusedFor(thrown);
+    }
+  }
+
+  /** The message budget of a client's subject, or of its address where there is none; undefined: no limit. */
+  acquireBudget(route: Route, identity: Identity | undefined, ip: string): MessageBudget | undefined {
+    const client =
+      identity === undefined
+        ? ({ kind: 'ip', name: ip } as const)
+        : ({ kind: 'sub', name: identity.sub } as const);
+    return this.limiter.acquire(client, route.rateLimit && { scope: route.prefix, ...route.rateLimit });
+  }
+}
+
+function firstFit(opening: Opening, protocol: Protocol): RouteMatch | undefined {
+  return opening.matches.find(({ route }) => route.protocol === undefined || route.protocol === protocol);
+}
+
+function refusedFor(thrown: unknown): Refused {
+  const reason = thrown instanceof GatewayError ? REFUSALS[thrown.code] : undefined;
+  return new Refused(reason ?? 'internalError', thrown instanceof Error ? thrown : new Error(String(thrown)));
+}

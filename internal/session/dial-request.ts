@@ -1,0 +1,24 @@
+import { withoutTokenCookie, withoutTokenParameters } from '../auth/credentials.js';
+import type { Identity } from '../auth/identity.js';
+import type { CredentialsConfig } from '../config/config.js';
+import type { DialRequest } from '../upstream/upstreams.js';
+import type { Plan } from './plan.js';
+
+/** What goes upstream of a client: never its token's cookie or parameter, which were meant for the gateway alone. */
+export function dialRequest(
+  { match, opening, adapter, token, offer }: Plan,
+  identity: Identity | undefined,
+  credentials: CredentialsConfig,
+): DialRequest {
+  return {
+    protocol: adapter.protocol,
+    identity,
+    token,
+    client: opening.client,
+    headers: opening.headers,
+    cookie: withoutTokenCookie(opening.headers.get('cookie') ?? [], credentials.cookieName),
+    rest: match.rest,
+    query: withoutTokenParameters(opening.query, credentials.queryNames),
+    subprotocols: offer,
+  };
+}

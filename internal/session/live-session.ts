@@ -1,0 +1,32 @@
+import type { Identity } from '../auth/identity.js';
+import type { CloseCode, CloseReasonKey } from '../close-codes.js';
+import type { Protocol, Route } from '../config/config.js';
+import type { Pump } from './pump.js';
+
+/** What the rest of the gateway may know of a session and do with it. */
+export interface LiveSession {
+  readonly id: string;
+  /** The client's address, as far as trusted proxies are believed. */
+  readonly ip: string;
+  /** undefined before authentication, and on public routes without a token. */
+  readonly identity: Identity | undefined;
+  /** undefined until it is chosen. */
+  readonly route: Route | undefined;
+  /** undefined until it is recognised. */
+  readonly protocol: Protocol | undefined;
+  readonly state: 'new' | 'awaiting-credentials' | 'authenticating' | 'dialing' | 'open' | 'closing';
+  /** When the 101 went out, in milliseconds of the monotonic clock; undefined: it has not. */
+  readonly acceptedMs: number | undefined;
+  /** undefined unless open. */
+  readonly pump: Pump | undefined;
+  /** What a log line says of it. */
+  describe(): Record<string, unknown>;
+  /**
+   * The one way out: tells both sides, once; what is still under way ends by itself.
+   * @param passed a peer's own code and reason, for the other side.
+   * @param cause for the log only.
+   */
+  close(reason: CloseReasonKey, passed?: CloseCode, cause?: Error): void;
+  /** Drops the client's connection at once. */
+  terminate(): void;
+}

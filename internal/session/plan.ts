@@ -1,0 +1,17 @@
+import type { RouteMatch } from '../config/config.js';
+import type { Greeting, ProtocolAdapter } from '../protocol/protocol.js';
+import type { Opening } from './opening.js';
+
+/** Where a client is to be taken, and what it shows for it. */
+export interface Plan {
+  readonly opening: Opening;
+  readonly match: RouteMatch;
+  readonly adapter: ProtocolAdapter;
+  readonly token: string | undefined;
+  /** What the client said first; undefined: nothing was waited for. */
+  readonly greeting: Greeting | undefined;
+  /** The greeting and what followed it in the same frame. */
+  readonly first: Buffer;
+  /** The sub-protocols to offer upstream. */
+  readonly offer: readonly string[];
+}

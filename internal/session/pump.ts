@@ -1,0 +1,226 @@
+import type { CloseCode, CloseReasonKey } from '../close-codes.js';
+import type { Protocol, SessionConfig } from '../config/config.js';
+import type { GatewayError } from '../errors.js';
+import type { MessageBudget } from '../ratelimit/limiter.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import type { UpstreamConnection } from '../upstream/connection.js';
+import type { FragmentPosition, UpstreamListener } from '../upstream/listener.js';
+import { type ClientSocket, SendResult } from './client-socket.js';
+
+/** What a pump needs of its session. */
+export interface PumpOwner {
+  close(reason: CloseReasonKey, passed?: CloseCode, cause?: Error): void;
+  /** A peer is slow: call `check` soon. */
+  hurry(): void;
+}
+
+export interface PumpOptions {
+  readonly config: SessionConfig;
+  readonly metrics: Metrics;
+  readonly protocol: Protocol;
+  /** Whether text frames may appear (MQTT: never). */
+  readonly allowsText: boolean;
+  /** undefined: no rate limit. */
+  readonly budget: MessageBudget | undefined;
+  readonly nowMs: number;
+}
+
+/**
+ * Moves messages both ways between one client and one upstream, untouched (SPEC section 9). Per message: no promise,
+ * closure, timer or object that survives the call; counters are plain numbers, folded into the metrics at scrape and
+ * at close.
+ */
+export class Pump implements UpstreamListener {
+  #messagesUp = 0;
+  #bytesUp = 0;
+  #messagesDown = 0;
+  #bytesDown = 0;
+  /** Set by every sign of life of the client, taken back by `check`. */
+  #clientHeard = false;
+  #clientHeardMs: number;
+  #upstreamHeardMs: number;
+  /** Since when the client has taken nothing; 0: nothing waits for it. */
+  #clientBlockedMs = 0;
+  /** Likewise for the upstream. */
+  #upstreamBlockedMs = 0;
+  #upstreamWaiting = 0;
+  #paused = false;
+
+  constructor(
+    readonly owner: PumpOwner,
+    readonly client: ClientSocket,
+    readonly upstream: UpstreamConnection,
+    readonly options: PumpOptions,
+  ) {
+    this.#clientHeardMs = options.nowMs;
+    this.#upstreamHeardMs = options.nowMs;
+  }
+
+  /** What the client said before it was let in; it is no message of the rate limit's. */
+  forwardGreeting(bytes: Uint8Array): void {
+    this.#messagesUp++;
+    this.#bytesUp += bytes.length;
+    this.upstream.send(bytes, true);
+  }
+
+  /** A message of the client; `payload` is valid during the call only. */
+  fromClient(payload: Uint8Array, isBinary: boolean): void {
+    const { options, upstream } = this;
+    this.#clientHeard = true;
+    if (payload.length > options.config.maxMessageBytes) return this.owner.close('messageTooBig');
+    if (!isBinary && !options.allowsText) return this.owner.close('mqttTextFrame');
+    if (options.budget !== undefined && !options.budget.take(payload.length)) {
+      return this.owner.close('rateLimited');
+    }
+    this.#messagesUp++;
+    this.#bytesUp += payload.length;
+    upstream.send(payload, isBinary);
+    if (upstream.bufferedBytes > options.config.maxBufferedBytes) {
+      // uWebSockets.js cannot stop reading from a client, so there is nowhere else for the bytes to wait.
+      options.metrics.backpressure.inc({ direction: 'client_to_upstream' });
+      this.owner.close('upstreamTooSlow');
+    }
+  }
+
+  /** A ping or pong of the client. */
+  clientAlive(): void {
+    this.#clientHeard = true;
+  }
+
+  onUpstreamMessage(payload: Buffer, isBinary: boolean): void {
+    if (!isBinary && !this.options.allowsText) return this.owner.close('mqttTextFrame');
+    this.#messagesDown++;
+    this.#bytesDown += payload.length;
+    const result = this.client.send(payload, isBinary);
+    if (result !== SendResult.SENT) this.#clientFaltered(result);
+  }
+
+  onUpstreamFragment(payload: Buffer, isBinary: boolean, position: FragmentPosition): void {
+    if (!isBinary && !this.options.allowsText) return this.owner.close('mqttTextFrame');
+    if (position === 'last') this.#messagesDown++;
+    this.#bytesDown += payload.length;
+    const result = this.client.sendFragment(payload, isBinary, position);
+    if (result !== SendResult.SENT) this.#clientFaltered(result);
+  }
+
+  onUpstreamBatch(work: () => void): void {
+    this.client.cork(work);
+  }
+
+  onUpstreamDrain(): void {
+    this.#upstreamBlockedMs = 0;
+  }
+
+  onUpstreamClose(code: number, reason: string): void {
+    // RFC 6455 §7.4.1: 1010 is a client's to say.
+    this.owner.close('upstreamClosed', { code: code === 1010 ? 1011 : code, reason });
+  }
+
+  onUpstreamLost(cause: GatewayError): void {
+    this.owner.close(
+      cause.code === 'ERR_UPSTREAM_PROTOCOL' ? 'upstreamProtocolError' : 'upstreamLost',
+      undefined,
+      cause,
+    );
+  }
+
+  #clientFaltered(result: number): void {
+    if (result === SendResult.LOST) return this.owner.close('clientWriteTimeout');
+    if (this.#clientBlockedMs === 0) {
+      this.#clientBlockedMs = performance.now();
+      this.owner.hurry();
+    }
+    if (!this.#paused && this.client.bufferedBytes() > this.options.config.maxBufferedBytes) {
+      this.#paused = true;
+      this.upstream.pause();
+      this.options.metrics.backpressure.inc({ direction: 'upstream_to_client' });
+    }
+  }
+
+  /** The client's socket took some of what waited for it. */
+  clientDrained(): void {
+    const waiting = this.client.bufferedBytes();
+    this.#clientBlockedMs = waiting === 0 ? 0 : performance.now();
+    if (this.#paused && waiting <= this.options.config.maxBufferedBytes / 2) {
+      this.#paused = false;
+      this.upstream.resume();
+    }
+  }
+
+  /** Bytes waiting for each side, for `ws_buffered_bytes`. */
+  bufferedBytes(): { toClient: number; toUpstream: number } {
+    return {
+      toClient: this.#clientBlockedMs === 0 ? 0 : this.client.bufferedBytes(),
+      toUpstream: this.upstream.bufferedBytes,
+    };
+  }
+
+  /**
+   * Looks after silent and stuck peers; pings go out from half the idle timeout on.
+   * @returns milliseconds until the next look, or undefined when it closed the session.
+   */
+  check(nowMs: number): number | undefined {
+    const { idleTimeoutMs, writeTimeoutMs } = this.options.config;
+    const silent = idleTimeoutMs === 0 ? undefined : this.#checkSilence(nowMs, idleTimeoutMs);
+    const stuck = silent ?? this.#checkStuck(nowMs, writeTimeoutMs);
+    if (stuck !== undefined) {
+      this.owner.close(stuck);
+      return undefined;
+    }
+    const blocked = this.#clientBlockedMs !== 0 || this.#upstreamBlockedMs !== 0;
+    if (blocked) return Math.min(writeTimeoutMs, idleTimeoutMs || writeTimeoutMs) / 4;
+    return idleTimeoutMs === 0 ? writeTimeoutMs : Math.min(idleTimeoutMs / 4, writeTimeoutMs);
+  }
+
+  #checkSilence(nowMs: number, idleTimeoutMs: number): CloseReasonKey | undefined {
+    if (this.#clientHeard) this.#clientHeardMs = nowMs;
+    this.#clientHeard = false;
+    if (this.upstream.heard) this.#upstreamHeardMs = nowMs;
+    this.upstream.heard = false;
+    // A paused upstream is silent because nobody listens to it.
+    if (this.#paused) this.#upstreamHeardMs = nowMs;
+    const clientSilentMs = nowMs - this.#clientHeardMs;
+    const upstreamSilentMs = nowMs - this.#upstreamHeardMs;
+    if (clientSilentMs >= idleTimeoutMs) return 'clientIdle';
+    if (upstreamSilentMs >= idleTimeoutMs) return 'upstreamIdle';
+    if (clientSilentMs >= idleTimeoutMs / 2) this.client.ping();
+    if (upstreamSilentMs >= idleTimeoutMs / 2) this.upstream.ping();
+    return undefined;
+  }
+
+  #checkStuck(nowMs: number, writeTimeoutMs: number): CloseReasonKey | undefined {
+    if (this.#clientBlockedMs !== 0 && nowMs - this.#clientBlockedMs >= writeTimeoutMs) {
+      return 'clientWriteTimeout';
+    }
+    const waiting = this.upstream.bufferedBytes;
+    if (waiting === 0) this.#upstreamBlockedMs = 0;
+    else if (this.#upstreamBlockedMs === 0 || waiting < this.#upstreamWaiting)
+      this.#upstreamBlockedMs = nowMs;
+    else if (nowMs - this.#upstreamBlockedMs >= writeTimeoutMs) return 'upstreamTooSlow';
+    this.#upstreamWaiting = waiting;
+    return undefined;
+  }
+
+  /** Called once, when the session leaves the open state. */
+  release(): void {
+    this.foldCounts();
+    this.options.budget?.release();
+  }
+
+  /** Folds what was counted since the last time into the metrics. */
+  foldCounts(): void {
+    const { metrics, protocol } = this.options;
+    if (this.#messagesUp + this.#bytesUp > 0) {
+      metrics.messages.inc({ direction: 'client_to_upstream', protocol }, this.#messagesUp);
+      metrics.bytes.inc({ direction: 'client_to_upstream', protocol }, this.#bytesUp);
+    }
+    if (this.#messagesDown + this.#bytesDown > 0) {
+      metrics.messages.inc({ direction: 'upstream_to_client', protocol }, this.#messagesDown);
+      metrics.bytes.inc({ direction: 'upstream_to_client', protocol }, this.#bytesDown);
+    }
+    this.#messagesUp = 0;
+    this.#bytesUp = 0;
+    this.#messagesDown = 0;
+    this.#bytesDown = 0;
+  }
+}

@@ -1,0 +1,20 @@
+import { covers, type Revocation } from '../auth/revocations.js';
+import type { LiveSession } from './live-session.js';
+import type { Sessions } from './sessions.js';
+
+/** Ends the live sessions that a revocation covers. @returns how many. */
+export function closeRevoked(sessions: Sessions, revocation: Revocation): number {
+  let closed = 0;
+  for (const session of candidates(sessions, revocation)) {
+    const { identity } = session;
+    if (identity === undefined || session.state === 'closing' || !covers(revocation, identity)) continue;
+    session.close('tokenRevoked');
+    closed++;
+  }
+  return closed;
+}
+
+/** A joined text does not tell where the subject ends: every session could be meant. */
+function candidates(sessions: Sessions, revocation: Revocation): readonly LiveSession[] {
+  return revocation.kind === 'joined' ? [...sessions] : sessions.ofSubject(revocation.sub);
+}

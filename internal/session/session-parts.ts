@@ -1,0 +1,16 @@
+import type { SessionConfig } from '../config/config.js';
+import type { Log } from '../telemetry/log.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import type { Admission } from './admission.js';
+import type { Sessions } from './sessions.js';
+import type { TimerWheel } from './timer-wheel.js';
+
+/** What all sessions of a process share. */
+export interface SessionParts {
+  readonly config: SessionConfig;
+  readonly admission: Admission;
+  readonly sessions: Sessions;
+  readonly wheel: TimerWheel;
+  readonly metrics: Metrics;
+  readonly log: Log;
+}

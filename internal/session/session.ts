@@ -1,0 +1,356 @@
+import type { Identity } from '../auth/identity.js';
+import { CLOSE_REASONS, type CloseCode, type CloseReason, type CloseReasonKey } from '../close-codes.js';
+import type { Protocol, Route } from '../config/config.js';
+import { fromUnknown } from '../errors.js';
+import type { Greeting, ProtocolAdapter } from '../protocol/protocol.js';
+import { adapterForSubprotocol } from '../protocol/protocols.js';
+import type { MessageBudget } from '../ratelimit/limiter.js';
+import type { UpstreamConnection } from '../upstream/connection.js';
+import type { ClientHandshake, ClientSocket } from './client-socket.js';
+import { FirstBytesReader } from './first-bytes.js';
+import type { LiveSession } from './live-session.js';
+import type { Opening } from './opening.js';
+import type { Plan } from './plan.js';
+import { Pump } from './pump.js';
+import { isDenial, recordClose } from './record.js';
+import { Refused } from './refused.js';
+import type { SessionParts } from './session-parts.js';
+import { Timed } from './timer-wheel.js';
+import { WaitingMessages } from './waiting.js';
+
+/** A session's life; each state has only what it needs. */
+type State =
+  | { readonly name: 'new' }
+  | { readonly name: 'awaiting-credentials'; readonly opening: Opening; readonly reader: FirstBytesReader }
+  | { readonly name: 'authenticating'; readonly plan: Plan; readonly waiting: WaitingMessages }
+  | {
+      readonly name: 'dialing';
+      readonly plan: Plan;
+      readonly waiting: WaitingMessages;
+      readonly greeting: Buffer | undefined;
+      readonly budget: MessageBudget | undefined;
+      readonly abort: AbortController;
+    }
+  | { readonly name: 'open'; readonly pump: Pump }
+  | { readonly name: 'closing'; readonly told: CloseCode | undefined; readonly patient: boolean };
+
+type In<Name extends State['name']> = Extract<State, { name: Name }>;
+
+const NEW: State = Object.freeze({ name: 'new' });
+
+/**
+ * One client's life, from its opening handshake to its last byte (SPEC sections 4 to 9). Every way out goes through
+ * `close`, which counts it once.
+ */
+export class Session extends Timed implements LiveSession {
+  #state: State = NEW;
+  #handshake: ClientHandshake | undefined;
+  #client: ClientSocket | undefined;
+  #acceptedMs: number | undefined;
+  #expiresAtMs = Number.POSITIVE_INFINITY;
+  #identity: Identity | undefined;
+  #route: Route | undefined;
+  #protocol: Protocol | undefined;
+
+  /** @param ip the client's address, as far as trusted proxies are believed. */
+  constructor(
+    readonly parts: SessionParts,
+    readonly id: string,
+    readonly ip: string,
+  ) {
+    super();
+  }
+
+  /** Who the client is; undefined before authentication, and on public routes without a token. */
+  get identity(): Identity | undefined {
+    return this.#identity;
+  }
+
+  get route(): Route | undefined {
+    return this.#route;
+  }
+
+  /** undefined until it has been recognised. */
+  get protocol(): Protocol | undefined {
+    return this.#protocol;
+  }
+
+  get state(): State['name'] {
+    return this.#state.name;
+  }
+
+  /** When the 101 went out, in milliseconds of the monotonic clock; undefined: it has not. */
+  get acceptedMs(): number | undefined {
+    return this.#acceptedMs;
+  }
+
+  get pump(): Pump | undefined {
+    return this.#state.name === 'open' ? this.#state.pump : undefined;
+  }
+
+  /** Takes charge of a client that waits for its 101: it comes at once, or after authentication and dial (section 4). */
+  start(opening: Opening, handshake: ClientHandshake): void {
+    this.#handshake = handshake;
+    const negotiated = adapterForSubprotocol(opening.subprotocols);
+    if (negotiated !== undefined) {
+      return this.#acceptAndWait(opening, negotiated.subprotocol, negotiated.adapter);
+    }
+    const plan = this.parts.admission.planFromHandshake(opening);
+    if (plan !== undefined) return this.#admit(plan);
+    return this.#acceptAndWait(opening, this.parts.admission.subprotocolBeforeDial(opening), undefined);
+  }
+
+  #acceptAndWait(
+    opening: Opening,
+    subprotocol: string | undefined,
+    adapter: ProtocolAdapter | undefined,
+  ): void {
+    const { config, wheel } = this.parts;
+    const reader = new FirstBytesReader(adapter, subprotocol, config.maxConnectBytes);
+    this.#state = { name: 'awaiting-credentials', opening, reader };
+    wheel.schedule(this, config.authTimeoutMs);
+    this.#accept(subprotocol);
+  }
+
+  #accept(subprotocol: string | undefined): void {
+    const client = this.#handshake?.accept(subprotocol);
+    this.#handshake = undefined;
+    this.#client = client;
+    if (client !== undefined) this.#acceptedMs = performance.now();
+  }
+
+  /** A message of the client; `payload` is valid during the call only. */
+  onClientMessage(payload: Uint8Array, isBinary: boolean): void {
+    const state = this.#state;
+    switch (state.name) {
+      case 'open':
+        return state.pump.fromClient(payload, isBinary);
+      case 'awaiting-credentials':
+        return this.#readFirstBytes(state, payload, isBinary);
+      case 'authenticating':
+      case 'dialing':
+        return this.#keepWaiting(state, payload, isBinary);
+      case 'new':
+      case 'closing':
+        return undefined;
+    }
+  }
+
+  #readFirstBytes(state: In<'awaiting-credentials'>, payload: Uint8Array, isBinary: boolean): void {
+    const first = state.reader.add(payload, isBinary);
+    if (first.verdict === 'more') return undefined;
+    const plan = this.parts.admission.planFromFirstBytes(state.opening, first, state.reader.subprotocol);
+    if (plan instanceof Refused) return this.#refuse(plan);
+    return this.#admit(plan);
+  }
+
+  #keepWaiting(state: In<'authenticating'> | In<'dialing'>, payload: Uint8Array, isBinary: boolean): void {
+    const { plan, waiting } = state;
+    const { maxConnectBytes, maxBufferedBytes, maxMessageBytes } = this.parts.config;
+    if (!isBinary && !plan.adapter.allowsText) return this.close('mqttTextFrame');
+    if (payload.length > maxMessageBytes) return this.close('messageTooBig');
+    if (state.name === 'dialing') {
+      if (!waiting.add(payload, isBinary, maxBufferedBytes)) this.close('tooMuchWaiting');
+    } else if (!waiting.add(payload, isBinary, maxConnectBytes - plan.first.length)) {
+      this.close('messageTooBig');
+    }
+  }
+
+  /** Authenticates and dials; ends in the open state or in `close`. */
+  #admit(plan: Plan): void {
+    this.#protocol = plan.adapter.protocol;
+    this.#route = plan.match.route;
+    this.parts.metrics.protocolConnections.inc({ protocol: plan.adapter.protocol });
+    this.#authenticateAndDial(plan).catch((thrown: unknown) => {
+      this.#refuse(thrown instanceof Refused ? thrown : new Refused('internalError', fromUnknown(thrown)));
+    });
+  }
+
+  async #authenticateAndDial(plan: Plan): Promise<void> {
+    const { admission, sessions, wheel, metrics, log } = this.parts;
+    const waiting = new WaitingMessages();
+    const authenticating: State = { name: 'authenticating', plan, waiting };
+    this.#state = authenticating;
+    wheel.schedule(this, Number.POSITIVE_INFINITY);
+    const identity = await admission.authenticate(plan, this.ip);
+    if (this.#state !== authenticating) return;
+    if (identity !== undefined) {
+      this.#identity = identity;
+      // Registered before it is asked whether the token is revoked, so that a revocation finds it in either case.
+      if (!sessions.identify(this, identity.sub)) throw new Refused('tooManyConnections');
+      metrics.countAuthSuccess(identity.sub, identity.preferredUsername);
+    }
+    admission.authorize(plan.match.route, identity);
+    this.#expiresAtMs = admission.expiresAtMs(identity);
+    const dialing: State = {
+      name: 'dialing',
+      plan,
+      waiting,
+      greeting: admission.greetingToForward(plan, identity),
+      budget: admission.acquireBudget(plan.match.route, identity, this.ip),
+      abort: new AbortController(),
+    };
+    this.#state = dialing;
+    log.info(this.describe(), 'client accepted');
+    this.#scheduleWithin(Number.POSITIVE_INFINITY);
+    // What other replicas left of the budget is learned meanwhile: no message ever waits for it.
+    const [upstream] = await Promise.all([
+      admission.dial(plan, identity, dialing.abort.signal),
+      dialing.budget?.ready,
+    ]);
+    if (this.#state !== dialing) return upstream.destroy();
+    this.#open(dialing, upstream);
+  }
+
+  #open({ plan, waiting, greeting, budget }: In<'dialing'>, upstream: UpstreamConnection): void {
+    const { parts } = this;
+    if (this.#handshake !== undefined) this.#accept(upstream.subprotocol);
+    const client = this.#client;
+    if (client === undefined) {
+      upstream.destroy();
+      return this.close('clientLost');
+    }
+    const pump = new Pump(this, client, upstream, {
+      config: parts.config,
+      metrics: parts.metrics,
+      protocol: plan.adapter.protocol,
+      allowsText: plan.adapter.allowsText,
+      budget,
+      nowMs: performance.now(),
+    });
+    this.#state = { name: 'open', pump };
+    if (greeting !== undefined) pump.forwardGreeting(greeting);
+    for (const { payload, isBinary } of waiting) {
+      if (this.#state.name === 'open') pump.fromClient(payload, isBinary);
+    }
+    if (this.#state.name !== 'open') return;
+    upstream.start(pump);
+    parts.wheel.schedule(this, 0);
+  }
+
+  /** A ping or pong of the client. */
+  onClientAlive(): void {
+    this.pump?.clientAlive();
+  }
+
+  /** The kernel took some of what waited for the client. */
+  onClientDrain(): void {
+    if (this.#state.name === 'open') this.#state.pump.clientDrained();
+    else if (this.#state.name === 'closing') this.#endClient(this.#state);
+  }
+
+  /** The client's connection is gone; code 1006 stands for no close frame (RFC 6455 §7.1.5). */
+  onClientClosed(code: number, reason: string): void {
+    this.#client = undefined;
+    this.#handshake = undefined;
+    if (code === 1006) this.close('clientLost');
+    else this.close('clientClosed', { code, reason });
+    this.parts.wheel.schedule(this, Number.POSITIVE_INFINITY);
+    this.parts.sessions.remove(this);
+  }
+
+  /** See `Timed`: authentication timeout, expiry, silent and stuck peers, closing that takes too long. */
+  override onDeadline(nowMs: number): void {
+    const state = this.#state;
+    switch (state.name) {
+      case 'awaiting-credentials':
+        return this.close('authTimeout');
+      case 'open': {
+        const nextMs = state.pump.check(nowMs);
+        return nextMs === undefined ? undefined : this.#scheduleWithin(nextMs);
+      }
+      case 'closing':
+        return this.#client?.terminate();
+      case 'new':
+      case 'authenticating':
+      case 'dialing':
+        return this.#scheduleWithin(Number.POSITIVE_INFINITY);
+    }
+  }
+
+  /** The next deadline: in `inMs`, or when the token ends if that is sooner. */
+  #scheduleWithin(inMs: number): void {
+    const leftMs = this.#expiresAtMs - Date.now();
+    if (leftMs <= 0) return this.close('tokenExpired');
+    return this.parts.wheel.schedule(this, Math.min(inMs, leftMs));
+  }
+
+  /** See `PumpOwner`. */
+  hurry(): void {
+    this.parts.wheel.schedule(this, this.parts.config.writeTimeoutMs / 4);
+  }
+
+  /** Ends a session that was never open. */
+  #refuse(refused: Refused): void {
+    if (refused.reply !== undefined) this.#client?.send(refused.reply, true);
+    this.close(refused.reason, undefined, refused.why);
+  }
+
+  /**
+   * The one way out: tells both sides, once; what is still under way ends by itself.
+   * @param passed a peer's own code and reason, for the other side.
+   * @param cause for the log only.
+   */
+  close(key: CloseReasonKey, passed?: CloseCode, cause?: Error): void {
+    const state = this.#state;
+    if (state.name === 'closing') return;
+    const reason: CloseReason = CLOSE_REASONS[key];
+    const closing: State = {
+      name: 'closing',
+      told: reason.client ?? passed,
+      // What the upstream had sent before it ended is still the client's, as long as it takes any of it.
+      patient: key === 'upstreamClosed' || key === 'upstreamLost',
+    };
+    this.#state = closing;
+    recordClose(this.parts, this, reason, closing.told?.code, cause);
+    // A failed handshake is answered 101 too: browsers are shown close codes, never HTTP errors (section 4).
+    if (this.#handshake !== undefined) this.#accept(this.#handshake.offered[0]);
+    if (state.name === 'authenticating' || state.name === 'dialing')
+      this.#sendRefusal(state.plan.greeting, reason);
+    if (state.name === 'dialing') {
+      state.abort.abort();
+      state.budget?.release();
+    }
+    if (state.name === 'open') {
+      const toUpstream = reason.upstream ?? passed;
+      if (toUpstream !== undefined) state.pump.upstream.close(toUpstream.code, toUpstream.reason);
+      state.pump.release();
+    }
+    if (this.#client === undefined) return this.parts.sessions.remove(this);
+    this.parts.wheel.schedule(this, this.parts.config.controlTimeoutMs);
+    return this.#endClient(closing);
+  }
+
+  /** What the protocol itself says to a client whose greeting is not accepted: a CONNACK, for MQTT. */
+  #sendRefusal(greeting: Greeting | undefined, reason: CloseReason): void {
+    const reply = greeting?.refusal(isDenial(reason) ? 'authentication' : 'unavailable');
+    if (reply !== undefined) this.#client?.send(reply, true);
+  }
+
+  /** Sends the close frame once nothing waits before it: uWebSockets.js drops what is buffered when it ends a socket. */
+  #endClient({ told, patient }: In<'closing'>): void {
+    const client = this.#client;
+    if (client === undefined) return undefined;
+    if (told === undefined) return client.terminate();
+    if (client.bufferedBytes() === 0) return client.end(told.code, told.reason);
+    if (patient) this.parts.wheel.schedule(this, this.parts.config.writeTimeoutMs);
+    return undefined;
+  }
+
+  /** Drops the connection at once, whatever state it is in. */
+  terminate(): void {
+    if (this.#state.name !== 'closing') this.close('shutdown');
+    this.#client?.terminate();
+  }
+
+  /** What a log line says of a session. */
+  describe(): Record<string, unknown> {
+    return {
+      session: this.id,
+      ip: this.ip,
+      protocol: this.#protocol,
+      sub: this.#identity?.sub,
+      route: this.#route?.prefix,
+    };
+  }
+}

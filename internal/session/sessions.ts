@@ -1,0 +1,138 @@
+import { ConnectionLimit } from '../ratelimit/connection-limits.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import type { LiveSession } from './live-session.js';
+
+/** How often the drain closes the sessions that are due, in milliseconds. */
+const DRAIN_STEP_MS = 20;
+
+export interface SessionLimits {
+  /** 0: no limit; likewise below. */
+  readonly maxConnections: number;
+  readonly maxConnectionsPerIp: number;
+  readonly maxConnectionsPerSub: number;
+}
+
+/** The live sessions of this process, by id and by subject. */
+export class Sessions {
+  readonly #live = new Map<string, LiveSession>();
+  readonly #bySub = new Map<string, Set<LiveSession>>();
+  readonly #perIp: ConnectionLimit;
+  readonly #metrics: Metrics;
+  #draining = false;
+  #idle: (() => void) | undefined;
+
+  constructor(
+    readonly limits: SessionLimits,
+    metrics: Metrics,
+  ) {
+    this.#metrics = metrics;
+    this.#perIp = new ConnectionLimit(limits.maxConnectionsPerIp);
+    metrics.beforeScrape(() => this.#report());
+  }
+
+  get size(): number {
+    return this.#live.size;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** The HTTP status a new client of this address is turned away with; undefined: it may come in, `add` must follow. */
+  refusal(ip: string): 503 | 429 | undefined {
+    const { maxConnections } = this.limits;
+    if (this.#draining || (maxConnections > 0 && this.#live.size >= maxConnections)) return 503;
+    return this.#perIp.tryEnter(ip) ? undefined : 429;
+  }
+
+  add(session: LiveSession): void {
+    this.#live.set(session.id, session);
+  }
+
+  /** Files a session under its subject. @returns false when the subject has too many: it is not filed. */
+  identify(session: LiveSession, sub: string): boolean {
+    const { maxConnectionsPerSub } = this.limits;
+    const own = this.#bySub.get(sub) ?? new Set();
+    if (maxConnectionsPerSub > 0 && own.size >= maxConnectionsPerSub) return false;
+    own.add(session);
+    this.#bySub.set(sub, own);
+    return true;
+  }
+
+  /** Forgets a session whose client is gone; a second time does nothing. */
+  remove(session: LiveSession): void {
+    if (!this.#live.delete(session.id)) return;
+    this.#perIp.leave(session.ip);
+    const sub = session.identity?.sub;
+    const own = sub === undefined ? undefined : this.#bySub.get(sub);
+    if (own?.delete(session) && own.size === 0 && sub !== undefined) this.#bySub.delete(sub);
+    if (session.acceptedMs !== undefined) {
+      this.#metrics.connectionDuration.observe((performance.now() - session.acceptedMs) / 1000);
+    }
+    if (this.#live.size === 0) this.#idle?.();
+  }
+
+  get(id: string): LiveSession | undefined {
+    return this.#live.get(id);
+  }
+
+  /** All of them, in the order they came. */
+  [Symbol.iterator](): IterableIterator<LiveSession> {
+    return this.#live.values();
+  }
+
+  ofSubject(sub: string): readonly LiveSession[] {
+    return [...(this.#bySub.get(sub) ?? [])];
+  }
+
+  /** From now on new clients are turned away. */
+  startDraining(): void {
+    this.#draining = true;
+  }
+
+  /**
+   * Closes all sessions, spread evenly over `drainTimeoutMs` so that their clients do not all come back at once.
+   * @returns when none is left, or after the timeout and `hardLimitMs` more, with the rest cut off.
+   */
+  async drain(drainTimeoutMs: number, hardLimitMs: number): Promise<void> {
+    this.startDraining();
+    const queue = [...this.#live.values()];
+    const total = queue.length;
+    const startMs = performance.now();
+    const pacer = setInterval(() => {
+      const share = drainTimeoutMs === 0 ? 1 : (performance.now() - startMs) / drainTimeoutMs;
+      const due = Math.min(total, Math.ceil(total * share)) - (total - queue.length);
+      for (const session of queue.splice(0, due)) session.close('shutdown');
+    }, DRAIN_STEP_MS);
+    await this.#untilIdle(drainTimeoutMs + hardLimitMs);
+    clearInterval(pacer);
+    for (const session of [...this.#live.values()]) session.terminate();
+  }
+
+  #untilIdle(withinMs: number): Promise<void> {
+    if (this.#live.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, withinMs);
+      this.#idle = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #report(): void {
+    const metrics = this.#metrics;
+    let toClient = 0;
+    let toUpstream = 0;
+    for (const { pump } of this.#live.values()) {
+      if (pump === undefined) continue;
+      pump.foldCounts();
+      const buffered = pump.bufferedBytes();
+      toClient += buffered.toClient;
+      toUpstream += buffered.toUpstream;
+    }
+    metrics.activeSessions.set(this.#live.size);
+    metrics.bufferedBytes.set({ direction: 'upstream_to_client' }, toClient);
+    metrics.bufferedBytes.set({ direction: 'client_to_upstream' }, toUpstream);
+  }
+}

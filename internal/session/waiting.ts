@@ -1,0 +1,40 @@
+/** A message that came before the upstream was open. */
+export interface WaitingMessage {
+  readonly payload: Uint8Array;
+  readonly isBinary: boolean;
+}
+
+/** One message may cost the gateway far more than its bytes: with n bytes allowed, at most n / this many messages. */
+const BYTES_PER_MESSAGE = 16;
+
+/** Messages kept, in order, until the upstream is open (SPEC section 9). Bounded in bytes and in number. */
+export class WaitingMessages {
+  readonly #messages: WaitingMessage[] = [];
+  #bytes = 0;
+
+  /**
+   * Keeps a copy of a message.
+   * @param limitBytes bound of all that waits; 0-byte messages count by their number.
+   * @returns false when it would be too much: nothing was kept.
+   */
+  add(payload: Uint8Array, isBinary: boolean, limitBytes: number): boolean {
+    if (this.#bytes + payload.length > limitBytes) return false;
+    if (this.#messages.length >= Math.max(1, limitBytes / BYTES_PER_MESSAGE)) return false;
+    this.#bytes += payload.length;
+    this.#messages.push({ payload: payload.slice(), isBinary });
+    return true;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Puts a message before all others, without counting it. */
+  putFirst(payload: Uint8Array, isBinary: boolean): void {
+    this.#messages.unshift({ payload, isBinary });
+  }
+
+  [Symbol.iterator](): IterableIterator<WaitingMessage> {
+    return this.#messages[Symbol.iterator]();
+  }
+}

@@ -1,0 +1,93 @@
+import type { Log } from '../telemetry/log.js';
+import { backoffMs } from './backoff.js';
+
+/** A store that is up is asked this often whether it still is. */
+const CHECK_INTERVAL_MS = 2_000;
+
+export interface AvailabilityOptions {
+  /** The `dependency` of log lines and of `ws_dependency_up`. */
+  readonly dependency: 'redis' | 'postgres';
+  readonly log: Log;
+  /** Resolves when the store answers and takes writes; must settle by itself within about a second. */
+  readonly probe: () => Promise<unknown>;
+  /** What a failed probe is called in the log: a code, never a server's own text, which can quote credentials. */
+  readonly reasonOf: (thrown: unknown) => string;
+}
+
+/**
+ * Whether a store can be used: one warning when it goes, one line when it comes back, however many requests notice.
+ * Down from the first failure on, up again only after a probe succeeded.
+ */
+export class Availability {
+  readonly #options: AvailabilityOptions;
+  readonly #listeners: ((up: boolean) => void)[] = [];
+  #state: 'unknown' | 'up' | 'down' | 'stopped' = 'unknown';
+  #timer: NodeJS.Timeout | undefined;
+  #probing: Promise<void> | undefined;
+  #failures = 0;
+
+  constructor(options: AvailabilityOptions) {
+    this.#options = options;
+  }
+
+  get up(): boolean {
+    return this.#state === 'up';
+  }
+
+  /** Calls `listener` now and at every change. */
+  onChange(listener: (up: boolean) => void): void {
+    this.#listeners.push(listener);
+    listener(this.up);
+  }
+
+  /** Looks at once, and from then on by itself. Resolves when this look, or the one under way, is over. */
+  check(): Promise<void> {
+    if (this.#state === 'stopped') return Promise.resolve();
+    this.#probing ??= this.#probe();
+    return this.#probing;
+  }
+
+  /** A request found the store failing. */
+  failed(reason: string): void {
+    if (!this.up) return;
+    this.#failures = 1;
+    this.#become('down', reason);
+    this.#scheduleCheck();
+  }
+
+  stop(): void {
+    this.#state = 'stopped';
+    clearTimeout(this.#timer);
+  }
+
+  async #probe(): Promise<void> {
+    clearTimeout(this.#timer);
+    try {
+      await this.#options.probe();
+      this.#failures = 0;
+      this.#become('up');
+    } catch (thrown) {
+      this.#failures++;
+      this.#become('down', this.#options.reasonOf(thrown));
+    }
+    this.#probing = undefined;
+    this.#scheduleCheck();
+  }
+
+  #become(state: 'up' | 'down', reason?: string): void {
+    const before = this.#state;
+    if (before === state || before === 'stopped') return;
+    this.#state = state;
+    const { dependency, log } = this.#options;
+    if (state === 'down') log.warn({ dependency, reason }, 'store is down, going on without it');
+    else if (before === 'down') log.info({ dependency }, 'store is back');
+    for (const listener of this.#listeners) listener(this.up);
+  }
+
+  #scheduleCheck(): void {
+    if (this.#probing || this.#state === 'stopped') return;
+    clearTimeout(this.#timer);
+    const delayMs = this.up ? CHECK_INTERVAL_MS : backoffMs(Math.max(1, this.#failures));
+    this.#timer = setTimeout(() => void this.check(), delayMs).unref();
+  }
+}

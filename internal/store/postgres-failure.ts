@@ -1,0 +1,22 @@
+import { GatewayError } from '../errors.js';
+
+/** SQLSTATE classes about one statement or its data: 22 data exception, 23 constraint, 42 syntax or access rule. */
+const ABOUT_THE_STATEMENT = /^(22|23|42)[0-9A-Z]{3}$/;
+/** Of class 42 nevertheless the store's: no privilege, no such table. */
+const ABOUT_THE_STORE = new Set(['42501', '42P01']);
+
+/**
+ * What went wrong, as a word for logs: a SQLSTATE, a socket error's code, or what the client library says. Never a
+ * server's text.
+ */
+export function postgresFailure(thrown: unknown): string {
+  if (thrown instanceof GatewayError) return thrown.message;
+  if (!(thrown instanceof Error)) return 'unknown';
+  if ('code' in thrown && typeof thrown.code === 'string') return thrown.code;
+  return /timeout/i.test(thrown.message) ? 'timeout' : 'disconnected';
+}
+
+/** Whether a failure says that the store as a whole does not answer, or refuses to serve. */
+export function meansPostgresIsDown(reason: string): boolean {
+  return ABOUT_THE_STORE.has(reason) || !ABOUT_THE_STATEMENT.test(reason);
+}

@@ -1,0 +1,155 @@
+import { Pool, type QueryConfig, type QueryResultRow } from 'pg';
+import { GatewayError } from '../errors.js';
+import type { Log } from '../telemetry/log.js';
+import { Availability } from './availability.js';
+import { withinDeadline } from './deadline.js';
+import type { LastingConnection } from './lasting-connection.js';
+import { meansPostgresIsDown, postgresFailure } from './postgres-failure.js';
+import { listenToPostgres, type PostgresSubscriber } from './postgres-listener.js';
+import {
+  createTable,
+  type PostgresTable,
+  PURGE_BATCH_ROWS,
+  purgeTable,
+  tableIsPresent,
+} from './postgres-table.js';
+
+export interface PostgresStoreOptions {
+  /** postgres:// URL as libpq takes it. */
+  readonly dsn: string;
+  readonly log: Log;
+  /** Tables this process uses. */
+  readonly tables: readonly PostgresTable[];
+  /** Time for one statement, default 500; and again as much for a free connection. */
+  readonly queryTimeoutMs?: number;
+  /** How often expired rows are deleted, default 60 s. */
+  readonly purgeIntervalMs?: number;
+}
+
+const POOL_SIZE = 4;
+/** Statements that may wait for a connection; more fail at once. */
+const MAX_WAITING = 256;
+/** Batches of one purge: what is left waits for the next. */
+const MAX_PURGE_BATCHES = 50;
+
+/**
+ * The process' Postgres: a small pool for statements, and one connection per LISTEN. Statements have a deadline, and while
+ * Postgres is down or refuses writes they fail at once.
+ */
+export class PostgresStore {
+  readonly #options: PostgresStoreOptions;
+  readonly #timeoutMs: number;
+  readonly #pool: Pool;
+  readonly #availability: Availability;
+  readonly #listeners: LastingConnection[] = [];
+  #purging: NodeJS.Timeout | undefined;
+
+  constructor(options: PostgresStoreOptions) {
+    this.#options = options;
+    this.#timeoutMs = options.queryTimeoutMs ?? 500;
+    this.#pool = new Pool({
+      connectionString: options.dsn,
+      application_name: 'ws-gateway',
+      max: POOL_SIZE,
+      connectionTimeoutMillis: this.#timeoutMs,
+      query_timeout: this.#timeoutMs,
+      statement_timeout: this.#timeoutMs,
+      idleTimeoutMillis: 30_000,
+      keepAlive: true,
+      allowExitOnIdle: true,
+    });
+    this.#availability = new Availability({
+      dependency: 'postgres',
+      log: options.log,
+      probe: () => this.#probe(),
+      reasonOf: postgresFailure,
+    });
+    // An idle connection was lost: perhaps only that one.
+    this.#pool.on('error', () => void this.#availability.check());
+  }
+
+  /** Whether Postgres answers and takes writes. */
+  get up(): boolean {
+    return this.#availability.up;
+  }
+
+  /** Calls `listener` now and whenever Postgres goes or comes back. */
+  onChange(listener: (up: boolean) => void): void {
+    this.#availability.onChange(listener);
+  }
+
+  /** Connects, creates what tables are missing, and keeps trying in the background. Resolves when that is done, or after 2 s. */
+  async start(): Promise<void> {
+    this.#purging = setInterval(() => void this.#purge(), this.#options.purgeIntervalMs ?? 60_000).unref();
+    await withinDeadline(this.#availability.check(), 2_000).catch(() => {});
+  }
+
+  /**
+   * Runs one statement; give it a `name` to have it prepared.
+   * @param options.whileDown try although Postgres is thought down; without it that fails at once.
+   * @throws GatewayError ERR_STORE; its message is a code, fit for logs.
+   */
+  async query<R extends QueryResultRow>(
+    query: QueryConfig,
+    options: { readonly whileDown?: boolean } = {},
+  ): Promise<R[]> {
+    if (!this.up && options.whileDown !== true) throw new GatewayError('ERR_STORE', 'postgres: down');
+    if (this.#pool.waitingCount >= MAX_WAITING) throw new GatewayError('ERR_STORE', 'postgres: busy');
+    try {
+      return (await this.#pool.query<R>(query)).rows;
+    } catch (thrown) {
+      const reason = postgresFailure(thrown);
+      if (meansPostgresIsDown(reason)) this.#availability.failed(reason);
+      // Without the cause: a driver's error carries the values of the statement.
+      throw new GatewayError('ERR_STORE', `postgres: ${reason}`);
+    }
+  }
+
+  /** LISTENs on a connection of its own, for as long as the store lives. */
+  listen(channel: string, subscriber: PostgresSubscriber): void {
+    const { dsn, log } = this.#options;
+    this.#listeners.push(
+      listenToPostgres({
+        dsn,
+        channel,
+        subscriber,
+        timeoutMs: this.#timeoutMs,
+        onTrouble: (thrown) => {
+          if (this.up) log.warn({ dependency: 'postgres', reason: postgresFailure(thrown) }, 'cannot listen');
+        },
+      }),
+    );
+  }
+
+  /** Resolves when the connections are closed, or after 500 ms: a hung server keeps nobody. */
+  async stop(): Promise<void> {
+    this.#availability.stop();
+    clearInterval(this.#purging);
+    for (const listener of this.#listeners) listener.close();
+    await withinDeadline(this.#pool.end(), 500).catch(() => {});
+  }
+
+  async #probe(): Promise<void> {
+    const { rows } = await this.#pool.query<{ read_only: string }>(
+      "SELECT current_setting('transaction_read_only') AS read_only",
+    );
+    // 25006 read_only_sql_transaction: a standby, or a server that is being moved.
+    if (rows[0]?.read_only !== 'off') throw new GatewayError('ERR_STORE', '25006');
+    for (const table of this.#options.tables) {
+      const [answer] = (await this.#pool.query<{ present: boolean }>(tableIsPresent(table))).rows;
+      if (answer?.present !== true) await this.#pool.query(createTable(table));
+    }
+  }
+
+  async #purge(): Promise<void> {
+    for (const table of this.#options.tables) {
+      for (let batch = 0; batch < MAX_PURGE_BATCHES && this.up; batch++) {
+        const deleted = await this.#pool.query(purgeTable(table)).then(
+          ({ rowCount }) => rowCount ?? 0,
+          () => 0,
+        );
+        if (deleted < PURGE_BATCH_ROWS) break;
+      }
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import { isIP } from 'node:net';
+import type { RedisOptions } from 'ioredis';
+
+/** Where a Redis server is and how to log in, for one connection. */
+export type RedisEndpoint = Pick<RedisOptions, 'username' | 'password' | 'db' | 'tls'> & {
+  readonly host: string;
+  readonly port: number;
+};
+
+/**
+ * An endpoint from `redis[s]://[user[:password]@]host[:port][/database]`.
+ * @param url already checked by the configuration.
+ */
+export function parseRedisUrl(url: string): RedisEndpoint {
+  const { protocol, hostname, port, username, password, pathname } = new URL(url);
+  const host = hostname.replace(/^\[|\]$/g, '') || 'localhost';
+  const database = Number.parseInt(pathname.slice(1), 10);
+  return {
+    host,
+    port: port === '' ? 6379 : Number(port),
+    ...(username === '' ? {} : { username: decodeURIComponent(username) }),
+    ...(password === '' ? {} : { password: decodeURIComponent(password) }),
+    ...(Number.isNaN(database) ? {} : { db: database }),
+    // RFC 6066 §3: a server name is never an IP address.
+    ...(protocol === 'rediss:' ? { tls: isIP(host) === 0 ? { servername: host } : {} } : {}),
+  };
+}
+
+/** What every connection to Redis has in common. */
+export function connectionOptions(timeoutMs: number) {
+  return {
+    lazyConnect: true,
+    connectionName: 'ws-gateway',
+    disableClientInfo: true,
+    connectTimeout: 2 * timeoutMs,
+    commandTimeout: timeoutMs,
+    // A hung server answers nothing: its connection is given up, with all that waits on it.
+    socketTimeout: 2 * timeoutMs,
+    disconnectTimeout: 200,
+    keepAlive: 10_000,
+    enableReadyCheck: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    protocol: 2,
+  } as const;
+}

@@ -1,0 +1,167 @@
+import { Cluster, Redis } from 'ioredis';
+import { GatewayError } from '../errors.js';
+import type { Log } from '../telemetry/log.js';
+import { Availability } from './availability.js';
+import { backoffMs } from './backoff.js';
+import { withinDeadline } from './deadline.js';
+import type { LastingConnection } from './lasting-connection.js';
+import { connectionOptions, parseRedisUrl, type RedisEndpoint } from './redis-connection.js';
+import { meansRedisIsDown, redisFailure } from './redis-failure.js';
+import { type RedisSubscriber, subscribeToRedis } from './redis-subscription.js';
+
+export type RedisClient = Redis | Cluster;
+
+export interface RedisStoreOptions {
+  /** redis:// or rediss:// URLs, at least one; several are seeds of one cluster. */
+  readonly urls: readonly string[];
+  readonly log: Log;
+  /** Time for one command, default 500. */
+  readonly commandTimeoutMs?: number;
+}
+
+/** A start-up waits this long for Redis at most; the probe takes its command's time on top. */
+const START_LIMIT_MS = 1_400;
+/** Written by every check: only a write shows that the server is no replica and not out of memory. */
+const PROBE_KEY = '{ws:revocations}:probe';
+
+/**
+ * The process' Redis: one connection for commands (one per node of a cluster) and one per subscription. Commands have a
+ * deadline, none waits for a connection, and while Redis is down or refuses writes they fail at once.
+ */
+export class RedisStore {
+  readonly #endpoints: readonly RedisEndpoint[];
+  readonly #log: Log;
+  readonly #timeoutMs: number;
+  readonly #client: RedisClient;
+  readonly #availability: Availability;
+  readonly #subscriptions: LastingConnection[] = [];
+  #lastError: unknown;
+
+  constructor({ urls, log, commandTimeoutMs = 500 }: RedisStoreOptions) {
+    this.#endpoints = urls.map(parseRedisUrl);
+    this.#log = log;
+    this.#timeoutMs = commandTimeoutMs;
+    this.#client = this.#createClient();
+    this.#availability = new Availability({
+      dependency: 'redis',
+      log,
+      probe: () => this.#probe(),
+      reasonOf: redisFailure,
+    });
+    this.#client.on('error', (error: unknown) => {
+      this.#lastError = error;
+    });
+    this.#client.on('ready', () => void this.#availability.check());
+    this.#client.on('close', () => this.#availability.failed(redisFailure(this.#lastError)));
+  }
+
+  /** Whether Redis answers and takes writes. */
+  get up(): boolean {
+    return this.#availability.up;
+  }
+
+  /** Calls `listener` now and whenever Redis goes or comes back. */
+  onChange(listener: (up: boolean) => void): void {
+    this.#availability.onChange(listener);
+  }
+
+  /** Connects, and keeps trying in the background. Resolves when Redis is up, or after 2 s. */
+  async start(): Promise<void> {
+    const connecting = this.#client.connect();
+    await withinDeadline(connecting, START_LIMIT_MS).catch(() => {});
+    await this.#availability.check();
+  }
+
+  /**
+   * Runs one command, or several at once, against the deadline.
+   * @param options.whileDown try although Redis is thought down; without it that fails at once.
+   * @throws GatewayError ERR_STORE; its message is a code, fit for logs.
+   */
+  async run<T>(
+    command: (client: RedisClient) => Promise<T>,
+    options: { readonly whileDown?: boolean } = {},
+  ): Promise<T> {
+    if (!this.up && options.whileDown !== true) throw new GatewayError('ERR_STORE', 'redis: down');
+    try {
+      return await withinDeadline(command(this.#client), this.#timeoutMs);
+    } catch (thrown) {
+      const reason = redisFailure(thrown);
+      if (meansRedisIsDown(reason)) this.#suspect(reason);
+      // Without the cause: a library's error carries the arguments of its command.
+      throw new GatewayError('ERR_STORE', `redis: ${reason}`);
+    }
+  }
+
+  /** Listens to a pattern on a connection of its own, for as long as the store lives. */
+  subscribe(pattern: string, subscriber: RedisSubscriber): void {
+    let turn = 0;
+    this.#subscriptions.push(
+      subscribeToRedis({
+        pattern,
+        subscriber,
+        // The next node each time: the one that was lost may be gone for good.
+        nextEndpoint: () => {
+          const endpoints = this.#nodes();
+          return endpoints[turn++ % endpoints.length] ?? { host: 'localhost', port: 6379 };
+        },
+        timeoutMs: this.#timeoutMs,
+        onTrouble: (thrown) => {
+          if (this.up)
+            this.#log.warn({ dependency: 'redis', reason: redisFailure(thrown) }, 'cannot subscribe');
+        },
+      }),
+    );
+  }
+
+  stop(): void {
+    this.#availability.stop();
+    for (const subscription of this.#subscriptions) subscription.close();
+    this.#client.disconnect();
+  }
+
+  /** One node's failure need not be the cluster's: a probe decides. A single server's failure is one at once. */
+  #suspect(reason: string): void {
+    if (this.#client.isCluster) void this.#availability.check();
+    else this.#availability.failed(reason);
+  }
+
+  async #probe(): Promise<void> {
+    const client = this.#client;
+    const write = client.set(PROBE_KEY, '1', 'PX', 1000);
+    await withinDeadline(write, this.#timeoutMs);
+  }
+
+  #nodes(): readonly RedisEndpoint[] {
+    const [seed] = this.#endpoints;
+    if (!(this.#client instanceof Cluster) || seed === undefined) return this.#endpoints;
+    const discovered = this.#client.nodes().map(({ options: { host, port } }) => ({
+      ...seed,
+      host: host ?? seed.host,
+      port: port ?? seed.port,
+    }));
+    return [...discovered, ...this.#endpoints];
+  }
+
+  #createClient(): RedisClient {
+    const common = {
+      ...connectionOptions(this.#timeoutMs),
+      // A server that became a replica refuses writes: its name may lead to another one by now.
+      reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+    };
+    const [first, ...others] = this.#endpoints;
+    if (first === undefined) throw new RangeError('no Redis URL');
+    if (others.length === 0)
+      return new Redis({ ...common, ...first, retryStrategy: backoffMs, enableOfflineQueue: false });
+    const { host, port, db, ...login } = first;
+    return new Cluster([...this.#endpoints], {
+      lazyConnect: true,
+      enableOfflineQueue: false,
+      enableReadyCheck: false,
+      clusterRetryStrategy: backoffMs,
+      slotsRefreshTimeout: 1_000,
+      // With the deadline above, more than a few redirections never matter.
+      maxRedirections: 4,
+      redisOptions: { ...common, ...login },
+    });
+  }
+}

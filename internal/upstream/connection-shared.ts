@@ -1,0 +1,12 @@
+import type { FrameWriter } from './frame-writer.js';
+import type { ReadBatch } from './read-batch.js';
+import type { ReadBuffer } from './socket.js';
+
+/** What all connections of a process share. */
+export interface ConnectionShared {
+  readonly readBuffer: ReadBuffer;
+  readonly writer: FrameWriter;
+  readonly batch: ReadBatch;
+  /** Time for a closing handshake. */
+  readonly controlTimeoutMs: number;
+}

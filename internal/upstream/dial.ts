@@ -1,0 +1,152 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Route, UpstreamConfig } from '../config/config.js';
+import { GatewayError } from '../errors.js';
+import type { Log } from '../telemetry/log.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import type { Choice } from './balance.js';
+import type { UpstreamConnection } from './connection.js';
+import type { ConnectionShared } from './connection-shared.js';
+import { DialFailure } from './dial-failure.js';
+import type { Endpoint } from './endpoint.js';
+import type { Endpoints } from './endpoints.js';
+import { cancelled, shakeHands } from './handshake.js';
+import { type RequestFacts, upstreamHeaders } from './headers.js';
+import { openingRequest } from './opening.js';
+import type { SocketTarget } from './socket.js';
+import { targetUrl } from './target-url.js';
+import type { TlsContexts } from './tls-contexts.js';
+
+/** What a session wants of its upstream. */
+export interface DialRequest extends RequestFacts {
+  /** What follows the route's prefix in the decoded path: `RouteMatch.rest`. */
+  readonly rest: string;
+  /** The client's query as it came, without `?` and without token parameters. */
+  readonly query: string;
+  /** Offered to the upstream, in order. */
+  readonly subprotocols: readonly string[];
+}
+
+export interface DialerParts {
+  readonly config: UpstreamConfig;
+  readonly endpoints: Endpoints;
+  readonly contexts: TlsContexts;
+  readonly shared: ConnectionShared;
+  readonly metrics: Metrics;
+  readonly log: Log;
+}
+
+/** Finds a session its upstream: chooses, dials, tries again, and tells the circuits. */
+export class Dialer {
+  constructor(readonly parts: DialerParts) {}
+
+  /**
+   * Dials a route's endpoints: the next one at once, the same one again after the interval, so many attempts in all.
+   * @throws GatewayError ERR_CIRCUIT_OPEN at once when no circuit lets a dial through, ERR_DIAL_FAILED when every attempt
+   *   failed (`cause`: the last one), ERR_DIAL_CANCELLED when `signal` says so.
+   */
+  async dial(route: Route, request: DialRequest, signal?: AbortSignal): Promise<UpstreamConnection> {
+    const { config, endpoints, metrics } = this.parts;
+    const balance = endpoints.of(route);
+    const hashKey = request.identity?.sub ?? request.client.ip;
+    const tried = new Set<Endpoint>();
+    let failure: DialFailure | undefined;
+    for (let attempt = 1; attempt <= config.dialAttempts; attempt++) {
+      let choice = balance.choose(tried, hashKey);
+      if (choice === undefined && tried.size > 0 && balance.available) {
+        await interval(config.dialIntervalMs, signal);
+        tried.clear();
+        choice = balance.choose(tried, hashKey);
+      }
+      if (choice === undefined) break;
+      if (attempt > 1) metrics.proxyRetries.inc({ protocol: request.protocol });
+      const outcome = await this.#attempt(choice, route, request, signal);
+      if (!(outcome instanceof DialFailure)) return outcome;
+      failure = outcome;
+      tried.add(choice.endpoint);
+    }
+    if (failure !== undefined) {
+      throw new GatewayError(
+        'ERR_DIAL_FAILED',
+        `no dial for ${route.prefix} succeeded; the last: ${failure.message}`,
+        {
+          cause: failure,
+        },
+      );
+    }
+    throw new GatewayError('ERR_CIRCUIT_OPEN', `every circuit of ${route.prefix} is open`);
+  }
+
+  async #attempt(
+    { endpoint, permit }: Choice,
+    route: Route,
+    request: DialRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<UpstreamConnection | DialFailure> {
+    const { config, contexts, shared, metrics, log } = this.parts;
+    const { breaker } = endpoint;
+    const startedMs = performance.now();
+    endpoint.dialing++;
+    try {
+      const { url } = endpoint;
+      const connection = await shakeHands({
+        target: socketTarget(endpoint, contexts),
+        request: openingRequest(
+          url.host,
+          targetUrl(url, { ...request, appendPath: route.appendPath, preserveQuery: route.preserveQuery }),
+          request.subprotocols,
+          upstreamHeaders(request, route.forwardHeaders),
+        ),
+        timeoutMs: config.dialTimeoutMs,
+        shared,
+        owner: endpoint,
+        signal,
+      });
+      breaker.succeeded(permit);
+      if (!connection.ended) endpoint.connectionOpened(connection, route);
+      metrics.upstreamDial.observe((performance.now() - startedMs) / 1000);
+      return connection;
+    } catch (thrown) {
+      if (!(thrown instanceof DialFailure)) {
+        // Cancelled, or a request that cannot be written: the endpoint has no part in it.
+        breaker.released(permit);
+        throw thrown;
+      }
+      if (thrown.endpointIsWell) breaker.succeeded(permit);
+      else endpoint.dialFailed(permit);
+      log.warn(
+        { upstream: endpoint.name, route: route.prefix, status: thrown.status, reason: thrown.message },
+        'dial failed',
+      );
+      return thrown;
+    } finally {
+      endpoint.dialing--;
+    }
+  }
+}
+
+/** @throws DialFailure when the TLS settings are of no use. */
+export function socketTarget({ url, tls }: Endpoint, contexts: TlsContexts): SocketTarget {
+  const secure = url.protocol === 'wss:';
+  // IPv6 addresses are in brackets in a URL only.
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port);
+  if (!secure) return { host, port, tls: undefined };
+  try {
+    const context = contexts.of(tls);
+    return {
+      host,
+      port,
+      tls: { context, serverName: tls?.serverName, verify: tls?.insecureSkipVerify !== true },
+    };
+  } catch (cause) {
+    throw new DialFailure('its TLS settings are not usable', undefined, { cause });
+  }
+}
+
+async function interval(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await pause(ms, undefined, signal === undefined ? {} : { signal });
+  } catch {
+    throw cancelled();
+  }
+}

@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto';
+import type { Route, RouteTls } from '../config/config.js';
+import type { CircuitBreaker } from './circuit-breaker.js';
+import type { ConnectionEnd, ConnectionOwner, UpstreamConnection } from './connection.js';
+
+/** A session that has been open this long takes back what was held against its upstream (SPEC section 8). */
+const STEADY_MS = 5000;
+
+/** What is kept of a live connection. */
+interface Tenancy {
+  readonly openedMs: number;
+  /** The route it was dialled for. */
+  readonly route: Route;
+}
+
+/** One upstream URL with its TLS settings: its circuit, and the connections that are open to it. */
+export class Endpoint implements ConnectionOwner {
+  readonly url: URL;
+  /** The URL without credentials and query: its name in logs and metrics. */
+  readonly name: string;
+  /** Dials under way. */
+  dialing = 0;
+  readonly #tenants = new Map<UpstreamConnection, Tenancy>();
+
+  /** @param url ws: or wss:. */
+  constructor(
+    url: string,
+    readonly tls: RouteTls | undefined,
+    readonly breaker: CircuitBreaker,
+    readonly nowMs: () => number,
+  ) {
+    this.url = new URL(url);
+    this.name = endpointName(this.url);
+  }
+
+  /** Live connections. */
+  get sessions(): number {
+    return this.#tenants.size;
+  }
+
+  get connections(): Iterable<[UpstreamConnection, { readonly route: Route }]> {
+    return this.#tenants;
+  }
+
+  connectionOpened(connection: UpstreamConnection, route: Route): void {
+    this.#tenants.set(connection, { openedMs: this.nowMs(), route });
+  }
+
+  connectionEnded(connection: UpstreamConnection, end: ConnectionEnd): void {
+    const tenancy = this.#tenants.get(connection);
+    this.#tenants.delete(connection);
+    if (end === 'closed') this.breaker.proved(this.nowMs());
+    else if (tenancy !== undefined) this.breaker.proved(tenancy.openedMs + STEADY_MS);
+    if (end === 'lost') this.#beforeFault(() => this.breaker.fault());
+  }
+
+  /** A dial failed by fault of the endpoint. */
+  dialFailed(permit: number): void {
+    this.#beforeFault(() => this.breaker.failed(permit));
+  }
+
+  /** Time passes without timers: sessions that have become steady since the last fault are looked for at the next one. */
+  #beforeFault(fault: () => void): void {
+    if (this.breaker.faults > 0) {
+      for (const { openedMs } of this.#tenants.values()) if (this.breaker.proved(openedMs + STEADY_MS)) break;
+    }
+    fault();
+  }
+}
+
+function endpointName(url: URL): string {
+  return `${url.protocol}//${url.host}${url.pathname}`;
+}
+
+/** Same key, same endpoint: the URL and, as a digest, all of its TLS settings. */
+export function endpointKey(url: string, tls: RouteTls | undefined): string {
+  if (tls === undefined) return url;
+  const { ca, cert, key, serverName, insecureSkipVerify } = tls;
+  const settings = JSON.stringify([ca, cert, key, serverName, insecureSkipVerify]);
+  return `${url} ${createHash('sha256').update(settings).digest('base64')}`;
+}

@@ -1,0 +1,121 @@
+import { fromUnknown, GatewayError } from '../errors.js';
+import { type ConnectionOwner, UpstreamConnection } from './connection.js';
+import type { ConnectionShared } from './connection-shared.js';
+import { DialFailure } from './dial-failure.js';
+import type { OpeningRequest } from './opening.js';
+import { readAnswer } from './response-head.js';
+import { type OwnedSocket, openSocket, type SocketOwner, type SocketTarget } from './socket.js';
+
+export interface HandshakeOptions {
+  readonly target: SocketTarget;
+  readonly request: OpeningRequest;
+  /** For TCP, TLS and the opening handshake together. */
+  readonly timeoutMs: number;
+  readonly shared: ConnectionShared;
+  /** Whose connection it becomes. */
+  readonly owner: ConnectionOwner;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Dials once.
+ * @throws DialFailure, or GatewayError ERR_DIAL_CANCELLED when `signal` says so. The socket is gone then.
+ */
+export function shakeHands(options: HandshakeOptions): Promise<UpstreamConnection> {
+  return new Promise((resolve, reject) => {
+    if (options.signal?.aborted) reject(cancelled());
+    else new Handshake(options, resolve, reject).begin();
+  });
+}
+
+export function cancelled(): GatewayError {
+  return new GatewayError('ERR_DIAL_CANCELLED', 'the dial was cancelled');
+}
+
+const NOTHING = Buffer.alloc(0);
+
+class Handshake implements SocketOwner {
+  #socket: OwnedSocket | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #received: Buffer = NOTHING;
+  #stage = 'the connection';
+  #done: boolean = false;
+
+  constructor(
+    readonly options: HandshakeOptions,
+    readonly resolve: (connection: UpstreamConnection) => void,
+    readonly reject: (error: GatewayError) => void,
+  ) {}
+
+  begin(): void {
+    const { target, shared, timeoutMs, signal } = this.options;
+    this.#timer = setTimeout(this.#onTimeout, timeoutMs);
+    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    try {
+      this.#socket = openSocket(target, shared.readBuffer, this);
+    } catch (thrown) {
+      this.socketFailed(fromUnknown(thrown));
+    }
+  }
+
+  readonly #onTimeout = (): void => {
+    this.#fail(new DialFailure(`${this.#stage} was not complete in ${this.options.timeoutMs} ms`, undefined));
+  };
+
+  readonly #onAbort = (): void => this.#fail(cancelled());
+
+  socketReady(): void {
+    if (this.#done) return;
+    this.#stage = 'the opening handshake';
+    this.#socket?.write(this.options.request.bytes);
+  }
+
+  socketRead(length: number): boolean {
+    const socket = this.#socket;
+    if (this.#done || socket === undefined) return false;
+    const { shared, request, owner } = this.options;
+    const received = Buffer.concat([this.#received, shared.readBuffer.bytes.subarray(0, length)]);
+    const answer = readAnswer(received, request);
+    if (answer.kind === 'incomplete') {
+      this.#received = received;
+      return true;
+    }
+    if (answer.kind === 'refused') {
+      this.#fail(new DialFailure(answer.why, answer.status));
+      return false;
+    }
+    this.#settle();
+    // The frames behind the head in memory of their own: what they came in may be much larger.
+    const kept = Buffer.from(received.subarray(answer.headBytes));
+    this.resolve(new UpstreamConnection(socket, shared, owner, answer.subprotocol, kept));
+    return false;
+  }
+
+  socketEnded(): void {
+    this.#fail(new DialFailure(`it ended the connection during ${this.#stage}`, undefined));
+  }
+
+  socketFailed(error: Error): void {
+    // Where every address of a host failed there is a code and no message.
+    const why = error.message || (error as NodeJS.ErrnoException).code;
+    this.#fail(new DialFailure(`${this.#stage} failed: ${why}`, undefined, { cause: error }));
+  }
+
+  socketClosed(): void {
+    this.#fail(new DialFailure(`it dropped the connection during ${this.#stage}`, undefined));
+  }
+
+  #settle(): void {
+    this.#done = true;
+    this.#received = NOTHING;
+    clearTimeout(this.#timer);
+    this.options.signal?.removeEventListener('abort', this.#onAbort);
+  }
+
+  #fail(error: GatewayError): void {
+    if (this.#done) return;
+    this.#settle();
+    this.#socket?.destroy();
+    this.reject(error);
+  }
+}

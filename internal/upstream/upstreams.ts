@@ -1,0 +1,130 @@
+import type { Route, UpstreamConfig } from '../config/config.js';
+import type { Log } from '../telemetry/log.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import { CircuitBreaker, type CircuitBreakerSources, type CircuitState } from './circuit-breaker.js';
+import type { UpstreamConnection } from './connection.js';
+import type { ConnectionShared } from './connection-shared.js';
+import { Dialer, type DialRequest } from './dial.js';
+import { Endpoint } from './endpoint.js';
+import { Endpoints } from './endpoints.js';
+import { MaskingKeys } from './frame.js';
+import { FrameWriter } from './frame-writer.js';
+import { Health, type HealthCheck } from './health.js';
+import { ReadBatch } from './read-batch.js';
+import { ReadBuffer } from './socket.js';
+import { TlsContexts } from './tls-contexts.js';
+
+export type { DialRequest } from './dial.js';
+
+export interface UpstreamsOptions extends UpstreamConfig {
+  /** Time for a closing handshake. */
+  readonly controlTimeoutMs: number;
+}
+
+/** How an endpoint is doing, for the admin API. */
+export interface EndpointSnapshot {
+  /** URL without credentials and query. */
+  readonly upstream: string;
+  readonly circuit: CircuitState;
+  /** Consecutive faults; 0 unless the circuit is closed. */
+  readonly faults: number;
+  readonly sessions: number;
+}
+
+/** `ws_circuit_state` (SPEC section 12). */
+const STATE_VALUES: Readonly<Record<CircuitState, number>> = { closed: 0, 'half-open': 1, open: 2 };
+
+const SOURCES: CircuitBreakerSources = { nowMs: () => performance.now(), random: Math.random };
+
+/** Everything behind the gateway: the endpoints of the current table, their circuits and health, and the way to them. */
+export class Upstreams {
+  readonly #endpoints: Endpoints;
+  readonly #dialer: Dialer;
+  readonly #health: Health;
+
+  /** @param sources of time and chance, for tests. */
+  constructor(
+    options: UpstreamsOptions,
+    metrics: Metrics,
+    log: Log,
+    sources: CircuitBreakerSources = SOURCES,
+  ) {
+    const shared: ConnectionShared = {
+      readBuffer: new ReadBuffer(),
+      writer: new FrameWriter(options.masking === 'random' ? new MaskingKeys() : undefined),
+      batch: new ReadBatch(),
+      controlTimeoutMs: options.controlTimeoutMs,
+    };
+    const contexts = new TlsContexts();
+    const endpoints = new Endpoints((url, tls) => {
+      const breaker = new CircuitBreaker(options, sources, (circuit) => {
+        log.warn({ upstream: endpoint.name, circuit }, 'circuit changed');
+      });
+      const endpoint = new Endpoint(url, tls, breaker, sources.nowMs);
+      return endpoint;
+    });
+    this.#endpoints = endpoints;
+    this.#dialer = new Dialer({ config: options, endpoints, contexts, shared, metrics, log });
+    this.#health = new Health({ config: options, contexts, shared, metrics, log, random: sources.random });
+    metrics.beforeScrape(() => this.#showCircuits(metrics));
+  }
+
+  /**
+   * Takes over a table: dials of its routes, health checks of its endpoints.
+   * @returns the live connections that the owner is to close (`onRemove: close`).
+   */
+  apply(table: { readonly routes: readonly Route[] }): ReadonlySet<UpstreamConnection> {
+    const orphans = this.#endpoints.apply(table.routes);
+    this.#health.apply(healthChecks(table.routes, this.#endpoints));
+    return orphans;
+  }
+
+  /**
+   * An open connection to one of the route's endpoints, not yet reading: see `UpstreamConnection.start`.
+   * @throws GatewayError ERR_CIRCUIT_OPEN, ERR_DIAL_FAILED or ERR_DIAL_CANCELLED; see `Dialer.dial`.
+   */
+  dial(route: Route, request: DialRequest, signal?: AbortSignal): Promise<UpstreamConnection> {
+    return this.#dialer.dial(route, request, signal);
+  }
+
+  /** The endpoints of the current table. */
+  snapshot(): readonly EndpointSnapshot[] {
+    return Array.from(this.#endpoints.all, ({ name, breaker, sessions }) => ({
+      upstream: name,
+      circuit: breaker.state,
+      faults: breaker.faults,
+      sessions,
+    }));
+  }
+
+  /** Ends the health checks. Connections belong to their sessions. */
+  stop(): void {
+    this.#health.stop();
+  }
+
+  #showCircuits({ circuitState }: Metrics): void {
+    circuitState.reset();
+    const worst = new Map<string, number>();
+    // Endpoints that differ in query or TLS settings share a name, which shows the worst of them.
+    for (const { upstream, circuit } of this.snapshot()) {
+      worst.set(upstream, Math.max(worst.get(upstream) ?? 0, STATE_VALUES[circuit]));
+    }
+    for (const [upstream, value] of worst) circuitState.set({ upstream }, value);
+  }
+}
+
+/** One check per endpoint, by the first route that says how. */
+function healthChecks(routes: readonly Route[], endpoints: Endpoints): HealthCheck[] {
+  const checks = new Map<Endpoint, HealthCheck>();
+  for (const route of routes) {
+    const subprotocols = route.protocol === 'raw' ? [] : ['mqtt'];
+    for (const endpoint of endpoints.of(route).endpoints) {
+      const known = checks.get(endpoint);
+      if (known === undefined) checks.set(endpoint, { endpoint, http: route.health, subprotocols });
+      else if (known.http === undefined && route.health !== undefined) {
+        checks.set(endpoint, { ...known, http: route.health });
+      }
+    }
+  }
+  return [...checks.values()];
+}

@@ -1,0 +1,433 @@
+import assert from 'node:assert/strict';
+import { createHmac, randomUUID } from 'node:crypto';
+import { describe, test } from 'node:test';
+import { Authenticator } from '../../internal/auth/authenticator.js';
+import { MemoryTokenCache } from '../../internal/auth/token-cache/memory.js';
+import { TieredTokenCache } from '../../internal/auth/token-cache/tiered.js';
+import type { Algorithm, VerificationConfig } from '../../internal/config/config.js';
+import { type Bench, bench, compact, refusedWith, verification } from './parts.js';
+
+const ALL: readonly Algorithm[] = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+];
+
+async function refused(
+  { authenticator }: Pick<Bench, 'authenticator'>,
+  token: string,
+  why?: RegExp,
+): Promise<void> {
+  await assert.rejects(authenticator.authenticate(token), (error: Error) => {
+    if (why !== undefined) assert.match(error.message, why);
+    return refusedWith('ERR_JWT_INVALID', token)(error);
+  });
+}
+
+const seconds = () => Math.floor(Date.now() / 1000);
+
+describe('verification', () => {
+  test('every algorithm verifies with a key it fits', async (t) => {
+    const b = await bench(t, { issuer: { algorithms: ALL } });
+    for (const [index, alg] of ALL.entries()) {
+      const kid = b.issuer.published[index]?.kid ?? '';
+      const token = b.issuer.sign({ sub: alg, preferred_username: 'A', roles: ['r'] }, { kid, alg });
+      const { sub, preferredUsername, roles } = await b.authenticator.authenticate(token);
+      assert.deepEqual([sub, preferredUsername, roles], [alg, 'A', ['r']]);
+      const [input] = token.split(/\.(?=[^.]*$)/);
+      const otherSignature = b.issuer.sign({}, { kid, alg }).split('.')[2];
+      await refused(b, `${input}.${otherSignature}`, /signature/);
+    }
+  });
+
+  test('an algorithm on a key it does not fit is refused, every pair of them', async (t) => {
+    const algorithms = ['RS256', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const;
+    const b = await bench(t, { issuer: { algorithms }, config: { algorithms: ALL } });
+    for (const { kid = '', alg: own } of b.issuer.published)
+      for (const alg of ALL) {
+        if (alg === own) continue;
+        const token = b.issuer.sign({}, { kid, header: { alg } });
+        await refused(b, token, /does not fit/);
+      }
+  });
+
+  test('what is not in JWT_VALID_ALGORITHMS is refused, though the key fits and the signature is right', async (t) => {
+    const b = await bench(t, { prepare: ({ published }) => delete published[0]?.alg });
+    for (const alg of ['PS256', 'RS384', 'RS512'] as const)
+      await refused(b, b.issuer.sign({}, { alg }), /not in JWT_VALID/);
+    await b.authenticator.authenticate(b.issuer.sign());
+  });
+
+  test('unsigned tokens are refused in every spelling of none', async (t) => {
+    const b = await bench(t);
+    const kid = b.issuer.published[0]?.kid;
+    for (const alg of [
+      'none',
+      'None',
+      'NONE',
+      'nOnE',
+      '',
+      ' ',
+      null,
+      undefined,
+      0,
+      ['RS256'],
+      { RS256: 1 },
+      'rs256',
+      'RS256\0',
+    ])
+      for (const signature of ['', 'c2ln'])
+        await refused(b, compact({ alg, kid }, { sub: 'admin', exp: seconds() + 60 }, signature), /alg/);
+    await refused(b, 'e30.e30.');
+  });
+
+  test('a signature that is gone, cut, altered or of another token is refused', async (t) => {
+    const b = await bench(t);
+    const token = b.issuer.sign();
+    const [header, payload, signature = ''] = token.split('.');
+    const forged = b.issuer.sign({ sub: 'admin' }).split('.')[1];
+    for (const other of [
+      '',
+      signature.slice(0, -4),
+      `${signature}AAAA`,
+      `A${signature.slice(1)}x`,
+      signature.toUpperCase(),
+    ])
+      await refused(b, `${header}.${payload}.${other}`);
+    await refused(b, `${header}.${forged}.${signature}`, /signature/);
+  });
+
+  test('an HMAC keyed with anything that is public about the key is refused', async (t) => {
+    const b = await bench(t, { config: { algorithms: ALL } });
+    const publicKey = b.issuer.publicKey();
+    const jwk = b.issuer.published[0];
+    const secrets = [
+      publicKey.export({ type: 'spki', format: 'pem' }),
+      publicKey.export({ type: 'pkcs1', format: 'pem' }),
+      publicKey.export({ type: 'spki', format: 'der' }),
+      publicKey.export({ type: 'pkcs1', format: 'der' }),
+      JSON.stringify(jwk),
+      Buffer.from(jwk?.n ?? '', 'base64url'),
+      '',
+    ];
+    for (const secret of secrets)
+      for (const alg of ['HS256', 'HS384', 'HS512', 'RS256']) {
+        const input = compact({ alg, kid: jwk?.kid }, { sub: 'admin', exp: seconds() + 60 }).slice(0, -1);
+        const hash = `sha${alg.slice(2)}`;
+        await refused(b, `${input}.${createHmac(hash, secret).update(input).digest('base64url')}`);
+      }
+  });
+
+  test('keys that the header brings along are not looked at', async (t) => {
+    const b = await bench(t);
+    const stranger = await bench(t);
+    const jwk = { ...stranger.issuer.published[0] };
+    const [own] = b.issuer.published;
+    for (const kid of [own?.kid, jwk.kid]) {
+      const header = {
+        kid,
+        jwk: { ...jwk, kid },
+        jku: `${stranger.issuer.url}/canary`,
+        x5u: `${b.issuer.url}/canary`,
+        x5c: ['MIIB'],
+      };
+      await refused(b, stranger.issuer.sign({}, { header }));
+    }
+    assert.deepEqual([b.issuer.strayHits, stranger.issuer.strayHits, stranger.issuer.hits], [0, 0, 1]);
+    const harmless = b.issuer.sign({}, { header: { jku: `${b.issuer.url}/canary`, jwk } });
+    assert.equal((await b.authenticator.authenticate(harmless)).sub, 'alice');
+    assert.equal(b.issuer.strayHits, 0);
+  });
+
+  test('extensions that are not understood are refused, however they are listed', async (t) => {
+    const b = await bench(t);
+    for (const crit of [['x'], [], 'x', {}, null, [1], ['exp'], ['b64'], ['__proto__']])
+      await refused(b, b.issuer.sign({}, { header: { crit, x: 1, b64: true } }), /crit/);
+    for (const b64 of [false, 'false', 0, null])
+      await refused(b, b.issuer.sign({}, { header: { b64 } }), /b64/);
+    await b.authenticator.authenticate(
+      b.issuer.sign({}, { header: { b64: true, typ: 'anything', cty: 'x' } }),
+    );
+  });
+
+  test('an odd kid is refused and does no harm', async (t) => {
+    const b = await bench(t);
+    for (const kid of [
+      '',
+      '__proto__',
+      'constructor',
+      '../../etc/passwd',
+      "' OR 1=1 --",
+      'a\r\nb',
+      '\u0000',
+      'k'.repeat(40_000),
+    ])
+      await refused(b, b.issuer.sign({}, { header: { kid } }), /^no key has the kid ".{0,300}"$/);
+    for (const kid of [null, 1, true, ['x'], { kid: 'x' }, b.issuer.published.map((jwk) => jwk.kid)])
+      await refused(b, b.issuer.sign({}, { header: { kid } }), /kid is not a string/);
+    assert.equal(b.issuer.hits, 2);
+  });
+
+  test('a token without kid is served by a set of one usable key only', async (t) => {
+    const b = await bench(t);
+    await b.authenticator.authenticate(b.issuer.sign({}, { header: { kid: undefined } }));
+    const two = await bench(t, { issuer: { algorithms: ['RS256', 'RS256'] } });
+    await refused(two, two.issuer.sign({}, { header: { kid: undefined } }), /no kid/);
+  });
+
+  test('what is not three parts of JSON objects is malformed', async (t) => {
+    const b = await bench(t);
+    const part = (text: string) => Buffer.from(text).toString('base64url');
+    const object = part('{}');
+    const texts = [
+      '',
+      '.',
+      '..',
+      'x',
+      'Bearer a.b.c',
+      `${object}.${object}`,
+      `${object}.${object}.a.b`,
+      `${object}.a.b.c.d`,
+      `${object}..sig`,
+      'a.b.c',
+      `${object}.${part('{')}.sig`,
+      `${object}.${part('[]')}.sig`,
+      `${object}.${part('null')}.sig`,
+      `${object}.${part('"x"')}.sig`,
+      `${part('[]')}.${object}.sig`,
+      `${part('{} {}')}.${object}.sig`,
+      `${object}.${Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]).toString('base64url')}.sig`,
+      b.issuer.sign().replaceAll('.', '. '),
+      `${b.issuer.sign()}=`,
+      `${b.issuer.sign()}\n`,
+      b.issuer.sign({ fill: 'x'.repeat(100_000) }),
+      '.'.repeat(100_000),
+    ];
+    for (const text of texts)
+      await assert.rejects(
+        b.authenticator.authenticate(text),
+        refusedWith('ERR_JWT_MALFORMED', text),
+        text.slice(0, 80),
+      );
+  });
+
+  test('without any keys the answer is that authentication is unavailable, not that the token is bad', async (t) => {
+    const b = await bench(t, { config: { keySource: { kind: 'none' } } });
+    await assert.rejects(b.authenticator.authenticate(b.issuer.sign()), refusedWith('ERR_KEYS_UNAVAILABLE'));
+  });
+});
+
+describe('claims', () => {
+  async function verdicts(b: Bench, good: object[], bad: object[]): Promise<void> {
+    for (const claims of good)
+      await assert.doesNotReject(
+        b.authenticator.authenticate(b.issuer.sign({ ...claims })),
+        JSON.stringify(claims),
+      );
+    for (const claims of bad) await refused(b, b.issuer.sign({ ...claims }));
+  }
+
+  test('exp has to be there, a number a clock can reach, and not over', async (t) => {
+    const b = await bench(t);
+    const now = seconds();
+    await verdicts(
+      b,
+      [{ exp: now + 60 }, { exp: now + 60.5 }, { exp: now - 1 }, { exp: 4e12 }],
+      [undefined, null, now - 60, 0, -1, `${now + 60}`, 1e308, true, [now + 60], {}].map((exp) => ({ exp })),
+    );
+    await refused(b, b.issuer.signRaw('{"sub":"alice","exp":1e999}'));
+  });
+
+  test('nbf and exp have the leeway of the clock skew, iat is not checked', async (t) => {
+    const at = 1_900_000_000;
+    let nowMs = at * 1000;
+    const b = await bench(t, { now: () => nowMs });
+    const token = b.issuer.sign({ iat: at + 9999, nbf: at + 5, exp: at + 10 });
+    await b.authenticator.authenticate(token);
+    nowMs = (at + 14) * 1000;
+    await b.authenticator.authenticate(token);
+    nowMs = (at + 15) * 1000;
+    await refused(b, token, /exp/);
+    nowMs = at * 1000;
+    await verdicts(
+      b,
+      [{ exp: at + 60, nbf: at - 60 }],
+      [
+        { exp: at + 60, nbf: at + 6 },
+        { exp: at + 60, nbf: '0' },
+      ],
+    );
+  });
+
+  test('iss is compared to the letter', async (t) => {
+    const issuer = 'https://id.example.com/realms/one';
+    const b = await bench(t, { config: { issuer } });
+    const others = [
+      `${issuer}/`,
+      issuer.toUpperCase(),
+      `${issuer}x`,
+      'https://id.example.com',
+      '',
+      null,
+      [issuer],
+      undefined,
+    ];
+    await verdicts(
+      b,
+      [{ iss: issuer }],
+      others.map((iss) => ({ iss })),
+    );
+  });
+
+  test('one of the audiences has to be in aud', async (t) => {
+    const b = await bench(t, { config: { audiences: ['one', 'two'] } });
+    await verdicts(
+      b,
+      ['one', 'two', ['two'], ['x', 'one'], ['one', 1]].map((aud) => ({ aud })),
+      ['', 'on', 'ONE', 'one,two', ' one', [], ['x'], [['one']], { one: 1 }, null, 1, undefined].map(
+        (aud) => ({ aud }),
+      ),
+    );
+  });
+
+  test('sub has to be a non-empty string', async (t) => {
+    const b = await bench(t);
+    await verdicts(
+      b,
+      [{ sub: 'x' }],
+      ['', null, 1, ['a'], {}, undefined].map((sub) => ({ sub })),
+    );
+  });
+
+  test('hostile claims change nothing', async (t) => {
+    const b = await bench(t);
+    const raw = `{"sub":"alice","sub":"bob","exp":${seconds() + 60},"__proto__":{"roles":["admin"]},"constructor":1,"roles":${'['.repeat(10_000)}${']'.repeat(10_000)}}`;
+    const identity = await b.authenticator.authenticate(b.issuer.signRaw(raw));
+    assert.deepEqual([identity.sub, identity.roles], ['bob', []]);
+  });
+});
+
+describe('the cache', () => {
+  test('a token that was verified is not verified again, also when the endpoint is gone', async (t) => {
+    const b = await bench(t);
+    const token = b.issuer.sign();
+    const first = await b.authenticator.authenticate(token);
+    await b.issuer.close();
+    assert.equal(await b.authenticator.authenticate(token), first);
+    assert.equal(b.memory.size, 1);
+  });
+
+  test('a forged token with a cached subject is refused', async (t) => {
+    const b = await bench(t);
+    const claims = { sub: 'alice', jti: 'j1', exp: seconds() + 60 };
+    const token = b.issuer.sign(claims);
+    await b.authenticator.authenticate(token);
+    const [header = '', payload, signature] = token.split('.');
+    const kid = b.issuer.published[0]?.kid;
+    const forged = Buffer.from(JSON.stringify({ ...claims, roles: ['admin'] })).toString('base64url');
+    for (const alg of ['none', 'RS256'])
+      await refused(b, compact({ alg, kid }, { ...claims, roles: ['admin'] }));
+    for (const text of [
+      `${header}.${forged}.${signature}`,
+      `${header}.${payload}.`,
+      `${header}.${payload}.${signature?.slice(0, -2)}`,
+    ])
+      await refused(b, text);
+    assert.deepEqual((await b.authenticator.authenticate(token)).roles, []);
+  });
+
+  test('what one policy accepted, another decides for itself', async (t) => {
+    const b = await bench(t);
+    const shared = new TieredTokenCache(b.memory, undefined, b.log.log, b.metrics);
+    const withPolicy = (policy: Partial<VerificationConfig>) => {
+      const config = verification({ keySource: { kind: 'jwks', url: b.issuer.jwksUrl }, ...policy });
+      return { authenticator: new Authenticator(config, b.keys, shared, b.metrics) };
+    };
+    const token = b.issuer.sign({ aud: 'one' });
+    await withPolicy({ audiences: ['one'] }).authenticator.authenticate(token);
+    await withPolicy({}).authenticator.authenticate(token);
+    await refused(withPolicy({ audiences: ['two'] }), token, /aud/);
+    await refused(withPolicy({ issuer: 'https://other.example' }), token, /iss/);
+    await refused(withPolicy({ algorithms: ['PS256'] }), token, /alg/);
+  });
+
+  test('an entry is gone after an hour or at exp, whichever is first', async (t) => {
+    const at = 1_900_000_000;
+    let nowMs = at * 1000;
+    const b = await bench(t, { now: () => nowMs });
+    const long = b.issuer.sign({ exp: at + 86_400 });
+    const short = b.issuer.sign({ exp: at + 10 });
+    const misses = async () => {
+      const { values } = await b.metrics.tokenCache.get();
+      return values.find(({ labels }) => labels.result === 'miss')?.value;
+    };
+    for (const token of [long, short]) await b.authenticator.authenticate(token);
+    for (const token of [long, short]) await b.authenticator.authenticate(token);
+    assert.equal(await misses(), 2);
+    nowMs += 10_000;
+    await b.authenticator.authenticate(short); // within the skew: verified, not remembered
+    assert.deepEqual([await misses(), b.memory.size], [3, 1]);
+    nowMs = (at + 3600) * 1000 - 1;
+    await b.authenticator.authenticate(long);
+    assert.equal(await misses(), 3);
+    nowMs += 1;
+    await b.authenticator.authenticate(long);
+    assert.equal(await misses(), 4);
+  });
+
+  test('clients with the same token share one verification', async (t) => {
+    const b = await bench(t);
+    let lookups = 0;
+    const counting = {
+      has: (thumbprint: string) => b.keys.has(thumbprint),
+      find: (kid: string | undefined, alg: Algorithm) => {
+        lookups++;
+        return b.keys.find(kid, alg);
+      },
+    };
+    const config = verification({ keySource: { kind: 'jwks', url: b.issuer.jwksUrl } });
+    const cache = new TieredTokenCache(new MemoryTokenCache(10), undefined, b.log.log, b.metrics);
+    const authenticator = new Authenticator(config, counting, cache, b.metrics);
+    const [token, bad] = [b.issuer.sign(), `${b.issuer.sign()}AAAA`];
+    const identities = await Promise.all(
+      Array.from({ length: 100 }, () => authenticator.authenticate(token)),
+    );
+    assert.deepEqual([lookups, new Set(identities).size], [1, 1]);
+    const refusals = Array.from({ length: 100 }, () => refused({ authenticator }, bad));
+    await Promise.all(refusals);
+    assert.equal(lookups, 2);
+    await refused({ authenticator }, bad);
+    assert.equal(lookups, 3, 'a refusal is not remembered');
+  });
+
+  test('a million tokens leave no more than the bound', () => {
+    const cache = new MemoryTokenCache(1000);
+    const identity = { sub: 's', preferredUsername: '', iat: undefined, exp: 4e9, jti: '', roles: [] };
+    for (let i = 0; i < 1_000_000; i++)
+      cache.set(`digest-${i}`, {
+        identity: { ...identity, sub: `s${i}` },
+        keyThumbprint: 'k',
+        expiresAtMs: 4e12,
+      });
+    assert.equal(cache.size, 1000);
+    assert.notEqual(cache.get('digest-999999'), undefined);
+    assert.equal(cache.get('digest-998999'), undefined);
+  });
+
+  test('how long authentication took is counted, whatever came of it', async (t) => {
+    const b = await bench(t);
+    const token = b.issuer.sign({ jti: randomUUID() });
+    for (let i = 0; i < 3; i++) await b.authenticator.authenticate(token);
+    await refused(b, `${token}AAAA`);
+    await assert.rejects(b.authenticator.authenticate('x'));
+    const { values } = await b.metrics.auth.get();
+    assert.equal(values.find(({ metricName }) => metricName === 'ws_auth_seconds_count')?.value, 5);
+  });
+});

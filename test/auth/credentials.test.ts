@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  tokenInHandshake,
+  withoutTokenCookie,
+  withoutTokenParameters,
+} from '../../internal/auth/credentials.js';
+import { isTokenShaped, looksLikeJwt } from '../../internal/auth/jwt-shape.js';
+import { compact } from './parts.js';
+
+const CONFIG = {
+  headerNames: ['authorization', 'x-token'],
+  cookieName: 'session',
+  queryNames: ['token', 'access_token'],
+};
+const JWT = compact({ alg: 'RS256' }, { sub: 'a' }, 'c2ln');
+const OTHER = compact({ alg: 'RS256' }, { sub: 'b' }, 'c2ln');
+
+function find(
+  headers: Record<string, string | string[]>,
+  query = '',
+  only: 'any' | 'token-shaped' = 'any',
+): string | undefined {
+  const map = new Map(Object.entries(headers).map(([name, lines]) => [name, [lines].flat()]));
+  return tokenInHandshake(CONFIG, { headers: map, query }, only);
+}
+
+describe('the token in a handshake', () => {
+  test('header, cookie and query are asked in this order', () => {
+    const cookie = `session=cookie`;
+    assert.equal(find({ authorization: 'Bearer header', cookie }, 'token=query'), 'header');
+    assert.equal(find({ 'x-token': JWT, cookie }, 'token=query'), JWT);
+    assert.equal(find({ cookie }, 'token=query'), 'cookie');
+    assert.equal(find({}, 'token=query'), 'query');
+    assert.equal(find({}), undefined);
+  });
+
+  test('the order of the configured names decides between headers and between parameters', () => {
+    assert.equal(find({ 'x-token': OTHER, authorization: JWT }), JWT);
+    assert.equal(find({}, 'access_token=second&token=first'), 'first');
+  });
+
+  test('the scheme is taken in any case and with any blanks', () => {
+    for (const value of ['Bearer x', 'bearer x', 'BEARER   x', 'bEaReR\tx', '  Bearer x  '])
+      assert.equal(find({ authorization: value }), 'x', value);
+  });
+
+  test('a header that holds no token passes the question on', () => {
+    for (const value of [
+      '',
+      'Bearer',
+      'Bearer ',
+      'Basic dXNlcjpwYXNz',
+      'x',
+      'a.b',
+      'a.b.c.d',
+      'Bearerx',
+      'a b.c.d',
+    ])
+      assert.equal(find({ authorization: value, cookie: 'session=next' }), 'next', value);
+  });
+
+  test('of several lines of a header the first with a token counts', () => {
+    assert.equal(find({ authorization: ['Basic eA==', 'Bearer one', 'Bearer two'] }), 'one');
+  });
+
+  test('the cookie is found in every syntax a browser or proxy may send', () => {
+    const cases: [string | string[], string | undefined][] = [
+      ['session=x', 'x'],
+      ['a=1; session=x; b=2', 'x'],
+      ['a=1;session=x', 'x'],
+      [['a=1', 'b=2; session=x'], 'x'],
+      ['session="x"', 'x'],
+      ['session = x', 'x'],
+      ['session=x=y==', 'x=y=='],
+      ['session=first; session=second', 'first'],
+      [['session=first', 'session=second'], 'first'],
+      ['session=', undefined],
+      ['session', undefined],
+      ['Session=x', undefined],
+      ['xsession=x; sessionx=x; =session', undefined],
+      ['a="session=x"', undefined],
+      ['session=; session=second', undefined],
+      ['__proto__=x; constructor=y', undefined],
+    ];
+    for (const [cookie, expected] of cases) assert.equal(find({ cookie }), expected, String(cookie));
+  });
+
+  test('parameters are decoded as forms are', () => {
+    const cases: [string, string | undefined][] = [
+      ['token=x', 'x'],
+      ['a=1&token=x', 'x'],
+      ['%74oken=x', 'x'],
+      ['token=%78', 'x'],
+      ['token=x&token=y', 'x'],
+      ['token=&token=y', 'y'],
+      ['token=%ff', '%ff'],
+      ['token', undefined],
+      ['Token=x', undefined],
+      ['a=token=x', undefined],
+      ['%ff=1&%=2', undefined],
+    ];
+    for (const [query, expected] of cases) assert.equal(find({}, query), expected, query);
+  });
+
+  test('on a public route a session cookie that is no JWT is no token', () => {
+    for (const value of ['abc', '1.2.3', 'a.b.c', 's:abc.def', '"1.2.3"']) {
+      assert.equal(find({ cookie: `session=${value}` }, '', 'token-shaped'), undefined, value);
+      assert.equal(find({ cookie: `session=${value}` }, `token=${JWT}`, 'token-shaped'), JWT, value);
+    }
+    assert.equal(find({ authorization: 'Bearer opaque' }, '', 'token-shaped'), undefined);
+    assert.equal(find({ cookie: `session=${JWT}` }, '', 'token-shaped'), JWT);
+  });
+
+  test('64 KiB of separators are read in no time', () => {
+    const startMs = performance.now();
+    for (const filler of [';', '=', ' ', '"', '&', '%', '+', '.', 'a.', 'Bearer ', '\t']) {
+      const flood = filler.repeat(65_536 / filler.length);
+      find({ authorization: [flood, `Bearer${flood}`], cookie: flood }, flood, 'token-shaped');
+      withoutTokenCookie([flood], 'session');
+      withoutTokenParameters(flood, CONFIG.queryNames);
+      isTokenShaped(flood);
+    }
+    assert.ok(performance.now() - startMs < 2000);
+  });
+});
+
+describe('what is passed on', () => {
+  test('every cookie of the name is taken out and the others stay as they came', () => {
+    const cases: [string[], string | undefined][] = [
+      [['a=1; session=x; b="2"'], 'a=1; b="2"'],
+      [['session=x; a=1', 'session=y; b=2'], 'a=1; b=2'],
+      [['session=x; session = "y"'], undefined],
+      [['a; Session=1;;  b==;'], 'a; Session=1; b=='],
+      [[], undefined],
+    ];
+    for (const [lines, expected] of cases) assert.equal(withoutTokenCookie(lines, 'session'), expected);
+  });
+
+  test('every token parameter is taken out and the others stay byte by byte', () => {
+    const cases: [string, string][] = [
+      ['token=x', ''],
+      ['a=%41+b&token=x&&c', 'a=%41+b&&c'],
+      ['%74%6Fken=x&tok%65n=y&a=1', 'a=1'],
+      ['access_token=x&token&b=token', 'b=token'],
+      ['Token=x&token%20=1&tokens=2&%ff=3', 'Token=x&token%20=1&tokens=2&%ff=3'],
+      ['', ''],
+    ];
+    for (const [query, expected] of cases)
+      assert.equal(withoutTokenParameters(query, CONFIG.queryNames), expected, query);
+  });
+});
+
+describe('the shape of a token', () => {
+  test('three base64url parts are one, whatever they hold', () => {
+    for (const text of [JWT, 'a.b.c', 'e30.e30.', 'A-_9.b.c']) assert.equal(isTokenShaped(text), true, text);
+  });
+
+  test('all else is not', () => {
+    const texts = [
+      '',
+      '.',
+      '..',
+      'a.b',
+      'a..c',
+      '.b.c',
+      'a.b.c.d',
+      'a.b.c.d.e',
+      'a+.b.c',
+      'a=.b.c',
+      'a.b.c\n',
+      ' a.b.c',
+    ];
+    for (const text of texts) assert.equal(isTokenShaped(text), false, JSON.stringify(text));
+    assert.equal(isTokenShaped(`${'a'.repeat(65_536)}.b.c`), false);
+  });
+
+  test('a JWT has a JSON object for a header', () => {
+    assert.equal(looksLikeJwt(JWT), true);
+    for (const text of ['a.b.c', '1.2.3', 'W10.e30.x', 'bnVsbA.e30.x'])
+      assert.equal(looksLikeJwt(text), false, text);
+  });
+});

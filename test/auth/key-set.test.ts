@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { KeySet } from '../../internal/auth/key-set.js';
+import { readPemKey } from '../../internal/auth/pem.js';
+import type { Algorithm } from '../../internal/config/config.js';
+import { refusedWith } from './parts.js';
+
+const ALL: readonly Algorithm[] = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+];
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const p256 = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+const p521 = generateKeyPairSync('ec', { namedCurve: 'P-521' });
+const ed25519 = generateKeyPairSync('ed25519');
+
+const jwkOf = (key: KeyObject, more: object = {}) => ({ ...key.export({ format: 'jwk' }), ...more });
+const RSA = jwkOf(rsa.publicKey, { kid: 'rsa' });
+const EC = jwkOf(p256.publicKey, { kid: 'ec' });
+
+async function read(keys: unknown[], allowed = ALL): Promise<KeySet> {
+  return KeySet.fromJwks({ keys }, allowed);
+}
+
+describe('a JWK Set', () => {
+  test('a key verifies what its type and curve fit, and nothing else', async () => {
+    const fitting: [KeyObject, Algorithm[]][] = [
+      [rsa.publicKey, ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']],
+      [p256.publicKey, ['ES256']],
+      [p384.publicKey, ['ES384']],
+      [p521.publicKey, ['ES512']],
+      [ed25519.publicKey, ['EdDSA']],
+    ];
+    for (const [publicKey, expected] of fitting) {
+      const set = await read([jwkOf(publicKey, { kid: 'k' })]);
+      const found = ALL.filter((alg) => set.find('k', alg).outcome === 'found');
+      assert.deepEqual(found, expected);
+    }
+  });
+
+  test('the alg of a key narrows it, and so does the list of allowed ones', async () => {
+    const narrowed = await read([{ ...RSA, alg: 'PS384' }]);
+    assert.deepEqual(narrowed.keys[0]?.algorithms, ['PS384']);
+    const listed = await read([RSA, EC], ['RS512']);
+    assert.deepEqual(
+      listed.keys.map((key) => [key.kid, key.algorithms]),
+      [['rsa', ['RS512']]],
+    );
+  });
+
+  test('what is no usable public signature key is left out, and said why', async () => {
+    const unusable: [unknown, RegExp][] = [
+      [null, /not an object/],
+      ['key', /not an object/],
+      [[RSA], /not an object/],
+      [{}, /key type/],
+      [{ kty: 'oct', k: 'c2VjcmV0', kid: 'o' }, /key type/],
+      [jwkOf(rsa.privateKey), /private/],
+      [jwkOf(p256.privateKey), /private/],
+      [jwkOf(ed25519.privateKey), /private/],
+      [{ ...RSA, use: 'enc' }, /use/],
+      [{ ...RSA, use: 1 }, /use/],
+      [{ ...RSA, key_ops: ['encrypt'] }, /key_ops/],
+      [{ ...RSA, key_ops: 'verify' }, /key_ops/],
+      [{ ...RSA, kid: ['rsa'] }, /kid/],
+      [{ ...RSA, alg: 256 }, /alg/],
+      [{ ...RSA, alg: 'ES256' }, /none of/],
+      [{ ...RSA, alg: 'HS256' }, /none of/],
+      [{ ...RSA, alg: 'RSA-OAEP' }, /none of/],
+      [{ ...EC, alg: 'ES384' }, /none of/],
+      [{ kty: 'RSA', n: RSA.n }, /malformed/],
+      [{ kty: 'EC', crv: 'P-256', x: EC.x, y: EC.x }, /malformed/],
+      [{ kty: 'EC', crv: 'P-999', x: EC.x, y: EC.y }, /malformed/],
+      [{ kty: 'OKP', crv: 'Ed25519', x: 'AA' }, /malformed/],
+      [{ ...RSA, e: 'AQ' }, /exponent/],
+      [jwkOf(generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey), /2048/],
+      [jwkOf(generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey), /without a JWS algorithm/],
+      [jwkOf(generateKeyPairSync('x25519').publicKey), /without a JWS algorithm/],
+      [jwkOf(generateKeyPairSync('ed448').publicKey), /without a JWS algorithm/],
+    ];
+    for (const [jwk, why] of unusable) {
+      const set = await read([jwk, EC]);
+      assert.deepEqual(
+        set.keys.map((key) => key.kid),
+        ['ec'],
+        String(why),
+      );
+      assert.match(set.skipped.join(), why);
+      assert.match(set.skipped.join(), /^keys\[0\]: /);
+    }
+  });
+
+  test('of keys with one kid the first counts, unless they serve different algorithms', async () => {
+    const second = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey;
+    const set = await read([RSA, jwkOf(second, { kid: 'rsa' }), { ...EC, kid: 'rsa' }]);
+    assert.equal(set.keys.length, 2);
+    const forRsa = set.find('rsa', 'RS256');
+    assert.ok(forRsa.outcome === 'found' && forRsa.key.publicKey.equals(rsa.publicKey));
+    const forEc = set.find('rsa', 'ES256');
+    assert.ok(forEc.outcome === 'found' && forEc.key.publicKey.equals(p256.publicKey));
+  });
+
+  test('a set of one usable key also serves tokens without kid, a set of more does not', async () => {
+    assert.equal((await read([RSA])).find(undefined, 'RS256').outcome, 'found');
+    assert.equal((await read([RSA])).find(undefined, 'ES256').outcome, 'unfit');
+    assert.equal((await read([{ ...RSA, use: 'enc' }, EC])).find(undefined, 'ES256').outcome, 'found');
+    assert.equal((await read([RSA, EC])).find(undefined, 'RS256').outcome, 'unfit');
+    assert.equal((await read([RSA])).find('other', 'RS256').outcome, 'unknown-kid');
+  });
+
+  test('a kid is compared whole, whatever it is called', async () => {
+    const set = await read([{ ...RSA, kid: '__proto__' }, EC]);
+    assert.equal(set.find('__proto__', 'RS256').outcome, 'found');
+    for (const kid of ['constructor', 'toString', '', 'EC', 'ec ', 'e'])
+      assert.equal(set.find(kid, 'ES256').outcome, 'unknown-kid', kid);
+  });
+
+  test('the thumbprint is that of RFC 7638 §3.1', async () => {
+    const example = {
+      kty: 'RSA',
+      n: '0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw',
+      e: 'AQAB',
+    };
+    const set = await read([example]);
+    assert.ok(set.has('NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs'));
+    assert.equal(set.has('NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xt'), false);
+  });
+
+  test('what is no JWK Set is an error', async () => {
+    for (const document of [null, [], 'x', 1, {}, { keys: {} }, { keys: null }, RSA])
+      await assert.rejects(KeySet.fromJwks(document, ALL), TypeError);
+    assert.equal((await read([])).keys.length, 0);
+  });
+});
+
+describe('a PEM file', () => {
+  let folder = '';
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'ws-gateway-pem-'));
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  async function pem(text: string | Buffer): Promise<string> {
+    const file = join(folder, 'key.pem');
+    await writeFile(file, text);
+    return file;
+  }
+
+  test('a public key of either encoding serves any kid and none', async () => {
+    for (const type of ['spki', 'pkcs1'] as const) {
+      const set = await readPemKey(await pem(rsa.publicKey.export({ type, format: 'pem' })), ['RS256']);
+      for (const kid of [undefined, 'any', '']) assert.equal(set.find(kid, 'RS256').outcome, 'found');
+      assert.equal(set.find(undefined, 'PS256').outcome, 'unfit');
+    }
+  });
+
+  test('a certificate serves with the key in it', async () => {
+    const keyFile = join(folder, 'private.pem');
+    await writeFile(keyFile, p256.privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    const certificate = execFileSync('openssl', [
+      'req',
+      '-x509',
+      '-new',
+      '-key',
+      keyFile,
+      '-subj',
+      '/CN=test',
+    ]);
+    const set = await readPemKey(await pem(certificate), ['ES256']);
+    assert.ok(set.keys[0]?.publicKey.equals(p256.publicKey));
+  });
+
+  test('a file that cannot serve is a configuration error that names it', async () => {
+    const files = [join(folder, 'missing.pem'), await pem('not a key')];
+    for (const file of files)
+      await assert.rejects(readPemKey(file, ALL), (error: Error) => {
+        assert.match(error.message, /^JWT_PUBLIC_KEY_FILE: .*\.pem/);
+        return refusedWith('ERR_CONFIG')(error);
+      });
+    const privateKey = await pem(rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    await assert.rejects(readPemKey(privateKey, ALL), /private key/);
+    const wrongType = await pem(p256.publicKey.export({ type: 'spki', format: 'pem' }));
+    await assert.rejects(readPemKey(wrongType, ['RS256']), /none of JWT_VALID_ALGORITHMS/);
+    const rsaPss = generateKeyPairSync('rsa-pss', { modulusLength: 2048 }).publicKey;
+    await assert.rejects(
+      readPemKey(await pem(rsaPss.export({ type: 'spki', format: 'pem' })), ALL),
+      /without a JWS/,
+    );
+  });
+});

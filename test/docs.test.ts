@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { test } from 'node:test';
+import { CLOSE_REASONS, type CloseReason } from '../internal/close-codes.js';
+import { pages } from '../scripts/docs.js';
+
+const reasons: readonly CloseReason[] = Object.values(CLOSE_REASONS);
+
+for (const { path, text } of pages()) {
+  test(`docs/${basename(path)} says what the source says`, async () => {
+    assert.equal(await readFile(path, 'utf8'), text, 'run: npm run docs');
+  });
+}
+
+test('every close code and text that the README shows is one that the gateway sends', async () => {
+  const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8');
+  const shown = [...readme.matchAll(/\b(1\d{3}) "([^"]+)"/g)].map(([, code, text]) => `${code} ${text}`);
+  const sent = new Set(reasons.map(({ client }) => `${client?.code} ${client?.reason}`));
+  assert.notEqual(shown.length, 0);
+  assert.deepEqual(
+    shown.filter((each) => !sent.has(each)),
+    [],
+  );
+});
+
+test('every name in the close-code table is there once', () => {
+  const names = reasons.map(({ name }) => name);
+  assert.deepEqual(names, [...new Set(names)]);
+});

@@ -1,0 +1,322 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { eventually, within } from '../support/eventually.js';
+import { encodeFrame, type Frame, FrameReader, OPCODE } from '../support/frames.js';
+import { type Gateway, startGateway } from '../support/gateway.js';
+import { type Issuer, startIssuer } from '../support/issuer.js';
+import { assertQuiet } from '../support/quiet.js';
+import { exchange, handshakeHead, MASK, type RawClient } from '../support/raw-client.js';
+import { type RawUpstream, startRawUpstream, switching } from '../support/raw-upstream.js';
+import { startEcho, type Upstream } from '../support/upstream.js';
+import { type Message, Peer } from '../support/ws-client.js';
+
+const MIB = 1024 * 1024;
+const BOUNDARY_SIZES = [0, 1, 2, 125, 126, 127, 65_535, 65_536, MIB];
+const POOL = randomBytes(2 * MIB);
+
+describe('forwarding', () => {
+  let issuer: Issuer;
+  let echo: Upstream;
+  let scripted: RawUpstream;
+  let gateway: Gateway;
+
+  before(async () => {
+    issuer = await startIssuer();
+    echo = await startEcho();
+    scripted = await startRawUpstream(() => {});
+    gateway = await startGateway({
+      env: { JWKS_URL: issuer.jwksUrl },
+      routes: [
+        { prefix: '/echo', upstream: echo.url },
+        { prefix: '/scripted', upstream: scripted.url },
+      ],
+    });
+  });
+  after(async () => {
+    await gateway.stop();
+    await Promise.all([echo.close(), scripted.close(), issuer.close()]);
+  });
+  afterEach(async () => {
+    await assertQuiet(gateway, { upstreams: [echo, scripted] });
+    echo.reset();
+  });
+
+  const open = (path: string): Promise<Peer> => Peer.open(gateway.ws + path, { token: issuer.sign() });
+  async function openRaw(path: string): Promise<RawClient> {
+    const { client, answer } = await exchange(
+      gateway.port,
+      handshakeHead(gateway.port, path, [`Authorization: Bearer ${issuer.sign()}`]),
+    );
+    assert.equal(answer?.status, 101);
+    return client;
+  }
+  function assertSame(got: Message, data: Buffer, isBinary: boolean, what: string): void {
+    assert.equal(got.isBinary, isBinary, `${what}: opcode`);
+    assert.equal(got.data.length, data.length, `${what}: length`);
+    assert.ok(got.data.equals(data), `${what}: bytes`);
+  }
+
+  it('keeps sizes on every framing boundary, as text and as binary', async () => {
+    const peer = await open('/echo');
+    for (const size of BOUNDARY_SIZES) {
+      const text = Buffer.from('é'.repeat(size >> 1) + 'x'.repeat(size & 1));
+      for (const [data, isBinary] of [
+        [text, false],
+        [POOL.subarray(0, size), true],
+      ] as const) {
+        peer.socket.send(data, { binary: isBinary });
+        assertSame(await peer.next(), data, isBinary, `${size} bytes`);
+      }
+    }
+    await peer.close();
+  });
+
+  it('keeps 10,000 messages of all sizes in order, both ways at once', async () => {
+    const COUNT = 10_000;
+    const WINDOW_BYTES = 256 * 1024;
+    const messageAt = (index: number): Message => {
+      const size =
+        index % 1000 === 999
+          ? MIB
+          : index % 100 === 50
+            ? 65_536 + index
+            : (index * 7919) % (index % 3 ? 300 : 4000);
+      return { data: POOL.subarray(index, index + Math.min(size, MIB)), isBinary: index % 2 === 0 };
+    };
+    // Text frames must be UTF-8: the odd messages are sent as hexadecimal.
+    const bytesOf = ({ data, isBinary }: Message): Buffer =>
+      isBinary ? data : Buffer.from(data.subarray(0, Math.ceil(data.length / 2)).toString('hex'));
+    const peer = await open('/echo');
+    let [sent, received, unanswered] = [0, 0, 0];
+    await new Promise<void>((resolve, reject) => {
+      const fill = (): void => {
+        while (sent < COUNT) {
+          const message = messageAt(sent);
+          const bytes = bytesOf(message);
+          // The gateway cannot pause a client: only so much is under way that no buffer overflows.
+          if (unanswered > 0 && unanswered + bytes.length > WINDOW_BYTES) return;
+          unanswered += bytes.length;
+          sent++;
+          peer.socket.send(bytes, { binary: message.isBinary });
+        }
+      };
+      peer.socket.on('message', () => {
+        try {
+          const got = peer.inbox.shift()!;
+          const expected = messageAt(received);
+          assertSame(got, bytesOf(expected), expected.isBinary, `message ${received}`);
+          unanswered -= got.data.length;
+          if (++received === COUNT) resolve();
+          else fill();
+        } catch (error) {
+          reject(error as Error);
+        }
+      });
+      void peer.closed.then(({ code, reason }) =>
+        reject(new Error(`closed ${code} ${reason} after ${received}`)),
+      );
+      fill();
+    });
+    await peer.close();
+    const metrics = await gateway.metrics();
+    for (const direction of ['client_to_upstream', 'upstream_to_client'])
+      assert.ok(metrics.sum('ws_messages_total', { direction, protocol: 'raw' }) >= COUNT, direction);
+  });
+
+  it('bears any segmentation of what a client sends', async () => {
+    const client = await openRaw('/echo');
+    const frames = client.frames();
+    for (const [segment, size] of [
+      [1, 66_000],
+      [2, 66_000],
+      [3, 126],
+      [7, 200_000],
+      [64, MIB],
+    ] as const) {
+      const payload = POOL.subarray(0, size);
+      const bytes = encodeFrame(OPCODE.binary, payload, { mask: MASK });
+      for (let at = 0; at < bytes.length; at += segment) {
+        if (!client.socket.write(bytes.subarray(at, at + segment)))
+          await new Promise((resolve) => client.socket.once('drain', resolve));
+      }
+      const pieces: Buffer[] = [];
+      for (;;) {
+        const { value: frame } = await frames.next();
+        assert.ok(frame, 'still open');
+        pieces.push(frame.payload);
+        if (frame.fin) break;
+      }
+      assert.ok(Buffer.concat(pieces).equals(payload), `${size} bytes by ${segment}`);
+    }
+    client.frame(OPCODE.close);
+    await client.closed;
+  });
+
+  it('bears any segmentation of what an upstream sends, its answer to the handshake too', async () => {
+    for (const [segment, size] of [
+      [1, 66_000],
+      [3, 126],
+      [64, MIB],
+    ] as const) {
+      const payload = POOL.subarray(0, size);
+      scripted.script = (socket, head) => {
+        const bytes = Buffer.concat([
+          Buffer.from(switching(head)),
+          encodeFrame(OPCODE.binary, payload),
+          encodeFrame(OPCODE.text, 'after'),
+        ]);
+        void (async () => {
+          for (let at = 0; at < bytes.length && !socket.destroyed; at += segment) {
+            if (!socket.write(bytes.subarray(at, at + segment)))
+              await new Promise((resolve) => socket.once('drain', resolve));
+          }
+        })();
+        answerClose(socket);
+      };
+      const peer = await open('/scripted');
+      assertSame(await peer.next(), payload, true, `${size} bytes by ${segment}`);
+      assert.equal(await peer.text(), 'after');
+      await peer.close();
+    }
+  });
+
+  it('passes large and fragmented upstream messages on whole, pings in between answered', async () => {
+    const pongs: Buffer[] = [];
+    const payload = Buffer.concat([POOL, POOL, POOL]);
+    scripted.script = (socket, head) => {
+      socket.write(switching(head));
+      const third = Math.floor(payload.length / 3);
+      socket.write(encodeFrame(OPCODE.binary, payload.subarray(0, third), { fin: false }));
+      socket.write(encodeFrame(OPCODE.ping, 'between'));
+      socket.write(encodeFrame(OPCODE.continuation, '', { fin: false }));
+      answerClose(socket, (frame) => {
+        if (frame.opcode !== OPCODE.pong) return;
+        pongs.push(frame.payload);
+        // The rest comes only when the ping was answered in the middle of the message.
+        socket.write(encodeFrame(OPCODE.continuation, payload.subarray(third, 2 * third), { fin: false }));
+        socket.write(encodeFrame(OPCODE.continuation, payload.subarray(2 * third)));
+        socket.write(encodeFrame(OPCODE.text, 'after'));
+      });
+    };
+    const peer = await open('/scripted');
+    assertSame(await peer.next(), payload, true, 'the message');
+    assert.equal(await peer.text(), 'after');
+    assert.deepEqual(pongs.map(String), ['between']);
+    await peer.close();
+  });
+
+  it('passes a fragmented client message on whole, and answers its pings itself', async () => {
+    const client = await openRaw('/echo');
+    client.frame(OPCODE.text, 'one ', { fin: false });
+    client.frame(OPCODE.ping, 'me');
+    client.frame(OPCODE.continuation, '', { fin: false });
+    client.frame(OPCODE.continuation, 'two');
+    const got: [number, string][] = [];
+    for await (const frame of client.frames()) {
+      got.push([frame.opcode, frame.payload.toString()]);
+      if (got.length === 2) break;
+    }
+    assert.deepEqual(got, [
+      [OPCODE.pong, 'me'],
+      [OPCODE.text, 'one two'],
+    ]);
+    client.destroy();
+    assert.deepEqual(await (await echo.session()).ended(), { code: 1001, reason: '' });
+  });
+
+  it('closes 1009 on a client message over MAX_MESSAGE_BYTES, whole or in fragments', async () => {
+    const peer = await open('/echo');
+    peer.send(POOL.subarray(0, MIB + 1));
+    assert.equal((await peer.ended()).code, 1009);
+    const client = await openRaw('/echo');
+    client.frame(OPCODE.binary, POOL.subarray(0, MIB), { fin: false });
+    client.frame(OPCODE.continuation, 'x');
+    assert.equal(await closeCode(client), 1009);
+    const far = await open('/echo');
+    far.send(Buffer.concat([POOL, POOL, POOL, POOL]));
+    assert.ok([1006, 1009].includes((await far.ended()).code));
+    assert.ok(
+      echo.sessions.every((session) => session.inbox.length === 0),
+      'nothing was forwarded',
+    );
+  });
+
+  it('keeps its memory when a client or an upstream announces absurd lengths', async () => {
+    const lengths = [2n ** 63n, 2n ** 64n - 1n, 2n ** 63n - 1n, 2n ** 53n, 2n ** 32n];
+    const announce = (length: bigint, mask: number): Buffer => {
+      const head = Buffer.alloc(10);
+      head.set([0x82, mask | 127]);
+      head.writeBigUInt64BE(length, 2);
+      return mask ? Buffer.concat([head, MASK]) : head;
+    };
+    const before = await gateway.rssBytes();
+    for (const length of lengths) {
+      for (const path of ['/echo', '/scripted']) {
+        scripted.script = (socket, head) => socket.write(switching(head));
+        const client = await openRaw(path);
+        client.write(announce(length, 0x80));
+        await within(client.closed, `end of a client that announced ${length}`);
+        const { client: silent } = await exchange(gateway.port, handshakeHead(gateway.port, path));
+        silent.write(announce(length, 0x80));
+        await within(silent.closed, `end of a client without a token that announced ${length}`);
+      }
+      if (length < 2n ** 53n) continue;
+      scripted.script = (socket, head) => {
+        socket.write(switching(head));
+        socket.write(announce(length, 0));
+      };
+      const peer = await open('/scripted');
+      assert.deepEqual(await peer.ended(), { code: 1014, reason: 'Upstream connection lost' });
+    }
+    assert.ok((await gateway.rssBytes()) - before < 48 * MIB);
+  });
+
+  it('closes 1009 on too much before the token, and drops a huge first frame unread', async () => {
+    const peer = await Peer.open(`${gateway.ws}/echo`);
+    peer.send(POOL.subarray(0, 70_000));
+    assert.equal((await peer.ended()).code, 1009);
+    const before = await gateway.rssBytes();
+    const { client } = await exchange(gateway.port, handshakeHead(gateway.port, '/echo'));
+    const head = encodeFrame(OPCODE.binary, '', { mask: MASK }).subarray(0, 2);
+    const announced = Buffer.alloc(8);
+    announced.writeBigUInt64BE(300n * BigInt(MIB));
+    client.write(Buffer.concat([Buffer.from([head[0]!, 0xff]), announced, MASK]));
+    for (let index = 0; index < 150 && !client.socket.destroyed; index++) {
+      client.write(POOL);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await within(client.closed, 'end of the client');
+    assert.ok((await gateway.rssBytes()) - before < 48 * MIB);
+    assert.equal(echo.sessions.length, 0);
+  });
+
+  it('closes 1009 when more than MAX_BUFFERED_BYTES come before the upstream is open', async () => {
+    scripted.script = () => {};
+    const peer = await Peer.open(`${gateway.ws}/scripted`);
+    peer.send(issuer.sign());
+    await eventually(() => scripted.openSockets() === 1);
+    peer.send(POOL.subarray(0, MIB / 2));
+    peer.send(POOL.subarray(0, MIB / 2 + 1));
+    assert.equal((await peer.ended()).code, 1009);
+  });
+});
+
+/** What a right upstream does with a close frame; `onFrame` sees the others. */
+function answerClose(socket: Socket, onFrame: (frame: Frame) => void = () => {}): void {
+  const reader = new FrameReader();
+  socket.on('data', (bytes) => {
+    for (const frame of reader.push(bytes)) {
+      if (frame.opcode === OPCODE.close) socket.end(encodeFrame(OPCODE.close, frame.payload));
+      else onFrame(frame);
+    }
+  });
+}
+
+/** The code of the close frame a raw client gets; 1006 without one. */
+async function closeCode(client: RawClient): Promise<number> {
+  for await (const frame of client.frames())
+    if (frame.opcode === OPCODE.close) return frame.payload.length >= 2 ? frame.payload.readUInt16BE() : 1005;
+  return 1006;
+}
