@@ -20,7 +20,10 @@ async function main(args: readonly string[], screen: Screen): Promise<number> {
     return await Promise.race([
       present(stage, screen, args.includes('--once')),
       gateway.failed,
-      interrupt.then(() => 0),
+      interrupt.then(() => {
+        screen.line();
+        return 0;
+      }),
     ]);
   } finally {
     await stage.close();

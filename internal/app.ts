@@ -22,7 +22,7 @@ import { Sessions } from './session/sessions.js';
 import { TimerWheel } from './session/timer-wheel.js';
 import type { RedisStore } from './store/redis.js';
 import { createStores } from './stores.js';
-import { createLog } from './telemetry/log.js';
+import { createLog, flushed } from './telemetry/log.js';
 import { Metrics } from './telemetry/metrics.js';
 import { Upstreams } from './upstream/upstreams.js';
 
@@ -136,6 +136,7 @@ export function createApp(config: Config, table: RouteTable, routesSource: Route
       wheel.stop();
       await stores.stop();
       log.info('stopped');
+      await flushed(log);
     },
   };
 }

@@ -2,9 +2,10 @@ import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { Aedes } from 'aedes';
 import { type IConnectPacket, type Packet, parser as packetParser } from 'mqtt-packet';
-import { createWebSocketStream, type WebSocket, WebSocketServer } from 'ws';
+import { type WebSocket, WebSocketServer } from 'ws';
 import { listenLocally } from './local-server.js';
 import { serveMqttFive } from './mqtt-five.js';
+import { socketStream } from './socket-stream.js';
 
 /** What the broker learned from a client's CONNECT. */
 interface BrokerVisit {
@@ -34,9 +35,7 @@ export async function startBroker(): Promise<Broker> {
     handleProtocols: (offered) => (offered.has('mqtt') ? 'mqtt' : false),
   });
   sockets.on('connection', (socket: WebSocket) => {
-    const stream = createWebSocketStream(socket);
-    stream.on('error', () => socket.terminate());
-    serve(stream, aedes, (visit) => events.emit('visit', visit));
+    serve(socketStream(socket), aedes, (visit) => events.emit('visit', visit));
   });
 
   return {

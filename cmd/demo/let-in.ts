@@ -80,5 +80,5 @@ function mqtt(version: '3.1.1' | '5.0', person: Person, rolesSeen: string | unde
 
 async function checkWhoami(client: RawClient, person: Person): Promise<string> {
   expect('whoami', await client.call('whoami'), { id: person.name, roles: person.roles });
-  return `whoami → X-User-Id: ${person.name}, X-User-Roles: ${person.roles.join(',')}`;
+  return `whoami → the backend saw X-User-Id: ${person.name}, X-User-Roles: ${person.roles.join(',')}`;
 }

@@ -41,6 +41,6 @@ export async function tellCounters(url: string, screen: Screen): Promise<void> {
     'tokens',
     `${counters.total('ws_auth_success_total')} good, ${counters.total('ws_auth_failures_total')} refused`,
   );
-  screen.row('messages', counters.by('ws_messages_total', 'direction'));
+  screen.row('messages', counters.by('ws_messages_total', 'direction').replaceAll('_', ' '));
   screen.row('ended', counters.by('ws_session_closed_total', 'reason'));
 }

@@ -22,7 +22,8 @@ export const THROWN_OUT: readonly Scene[] = [
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ sub, jti }),
       });
-      expect('the answer of /admin/revoke', await response.json(), {
+      expect('the HTTP status of /admin/revoke', response.status, 200);
+      expect('its answer', await response.json(), {
         revoked: true,
         sessionsClosed: 1,
         propagated: true,

@@ -19,7 +19,7 @@ export async function tellWhatToPaste({ url, issuer, gateway }: Stage, screen: S
   );
   screen.paste(
     'wscat: then type {"jsonrpc":"2.0","id":1,"method":"whoami"}',
-    `npx wscat -c ${url}/ws/rpc -H "Authorization: Bearer $TOKEN"`,
+    `npx -y wscat -c ${url}/ws/rpc -H "Authorization: Bearer $TOKEN"`,
   );
   screen.paste(
     'revoke the token: whoever is connected with it is thrown out',

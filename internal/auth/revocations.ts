@@ -29,6 +29,11 @@ export interface RevocationsOptions {
 const TICK_MS = 1_000;
 /** The whole list is loaded this often although nothing seems missed: a cluster's bus can lose a publication unseen. */
 const RELOAD_TICKS = 60;
+/** After a gap it is loaded once more, when the others have put back what a store without memory lost. */
+const RELOAD_TICKS_AFTER_GAP = 5;
+const RELOAD_TICKS_AFTER_FAILURE = 2;
+/** Revocations put back on the list at once. */
+const LIST_BATCH = 500;
 /** A start-up waits this long for the list. */
 const START_LIMIT_MS = 1_000;
 /** Characters of subjects and ids remembered at most. */
@@ -82,7 +87,10 @@ export class Revocations {
       store.listen({
         onRevocation: (revocation) => this.#hear(revocation),
         onIgnored: () => void this.#ignored++,
-        onGap: () => void this.#load().then(resolve),
+        onGap: () => {
+          this.#ticksToReload = RELOAD_TICKS_AFTER_GAP;
+          void this.#load().then(resolve);
+        },
       });
     });
     store.onChange((up) => {
@@ -143,7 +151,7 @@ export class Revocations {
 
   #hear(revocation: Revocation): void {
     // A Go gateway keeps no list: whoever hears it puts it there for those who start later.
-    if (this.learn(revocation) && revocation.kind === 'joined') void this.#outbox?.send(revocation);
+    if (this.learn(revocation) && revocation.kind === 'joined') void this.#list([revocation]);
   }
 
   /** Loads the list; asked again meanwhile, once more after that. */
@@ -154,13 +162,15 @@ export class Revocations {
       return this.#loadAgain;
     }
     this.#loadAgain = undefined;
-    this.#loading = this.#loadOnce();
+    this.#loading = this.#loadOnce().finally(() => {
+      this.#loading = undefined;
+    });
     await this.#loading;
   }
 
   async #loadOnce(): Promise<void> {
     const { store, log } = this.#options;
-    this.#ticksToReload = RELOAD_TICKS;
+    this.#revoked.beginRound();
     try {
       await store?.load({
         onRevocation: (revocation) => void this.learn(revocation),
@@ -168,9 +178,23 @@ export class Revocations {
       });
     } catch (thrown) {
       log.warn({ reason: fromUnknown(thrown).message }, 'revocations could not be loaded, trying again');
-      this.#ticksToReload = 2;
+      this.#ticksToReload = RELOAD_TICKS_AFTER_FAILURE;
+      return;
     }
-    this.#loading = undefined;
+    // A store can lose what it held (a restart without a disk, a failover): those who remember put it back.
+    let lost: Revocation[] = [];
+    for (const revocation of this.#revoked.unspoken(Date.now())) {
+      lost.push(revocation);
+      if (lost.length < LIST_BATCH) continue;
+      await this.#list(lost);
+      lost = [];
+    }
+    if (lost.length > 0) await this.#list(lost);
+  }
+
+  /** Without success the next load finds them missing. */
+  async #list(revocations: readonly Revocation[]): Promise<void> {
+    await this.#options.store?.list(revocations).catch(() => {});
   }
 
   #tick(): void {
@@ -183,6 +207,8 @@ export class Revocations {
     }
     if (store?.up !== true) return;
     void this.#outbox?.flush();
-    if (--this.#ticksToReload <= 0) void this.#load();
+    if (--this.#ticksToReload > 0) return;
+    this.#ticksToReload = RELOAD_TICKS;
+    void this.#load();
   }
 }

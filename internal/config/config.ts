@@ -7,7 +7,7 @@ import type { LogOptions } from '../telemetry/log.js';
 
 export type Protocol = 'mqtt' | 'raw';
 
-/** Where verification keys come from, in the order they win. */
+/** Where verification keys come from: a key given outright comes before keys that are discovered. */
 export type KeySource =
   | { readonly kind: 'jwks'; readonly url: string }
   | { readonly kind: 'issuer'; readonly issuer: string }
@@ -76,7 +76,7 @@ export interface SessionConfig {
   readonly maxConnectBytes: number;
   readonly maxMessageBytes: number;
   readonly maxBufferedBytes: number;
-  /** 0: off. */
+  /** 0: off; likewise below. */
   readonly idleTimeoutMs: number;
   readonly writeTimeoutMs: number;
   readonly controlTimeoutMs: number;

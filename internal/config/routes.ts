@@ -29,9 +29,12 @@ export type RoutesResult = { readonly table: RouteTable } | { readonly problems:
 export function parseRoutes(text: string, fileName: string, context: RoutesContext): RoutesResult {
   const source = readYaml(text);
   if ('faults' in source) {
-    return {
-      problems: listed(source.faults.map(({ line, message }) => problem(fileName, line, 'YAML', message))),
-    };
+    const { faults } = source;
+    const problems = faults
+      .slice(0, MAX_PROBLEMS)
+      .map(({ line, message }) => problem(fileName, line, 'YAML', message));
+    const more = faults.length - problems.length;
+    return { problems: more === 0 ? problems : [...problems, moreProblems(more)] };
   }
   const parsed = new RoutesParser(source, fileName);
   const routes = [...parsed.routes(), ...fallbacks(context)];
@@ -47,21 +50,27 @@ export function parseRoutes(text: string, fileName: string, context: RoutesConte
     );
   }
   problems.push(...keySourceProblems(routes, context));
-  return problems.length > 0 ? { problems: listed(problems) } : { table: createRouteTable(routes) };
+  return problems.length > 0 ? { problems } : { table: createRouteTable(routes) };
 }
 
 /** One pass over the entries of a file, which goes on after a problem. */
 class RoutesParser {
   readonly #found: { readonly line: number; readonly problem: Problem }[] = [];
+  #more = 0;
 
   constructor(
     readonly source: YamlSource,
     readonly fileName: string,
   ) {}
 
-  /** In the order of the file. */
+  /** In the order of the file; of very many, the first ones and their number. */
   get problems(): Problem[] {
-    return this.#found.toSorted((a, b) => a.line - b.line).map((found) => found.problem);
+    const found = this.#found.toSorted((a, b) => a.line - b.line).map((one) => one.problem);
+    return this.#more === 0 ? found : [...found, moreProblems(this.#more)];
+  }
+
+  get #count(): number {
+    return this.#found.length + this.#more;
   }
 
   routes(): Route[] {
@@ -88,7 +97,7 @@ class RoutesParser {
   }
 
   #toRoute(entry: Entry, index: number): Route | undefined {
-    const before = this.#found.length;
+    const before = this.#count;
     if (entry.auth === 'public' && entry.requireRoles.length > 0) {
       this.#add([index, 'requireRoles'], 'goes with auth: required only: who needs no token has no roles');
     }
@@ -100,7 +109,7 @@ class RoutesParser {
       for (const { key, message } of tls.faults) this.#add([index, 'tls', key], message);
       return undefined;
     }
-    if (this.#found.length > before) return undefined;
+    if (this.#count > before) return undefined;
     const { upstream, mqtt, requireRoles, forwardHeaders, ...rest } = entry;
     return {
       ...rest,
@@ -133,6 +142,11 @@ class RoutesParser {
   }
 
   #add(path: readonly PropertyKey[], message: string): void {
+    // Finding a place costs a walk through the document: not for problems that nobody will read.
+    if (this.#found.length === MAX_PROBLEMS) {
+      this.#more++;
+      return;
+    }
     const place = this.source.locate(path);
     const { line } = place;
     this.#found.push({ line, problem: problem(this.fileName, line, keyName(place), message) });
@@ -197,9 +211,6 @@ function keyName({ path: [entry, ...keys] }: Place): string {
   return name.replace(/^\./, '');
 }
 
-function listed(problems: readonly Problem[]): readonly Problem[] {
-  const [first] = problems;
-  const more = problems.length - MAX_PROBLEMS;
-  if (first === undefined || more <= 0) return problems;
-  return [...problems.slice(0, MAX_PROBLEMS), { name: 'routes', message: `${more} more problems` }];
+function moreProblems(count: number): Problem {
+  return { name: 'routes', message: `${count} more problems` };
 }

@@ -54,7 +54,8 @@ export function readYaml(text: string): YamlSource | { readonly faults: readonly
   const lineAt = (offset: number) => lines.linePos(offset).line || 1;
   const faults = [...document.errors, ...document.warnings].map(({ pos, message }) => ({
     line: lineAt(pos[0]),
-    message,
+    // The parser quotes what it stumbled on, which may hold a password.
+    message: message.replace(/: ".*$/s, ''),
   }));
   faults.push(...duplicateKeys(document).map(({ offset, message }) => ({ line: lineAt(offset), message })));
   if (faults.length > 0) return { faults };

@@ -13,7 +13,8 @@ export function readHead(request: HttpRequest, response: HttpResponse, secure: b
   return {
     method: request.getCaseSensitiveMethod(),
     target: request.getUrl(),
-    query: request.getQuery(),
+    // undefined when there is no question mark
+    query: request.getQuery() ?? '',
     headers,
     peer: Buffer.from(response.getRemoteAddressAsText()).toString('latin1'),
     secure,

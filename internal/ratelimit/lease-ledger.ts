@@ -39,7 +39,7 @@ export const BUDGET_MS = 3_600_000;
  * and `h:<id>` the leases of a holder. Free leases fill up like any bucket; what held ones gain is their holder's to
  * count. The server's clock alone is used: those of the holders may differ.
  *
- * KEYS budget; ARGV id, leases, burst, tokens per ms, leases wanted (-1: leave), tokens given back, ms to live, ids of
+ * KEYS budget; ARGV id, leases, burst, tokens per ms, leases wanted (-1: leave), tokens in those given back, ms to live, ids of
  * dead holders. Returns leases held, tokens got, then id and leases of every other holder.
  */
 const SETTLE = `
@@ -59,10 +59,11 @@ end
 local function capped() tokens = math.min(tokens, free * burst / leases) end
 tokens = tokens + math.max(0, now - at) * rate * free / leases
 capped()
+local released = 0
 for i = 8, #ARGV do
   local dead = held[ARGV[i]]
   if dead and ARGV[i] ~= id then
-    free = free + dead
+    released = released + dead
     held[ARGV[i]] = nil
     redis.call('HDEL', KEYS[1], 'h:' .. ARGV[i])
   end
@@ -70,17 +71,19 @@ end
 local mine, got = held[id] or 0, 0
 local keep = math.max(0, want)
 if keep < mine then
-  free = free + mine - keep
+  released = released + mine - keep
   mine = keep
-elseif keep > mine and free > 0 then
+end
+free = free + released
+tokens = tokens + (released > 0 and back or math.min(0, back))
+capped()
+if keep > mine and free > 0 then
   local more = math.min(keep - mine, free)
   got = tokens * more / free
   free = free - more
   tokens = tokens - got
   mine = mine + more
 end
-tokens = tokens + back
-capped()
 held[id] = nil
 local answer = {mine, string.format('%.17g', got)}
 for name, value in pairs(held) do
@@ -115,6 +118,9 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return 1
 `;
 
+/** KEYS mail, alive. */
+const RETIRE = `return redis.call('DEL', KEYS[1], KEYS[2])`;
+
 /**
  * Who holds how many leases of which budget, in Redis. Lua of its own: a ready-made limiter knows counters that are
  * spent in Redis, not buckets of which a share, with its refill, is lent to a process.
@@ -131,8 +137,8 @@ export class LeaseLedger {
 
   /**
    * @param want leases the holder is to have; it gets as many more as are free. -1: it leaves the budget.
-   * @param backTokens tokens in the leases given back; negative: a debt the budget is charged with.
-   * @param dead holders whose leases are free again.
+   * @param backTokens tokens in the leases that become free by this, if any do; negative: a debt the budget is charged with.
+   * @param dead holders whose leases become free.
    */
   async settle(
     budget: Budget,
@@ -152,6 +158,11 @@ export class LeaseLedger {
   async readMail(holder: string): Promise<Mail | undefined> {
     const [alive, ...mail] = list(await this.#store.eval(READ_MAIL, mailKeys(holder), [String(ALIVE_MS)]));
     return Number(alive) === 1 ? pairs(mail) : undefined;
+  }
+
+  /** Lets a holder count as dead. */
+  async retire(holder: string): Promise<void> {
+    await this.#store.eval(RETIRE, mailKeys(holder), []);
   }
 
   /**

@@ -27,6 +27,8 @@ export class LeasedBucket extends TokenBucket {
   readonly budget: Budget;
   /** Leases held; undefined: Redis is down, the local limit is in force. */
   held: number | undefined;
+  /** Leases held when Redis went: still this process' own under its former holder id, if it is back in time. */
+  lost = 0;
   epoch: number;
   /** A settlement is under way; there is one at a time. */
   asking: boolean = false;
@@ -98,6 +100,7 @@ export class LeasedBucket extends TokenBucket {
     const creditTokens = held >= leases ? 0 : Math.max(1, burst / LEASES);
     this.reshape(nowMs, { perSecond: perSecond * share, capacity, creditTokens, addTokens });
     this.held = held;
+    this.lost = 0;
     this.#lowTokens = held >= leases ? Number.NEGATIVE_INFINITY : capacity / 2;
   }
 
@@ -106,6 +109,7 @@ export class LeasedBucket extends TokenBucket {
     const { leases, burst, perSecond } = this.budget;
     const missing = this.held === undefined ? 0 : burst * (1 - this.held / leases);
     this.reshape(nowMs, { perSecond, capacity: burst, creditTokens: 0, addTokens: missing });
+    this.lost += this.held ?? 0;
     this.held = undefined;
     this.#lowTokens = Number.NEGATIVE_INFINITY;
   }

@@ -1,5 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import { BUDGET_MS, type LeaseLedger, type Mail, type Settlement } from './lease-ledger.js';
+import { LeasePresence } from './lease-presence.js';
 import { LeasedBucket, type LeaseHolder } from './leased-bucket.js';
 
 export interface LeasesOptions {
@@ -12,13 +12,6 @@ export interface LeasesOptions {
 
 /** Mail is read and unanswered requests are repeated this often. */
 const TICK_MS = 25;
-/** Redis that has not answered for so long and so many ticks is down: a busy event loop alone is no sign. */
-const HUNG_MS = 200;
-const HUNG_TICKS = 6;
-/** Pause between attempts to come back. */
-const RETRY_MS = 250;
-/** A process that stood still longer than this may have lost its leases unnoticed. */
-const STALL_MS = 4000;
 /** Buckets looked at in a tick, to register them after an outage and renew them. */
 const WALK_BATCH = 200;
 /** Requests for a bucket that nobody uses meanwhile; other holders are alive and had the time to answer. */
@@ -36,13 +29,11 @@ const MAX_ASKED = 16;
  * overdraft is also what a new session can send before Redis has answered.
  *
  * Redis down, slow or hung: every bucket has the full local limit from its next message on, and all leases are void:
- * the process comes back under a new holder id, and its old leases are freed as those of a dead holder.
+ * the process comes back under a new holder id and frees what it held under the former one, with what is left in it.
  */
 export class Leases implements LeaseHolder {
-  epoch = 0;
   readonly #ledger: LeaseLedger;
   readonly #now: () => number;
-  readonly #onChange: (shared: boolean, cause: unknown) => void;
   /** Buckets in use, by name in the ledger. */
   readonly #used = new Map<string, LeasedBucket>();
   #walk: Iterator<LeasedBucket> | undefined;
@@ -51,25 +42,33 @@ export class Leases implements LeaseHolder {
   /** Those that wait for leases other holders were asked for. */
   readonly #waiting = new Set<LeasedBucket>();
   #low: LeasedBucket[] = [];
-  #up: boolean = false;
-  #holder = '';
-  #reading: boolean = false;
-  #readSinceMs = 0;
-  #readTicks = 0;
-  #retryAtMs = 0;
-  #tickedMs: number;
+  readonly #presence: LeasePresence;
   #timer: NodeJS.Timeout | undefined;
 
   constructor({ ledger, now = () => performance.now(), onChange = () => {} }: LeasesOptions) {
     this.#ledger = ledger;
     this.#now = now;
-    this.#onChange = onChange;
-    this.#tickedMs = now();
+    this.#presence = new LeasePresence(
+      ledger,
+      {
+        onPresent: () => onChange(true, undefined),
+        onAbsent: (cause) => {
+          this.#forgetRequests();
+          onChange(false, cause);
+        },
+        onMail: (mail) => this.#answerMail(mail),
+      },
+      now(),
+    );
+  }
+
+  get epoch(): number {
+    return this.#presence.epoch;
   }
 
   /** Whether limits hold over all processes right now. */
   get shared(): boolean {
-    return this.#up;
+    return this.#presence.present;
   }
 
   start(): void {
@@ -77,11 +76,11 @@ export class Leases implements LeaseHolder {
     this.#tick();
   }
 
-  /** Stops; leases still held are free for others some seconds later. */
-  stop(): void {
+  /** Stops; leases still held are there for others who miss them. Never rejects. */
+  async stop(): Promise<void> {
     clearInterval(this.#timer);
     this.#timer = undefined;
-    if (this.#up) this.#down('stopped');
+    await this.#presence.stop();
   }
 
   bucket(name: string, perSecond: number, burst: number): LeasedBucket {
@@ -93,7 +92,7 @@ export class Leases implements LeaseHolder {
     bucket.parked = false;
     bucket.attempts = 0;
     this.#used.set(bucket.budget.name, bucket);
-    if (!this.#up) return;
+    if (!this.shared) return;
     if (bucket.held === undefined || bucket.held === 0) bucket.hold(this.#now(), 0, 0);
     bucket.expectAnswer();
     this.#unanswered.add(bucket);
@@ -118,7 +117,7 @@ export class Leases implements LeaseHolder {
   }
 
   want(bucket: LeasedBucket): void {
-    if (!this.#up) return;
+    if (!this.shared) return;
     bucket.askAfterMs = this.#now() + TICK_MS;
     bucket.attempts = 0;
     if (this.#low.push(bucket) === 1) setImmediate(this.#askForLow);
@@ -132,58 +131,20 @@ export class Leases implements LeaseHolder {
 
   #tick(): void {
     const nowMs = this.#now();
-    const stalled = nowMs - this.#tickedMs > STALL_MS;
-    this.#tickedMs = nowMs;
-    if (this.#reading) this.#readTicks++;
-    const hung = this.#reading && this.#readTicks >= HUNG_TICKS && nowMs - this.#readSinceMs >= HUNG_MS;
-    if (this.#up && (stalled || hung || !this.#ledger.up)) this.#down(stalled ? 'stalled' : 'no answer');
-    if (!this.#reading && (this.#up || (this.#ledger.up && nowMs >= this.#retryAtMs))) this.#readMail(nowMs);
-    if (!this.#up) return;
+    this.#presence.tick(nowMs);
+    if (!this.shared) return;
     for (const bucket of [...this.#waiting]) this.#askAgain(bucket);
     this.#walkOn(nowMs);
   }
 
-  /** Reading the mail is also what shows that Redis is there and that this process is. */
-  #readMail(nowMs: number): void {
-    if (!this.#up) this.#holder = randomUUID();
-    const { epoch } = this;
-    this.#reading = true;
-    this.#readSinceMs = nowMs;
-    this.#readTicks = 0;
-    this.#ledger.readMail(this.#holder).then(
-      (mail) => {
-        this.#reading = false;
-        if (epoch !== this.epoch) return;
-        if (!this.#up) this.#comeBack();
-        else if (mail === undefined) this.#down('leases lost');
-        else this.#answerMail(mail);
-      },
-      (error: unknown) => {
-        this.#reading = false;
-        if (epoch === this.epoch) this.#down(error);
-      },
-    );
-  }
-
-  /** From here on new sessions join; those there are keep the local limit until `#walkOn` has registered them. */
-  #comeBack(): void {
-    if (this.#timer === undefined) return;
-    this.#up = true;
-    this.#onChange(true, undefined);
-  }
-
-  #down(cause: unknown): void {
-    this.#retryAtMs = this.#now() + RETRY_MS;
-    if (!this.#up) return;
-    this.#up = false;
-    this.epoch++;
+  #forgetRequests(): void {
     this.#low = [];
     this.#waiting.clear();
     for (const bucket of this.#unanswered) bucket.answered();
     this.#unanswered.clear();
-    this.#onChange(false, cause);
   }
 
+  /** Registers buckets that were in use during an outage, and renews those long without a settlement. */
   #walkOn(nowMs: number): void {
     for (let left = WALK_BATCH; left > 0; left--) {
       this.#walk ??= this.#used.values();
@@ -199,25 +160,28 @@ export class Leases implements LeaseHolder {
   }
 
   #askAgain(bucket: LeasedBucket): void {
-    if (this.#up && bucket.epoch === this.epoch && !bucket.asking && !bucket.parked) this.#ask(bucket);
+    if (this.shared && bucket.epoch === this.epoch && !bucket.asking && !bucket.parked) this.#ask(bucket);
   }
 
   #ask(bucket: LeasedBucket): void {
-    const { dead } = bucket;
+    const nowMs = this.#now();
+    const { leases } = bucket.budget;
+    const dead = bucket.joined ? bucket.dead : this.#presence.former;
+    const backTokens = bucket.lost === 0 ? 0 : (Math.max(0, bucket.level(nowMs)) * bucket.lost) / leases;
     bucket.dead = [];
-    bucket.askAfterMs = this.#now() + TICK_MS;
-    this.#settle(bucket, bucket.budget.leases, 0, dead);
+    bucket.askAfterMs = nowMs + TICK_MS;
+    this.#settle(bucket, leases, backTokens, dead);
   }
 
   #settle(bucket: LeasedBucket, want: number, backTokens: number, dead?: readonly string[]): void {
     const { epoch } = this;
     bucket.asking = true;
-    this.#ledger.settle(bucket.budget, this.#holder, want, backTokens, dead).then(
+    this.#ledger.settle(bucket.budget, this.#presence.holder, want, backTokens, dead).then(
       (settlement) => {
         if (epoch === this.epoch) this.#settled(bucket, want, settlement);
       },
       (error: unknown) => {
-        if (epoch === this.epoch) this.#down(error);
+        if (epoch === this.epoch) this.#presence.fail(error);
       },
     );
   }
@@ -270,7 +234,7 @@ export class Leases implements LeaseHolder {
         if (!alive && epoch === this.epoch) bucket.dead.push(holder);
       },
       (error: unknown) => {
-        if (epoch === this.epoch) this.#down(error);
+        if (epoch === this.epoch) this.#presence.fail(error);
       },
     );
   }
@@ -290,6 +254,7 @@ export class Leases implements LeaseHolder {
     const kept = keep < 0 && bucket.isIdle(nowMs) ? 0 : Math.min(held, Math.abs(keep));
     if (kept === held) return;
     const backTokens = (Math.max(0, bucket.level(nowMs)) * (held - kept)) / held;
+    this.#waiting.delete(bucket);
     // Out of use here before it is free there.
     bucket.hold(nowMs, kept, -backTokens);
     this.#settle(bucket, kept, backTokens);

@@ -1,7 +1,7 @@
 import type { Authenticator } from '../auth/authenticator.js';
 import { tokenInHandshake } from '../auth/credentials.js';
 import type { Identity } from '../auth/identity.js';
-import { isTokenShaped } from '../auth/jwt-shape.js';
+import { looksLikeJwt } from '../auth/jwt-shape.js';
 import type { Revocations } from '../auth/revocations.js';
 import type { CloseReasonKey } from '../close-codes.js';
 import type { Config, Protocol, Route, RouteMatch } from '../config/config.js';
@@ -80,7 +80,13 @@ export class Admission {
     return { opening, match, adapter, token, greeting, first: bytes, offer };
   }
 
+  /** Without a key source every route is public, and what looks like a token is somebody else's. */
+  get #verifies(): boolean {
+    return this.config.verification.keySource.kind !== 'none';
+  }
+
   #handshakeToken(opening: Opening, route: Route): string | undefined {
+    if (!this.#verifies) return undefined;
     return tokenInHandshake(
       this.config.credentials,
       opening,
@@ -90,7 +96,8 @@ export class Admission {
 
   /** On a public route an MQTT password that is no JWT is the broker's business, not ours. */
   #greetingToken({ token }: Greeting, route: Route): string | undefined {
-    return route.auth === 'public' && token !== undefined && !isTokenShaped(token) ? undefined : token;
+    if (token === undefined || route.auth === 'required') return token;
+    return this.#verifies && looksLikeJwt(token) ? token : undefined;
   }
 
   /**

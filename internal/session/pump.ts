@@ -168,8 +168,7 @@ export class Pump implements UpstreamListener {
       return undefined;
     }
     const blocked = this.#clientBlockedMs !== 0 || this.#upstreamBlockedMs !== 0;
-    if (blocked) return Math.min(writeTimeoutMs, idleTimeoutMs || writeTimeoutMs) / 4;
-    return idleTimeoutMs === 0 ? writeTimeoutMs : Math.min(idleTimeoutMs / 4, writeTimeoutMs);
+    return Math.min(orNever(idleTimeoutMs) / 4, orNever(writeTimeoutMs) / (blocked ? 4 : 1));
   }
 
   #checkSilence(nowMs: number, idleTimeoutMs: number): CloseReasonKey | undefined {
@@ -189,14 +188,13 @@ export class Pump implements UpstreamListener {
   }
 
   #checkStuck(nowMs: number, writeTimeoutMs: number): CloseReasonKey | undefined {
-    if (this.#clientBlockedMs !== 0 && nowMs - this.#clientBlockedMs >= writeTimeoutMs) {
-      return 'clientWriteTimeout';
-    }
+    const limitMs = orNever(writeTimeoutMs);
+    if (this.#clientBlockedMs !== 0 && nowMs - this.#clientBlockedMs >= limitMs) return 'clientWriteTimeout';
     const waiting = this.upstream.bufferedBytes;
     if (waiting === 0) this.#upstreamBlockedMs = 0;
     else if (this.#upstreamBlockedMs === 0 || waiting < this.#upstreamWaiting)
       this.#upstreamBlockedMs = nowMs;
-    else if (nowMs - this.#upstreamBlockedMs >= writeTimeoutMs) return 'upstreamTooSlow';
+    else if (nowMs - this.#upstreamBlockedMs >= limitMs) return 'upstreamTooSlow';
     this.#upstreamWaiting = waiting;
     return undefined;
   }
@@ -223,4 +221,9 @@ export class Pump implements UpstreamListener {
     this.#messagesDown = 0;
     this.#bytesDown = 0;
   }
+}
+
+/** A time limit of 0 is none. */
+function orNever(limitMs: number): number {
+  return limitMs === 0 ? Number.POSITIVE_INFINITY : limitMs;
 }

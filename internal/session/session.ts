@@ -193,6 +193,7 @@ export class Session extends Timed implements LiveSession {
     this.#state = dialing;
     log.info(this.describe(), 'client accepted');
     this.#scheduleWithin(Number.POSITIVE_INFINITY);
+    if (this.#state !== dialing) return;
     // What other replicas left of the budget is learned meanwhile: no message ever waits for it.
     const [upstream] = await Promise.all([
       admission.dial(plan, identity, dialing.abort.signal),
@@ -245,6 +246,10 @@ export class Session extends Timed implements LiveSession {
     this.#handshake = undefined;
     if (code === 1006) this.close('clientLost');
     else this.close('clientClosed', { code, reason });
+    this.#leave();
+  }
+
+  #leave(): void {
     this.parts.wheel.schedule(this, Number.POSITIVE_INFINITY);
     this.parts.sessions.remove(this);
   }
@@ -316,7 +321,7 @@ export class Session extends Timed implements LiveSession {
       if (toUpstream !== undefined) state.pump.upstream.close(toUpstream.code, toUpstream.reason);
       state.pump.release();
     }
-    if (this.#client === undefined) return this.parts.sessions.remove(this);
+    if (this.#client === undefined) return this.#leave();
     this.parts.wheel.schedule(this, this.parts.config.controlTimeoutMs);
     return this.#endClient(closing);
   }

@@ -101,7 +101,7 @@ export class Sessions {
     const startMs = performance.now();
     const pacer = setInterval(() => {
       const share = drainTimeoutMs === 0 ? 1 : (performance.now() - startMs) / drainTimeoutMs;
-      const due = Math.min(total, Math.ceil(total * share)) - (total - queue.length);
+      const due = Math.min(total, Math.floor(total * share + 0.5)) - (total - queue.length);
       for (const session of queue.splice(0, due)) session.close('shutdown');
     }, DRAIN_STEP_MS);
     await this.#untilIdle(drainTimeoutMs + hardLimitMs);

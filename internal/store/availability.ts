@@ -43,7 +43,10 @@ export class Availability {
   /** Looks at once, and from then on by itself. Resolves when this look, or the one under way, is over. */
   check(): Promise<void> {
     if (this.#state === 'stopped') return Promise.resolve();
-    this.#probing ??= this.#probe();
+    this.#probing ??= this.#probe().finally(() => {
+      this.#probing = undefined;
+      this.#scheduleCheck();
+    });
     return this.#probing;
   }
 
@@ -70,8 +73,6 @@ export class Availability {
       this.#failures++;
       this.#become('down', this.#options.reasonOf(thrown));
     }
-    this.#probing = undefined;
-    this.#scheduleCheck();
   }
 
   #become(state: 'up' | 'down', reason?: string): void {

@@ -30,6 +30,11 @@ export function createLog(options: LogOptions): Log {
   });
 }
 
+/** Resolves when everything logged so far is written. */
+export function flushed(log: Log): Promise<void> {
+  return new Promise((resolve) => log.flush(() => resolve()));
+}
+
 /** Longest text a value that came from a peer takes in a log line, in characters. */
 const MAX_LOGGED_CHARS = 256;
 

@@ -23,6 +23,9 @@ export interface ConnectionOwner {
 
 const NOTHING = Buffer.alloc(0);
 
+/** Pings of one read that are answered one by one. */
+const MAX_PONGS_PER_READ = 16;
+
 /**
  * An open WebSocket connection to an upstream. It reads nothing until `start`. Payloads given to `send` are copied before
  * it returns, payloads handed to the listener are valid during the call only.
@@ -40,6 +43,8 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
   #lostEarly: GatewayError | undefined;
   /** Payload of the latest ping that has not been answered (RFC 6455 §5.5.3: older ones need no answer). */
   #ping: Buffer | undefined;
+  /** Pings answered in the present read. */
+  #pongs = 0;
   #closeTimer: NodeJS.Timeout | undefined;
 
   /**
@@ -182,6 +187,7 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
   }
 
   #receive(chunk: Buffer, end: number): void {
+    this.#pongs = 0;
     try {
       const listener = this.#listener;
       if (listener === undefined || this.#state !== 'open' || this.isOneFrame(chunk, end))
@@ -201,23 +207,20 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
     if (this.#state === 'open') this.#listener?.onUpstreamFragment(payload, isBinary, position);
   }
 
+  /**
+   * Each ping is answered while they come in reason; of a flood, the latest of each read. Nothing is answered behind bytes
+   * that the upstream does not take, so that pings cannot make the gateway buffer.
+   */
   protected override onPing(payload: Buffer): void {
-    if (this.#state === 'open') this.#ping = payload;
+    if (this.#pongs++ < MAX_PONGS_PER_READ) this.#pong(payload);
+    else this.#ping = payload;
   }
 
-  /**
-   * Answers the latest ping: at most one answer a read, and none behind bytes that the upstream does not take, so that
-   * pings cannot make the gateway buffer.
-   */
   #pong(payload: Buffer): void {
-    if (this.#state !== 'open') {
-      this.#ping = undefined;
-    } else if (this.socket.writableLength > 0) {
-      this.#ping = Buffer.from(payload);
-    } else {
-      this.#ping = undefined;
-      this.shared.writer.write(this.socket, Opcode.PONG, payload);
-    }
+    this.#ping = undefined;
+    if (this.#state !== 'open') return;
+    if (this.socket.writableLength > 0) this.#ping = Buffer.from(payload);
+    else this.shared.writer.write(this.socket, Opcode.PONG, payload);
   }
 
   protected override onClose(code: number, reason: string): void {
@@ -269,14 +272,13 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
   }
 
   #tellLost(error: GatewayError): void {
-    const listener = this.#listener;
-    this.#listener = undefined;
-    this.#lostEarly = undefined;
     try {
-      listener?.onUpstreamLost(error);
+      this.#listener?.onUpstreamLost(error);
     } catch {
       // It has nothing left to lose: the connection is gone.
     }
+    this.#listener = undefined;
+    this.#lostEarly = undefined;
   }
 
   /** A listener that throws loses its connection, and nobody else does. */

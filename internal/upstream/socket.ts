@@ -20,7 +20,7 @@ export interface SocketOwner {
   socketReady?(): void;
   /** `length` bytes are in the read buffer. @returns whether to go on reading. */
   socketRead(length: number): boolean;
-  /** Everything written has left the process. */
+  /** What had to wait has left the process. */
   socketDrained?(): void;
   /** The peer will send no more. */
   socketEnded(): void;

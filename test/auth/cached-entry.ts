@@ -4,7 +4,7 @@ import type { CachedIdentity } from '../../internal/auth/token-cache/cache.js';
 export const digestOf = (name: string) =>
   name
     .replaceAll(/[^\w-]/g, '_')
-    .padEnd(43, '0')
+    .padEnd(43, '-')
     .slice(0, 43);
 
 /** An entry as verification makes it, good for `seconds`. */

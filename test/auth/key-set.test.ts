@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,6 +26,19 @@ const p256 = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' });
 const p521 = generateKeyPairSync('ec', { namedCurve: 'P-521' });
 const ed25519 = generateKeyPairSync('ed25519');
+
+/** Self-signed, P-256, of a key that was thrown away. */
+const CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBdDCCARugAwIBAgIUQpmIoQCSzrOaK6NoaQhdQFEdFeQwCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjMwMjExMzdaGA8yMTI2MTAzMDAyMTEz
+N1owDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABCCx
+cLn5MhPtKuIhsjVmsHxBkSNMbAGqwGovGcBTJMrNsMGFUsFgJrsFlkREy5W4DfuF
+C+6MDQ5Tc1fAWCoFPhejUzBRMB0GA1UdDgQWBBS1uBQs85cAVOQnwWO0qK6fxUcW
+HzAfBgNVHSMEGDAWgBS1uBQs85cAVOQnwWO0qK6fxUcWHzAPBgNVHRMBAf8EBTAD
+AQH/MAoGCCqGSM49BAMCA0cAMEQCIGdGkL0Q9wabnF94JcSdkZIONi23/h/VUPkO
+F3/6XMzDAiBjZCCUuMs+/XIb2N0k3E6Gz0mBAYmzISlOq9tGgRw4Fg==
+-----END CERTIFICATE-----
+`;
 
 const jwkOf = (key: KeyObject, more: object = {}) => ({ ...key.export({ format: 'jwk' }), ...more });
 const RSA = jwkOf(rsa.publicKey, { kid: 'rsa' });
@@ -169,19 +181,8 @@ describe('a PEM file', () => {
   });
 
   test('a certificate serves with the key in it', async () => {
-    const keyFile = join(folder, 'private.pem');
-    await writeFile(keyFile, p256.privateKey.export({ type: 'pkcs8', format: 'pem' }));
-    const certificate = execFileSync('openssl', [
-      'req',
-      '-x509',
-      '-new',
-      '-key',
-      keyFile,
-      '-subj',
-      '/CN=test',
-    ]);
-    const set = await readPemKey(await pem(certificate), ['ES256']);
-    assert.ok(set.keys[0]?.publicKey.equals(p256.publicKey));
+    const set = await readPemKey(await pem(CERTIFICATE), ['ES256']);
+    assert.ok(set.keys[0]?.publicKey.equals(new X509Certificate(CERTIFICATE).publicKey));
   });
 
   test('a file that cannot serve is a configuration error that names it', async () => {

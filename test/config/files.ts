@@ -1,10 +1,10 @@
-import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type Problem, problemLine } from '../../internal/config/problem.js';
+import { makeCertificate } from '../support/certificate.js';
 
 /** An empty directory that goes away with the test. */
 export function directory(t: TestContext): string {
@@ -20,22 +20,14 @@ export function put(folder: string, name: string, content: string | Uint8Array):
   return path;
 }
 
-/** A self-signed certificate and its key, as files. */
-export function certificate(folder: string, name: string): { cert: string; key: string } {
+/** A self-signed certificate and its key, as `<name>.crt` and `<name>.key`. */
+export async function certificate(folder: string, name: string): Promise<{ cert: string; key: string }> {
+  const made = await makeCertificate(`${name}.example`);
   const cert = join(folder, `${name}.crt`);
   const key = join(folder, `${name}.key`);
-  const args = [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-days',
-    '2',
-  ];
-  execFileSync('openssl', [...args, '-subj', `/CN=${name}`, '-keyout', key, '-out', cert], { stdio: 'pipe' });
+  copyFileSync(made.certFile, cert);
+  copyFileSync(made.keyFile, key);
+  await made.remove();
   return { cert, key };
 }
 

@@ -41,6 +41,8 @@ const TEST_DEFAULTS = {
 export class Gateway {
   readonly http: string;
   readonly ws: string;
+  #taken = 0;
+
   constructor(
     readonly port: number,
     readonly child: Child,
@@ -58,6 +60,13 @@ export class Gateway {
   /** Everything it printed. */
   get output(): string {
     return this.child.stdout + this.child.stderr;
+  }
+
+  /** The lines printed since the last call. */
+  takeLines(): string[] {
+    const lines = this.output.slice(this.#taken).split('\n');
+    this.#taken = this.output.length;
+    return lines;
   }
 
   /** Its log lines, parsed; what is no JSON object is left out. */

@@ -30,10 +30,10 @@ export class MetricsText {
 }
 
 function parseSample(line: string): Sample {
-  const match = /^([\w:]+)(?:\{(.*)\})? (\S+)/.exec(line);
+  const match = /^([\w:]+)(?:\{(.*)\})? (\S+)/s.exec(line);
   if (!match) throw new Error(`not a sample: ${line}`);
   const labels: Record<string, string> = {};
-  for (const [, key, value] of (match[2] ?? '').matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)) {
+  for (const [, key, value] of (match[2] ?? '').matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/gs)) {
     labels[key!] = value!.replace(/\\(.)/g, (_, char: string) => (char === 'n' ? '\n' : char));
   }
   return { name: match[1]!, labels, value: Number(match[3]) };

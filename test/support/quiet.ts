@@ -31,8 +31,8 @@ export async function assertQuiet(gateway: Gateway, options: QuietOptions = {}):
     return scrape;
   });
   if (!options.faultsAllowed) {
-    const fault = gateway.output.split('\n').find((line) => FAULT.test(line));
-    assert.equal(fault, undefined, 'no fault in the log');
+    const fault = gateway.takeLines().find((line) => FAULT.test(line));
+    assert.ok(fault === undefined, `a fault in the log: ${fault}`);
   }
   for (const [place, text] of [
     ['log', gateway.output],

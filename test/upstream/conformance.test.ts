@@ -67,7 +67,7 @@ const CASES: readonly Case[] = [
   }),
   bad('a ping of 126 bytes', [encodeFrame(ping, 'p'.repeat(126))]),
   good('a pong nobody asked for', [encodeFrame(pong, 'x'), encodeFrame(text, 'a')], ['a'], { pongs: [] }),
-  good('ten pings in one read get the latest answered', Array.from({ length: 10 }, (_, n) => encodeFrame(ping, `${n}`)), [], { pongs: ['9'] }),
+  good('ten pings in one read', Array.from({ length: 10 }, (_, n) => encodeFrame(ping, `${n}`)), [], { pongs: [...'0123456789'] }),
   // Reserved bits
   ...[1, 2, 3, 4, 5, 6, 7].flatMap((rsv) =>
     [text, binary, close, ping, pong].map((opcode) =>
@@ -184,7 +184,7 @@ describe('an upstream that tries the whole of RFC 6455', () => {
     const { recorder, far, connection } = await bench.open();
     const before = process.memoryUsage().arrayBuffers;
     far.socket.write(Buffer.concat([announcing(0x1fffff, 0xffffffff), Buffer.from('start')]));
-    await recorder.until(() => recorder.receivedBytes === 5, 'the first piece');
+    await recorder.until(() => recorder.receivedBytes > 0, 'the first piece');
     assert.ok(process.memoryUsage().arrayBuffers - before < 2 ** 20);
     connection.destroy();
     await bench.quiet();

@@ -250,6 +250,7 @@ export class Recorder implements UpstreamListener {
 export class Bench {
   readonly farEnds: FarEnd[] = [];
   #wake: (() => void)[] = [];
+  #opened = 0;
 
   private constructor(
     readonly lab: Lab,
@@ -264,21 +265,31 @@ export class Bench {
       readHead(socket, (head, rest) => {
         socket.write(switching(head));
         bench?.farEnds.push(new FarEnd(socket, head, rest));
-        for (const wake of bench?.#wake.splice(0) ?? []) wake();
+          for (const wake of bench?.wake() ?? []) wake();
       });
     });
     bench = new Bench(lab, peer, routeTo(peer.url, more));
     return bench;
   }
 
-  /** An open connection that has started, and its far end. */
-  async open(): Promise<{ connection: UpstreamConnection; recorder: Recorder; far: FarEnd }> {
-    const index = this.farEnds.length;
-    const connection = await this.lab.upstreams.dial(this.route, REQUEST);
-    while (this.farEnds.length <= index) await new Promise<void>((resolve) => this.#wake.push(resolve));
+  wake(): (() => void)[] {
+    return this.#wake.splice(0);
+  }
+
+  /** An open connection, started unless told otherwise, and its far end. */
+  async open(
+    start = true,
+  ): Promise<{ connection: UpstreamConnection; recorder: Recorder; far: FarEnd }> {
+    const requestId = `r-${++this.#opened}`;
+    const client = { ...REQUEST.client, requestId };
+    const connection = await this.lab.upstreams.dial(this.route, { ...REQUEST, client });
     const recorder = new Recorder();
-    connection.start(recorder);
-    return { connection, recorder, far: this.farEnds[index]! };
+    if (start) connection.start(recorder);
+    for (;;) {
+      const far = this.farEnds.find(({ head }) => head.includes(`X-Request-Id: ${requestId}\r\n`) || head.endsWith(requestId));
+      if (far) return { connection, recorder, far };
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
+    }
   }
 
   /** Resolves once the upstream has no sockets any more. */

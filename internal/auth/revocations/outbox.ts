@@ -37,7 +37,9 @@ export class Outbox {
 
   /** Tells the store what is left, until it fails again. Never rejects. */
   flush(): Promise<void> {
-    this.#flushing ??= this.#flush();
+    this.#flushing ??= this.#flush().finally(() => {
+      this.#flushing = undefined;
+    });
     return this.#flushing;
   }
 
@@ -51,7 +53,6 @@ export class Outbox {
       }
       working = (await Promise.all(batch)).every(Boolean);
     }
-    this.#flushing = undefined;
   }
 
   async #tellAgain(key: string, revocation: Revocation): Promise<boolean> {

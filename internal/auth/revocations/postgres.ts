@@ -16,11 +16,11 @@ const CHANNEL = 'ws_revocations';
 const MAX_PAYLOAD_BYTES = 7_999;
 const PAGE_ENTRIES = 1_000;
 
+const INSERT = `INSERT INTO ws_revocations (id, entry, expires)
+  SELECT id, entry, to_timestamp(seconds) FROM unnest($1::text[], $2::text[], $3::float8[]) AS told(id, entry, seconds)
+  ON CONFLICT (id) DO UPDATE SET expires = greatest(ws_revocations.expires, excluded.expires)`;
 /** One statement, one transaction: what is announced is on the list. */
-const TELL = `WITH told AS (
-    INSERT INTO ws_revocations (id, entry, expires) VALUES ($1, $2, to_timestamp($3::float8))
-    ON CONFLICT (id) DO UPDATE SET expires = greatest(ws_revocations.expires, excluded.expires) RETURNING 1)
-  SELECT pg_notify('${CHANNEL}', $4::text) FROM told`;
+const TELL = `WITH listed AS (${INSERT} RETURNING 1) SELECT pg_notify('${CHANNEL}', $4::text) FROM listed`;
 const LOAD = `SELECT id, entry, extract(epoch FROM expires)::float8 * 1000 AS expires_at_ms FROM ws_revocations
   WHERE expires > now() AND id > $1 ORDER BY id LIMIT ${PAGE_ENTRIES}`;
 
@@ -55,18 +55,16 @@ export class PostgresRevocations implements RevocationStore {
     });
   }
 
+  async list(revocations: readonly Revocation[]): Promise<void> {
+    const query = { name: 'ws_revocations list', text: INSERT, values: rowsOf(revocations) };
+    await this.#store.query(query, { whileDown: true });
+  }
+
   async tell(revocation: Revocation): Promise<void> {
     const entry = serializeRevocation(revocation);
-    const id = createHash('sha256').update(entry).digest('hex');
     const payload = Buffer.byteLength(entry) <= MAX_PAYLOAD_BYTES ? entry : '';
-    await this.#store.query(
-      {
-        name: 'ws_revocations tell',
-        text: TELL,
-        values: [id, entry, revocation.expiresAtMs / 1000, payload],
-      },
-      { whileDown: true },
-    );
+    const query = { name: 'ws_revocations tell', text: TELL, values: [...rowsOf([revocation]), payload] };
+    await this.#store.query(query, { whileDown: true });
   }
 
   async load(receiver: Pick<RevocationReceiver, 'onRevocation' | 'onIgnored'>): Promise<void> {
@@ -85,4 +83,11 @@ export class PostgresRevocations implements RevocationStore {
       if (rows.length < PAGE_ENTRIES) return;
     }
   }
+}
+
+/** Ids, entries and expiries in seconds, each as one array. */
+function rowsOf(revocations: readonly Revocation[]) {
+  const entries = revocations.map(serializeRevocation);
+  const ids = entries.map((entry) => createHash('sha256').update(entry).digest('hex'));
+  return [ids, entries, revocations.map(({ expiresAtMs }) => expiresAtMs / 1000)];
 }

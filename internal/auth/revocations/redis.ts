@@ -45,9 +45,27 @@ export class RedisRevocations implements RevocationStore {
     });
   }
 
+  async list(revocations: readonly Revocation[]): Promise<void> {
+    const nowMs = Date.now();
+    const entries = revocations
+      .filter(({ expiresAtMs }) => expiresAtMs > nowMs)
+      .flatMap((revocation) => [revocation.expiresAtMs, serializeRevocation(revocation)]);
+    if (entries.length === 0) return;
+    await this.#store.run(
+      (redis) =>
+        Promise.all([
+          redis.zadd(LIST_KEY, ...entries),
+          redis.zremrangebyscore(LIST_KEY, '-inf', nowMs),
+          // A list nobody adds to goes by itself, once its last entry has.
+          redis.pexpire(LIST_KEY, Math.ceil(this.#ttlMs) + 60_000),
+        ]),
+      { whileDown: true },
+    );
+  }
+
   async tell(revocation: Revocation): Promise<void> {
     // The list first: who subscribes after the publication finds it there. Announced even if the list is refused.
-    const failure = await this.#remember(revocation).then(
+    const failure = await this.list([revocation]).then(
       () => undefined,
       (thrown: unknown) => fromUnknown(thrown),
     );
@@ -78,21 +96,6 @@ export class RedisRevocations implements RevocationStore {
       }
       if (page.length < 2 * PAGE_ENTRIES) return;
     }
-  }
-
-  async #remember(revocation: Revocation): Promise<void> {
-    const nowMs = Date.now();
-    if (revocation.expiresAtMs <= nowMs) return;
-    await this.#store.run(
-      (redis) =>
-        Promise.all([
-          redis.zadd(LIST_KEY, revocation.expiresAtMs, serializeRevocation(revocation)),
-          redis.zremrangebyscore(LIST_KEY, '-inf', nowMs),
-          // A list nobody adds to goes by itself, once its last entry has.
-          redis.pexpire(LIST_KEY, Math.ceil(this.#ttlMs) + 60_000),
-        ]),
-      { whileDown: true },
-    );
   }
 }
 

@@ -17,6 +17,11 @@ export interface RevocationStore {
   /** Listens for as long as the process lives. */
   listen(receiver: RevocationReceiver): void;
   /**
+   * Puts revocations on the durable list without announcing them; twice does no harm.
+   * @throws GatewayError ERR_STORE
+   */
+  list(revocations: readonly Revocation[]): Promise<void>;
+  /**
    * Puts a revocation on the durable list, then announces it; twice does no harm.
    * @throws GatewayError ERR_STORE unless both were done.
    */

@@ -6,6 +6,12 @@ export interface RevokedSetLimits {
   readonly chars: number;
 }
 
+interface Entry {
+  readonly revocation: Revocation;
+  /** The last round in which somebody spoke of it. */
+  round: number;
+}
+
 /** Entries looked at by one sweep: about a millisecond. */
 const SWEEP_ENTRIES = 10_000;
 
@@ -16,8 +22,9 @@ const SWEEP_ENTRIES = 10_000;
 export class RevokedSet {
   readonly #limits: RevokedSetLimits;
   /** In order of insertion, which is nearly that of expiry. */
-  readonly #entries = new Map<string, Revocation>();
+  readonly #entries = new Map<string, Entry>();
   #chars = 0;
+  #round = 0;
 
   constructor(limits: RevokedSetLimits) {
     this.#limits = limits;
@@ -45,29 +52,36 @@ export class RevokedSet {
   add(revocation: Revocation, nowMs: number): boolean {
     const key = keyOf(revocation);
     const known = this.#live(key, nowMs);
-    const isNews =
-      known === undefined ||
-      (known.kind === 'subject' &&
-        revocation.kind === 'subject' &&
-        known.issuedUntilMs < revocation.issuedUntilMs);
-    if (!isNews && known.expiresAtMs >= revocation.expiresAtMs) return false;
-    // A later "issued until" contains the earlier one; an earlier one that lives longer only lengthens the later.
-    const kept =
-      isNews || known === undefined ? revocation : { ...known, expiresAtMs: revocation.expiresAtMs };
-    this.#delete(key);
-    this.#entries.set(key, kept);
-    this.#chars += key.length;
-    return isNews;
+    if (known === undefined || reachesFurther(revocation, known)) {
+      this.#put(key, revocation);
+      return true;
+    }
+    // An earlier "issued until" is contained in the later one: at most it lengthens its life.
+    if (known.expiresAtMs < revocation.expiresAtMs)
+      this.#put(key, { ...known, expiresAtMs: revocation.expiresAtMs });
+    else if (!reachesFurther(known, revocation)) this.#speakOf(key);
+    return false;
+  }
+
+  /** From here on `unspoken` tells what was not added again. */
+  beginRound(): void {
+    this.#round++;
+  }
+
+  /** What is in effect though nobody spoke of it in this round. */
+  *unspoken(nowMs: number): Generator<Revocation> {
+    for (const { revocation, round } of this.#entries.values())
+      if (round < this.#round && revocation.expiresAtMs > nowMs) yield revocation;
   }
 
   /** Forgets what has expired, a bounded number at a time, and the oldest past the limits. Returns how many those were. */
   sweep(nowMs: number): number {
     let looked = 0;
     let evicted = 0;
-    for (const [key, { expiresAtMs }] of this.#entries) {
+    for (const [key, { revocation }] of this.#entries) {
       const full = this.#entries.size > this.#limits.entries || this.#chars > this.#limits.chars;
       if (!full && ++looked > SWEEP_ENTRIES) break;
-      if (expiresAtMs <= nowMs) this.#delete(key);
+      if (revocation.expiresAtMs <= nowMs) this.#delete(key);
       else if (full) {
         this.#delete(key);
         evicted++;
@@ -78,17 +92,33 @@ export class RevokedSet {
 
   /** What is in effect, oldest first. */
   *values(nowMs: number): Generator<Revocation> {
-    for (const revocation of this.#entries.values()) if (revocation.expiresAtMs > nowMs) yield revocation;
+    for (const { revocation } of this.#entries.values()) if (revocation.expiresAtMs > nowMs) yield revocation;
   }
 
   #live(key: string, nowMs: number): Revocation | undefined {
-    const revocation = this.#entries.get(key);
+    const revocation = this.#entries.get(key)?.revocation;
     return revocation !== undefined && revocation.expiresAtMs > nowMs ? revocation : undefined;
+  }
+
+  #put(key: string, revocation: Revocation): void {
+    this.#delete(key);
+    this.#entries.set(key, { revocation, round: this.#round });
+    this.#chars += key.length;
+  }
+
+  #speakOf(key: string): void {
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) entry.round = this.#round;
   }
 
   #delete(key: string): void {
     if (this.#entries.delete(key)) this.#chars -= key.length;
   }
+}
+
+/** Of two revocations under one key: only those of a subject differ in what they reach. */
+function reachesFurther(one: Revocation, other: Revocation): boolean {
+  return one.kind === 'subject' && other.kind === 'subject' && one.issuedUntilMs > other.issuedUntilMs;
 }
 
 function keyOf(revocation: Revocation): string {

@@ -1,0 +1,173 @@
+import { fromUnknown } from '../errors.js';
+import { forLog, type Log } from '../telemetry/log.js';
+import { AdminAuthorization } from './authorization.js';
+import type { AdminAnswer, AdminRequest } from './message.js';
+import type { AdminOperations } from './operations.js';
+import { readParameters } from './parameters.js';
+import { AdminRefusal } from './refusal.js';
+import { readRevocationQuery } from './revocations.js';
+import { readRevocation } from './revoke.js';
+import { readSessionQuery, SESSION_ID } from './sessions.js';
+
+export type { AdminAnswer, AdminRequest } from './message.js';
+
+export interface AdminParts {
+  /** ADMIN_TOKEN; undefined: direct loopback peers only. */
+  readonly token: string | undefined;
+  readonly operations: AdminOperations;
+  readonly log: Log;
+}
+
+/** One request under way. */
+interface Call {
+  readonly request: AdminRequest;
+  /** What the path names; '' where it names nothing. */
+  readonly id: string;
+  /** What the audit line says beyond who, what and the status. */
+  readonly audit: Record<string, unknown>;
+}
+
+interface Result {
+  readonly status?: number;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+type Endpoint = (operations: AdminOperations, call: Call) => Promise<Result>;
+
+/** Every endpoint by path and method, as docs/openapi.yaml describes them. */
+export const ENDPOINTS: ReadonlyMap<string, ReadonlyMap<string, Endpoint>> = new Map([
+  ['/admin/revoke', new Map([['POST', revoke]])],
+  ['/admin/sessions', new Map([['GET', sessions]])],
+  ['/admin/sessions/{id}', new Map([['DELETE', closeSession]])],
+  ['/admin/revocations', new Map([['GET', revocations]])],
+  ['/admin/upstreams', new Map([['GET', upstreams]])],
+  ['/admin/routes', new Map([['GET', routes]])],
+  ['/admin/reload', new Map([['POST', reload]])],
+]);
+
+const SESSION_PATH = '/admin/sessions/';
+
+/** On every answer: what an operator sees is nobody's to keep. */
+const HEADERS = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
+
+/**
+ * The admin API (SPEC section 11): who calls is checked first, then what is called, then the body. Each call leaves one
+ * line in the log, refused ones too.
+ */
+export class AdminApi {
+  readonly #authorization: AdminAuthorization;
+  readonly #operations: AdminOperations;
+  readonly #log: Log;
+
+  constructor({ token, operations, log }: AdminParts) {
+    this.#authorization = new AdminAuthorization(token);
+    this.#operations = operations;
+    this.#log = log;
+  }
+
+  /** Never rejects. */
+  async handle(request: AdminRequest): Promise<AdminAnswer> {
+    const { path, id } = splitPath(request.target);
+    const audit: Record<string, unknown> = {};
+    let answer: AdminAnswer;
+    try {
+      this.#authorization.check(request);
+      const endpoint = endpointFor(path, request.method);
+      const { status = 200, body } = await endpoint(this.#operations, { request, id, audit });
+      answer = { status, headers: HEADERS, body: json(body) };
+    } catch (thrown) {
+      answer = refusalAnswer(thrown);
+      audit.error = thrown instanceof AdminRefusal ? thrown.message : undefined;
+      if (!(thrown instanceof AdminRefusal)) audit.err = fromUnknown(thrown);
+    }
+    const { status } = answer;
+    const action = ENDPOINTS.has(path) ? `${forLog(request.method)} ${path}` : 'unknown';
+    const level = status < 400 ? 'info' : status < 500 ? 'warn' : 'error';
+    this.#log[level]({ ip: request.peer, action, status, ...audit }, 'admin action');
+    return answer;
+  }
+}
+
+function splitPath(target: string): { readonly path: string; readonly id: string } {
+  const id = target.startsWith(SESSION_PATH) ? target.slice(SESSION_PATH.length) : '';
+  return SESSION_ID.test(id) ? { path: `${SESSION_PATH}{id}`, id } : { path: target, id: '' };
+}
+
+function endpointFor(path: string, method: string): Endpoint {
+  const methods = ENDPOINTS.get(path);
+  if (methods === undefined) throw new AdminRefusal(404, 'not_found', 'no such endpoint or session');
+  const endpoint = methods.get(method);
+  if (endpoint !== undefined) return endpoint;
+  const allowed = [...methods.keys()].join(', ');
+  throw new AdminRefusal(405, 'method_not_allowed', `the method must be ${allowed}`, { Allow: allowed });
+}
+
+async function revoke(operations: AdminOperations, { request, audit }: Call): Promise<Result> {
+  const body = await request.body;
+  if (body === 'too-large') throw new AdminRefusal(413, 'payload_too_large', 'the body is over 64 KiB');
+  if (body === 'aborted') throw new AdminRefusal(400, 'invalid_payload', 'invalid payload');
+  const target = readRevocation(body);
+  audit.sub = forLog(target.sub);
+  Object.assign(audit, 'jti' in target ? { jti: forLog(target.jti) } : { all: true });
+  const result = await operations.revoke(target);
+  Object.assign(audit, result);
+  return { status: result.propagated ? 200 : 202, body: { revoked: true, ...result } };
+}
+
+async function sessions(operations: AdminOperations, { request }: Call): Promise<Result> {
+  const { items, more } = await operations.sessions(readSessionQuery(request.query));
+  return { body: { sessions: items, next: more ? (items.at(-1)?.id ?? null) : null } };
+}
+
+async function closeSession(operations: AdminOperations, { request, id, audit }: Call): Promise<Result> {
+  readParameters(request.query, []);
+  audit.session = id;
+  if (await operations.closeSession(id)) return { body: { closed: true } };
+  throw new AdminRefusal(404, 'not_found', 'no such endpoint or session');
+}
+
+async function revocations(operations: AdminOperations, { request }: Call): Promise<Result> {
+  const { items, next } = await operations.revocations(readRevocationQuery(request.query));
+  const unsent = await operations.unsentRevocations();
+  return { body: { revocations: items, unsent, next: next ?? null } };
+}
+
+async function upstreams(operations: AdminOperations, { request }: Call): Promise<Result> {
+  readParameters(request.query, []);
+  return { body: { upstreams: await operations.upstreams() } };
+}
+
+async function routes(operations: AdminOperations, { request }: Call): Promise<Result> {
+  readParameters(request.query, []);
+  return { body: { routes: await operations.routes() } };
+}
+
+async function reload(operations: AdminOperations, { request, audit }: Call): Promise<Result> {
+  readParameters(request.query, []);
+  const { outcome, problems } = await operations.reload();
+  audit.outcome = outcome;
+  if (outcome !== 'rejected') return { body: { outcome } };
+  const message = 'the routes file has problems: the routes in effect stay';
+  throw new AdminRefusal(422, 'routes_rejected', message, {}, { problems });
+}
+
+/** What was thrown, as far as it is meant for the caller. */
+function refusalAnswer(thrown: unknown): AdminAnswer {
+  if (!(thrown instanceof AdminRefusal)) {
+    return {
+      status: 500,
+      headers: HEADERS,
+      body: json({ error: { code: 'internal_error', message: 'internal error' } }),
+    };
+  }
+  const { status, code, message, headers, details } = thrown;
+  return {
+    status,
+    headers: { ...HEADERS, ...headers },
+    body: json({ error: { code, message, ...details } }),
+  };
+}
+
+function json(body: Readonly<Record<string, unknown>>): string {
+  return `${JSON.stringify(body)}\n`;
+}

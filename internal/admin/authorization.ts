@@ -1,0 +1,72 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { isIP } from 'node:net';
+import type { AdminRequest } from './message.js';
+import { AdminRefusal } from './refusal.js';
+
+type Caller = Pick<AdminRequest, 'headers' | 'peer' | 'proxied'>;
+
+/** What proxies add, beside the X-Forwarded-* family: who sends one of these is not who he seems. */
+const FORWARDING_HEADERS = ['forwarded', 'via', 'x-real-ip', 'x-client-ip', 'true-client-ip'];
+
+/** Who may use the admin API (SPEC section 11): the bearer of ADMIN_TOKEN, or without one whoever is on this host. */
+export class AdminAuthorization {
+  readonly #tokenDigest: Buffer | undefined;
+
+  /** @param token ADMIN_TOKEN; undefined: direct peers on loopback only. */
+  constructor(token: string | undefined) {
+    this.#tokenDigest = token === undefined ? undefined : digest(token);
+  }
+
+  /** @throws AdminRefusal 401 or 403 */
+  check(caller: Caller): void {
+    if (this.#tokenDigest === undefined) checkLocal(caller);
+    else checkBearer(caller, this.#tokenDigest);
+  }
+}
+
+function checkBearer({ headers }: Caller, expected: Buffer): void {
+  const lines = headers.get('authorization') ?? [];
+  // RFC 9110 §11.1: the scheme in any case. Of two lines, two readers could take different ones.
+  const token = lines.length === 1 ? /^bearer +(\S+)$/i.exec(lines[0] ?? '')?.[1] : undefined;
+  // Digests are equally long, so neither length nor content of the token shows in the time this takes.
+  if (token !== undefined && timingSafeEqual(digest(token), expected)) return;
+  throw new AdminRefusal(401, 'unauthorized', 'a bearer token is required', {
+    // RFC 6750 §3
+    'WWW-Authenticate': 'Bearer realm="admin"',
+  });
+}
+
+function checkLocal({ headers, peer, proxied }: Caller): void {
+  const forwarded =
+    proxied ||
+    [...headers.keys()].some((name) => name.startsWith('x-forwarded-') || FORWARDING_HEADERS.includes(name));
+  if (!isLoopback(peer) || forwarded) {
+    throw new AdminRefusal(403, 'forbidden', 'without ADMIN_TOKEN only direct loopback peers may call this');
+  }
+  if (isFromPage(headers) || !isOwnName(headers.get('host') ?? [])) {
+    throw new AdminRefusal(403, 'forbidden', 'without ADMIN_TOKEN no web page may call this');
+  }
+}
+
+/** Browsers run on hosts whose loopback is trusted, and send a page's POST anywhere without asking (CWE-352). */
+function isFromPage(headers: Caller['headers']): boolean {
+  const site = headers.get('sec-fetch-site') ?? [];
+  return headers.has('origin') || site.some((value) => value !== 'none' && value !== 'same-origin');
+}
+
+/** A page's own name can be made to resolve to loopback (DNS rebinding); an address or `localhost` cannot. */
+function isOwnName(hosts: readonly string[]): boolean {
+  const [host = ''] = hosts;
+  const name = /^(?:\[([\da-f:.]+)\]|([^:[\]]+))(?::\d{1,5})?$/i.exec(host);
+  const bare = (name?.[1] ?? name?.[2] ?? '').toLowerCase();
+  return hosts.length === 1 && (bare === 'localhost' || isIP(bare) !== 0);
+}
+
+/** RFC 1122 §3.2.1.3, RFC 4291 §2.5.3. */
+function isLoopback(ip: string): boolean {
+  return ip === '::1' || (isIP(ip) === 4 && ip.startsWith('127.'));
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

@@ -1,0 +1,71 @@
+import type { Revocations, RevocationTarget } from '../auth/revocations.js';
+import type { RouteTable } from '../config/config.js';
+import { problemLine } from '../config/problem.js';
+import type { ReloadResult } from '../config/reload.js';
+import type { Sessions } from '../session/sessions.js';
+import type { EndpointSnapshot } from '../upstream/upstreams.js';
+import type { AdminOperations, ReloadOutcome, RevokeResult } from './operations.js';
+import type { Page } from './page.js';
+import { listRevocations, type RevocationPage, type RevocationQuery } from './revocations.js';
+import { type RouteInfo, routeInfo } from './routes.js';
+import { listSessions, type SessionInfo, type SessionQuery } from './sessions.js';
+
+export interface LocalParts {
+  readonly sessions: Sessions;
+  /** Whoever listens to it ends the sessions of what is revoked (see `closeRevoked`). */
+  readonly revocations: Pick<Revocations, 'revoke' | 'current' | 'unsent'>;
+  readonly upstreams: { snapshot(): readonly EndpointSnapshot[] };
+  /** The table in effect. */
+  readonly table: () => RouteTable;
+  readonly reload: () => Promise<ReloadResult>;
+}
+
+/** The admin operations on this one process. */
+export class LocalOperations implements AdminOperations {
+  readonly #parts: LocalParts;
+
+  constructor(parts: LocalParts) {
+    this.#parts = parts;
+  }
+
+  async revoke(target: RevocationTarget): Promise<RevokeResult> {
+    const { sessions, revocations } = this.#parts;
+    const live = sessions.ofSubject(target.sub).filter(({ state }) => state !== 'closing');
+    // A revocation is carried out, sessions included, before the store is waited for.
+    const told = revocations.revoke(target);
+    const sessionsClosed = live.filter(({ state }) => state === 'closing').length;
+    const { propagated } = await told;
+    return { sessionsClosed, propagated };
+  }
+
+  async sessions(query: SessionQuery): Promise<Page<SessionInfo>> {
+    return listSessions(this.#parts.sessions, query);
+  }
+
+  async closeSession(id: string): Promise<boolean> {
+    const session = this.#parts.sessions.get(id);
+    session?.close('closedByAdmin');
+    return session !== undefined;
+  }
+
+  async revocations(query: RevocationQuery): Promise<RevocationPage> {
+    return listRevocations(this.#parts.revocations, query);
+  }
+
+  async unsentRevocations(): Promise<number> {
+    return this.#parts.revocations.unsent;
+  }
+
+  async upstreams(): Promise<readonly EndpointSnapshot[]> {
+    return this.#parts.upstreams.snapshot();
+  }
+
+  async routes(): Promise<readonly RouteInfo[]> {
+    return this.#parts.table().routes.map(routeInfo);
+  }
+
+  async reload(): Promise<ReloadOutcome> {
+    const { outcome, problems } = await this.#parts.reload();
+    return { outcome, problems: problems.map(problemLine) };
+  }
+}

@@ -1,0 +1,37 @@
+import type { RevocationTarget } from '../auth/revocations.js';
+import type { EndpointSnapshot } from '../upstream/upstreams.js';
+import type { Page } from './page.js';
+import type { RevocationPage, RevocationQuery } from './revocations.js';
+import type { RouteInfo } from './routes.js';
+import type { SessionInfo, SessionQuery } from './sessions.js';
+
+export interface RevokeResult {
+  /** Sessions of this host that the call ended. */
+  readonly sessionsClosed: number;
+  /** false: a store is configured and could not be told; it will be. */
+  readonly propagated: boolean;
+}
+
+export interface ReloadOutcome {
+  readonly outcome: 'changed' | 'unchanged' | 'rejected';
+  /** One line each; empty unless rejected. */
+  readonly problems: readonly string[];
+}
+
+/**
+ * What the admin API does to a gateway. Arguments and results are plain data, so that they can cross between the
+ * processes of a host.
+ */
+export interface AdminOperations {
+  /** The local effect is there before the first await. */
+  revoke(target: RevocationTarget): Promise<RevokeResult>;
+  sessions(query: SessionQuery): Promise<Page<SessionInfo>>;
+  /** @returns false when there is no such session. */
+  closeSession(id: string): Promise<boolean>;
+  revocations(query: RevocationQuery): Promise<RevocationPage>;
+  /** Revocations that the store has yet to be told. */
+  unsentRevocations(): Promise<number>;
+  upstreams(): Promise<readonly EndpointSnapshot[]>;
+  routes(): Promise<readonly RouteInfo[]>;
+  reload(): Promise<ReloadOutcome>;
+}

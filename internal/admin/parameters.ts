@@ -1,0 +1,36 @@
+import { AdminRefusal } from './refusal.js';
+
+const DEFAULT_LIMIT = 100;
+const MAX_LIMIT = 1000;
+
+/**
+ * The parameters of a query string. A name that is not known or stands twice is refused: a mistyped filter must not
+ * pass for none.
+ * @throws AdminRefusal 400
+ */
+export function readParameters<const Name extends string>(
+  query: string,
+  names: readonly Name[],
+): ReadonlyMap<Name, string> {
+  const found = new Map<Name, string>();
+  for (const [key, value] of new URLSearchParams(query)) {
+    const name = names.find((known) => known === key);
+    if (name === undefined)
+      throw invalid(names.length === 0 ? 'none is known here' : `known are ${names.join(', ')}`);
+    if (found.has(name)) throw invalid(`${name} is given twice`);
+    found.set(name, value);
+  }
+  return found;
+}
+
+/** Entries of a page, 1 to 1000. @throws AdminRefusal 400 */
+export function readLimit(text: string | undefined): number {
+  if (text === undefined) return DEFAULT_LIMIT;
+  const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (limit < 1 || limit > MAX_LIMIT) throw invalid(`limit must be 1 to ${MAX_LIMIT}`);
+  return limit;
+}
+
+export function invalid(why: string): AdminRefusal {
+  return new AdminRefusal(400, 'invalid_parameter', `invalid parameter: ${why}`);
+}

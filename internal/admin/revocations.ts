@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto';
+import type { Revocation, Revocations } from '../auth/revocations.js';
+import { firstPage, type Page } from './page.js';
+import { invalid, readLimit, readParameters } from './parameters.js';
+import { timeText } from './time.js';
+
+/** A revocation in effect as the admin API shows it; times are RFC 3339. */
+export type RevocationInfo = { readonly expiresAt: string } & (
+  | { readonly kind: 'token'; readonly sub: string; readonly jti: string }
+  | { readonly kind: 'subject'; readonly sub: string; readonly issuedUntil: string }
+  | { readonly kind: 'joined'; readonly text: string }
+);
+
+export interface RevocationQuery {
+  readonly sub: string | undefined;
+  readonly limit: number;
+  /** Where the page before ended; undefined: the first page. */
+  readonly after: Position | undefined;
+}
+
+/** A place in the list, which is in order of expiry; the digest tells apart what expires in the same moment. */
+interface Position {
+  readonly expiresAtMs: number;
+  readonly digest: string;
+}
+
+export interface RevocationPage extends Page<RevocationInfo> {
+  /** The cursor of the next page; undefined: there is none. */
+  readonly next: string | undefined;
+}
+
+/** @throws AdminRefusal 400 */
+export function readRevocationQuery(query: string): RevocationQuery {
+  const parameters = readParameters(query, ['sub', 'limit', 'cursor']);
+  const cursor = parameters.get('cursor');
+  const [, expiresAtMs, digest] = /^(\d{1,16}(?:\.\d{1,9})?)_([\w-]{43})$/.exec(cursor ?? '') ?? [];
+  if (cursor !== undefined && digest === undefined) throw invalid('cursor is not one of ours');
+  return {
+    sub: parameters.get('sub'),
+    limit: readLimit(parameters.get('limit')),
+    after: digest === undefined ? undefined : { expiresAtMs: Number(expiresAtMs), digest },
+  };
+}
+
+/** What is in effect, the next to expire first. */
+export function listRevocations(
+  revocations: Pick<Revocations, 'current'>,
+  { sub, limit, after }: RevocationQuery,
+): RevocationPage {
+  const { items, more } = firstPage(matching(revocations, sub, after), limit, byExpiry);
+  const last = items.at(-1);
+  return {
+    items: items.map(revocationInfo),
+    more,
+    next: more && last !== undefined ? `${last.expiresAtMs}_${digestOf(last)}` : undefined,
+  };
+}
+
+function* matching(
+  revocations: Pick<Revocations, 'current'>,
+  sub: string | undefined,
+  after: Position | undefined,
+): Generator<Revocation> {
+  for (const revocation of revocations.current()) {
+    if (sub !== undefined && (revocation.kind === 'joined' || revocation.sub !== sub)) continue;
+    if (after === undefined || isAfter(revocation, after)) yield revocation;
+  }
+}
+
+function isAfter(revocation: Revocation, { expiresAtMs, digest }: Position): boolean {
+  if (revocation.expiresAtMs !== expiresAtMs) return revocation.expiresAtMs > expiresAtMs;
+  return digestOf(revocation) > digest;
+}
+
+function byExpiry(a: Revocation, b: Revocation): number {
+  return a.expiresAtMs - b.expiresAtMs || (digestOf(a) < digestOf(b) ? -1 : 1);
+}
+
+function digestOf(revocation: Revocation): string {
+  const { kind } = revocation;
+  const parts =
+    kind === 'joined' ? [revocation.text] : [revocation.sub, kind === 'token' ? revocation.jti : ''];
+  return createHash('sha256')
+    .update(JSON.stringify([kind, ...parts]))
+    .digest('base64url');
+}
+
+function revocationInfo(revocation: Revocation): RevocationInfo {
+  const expiresAt = timeText(revocation.expiresAtMs);
+  switch (revocation.kind) {
+    case 'token':
+      return { kind: 'token', sub: revocation.sub, jti: revocation.jti, expiresAt };
+    case 'subject': {
+      const issuedUntil = timeText(revocation.issuedUntilMs);
+      return { kind: 'subject', sub: revocation.sub, issuedUntil, expiresAt };
+    }
+    case 'joined':
+      return { kind: 'joined', text: revocation.text, expiresAt };
+  }
+}

@@ -1,0 +1,91 @@
+import type { LiveSession } from '../session/live-session.js';
+import type { Sessions } from '../session/sessions.js';
+import { firstPage, type Page } from './page.js';
+import { invalid, readLimit, readParameters } from './parameters.js';
+import { timeText } from './time.js';
+
+/** A live session as the admin API shows it; null: not known (yet). */
+export interface SessionInfo {
+  readonly id: string;
+  readonly state: LiveSession['state'];
+  /** The client's address, as far as trusted proxies are believed. */
+  readonly ip: string;
+  readonly protocol: 'mqtt' | 'raw' | null;
+  /** The route's prefix. */
+  readonly route: string | null;
+  readonly sub: string | null;
+  readonly jti: string | null;
+  /** RFC 3339, when the 101 went out. */
+  readonly connectedAt: string | null;
+  /** RFC 3339, `exp` of the token. */
+  readonly tokenExpiresAt: string | null;
+}
+
+export interface SessionQuery {
+  readonly sub: string | undefined;
+  readonly protocol: string | undefined;
+  readonly route: string | undefined;
+  readonly limit: number;
+  /** The id of the last session of the page before; '': the first page. */
+  readonly after: string;
+}
+
+/** @throws AdminRefusal 400 */
+export function readSessionQuery(query: string): SessionQuery {
+  const parameters = readParameters(query, ['sub', 'protocol', 'route', 'limit', 'cursor']);
+  const protocol = parameters.get('protocol');
+  if (protocol !== undefined && protocol !== 'mqtt' && protocol !== 'raw') {
+    throw invalid('protocol must be mqtt or raw');
+  }
+  const after = parameters.get('cursor') ?? '';
+  if (after !== '' && !SESSION_ID.test(after)) throw invalid('cursor is not one of ours');
+  return {
+    sub: parameters.get('sub'),
+    protocol,
+    route: parameters.get('route'),
+    limit: readLimit(parameters.get('limit')),
+    after,
+  };
+}
+
+/** RFC 9562 §4, in lower case. */
+export const SESSION_ID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/;
+
+/**
+ * Live sessions by id: an order that neither comings nor goings change, so that paging shows every session that
+ * outlives it exactly once.
+ */
+export function listSessions(sessions: Sessions, query: SessionQuery): Page<SessionInfo> {
+  const { items, more } = firstPage(matching(sessions, query), query.limit, byId);
+  return { items: items.map(sessionInfo), more };
+}
+
+function* matching(
+  sessions: Sessions,
+  { sub, protocol, route, after }: SessionQuery,
+): Generator<LiveSession> {
+  for (const session of sub === undefined ? sessions : sessions.ofSubject(sub)) {
+    if (session.id <= after) continue;
+    if (protocol !== undefined && session.protocol !== protocol) continue;
+    if (route !== undefined && session.route?.prefix !== route) continue;
+    yield session;
+  }
+}
+
+function byId(a: { readonly id: string }, b: { readonly id: string }): number {
+  return a.id < b.id ? -1 : 1;
+}
+
+function sessionInfo({ id, state, ip, protocol, route, identity, acceptedMs }: LiveSession): SessionInfo {
+  return {
+    id,
+    state,
+    ip,
+    protocol: protocol ?? null,
+    route: route?.prefix ?? null,
+    sub: identity?.sub ?? null,
+    jti: identity === undefined || identity.jti === '' ? null : identity.jti,
+    connectedAt: acceptedMs === undefined ? null : timeText(performance.timeOrigin + acceptedMs),
+    tokenExpiresAt: identity === undefined ? null : timeText(identity.exp * 1000),
+  };
+}

@@ -1,0 +1,43 @@
+import type { HttpResponse } from 'uWebSockets.js';
+
+/** `aborted`: the client went away before it had sent all of it. */
+export type Body = Buffer | 'too-large' | 'aborted';
+
+/** A request whose body is on its way. */
+export interface IncomingBody {
+  /** Never rejects. */
+  readonly body: Promise<Body>;
+  /** Whether the last byte has come. */
+  readonly complete: () => boolean;
+  /** Whether the client has gone: then its response must not be touched. */
+  readonly gone: () => boolean;
+}
+
+/**
+ * Collects the body of a request, up to `limitBytes`; what comes beyond is dropped. To be called in the request handler
+ * itself: bytes that nobody waits for are lost.
+ */
+export function readBody(response: HttpResponse, limitBytes: number): IncomingBody {
+  let complete = false;
+  let gone = false;
+  const body = new Promise<Body>((resolve) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    response.onAborted(() => {
+      gone = true;
+      resolve('aborted');
+    });
+    response.onData((chunk, isLast) => {
+      complete = isLast;
+      length += chunk.byteLength;
+      if (length > limitBytes) {
+        chunks.length = 0;
+        return resolve('too-large');
+      }
+      // Lent for the length of this call: copied.
+      if (chunk.byteLength > 0) chunks.push(Buffer.from(chunk.slice(0)));
+      if (isLast) resolve(Buffer.concat(chunks));
+    });
+  });
+  return { body, complete: () => complete, gone: () => gone };
+}
