@@ -282,7 +282,7 @@ export class Session extends Timed implements LiveSession {
 
   /** See `PumpOwner`. */
   hurry(): void {
-    this.parts.wheel.schedule(this, this.parts.config.writeTimeoutMs / 4);
+    this.#scheduleWithin(this.parts.config.writeTimeoutMs / 4);
   }
 
   /** Ends a session that was never open. */

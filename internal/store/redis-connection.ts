@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import type { RedisOptions } from 'ioredis';
 
 /** Where a Redis server is and how to log in, for one connection. */
@@ -18,12 +17,21 @@ export function parseRedisUrl(url: string): RedisEndpoint {
   return {
     host,
     port: port === '' ? 6379 : Number(port),
-    ...(username === '' ? {} : { username: decodeURIComponent(username) }),
-    ...(password === '' ? {} : { password: decodeURIComponent(password) }),
+    ...(username === '' ? {} : { username: decoded(username) }),
+    ...(password === '' ? {} : { password: decoded(password) }),
     ...(Number.isNaN(database) ? {} : { db: database }),
-    // RFC 6066 §3: a server name is never an IP address.
-    ...(protocol === 'rediss:' ? { tls: isIP(host) === 0 ? { servername: host } : {} } : {}),
+    // Certificates are checked against the host: Node's defaults.
+    ...(protocol === 'rediss:' ? { tls: {} } : {}),
   };
+}
+
+/** A password with a bare `%` is taken as it was written. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** What every connection to Redis has in common. */

@@ -152,8 +152,12 @@ export class RedisStore {
     if (first === undefined) throw new RangeError('no Redis URL');
     if (others.length === 0)
       return new Redis({ ...common, ...first, retryStrategy: backoffMs, enableOfflineQueue: false });
-    const { host, port, db, ...login } = first;
-    return new Cluster([...this.#endpoints], {
+    const { username, password, tls } = first;
+    const login = { ...(username && { username }), ...(password && { password }), ...(tls && { tls }) };
+    // Without the database: a cluster has but one. Names stay names: certificates are issued for them.
+    const seeds = this.#endpoints.map(({ host, port }) => ({ host, port }));
+    return new Cluster(seeds, {
+      dnsLookup: (address, callback) => callback(null, address),
       lazyConnect: true,
       enableOfflineQueue: false,
       enableReadyCheck: false,

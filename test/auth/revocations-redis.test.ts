@@ -158,7 +158,7 @@ describe('Revocations over Redis', () => {
     const late = await redisProcess(t, [own.url], 1_000);
     assert.equal(late.revocations.isRevoked(ALICE), false);
     await one.revocations.revoke({ sub: 'bob', jti: '2' });
-    assert.deepEqual(await own.admin.zrange('{ws:revocations}:list', 0, -1), ['{"sub":"bob","jti":"2"}']);
+    assert.deepEqual(await own.admin.zrange('{ws:revocations}:list', '0', '-1'), ['{"sub":"bob","jti":"2"}']);
     assert.ok((await own.admin.pttl('{ws:revocations}:list')) > 0);
   });
 
