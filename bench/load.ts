@@ -10,8 +10,8 @@ import { cpuMicros, rssBytes } from './process-usage.js';
 
 export interface Job extends Address {
   /**
-   * saturate: every connection keeps `inflight` messages under way. rate: `perSecond` messages over all connections,
-   * however long their echoes take. idle: connections that say nothing. connect: connections that open and close.
+   * saturate: every connection keeps `inflight` messages under way. rate: `perSecond` messages over all connections, in
+   * groups of `inflight`, however long their echoes take. idle: connections that say nothing. connect: connections that open and close.
    */
   readonly mode: 'saturate' | 'rate' | 'idle' | 'connect';
   readonly connections: number;
@@ -52,10 +52,13 @@ function openOne(onMessages: (connection: LoadConnection, count: number) => void
   return new LoadConnection(job, token, readBuffer, onMessages);
 }
 
-async function openAll(onMessages: (connection: LoadConnection, count: number) => void): Promise<LoadConnection[]> {
+async function openAll(
+  count: number,
+  onMessages: (connection: LoadConnection, count: number) => void,
+): Promise<LoadConnection[]> {
   const connections: LoadConnection[] = [];
-  while (connections.length < job.connections) {
-    const some = Math.min(OPENING_AT_ONCE, job.connections - connections.length);
+  while (connections.length < count) {
+    const some = Math.min(OPENING_AT_ONCE, count - connections.length);
     const batch = Array.from({ length: some }, () => openOne(onMessages));
     await Promise.all(batch.map((connection) => connection.opened));
     connections.push(...batch);
@@ -64,7 +67,9 @@ async function openAll(onMessages: (connection: LoadConnection, count: number) =
 }
 
 /** What the proxy used while `work` ran. */
-async function measured<T>(work: () => Promise<T>): Promise<{ result: T; elapsedMs: number; cpu: number | undefined }> {
+async function measured<T>(
+  work: () => Promise<T>,
+): Promise<{ result: T; elapsedMs: number; cpu: number | undefined }> {
   const { pid } = job;
   const startMs = performance.now();
   const before = pid === undefined ? 0 : cpuMicros(pid);
@@ -78,7 +83,7 @@ async function saturate(): Promise<Outcome> {
   const frame = clientMessage(job.payloadBytes);
   const frames = Buffer.concat(Array.from({ length: inflight }, () => frame));
   let echoed = 0;
-  const connections = await openAll((connection, count) => {
+  const connections = await openAll(job.connections, (connection, count) => {
     echoed += count;
     connection.send(count === inflight ? frames : frames.subarray(0, count * frame.length));
   });
@@ -97,17 +102,18 @@ async function saturate(): Promise<Outcome> {
   };
 }
 
-/** Sends at a steady rate; an echo's time counts from when its message was due, so that waiting is not overlooked. */
+/** Sends at a steady rate, whatever the echoes do; an echo's time counts from when its message was written. */
 async function atRate(): Promise<Outcome> {
-  const frame = clientMessage(job.payloadBytes);
-  /** Due times of messages under way, oldest first, by connection. */
+  const { inflight } = job;
+  const group = Buffer.concat(Array.from({ length: inflight }, () => clientMessage(job.payloadBytes)));
+  /** When the messages under way were written, oldest first, by connection. */
   const underWay = new Map<LoadConnection, number[]>();
   const latencies: number[] = [];
   let recording = false;
-  const connections = await openAll((connection, count) => {
+  const connections = await openAll(job.connections, (connection, count) => {
     const nowMs = performance.now();
-    for (const dueMs of underWay.get(connection)?.splice(0, count) ?? []) {
-      if (recording) latencies.push((nowMs - dueMs) * 1000);
+    for (const sentMs of underWay.get(connection)?.splice(0, count) ?? []) {
+      if (recording) latencies.push((nowMs - sentMs) * 1000);
     }
   });
   for (const connection of connections) underWay.set(connection, []);
@@ -116,13 +122,11 @@ async function atRate(): Promise<Outcome> {
   const pacer = setInterval(() => {
     const nowMs = performance.now();
     const due = Math.floor(((nowMs - startMs) * job.perSecond) / 1000);
-    for (; sent < due; sent++) {
-      const connection = connections[sent % connections.length];
+    for (; sent < due; sent += inflight) {
+      const connection = connections[(sent / inflight) % connections.length];
       if (connection === undefined) return;
-      // The pacer's own step is not the proxy's doing: only what is later than that is counted.
-      const dueMs = startMs + (sent * 1000) / job.perSecond;
-      underWay.get(connection)?.push(Math.max(dueMs, nowMs - PACE_MS) === dueMs ? nowMs : dueMs + PACE_MS);
-      connection.send(frame);
+      underWay.get(connection)?.push(...new Array(inflight).fill(performance.now()));
+      connection.send(group);
     }
   }, PACE_MS);
   await pause(job.warmupMs);
@@ -132,18 +136,22 @@ async function atRate(): Promise<Outcome> {
   clearInterval(pacer);
   for (const connection of connections) connection.destroy();
   latencies.sort((a, b) => a - b);
-  const quantile = (share: number): number => latencies[Math.floor(share * (latencies.length - 1))] ?? Number.NaN;
+  const quantile = (share: number): number =>
+    latencies[Math.floor(share * (latencies.length - 1))] ?? Number.NaN;
   return { p50Micros: quantile(0.5), p99Micros: quantile(0.99) };
 }
 
+/** What one more session costs: a tenth of them is there before, with all that a process needs once. */
 async function idle(): Promise<Outcome> {
   const { pid } = job;
   if (pid === undefined) return {};
+  const first = await openAll(Math.ceil(job.connections / 10), () => {});
+  await pause(job.warmupMs);
   const before = rssBytes(pid);
-  const connections = await openAll(() => {});
+  const others = await openAll(job.connections, () => {});
   await pause(job.durationMs);
   const after = rssBytes(pid);
-  for (const connection of connections) connection.destroy();
+  for (const connection of [...first, ...others]) connection.destroy();
   return { bytesPerSession: (after - before) / job.connections };
 }
 

@@ -45,7 +45,7 @@ export function createApp(config: Config, table: RouteTable, routesSource: Route
   const stores = createStores(config, metrics, log);
   const keys = new VerificationKeys(config.verification, log, metrics);
   const memory = new MemoryTokenCache(config.tokenCache.maxEntries);
-  const cache = new TieredTokenCache(memory, stores.tokenCache, log, metrics);
+  const cache = new TieredTokenCache(memory, stores.tokenCache, metrics);
   const authenticator = new Authenticator(config.verification, keys, cache, metrics);
   const revocations = new Revocations({
     ttlMs: config.revocationTtlMs,

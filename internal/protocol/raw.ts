@@ -50,7 +50,7 @@ function readObject(text: string, length: number): FirstBytes {
       if (token !== undefined) return ready(token, length);
     }
   }
-  return refused('jwtMissing', 'first message is a JSON object without a token');
+  return refused('jwtMalformed', 'first message is a JSON object without a token');
 }
 
 function parseJson(text: string): unknown {
@@ -79,6 +79,6 @@ function ready(token: string, length: number): FirstBytes {
   return { verdict: 'ready', greeting };
 }
 
-function refused(reason: 'jwtMalformed' | 'jwtMissing' | 'messageTooBig', why: string): FirstBytes {
+function refused(reason: 'jwtMalformed' | 'messageTooBig', why: string): FirstBytes {
   return { verdict: 'malformed', reason, why, reply: undefined };
 }

@@ -17,25 +17,16 @@ export class Balance {
     readonly policy: Route['balance'],
   ) {}
 
-  /**
-   * The best endpoint whose circuit lets a dial through.
-   * @param tried left out.
-   * @param hashKey what `hash:sub` goes by.
-   */
-  choose(tried: ReadonlySet<Endpoint>, hashKey: string): Choice | undefined {
-    for (const endpoint of this.#inOrder(hashKey)) {
-      const permit = tried.has(endpoint) ? undefined : endpoint.breaker.acquire();
-      if (permit !== undefined) return { endpoint, permit };
-    }
-    return undefined;
-  }
-
   /** Whether any circuit lets a dial through. */
   get available(): boolean {
     return this.endpoints.some(({ breaker }) => breaker.available);
   }
 
-  #inOrder(hashKey: string): readonly Endpoint[] {
+  /**
+   * The endpoints in the order in which a dial goes to them; it asks once, as asking passes the turn on.
+   * @param hashKey what `hash:sub` goes by.
+   */
+  order(hashKey: string): readonly Endpoint[] {
     if (this.endpoints.length === 1) return this.endpoints;
     if (this.policy === 'hash:sub') return byRendezvous(this.endpoints, hashKey);
     const turn = this.#turn++ % this.endpoints.length;
@@ -43,6 +34,15 @@ export class Balance {
     // The sort is stable: among equals it is still everybody's turn.
     return this.policy === 'least-sessions' ? rotated.sort((one, other) => load(one) - load(other)) : rotated;
   }
+}
+
+/** The first of `order` whose circuit lets a dial through, those in `tried` left out. */
+export function choose(order: readonly Endpoint[], tried: ReadonlySet<Endpoint>): Choice | undefined {
+  for (const endpoint of order) {
+    const permit = tried.has(endpoint) ? undefined : endpoint.breaker.acquire();
+    if (permit !== undefined) return { endpoint, permit };
+  }
+  return undefined;
 }
 
 /** Dials count too, or all that come at once would choose the same endpoint. */

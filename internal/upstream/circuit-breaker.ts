@@ -89,12 +89,17 @@ export class CircuitBreaker {
     if (failureThreshold > 0 && this.#faults >= failureThreshold) this.#open();
   }
 
+  /** A session was closed properly: the faults are taken back. */
+  closedProperly(): void {
+    this.#faults = 0;
+  }
+
   /**
-   * The upstream proved itself at `atMs`: a session had been open long enough or was closed properly.
-   * @returns whether that took the faults back; not if they came later.
+   * A session has been, or will have been, open long enough at `atMs`.
+   * @returns whether that took the faults back; not if it is still to come, or came before the last of them.
    */
-  proved(atMs: number): boolean {
-    if (this.#state !== 'closed' || atMs > this.sources.nowMs() || atMs < this.#lastFaultMs) return false;
+  steadyAt(atMs: number): boolean {
+    if (atMs > this.sources.nowMs() || atMs <= this.#lastFaultMs) return false;
     this.#faults = 0;
     return true;
   }

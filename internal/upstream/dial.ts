@@ -3,7 +3,7 @@ import type { Route, UpstreamConfig } from '../config/config.js';
 import { GatewayError } from '../errors.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import type { Choice } from './balance.js';
+import { type Choice, choose } from './balance.js';
 import type { UpstreamConnection } from './connection.js';
 import type { ConnectionShared } from './connection-shared.js';
 import { DialFailure } from './dial-failure.js';
@@ -47,15 +47,15 @@ export class Dialer {
   async dial(route: Route, request: DialRequest, signal?: AbortSignal): Promise<UpstreamConnection> {
     const { config, endpoints, metrics } = this.parts;
     const balance = endpoints.of(route);
-    const hashKey = request.identity?.sub ?? request.client.ip;
+    const order = balance.order(request.identity?.sub ?? request.client.ip);
     const tried = new Set<Endpoint>();
     let failure: DialFailure | undefined;
     for (let attempt = 1; attempt <= config.dialAttempts; attempt++) {
-      let choice = balance.choose(tried, hashKey);
+      let choice = choose(order, tried);
       if (choice === undefined && tried.size > 0 && balance.available) {
         await interval(config.dialIntervalMs, signal);
         tried.clear();
-        choice = balance.choose(tried, hashKey);
+        choice = choose(order, tried);
       }
       if (choice === undefined) break;
       if (attempt > 1) metrics.proxyRetries.inc({ protocol: request.protocol });

@@ -49,8 +49,8 @@ export class Endpoint implements ConnectionOwner {
   connectionEnded(connection: UpstreamConnection, end: ConnectionEnd): void {
     const tenancy = this.#tenants.get(connection);
     this.#tenants.delete(connection);
-    if (end === 'closed') this.breaker.proved(this.nowMs());
-    else if (tenancy !== undefined) this.breaker.proved(tenancy.openedMs + STEADY_MS);
+    if (end === 'closed') this.breaker.closedProperly();
+    else if (tenancy !== undefined) this.breaker.steadyAt(tenancy.openedMs + STEADY_MS);
     if (end === 'lost') this.#beforeFault(() => this.breaker.fault());
   }
 
@@ -62,7 +62,7 @@ export class Endpoint implements ConnectionOwner {
   /** Time passes without timers: sessions that have become steady since the last fault are looked for at the next one. */
   #beforeFault(fault: () => void): void {
     if (this.breaker.faults > 0) {
-      for (const { openedMs } of this.#tenants.values()) if (this.breaker.proved(openedMs + STEADY_MS)) break;
+      for (const { openedMs } of this.#tenants.values()) if (this.breaker.steadyAt(openedMs + STEADY_MS)) break;
     }
     fault();
   }

@@ -345,7 +345,7 @@ describe('the cache', () => {
 
   test('what one policy accepted, another decides for itself', async (t) => {
     const b = await bench(t);
-    const shared = new TieredTokenCache(b.memory, undefined, b.log.log, b.metrics);
+    const shared = new TieredTokenCache(b.memory, undefined, b.metrics);
     const withPolicy = (policy: Partial<VerificationConfig>) => {
       const config = verification({ keySource: { kind: 'jwks', url: b.issuer.jwksUrl }, ...policy });
       return { authenticator: new Authenticator(config, b.keys, shared, b.metrics) };
@@ -393,7 +393,7 @@ describe('the cache', () => {
       },
     };
     const config = verification({ keySource: { kind: 'jwks', url: b.issuer.jwksUrl } });
-    const cache = new TieredTokenCache(new MemoryTokenCache(10), undefined, b.log.log, b.metrics);
+    const cache = new TieredTokenCache(new MemoryTokenCache(10), undefined, b.metrics);
     const authenticator = new Authenticator(config, counting, cache, b.metrics);
     const [token, bad] = [b.issuer.sign(), `${b.issuer.sign()}AAAA`];
     const identities = await Promise.all(

@@ -126,7 +126,7 @@ export async function bench(t: TestContext, options: BenchOptions = {}): Promise
   t.after(() => keys.stop());
   await keys.start();
   const memory = new MemoryTokenCache(1000, options.now);
-  const cache = new TieredTokenCache(memory, options.store, log.log, metrics, options.now);
+  const cache = new TieredTokenCache(memory, options.store, metrics, options.now);
   const authenticator = new Authenticator(config, keys, cache, metrics, options.now);
   return { issuer, keys, authenticator, memory, metrics, clock, log };
 }

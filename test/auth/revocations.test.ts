@@ -85,7 +85,8 @@ describe('Revocations without a store', () => {
     await eventually(() => revocations.size <= 1_000);
     assert.equal(revocations.isRevoked({ sub: 'alice', jti: '4999' }), true);
     assert.equal(revocations.isRevoked({ sub: 'alice', jti: '0' }), false);
-    assert.equal(lines[0]?.evicted, 4_000);
+    const evicted = lines.reduce((sum, line) => sum + Number(line.evicted), 0);
+    assert.equal(evicted, 4_000);
   });
 
   it('goes on when a listener throws', async (t) => {

@@ -43,8 +43,8 @@ describe('authentication', () => {
     await Promise.all([echo.close(), issuer.close(), stranger.close()]);
   });
   afterEach(async () => {
-    await assertQuiet(gateway, { upstreams: [echo] });
     echo.reset();
+    await assertQuiet(gateway, { upstreams: [echo] });
   });
 
   const valid = { aud: 'gateway', sub: 'alice' };

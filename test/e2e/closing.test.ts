@@ -46,8 +46,8 @@ describe('closing', () => {
     await Promise.all([echo.close(), scripted.close(), issuer.close()]);
   });
   afterEach(async () => {
-    await assertQuiet(gateway, { upstreams: [echo, scripted] });
     echo.reset();
+    await assertQuiet(gateway, { upstreams: [echo, scripted] });
   });
 
   const open = (path: string): Promise<Peer> => Peer.open(gateway.ws + path, { token: issuer.sign() });

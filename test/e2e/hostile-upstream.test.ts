@@ -49,8 +49,8 @@ describe('a hostile or broken upstream', () => {
     await Promise.all([upstream.close(), canary.close(), issuer.close()]);
   });
   afterEach(async () => {
-    await assertQuiet(gateway, { upstreams: [upstream, canary] });
     upstream.heads.length = 0;
+    await assertQuiet(gateway, { upstreams: [upstream, canary] });
   });
 
   const open = (path = '/u', options: PeerOptions = {}): Promise<Peer> =>

@@ -17,9 +17,9 @@ describe('limits on connections and messages', () => {
     echo = await startEcho();
   });
   afterEach(async () => {
+    echo.reset();
     await assertQuiet(gateway, { upstreams: [echo] });
     await gateway.stop();
-    echo.reset();
   });
   after(async () => {
     await echo.close();

@@ -73,8 +73,8 @@ describe('MQTT at the byte level', () => {
     await issuer.close();
   });
   afterEach(async () => {
-    await assertQuiet(gateway, { upstreams: [broker] });
     broker.reset();
+    await assertQuiet(gateway, { upstreams: [broker] });
   });
 
   const open = (path = '/mqtt', options: PeerOptions = MQTT): Promise<Peer> =>
@@ -139,7 +139,8 @@ describe('MQTT at the byte level', () => {
       ['/mqtt', {}],
       ['/mqtt', { token: issuer.sign() }],
     ] as const) {
-      const bytes = options === undefined || !('token' in options) ? signedIn() : connect();
+      broker.reset();
+      const bytes = 'token' in options ? connect() : signedIn();
       const peer = await open(path, options);
       peer.send(bytes);
       assert.ok((await brokerBytes(bytes.length)).equals(bytes));
@@ -265,6 +266,7 @@ describe('MQTT at the byte level', () => {
 
   describe('adds roles to CONNECT where the route says so', () => {
     async function seen(path: string, options: Connect): Promise<IConnectPacket> {
+      broker.reset();
       const token = password({ roles: ['viewer', 'a,b'] });
       const bytes = Buffer.concat([connect({ password: token, ...options }), PUBLISH]);
       const peer = await open(path);

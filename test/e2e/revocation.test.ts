@@ -29,8 +29,8 @@ describe('revocation', () => {
     await Promise.all([echo.close(), issuer.close()]);
   });
   afterEach(async () => {
-    await assertQuiet(gateway, { upstreams: [echo], secrets: [ADMIN_TOKEN] });
     echo.reset();
+    await assertQuiet(gateway, { upstreams: [echo], secrets: [ADMIN_TOKEN] });
   });
 
   const open = (token: string): Promise<Peer> => Peer.open(`${gateway.ws}/echo`, { token });

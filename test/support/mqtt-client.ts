@@ -1,5 +1,6 @@
-import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
+import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { within } from './eventually.js';
+import { track } from './leftovers.js';
 
 export interface Delivery {
   readonly topic: string;
@@ -21,10 +22,29 @@ export class MqttPeer {
     });
   }
 
+  /** Connects and waits for a good CONNACK. @throws what the client reports: a refusal has its reason as `code` */
   static async open(url: string, options: IClientOptions): Promise<MqttPeer> {
-    return new MqttPeer(
-      await connectAsync(url, { reconnectPeriod: 0, connectTimeout: 15_000, ...options }, false),
+    const client = connect(url, { reconnectPeriod: 0, connectTimeout: 15_000, ...options });
+    // Listening from the start: a persistent session is served right behind CONNACK.
+    const peer = new MqttPeer(client);
+    client.stream.once(
+      'close',
+      track(() => client.stream.destroy()),
     );
+    try {
+      await within(
+        new Promise<void>((resolve, reject) => {
+          client.once('connect', () => resolve());
+          client.once('error', reject);
+          client.once('close', () => reject(new Error('closed before CONNACK')));
+        }),
+        'CONNACK',
+      );
+    } catch (error) {
+      client.end(true);
+      throw error;
+    }
+    return peer;
   }
 
   async next(withinMs?: number): Promise<Delivery> {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { eventually } from './eventually.js';
 import type { Gateway } from './gateway.js';
+import { dropLeftovers } from './leftovers.js';
 
 /** What a gateway's log must never hold: a fault nobody caught, or one that ended a session. */
 const FAULT =
@@ -29,7 +30,7 @@ export async function assertQuiet(gateway: Gateway, options: QuietOptions = {}):
     for (const upstream of options.upstreams ?? [])
       assert.equal(upstream.openSockets(), 0, 'no upstream socket is left');
     return scrape;
-  });
+  }).finally(dropLeftovers);
   if (!options.faultsAllowed) {
     const fault = gateway.takeLines().find((line) => FAULT.test(line));
     assert.ok(fault === undefined, `a fault in the log: ${fault}`);

@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { within } from './eventually.js';
 import { encodeFrame, type Frame, type FrameOptions, FrameReader } from './frames.js';
+import { track } from './leftovers.js';
 
 /** The key of RFC 6455 §1.3; any will do. */
 export const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
@@ -21,6 +22,10 @@ export class RawClient {
 
   constructor(readonly socket: Socket) {
     socket.on('error', () => {});
+    socket.once(
+      'close',
+      track(() => socket.destroy()),
+    );
     socket.on('data', (bytes) => {
       this.#received = Buffer.concat([this.#received, bytes]);
       this.#wake();

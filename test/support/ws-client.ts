@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { type ClientOptions, WebSocket } from 'ws';
 import { within } from './eventually.js';
+import { track } from './leftovers.js';
 
 export interface Message {
   readonly data: Buffer;
@@ -60,6 +61,10 @@ export class Peer {
       ...rest,
     });
     const peer = new Peer(socket);
+    socket.once(
+      'close',
+      track(() => socket.terminate()),
+    );
     await within(
       new Promise<void>((resolve, reject) => {
         socket.once('open', resolve);

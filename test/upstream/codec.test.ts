@@ -223,8 +223,8 @@ describe('the circuit breaker', () => {
             breaker.healthy();
             if (model.state !== 'closed') turn('closed');
           } else {
-            breaker.proved(now);
-            if (model.state === 'closed') model.faults = 0;
+            breaker.closedProperly();
+            model.faults = 0;
           }
           assert.deepEqual([breaker.state, breaker.faults], [model.state, model.faults]);
         }

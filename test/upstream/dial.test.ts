@@ -389,6 +389,7 @@ describe('a new table', () => {
     // Endpoint one stays in the table for another route; the first route has lost it all the same.
     const orphans = upstreams.apply({ routes: [routeTo(two!.url, { onRemove: 'close' }), keeping] });
     assert.deepEqual([...orphans], [held[0]]);
+    for (const orphan of orphans) orphan.destroy();
     assert.deepEqual([...upstreams.apply({ routes: [] })], [held[1]], 'keep means keep');
     for (const connection of held) connection.destroy();
     await Promise.all([one!.close(), two!.close()]);

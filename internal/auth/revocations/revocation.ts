@@ -1,14 +1,14 @@
 import { isJsonObject } from '../identity.js';
 
 /** One token, named by its claims. */
-export interface TokenRevocation {
+interface TokenRevocation {
   readonly kind: 'token';
   readonly sub: string;
   readonly jti: string;
 }
 
 /** All tokens of a subject issued up to a moment. */
-export interface SubjectRevocation {
+interface SubjectRevocation {
   readonly kind: 'subject';
   readonly sub: string;
   /** Milliseconds since the epoch. */
@@ -16,7 +16,7 @@ export interface SubjectRevocation {
 }
 
 /** Every token whose `<sub>:<jti>` reads so: all that Go gateways say. */
-export interface JoinedRevocation {
+interface JoinedRevocation {
   readonly kind: 'joined';
   readonly text: string;
 }

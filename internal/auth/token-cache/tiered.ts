@@ -1,4 +1,3 @@
-import type { Log } from '../../telemetry/log.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import type { Revocation } from '../revocations/revocation.js';
 import { type CachedIdentity, MAX_CACHE_LIFETIME_MS, type TokenCacheStore } from './cache.js';
@@ -19,11 +18,10 @@ export class TieredTokenCache {
   constructor(
     private readonly memory: MemoryTokenCache,
     store: TokenCacheStore | undefined,
-    log: Log,
-    private readonly metrics: Pick<Metrics, 'tokenCache' | 'dependencyUp'>,
+    private readonly metrics: Pick<Metrics, 'tokenCache'>,
     private readonly now: () => number = Date.now,
   ) {
-    this.#store = store === undefined ? undefined : new GuardedStore(store, log, metrics);
+    this.#store = store === undefined ? undefined : new GuardedStore(store);
   }
 
   /** An entry that has not expired; whether its key is still in use is for the caller to see. */

@@ -1,0 +1,62 @@
+import type { Outcome } from './load.js';
+
+/** All rounds of one target in one case. */
+export interface Measured {
+  readonly case: string;
+  readonly target: string;
+  readonly rounds: readonly Outcome[];
+}
+
+const FIELDS = [
+  'cpuMicros',
+  'messagesPerSecond',
+  'busy',
+  'p50Micros',
+  'p99Micros',
+  'bytesPerSession',
+] as const satisfies readonly (keyof Outcome)[];
+
+/** The median of every field over the rounds that have it. */
+export function medians(rounds: readonly Outcome[]): Outcome {
+  return Object.fromEntries(
+    FIELDS.flatMap((field) => {
+      const value = median(rounds.flatMap((round) => round[field] ?? []));
+      return value === undefined ? [] : [[field, value]];
+    }),
+  );
+}
+
+function median(values: readonly number[]): number | undefined {
+  const sorted = values.toSorted((a, b) => a - b);
+  const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
+  return low === undefined || high === undefined ? undefined : (low + high) / 2;
+}
+
+/** A table for each case; ratios are to nginx. */
+export function printReport(results: readonly Measured[]): void {
+  for (const name of new Set(results.map((result) => result.case))) {
+    const rows = results
+      .filter((result) => result.case === name)
+      .map(({ target, rounds }) => ({ target, outcome: medians(rounds) }));
+    const nginx = rows.find((row) => row.target === 'nginx')?.outcome ?? {};
+    console.log(`\n${name}`);
+    console.table(Object.fromEntries(rows.map(({ target, outcome }) => [target, cells(outcome, nginx)])));
+  }
+}
+
+function cells(outcome: Outcome, nginx: Outcome): Record<string, string> {
+  const { cpuMicros, messagesPerSecond, busy, p50Micros, p99Micros, bytesPerSession } = outcome;
+  return {
+    ...(cpuMicros === undefined ? {} : { 'CPU µs': cpuMicros.toFixed(cpuMicros < 10 ? 2 : 1) }),
+    ...(bytesPerSession === undefined ? {} : { 'KB a session': (bytesPerSession / 1024).toFixed(1) }),
+    ...ratio(cpuMicros ?? bytesPerSession, nginx.cpuMicros ?? nginx.bytesPerSession),
+    ...(messagesPerSecond === undefined ? {} : { 'messages/s': messagesPerSecond.toFixed(0) }),
+    ...(busy === undefined ? {} : { 'core busy': `${(busy * 100).toFixed(0)} %` }),
+    ...(p50Micros === undefined ? {} : { 'p50 µs': p50Micros.toFixed(0) }),
+    ...(p99Micros === undefined ? {} : { 'p99 µs': p99Micros.toFixed(0) }),
+  };
+}
+
+function ratio(value: number | undefined, base: number | undefined): Record<string, string> {
+  return value === undefined || base === undefined ? {} : { 'to nginx': (value / base).toFixed(2) };
+}
