@@ -117,6 +117,8 @@ async function runCase(
         result.rounds.push(
           await runLoad({ ...job, port, firstToken, ...(pid === undefined ? {} : { pid }) }),
         );
+        // Memory once used is used again: the next round counts in a new process.
+        if (job.mode === 'idle') targets[index] = await restart(target);
       }
     }
   };

@@ -1,3 +1,5 @@
+import { AdminApi } from './admin/api.js';
+import { LocalOperations } from './admin/local-operations.js';
 import { Authenticator } from './auth/authenticator.js';
 import { VerificationKeys } from './auth/keys.js';
 import { Revocations } from './auth/revocations.js';
@@ -66,6 +68,13 @@ export function createApp(config: Config, table: RouteTable, routesSource: Route
   const wheel = new TimerWheel((thrown) => log.error({ err: fromUnknown(thrown) }, 'a deadline failed'));
   const admission = new Admission(config, authenticator, revocations, failedLogins, limiter, upstreams);
   let routes = table;
+  const operations = new LocalOperations({
+    sessions,
+    revocations,
+    upstreams,
+    table: () => routes,
+    reload: () => reloader.reload(),
+  });
   const listener = new Listener({
     config: config.listen,
     sessionParts: { config: config.session, admission, sessions, wheel, metrics, log },
@@ -75,8 +84,10 @@ export function createApp(config: Config, table: RouteTable, routesSource: Route
       match: (path) => routes.match(path),
     },
     failedLogins,
-    endpoints: new HttpEndpoints(metrics, () =>
-      sessions.draining ? 'draining' : keys.ready ? undefined : 'no verification keys yet',
+    endpoints: new HttpEndpoints(
+      metrics,
+      () => (sessions.draining ? 'draining' : keys.ready ? undefined : 'no verification keys yet'),
+      new AdminApi({ token: config.adminToken, operations, log }),
     ),
   });
   const reloader = new RouteReloader({

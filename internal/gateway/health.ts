@@ -1,11 +1,12 @@
 import type { HttpResponse } from 'uWebSockets.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import { type AdminHandler, isAdminTarget, serveAdmin } from './admin-endpoint.js';
 import { type Answer, answer } from './http-response.js';
 import type { RequestHead } from './opening.js';
 
 const READ_METHODS: readonly string[] = ['GET', 'HEAD'];
 
-/** What orchestrators and scrapers ask for: /healthz, /readyz, /metrics. */
+/** What is no WebSocket: /healthz, /readyz, /metrics for orchestrators and scrapers, /admin/* for operators. */
 export class HttpEndpoints {
   /**
    * @param unreadyReason why no traffic should come now, in words fit for an operator; undefined: it may.
@@ -13,10 +14,15 @@ export class HttpEndpoints {
   constructor(
     readonly metrics: Metrics,
     readonly unreadyReason: () => string | undefined,
+    readonly admin: AdminHandler,
   ) {}
 
   /** Answers the request if its path is one of these. */
   serve(head: RequestHead, response: HttpResponse): boolean {
+    if (isAdminTarget(head.target)) {
+      serveAdmin(this.admin, head, response);
+      return true;
+    }
     const answerTo = this.#endpoint(head.target);
     if (answerTo === undefined) return false;
     if (!READ_METHODS.includes(head.method))

@@ -31,7 +31,10 @@ describe('a browser', () => {
     await gateway.stop();
     await Promise.all([chromium.close(), broker.stop(), echo.close(), issuer.close()]);
   });
-  afterEach(() => assertQuiet(gateway, { upstreams: [echo] }));
+  afterEach(async () => {
+    echo.reset();
+    await assertQuiet(gateway, { upstreams: [echo] });
+  });
 
   const cookie = (): string => `session=${issuer.sign()}; HttpOnly`;
 
@@ -77,7 +80,6 @@ describe('a browser', () => {
       return results;`;
     assert.deepEqual(await chromium.run({ script, cookie: cookie() }), ['h\u00e9llo', [0, 255, 128]]);
     assert.deepEqual(await (await echo.session()).ended(), { code: 4001, reason: 'done' });
-    echo.reset();
   });
 
   it('is refused on a page of another origin, whatever cookie it holds', async () => {

@@ -27,14 +27,12 @@ const SUBSCRIBE = generate({
   messageId: 1,
   subscriptions: [{ topic: 'a', qos: 1 }],
 });
-const PUBLISH = generate({
-  cmd: 'publish',
-  topic: 'a',
-  payload: Buffer.from('hi'),
-  qos: 0,
-  dup: false,
-  retain: false,
-});
+const publish = (protocolVersion: 4 | 5): Buffer =>
+  generate(
+    { cmd: 'publish', topic: 'a', payload: Buffer.from('hi'), qos: 0, dup: false, retain: false },
+    { protocolVersion },
+  );
+const PUBLISH = publish(4);
 
 describe('MQTT at the byte level', () => {
   let issuer: Issuer;
@@ -268,12 +266,13 @@ describe('MQTT at the byte level', () => {
     async function seen(path: string, options: Connect): Promise<IConnectPacket> {
       broker.reset();
       const token = password({ roles: ['viewer', 'a,b'] });
-      const bytes = Buffer.concat([connect({ password: token, ...options }), PUBLISH]);
+      const last = publish(options.protocolVersion === 5 ? 5 : 4);
+      const bytes = Buffer.concat([connect({ password: token, ...options }), last]);
       const peer = await open(path);
       peer.send(bytes);
       const got = await eventually(async () => {
         const sofar = await brokerBytes(1);
-        return sofar.subarray(-PUBLISH.length).equals(PUBLISH) && sofar;
+        return sofar.subarray(-last.length).equals(last) && sofar;
       });
       await peer.close();
       const packets: Packet[] = [];

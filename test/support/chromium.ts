@@ -85,7 +85,7 @@ export class Chromium {
           });
         } else {
           if (page.cookie !== undefined) response.setHeader('set-cookie', page.cookie);
-          response.setHeader('content-type', 'text/html');
+          response.setHeader('content-type', 'text/html; charset=utf-8');
           response.end(html(page.script));
         }
       });
