@@ -3,7 +3,8 @@
  * docs/benchmarks.md says what is measured and how.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -54,15 +55,16 @@ const [proxyCpu, loadCpu = proxyCpu, echoCpu = loadCpu] = allowedCpus();
 const canPin = proxyCpu !== loadCpu;
 const tsx = fileURLToPath(import.meta.resolve('tsx'));
 const directory = await mkdtemp(join(tmpdir(), 'ws-gateway-bench-'));
+// On every way out: tokens are in it. The processes end likewise, see test/support/child-process.ts.
+process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
 const issuer = await startIssuer();
 try {
   await run();
-} finally {
-  // The processes end with this one: test/support/child-process.ts sees to it.
-  await issuer.close();
-  await rm(directory, { recursive: true, force: true });
+} catch (error) {
+  console.error(error);
+  process.exit(1);
 }
-process.exit();
+process.exit(0);
 
 async function run(): Promise<void> {
   const echoPort = await startEcho();

@@ -142,7 +142,7 @@ export function createApp(config: Config, table: RouteTable, routesSource: Route
       upstreams.stop();
       keys.stop();
       revocations.stop();
-      leases?.stop();
+      await leases?.stop();
       limiter.stop();
       wheel.stop();
       await stores.stop();

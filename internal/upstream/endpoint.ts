@@ -62,7 +62,8 @@ export class Endpoint implements ConnectionOwner {
   /** Time passes without timers: sessions that have become steady since the last fault are looked for at the next one. */
   #beforeFault(fault: () => void): void {
     if (this.breaker.faults > 0) {
-      for (const { openedMs } of this.#tenants.values()) if (this.breaker.steadyAt(openedMs + STEADY_MS)) break;
+      for (const { openedMs } of this.#tenants.values())
+        if (this.breaker.steadyAt(openedMs + STEADY_MS)) break;
     }
     fault();
   }

@@ -11,7 +11,8 @@ import { encodeFrame, FrameReader } from '../support/frames.js';
 
 const seed = Number(process.env.FUZZ_SEED ?? 20_261_123);
 console.log(`# seed ${seed}`);
-const check = <T>(property: fc.IProperty<T>, numRuns: number): void => fc.assert(property as fc.IProperty<unknown>, { seed, numRuns });
+const check = <T>(property: fc.IProperty<T>, numRuns: number): void =>
+  fc.assert(property as fc.IProperty<unknown>, { seed, numRuns });
 
 /** A decoder that notes what it is told. */
 class Noting extends FrameDecoder {
@@ -66,7 +67,10 @@ function decodeIn(parts: readonly Buffer[]): Noting {
 const message = fc.record({
   payload: fc.oneof(
     fc.string({ unit: 'binary', maxLength: 300 }).map((text) => Buffer.from(text)),
-    fc.nat(40_000).map((length) => Buffer.alloc(length, 'é')).map((bytes) => bytes.subarray(0, bytes.length - (bytes.length % 2))),
+    fc
+      .nat(40_000)
+      .map((length) => Buffer.alloc(length, 'é'))
+      .map((bytes) => bytes.subarray(0, bytes.length - (bytes.length % 2))),
   ),
   isBinary: fc.boolean(),
   pieces: fc.array(fc.nat(40_000), { maxLength: 4 }),
@@ -101,7 +105,11 @@ describe('the frame codec', () => {
 
   it('bears any bytes, and says the same of them however they are cut', () => {
     const frameLike = fc
-      .tuple(fc.constantFrom(0x81, 0x82, 0x01, 0x02, 0x80, 0x00, 0x88, 0x89, 0x8a, 0xc1, 0x83), fc.nat(255), fc.uint8Array({ maxLength: 140 }))
+      .tuple(
+        fc.constantFrom(0x81, 0x82, 0x01, 0x02, 0x80, 0x00, 0x88, 0x89, 0x8a, 0xc1, 0x83),
+        fc.nat(255),
+        fc.uint8Array({ maxLength: 140 }),
+      )
       .map(([first, second, rest]) => Buffer.concat([Buffer.from([first, second]), rest]));
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 400 }).map((array) => Buffer.from(array)),
@@ -121,7 +129,10 @@ describe('the frame codec', () => {
 
   it('writes frames that any server reads', () => {
     const keys = new MaskingKeys();
-    const payload = fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.nat(140_000).map((length) => new Uint8Array(length).fill(7)));
+    const payload = fc.oneof(
+      fc.uint8Array({ maxLength: 300 }),
+      fc.nat(140_000).map((length) => new Uint8Array(length).fill(7)),
+    );
     check(
       fc.property(payload, fc.nat(9), fc.boolean(), (bytes, offset, random) => {
         const target = Buffer.alloc(offset + clientFrameBytes(bytes.length) + 3, 0x55);
@@ -141,7 +152,28 @@ describe('UTF-8 in pieces', () => {
   it('agrees with the whole, and refuses no later than at the end', () => {
     const bytes = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 40 }).map((text) => Buffer.from(text)),
-      fc.array(fc.constantFrom(0x41, 0x80, 0x9f, 0xa0, 0xbf, 0xc0, 0xc2, 0xdf, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0xf5, 0xff), { maxLength: 12 }).map((array) => Buffer.from(array)),
+      fc
+        .array(
+          fc.constantFrom(
+            0x41,
+            0x80,
+            0x9f,
+            0xa0,
+            0xbf,
+            0xc0,
+            0xc2,
+            0xdf,
+            0xe0,
+            0xed,
+            0xef,
+            0xf0,
+            0xf4,
+            0xf5,
+            0xff,
+          ),
+          { maxLength: 12 },
+        )
+        .map((array) => Buffer.from(array)),
     );
     check(
       fc.property(bytes, cuts, (text, where) => {
@@ -154,7 +186,21 @@ describe('UTF-8 in pieces', () => {
   });
 
   it('refuses an impossible prefix at once', () => {
-    for (const prefix of ['c0', 'c1', 'f5', 'ff', 'e080', 'e09f', 'eda0', 'edbf', 'f080', 'f08f', 'f490', 'f4bf', 'e1bd41']) {
+    for (const prefix of [
+      'c0',
+      'c1',
+      'f5',
+      'ff',
+      'e080',
+      'e09f',
+      'eda0',
+      'edbf',
+      'f080',
+      'f08f',
+      'f490',
+      'f4bf',
+      'e1bd41',
+    ]) {
       const stream = new Utf8Stream();
       const pieces = [...Buffer.from(prefix, 'hex')].map((byte) => stream.push(Buffer.from([byte])));
       assert.deepEqual([pieces.slice(0, -1).every(Boolean), pieces.at(-1)], [true, false], prefix);
@@ -166,7 +212,10 @@ describe('the circuit breaker', () => {
   it('does what a simple model says, over any history', () => {
     const step = fc.oneof(
       fc.record({ do: fc.constant('dial' as const) }),
-      fc.record({ do: fc.constantFrom('succeed' as const, 'fail' as const, 'release' as const), which: fc.nat(20) }),
+      fc.record({
+        do: fc.constantFrom('succeed' as const, 'fail' as const, 'release' as const),
+        which: fc.nat(20),
+      }),
       fc.record({ do: fc.constantFrom('lost' as const, 'proved' as const, 'healthy' as const) }),
       fc.record({ do: fc.constant('wait' as const), ms: fc.nat(150) }),
     );

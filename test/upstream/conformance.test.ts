@@ -19,7 +19,12 @@ interface Case {
 }
 
 const DONE = encodeFrame(close, closePayload(1000));
-const good = (name: string, send: readonly Buffer[], messages: readonly (string | Buffer)[], more: Partial<Case> = {}): Case => ({
+const good = (
+  name: string,
+  send: readonly Buffer[],
+  messages: readonly (string | Buffer)[],
+  more: Partial<Case> = {},
+): Case => ({
   name,
   send: [...send, DONE],
   messages,
@@ -27,7 +32,12 @@ const good = (name: string, send: readonly Buffer[], messages: readonly (string 
   end: { closed: 1000 },
   ...more,
 });
-const bad = (name: string, send: readonly Buffer[], told = 1002, messages: readonly (string | Buffer)[] = []): Case => ({
+const bad = (
+  name: string,
+  send: readonly Buffer[],
+  told = 1002,
+  messages: readonly (string | Buffer)[] = [],
+): Case => ({
   name,
   send: [...send, encodeFrame(text, 'never seen')],
   messages,
@@ -44,20 +54,74 @@ function announcing(high: number, low: number): Buffer {
   return header;
 }
 
-const SIZES = [0, 1, 2, 125, 126, 127, 128, 255, 4096, 16_384, 16_385, 65_525, 65_526, 65_535, 65_536, 131_072, 1_048_576];
-const GOOD_TEXTS = ['κόσμε', '\u0000', '\u0080', '\u0800', '\u{10000}', '\u007f', '\u07ff', '\uffff', '\u{10ffff}', '\ud7ff', '\ue000', '\ufffd', 'Hello-µ@ßöäüàá-UTF-8!!'];
+const SIZES = [
+  0, 1, 2, 125, 126, 127, 128, 255, 4096, 16_384, 16_385, 65_525, 65_526, 65_535, 65_536, 131_072, 1_048_576,
+];
+const GOOD_TEXTS = [
+  'κόσμε',
+  '\u0000',
+  '\u0080',
+  '\u0800',
+  '\u{10000}',
+  '\u007f',
+  '\u07ff',
+  '\uffff',
+  '\u{10ffff}',
+  '\ud7ff',
+  '\ue000',
+  '\ufffd',
+  'Hello-µ@ßöäüàá-UTF-8!!',
+];
 const BAD_TEXTS = [
   'cebae1bdb9cf83cebcceb5eda080656469746564',
-  '80', 'bf', '80bf', '80bf80bf80bf', 'c0af', 'c1bf', 'e080af', 'e09fbf', 'f08080af', 'f08fbfbf', 'f8888080af', 'fc84808080af',
-  'c020', 'e020', 'f020', 'c2', 'e0a0', 'e1bd', 'f09080', 'f0908', 'fe', 'ff', 'feff', 'eda080', 'edadbf', 'edbfbf', 'eda080edb080', 'edafbfedbfbf',
-  'f4908080', 'f5808080', 'f7bfbfbf', 'f888808080', 'fbbfbfbfbf', 'fc8480808080', 'fdbfbfbfbfbf', 'c0', 'c1',
+  '80',
+  'bf',
+  '80bf',
+  '80bf80bf80bf',
+  'c0af',
+  'c1bf',
+  'e080af',
+  'e09fbf',
+  'f08080af',
+  'f08fbfbf',
+  'f8888080af',
+  'fc84808080af',
+  'c020',
+  'e020',
+  'f020',
+  'c2',
+  'e0a0',
+  'e1bd',
+  'f09080',
+  'f0908',
+  'fe',
+  'ff',
+  'feff',
+  'eda080',
+  'edadbf',
+  'edbfbf',
+  'eda080edb080',
+  'edafbfedbfbf',
+  'f4908080',
+  'f5808080',
+  'f7bfbfbf',
+  'f888808080',
+  'fbbfbfbfbf',
+  'fc8480808080',
+  'fdbfbfbfbfbf',
+  'c0',
+  'c1',
 ].map((hex) => Buffer.from(hex.length % 2 === 0 ? hex : `${hex}0`, 'hex'));
 
 const CASES: readonly Case[] = [
   // Framing
   ...SIZES.flatMap((size) => [
     good(`a text of ${size} bytes`, [encodeFrame(text, '*'.repeat(size))], ['*'.repeat(size)]),
-    good(`a binary of ${size} bytes`, [encodeFrame(binary, Buffer.alloc(size, 0xfe))], [Buffer.alloc(size, 0xfe)]),
+    good(
+      `a binary of ${size} bytes`,
+      [encodeFrame(binary, Buffer.alloc(size, 0xfe))],
+      [Buffer.alloc(size, 0xfe)],
+    ),
   ]),
   // Ping and pong
   good('a ping', [encodeFrame(ping)], [], { pongs: [''] }),
@@ -67,11 +131,21 @@ const CASES: readonly Case[] = [
   }),
   bad('a ping of 126 bytes', [encodeFrame(ping, 'p'.repeat(126))]),
   good('a pong nobody asked for', [encodeFrame(pong, 'x'), encodeFrame(text, 'a')], ['a'], { pongs: [] }),
-  good('ten pings in one read', Array.from({ length: 10 }, (_, n) => encodeFrame(ping, `${n}`)), [], { pongs: [...'0123456789'] }),
+  good(
+    'ten pings in one read',
+    Array.from({ length: 10 }, (_, n) => encodeFrame(ping, `${n}`)),
+    [],
+    { pongs: [...'0123456789'] },
+  ),
   // Reserved bits
   ...[1, 2, 3, 4, 5, 6, 7].flatMap((rsv) =>
     [text, binary, close, ping, pong].map((opcode) =>
-      bad(`reserved bits ${rsv} on opcode ${opcode}`, [encodeFrame(text, 'before'), encodeFrame(opcode, '', { rsv })], 1002, ['before']),
+      bad(
+        `reserved bits ${rsv} on opcode ${opcode}`,
+        [encodeFrame(text, 'before'), encodeFrame(opcode, '', { rsv })],
+        1002,
+        ['before'],
+      ),
     ),
   ),
   // Opcodes
@@ -95,42 +169,112 @@ const CASES: readonly Case[] = [
   bad('a fragmented pong', [encodeFrame(pong, 'a', more)]),
   bad('a fragmented close', [encodeFrame(close, closePayload(1000), more)]),
   good('a text in two', [encodeFrame(text, 'a', more), encodeFrame(continuation, 'b')], ['ab']),
-  good('a ping between two fragments', [encodeFrame(text, 'a', more), encodeFrame(ping, 'x'), encodeFrame(continuation, 'b')], ['ab'], { pongs: ['x'] }),
-  good('empty fragments', [encodeFrame(text, '', more), encodeFrame(continuation, '', more), encodeFrame(continuation, '')], ['']),
-  good('one fragment of three with bytes', [encodeFrame(binary, '', more), encodeFrame(continuation, 'mid', more), encodeFrame(continuation, '')], [Buffer.from('mid')]),
+  good(
+    'a ping between two fragments',
+    [encodeFrame(text, 'a', more), encodeFrame(ping, 'x'), encodeFrame(continuation, 'b')],
+    ['ab'],
+    { pongs: ['x'] },
+  ),
+  good(
+    'empty fragments',
+    [encodeFrame(text, '', more), encodeFrame(continuation, '', more), encodeFrame(continuation, '')],
+    [''],
+  ),
+  good(
+    'one fragment of three with bytes',
+    [encodeFrame(binary, '', more), encodeFrame(continuation, 'mid', more), encodeFrame(continuation, '')],
+    [Buffer.from('mid')],
+  ),
   good('an empty beginning', [encodeFrame(text, '', more), encodeFrame(continuation, 'all')], ['all']),
-  good('many empty fragments', [encodeFrame(binary, 'a', more), ...Array.from({ length: 1000 }, () => encodeFrame(continuation, '', more)), encodeFrame(continuation, 'z')], [Buffer.from('az')]),
+  good(
+    'many empty fragments',
+    [
+      encodeFrame(binary, 'a', more),
+      ...Array.from({ length: 1000 }, () => encodeFrame(continuation, '', more)),
+      encodeFrame(continuation, 'z'),
+    ],
+    [Buffer.from('az')],
+  ),
   bad('a continuation of nothing', [encodeFrame(continuation, 'a')]),
   bad('an unfinished continuation of nothing', [encodeFrame(continuation, 'a', more)]),
-  bad('a continuation after a whole message', [encodeFrame(text, 'a'), encodeFrame(continuation, 'b')], 1002, ['a']),
+  bad(
+    'a continuation after a whole message',
+    [encodeFrame(text, 'a'), encodeFrame(continuation, 'b')],
+    1002,
+    ['a'],
+  ),
   bad('a text inside a text', [encodeFrame(text, 'a', more), encodeFrame(text, 'b')]),
   bad('a binary inside a text', [encodeFrame(text, 'a', more), encodeFrame(binary, 'b', more)]),
-  good('a binary in pieces larger than a read', [encodeFrame(binary, Buffer.alloc(100_000, 1), more), encodeFrame(continuation, Buffer.alloc(100_000, 2))], [Buffer.concat([Buffer.alloc(100_000, 1), Buffer.alloc(100_000, 2)])]),
+  good(
+    'a binary in pieces larger than a read',
+    [
+      encodeFrame(binary, Buffer.alloc(100_000, 1), more),
+      encodeFrame(continuation, Buffer.alloc(100_000, 2)),
+    ],
+    [Buffer.concat([Buffer.alloc(100_000, 1), Buffer.alloc(100_000, 2)])],
+  ),
   // UTF-8
   ...GOOD_TEXTS.flatMap((sample) => {
     const bytes = Buffer.from(sample);
     const octets = [...bytes].map((_, index) =>
-      encodeFrame(index === 0 ? text : continuation, bytes.subarray(index, index + 1), { fin: index === bytes.length - 1 }),
+      encodeFrame(index === 0 ? text : continuation, bytes.subarray(index, index + 1), {
+        fin: index === bytes.length - 1,
+      }),
     );
-    return [good(`text ${JSON.stringify(sample)}`, [encodeFrame(text, bytes)], [sample]), good(`text ${JSON.stringify(sample)} byte by byte`, octets, [sample])];
+    return [
+      good(`text ${JSON.stringify(sample)}`, [encodeFrame(text, bytes)], [sample]),
+      good(`text ${JSON.stringify(sample)} byte by byte`, octets, [sample]),
+    ];
   }),
   ...BAD_TEXTS.flatMap((bytes) => [
     bad(`text ${bytes.toString('hex')}`, [encodeFrame(text, bytes)], 1007),
-    bad(`text ${bytes.toString('hex')} behind a good piece`, [encodeFrame(text, '', more), encodeFrame(continuation, bytes)], 1007),
+    bad(
+      `text ${bytes.toString('hex')} behind a good piece`,
+      [encodeFrame(text, '', more), encodeFrame(continuation, bytes)],
+      1007,
+    ),
     good(`binary ${bytes.toString('hex')}`, [encodeFrame(binary, bytes)], [bytes]),
   ]),
-  bad('bad text is refused before its last fragment comes', [encodeFrame(text, Buffer.from('cebae1bdb9', 'hex'), more), encodeFrame(continuation, Buffer.from('f490', 'hex'), more)], 1007),
+  bad(
+    'bad text is refused before its last fragment comes',
+    [
+      encodeFrame(text, Buffer.from('cebae1bdb9', 'hex'), more),
+      encodeFrame(continuation, Buffer.from('f490', 'hex'), more),
+    ],
+    1007,
+  ),
   // Close
   { name: 'a close without a code', send: [encodeFrame(close)], told: 1005, end: { closed: 1005 } },
   ...[1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999].map(
-    (code): Case => ({ name: `close ${code}`, send: [encodeFrame(close, closePayload(code, 'why ✓')), encodeFrame(text, 'late')], told: code, end: { closed: code, reason: 'why ✓' } }),
+    (code): Case => ({
+      name: `close ${code}`,
+      send: [encodeFrame(close, closePayload(code, 'why ✓')), encodeFrame(text, 'late')],
+      told: code,
+      end: { closed: code, reason: 'why ✓' },
+    }),
   ),
-  { name: 'a reason of 123 bytes', send: [encodeFrame(close, closePayload(1000, 'r'.repeat(123)))], told: 1000, end: { closed: 1000, reason: 'r'.repeat(123) } },
+  {
+    name: 'a reason of 123 bytes',
+    send: [encodeFrame(close, closePayload(1000, 'r'.repeat(123)))],
+    told: 1000,
+    end: { closed: 1000, reason: 'r'.repeat(123) },
+  },
   bad('a close frame of 126 bytes', [encodeFrame(close, closePayload(1000, 'r'.repeat(124)))]),
   bad('a close frame of one byte', [encodeFrame(close, 'x')]),
-  bad('a close reason that is not UTF-8', [encodeFrame(close, Buffer.concat([closePayload(1000), BAD_TEXTS[0]!]))], 1007),
-  ...[0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535].map((code) => bad(`close ${code}`, [encodeFrame(close, closePayload(code))])),
-  { name: 'a close in the middle of a message', send: [encodeFrame(text, 'a', more), DONE], told: 1000, end: { closed: 1000 } },
+  bad(
+    'a close reason that is not UTF-8',
+    [encodeFrame(close, Buffer.concat([closePayload(1000), BAD_TEXTS[0]!]))],
+    1007,
+  ),
+  ...[0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535].map((code) =>
+    bad(`close ${code}`, [encodeFrame(close, closePayload(code))]),
+  ),
+  {
+    name: 'a close in the middle of a message',
+    send: [encodeFrame(text, 'a', more), DONE],
+    told: 1000,
+    end: { closed: 1000 },
+  },
 ];
 
 describe('an upstream that tries the whole of RFC 6455', () => {
@@ -157,14 +301,24 @@ describe('an upstream that tries the whole of RFC 6455', () => {
       assert.ok(seen[index]?.payload.equals(Buffer.from(expected as Buffer)), 'same bytes');
     }
     if (typeof end === 'object') {
-      assert.deepEqual([last.kind, 'code' in last && last.code, 'reason' in last && last.reason], ['closed', end.closed, end.reason ?? '']);
+      assert.deepEqual(
+        [last.kind, 'code' in last && last.code, 'reason' in last && last.reason],
+        ['closed', end.closed, end.reason ?? ''],
+      );
     } else {
       assert.equal(last.kind, 'lost');
-      assert.equal('error' in last && last.error.code, end === 'violation' ? 'ERR_UPSTREAM_PROTOCOL' : 'ERR_UPSTREAM_LOST');
+      assert.equal(
+        'error' in last && last.error.code,
+        end === 'violation' ? 'ERR_UPSTREAM_PROTOCOL' : 'ERR_UPSTREAM_LOST',
+      );
     }
-    for (const frame of far.frames) assert.ok(frame.masked && frame.fin && frame.rsv === 0, 'client frames are masked and whole');
+    for (const frame of far.frames)
+      assert.ok(frame.masked && frame.fin && frame.rsv === 0, 'client frames are masked and whole');
     if (pongs !== undefined && cut >= bytes.length) {
-      assert.deepEqual(far.frames.filter(({ opcode }) => opcode === pong).map(({ payload }) => payload.toString('latin1')), pongs);
+      assert.deepEqual(
+        far.frames.filter(({ opcode }) => opcode === pong).map(({ payload }) => payload.toString('latin1')),
+        pongs,
+      );
     }
     const closes = far.frames.filter(({ opcode }) => opcode === close);
     assert.equal(closes.length, told === undefined ? 0 : 1, 'one close frame');
@@ -177,7 +331,8 @@ describe('an upstream that tries the whole of RFC 6455', () => {
   it('every small case byte by byte', async () => {
     const small = CASES.filter(({ send }) => Buffer.concat(send).length <= 300);
     assert.ok(small.length > 150);
-    for (let at = 0; at < small.length; at += 20) await Promise.all(small.slice(at, at + 20).map((item) => play(item, 1)));
+    for (let at = 0; at < small.length; at += 20)
+      await Promise.all(small.slice(at, at + 20).map((item) => play(item, 1)));
   });
 
   it('an announced length takes no memory', async () => {
@@ -192,6 +347,9 @@ describe('an upstream that tries the whole of RFC 6455', () => {
 
   it('leaves no connection behind', async () => {
     await bench.quiet();
-    assert.equal(bench.lab.upstreams.snapshot().reduce((sum, { sessions }) => sum + sessions, 0), 0);
+    assert.equal(
+      bench.lab.upstreams.snapshot().reduce((sum, { sessions }) => sum + sessions, 0),
+      0,
+    );
   });
 });

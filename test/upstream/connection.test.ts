@@ -32,7 +32,10 @@ describe('an open upstream connection', () => {
       payload.fill('y');
       for (const [index, opcode] of [OPCODE.text, OPCODE.binary].entries()) {
         const frame = await far.frame(index);
-        assert.deepEqual([frame.opcode, frame.fin, frame.masked, frame.payload.length], [opcode, true, true, size]);
+        assert.deepEqual(
+          [frame.opcode, frame.fin, frame.masked, frame.payload.length],
+          [opcode, true, true, size],
+        );
         assert.ok(frame.payload.equals(Buffer.alloc(size, 'x')), 'copied before send returned');
       }
       connection.destroy();
@@ -50,7 +53,9 @@ describe('an open upstream connection', () => {
       if (round % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     for (const [index, { far, connection }] of ends.entries()) {
-      const rounds = Array.from({ length: 500 }, (_, round) => round).filter((round) => round % (index + 1) === 0);
+      const rounds = Array.from({ length: 500 }, (_, round) => round).filter(
+        (round) => round % (index + 1) === 0,
+      );
       await far.until(() => far.frames.length >= rounds.length * 2, 'all frames');
       for (const [at, round] of rounds.entries()) {
         assert.ok(far.frames[at * 2]!.payload.equals(pattern((round * 37) % 5000)));
@@ -99,7 +104,10 @@ describe('an open upstream connection', () => {
     it(`takes 1 MiB in segments of ${cut} bytes`, async () => {
       const { connection, far, recorder } = await bench.open();
       const payload = pattern(2 ** 20);
-      const bytes = Buffer.concat([encodeFrame(OPCODE.binary, payload), encodeFrame(OPCODE.text, 'é'.repeat(2000))]);
+      const bytes = Buffer.concat([
+        encodeFrame(OPCODE.binary, payload),
+        encodeFrame(OPCODE.text, 'é'.repeat(2000)),
+      ]);
       // Small segments where boundaries matter, the middle in larger ones: a write a byte over a MiB proves no more.
       let at = 0;
       for (let segment = 0; at < bytes.length; segment++) {
@@ -130,7 +138,10 @@ describe('an open upstream connection', () => {
     const frame = encodeFrame(OPCODE.text, 'a'.repeat(5000));
     far.socket.write(frame.subarray(0, 1000));
     connection.heard = false;
-    await recorder.until(() => (connection.heard ? true : (setImmediate(() => recorder.onUpstreamDrain()), false)), 'the first part');
+    await recorder.until(
+      () => (connection.heard ? true : (setImmediate(() => recorder.onUpstreamDrain()), false)),
+      'the first part',
+    );
     far.socket.write(frame.subarray(1000));
     assert.equal((await recorder.message(0)).payload.length, 5000);
     assert.deepEqual(recorder.positions, []);
@@ -174,11 +185,16 @@ describe('an open upstream connection', () => {
     }
     const recorder = new Pausing();
     connection.start(recorder);
-    const frames = Array.from({ length: 5000 }, (_, index) => encodeFrame(OPCODE.text, `${index} ${'x'.repeat(index % 300)}`));
+    const frames = Array.from({ length: 5000 }, (_, index) =>
+      encodeFrame(OPCODE.text, `${index} ${'x'.repeat(index % 300)}`),
+    );
     far.socket.write(Buffer.concat(frames));
     await recorder.message(4999);
     assert.ok(pauses >= 50);
-    assert.deepEqual(recorder.messages.map((text) => Number.parseInt(text, 10)), Array.from({ length: 5000 }, (_, index) => index));
+    assert.deepEqual(
+      recorder.messages.map((text) => Number.parseInt(text, 10)),
+      Array.from({ length: 5000 }, (_, index) => index),
+    );
     await new Promise((resolve) => setImmediate(resolve));
     connection.pause();
     recorder.receivedBytes = 0;
@@ -239,7 +255,10 @@ describe('an open upstream connection', () => {
       connection.close(code, reason);
       connection.send(Buffer.from('too late'), false);
       const frame = await far.frame(1);
-      assert.deepEqual([frame.opcode, frame.payload.readUInt16BE(0), frame.payload.toString('utf8', 2)], [OPCODE.close, code, expected]);
+      assert.deepEqual(
+        [frame.opcode, frame.payload.readUInt16BE(0), frame.payload.toString('utf8', 2)],
+        [OPCODE.close, code, expected],
+      );
       far.socket.write(encodeFrame(OPCODE.text, 'dropped'));
       far.socket.write(encodeFrame(OPCODE.close, closePayload(code)));
       assert.deepEqual(await recorder.end(), { kind: 'closed', code, reason: '' });
@@ -291,7 +310,14 @@ describe('an open upstream connection', () => {
     assert.deepEqual([far.frames.length, recorder.events.length], [0, 0]);
   });
 
-  for (const where of ['onUpstreamMessage', 'onUpstreamFragment', 'onUpstreamBatch', 'onUpstreamClose', 'onUpstreamDrain', 'onUpstreamLost'] as const) {
+  for (const where of [
+    'onUpstreamMessage',
+    'onUpstreamFragment',
+    'onUpstreamBatch',
+    'onUpstreamClose',
+    'onUpstreamDrain',
+    'onUpstreamLost',
+  ] as const) {
     it(`a listener that throws in ${where} loses its own connection only`, async () => {
       const { connection: bystander, far: bystanderFar, recorder: bystanderRecorder } = await bench.open();
       const { connection, far } = await bench.open(false);
@@ -312,12 +338,16 @@ describe('an open upstream connection', () => {
       }
       if (where === 'onUpstreamClose') far.socket.write(encodeFrame(OPCODE.close, closePayload(1000)));
       else if (where === 'onUpstreamLost') far.socket.destroy();
-      else if (where === 'onUpstreamFragment') far.socket.write(encodeFrame(OPCODE.text, 'x', { fin: false }));
+      else if (where === 'onUpstreamFragment')
+        far.socket.write(encodeFrame(OPCODE.text, 'x', { fin: false }));
       else if (where === 'onUpstreamMessage') far.socket.write(encodeFrame(OPCODE.text, 'x'));
       else if (where === 'onUpstreamBatch')
         far.socket.write(Buffer.concat([encodeFrame(OPCODE.text, 'x'), encodeFrame(OPCODE.text, 'y')]));
       await far.until(() => far.ended, 'end');
-      await bystanderRecorder.until(() => (told.length === 1 ? true : (setImmediate(() => bystanderRecorder.onUpstreamDrain()), false)), 'last word');
+      await bystanderRecorder.until(
+        () => (told.length === 1 ? true : (setImmediate(() => bystanderRecorder.onUpstreamDrain()), false)),
+        'last word',
+      );
       assert.deepEqual(told, [where === 'onUpstreamClose' ? 'closed' : 'lost']);
       bystander.send(Buffer.from('still here'), false);
       assert.equal((await bystanderFar.frame(0)).payload.toString(), 'still here');
@@ -378,7 +408,8 @@ describe('random masking', () => {
     for (const size of sizes) connection.send(pattern(size), true);
     connection.send(Buffer.from('a readable secret, a readable secret'), false);
     await far.frame(sizes.length);
-    for (const [index, size] of sizes.entries()) assert.ok(far.frames[index]!.payload.equals(pattern(size)), `${size}`);
+    for (const [index, size] of sizes.entries())
+      assert.ok(far.frames[index]!.payload.equals(pattern(size)), `${size}`);
     assert.ok(!Buffer.concat(wire).includes('readable'));
     connection.destroy();
     await bench.close();

@@ -40,11 +40,20 @@ describe("an upstream's answer to the opening handshake", () => {
   after(() => upstream.close());
 
   const right = (head: string, ...lines: string[]): string => switching(head, lines);
-  const replaced = (pattern: RegExp, by: string): Answer => (socket, head) => void socket.write(right(head).replace(pattern, by));
+  const replaced =
+    (pattern: RegExp, by: string): Answer =>
+    (socket, head) =>
+      void socket.write(right(head).replace(pattern, by));
   const REFUSED: Readonly<Record<string, readonly [Answer, RegExp]>> = {
     '200 that upgrades': [replaced(/101 Switching Protocols/, '200 OK'), /status 200/],
-    '302': [(socket) => void socket.end('HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:1/\r\n\r\n'), /status 302/],
-    '401 in chunks': [(socket) => void socket.end('HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'), /status 401/],
+    '302': [
+      (socket) => void socket.end('HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:1/\r\n\r\n'),
+      /status 302/,
+    ],
+    '401 in chunks': [
+      (socket) => void socket.end('HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
+      /status 401/,
+    ],
     '426': [(socket) => void socket.end('HTTP/1.1 426 Upgrade Required\r\n\r\n'), /status 426/],
     '503': [(socket) => void socket.end('HTTP/1.1 503 Service Unavailable\r\n\r\n'), /status 503/],
     'HTTP/1.0': [replaced(/HTTP\/1.1/, 'HTTP/1.0'), /not HTTP/],
@@ -52,32 +61,67 @@ describe("an upstream's answer to the opening handshake", () => {
     'another protocol': [(socket) => void socket.write('SSH-2.0-OpenSSH_9.2\r\n'), /not HTTP/],
     'a wrong accept': [replaced(/Accept: ./, 'Accept: !'), /Accept/],
     'no accept': [replaced(/Sec-WebSocket-Accept: .*\r\n/, ''), /Accept/],
-    'an accept in lower case': [(socket, head) => void socket.write(right(head).replace(/(Accept: )(.*)/, (_, name: string, value: string) => name + value.toLowerCase())), /Accept/],
+    'an accept in lower case': [
+      (socket, head) =>
+        void socket.write(
+          right(head).replace(
+            /(Accept: )(.*)/,
+            (_, name: string, value: string) => name + value.toLowerCase(),
+          ),
+        ),
+      /Accept/,
+    ],
     'no Upgrade': [replaced(/Upgrade: websocket\r\n/, ''), /upgrade/],
     'another Upgrade': [replaced(/Upgrade: websocket/, 'Upgrade: h2c'), /upgrade/],
     'no Connection': [replaced(/Connection: Upgrade\r\n/, ''), /Connection/],
     'Connection: close': [replaced(/Connection: Upgrade/, 'Connection: close'), /Connection/],
     'two accepts': [replaced(/(Sec-WebSocket-Accept: .*\r\n)/, '$1$1'), /twice/],
     'two Upgrades': [replaced(/(Upgrade: websocket\r\n)/, '$1$1'), /twice/],
-    'an extension': [(socket, head) => void socket.write(right(head, 'Sec-WebSocket-Extensions: permessage-deflate')), /extension/],
-    'an empty extension header': [(socket, head) => void socket.write(right(head, 'Sec-WebSocket-Extensions: ')), /extension/],
-    'a sub-protocol nobody offered': [(socket, head) => void socket.write(right(head, 'Sec-WebSocket-Protocol: c')), /sub-protocol/],
-    'two sub-protocols': [(socket, head) => void socket.write(right(head, 'Sec-WebSocket-Protocol: a, b')), /sub-protocol/],
-    'two sub-protocol headers': [(socket, head) => void socket.write(right(head, 'Sec-WebSocket-Protocol: a', 'Sec-WebSocket-Protocol: a')), /twice/],
-    'NUL': [(socket, head) => void socket.write(right(head, 'X-A: a\0b')), /malformed/],
+    'an extension': [
+      (socket, head) => void socket.write(right(head, 'Sec-WebSocket-Extensions: permessage-deflate')),
+      /extension/,
+    ],
+    'an empty extension header': [
+      (socket, head) => void socket.write(right(head, 'Sec-WebSocket-Extensions: ')),
+      /extension/,
+    ],
+    'a sub-protocol nobody offered': [
+      (socket, head) => void socket.write(right(head, 'Sec-WebSocket-Protocol: c')),
+      /sub-protocol/,
+    ],
+    'two sub-protocols': [
+      (socket, head) => void socket.write(right(head, 'Sec-WebSocket-Protocol: a, b')),
+      /sub-protocol/,
+    ],
+    'two sub-protocol headers': [
+      (socket, head) =>
+        void socket.write(right(head, 'Sec-WebSocket-Protocol: a', 'Sec-WebSocket-Protocol: a')),
+      /twice/,
+    ],
+    NUL: [(socket, head) => void socket.write(right(head, 'X-A: a\0b')), /malformed/],
     'a folded line': [(socket, head) => void socket.write(right(head, 'X-A: a', ' b')), /malformed/],
     'a bare LF': [(socket, head) => void socket.write(right(head, 'X-A: a\nX-B: b')), /malformed/],
     'a bare CR': [(socket, head) => void socket.write(right(head, 'X-A: a\rX-B: b')), /malformed/],
     'a blank before the colon': [(socket, head) => void socket.write(right(head, 'X-A : a')), /malformed/],
     'a line without a name': [(socket, head) => void socket.write(right(head, ': a')), /malformed/],
-    'only LFs': [(socket, head) => void socket.end(right(head).replaceAll('\r\n', '\n')), /ended the connection|not HTTP/],
-    'a head of 1 MiB': [(socket, head) => void socket.write(right(head, `X-A: ${'a'.repeat(2 ** 20)}`)), /16 KiB/],
-    'endless interim answers': [(socket) => {
-      const again = (): void => void (socket.writable && socket.write('HTTP/1.1 102 Processing\r\n\r\n'.repeat(50), again));
-      again();
-    }, /16 KiB/],
+    'only LFs': [
+      (socket, head) => void socket.end(right(head).replaceAll('\r\n', '\n')),
+      /ended the connection|not HTTP/,
+    ],
+    'a head of 1 MiB': [
+      (socket, head) => void socket.write(right(head, `X-A: ${'a'.repeat(2 ** 20)}`)),
+      /16 KiB/,
+    ],
+    'endless interim answers': [
+      (socket) => {
+        const again = (): void =>
+          void (socket.writable && socket.write('HTTP/1.1 102 Processing\r\n\r\n'.repeat(50), again));
+        again();
+      },
+      /16 KiB/,
+    ],
     'half a head': [(socket, head) => void socket.end(right(head).slice(0, 40)), /ended the connection/],
-    'nothing': [(socket) => void socket.end(), /ended the connection/],
+    nothing: [(socket) => void socket.end(), /ended the connection/],
     'a reset': [(socket) => void socket.resetAndDestroy(), /failed|dropped|ended/],
   };
 
@@ -91,10 +135,16 @@ describe("an upstream's answer to the opening handshake", () => {
   }
 
   const ACCEPTED: Readonly<Record<string, Answer>> = {
-    'odd case': replaced(/Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept:/, 'uPGRADE: WebSocket\r\ncONNECTION: keep-alive, uPGRADE\r\nsec-websocket-ACCEPT:'),
+    'odd case': replaced(
+      /Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept:/,
+      'uPGRADE: WebSocket\r\ncONNECTION: keep-alive, uPGRADE\r\nsec-websocket-ACCEPT:',
+    ),
     'no reason phrase': replaced(/101 Switching Protocols/, '101'),
     'blanks around values': replaced(/: (\S+)/g, ':\t $1 \t'),
-    '103 before 101': (socket, head) => void socket.write(`HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n${right(head)}`),
+    '103 before 101': (socket, head) =>
+      void socket.write(
+        `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n${right(head)}`,
+      ),
     'byte by byte': (socket, head) => {
       const bytes = right(head);
       const next = (at: number): void => {
@@ -116,9 +166,19 @@ describe("an upstream's answer to the opening handshake", () => {
 
   it('frames in the same segment as the head are delivered', async () => {
     upstream.answer = (socket, head) => {
-      socket.write(Buffer.concat([Buffer.from(right(head, 'Sec-WebSocket-Protocol: b')), encodeFrame(OPCODE.text, 'hello'), encodeFrame(OPCODE.text, 'world'), encodeFrame(OPCODE.close, closePayload(4403, 'no'))]));
+      socket.write(
+        Buffer.concat([
+          Buffer.from(right(head, 'Sec-WebSocket-Protocol: b')),
+          encodeFrame(OPCODE.text, 'hello'),
+          encodeFrame(OPCODE.text, 'world'),
+          encodeFrame(OPCODE.close, closePayload(4403, 'no')),
+        ]),
+      );
     };
-    const connection = await lab.upstreams.dial(routeTo(upstream.url), { ...REQUEST, subprotocols: ['a', 'b'] });
+    const connection = await lab.upstreams.dial(routeTo(upstream.url), {
+      ...REQUEST,
+      subprotocols: ['a', 'b'],
+    });
     assert.equal(connection.subprotocol, 'b');
     const recorder = new Recorder();
     connection.start(recorder);
@@ -133,7 +193,10 @@ describe("an upstream's answer to the opening handshake", () => {
       timers.add(setInterval(() => socket.writable && socket.write(right(head)[at++] ?? 'x'), 20));
     };
     const slow = makeLab({ dialTimeoutMs: 100 });
-    await assert.rejects(slow.upstreams.dial(routeTo(upstream.url), REQUEST), failsWith('ERR_DIAL_FAILED', /100 ms/));
+    await assert.rejects(
+      slow.upstreams.dial(routeTo(upstream.url), REQUEST),
+      failsWith('ERR_DIAL_FAILED', /100 ms/),
+    );
     for (const timer of timers) clearInterval(timer);
     await eventually(() => upstream.sockets.size === 0);
   });
@@ -150,7 +213,10 @@ describe("an upstream's answer to the opening handshake", () => {
     abort.abort();
     await assert.rejects(dial, failsWith('ERR_DIAL_CANCELLED'));
     await assert.rejects(upstreams.dial(route, REQUEST, abort.signal), failsWith('ERR_DIAL_CANCELLED'));
-    assert.deepEqual(upstreams.snapshot().map(({ circuit, faults }) => [circuit, faults]), [['closed', 0]]);
+    assert.deepEqual(
+      upstreams.snapshot().map(({ circuit, faults }) => [circuit, faults]),
+      [['closed', 0]],
+    );
     await eventually(() => upstream.sockets.size === 0);
   });
 
@@ -160,9 +226,15 @@ describe("an upstream's answer to the opening handshake", () => {
     upstreams.apply({ routes: [route] });
     const before = upstream.accepted;
     for (const value of ['a\r\nX-User-Roles: admin', 'a\nb', 'a\0b']) {
-      await assert.rejects(upstreams.dial(route, { ...REQUEST, headers: new Map([['x-a', [value]]]) }), (error: Error) => failsWith('ERR_DIAL_FAILED', /x-a/)(error) && !error.message.includes('admin'));
+      await assert.rejects(
+        upstreams.dial(route, { ...REQUEST, headers: new Map([['x-a', [value]]]) }),
+        (error: Error) => failsWith('ERR_DIAL_FAILED', /x-a/)(error) && !error.message.includes('admin'),
+      );
     }
-    await assert.rejects(upstreams.dial(route, { ...REQUEST, subprotocols: ['a\r\nb: c'] }), failsWith('ERR_DIAL_FAILED'));
+    await assert.rejects(
+      upstreams.dial(route, { ...REQUEST, subprotocols: ['a\r\nb: c'] }),
+      failsWith('ERR_DIAL_FAILED'),
+    );
     assert.equal(upstream.accepted, before);
     assert.equal(upstreams.snapshot()[0]?.faults, 0);
   });
@@ -195,11 +267,19 @@ describe('dial attempts and circuits', () => {
 
   it('goes to another endpoint at once, to the same one after the interval', async () => {
     one.answer = drop;
-    const { dial, metrics } = labFor(routeTo([one.url, two.url]), { dialAttempts: 3, dialIntervalMs: 60_000, failureThreshold: 0 });
+    const { dial, metrics } = labFor(routeTo([one.url, two.url]), {
+      dialAttempts: 3,
+      dialIntervalMs: 60_000,
+      failureThreshold: 0,
+    });
     for (let count = 0; count < 4; count++) (await dial()).destroy();
     assert.deepEqual([one.heads.length, two.heads.length], [2, 4]);
     two.answer = drop;
-    const { dial: again } = labFor(routeTo([one.url, two.url]), { dialAttempts: 4, dialIntervalMs: 5, failureThreshold: 0 });
+    const { dial: again } = labFor(routeTo([one.url, two.url]), {
+      dialAttempts: 4,
+      dialIntervalMs: 5,
+      failureThreshold: 0,
+    });
     await assert.rejects(again(), failsWith('ERR_DIAL_FAILED'));
     assert.deepEqual([one.heads.length, two.heads.length], [4, 6]);
     assert.match(await metrics.scrape(), /ws_proxy_retries_total{protocol="raw"} 2\n/);
@@ -214,7 +294,8 @@ describe('dial attempts and circuits', () => {
     one.answer = drop;
     const other = labFor(routeTo(one.url), { failureThreshold: 2 });
     for (let count = 0; count < 2; count++) await assert.rejects(other.dial(), failsWith('ERR_DIAL_FAILED'));
-    for (let count = 0; count < 50; count++) await assert.rejects(other.dial(), failsWith('ERR_CIRCUIT_OPEN'));
+    for (let count = 0; count < 50; count++)
+      await assert.rejects(other.dial(), failsWith('ERR_CIRCUIT_OPEN'));
     assert.equal(one.heads.length, 2);
     assert.match(await other.metrics.scrape(), /ws_circuit_state{upstream="ws:\/\/127.0.0.1:\d+\/up"} 2\n/);
   });
@@ -235,7 +316,12 @@ describe('dial attempts and circuits', () => {
       assert.equal(circuit().circuit, 'half-open');
       decide();
       const results = await dials;
-      assert.equal(results.filter((result) => result.status === 'rejected' && failsWith('ERR_CIRCUIT_OPEN')(result.reason)).length, 199);
+      assert.equal(
+        results.filter(
+          (result) => result.status === 'rejected' && failsWith('ERR_CIRCUIT_OPEN')(result.reason),
+        ).length,
+        199,
+      );
       assert.deepEqual([one.heads.length, circuit().circuit], [1, outcome]);
       for (const result of results) if (result.status === 'fulfilled') result.value.destroy();
     }
@@ -262,7 +348,10 @@ describe('dial attempts and circuits', () => {
     one.answer = drop;
     const { dial, upstreams } = labFor(routeTo([one.url, two.url]), { dialAttempts: 2, failureThreshold: 2 });
     for (let count = 0; count < 20; count++) (await dial()).destroy();
-    assert.deepEqual(upstreams.snapshot().map(({ circuit }) => circuit), ['open', 'closed']);
+    assert.deepEqual(
+      upstreams.snapshot().map(({ circuit }) => circuit),
+      ['open', 'closed'],
+    );
     assert.deepEqual([one.heads.length, two.heads.length], [2, 20]);
   });
 
@@ -274,10 +363,17 @@ describe('dial attempts and circuits', () => {
       connection.start(new Recorder());
       connection.close(1000, '');
     }
-    await Promise.all([...one.sockets].map((socket) => eventually(() => (socket.destroyed ? true : (socket.destroy(), false)))));
+    await Promise.all(
+      [...one.sockets].map((socket) =>
+        eventually(() => (socket.destroyed ? true : (socket.destroy(), false))),
+      ),
+    );
     one.answer = (socket) => void socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
     for (let count = 0; count < 5; count++) await assert.rejects(dial(), failsWith('ERR_DIAL_FAILED', /403/));
-    one.answer = (socket, head) => void socket.end(Buffer.concat([Buffer.from(switching(head)), encodeFrame(OPCODE.close, closePayload(4403))]));
+    one.answer = (socket, head) =>
+      void socket.end(
+        Buffer.concat([Buffer.from(switching(head)), encodeFrame(OPCODE.close, closePayload(4403))]),
+      );
     for (let count = 0; count < 20; count++) {
       const connection = await dial();
       const recorder = new Recorder();
@@ -336,7 +432,8 @@ describe('balancing', () => {
     const urls = peers.map(({ url }) => url);
     const counts = () => peers.map(({ heads }) => heads.splice(0).length);
     const { upstreams } = makeLab();
-    const dial = (route: Route, sub = 'u') => upstreams.dial(route, { ...REQUEST, identity: { sub, preferredUsername: '', roles: [] } });
+    const dial = (route: Route, sub = 'u') =>
+      upstreams.dial(route, { ...REQUEST, identity: { sub, preferredUsername: '', roles: [] } });
     const open: { destroy(): void }[] = [];
 
     const round = routeTo(urls);
@@ -347,7 +444,8 @@ describe('balancing', () => {
     upstreams.apply({ routes: [least] });
     const held = await Promise.all(Array.from({ length: 9 }, () => dial(least)));
     assert.deepEqual(counts(), [3, 3, 3]);
-    for (const connection of held.filter(({ socket }) => socket.remotePort === peers[1]!.port)) connection.destroy();
+    for (const connection of held.filter(({ socket }) => socket.remotePort === peers[1]!.port))
+      connection.destroy();
     for (let count = 0; count < 3; count++) open.push(await dial(least));
     assert.deepEqual(counts(), [0, 3, 0]);
     open.push(...held);
@@ -359,11 +457,15 @@ describe('balancing', () => {
       chosen.set(`user-${user}`, connection.socket.remotePort);
       open.push(connection);
     }
-    assert.ok(counts().every((count) => count >= 8), 'spread over all');
+    assert.ok(
+      counts().every((count) => count >= 8),
+      'spread over all',
+    );
     const fewer = routeTo(urls.slice(1), { balance: 'hash:sub' });
     for (const [sub, port] of chosen) {
       const connection = await dial(fewer, sub);
-      if (port !== peers[0]!.port) assert.equal(connection.socket.remotePort, port, 'only the removed one moves');
+      if (port !== peers[0]!.port)
+        assert.equal(connection.socket.remotePort, port, 'only the removed one moves');
       open.push(connection);
     }
     for (const connection of open) connection.destroy();
@@ -378,14 +480,34 @@ describe('a new table', () => {
     const before = routeTo([one!.url, two!.url], { onRemove: 'close' });
     const keeping = routeTo(one!.url, { prefix: '/k', onRemove: 'keep' });
     upstreams.apply({ routes: [before, keeping] });
-    const held = [await upstreams.dial(before, REQUEST), await upstreams.dial(before, REQUEST), await upstreams.dial(keeping, REQUEST)];
+    const held = [
+      await upstreams.dial(before, REQUEST),
+      await upstreams.dial(before, REQUEST),
+      await upstreams.dial(keeping, REQUEST),
+    ];
     two!.answer = drop;
     await upstreams.dial(before, REQUEST).then((connection) => connection.destroy());
     await assert.rejects(upstreams.dial(before, REQUEST));
-    const shown = () => upstreams.snapshot().map(({ upstream, circuit, sessions }) => [new URL(upstream).port === `${one!.port}` ? 1 : 2, circuit, sessions]);
-    assert.deepEqual(shown(), [[1, 'closed', 2], [2, 'open', 1]]);
-    assert.equal(upstreams.apply({ routes: [routeTo([two!.url, one!.url], { onRemove: 'close' }), keeping] }).size, 0);
-    assert.deepEqual(shown(), [[2, 'open', 1], [1, 'closed', 2]]);
+    const shown = () =>
+      upstreams
+        .snapshot()
+        .map(({ upstream, circuit, sessions }) => [
+          new URL(upstream).port === `${one!.port}` ? 1 : 2,
+          circuit,
+          sessions,
+        ]);
+    assert.deepEqual(shown(), [
+      [1, 'closed', 2],
+      [2, 'open', 1],
+    ]);
+    assert.equal(
+      upstreams.apply({ routes: [routeTo([two!.url, one!.url], { onRemove: 'close' }), keeping] }).size,
+      0,
+    );
+    assert.deepEqual(shown(), [
+      [2, 'open', 1],
+      [1, 'closed', 2],
+    ]);
     // Endpoint one stays in the table for another route; the first route has lost it all the same.
     const orphans = upstreams.apply({ routes: [routeTo(two!.url, { onRemove: 'close' }), keeping] });
     assert.deepEqual([...orphans], [held[0]]);
@@ -399,10 +521,20 @@ describe('a new table', () => {
 describe('health checks', () => {
   it('probe each endpoint without credentials, close its circuit, and stop', async () => {
     const upstream = await scripted(accept);
-    const { upstreams, metrics } = makeLab({ failureThreshold: 1, healthcheckIntervalMs: 20, openTimeoutMs: 3_600_000 });
+    const { upstreams, metrics } = makeLab({
+      failureThreshold: 1,
+      healthcheckIntervalMs: 20,
+      openTimeoutMs: 3_600_000,
+    });
     const route = routeTo(`${upstream.url}?key=1`);
     upstream.answer = drop;
-    await assert.rejects(upstreams.dial(route, { ...REQUEST, token: 'secret-token', identity: { sub: 'alice', preferredUsername: '', roles: [] } }));
+    await assert.rejects(
+      upstreams.dial(route, {
+        ...REQUEST,
+        token: 'secret-token',
+        identity: { sub: 'alice', preferredUsername: '', roles: [] },
+      }),
+    );
     upstreams.apply({ routes: [route, routeTo(`${upstream.url}?key=1`, { prefix: '/other' })] });
     await assert.rejects(upstreams.dial(routeTo(`${upstream.url}?key=1`), REQUEST));
     await eventually(() => upstream.heads.length > 3);
@@ -421,7 +553,9 @@ describe('health checks', () => {
     assert.match(text, /ws_upstream_health_success_total [1-9]/);
     assert.match(text, /ws_upstream_health_failure_total [1-9]/);
     upstreams.stop();
-    await eventually(() => upstream.sockets.size === 0 || (([...upstream.sockets].forEach((socket) => socket.end())), false));
+    await eventually(
+      () => upstream.sockets.size === 0 || ([...upstream.sockets].forEach((socket) => socket.end()), false),
+    );
     const after = upstream.accepted;
     await new Promise((resolve) => setTimeout(resolve, 80));
     assert.equal(upstream.accepted, after);

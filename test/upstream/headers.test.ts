@@ -11,7 +11,12 @@ console.log(`# seed ${seed}`);
 
 /** The head as an upstream reads it: its lines, each of one name and one value. */
 function headLines(facts: Partial<RequestFacts>, forwardHeaders: readonly string[] = []): string[] {
-  const { bytes } = openingRequest('up.example', '/', [], upstreamHeaders({ ...REQUEST, ...facts }, forwardHeaders));
+  const { bytes } = openingRequest(
+    'up.example',
+    '/',
+    [],
+    upstreamHeaders({ ...REQUEST, ...facts }, forwardHeaders),
+  );
   const text = bytes.toString('latin1');
   assert.ok(text.endsWith('\r\n\r\n'));
   const lines = text.slice(0, -4).split('\r\n');
@@ -37,7 +42,12 @@ describe('the headers of a dial', () => {
 
   it('carry token and identity to raw upstreams only', () => {
     const facts = { token: 'a.b.c', identity: identity('alice', 'x', 'y z') };
-    assert.deepEqual(identityLines(facts), ['Authorization: Bearer a.b.c', 'X-User-Id: alice', 'X-User-Name: alice', 'X-User-Roles: x,y z']);
+    assert.deepEqual(identityLines(facts), [
+      'Authorization: Bearer a.b.c',
+      'X-User-Id: alice',
+      'X-User-Name: alice',
+      'X-User-Roles: x,y z',
+    ]);
     assert.deepEqual(identityLines({ ...facts, protocol: 'mqtt' }), []);
   });
 
@@ -58,13 +68,26 @@ describe('the headers of a dial', () => {
     for (const [text, expected] of Object.entries(samples)) {
       assert.equal(claimText(text), expected);
       const lines = identityLines({ identity: identity(text, text, `${text},admin`) });
-      assert.deepEqual(lines, [`X-User-Id: ${expected}`, `X-User-Name: ${expected}`, `X-User-Roles: ${expected},${expected.replaceAll(',', '%2C')}%2Cadmin`.replace('%20%2Cadmin', ' %2Cadmin')]);
+      assert.deepEqual(lines, [
+        `X-User-Id: ${expected}`,
+        `X-User-Name: ${expected}`,
+        `X-User-Roles: ${expected},${expected.replaceAll(',', '%2C')}%2Cadmin`.replace(
+          '%20%2Cadmin',
+          ' %2Cadmin',
+        ),
+      ]);
     }
-    assert.equal(identityLines({ identity: identity('x'.repeat(65_536)) })[0]?.length, 'X-User-Id: '.length + 65_536);
+    assert.equal(
+      identityLines({ identity: identity('x'.repeat(65_536)) })[0]?.length,
+      'X-User-Id: '.length + 65_536,
+    );
   });
 
   it('hold exactly the expected lines for any claims', () => {
-    const text = fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)), maxLength: 30 });
+    const text = fc.string({
+      unit: fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)),
+      maxLength: 30,
+    });
     fc.assert(
       fc.property(text, fc.array(text, { maxLength: 4 }), (sub, roles) => {
         const lines = identityLines({ token: 'a.b.c', identity: identity(sub, ...roles) });
@@ -85,12 +108,34 @@ describe('the headers of a dial', () => {
       ['cookie', ['session=secret; a=b']],
     ]);
     const lines = headLines({ headers, cookie: 'a=b' }, ['x-kept', 'cookie', 'x-absent']).slice(GIVEN);
-    assert.deepEqual(lines, ['x-kept: one', `x-kept: ${Buffer.from('zwei ü').toString('latin1')}`, 'cookie: a=b']);
+    assert.deepEqual(lines, [
+      'x-kept: one',
+      `x-kept: ${Buffer.from('zwei ü').toString('latin1')}`,
+      'cookie: a=b',
+    ]);
     assert.deepEqual(headLines({ headers, cookie: undefined }, ['cookie']).slice(GIVEN), []);
   });
 
   it("never pass a client's own identity or hop-by-hop headers on, whatever the route says", () => {
-    const names = ['authorization', 'host', 'x-user-id', 'x-user-roles', 'x_user_roles', 'x-user_id', 'x-forwarded-for', 'x_forwarded_host', 'sec-websocket-key', 'sec-websocket-extensions', 'connection', 'upgrade', 'te', 'transfer-encoding', 'content-length', 'x-request-id', 'proxy-authorization'];
+    const names = [
+      'authorization',
+      'host',
+      'x-user-id',
+      'x-user-roles',
+      'x_user_roles',
+      'x-user_id',
+      'x-forwarded-for',
+      'x_forwarded_host',
+      'sec-websocket-key',
+      'sec-websocket-extensions',
+      'connection',
+      'upgrade',
+      'te',
+      'transfer-encoding',
+      'content-length',
+      'x-request-id',
+      'proxy-authorization',
+    ];
     const headers = new Map(names.map((name) => [name, ['forged']]));
     assert.deepEqual(headLines({ headers }, names).slice(GIVEN), []);
   });
@@ -99,14 +144,21 @@ describe('the headers of a dial', () => {
     for (const value of ['a\rb', 'a\nb', 'a\0b', '\u010a', '\u0100']) {
       assert.throws(() => openingRequest('h', '/', [], [['x', value]]), { code: 'ERR_DIAL_FAILED' });
     }
-    for (const name of ['', 'a b', 'a:', 'a\r\nb', 'ü']) assert.throws(() => openingRequest('h', '/', [], [[name, '']]), { code: 'ERR_DIAL_FAILED' });
-    for (const target of ['', 'a', '/a b', '/a\r\n', '/#a', '/ü', 'http://x/']) assert.throws(() => openingRequest('h', target, [], []), { code: 'ERR_DIAL_FAILED' });
-    for (const offered of ['', 'a,b', 'a b', 'ü']) assert.throws(() => openingRequest('h', '/', [offered], []), { code: 'ERR_DIAL_FAILED' });
+    for (const name of ['', 'a b', 'a:', 'a\r\nb', 'ü'])
+      assert.throws(() => openingRequest('h', '/', [], [[name, '']]), { code: 'ERR_DIAL_FAILED' });
+    for (const target of ['', 'a', '/a b', '/a\r\n', '/#a', '/ü', 'http://x/'])
+      assert.throws(() => openingRequest('h', target, [], []), { code: 'ERR_DIAL_FAILED' });
+    for (const offered of ['', 'a,b', 'a b', 'ü'])
+      assert.throws(() => openingRequest('h', '/', [offered], []), { code: 'ERR_DIAL_FAILED' });
     assert.throws(() => openingRequest('h\r\nX: y', '/', [], []), { code: 'ERR_DIAL_FAILED' });
   });
 
   it('use a fresh key of 16 bytes each time', () => {
-    const keys = Array.from({ length: 100 }, () => /Sec-WebSocket-Key: (.*)\r\n/.exec(openingRequest('h', '/', ['a', 'b'], []).bytes.toString())![1]!);
+    const keys = Array.from(
+      { length: 100 },
+      () =>
+        /Sec-WebSocket-Key: (.*)\r\n/.exec(openingRequest('h', '/', ['a', 'b'], []).bytes.toString())![1]!,
+    );
     assert.equal(new Set(keys).size, 100);
     assert.ok(keys.every((key) => Buffer.from(key, 'base64').length === 16));
   });
@@ -114,7 +166,8 @@ describe('the headers of a dial', () => {
 
 describe('the request target of a dial', () => {
   const parts = { appendPath: true, rest: '', preserveQuery: true, query: '' };
-  const target = (url: string, more: Partial<typeof parts> = {}): string => targetUrl(new URL(url), { ...parts, ...more });
+  const target = (url: string, more: Partial<typeof parts> = {}): string =>
+    targetUrl(new URL(url), { ...parts, ...more });
 
   it("puts the upstream's own query before the client's", () => {
     assert.equal(target('ws://u/p?own=1', { query: 'a=b&c=%20' }), '/p?own=1&a=b&c=%20');
@@ -136,7 +189,10 @@ describe('the request target of a dial', () => {
   });
 
   it('always fits into a request line and stays below the base', () => {
-    const text = fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)), maxLength: 20 });
+    const text = fc.string({
+      unit: fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)),
+      maxLength: 20,
+    });
     fc.assert(
       fc.property(text, text, (rest, query) => {
         const line = target('ws://u/base?x=1', { rest: `/${rest}`, query });

@@ -82,10 +82,15 @@ export class Peer {
       socket.setNoDelay(true).on('error', () => {});
       socket.once('close', () => peer.sockets.delete(socket));
     });
-    server.on(server.listenerCount('secureConnection') >= 0 && 'setSecureContext' in server ? 'secureConnection' : 'connection', (socket: Socket) => {
-      socket.on('error', () => {});
-      onSocket(socket);
-    });
+    server.on(
+      server.listenerCount('secureConnection') >= 0 && 'setSecureContext' in server
+        ? 'secureConnection'
+        : 'connection',
+      (socket: Socket) => {
+        socket.on('error', () => {});
+        onSocket(socket);
+      },
+    );
     server.on('tlsClientError', () => {});
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return peer;
@@ -265,7 +270,7 @@ export class Bench {
       readHead(socket, (head, rest) => {
         socket.write(switching(head));
         bench?.farEnds.push(new FarEnd(socket, head, rest));
-          for (const wake of bench?.wake() ?? []) wake();
+        for (const wake of bench?.wake() ?? []) wake();
       });
     });
     bench = new Bench(lab, peer, routeTo(peer.url, more));
@@ -277,16 +282,16 @@ export class Bench {
   }
 
   /** An open connection, started unless told otherwise, and its far end. */
-  async open(
-    start = true,
-  ): Promise<{ connection: UpstreamConnection; recorder: Recorder; far: FarEnd }> {
+  async open(start = true): Promise<{ connection: UpstreamConnection; recorder: Recorder; far: FarEnd }> {
     const requestId = `r-${++this.#opened}`;
     const client = { ...REQUEST.client, requestId };
     const connection = await this.lab.upstreams.dial(this.route, { ...REQUEST, client });
     const recorder = new Recorder();
     if (start) connection.start(recorder);
     for (;;) {
-      const far = this.farEnds.find(({ head }) => head.includes(`X-Request-Id: ${requestId}\r\n`) || head.endsWith(requestId));
+      const far = this.farEnds.find(
+        ({ head }) => head.includes(`X-Request-Id: ${requestId}\r\n`) || head.endsWith(requestId),
+      );
       if (far) return { connection, recorder, far };
       await new Promise<void>((resolve) => this.#wake.push(resolve));
     }

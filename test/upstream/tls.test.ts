@@ -5,7 +5,7 @@ import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { createServer, type TlsOptions, type TLSSocket } from 'node:tls';
+import { createServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { RouteTls } from '../../internal/config/config.js';
 import { GatewayError } from '../../internal/errors.js';
 import { eventually } from '../support/eventually.js';
@@ -17,16 +17,64 @@ describe('a wss upstream', () => {
   const folder = mkdtempSync(join(tmpdir(), 'upstream-tls-'));
   const file = (name: string): string => join(folder, name);
   const text = (name: string): string => readFileSync(file(name), 'utf8');
-  const openssl = (...args: string[]): void => void execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
+  const openssl = (...args: string[]): void =>
+    void execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
 
   /** A key `name.key` and a certificate `name.pem` signed by the authority of this test. */
   function issue(name: string, subjectAltName: string, days = '2'): void {
-    openssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-addext', `subjectAltName=${subjectAltName}`);
-    openssl('x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', days, '-copy_extensions', 'copy', '-out', `${name}.pem`);
+    openssl(
+      'req',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-subj',
+      `/CN=${name}`,
+      '-keyout',
+      `${name}.key`,
+      '-out',
+      `${name}.csr`,
+      '-addext',
+      `subjectAltName=${subjectAltName}`,
+    );
+    openssl(
+      'x509',
+      '-req',
+      '-in',
+      `${name}.csr`,
+      '-CA',
+      'ca.pem',
+      '-CAkey',
+      'ca.key',
+      '-CAcreateserial',
+      '-days',
+      days,
+      '-copy_extensions',
+      'copy',
+      '-out',
+      `${name}.pem`,
+    );
   }
 
   before(() => {
-    openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=test authority', '-days', '2', '-keyout', 'ca.key', '-out', 'ca.pem');
+    openssl(
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-subj',
+      '/CN=test authority',
+      '-days',
+      '2',
+      '-keyout',
+      'ca.key',
+      '-out',
+      'ca.pem',
+    );
     issue('right', 'IP:127.0.0.1,DNS:up.example');
     issue('other', 'DNS:other.example');
     issue('expired', 'IP:127.0.0.1', '-1');
@@ -34,7 +82,14 @@ describe('a wss upstream', () => {
   });
   after(() => rmSync(folder, { recursive: true }));
 
-  const trusted = (more: Partial<RouteTls> = {}): RouteTls => ({ ca: text('ca.pem'), cert: undefined, key: undefined, serverName: undefined, insecureSkipVerify: false, ...more });
+  const trusted = (more: Partial<RouteTls> = {}): RouteTls => ({
+    ca: text('ca.pem'),
+    cert: undefined,
+    key: undefined,
+    serverName: undefined,
+    insecureSkipVerify: false,
+    ...more,
+  });
 
   /** Runs `use` with a TLS upstream that has the certificate `name` and answers rightly. */
   async function withUpstream(
@@ -90,7 +145,8 @@ describe('a wss upstream', () => {
       for (let count = 0; count < 100; count++) connection.send(Buffer.alloc(count * 50, count), true);
       connection.send(large, false);
       await far.until(() => far.frames.length === 101, 'all frames');
-      for (let count = 0; count < 100; count++) assert.ok(far.frames[count]!.payload.equals(Buffer.alloc(count * 50, count)));
+      for (let count = 0; count < 100; count++)
+        assert.ok(far.frames[count]!.payload.equals(Buffer.alloc(count * 50, count)));
       assert.ok(far.frames[100]!.payload.equals(large));
       await eventually(() => connection.bufferedBytes === 0);
       connection.close(1000, '');
@@ -108,12 +164,17 @@ describe('a wss upstream', () => {
         await eventually(() => farEnds.length === index + 1);
       }
       for (let round = 0; round < 300; round++) {
-        for (const [index, connection] of connections.entries()) connection.send(Buffer.from(`${index}:${round} ${'x'.repeat(round * 5)}`), false);
+        for (const [index, connection] of connections.entries())
+          connection.send(Buffer.from(`${index}:${round} ${'x'.repeat(round * 5)}`), false);
         if (round % 20 === 0) await new Promise((resolve) => setImmediate(resolve));
       }
       for (const [index, far] of farEnds.entries()) {
         await far.until(() => far.frames.length === 300, 'all frames');
-        assert.ok(far.frames.every(({ payload }, round) => payload.toString() === `${index}:${round} ${'x'.repeat(round * 5)}`));
+        assert.ok(
+          far.frames.every(
+            ({ payload }, round) => payload.toString() === `${index}:${round} ${'x'.repeat(round * 5)}`,
+          ),
+        );
       }
       for (const connection of connections) connection.destroy();
     }));
@@ -136,10 +197,17 @@ describe('a wss upstream', () => {
   it('may be known by another name, or not be checked at all', async () => {
     await withUpstream('other', async (url, farEnds) => {
       const { upstreams } = makeLab();
-      (await upstreams.dial(routeTo(url, { tls: trusted({ serverName: 'other.example' }) }), REQUEST)).destroy();
+      (
+        await upstreams.dial(routeTo(url, { tls: trusted({ serverName: 'other.example' }) }), REQUEST)
+      ).destroy();
       await eventually(() => farEnds.length === 1);
       assert.equal((farEnds[0]!.socket as TLSSocket).servername, 'other.example');
-      (await upstreams.dial(routeTo(url, { tls: trusted({ ca: undefined, insecureSkipVerify: true }) }), REQUEST)).destroy();
+      (
+        await upstreams.dial(
+          routeTo(url, { tls: trusted({ ca: undefined, insecureSkipVerify: true }) }),
+          REQUEST,
+        )
+      ).destroy();
     });
   });
 
@@ -156,12 +224,18 @@ describe('a wss upstream', () => {
     ));
 
   it('that speaks plain text or says nothing is a failed dial', async () => {
-    const plain = await Peer.start((socket) => void socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'), createTcpServer());
+    const plain = await Peer.start(
+      (socket) => void socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'),
+      createTcpServer(),
+    );
     await refuses(`wss://127.0.0.1:${plain.port}/`, trusted(), /connection failed/);
     await plain.close();
     const silent = await Peer.start(() => {}, createTcpServer());
     const { upstreams } = makeLab({ dialTimeoutMs: 100 });
-    await assert.rejects(upstreams.dial(routeTo(`wss://127.0.0.1:${silent.port}/`, { tls: trusted() }), REQUEST), /100 ms/);
+    await assert.rejects(
+      upstreams.dial(routeTo(`wss://127.0.0.1:${silent.port}/`, { tls: trusted() }), REQUEST),
+      /100 ms/,
+    );
     await eventually(() => [...silent.sockets].every((socket) => (socket.resume(), socket.destroyed)));
     await silent.close();
   });
@@ -172,12 +246,17 @@ describe('a wss upstream', () => {
 
   it('is probed over TLS with the same checks', () =>
     withUpstream('right', async (url) => {
-      for (const [tls, result] of [[trusted(), 'success'], [undefined, 'failure']] as const) {
+      for (const [tls, result] of [
+        [trusted(), 'success'],
+        [undefined, 'failure'],
+      ] as const) {
         for (const health of [undefined, { path: '/', status: 404 }]) {
           const { upstreams, metrics } = makeLab({ healthcheckIntervalMs: 20 });
           if (health && result === 'success') continue;
           upstreams.apply({ routes: [routeTo(url, { tls, health })] });
-          await eventually(async () => new RegExp(`health_${result}_total [1-9]`).test(await metrics.scrape()));
+          await eventually(async () =>
+            new RegExp(`health_${result}_total [1-9]`).test(await metrics.scrape()),
+          );
           upstreams.stop();
         }
       }
