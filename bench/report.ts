@@ -36,7 +36,7 @@ function median(values: readonly number[]): number | undefined {
 export function printReport(results: readonly Measured[]): void {
   for (const name of new Set(results.map((result) => result.case))) {
     const rows = results
-      .filter((result) => result.case === name)
+      .filter((result) => result.case === name && result.rounds.length > 0)
       .map(({ target, rounds }) => ({ target, outcome: medians(rounds) }));
     const nginx = rows.find((row) => row.target === 'nginx')?.outcome ?? {};
     console.log(`\n${name}`);

@@ -21,7 +21,8 @@ export interface CloseCode {
   readonly reason: string;
 }
 
-const GOING_AWAY: CloseCode = { code: 1001, reason: '' };
+const GOING_AWAY: CloseCode = Object.freeze({ code: 1001, reason: '' });
+const SHUTTING_DOWN: CloseCode = Object.freeze({ code: 1001, reason: 'Server shutting down' });
 
 function told(name: string, code: number, reason: string, retry: boolean, meaning: string): CloseReason {
   return Object.freeze({
@@ -206,7 +207,13 @@ export const CLOSE_REASONS = Object.freeze({
     false,
     'ended through the admin API',
   ),
-  shutdown: told('shutdown', 1001, 'Server shutting down', true, 'the gateway is draining'),
+  shutdown: Object.freeze({
+    name: 'shutdown',
+    client: SHUTTING_DOWN,
+    upstream: SHUTTING_DOWN,
+    retry: true,
+    meaning: 'the gateway is draining',
+  }),
   internalError: told(
     'internal_error',
     1011,

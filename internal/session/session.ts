@@ -307,7 +307,7 @@ export class Session extends Timed implements LiveSession {
       patient: key === 'upstreamClosed' || key === 'upstreamLost',
     };
     this.#state = closing;
-    recordClose(this.parts, this, reason, closing.told?.code, cause);
+    recordClose(this.parts, this, state.name === 'open', reason, closing.told?.code, cause);
     // A failed handshake is answered 101 too: browsers are shown close codes, never HTTP errors (section 4).
     if (this.#handshake !== undefined) this.#accept(this.#handshake.offered[0]);
     if (state.name === 'authenticating' || state.name === 'dialing')

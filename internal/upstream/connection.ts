@@ -79,12 +79,9 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
    * the loss of the connection.
    */
   start(listener: UpstreamListener): void {
-    if (this.#state !== 'open' && this.#lostEarly === undefined) return;
     this.#listener = listener;
-    if (this.#lostEarly !== undefined) {
-      this.#tellLost(this.#lostEarly);
-      return;
-    }
+    if (this.#lostEarly !== undefined) this.#tellLost(this.#lostEarly);
+    if (this.#state !== 'open') return;
     const kept = this.#kept;
     this.#kept = undefined;
     this.#paused = false;
@@ -179,11 +176,6 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
   socketClosed(): void {
     this.#lost('ERR_UPSTREAM_LOST', 'the upstream connection was dropped');
     clearTimeout(this.#closeTimer);
-  }
-
-  /** @internal */
-  decodeBatch(chunk: Buffer, end: number): void {
-    this.decode(chunk, end);
   }
 
   #receive(chunk: Buffer, end: number): void {

@@ -64,8 +64,8 @@ export abstract class FrameDecoder {
     return short === 127 || end < 4 || end <= 4 + chunk.readUInt16BE(2);
   }
 
-  /** Reads the bytes of `chunk` before `end`. */
-  protected decode(chunk: Buffer, end: number): void {
+  /** Reads the bytes of `chunk` before `end`. @internal */
+  decode(chunk: Buffer, end: number): void {
     let at = 0;
     while (at < end && !this.#stopped) {
       if (this.#remaining > 0) at = this.#payload(chunk, at, end);

@@ -52,7 +52,7 @@ export function openingRequest(
 }
 
 /** Sec-WebSocket-Accept for a key (RFC 6455 §4.2.2). */
-export function acceptFor(key: string): string {
+function acceptFor(key: string): string {
   return createHash('sha1')
     .update(key + ACCEPT_GUID)
     .digest('base64');

@@ -2,7 +2,7 @@ import type { UpstreamListener } from './listener.js';
 
 /** What decodes the bytes of a read. */
 export interface BatchReader {
-  decodeBatch(chunk: Buffer, end: number): void;
+  decode(chunk: Buffer, end: number): void;
 }
 
 /**
@@ -17,7 +17,7 @@ export class ReadBatch {
     const reader = this.#reader;
     const chunk = this.#chunk;
     this.#reader = undefined;
-    if (reader !== undefined && chunk !== undefined) reader.decodeBatch(chunk, this.#end);
+    if (reader !== undefined && chunk !== undefined) reader.decode(chunk, this.#end);
   };
 
   run(listener: UpstreamListener, reader: BatchReader, chunk: Buffer, end: number): void {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
+import { eventually } from '../support/eventually.js';
 import { closePayload, encodeFrame, OPCODE } from '../support/frames.js';
 import { Bench, Recorder } from './lab.js';
 
@@ -138,10 +139,7 @@ describe('an open upstream connection', () => {
     const frame = encodeFrame(OPCODE.text, 'a'.repeat(5000));
     far.socket.write(frame.subarray(0, 1000));
     connection.heard = false;
-    await recorder.until(
-      () => (connection.heard ? true : (setImmediate(() => recorder.onUpstreamDrain()), false)),
-      'the first part',
-    );
+    await eventually(() => connection.heard);
     far.socket.write(frame.subarray(1000));
     assert.equal((await recorder.message(0)).payload.length, 5000);
     assert.deepEqual(recorder.positions, []);
@@ -319,7 +317,7 @@ describe('an open upstream connection', () => {
     'onUpstreamLost',
   ] as const) {
     it(`a listener that throws in ${where} loses its own connection only`, async () => {
-      const { connection: bystander, far: bystanderFar, recorder: bystanderRecorder } = await bench.open();
+      const { connection: bystander, far: bystanderFar } = await bench.open();
       const { connection, far } = await bench.open(false);
       const told: string[] = [];
       const recorder = new Recorder();
@@ -344,10 +342,7 @@ describe('an open upstream connection', () => {
       else if (where === 'onUpstreamBatch')
         far.socket.write(Buffer.concat([encodeFrame(OPCODE.text, 'x'), encodeFrame(OPCODE.text, 'y')]));
       await far.until(() => far.ended, 'end');
-      await bystanderRecorder.until(
-        () => (told.length === 1 ? true : (setImmediate(() => bystanderRecorder.onUpstreamDrain()), false)),
-        'last word',
-      );
+      await eventually(() => told.length === 1);
       assert.deepEqual(told, [where === 'onUpstreamClose' ? 'closed' : 'lost']);
       bystander.send(Buffer.from('still here'), false);
       assert.equal((await bystanderFar.frame(0)).payload.toString(), 'still here');

@@ -363,11 +363,8 @@ describe('dial attempts and circuits', () => {
       connection.start(new Recorder());
       connection.close(1000, '');
     }
-    await Promise.all(
-      [...one.sockets].map((socket) =>
-        eventually(() => (socket.destroyed ? true : (socket.destroy(), false))),
-      ),
-    );
+    for (const socket of one.sockets) socket.destroy();
+    await eventually(() => one.sockets.size === 0);
     one.answer = (socket) => void socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
     for (let count = 0; count < 5; count++) await assert.rejects(dial(), failsWith('ERR_DIAL_FAILED', /403/));
     one.answer = (socket, head) =>
@@ -553,9 +550,8 @@ describe('health checks', () => {
     assert.match(text, /ws_upstream_health_success_total [1-9]/);
     assert.match(text, /ws_upstream_health_failure_total [1-9]/);
     upstreams.stop();
-    await eventually(
-      () => upstream.sockets.size === 0 || ([...upstream.sockets].forEach((socket) => socket.end()), false),
-    );
+    for (const socket of upstream.sockets) socket.destroy();
+    await eventually(() => upstream.sockets.size === 0);
     const after = upstream.accepted;
     await new Promise((resolve) => setTimeout(resolve, 80));
     assert.equal(upstream.accepted, after);
