@@ -16,6 +16,7 @@ export const ERROR_CODES = {
   ERR_DIAL_CANCELLED: 'the client went away before the upstream was reached',
   ERR_CIRCUIT_OPEN: 'the circuit breaker of every endpoint of the route is open',
   ERR_UPSTREAM_LOST: 'the upstream connection ended without a close frame',
+  ERR_SESSION_FAILED: 'a session threw while it was handed what its upstream sent: a fault of the gateway',
   ERR_UPSTREAM_PROTOCOL: 'the upstream broke RFC 6455',
   ERR_STORE: 'Redis or Postgres failed or refused an operation',
 } as const;

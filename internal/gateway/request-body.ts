@@ -5,7 +5,7 @@ export type Body = Buffer | 'too-large' | 'aborted';
 
 /** A request whose body is on its way. */
 export interface IncomingBody {
-  /** Never rejects. */
+  /** Never rejects; never settles either once the request has been answered. */
   readonly body: Promise<Body>;
   /** Whether the last byte has come. */
   readonly complete: () => boolean;

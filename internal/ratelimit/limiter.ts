@@ -21,7 +21,7 @@ export interface SharedBuckets {
   bucket(name: string, perSecond: number, burst: number): SharedBucket;
 }
 
-export interface SharedBucket extends TokenBucket {
+interface SharedBucket extends TokenBucket {
   /** Somebody uses the bucket from now on. */
   join(): void;
   /** Nobody uses the bucket any more: its share of the budget goes back. */

@@ -1,6 +1,6 @@
 import type { CloseCode, CloseReasonKey } from '../close-codes.js';
 import type { Protocol, SessionConfig } from '../config/config.js';
-import type { GatewayError } from '../errors.js';
+import type { ErrorCode, GatewayError } from '../errors.js';
 import type { MessageBudget } from '../ratelimit/limiter.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { UpstreamConnection } from '../upstream/connection.js';
@@ -24,6 +24,12 @@ export interface PumpOptions {
   readonly budget: MessageBudget | undefined;
   readonly nowMs: number;
 }
+
+/** What is to blame when an upstream connection ends without a close frame; else the upstream. */
+const LOST: Partial<Record<ErrorCode, CloseReasonKey>> = {
+  ERR_UPSTREAM_PROTOCOL: 'upstreamProtocolError',
+  ERR_SESSION_FAILED: 'internalError',
+};
 
 /**
  * Moves messages both ways between one client and one upstream, untouched (SPEC section 9). Per message: no promise,
@@ -117,11 +123,7 @@ export class Pump implements UpstreamListener {
   }
 
   onUpstreamLost(cause: GatewayError): void {
-    this.owner.close(
-      cause.code === 'ERR_UPSTREAM_PROTOCOL' ? 'upstreamProtocolError' : 'upstreamLost',
-      undefined,
-      cause,
-    );
+    this.owner.close(LOST[cause.code] ?? 'upstreamLost', undefined, cause);
   }
 
   #clientFaltered(result: number): void {

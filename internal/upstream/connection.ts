@@ -280,7 +280,7 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
     this.#destroySocket();
     if (ended) return;
     const cause = fromUnknown(thrown);
-    this.#tellLost(new GatewayError('ERR_UPSTREAM_LOST', `the session failed: ${cause.message}`, { cause }));
+    this.#tellLost(new GatewayError('ERR_SESSION_FAILED', `the session failed: ${cause.message}`, { cause }));
   }
 
   #end(end: ConnectionEnd): void {

@@ -14,11 +14,15 @@ export class DialFailure extends GatewayError {
   }
 
   /**
-   * Whether the endpoint is well: it gave a complete answer below 500. Such an answer is about the request (401, 404, …);
-   * were it held against the endpoint, one client could open the circuit for all others (SPEC section 8: never what a
-   * client does). The same answers count as healthy in a health check.
+   * Whether the endpoint turned down this very request (401, 404, …) and may be well for others: were it held against the
+   * endpoint, one client could open the circuit for all of them (SPEC section 8: never what a client does).
    */
-  get endpointIsWell(): boolean {
+  get isAboutTheRequest(): boolean {
+    return this.status !== undefined && this.status >= 400 && this.status < 500;
+  }
+
+  /** Whether a health check is content with it (SPEC section 8): any complete answer below 500. */
+  get isHealthy(): boolean {
     return this.status !== undefined && this.status !== 101 && this.status < 500;
   }
 }

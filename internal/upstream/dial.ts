@@ -111,7 +111,7 @@ export class Dialer {
         breaker.released(permit);
         throw thrown;
       }
-      if (thrown.endpointIsWell) breaker.succeeded(permit);
+      if (thrown.isAboutTheRequest) breaker.succeeded(permit);
       else endpoint.dialFailed(permit);
       log.warn(
         { upstream: endpoint.name, route: route.prefix, status: thrown.status, reason: thrown.message },

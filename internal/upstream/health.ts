@@ -117,7 +117,7 @@ class Probe {
       else await this.#get(http.path, http.status);
       return undefined;
     } catch (thrown) {
-      return thrown instanceof DialFailure && thrown.endpointIsWell ? undefined : fromUnknown(thrown);
+      return thrown instanceof DialFailure && thrown.isHealthy ? undefined : fromUnknown(thrown);
     }
   }
 

@@ -2,7 +2,7 @@ import type { TemplatedApp } from 'uWebSockets.js';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, describe, it } from 'node:test';
-import { type AdminHandler, isAdminTarget, serveAdmin } from '../../internal/gateway/admin-endpoint.js';
+import { type AdminHandler, isAdminTarget } from '../../internal/gateway/admin-endpoint.js';
 import { HttpEndpoints } from '../../internal/gateway/health.js';
 import { answer } from '../../internal/gateway/http-response.js';
 import { readHead } from '../../internal/gateway/request.js';
@@ -26,12 +26,11 @@ describe('HTTP beside the handshakes', () => {
   before(async () => {
     const metrics = new Metrics(10);
     metrics.connections.inc(3);
-    const endpoints = new HttpEndpoints(metrics, () => reason);
+    const endpoints = new HttpEndpoints(metrics, () => reason, { handle: (call) => handle(call) });
     app = uWS.App();
     app.any('/*', (response, request) => {
       const head = readHead(request, response, false);
-      if (isAdminTarget(head.target)) serveAdmin({ handle: (call) => handle(call) }, head, response);
-      else if (!endpoints.serve(head, response)) answer(response, { status: 404 });
+      if (!endpoints.serve(head, response)) answer(response, { status: 404 });
     });
     const listening = await new Promise<Parameters<typeof uWS.us_socket_local_port>[0]>((resolve, reject) => {
       app.listen('127.0.0.1', 0, uWS.LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) =>
@@ -62,6 +61,22 @@ describe('HTTP beside the handshakes', () => {
       assert.equal((await http(url + path)).status, 404);
   });
 
+  it('answers HEAD with the head alone, so that the next answer on the connection is read right', async () => {
+    reason = undefined;
+    handle = async () => ({ status: 405, body: '{}' });
+    for (const path of ['/healthz', '/readyz', '/metrics', '/admin/x', '/nothing']) {
+      const client = await RawClient.connect(port);
+      client.write(`HEAD ${path} HTTP/1.1\r\nHost: h\r\n\r\n`);
+      const head = await client.readHead();
+      if (head?.headers.connection === 'close') await within(client.closed, 'end of the connection');
+      else {
+        client.write('GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n');
+        assert.match((await client.readHead())?.head ?? '', /^HTTP\/1\.1 200 /, path);
+      }
+      client.destroy();
+    }
+  });
+
   it('hardens every response and names no server', async () => {
     for (const path of ['/healthz', '/metrics', '/nothing']) {
       const { headers } = await http(url + path);
@@ -76,6 +91,7 @@ describe('HTTP beside the handshakes', () => {
     const seen = new Promise<Request>((resolve) => {
       handle = async (request) => {
         resolve(request);
+        await request.body;
         return { status: 202, headers: { 'X-Own': 'yes', 'Content-Type': 'application/json' }, body: '{}' };
       };
     });

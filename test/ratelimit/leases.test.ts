@@ -7,7 +7,7 @@ import { Limiter, type MessageBudget } from '../../internal/ratelimit/limiter.js
 import { RedisStore } from '../../internal/store/redis.js';
 import { createLog } from '../../internal/telemetry/log.js';
 import { eventually, within } from '../support/eventually.js';
-import { type RedisServer, startRedis } from '../support/redis-server.js';
+import { type RedisServer, startRedis, startRedisCluster } from '../support/redis-server.js';
 
 const ann = { kind: 'sub', name: 'ann {1}:*\n' } as const;
 const log = createLog({ logLevel: 'fatal', logFormat: 'json' });
@@ -21,11 +21,11 @@ class Replica {
   evals = 0;
 
   constructor(
-    url: string,
+    urls: readonly string[],
     limits: { perSecond: number; burst: number; bytesPerSecond?: number },
     skewMs = 0,
   ) {
-    const store = new RedisStore({ urls: [url], log });
+    const store = new RedisStore({ urls, log });
     this.#store = store;
     const count = () => this.evals++;
     const ledger = new LeaseLedger({
@@ -105,7 +105,7 @@ describe('leases of a budget shared through Redis', () => {
     limits: { perSecond: number; burst: number },
     skewMs: readonly number[] = [],
   ): Promise<Replica[]> {
-    replicas = Array.from({ length: count }, (_, index) => new Replica(redis.url, limits, skewMs[index]));
+    replicas = Array.from({ length: count }, (_, index) => new Replica([redis.url], limits, skewMs[index]));
     return Promise.all(replicas.map((replica) => replica.start()));
   }
 
@@ -340,6 +340,33 @@ describe('leases of a budget shared through Redis', () => {
     drain(budget, 5);
     budget.release();
     await eventually(async () => (await budgetKeys()).length === 0);
+  });
+
+  it('a Redis Cluster serves as well', async () => {
+    const cluster = await startRedisCluster();
+    try {
+      replicas = [1, 2].map(() => new Replica(cluster.urls, { perSecond: 0.001, burst: 30 }));
+      const [one, two] = await Promise.all(replicas.map((replica) => replica.start()));
+      const first = await one!.open();
+      const second = await two!.open();
+      let taken = drain(first, 8);
+      await eventually(() => {
+        taken += drain(second, 1);
+        return taken >= 15;
+      });
+      taken += drain(first) + drain(second);
+      assert.ok(taken <= 36, `${taken}`);
+      for (const replica of replicas) await replica.stop();
+      assert.deepEqual(
+        [one!.changes, two!.changes],
+        [
+          [true, false],
+          [true, false],
+        ],
+      );
+    } finally {
+      await cluster.stop();
+    }
   });
 
   async function budgetKeys(): Promise<string[]> {
