@@ -37,7 +37,7 @@ export function serveAdmin(handler: AdminHandler, head: RequestHead, response: H
   const { body, complete, gone } = readBody(response, MAX_BODY_BYTES);
   const send = (result: Answer) => {
     // Whoever is refused with a body still under way is not read to its end.
-    if (!gone()) answer(response, { ...result, close: !complete() });
+    if (!gone()) answer(response, { ...result, close: !complete(), bodiless: method === 'HEAD' });
   };
   handler
     .handle({ method, target, query, headers, peer, proxied, body })

@@ -27,18 +27,18 @@ export class HttpEndpoints {
     if (answerTo === undefined) return false;
     if (!READ_METHODS.includes(head.method))
       answer(response, { status: 405, headers: { Allow: 'GET, HEAD' } });
-    else answerTo(response);
+    else answerTo(response, head.method === 'HEAD');
     return true;
   }
 
-  #endpoint(target: string): ((response: HttpResponse) => void) | undefined {
+  #endpoint(target: string): ((response: HttpResponse, bodiless: boolean) => void) | undefined {
     switch (target) {
       case '/healthz':
-        return (response) => answer(response, { status: 200, body: 'ok\n' });
+        return (response, bodiless) => answer(response, { status: 200, body: 'ok\n', bodiless });
       case '/readyz':
-        return (response) => answer(response, this.#readiness());
+        return (response, bodiless) => answer(response, { ...this.#readiness(), bodiless });
       case '/metrics':
-        return (response) => this.#scrape(response);
+        return (response, bodiless) => this.#scrape(response, bodiless);
       default:
         return undefined;
     }
@@ -49,13 +49,13 @@ export class HttpEndpoints {
     return reason === undefined ? { status: 200, body: 'ready\n' } : { status: 503, body: `${reason}\n` };
   }
 
-  #scrape(response: HttpResponse): void {
+  #scrape(response: HttpResponse, bodiless: boolean): void {
     let gone = false;
     response.onAborted(() => {
       gone = true;
     });
     const send = (result: Answer) => {
-      if (!gone) answer(response, result);
+      if (!gone) answer(response, { ...result, bodiless });
     };
     this.metrics.scrape().then(
       (body) => send({ status: 200, headers: { 'Content-Type': this.metrics.contentType }, body }),

@@ -9,6 +9,7 @@ const STATUS_TEXT: Readonly<Record<number, string>> = {
   404: 'Not Found',
   405: 'Method Not Allowed',
   413: 'Content Too Large',
+  422: 'Unprocessable Content',
   426: 'Upgrade Required',
   429: 'Too Many Requests',
   500: 'Internal Server Error',
@@ -28,17 +29,24 @@ export interface Answer {
   readonly body?: string;
   /** Whether the connection ends with it. */
   readonly close?: boolean;
+  /** Whether the head goes alone, as for HEAD (RFC 9110 §9.3.2). */
+  readonly bodiless?: boolean;
 }
 
 /** Sends a whole response. The caller has seen to it that the client is still there. */
-export function answer(response: HttpResponse, { status, headers = {}, body, close = false }: Answer): void {
+export function answer(
+  response: HttpResponse,
+  { status, headers = {}, body, close = false, bodiless = false }: Answer,
+): void {
   response.cork(() => {
     response.writeStatus(`${status} ${STATUS_TEXT[status] ?? ''}`);
     writeSecurityHeaders(response);
     const type = headers['Content-Type'] ?? 'text/plain; charset=utf-8';
     for (const [name, value] of Object.entries({ 'Content-Type': type, ...headers }))
       response.writeHeader(name, value);
-    response.end(body ?? `${STATUS_TEXT[status] ?? ''}\n`, close);
+    const text = body ?? `${STATUS_TEXT[status] ?? ''}\n`;
+    if (bodiless) response.endWithoutBody(Buffer.byteLength(text), close);
+    else response.end(text, close);
   });
 }
 

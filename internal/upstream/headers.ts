@@ -1,3 +1,4 @@
+import { claimText, percentEncode, roleList } from '../claim-text.js';
 import type { Protocol } from '../config/config.js';
 
 /** One header line. */
@@ -76,7 +77,7 @@ function pushIdentity(lines: HeaderLine[], { identity, token }: RequestFacts): v
   lines.push(
     ['X-User-Id', claimText(identity.sub)],
     ['X-User-Name', claimText(identity.preferredUsername)],
-    ['X-User-Roles', identity.roles.map(roleText).join(',')],
+    ['X-User-Roles', roleList(identity.roles)],
   );
 }
 
@@ -91,26 +92,9 @@ function pushForwarded(lines: HeaderLine[], name: string, facts: RequestFacts): 
   for (const value of facts.headers.get(name) ?? []) lines.push([name, asUtf8(value)]);
 }
 
-/**
- * Claim text fit for a header value: outside printable ASCII, and for `%`, percent-encoded as UTF-8; a lone surrogate
- * counts as U+FFFD. Blanks at either end are encoded too: HTTP takes them off, and ` alice` is not `alice`.
- */
-export function claimText(text: string): string {
-  return text.replace(/^ +| +$|[^\x20-\x24\x26-\x7e]+/g, percentEncoded);
-}
-
-/** A role in a comma list. */
-function roleText(role: string): string {
-  return claimText(role).replaceAll(',', '%2C');
-}
-
 /** Text that is printable already unless somebody plays tricks. */
 function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e]+/g, percentEncoded);
-}
-
-function percentEncoded(text: string): string {
-  return Buffer.from(text, 'utf8').toString('hex').toUpperCase().replace(/../g, '%$&');
+  return text.replace(/[^\x20-\x7e]+/g, percentEncode);
 }
 
 /** One character for each byte of the UTF-8, as the request head is written: the bytes leave as they came. */

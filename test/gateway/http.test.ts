@@ -30,7 +30,7 @@ describe('HTTP beside the handshakes', () => {
     app = uWS.App();
     app.any('/*', (response, request) => {
       const head = readHead(request, response, false);
-      if (!endpoints.serve(head, response)) answer(response, { status: 404 });
+      if (!endpoints.serve(head, response)) answer(response, { status: 404, close: true });
     });
     const listening = await new Promise<Parameters<typeof uWS.us_socket_local_port>[0]>((resolve, reject) => {
       app.listen('127.0.0.1', 0, uWS.LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) =>

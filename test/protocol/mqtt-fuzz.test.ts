@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type IConnectPacket, type Packet, parser } from 'mqtt-packet';
-import { roleList } from '../../internal/protocol/claim-text.js';
+import { roleList } from '../../internal/claim-text.js';
 import { mqtt } from '../../internal/protocol/mqtt.js';
 import {
   type ConnectParts,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { claimText, roleList } from '../../internal/protocol/claim-text.js';
+import { claimText, roleList } from '../../internal/claim-text.js';
 import { withRoles } from '../../internal/protocol/mqtt-roles.js';
 import { MAX_VARINT } from '../../internal/protocol/mqtt-varint.js';
 import { connect, field, greeting, userProperty } from './connect-packet.js';

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { claimText, type RequestFacts, upstreamHeaders } from '../../internal/upstream/headers.js';
+import { claimText } from '../../internal/claim-text.js';
+import { type RequestFacts, upstreamHeaders } from '../../internal/upstream/headers.js';
 import { openingRequest } from '../../internal/upstream/opening.js';
 import { targetUrl } from '../../internal/upstream/target-url.js';
 import { REQUEST } from './lab.js';
