@@ -29,7 +29,7 @@ export interface Answer {
   readonly body?: string;
   /** Whether the connection ends with it. */
   readonly close?: boolean;
-  /** Whether the head goes alone, as for HEAD (RFC 9110 §9.3.2). */
+  /** Whether the head goes alone, as for HEAD (RFC 9110 §9.3.2); the connection stays then. */
   readonly bodiless?: boolean;
 }
 
@@ -44,9 +44,9 @@ export function answer(
     const type = headers['Content-Type'] ?? 'text/plain; charset=utf-8';
     for (const [name, value] of Object.entries({ 'Content-Type': type, ...headers }))
       response.writeHeader(name, value);
-    const text = body ?? `${STATUS_TEXT[status] ?? ''}\n`;
-    if (bodiless) response.endWithoutBody(Buffer.byteLength(text), close);
-    else response.end(text, close);
+    // Called with any length, even an undefined one, uWebSockets.js waits for that many bytes.
+    if (bodiless) response.endWithoutBody();
+    else response.end(body ?? `${STATUS_TEXT[status] ?? ''}\n`, close);
   });
 }
 
