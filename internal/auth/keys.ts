@@ -130,7 +130,7 @@ export class VerificationKeys {
       this.metrics.dependencyUp.set({ dependency: 'jwks' }, 0);
       const state = this.#current() === undefined ? 'there are none to use' : 'the last good ones serve on';
       this.log.warn(
-        { err: fromUnknown(error), retryInMs: Math.round(nextMs) },
+        { reason: fromUnknown(error).message, retryInMs: Math.round(nextMs) },
         `verification keys not loaded, ${state}`,
       );
     }
