@@ -4,7 +4,11 @@
  * either end are encoded too: HTTP takes them off, and ` alice` is not `alice`.
  */
 export function claimText(text: string): string {
-  return text.replace(/^ +| +$|[^\x20-\x24\x26-\x7e]+/g, percentEncode);
+  const inside = (blanks: string, at: number) => at > 0 && at + blanks.length < text.length;
+  // Every run is matched once: ` +$` would look for the end anew from each blank, in quadratic time.
+  return text.replace(/ +|[^\x20-\x24\x26-\x7e]+/g, (run, at: number) =>
+    run.startsWith(' ') && inside(run, at) ? run : percentEncode(run),
+  );
 }
 
 /** Roles as one comma list; a comma inside a role is encoded, so that no role becomes two. */

@@ -16,7 +16,7 @@ export interface AdminHandler {
     readonly headers: HeaderLines;
     /** The TCP peer's address in canonical text form. */
     readonly peer: string;
-    /** Whether a PROXY protocol header came before the request. */
+    /** Whether a PROXY protocol header came before the request, or may have come before an earlier one. */
     readonly proxied: boolean;
     /** Up to 64 KiB. */
     readonly body: Promise<Body>;
@@ -29,17 +29,24 @@ export function isAdminTarget(target: string): boolean {
 }
 
 /** Hands a request to the admin API and sends its answer. To be called in the request handler itself. */
-export function serveAdmin(handler: AdminHandler, head: RequestHead, response: HttpResponse): void {
+export function serveAdmin(
+  handler: AdminHandler,
+  head: RequestHead,
+  response: HttpResponse,
+  proxied: boolean,
+): void {
   const { method, target, query, headers } = head;
   const peer = canonicalIp(head.peer) ?? head.peer;
-  // The gateway parses PROXY headers wherever they come from: their address is not believed, their presence tells.
-  const proxied = response.getProxiedRemoteAddress().byteLength > 0;
   const { body, complete, gone } = readBody(response, MAX_BODY_BYTES);
   const send = (result: Answer) => {
     // Whoever is refused with a body still under way is not read to its end.
     if (!gone()) answer(response, { ...result, close: !complete(), bodiless: method === 'HEAD' });
   };
-  handler
-    .handle({ method, target, query, headers, peer, proxied, body })
-    .then(send, () => send({ status: 500 }));
+  // Not before the handler is over: what an operator asks for may answer another client that waits for its 101, and an
+  // upgrade of one socket while uWebSockets.js reads a request from another one ends the process.
+  setImmediate(() => {
+    handler
+      .handle({ method, target, query, headers, peer, proxied, body })
+      .then(send, () => send({ status: 500 }));
+  });
 }

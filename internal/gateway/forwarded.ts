@@ -14,6 +14,9 @@ export interface Client {
   readonly requestId: string;
 }
 
+/** No chain of proxies is longer; a client can send any number of addresses that are trusted. */
+const MAX_HOPS = 32;
+
 const SAFE_REQUEST_ID = /^[\w.:/+=@-]{1,128}$/;
 const SAFE_HOST = /^(?:[\w.-]{1,255}|\[[\da-fA-F:.]{2,45}\])(?::\d{1,5})?$/;
 
@@ -60,13 +63,16 @@ export class TrustedProxies {
 
   /** Each trusted hop vouches for the one before it; the walk ends at the first address nobody vouches for. */
   #rightmostUntrusted(peer: string, lines: readonly string[]): string {
-    const hops = lines.join(',').split(',');
+    const all = lines.join(',');
     let ip = peer;
-    for (let index = hops.length - 1; index >= 0; index--) {
-      const hop = canonicalIp((hops[index] ?? '').trim());
+    let end = all.length;
+    for (let hops = 0; end >= 0 && hops < MAX_HOPS; hops++) {
+      const comma = all.lastIndexOf(',', end - 1);
+      const hop = canonicalIp(all.slice(comma + 1, end).trim());
       if (hop === undefined) return ip;
       ip = hop;
       if (!this.trusts(ip)) return ip;
+      end = comma;
     }
     return ip;
   }

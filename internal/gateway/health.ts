@@ -1,26 +1,39 @@
 import type { HttpResponse } from 'uWebSockets.js';
-import type { Metrics } from '../telemetry/metrics.js';
 import { type AdminHandler, isAdminTarget, serveAdmin } from './admin-endpoint.js';
+import { canonicalIp } from './forwarded.js';
 import { type Answer, answer } from './http-response.js';
 import type { RequestHead } from './opening.js';
 
 const READ_METHODS: readonly string[] = ['GET', 'HEAD'];
 
+/** Whoever knows the metrics of the whole gateway. */
+export interface Scraped {
+  readonly contentType: string;
+  scrape(): Promise<string>;
+}
+
 /** What is no WebSocket: /healthz, /readyz, /metrics for orchestrators and scrapers, /admin/* for operators. */
 export class HttpEndpoints {
+  /** Whether a proxy on this host has shown itself. */
+  #localProxy: boolean = false;
+
   /**
    * @param unreadyReason why no traffic should come now, in words fit for an operator; undefined: it may.
    */
   constructor(
-    readonly metrics: Metrics,
+    readonly metrics: Scraped,
     readonly unreadyReason: () => string | undefined,
     readonly admin: AdminHandler,
   ) {}
 
-  /** Answers the request if its path is one of these. */
+  /** Answers the request if its path is one of these. To be asked about every request, handshakes too. */
   serve(head: RequestHead, response: HttpResponse): boolean {
+    // Behind a proxy's PROXY header a client can send one of its own with its next request, which takes the first one back:
+    // once one has been seen, no peer on loopback is certain to be one.
+    const proxied = isProxied(response);
+    this.#localProxy ||= proxied && isLoopback(head.peer);
     if (isAdminTarget(head.target)) {
-      serveAdmin(this.admin, head, response);
+      serveAdmin(this.admin, head, response, proxied || this.#localProxy);
       return true;
     }
     const answerTo = this.#endpoint(head.target);
@@ -62,4 +75,14 @@ export class HttpEndpoints {
       () => send({ status: 500 }),
     );
   }
+}
+
+/** The gateway parses PROXY headers wherever they come from: their address is not believed, their presence tells. */
+function isProxied(response: HttpResponse): boolean {
+  return response.getProxiedRemoteAddress().byteLength > 0;
+}
+
+function isLoopback(peer: string): boolean {
+  const ip = canonicalIp(peer) ?? '';
+  return ip === '::1' || ip.startsWith('127.');
 }

@@ -42,6 +42,7 @@ export class Listener {
   readonly #app: TemplatedApp;
   readonly #compress: boolean;
   #listening: us_listen_socket | undefined;
+  #open: boolean = false;
 
   constructor(readonly parts: ListenerParts) {
     const { tls, compression } = parts.config;
@@ -54,14 +55,15 @@ export class Listener {
   }
 
   /**
-   * Binds the address.
+   * Binds the address: exclusively, or with several workers so that each of them can (SO_REUSEPORT).
    * @returns the port, which differs from the configured one when that is 0.
    * @throws GatewayError ERR_LISTEN
    */
   async listen(): Promise<number> {
-    const { host, port } = this.parts.config;
+    const { host, port, workers } = this.parts.config;
+    const options = workers > 1 ? uWS.LIBUS_LISTEN_DEFAULT : uWS.LIBUS_LISTEN_EXCLUSIVE_PORT;
     const socket = await new Promise<us_listen_socket | false>((resolve) => {
-      this.#app.listen(host, port, uWS.LIBUS_LISTEN_EXCLUSIVE_PORT, resolve);
+      this.#app.listen(host, port, options, resolve);
     });
     if (!socket) {
       throw new GatewayError(
@@ -70,12 +72,21 @@ export class Listener {
       );
     }
     this.#listening = socket;
+    this.#open = true;
     return uWS.us_socket_local_port(socket);
+  }
+
+  /** Takes no more connections; those that are there stay. */
+  leave(): void {
+    if (this.#listening === undefined) return;
+    uWS.us_listen_socket_close(this.#listening);
+    this.#listening = undefined;
   }
 
   /** Stops listening and cuts off whoever is left. */
   close(): void {
-    if (this.#listening === undefined) return;
+    if (!this.#open) return;
+    this.#open = false;
     this.#listening = undefined;
     this.#app.close();
   }
@@ -100,8 +111,8 @@ export class Listener {
           session.close('internalError', undefined, fromUnknown(thrown));
         }
       },
-      ping: (ws) => ws.getUserData().session.onClientAlive(),
-      pong: (ws) => ws.getUserData().session.onClientAlive(),
+      ping: (ws) => this.#contain(ws.getUserData().session, (session) => session.onClientAlive()),
+      pong: (ws) => this.#contain(ws.getUserData().session, (session) => session.onClientAlive()),
       drain: (ws) => this.#contain(ws.getUserData().session, (session) => session.onClientDrain()),
       close: (ws, code, message) => {
         const { session, socket } = ws.getUserData();

@@ -60,12 +60,17 @@ function admit(
   };
 }
 
+/** Headers that are taken apart before anybody is authenticated: a whole head of commas would keep everyone else waiting. */
+const LISTS = ['upgrade', 'connection', 'sec-websocket-protocol'];
+const MAX_LIST_CHARS = 4096;
+
 /**
  * RFC 6455 §4.2.1. 426 for what is no WebSocket request or another version of it, 400 for a malformed one, undefined
  * for a good one.
  */
 export function checkHandshake(head: RequestHead): 400 | 426 | undefined {
   const { headers } = head;
+  if (LISTS.some((name) => lengthOf(headers.get(name)) > MAX_LIST_CHARS)) return 400;
   const upgrade = tokens(headers.get('upgrade')).includes('websocket');
   const version = headers.get('sec-websocket-version');
   const key = headers.get('sec-websocket-key');
@@ -86,6 +91,10 @@ export function checkHandshake(head: RequestHead): 400 | 426 | undefined {
     return 400;
   if (!tokens(headers.get('sec-websocket-protocol'), true).every(isToken)) return 400;
   return undefined;
+}
+
+function lengthOf(lines: readonly string[] = []): number {
+  return lines.reduce((total, line) => total + line.length, 0);
 }
 
 /** The comma-separated elements of all lines of a header, lower-case unless `exact`. */

@@ -21,22 +21,24 @@ export function readBody(response: HttpResponse, limitBytes: number): IncomingBo
   let complete = false;
   let gone = false;
   const body = new Promise<Body>((resolve) => {
+    // What waits for the body runs outside of the handler that brings it, see `serveAdmin`.
+    const settle = (result: Body) => void setImmediate(resolve, result);
     const chunks: Buffer[] = [];
     let length = 0;
     response.onAborted(() => {
       gone = true;
-      resolve('aborted');
+      settle('aborted');
     });
     response.onData((chunk, isLast) => {
       complete = isLast;
       length += chunk.byteLength;
       if (length > limitBytes) {
         chunks.length = 0;
-        return resolve('too-large');
+        return settle('too-large');
       }
       // Lent for the length of this call: copied.
       if (chunk.byteLength > 0) chunks.push(Buffer.from(chunk.slice(0)));
-      if (isLast) resolve(Buffer.concat(chunks));
+      if (isLast) settle(Buffer.concat(chunks));
     });
   });
   return { body, complete: () => complete, gone: () => gone };

@@ -16,6 +16,7 @@ declare module 'uWebSockets.js' {
     sendLastFragment(message: RecognizedString, compress: boolean): number;
   }
   function _cfg(key: 'silent'): void;
+  const LIBUS_LISTEN_DEFAULT: number;
   const LIBUS_LISTEN_EXCLUSIVE_PORT: number;
 }
 

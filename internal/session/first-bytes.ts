@@ -31,6 +31,8 @@ const MORE: FirstBytesOutcome = Object.freeze({ verdict: 'more' });
 export class FirstBytesReader {
   #buffer: Buffer = Buffer.alloc(0);
   #length = 0;
+  /** Bytes and empty messages: neither may come without end. */
+  #taken = 0;
 
   /**
    * @param negotiated the protocol a sub-protocol has settled; undefined: the bytes decide.
@@ -44,7 +46,8 @@ export class FirstBytesReader {
 
   /** Takes one message; `payload` is copied. */
   add(payload: Uint8Array, isBinary: boolean): FirstBytesOutcome {
-    if (this.#length + payload.length > this.limitBytes) {
+    this.#taken += Math.max(1, payload.length);
+    if (this.#taken > this.limitBytes) {
       return refused(this.negotiated, 'messageTooBig', 'more than MAX_CONNECT_BYTES before authentication');
     }
     this.#append(payload);

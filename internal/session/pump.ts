@@ -91,6 +91,9 @@ export class Pump implements UpstreamListener {
   /** A ping or pong of the client. */
   clientAlive(): void {
     this.#clientHeard = true;
+    // The pongs that uWebSockets.js answers with wait in the same buffer as messages: who does not take them is slow.
+    if (this.#clientBlockedMs === 0 && this.client.bufferedBytes() > 0)
+      this.#clientFaltered(SendResult.BUFFERED);
   }
 
   onUpstreamMessage(payload: Buffer, isBinary: boolean): void {
@@ -163,10 +166,11 @@ export class Pump implements UpstreamListener {
    */
   check(nowMs: number): number | undefined {
     const { idleTimeoutMs, writeTimeoutMs } = this.options.config;
-    const silent = idleTimeoutMs === 0 ? undefined : this.#checkSilence(nowMs, idleTimeoutMs);
-    const stuck = silent ?? this.#checkStuck(nowMs, writeTimeoutMs);
-    if (stuck !== undefined) {
-      this.owner.close(stuck);
+    // Before pings go out: until they are flushed they look like bytes that the upstream does not take.
+    const stuck = this.#checkStuck(nowMs, writeTimeoutMs);
+    const reason = stuck ?? (idleTimeoutMs === 0 ? undefined : this.#checkSilence(nowMs, idleTimeoutMs));
+    if (reason !== undefined) {
+      this.owner.close(reason);
       return undefined;
     }
     const blocked = this.#clientBlockedMs !== 0 || this.#upstreamBlockedMs !== 0;

@@ -5,11 +5,13 @@ import { fromUnknown } from '../errors.js';
 import type { Greeting, ProtocolAdapter } from '../protocol/protocol.js';
 import { adapterForSubprotocol } from '../protocol/protocols.js';
 import type { MessageBudget } from '../ratelimit/limiter.js';
+import { forLog } from '../telemetry/log.js';
 import type { UpstreamConnection } from '../upstream/connection.js';
 import type { ClientHandshake, ClientSocket } from './client-socket.js';
 import { FirstBytesReader } from './first-bytes.js';
 import type { LiveSession } from './live-session.js';
 import type { Opening } from './opening.js';
+import { PingAllowance } from './ping-allowance.js';
 import type { Plan } from './plan.js';
 import { Pump } from './pump.js';
 import { isDenial, recordClose } from './record.js';
@@ -51,6 +53,7 @@ export class Session extends Timed implements LiveSession {
   #identity: Identity | undefined;
   #route: Route | undefined;
   #protocol: Protocol | undefined;
+  readonly #pings = new PingAllowance();
 
   /** @param ip the client's address, as far as trusted proxies are believed. */
   constructor(
@@ -231,7 +234,9 @@ export class Session extends Timed implements LiveSession {
 
   /** A ping or pong of the client. */
   onClientAlive(): void {
-    this.pump?.clientAlive();
+    if (this.#pings.take(this.parts.wheel.nowMs)) this.pump?.clientAlive();
+    else if (this.#state.name === 'closing') this.#client?.terminate();
+    else this.close('rateLimited');
   }
 
   /** The kernel took some of what waited for the client. */
@@ -338,7 +343,9 @@ export class Session extends Timed implements LiveSession {
     if (client === undefined) return undefined;
     if (told === undefined) return client.terminate();
     if (client.bufferedBytes() === 0) return client.end(told.code, told.reason);
-    if (patient) this.parts.wheel.schedule(this, this.parts.config.writeTimeoutMs);
+    const { writeTimeoutMs, idleTimeoutMs } = this.parts.config;
+    // Either may be 0: off.
+    if (patient) this.parts.wheel.schedule(this, writeTimeoutMs || idleTimeoutMs || Number.POSITIVE_INFINITY);
     return undefined;
   }
 
@@ -354,7 +361,7 @@ export class Session extends Timed implements LiveSession {
       session: this.id,
       ip: this.ip,
       protocol: this.#protocol,
-      sub: this.#identity?.sub,
+      sub: this.#identity && forLog(this.#identity.sub),
       route: this.#route?.prefix,
     };
   }

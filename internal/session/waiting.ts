@@ -6,6 +6,8 @@ export interface WaitingMessage {
 
 /** One message may cost the gateway far more than its bytes: with n bytes allowed, at most n / this many messages. */
 const BYTES_PER_MESSAGE = 16;
+/** However many bytes are allowed: an empty message takes about 200 bytes of memory. */
+const MAX_MESSAGES = 4096;
 
 /** Messages kept, in order, until the upstream is open (SPEC section 9). Bounded in bytes and in number. */
 export class WaitingMessages {
@@ -19,9 +21,10 @@ export class WaitingMessages {
    */
   add(payload: Uint8Array, isBinary: boolean, limitBytes: number): boolean {
     if (this.#bytes + payload.length > limitBytes) return false;
-    if (this.#messages.length >= Math.max(1, limitBytes / BYTES_PER_MESSAGE)) return false;
+    if (this.#messages.length >= Math.max(1, Math.min(MAX_MESSAGES, limitBytes / BYTES_PER_MESSAGE))) return false;
     this.#bytes += payload.length;
-    this.#messages.push({ payload: payload.slice(), isBinary });
+    // Not `slice`, which gives a view when the payload is a Buffer.
+    this.#messages.push({ payload: new Uint8Array(payload), isBinary });
     return true;
   }
 

@@ -4,8 +4,8 @@ import type { OpeningRequest } from './opening.js';
 const MAX_HEAD_BYTES = 16_384;
 
 const STATUS_LINE = /^HTTP\/1\.1 ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
-/** RFC 9112 §5: no blank before the colon, no folded line. */
-const FIELD_LINE = /^([!#$%&'*+\-.^_`|~\dA-Za-z]+):[\t ]*([\t\x20-\x7e\x80-\xff]*)$/;
+/** RFC 9112 §5: no blank before the colon, no folded line. Linear: nothing can be matched in two ways. */
+const FIELD_LINE = /^([!#$%&'*+\-.^_`|~\dA-Za-z]+):([\t\x20-\x7e\x80-\xff]*)$/;
 
 /** The answer to an opening handshake. */
 export type Answer =
@@ -57,7 +57,7 @@ function readSwitch(lines: readonly string[], request: OpeningRequest, headBytes
       return refused(101, 'its response head has a malformed line');
     const lower = name.toLowerCase();
     if (fields.has(lower) && ONCE.has(lower)) return refused(101, `it sent ${name} twice`);
-    fields.set(lower, value.trimEnd());
+    fields.set(lower, value.trim());
   }
   const why = faultOf(fields, request);
   if (why !== undefined) return refused(101, why);

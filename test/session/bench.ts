@@ -1,0 +1,254 @@
+import { randomUUID } from 'node:crypto';
+import type { TestContext } from 'node:test';
+import { Revocations } from '../../internal/auth/revocations.js';
+import type { CloseCode } from '../../internal/close-codes.js';
+import type { Route, SessionConfig } from '../../internal/config/config.js';
+import { createRouteTable } from '../../internal/config/route-table.js';
+import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
+import { Limiter } from '../../internal/ratelimit/limiter.js';
+import { Admission } from '../../internal/session/admission.js';
+import { type ClientHandshake, type ClientSocket, SendResult } from '../../internal/session/client-socket.js';
+import type { Opening } from '../../internal/session/opening.js';
+import { closeRevoked } from '../../internal/session/revoked-sessions.js';
+import { Session } from '../../internal/session/session.js';
+import { type SessionLimits, Sessions } from '../../internal/session/sessions.js';
+import { TimerWheel } from '../../internal/session/timer-wheel.js';
+import type { FragmentPosition } from '../../internal/upstream/listener.js';
+import { Upstreams } from '../../internal/upstream/upstreams.js';
+import { bench as authBench, verification } from '../auth/parts.js';
+import { eventually } from '../support/eventually.js';
+import { MetricsText } from '../support/metrics-text.js';
+import { routeTo } from '../upstream/lab.js';
+
+export const CONFIG: SessionConfig = {
+  authTimeoutMs: 10_000,
+  maxConnectBytes: 65_536,
+  maxMessageBytes: 1_048_576,
+  maxBufferedBytes: 1_048_576,
+  idleTimeoutMs: 60_000,
+  writeTimeoutMs: 10_000,
+  controlTimeoutMs: 1000,
+};
+
+export interface Received {
+  readonly text: string;
+  readonly isBinary: boolean;
+  readonly position?: FragmentPosition;
+}
+
+/**
+ * A client with a socket of its own making: it behaves as uWebSockets.js does (a socket that is ended or dropped tells
+ * its session, and is not to be touched afterwards), and can be slow, stubborn or gone.
+ */
+export class StandInClient implements ClientSocket, ClientHandshake {
+  /** The sub-protocol of the 101; undefined: it has not come. */
+  answered: { readonly subprotocol: string | undefined } | undefined;
+  readonly received: Received[] = [];
+  told: CloseCode | undefined;
+  dropped = false;
+  pings = 0;
+  /** What waits for the client. */
+  buffered = 0;
+  /** What comes of the next sends. */
+  result: number = SendResult.SENT;
+  /** Answers no close frame. */
+  stubborn = false;
+  session: Session | undefined;
+  #gone = false;
+
+  constructor(readonly offered: readonly string[]) {}
+
+  accept(subprotocol: string | undefined): ClientSocket | undefined {
+    if (this.#gone) return undefined;
+    if (this.answered !== undefined) throw new Error('answered twice');
+    this.answered = { subprotocol };
+    return this;
+  }
+
+  send(payload: Uint8Array, isBinary: boolean): number {
+    this.#check();
+    this.received.push({ text: Buffer.from(payload).toString('latin1'), isBinary });
+    return this.result;
+  }
+
+  sendFragment(payload: Uint8Array, isBinary: boolean, position: FragmentPosition): number {
+    this.#check();
+    this.received.push({ text: Buffer.from(payload).toString('latin1'), isBinary, position });
+    return this.result;
+  }
+
+  bufferedBytes(): number {
+    this.#check();
+    return this.buffered;
+  }
+
+  cork(work: () => void): void {
+    this.#check();
+    work();
+  }
+
+  ping(): void {
+    this.#check();
+    this.pings++;
+  }
+
+  end(code: number, reason: string): void {
+    this.#check();
+    // As with uWebSockets.js, a second time does nothing.
+    if (this.told !== undefined) return;
+    this.told = { code, reason };
+    if (!this.stubborn) setImmediate(() => this.leave(code, reason));
+  }
+
+  terminate(): void {
+    this.#check();
+    this.dropped = true;
+    this.leave(1006, '');
+  }
+
+  /** The client says something. The bytes are lent, as they are in the gateway. */
+  say(payload: string | Buffer, isBinary = typeof payload !== 'string'): void {
+    const lent = new Uint8Array(Buffer.from(payload as Buffer));
+    this.session?.onClientMessage(lent, isBinary);
+    lent.fill(0xee);
+  }
+
+  /** The connection ends; 1006: without a close frame. */
+  leave(code: number, reason = ''): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.session?.onClientClosed(code, reason);
+  }
+
+  /** All that came as text, in order. */
+  get texts(): string[] {
+    return this.received.map(({ text }) => text);
+  }
+
+  #check(): void {
+    if (this.#gone) throw new Error('the socket was touched after it was closed');
+  }
+}
+
+export interface Bench extends Awaited<ReturnType<typeof authBench>> {
+  readonly sessions: Sessions;
+  readonly wheel: TimerWheel;
+  readonly revocations: Revocations;
+  /** A client of this opening handshake. */
+  connect(opening?: Partial<Opening> & { readonly token?: string; readonly path?: string }): StandInClient;
+  /** Turns the wheel this far into the future. */
+  pass(ms: number): void;
+  /** Likewise, after what was written has left. */
+  settleAndPass(ms: number): Promise<void>;
+  scrape(): Promise<MetricsText>;
+  /** Waits until no session is left. */
+  quiet(): Promise<void>;
+}
+
+export interface BenchOptions {
+  /** URLs, or what differs from a plain route to them. */
+  readonly routes: readonly (Partial<Route> & { readonly upstreams: readonly string[] })[];
+  readonly config?: Partial<SessionConfig>;
+  readonly limits?: Partial<SessionLimits>;
+  readonly burst?: number;
+  readonly clockSkewMs?: number;
+  readonly dialTimeoutMs?: number;
+}
+
+/** Sessions with everything real below them and no port in front. */
+export async function bench(t: TestContext, options: BenchOptions): Promise<Bench> {
+  const { clockSkewMs = 5000 } = options;
+  const auth = await authBench(t, { config: { clockSkewMs } });
+  const { metrics, authenticator } = auth;
+  const log = auth.log.log;
+  const config = { ...CONFIG, ...options.config };
+  const table = createRouteTable(options.routes.map(({ upstreams, ...more }) => routeTo(upstreams, more)));
+  const revocations = new Revocations({ ttlMs: 60_000, log, store: undefined, counter: metrics.revocations });
+  const sessions = new Sessions(
+    { maxConnections: 0, maxConnectionsPerIp: 0, maxConnectionsPerSub: 0, ...options.limits },
+    metrics,
+  );
+  revocations.onRevoked((revocation) => void closeRevoked(sessions, revocation));
+  const upstreams = new Upstreams(
+    {
+      dialTimeoutMs: options.dialTimeoutMs ?? 10_000,
+      dialAttempts: 1,
+      dialIntervalMs: 10,
+      failureThreshold: 0,
+      openTimeoutMs: 60_000,
+      healthcheckIntervalMs: 0,
+      masking: 'zero',
+      controlTimeoutMs: 1000,
+    },
+    metrics,
+    log,
+  );
+  upstreams.apply(table);
+  const limiter = new Limiter({
+    config: {
+      perSecond: options.burst === undefined ? 0 : 0.001,
+      burst: options.burst ?? 1,
+      bytesPerSecond: 0,
+    },
+    shared: undefined,
+  });
+  const credentials = { headerNames: ['authorization'], cookieName: 'session', queryNames: ['token'] };
+  const keySource = { kind: 'jwks', url: auth.issuer.jwksUrl } as const;
+  const admission = new Admission(
+    { credentials, verification: verification({ keySource, clockSkewMs }) },
+    authenticator,
+    revocations,
+    new FailedLogins(),
+    limiter,
+    upstreams,
+  );
+  const wheel = new TimerWheel((thrown) => {
+    throw thrown;
+  });
+  let nowMs = 0;
+  const pass = (ms: number) => {
+    nowMs = Math.max(nowMs, performance.now()) + ms;
+    wheel.advance(nowMs);
+  };
+  t.after(() => {
+    for (const session of [...sessions]) session.terminate();
+    upstreams.stop();
+    revocations.stop();
+  });
+  return {
+    ...auth,
+    sessions,
+    wheel,
+    revocations,
+    connect: ({ token, path = '/t', subprotocols = [], ...rest } = {}) => {
+      const opening: Opening = {
+        path,
+        query: '',
+        headers: new Map(token === undefined ? [] : [['authorization', [`Bearer ${token}`]]]),
+        client: { ip: '192.0.2.1', proto: 'http', host: 'gw.example', requestId: 'r-1' },
+        matches: table.match(path),
+        subprotocols,
+        ...rest,
+      };
+      const client = new StandInClient(subprotocols);
+      const session = new Session(
+        { config, admission, sessions, wheel, metrics, log },
+        randomUUID(),
+        '192.0.2.1',
+      );
+      client.session = session;
+      sessions.add(session);
+      session.start(opening, client);
+      return client;
+    },
+    pass,
+    settleAndPass: async (ms) => {
+      for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+      pass(ms);
+    },
+    scrape: async () => new MetricsText(await metrics.scrape()),
+    quiet: async () => {
+      await eventually(() => sessions.size === 0);
+    },
+  };
+}

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { mqtt } from '../../internal/protocol/mqtt.js';
+import { raw } from '../../internal/protocol/raw.js';
+import { FirstBytesReader } from '../../internal/session/first-bytes.js';
+import { connectBody, packet } from '../protocol/connect-packet.js';
+
+const CONNECT = packet(connectBody({ userName: 'u', password: 'a.b.c' }));
+const LIMIT_BYTES = 65_536;
+
+describe('a client\u2019s first bytes', () => {
+  it('that are a CONNECT are recognised at every split, and nothing is lost of what follows', () => {
+    const following = Buffer.from('c00082', 'hex');
+    const whole = Buffer.concat([CONNECT, following]);
+    for (let at = 1; at < CONNECT.length; at++) {
+      const reader = new FirstBytesReader(undefined, undefined, LIMIT_BYTES);
+      assert.equal(reader.add(whole.subarray(0, at), true).verdict, 'more', `${at}`);
+      const outcome = reader.add(whole.subarray(at), true);
+      assert.ok(outcome.verdict === 'ready', `${at}`);
+      assert.equal(outcome.adapter, mqtt);
+      assert.equal(outcome.greeting.token, 'a.b.c');
+      assert.equal(outcome.greeting.length, CONNECT.length);
+      assert.deepEqual(outcome.bytes, whole);
+    }
+  });
+
+  it('may come one by one, and with empty messages between', () => {
+    const reader = new FirstBytesReader(undefined, undefined, LIMIT_BYTES);
+    for (const byte of CONNECT.subarray(0, -1)) {
+      assert.equal(reader.add(Buffer.of(byte), true).verdict, 'more');
+      assert.equal(reader.add(Buffer.alloc(0), true).verdict, 'more');
+    }
+    assert.equal(reader.add(CONNECT.subarray(-1), true).verdict, 'ready');
+  });
+
+  it('are copied', () => {
+    const reader = new FirstBytesReader(undefined, undefined, LIMIT_BYTES);
+    const lent = Buffer.from(CONNECT.subarray(0, 10));
+    reader.add(lent, true);
+    lent.fill(0xff);
+    assert.equal(reader.add(CONNECT.subarray(10), true).verdict, 'ready');
+  });
+
+  it('that are no CONNECT are a raw client\u2019s first message', () => {
+    for (const isBinary of [true, false]) {
+      const outcome = new FirstBytesReader(undefined, undefined, LIMIT_BYTES).add(
+        Buffer.from('a.b.c'),
+        isBinary,
+      );
+      assert.ok(outcome.verdict === 'ready');
+      assert.equal(outcome.adapter, raw);
+      assert.equal(outcome.greeting.token, 'a.b.c');
+      assert.equal(outcome.greeting.consumed, true);
+    }
+  });
+
+  it('in text are never MQTT', () => {
+    const asText = new FirstBytesReader(undefined, undefined, LIMIT_BYTES).add(CONNECT, false);
+    assert.deepEqual([asText.verdict, 'reason' in asText && asText.reason], ['refused', 'mqttTextFrame']);
+    const negotiated = new FirstBytesReader(mqtt, 'mqtt', LIMIT_BYTES).add(Buffer.from('a.b.c'), false);
+    assert.deepEqual(
+      [negotiated.verdict, 'reason' in negotiated && negotiated.reason],
+      ['refused', 'mqttTextFrame'],
+    );
+    const split = new FirstBytesReader(undefined, undefined, LIMIT_BYTES);
+    split.add(CONNECT.subarray(0, 12), true);
+    const second = split.add(CONNECT.subarray(12), false);
+    assert.deepEqual([second.verdict, 'reason' in second && second.reason], ['refused', 'mqttTextFrame']);
+  });
+
+  it('after MQTT was negotiated are MQTT or refused', () => {
+    const outcome = new FirstBytesReader(mqtt, 'mqtt', LIMIT_BYTES).add(Buffer.from('eyJ.b.c'), true);
+    assert.deepEqual([outcome.verdict, 'reason' in outcome && outcome.reason], ['refused', 'badConnect']);
+  });
+
+  it('are bounded: exactly the limit is taken', () => {
+    const reader = new FirstBytesReader(mqtt, 'mqtt', CONNECT.length);
+    assert.equal(reader.add(CONNECT, true).verdict, 'ready');
+    for (const [limit, pieces] of [
+      [CONNECT.length - 1, [CONNECT]],
+      [20, [CONNECT.subarray(0, 20), CONNECT.subarray(20)]],
+      [100, [Buffer.alloc(101)]],
+    ] as const) {
+      const small = new FirstBytesReader(undefined, undefined, limit);
+      const outcomes = pieces.map((piece) => small.add(piece, true));
+      const last = outcomes.at(-1);
+      assert.ok(last?.verdict === 'refused', `${limit}`);
+      assert.equal(last.reason, 'messageTooBig');
+    }
+  });
+});

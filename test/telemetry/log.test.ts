@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { forLog } from '../../internal/telemetry/log.js';
+import { startChild } from '../support/child-process.js';
+
+const LOG = fileURLToPath(new URL('../../internal/telemetry/log.ts', import.meta.url));
+
+/** What a process of its own writes to standard output, where the log goes. */
+async function written(script: string, logFormat: 'json' | 'pretty' = 'json'): Promise<string> {
+  const code = `import(${JSON.stringify(LOG)}).then(({ createLog }) => { const log = createLog({ logLevel: 'info', logFormat: '${logFormat}' }); ${script} });`;
+  const child = startChild(process.execPath, ['--import', 'tsx', '--eval', code]);
+  const { code: status } = await child.exited;
+  assert.equal(status, 0, child.stderr);
+  return child.stdout;
+}
+
+describe('the log', () => {
+  it('is one JSON object a line: time, level in words, message and fields', async () => {
+    const text = await written(
+      "log.info({ session: 's', n: 1 }, 'hello'); log.debug('not shown'); log.error('bad');",
+    );
+    const lines = text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    assert.deepEqual(
+      lines.map(({ time: _, ...line }) => line),
+      [
+        { level: 'info', session: 's', n: 1, msg: 'hello' },
+        { level: 'error', msg: 'bad' },
+      ],
+    );
+    for (const { time } of lines) assert.match(String(time), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  });
+
+  it('cannot be forged by what a peer says', async () => {
+    const text = await written(
+      String.raw`log.info({ sub: 'x\n{"level":"info","msg":"forged"}\u001b[31m\u2028' }, 'one');`,
+    );
+    assert.equal(text.trim().split('\n').length, 1);
+    assert.ok(!text.includes('\u001b'));
+  });
+
+  it('drops secrets that come by their names', async () => {
+    const text = await written(
+      "log.info({ token: 'hidden1', password: 'hidden2', authorization: 'hidden3', cookie: 'hidden4', a: { token: 'hidden5', password: 'hidden6' } }, 'x');",
+    );
+    assert.doesNotMatch(text, /hidden/);
+  });
+
+  it('can be made for people', async () => {
+    assert.match(await written("log.info({ route: '/x' }, 'hello');", 'pretty'), /INFO.*hello/);
+  });
+});
+
+it('a peer\u2019s text takes a bounded place in a line', () => {
+  assert.equal(forLog('x'.repeat(256)), 'x'.repeat(256));
+  assert.equal(forLog('x'.repeat(100_000)), `${'x'.repeat(256)}\u2026`);
+  assert.equal(forLog(''), '');
+});
