@@ -55,7 +55,7 @@ module.exports = {
     {
       name: 'no-dev-dependency-in-the-daemon',
       severity: 'error',
-      from: { path: '^(internal|cmd/main)' },
+      from: { path: '^(internal|cmd/(main|worker|daemon))' },
       to: { dependencyTypes: ['npm-dev'] },
     },
     { name: 'nothing-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },

@@ -1,14 +1,11 @@
 #!/usr/bin/env node
-import { limitRequestHeads, loadConfiguration } from '../internal/config/environment.js';
+import { loadConfiguration } from '../internal/config/environment.js';
 import { problemLine } from '../internal/config/problem.js';
 import { fromUnknown } from '../internal/errors.js';
+import { createDaemon } from './daemon.js';
 import { HELP, readFlags, version } from './flags.js';
 
-try {
-  await run();
-} catch (thrown) {
-  fail([fromUnknown(thrown).message]);
-}
+await run().catch((thrown) => fail([fromUnknown(thrown).message]));
 
 async function run(): Promise<void> {
   const flags = readFlags(process.argv.slice(2));
@@ -18,15 +15,12 @@ async function run(): Promise<void> {
   if ('problems' in loaded) return fail(loaded.problems.map(problemLine));
   if (flags.check) return void process.stdout.write('configuration ok\n');
 
-  // Loaded only now: the native library reads its environment at once, and --check does not need it.
-  limitRequestHeads(process.env);
-  const { createApp } = await import('../internal/app.js');
-  const app = createApp(loaded.config, loaded.table, loaded.routesSource);
+  const daemon = await createDaemon(loaded);
   let stopping = false;
   const stop = () => {
     if (stopping) process.exit(1);
     stopping = true;
-    app.stop().then(
+    daemon.stop().then(
       () => process.exit(0),
       (thrown) => fail([fromUnknown(thrown).message]),
     );
@@ -34,8 +28,8 @@ async function run(): Promise<void> {
   process
     .on('SIGTERM', stop)
     .on('SIGINT', stop)
-    .on('SIGHUP', () => app.reload());
-  await app.start();
+    .on('SIGHUP', () => daemon.reload());
+  await daemon.start();
 }
 
 function fail(lines: readonly string[]): void {

@@ -15,7 +15,8 @@ import { HttpEndpoints } from './gateway/health.js';
 import { Listener } from './gateway/listener.js';
 import { AllowedOrigins } from './gateway/origin.js';
 import { FailedLogins } from './ratelimit/failed-logins.js';
-import { LeaseLedger, type LeaseStore } from './ratelimit/lease-ledger.js';
+import { FallbackLedger } from './ratelimit/fallback-ledger.js';
+import { LeaseLedger, type LeaseStore, type Ledger } from './ratelimit/lease-ledger.js';
 import { Leases } from './ratelimit/leases.js';
 import { Limiter } from './ratelimit/limiter.js';
 import { Admission } from './session/admission.js';
@@ -27,6 +28,8 @@ import { createStores } from './stores.js';
 import { createLog, flushed } from './telemetry/log.js';
 import { Metrics } from './telemetry/metrics.js';
 import { Upstreams } from './upstream/upstreams.js';
+import { HostOperations } from './workers/host-operations.js';
+import type { Siblings } from './workers/siblings.js';
 
 export interface App {
   /**
@@ -38,11 +41,22 @@ export interface App {
   reload(): void;
   /** Drains and ends everything. */
   stop(): Promise<void>;
+  /** Likewise, in a worker that has lost its supervisor: the port is left to others at once. */
+  abandon(): Promise<void>;
 }
 
-/** The composition root: the one place that knows every part. */
-export function createApp(config: Config, table: RouteTable, routesSource: RoutesSource): App {
-  const log = createLog(config.telemetry);
+/**
+ * The composition root: the one place that knows every part.
+ * @param siblings the other workers of this host; undefined: this process is the whole gateway.
+ */
+export function createApp(
+  config: Config,
+  table: RouteTable,
+  routesSource: RoutesSource,
+  siblings?: Siblings,
+): App {
+  const ownLog = createLog(config.telemetry);
+  const log = siblings === undefined ? ownLog : ownLog.child({ worker: siblings.worker });
   const metrics = new Metrics(config.telemetry.maxUsers);
   const stores = createStores(config, metrics, log);
   const keys = new VerificationKeys(config.verification, log, metrics);
@@ -60,21 +74,25 @@ export function createApp(config: Config, table: RouteTable, routesSource: Route
     metrics,
     log,
   );
-  const leases: Leases | undefined =
-    stores.redis && new Leases({ ledger: new LeaseLedger(leaseStore(stores.redis)) });
+  const ledger = sharedLedger(stores.redis, siblings?.ledger);
+  const leases: Leases | undefined = ledger && new Leases({ ledger });
   const limiter = new Limiter({ config: config.rateLimit, shared: leases });
   const failedLogins = new FailedLogins();
   const sessions = new Sessions(config.opening, metrics);
   const wheel = new TimerWheel((thrown) => log.error({ err: fromUnknown(thrown) }, 'a deadline failed'));
   const admission = new Admission(config, authenticator, revocations, failedLogins, limiter, upstreams);
   let routes = table;
-  const operations = new LocalOperations({
+  const localOperations = new LocalOperations({
     sessions,
     revocations,
     upstreams,
     table: () => routes,
     reload: () => reloader.reload(),
   });
+  const operations =
+    siblings === undefined
+      ? localOperations
+      : new HostOperations(localOperations, siblings, config.revocationTtlMs);
   const listener = new Listener({
     config: config.listen,
     sessionParts: { config: config.session, admission, sessions, wheel, metrics, log },
@@ -85,33 +103,58 @@ export function createApp(config: Config, table: RouteTable, routesSource: Route
     },
     failedLogins,
     endpoints: new HttpEndpoints(
-      metrics,
+      siblings ?? metrics,
       () => (sessions.draining ? 'draining' : keys.ready ? undefined : 'no verification keys yet'),
       new AdminApi({ token: config.adminToken, operations, log }),
     ),
   });
-  const reloader = new RouteReloader({
-    source: routesSource,
-    table,
-    onTable: (changed) => {
-      routes = changed;
-      const orphans = upstreams.apply(changed);
-      for (const session of [...sessions]) {
-        const connection = session.pump?.upstream;
-        if (connection !== undefined && orphans.has(connection)) session.close('endpointRemoved');
-      }
-      metrics.configReloads.inc({ result: 'ok' });
-      log.info({ routes: changed.routes.length }, 'routes reloaded');
-    },
-    onProblems: (problems) => {
-      metrics.configReloads.inc({ result: 'failed' });
-      log.error({ problems: problems.map(problemLine) }, 'routes not reloaded: the ones in effect stay');
-    },
-  });
+  const applyTable = (changed: RouteTable) => {
+    routes = changed;
+    const orphans = upstreams.apply(changed);
+    for (const session of [...sessions]) {
+      const connection = session.pump?.upstream;
+      if (connection !== undefined && orphans.has(connection)) session.close('endpointRemoved');
+    }
+  };
+  const reloader: Pick<RouteReloader, 'start' | 'stop' | 'reload'> =
+    siblings?.reloader ??
+    new RouteReloader({
+      source: routesSource,
+      table,
+      onTable: (changed) => {
+        applyTable(changed);
+        metrics.configReloads.inc({ result: 'ok' });
+        log.info({ routes: changed.routes.length }, 'routes reloaded');
+      },
+      onProblems: (problems) => {
+        metrics.configReloads.inc({ result: 'failed' });
+        log.error({ problems: problems.map(problemLine) }, 'routes not reloaded: the ones in effect stay');
+      },
+    });
   revocations.onRevoked((revocation) => {
     cache.forget(revocation);
-    closeRevoked(sessions, revocation);
+    const ended = closeRevoked(sessions, revocation);
+    siblings?.revoked(revocation, ended);
   });
+  siblings?.introduce({ metrics, revocations, operations: localOperations, applyTable });
+
+  const stop = async () => {
+    log.info({ sessions: sessions.size }, 'draining');
+    await Promise.all([
+      reloader.stop(),
+      sessions.drain(config.shutdown.drainTimeoutMs, config.shutdown.hardLimitMs),
+    ]);
+    listener.close();
+    upstreams.stop();
+    keys.stop();
+    revocations.stop();
+    await leases?.stop();
+    limiter.stop();
+    wheel.stop();
+    await stores.stop();
+    log.info('stopped');
+    await flushed(log);
+  };
 
   return {
     async start() {
@@ -132,22 +175,11 @@ export function createApp(config: Config, table: RouteTable, routesSource: Route
     reload() {
       void reloader.reload();
     },
-    async stop() {
-      log.info({ sessions: sessions.size }, 'draining');
-      await Promise.all([
-        reloader.stop(),
-        sessions.drain(config.shutdown.drainTimeoutMs, config.shutdown.hardLimitMs),
-      ]);
-      listener.close();
-      upstreams.stop();
-      keys.stop();
-      revocations.stop();
-      await leases?.stop();
-      limiter.stop();
-      wheel.stop();
-      await stores.stop();
-      log.info('stopped');
-      await flushed(log);
+    stop,
+    abandon() {
+      log.error('the supervisor is gone: draining');
+      listener.leave();
+      return stop();
     },
   };
 }
@@ -160,4 +192,10 @@ function leaseStore(redis: RedisStore): LeaseStore {
     },
     eval: (script, keys, args) => redis.run((client) => client.eval(script, keys.length, ...keys, ...args)),
   };
+}
+
+/** The leases of all replicas while Redis is up, and always those of this host. */
+function sharedLedger(redis: RedisStore | undefined, host: Ledger | undefined): Ledger | undefined {
+  const shared = redis && new LeaseLedger(leaseStore(redis));
+  return shared !== undefined && host !== undefined ? new FallbackLedger(shared, host) : (shared ?? host);
 }

@@ -26,11 +26,14 @@ export interface Settlement {
   readonly others: ReadonlyMap<string, number>;
 }
 
+/** Where leases are handed out and given back: `LeaseLedger` in Redis, `MemoryLedger` for the workers of one host. */
+export type Ledger = Pick<LeaseLedger, keyof LeaseLedger>;
+
 /** Holders that leases have been asked back from: budget name in the ledger → how many each should keep. */
 export type Mail = ReadonlyMap<string, number>;
 
-/** A holder that shows no life this long has lost its leases. */
-const ALIVE_MS = 5000;
+/** A holder that shows no life this long has lost its leases; until then its clients miss them wherever they have gone. */
+export const ALIVE_MS = 2500;
 /** A budget is forgotten after this long; holders renew it three times as often. */
 export const BUDGET_MS = 3_600_000;
 
@@ -75,7 +78,7 @@ if keep < mine then
   mine = keep
 end
 free = free + released
-tokens = tokens + (released > 0 and back or math.min(0, back))
+tokens = tokens + math.min(back, released * burst / leases)
 capped()
 if keep > mine and free > 0 then
   local more = math.min(keep - mine, free)
@@ -137,7 +140,8 @@ export class LeaseLedger {
 
   /**
    * @param want leases the holder is to have; it gets as many more as are free. -1: it leaves the budget.
-   * @param backTokens tokens in the leases that become free by this, if any do; negative: a debt the budget is charged with.
+   * @param backTokens tokens in the leases that become free by this, as far as they hold so many; negative: a debt the
+   *   budget is charged with.
    * @param dead holders whose leases become free.
    */
   async settle(

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { LeaseLedger, Mail } from './lease-ledger.js';
+import type { Ledger, Mail } from './lease-ledger.js';
 
 /** Redis that has not answered for so long and so many ticks is down: a busy event loop alone is no sign. */
 const HUNG_MS = 200;
@@ -7,7 +7,7 @@ const HUNG_TICKS = 6;
 /** Pause between attempts to come back. */
 const RETRY_MS = 250;
 /** A process that stood still longer than this may have lost its leases unnoticed. */
-const STALL_MS = 4000;
+const STALL_MS = 1500;
 /** Former holder ids remembered; the leases of older ones are freed when somebody misses them. */
 const MAX_FORMER = 4;
 
@@ -29,7 +29,7 @@ export class LeasePresence {
   holder = '';
   /** Earlier ids that may still hold leases, the last one last. */
   former: readonly string[] = [];
-  readonly #ledger: LeaseLedger;
+  readonly #ledger: Ledger;
   readonly #listener: PresenceListener;
   #reading: boolean = false;
   #readSinceMs = 0;
@@ -38,7 +38,7 @@ export class LeasePresence {
   #tickedMs: number;
   #stopped: boolean = false;
 
-  constructor(ledger: LeaseLedger, listener: PresenceListener, nowMs: number) {
+  constructor(ledger: Ledger, listener: PresenceListener, nowMs: number) {
     this.#ledger = ledger;
     this.#listener = listener;
     this.#tickedMs = nowMs;

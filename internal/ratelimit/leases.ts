@@ -1,9 +1,9 @@
-import { BUDGET_MS, type LeaseLedger, type Mail, type Settlement } from './lease-ledger.js';
+import { BUDGET_MS, type Ledger, type Mail, type Settlement } from './lease-ledger.js';
 import { LeasePresence } from './lease-presence.js';
 import { LeasedBucket, type LeaseHolder } from './leased-bucket.js';
 
 export interface LeasesOptions {
-  readonly ledger: LeaseLedger;
+  readonly ledger: Ledger;
   /** Monotonic milliseconds; the limiter's clock. */
   readonly now?: () => number;
   /** Told when shared limits come into force and when local ones do. */
@@ -32,7 +32,7 @@ const MAX_ASKED = 16;
  * the process comes back under a new holder id and frees what it held under the former one, with what is left in it.
  */
 export class Leases implements LeaseHolder {
-  readonly #ledger: LeaseLedger;
+  readonly #ledger: Ledger;
   readonly #now: () => number;
   /** Buckets in use, by name in the ledger. */
   readonly #used = new Map<string, LeasedBucket>();
@@ -93,7 +93,8 @@ export class Leases implements LeaseHolder {
     bucket.attempts = 0;
     this.#used.set(bucket.budget.name, bucket);
     if (!this.shared) return;
-    if (bucket.held === undefined || bucket.held === 0) bucket.hold(this.#now(), 0, 0);
+    // One that held leases before an outage goes by the local limit until they are settled, as live sessions do.
+    if (bucket.lost === 0 && (bucket.held ?? 0) === 0) bucket.hold(this.#now(), 0, 0);
     bucket.expectAnswer();
     this.#unanswered.add(bucket);
     if (!bucket.asking) this.#ask(bucket);
@@ -165,12 +166,16 @@ export class Leases implements LeaseHolder {
 
   #ask(bucket: LeasedBucket): void {
     const nowMs = this.#now();
-    const { leases } = bucket.budget;
-    const dead = bucket.joined ? bucket.dead : this.#presence.former;
-    const backTokens = bucket.lost === 0 ? 0 : (Math.max(0, bucket.level(nowMs)) * bucket.lost) / leases;
-    bucket.dead = [];
+    const { leases, burst } = bucket.budget;
     bucket.askAfterMs = nowMs + TICK_MS;
-    this.#settle(bucket, leases, backTokens, dead);
+    if (bucket.joined) {
+      const { dead } = bucket;
+      bucket.dead = [];
+      return this.#settle(bucket, leases, 0, dead);
+    }
+    // Buckets are forgotten when full: what a former id holds of one that remembers nothing is full, too.
+    const left = bucket.lost === 0 ? burst : (Math.max(0, bucket.level(nowMs)) * bucket.lost) / leases;
+    return this.#settle(bucket, leases, left, this.#presence.former);
   }
 
   #settle(bucket: LeasedBucket, want: number, backTokens: number, dead?: readonly string[]): void {

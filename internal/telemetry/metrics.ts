@@ -1,10 +1,13 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { BoundedLabel } from './bounded-label.js';
 
 /** Upper bounds of `ws_connection_duration_seconds`: 0.1 s to 1 day. */
 const DURATION_BUCKETS = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400, 43_200, 86_400];
 /** Upper bounds of the dial and authentication histograms, in seconds. */
 const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** The values of all metrics as plain data, which can cross between processes. */
+export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 
 /**
  * Every metric of the gateway (SPEC section 12), one registry per process. Message and byte counts are kept as plain
@@ -32,7 +35,8 @@ export class Metrics {
     'Lifetime of client connections, from the 101',
     DURATION_BUCKETS,
   );
-  readonly revocations = this.#counter('ws_revocations_total', 'Revocations taken into effect');
+  // Every worker takes each into effect: the supervisor's own count, which is aggregated first, tells them once.
+  readonly revocations = this.#counter('ws_revocations_total', 'Revocations taken into effect', [], 'first');
   readonly protocolConnections = this.#counter(
     'ws_protocol_connections_total',
     'Sessions by the protocol found',
@@ -80,6 +84,7 @@ export class Metrics {
     'ws_circuit_state',
     'Circuit per upstream: 0 closed, 1 half-open, 2 open',
     ['upstream'],
+    'max',
   );
   readonly bufferedBytes = this.#gauge('ws_buffered_bytes', 'Bytes waiting for a slow peer', ['direction']);
   readonly backpressure = this.#counter(
@@ -87,9 +92,12 @@ export class Metrics {
     'Times a slow peer made the gateway pause or close',
     ['direction'],
   );
-  readonly dependencyUp = this.#gauge('ws_dependency_up', 'Whether a dependency answers: 1 or 0', [
-    'dependency',
-  ]);
+  readonly dependencyUp = this.#gauge(
+    'ws_dependency_up',
+    'Whether a dependency answers: 1 or 0',
+    ['dependency'],
+    'min',
+  );
   readonly configReloads = this.#counter('ws_config_reloads_total', 'Reloads of the routes file', ['result']);
 
   /** @param maxUsers distinct values kept for each user-valued label. */
@@ -127,12 +135,45 @@ export class Metrics {
     return this.registry.metrics();
   }
 
-  #counter<L extends string = never>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> {
-    return new Counter({ name, help, labelNames, registers: [this.registry] });
+  async snapshot(): Promise<MetricsSnapshot> {
+    for (const hook of this.#hooks) hook();
+    return this.registry.getMetricsAsJSON();
   }
 
-  #gauge<L extends string = never>(name: string, help: string, labelNames: readonly L[] = []): Gauge<L> {
-    return new Gauge({ name, help, labelNames, registers: [this.registry] });
+  /** Another process' snapshot with the user-valued labels bounded over all that this object sees. */
+  bounded(snapshot: MetricsSnapshot): MetricsSnapshot {
+    const bounds: Readonly<Record<string, BoundedLabel>> = {
+      sub: this.#users,
+      preferred_username: this.#names,
+      key: this.#keys,
+    };
+    const bound = ([name, value]: [string, unknown]) => [name, bounds[name]?.of(String(value)) ?? value];
+    return snapshot.map((metric) => ({
+      ...metric,
+      values: metric.values.map((each) => ({
+        ...each,
+        labels: Object.fromEntries(Object.entries(each.labels).map(bound)),
+      })),
+    }));
+  }
+
+  #counter<L extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly L[] = [],
+    aggregator: Aggregator = 'sum',
+  ): Counter<L> {
+    return new Counter({ name, help, labelNames, aggregator, registers: [this.registry] });
+  }
+
+  /** @param aggregator how the values of several workers become one. */
+  #gauge<L extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly L[] = [],
+    aggregator: Aggregator = 'sum',
+  ): Gauge<L> {
+    return new Gauge({ name, help, labelNames, aggregator, registers: [this.registry] });
   }
 
   #histogram(name: string, help: string, buckets: number[]): Histogram {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
 import type { IClientOptions } from 'mqtt';
+import { type AedesBroker, startAedes } from '../support/aedes.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.js';
@@ -11,19 +12,24 @@ import { assertQuiet } from '../support/quiet.js';
 describe('MQTT.js through the gateway to mosquitto', () => {
   let issuer: Issuer;
   let broker: Mosquitto;
+  let aedes: AedesBroker;
   let gateway: Gateway;
 
   before(async () => {
     issuer = await startIssuer();
     broker = await startMosquitto();
+    aedes = await startAedes();
     gateway = await startGateway({
       env: { JWKS_URL: issuer.jwksUrl },
-      routes: [{ prefix: '/mqtt', upstream: broker.url, protocol: 'mqtt' }],
+      routes: [
+        { prefix: '/mqtt', upstream: broker.url, protocol: 'mqtt' },
+        { prefix: '/aedes', upstream: aedes.url, protocol: 'mqtt' },
+      ],
     });
   });
   after(async () => {
     await gateway.stop();
-    await broker.stop();
+    await Promise.all([broker.stop(), aedes.close()]);
     await issuer.close();
   });
   afterEach(() => assertQuiet(gateway));
@@ -89,14 +95,15 @@ describe('MQTT.js through the gateway to mosquitto', () => {
         await watcher.close();
       });
 
-      it('carries payloads of hundreds of kilobytes and tokens of 6 KB', async () => {
+      it('carries payloads of all sizes and tokens of 6 KB', async () => {
         const roles = Array.from({ length: 280 }, (_, index) => `role-number-${index}`);
         const password = issuer.sign({ roles });
         assert.ok(password.length > 6000);
         const topic = `large/${randomUUID()}`;
         const peer = await open(authenticated({ password }));
         await peer.client.subscribeAsync(topic, { qos: 1 });
-        for (const size of [0, 1, 127, 128, 16_383, 16_384, 65_536, 700_000]) {
+        // mosquitto takes 4 KB of a WebSocket in 100 ms: larger payloads are for another broker.
+        for (const size of [0, 1, 127, 128, 16_383, 16_384, 40_000]) {
           const payload = randomBytes(size);
           await peer.client.publishAsync(topic, payload, { qos: 1 });
           assert.ok((await peer.next()).payload.equals(payload), `${size} bytes`);
@@ -146,6 +153,18 @@ describe('MQTT.js through the gateway to mosquitto', () => {
         });
       });
     });
+
+  it('carries payloads up to MAX_MESSAGE_BYTES', async () => {
+    const topic = `huge/${randomUUID()}`;
+    const peer = await open({ username: 'alice', password: issuer.sign() }, '/aedes');
+    await peer.client.subscribeAsync(topic, { qos: 1 });
+    for (const size of [200_000, 1_048_000]) {
+      const payload = randomBytes(size);
+      await peer.client.publishAsync(topic, payload, { qos: 1 });
+      assert.ok((await peer.next()).payload.equals(payload), `${size} bytes`);
+    }
+    await peer.close();
+  });
 
   it('speaks to a 3.1 client', async () => {
     const peer = await open({

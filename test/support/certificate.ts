@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startChild } from './child-process.js';
+import { within } from './eventually.js';
 
 export interface Certificate {
   readonly certFile: string;
@@ -18,7 +19,7 @@ export async function makeCertificate(host: string): Promise<Certificate> {
   const subject = ['-subj', `/CN=${host}`, '-addext', `subjectAltName=${kind}:${host}`];
   const files = ['-out', certFile, '-keyout', keyFile];
   const child = startChild('openssl', ['req', '-x509', ...options, ...subject, ...files]);
-  const { code } = await child.exited;
+  const { code } = await within(child.exited, 'certificate');
   if (code !== 0) throw new Error(`openssl failed:\n${child.stderr}`);
   return { certFile, keyFile, remove: () => rm(directory, { recursive: true, force: true }) };
 }

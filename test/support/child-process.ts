@@ -1,4 +1,5 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
 import { within } from './eventually.js';
 
 export interface Exit {
@@ -33,6 +34,9 @@ export class Child {
     process.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text;
     });
+    // A test that failed before it stopped this one must not keep its file from coming to an end.
+    process.unref();
+    for (const pipe of [process.stdout, process.stderr]) (pipe as Socket | null)?.unref();
     running.add(this);
     this.exited = new Promise((resolve) => {
       process.once('close', (code, signal) => {

@@ -1,0 +1,189 @@
+import { ALIVE_MS, BUDGET_MS, type Budget, type Ledger, type Mail, type Settlement } from './lease-ledger.js';
+
+/** Budgets without a holder that are remembered at most until they are full again. */
+const MAX_IDLE = 100_000;
+/** Budgets looked at by a settlement, to forget those that have expired. */
+const SWEEP_STEP = 2;
+
+/** A budget: `free` leases with `tokens` in them as of `atMs`, the others with their holders. */
+interface Account {
+  readonly budget: Budget;
+  free: number;
+  tokens: number;
+  atMs: number;
+  readonly held: Map<string, number>;
+  expiresAtMs: number;
+}
+
+/**
+ * The ledger of leases in the memory of one process, for processes that reach it without Redis. Settles exactly as the
+ * scripts of `LeaseLedger` do.
+ */
+export class MemoryLedger implements Ledger {
+  readonly up: boolean = true;
+  readonly #now: () => number;
+  readonly #maxIdle: number;
+  readonly #accounts = new Map<string, Account>();
+  /** Those without a holder, longest so first. */
+  readonly #idle = new Set<string>();
+  /** When each holder showed life last. */
+  readonly #alive = new Map<string, number>();
+  readonly #mail = new Map<string, Map<string, number>>();
+  #walk: Iterator<[string, Account]> | undefined;
+
+  /** @param now monotonic milliseconds. */
+  constructor(now: () => number = () => performance.now(), maxIdle = MAX_IDLE) {
+    this.#now = now;
+    this.#maxIdle = maxIdle;
+  }
+
+  /** Budgets remembered. */
+  get size(): number {
+    return this.#accounts.size;
+  }
+
+  async settle(
+    budget: Budget,
+    holder: string,
+    want: number,
+    backTokens: number,
+    dead: readonly string[] = [],
+  ): Promise<Settlement> {
+    const nowMs = this.#now();
+    const { name, burst } = budget;
+    const account = this.#account(budget, nowMs);
+    let released = 0;
+    for (const other of dead) {
+      if (other !== holder) released += release(account, other);
+    }
+    let mine = account.held.get(holder) ?? 0;
+    const keep = Math.max(0, want);
+    if (keep < mine) {
+      released += mine - keep;
+      mine = keep;
+    }
+    account.free += released;
+    account.tokens += Math.min(backTokens, (released * burst) / account.budget.leases);
+    cap(account);
+    let tokens = 0;
+    if (keep > mine && account.free > 0) {
+      const more = Math.min(keep - mine, account.free);
+      tokens = (account.tokens * more) / account.free;
+      account.free -= more;
+      account.tokens -= tokens;
+      mine += more;
+    }
+    account.held.delete(holder);
+    const others = new Map(account.held);
+    if (want >= 0) account.held.set(holder, mine);
+    account.expiresAtMs = nowMs + BUDGET_MS;
+    this.#idle.delete(name);
+    if (account.held.size === 0) {
+      // Full again it need not be remembered.
+      const fullInMs = ((burst - account.tokens) * 1000) / budget.perSecond;
+      account.expiresAtMs = nowMs + Math.min(BUDGET_MS, fullInMs);
+      this.#keepIdle(name);
+    }
+    this.#sweep(nowMs);
+    return { held: mine, tokens, others };
+  }
+
+  async readMail(holder: string): Promise<Mail | undefined> {
+    const wasAlive = this.#isAlive(holder);
+    this.#alive.set(holder, this.#now());
+    const mail: Mail = this.#mail.get(holder) ?? new Map();
+    this.#mail.delete(holder);
+    return wasAlive ? mail : undefined;
+  }
+
+  async retire(holder: string): Promise<void> {
+    this.#alive.delete(holder);
+    this.#mail.delete(holder);
+  }
+
+  async sendMail(holder: string, budget: Budget, keep: number): Promise<boolean> {
+    if (!this.#isAlive(holder)) {
+      await this.retire(holder);
+      return false;
+    }
+    const mail = this.#mail.get(holder) ?? new Map<string, number>();
+    this.#mail.set(holder, mail.set(budget.name, keep));
+    return true;
+  }
+
+  /** A holder's process has ended: what it holds is free. Looks at every budget. */
+  bury(holder: string): void {
+    const nowMs = this.#now();
+    this.#alive.delete(holder);
+    this.#mail.delete(holder);
+    for (const [name, account] of this.#accounts) {
+      if (!account.held.has(holder)) continue;
+      accrue(account, nowMs);
+      account.free += release(account, holder);
+      if (account.held.size === 0) this.#keepIdle(name);
+    }
+  }
+
+  #account(budget: Budget, nowMs: number): Account {
+    const { name, leases, burst } = budget;
+    const known = this.#accounts.get(name);
+    if (known !== undefined && known.expiresAtMs > nowMs) {
+      accrue(known, nowMs);
+      return known;
+    }
+    const account = { budget, free: leases, tokens: burst, atMs: nowMs, held: new Map(), expiresAtMs: 0 };
+    this.#accounts.set(name, account);
+    return account;
+  }
+
+  #isAlive(holder: string): boolean {
+    const seenMs = this.#alive.get(holder);
+    return seenMs !== undefined && this.#now() - seenMs < ALIVE_MS;
+  }
+
+  #keepIdle(name: string): void {
+    this.#idle.add(name);
+    if (this.#idle.size <= this.#maxIdle) return;
+    const [oldest] = this.#idle;
+    if (oldest !== undefined) this.#forget(oldest);
+  }
+
+  #sweep(nowMs: number): void {
+    for (let left = SWEEP_STEP; left > 0; left--) {
+      this.#walk ??= this.#accounts.entries();
+      const next = this.#walk.next();
+      if (next.done === true) {
+        this.#walk = undefined;
+        return;
+      }
+      const [name, account] = next.value;
+      if (account.expiresAtMs <= nowMs) this.#forget(name);
+    }
+  }
+
+  #forget(name: string): void {
+    this.#accounts.delete(name);
+    this.#idle.delete(name);
+  }
+}
+
+/** Takes a holder's leases away. @returns how many there were. */
+function release(account: Account, holder: string): number {
+  const leases = account.held.get(holder) ?? 0;
+  account.held.delete(holder);
+  return leases;
+}
+
+/** What free leases have gained; what held ones gain is their holder's to count. */
+function accrue(account: Account, nowMs: number): void {
+  const { perSecond, leases } = account.budget;
+  account.tokens += (Math.max(0, nowMs - account.atMs) * perSecond * account.free) / leases / 1000;
+  account.atMs = nowMs;
+  cap(account);
+}
+
+/** Free leases hold no more than their part of the burst. */
+function cap(account: Account): void {
+  const { leases, burst } = account.budget;
+  account.tokens = Math.min(account.tokens, (account.free * burst) / leases);
+}

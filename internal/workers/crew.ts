@@ -1,0 +1,130 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { fromUnknown } from '../errors.js';
+import type { Log } from '../telemetry/log.js';
+import type { SupervisorDuties, WorkerDuties } from './duties.js';
+import type { Answer, Arguments } from './link.js';
+import { WorkerProcess } from './worker-process.js';
+
+export interface CrewParts {
+  /** Path of the program that calls `runWorker`. */
+  readonly entry: string;
+  readonly log: Log;
+  /** What a worker may ask. */
+  readonly dutiesFor: (worker: WorkerProcess) => SupervisorDuties;
+  /** Makes a forked worker a gateway. Resolves when it serves clients. */
+  readonly bringUp: (worker: WorkerProcess) => Promise<void>;
+  /** A worker has ended. */
+  readonly onEnd: (worker: WorkerProcess) => void;
+}
+
+/** A worker that does not answer so long is left out of an answer. */
+export const WORKER_ANSWER_MS = 1_000;
+/** Pause before the first and the longest before a later replacement in a row. */
+const MIN_BACKOFF_MS = 100;
+const MAX_BACKOFF_MS = 10_000;
+/** Who has run this long has not failed at its start. */
+const STABLE_MS = 30_000;
+
+/** The worker processes: forks them, replaces whoever ends before it should. */
+export class Crew {
+  readonly #parts: CrewParts;
+  readonly #workers = new Set<WorkerProcess>();
+  readonly #dismissed = new AbortController();
+
+  constructor(parts: CrewParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Resolves when `size` workers serve clients, or some were dismissed meanwhile.
+   * @throws Error with what kept the first one from starting that did not.
+   */
+  async start(size: number): Promise<void> {
+    const workers = Array.from({ length: size }, (_, index) => this.#fork(index + 1));
+    try {
+      await Promise.all(workers.map((worker) => this.#bringUp(worker)));
+    } catch (thrown) {
+      if (!this.#dismissed.signal.aborted) throw thrown;
+    }
+    for (const worker of workers) void this.#keepUp(worker);
+  }
+
+  /** Those that are gateways already. */
+  members(except?: WorkerProcess): readonly WorkerProcess[] {
+    return [...this.#workers].filter((worker) => worker.assigned && worker !== except);
+  }
+
+  /** Asks all, or all others. @returns the answers of those that gave one in time. */
+  async ask<Name extends keyof WorkerDuties>(
+    name: Name,
+    args: Arguments<WorkerDuties, Name>,
+    except?: WorkerProcess,
+  ): Promise<Answer<WorkerDuties, Name>[]> {
+    const asked = this.members(except).map(({ link }) => link.ask(name, args, WORKER_ANSWER_MS));
+    const settled = await Promise.allSettled(asked);
+    return settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  }
+
+  /** Has all drain and end, and kills those that are still there after `withinMs`. */
+  async dismiss(withinMs: number): Promise<void> {
+    this.#dismissed.abort();
+    const killing = setTimeout(() => this.kill(), withinMs);
+    const workers = [...this.#workers];
+    for (const { link } of workers) link.ask('drain', []).catch(() => {});
+    await Promise.all(workers.map(({ ended }) => ended));
+    clearTimeout(killing);
+  }
+
+  /** Ends all at once. */
+  kill(): void {
+    for (const worker of this.#workers) worker.kill();
+  }
+
+  #fork(number: number): WorkerProcess {
+    const worker = new WorkerProcess(number, this.#parts.entry);
+    worker.link.offer(this.#parts.dutiesFor(worker));
+    this.#workers.add(worker);
+    void worker.ended.then(() => {
+      this.#workers.delete(worker);
+      this.#parts.onEnd(worker);
+    });
+    return worker;
+  }
+
+  async #bringUp(worker: WorkerProcess): Promise<void> {
+    const { log, bringUp } = this.#parts;
+    const { number, pid, link } = worker;
+    try {
+      await bringUp(worker);
+    } catch (thrown) {
+      if (link.connected) throw thrown;
+      throw new Error(`worker ${number} ended at its start`, { cause: thrown });
+    }
+    log.info({ worker: number, pid }, 'worker started');
+  }
+
+  /** Replaces a worker whenever it ends, until all are dismissed. */
+  async #keepUp(first: WorkerProcess): Promise<void> {
+    const { log } = this.#parts;
+    const { signal } = this.#dismissed;
+    let worker = first;
+    let failures = 0;
+    while (!signal.aborted) {
+      const ending = await worker.ended;
+      if (signal.aborted) return;
+      const { number, pid, forkedMs } = worker;
+      failures = performance.now() - forkedMs > STABLE_MS ? 0 : failures + 1;
+      const backoffMs = failures === 0 ? 0 : Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** (failures - 1));
+      log.error({ worker: number, pid, ...ending, backoffMs }, 'worker ended, it is replaced');
+      await pause(backoffMs, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      const next = this.#fork(number);
+      this.#bringUp(next).catch((thrown) => {
+        if (!signal.aborted)
+          log.error({ worker: number, reason: fromUnknown(thrown).message }, 'worker did not start');
+        next.kill();
+      });
+      worker = next;
+    }
+  }
+}

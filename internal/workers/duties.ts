@@ -1,0 +1,51 @@
+import type { AdminOperations } from '../admin/operations.js';
+import type { Revocation } from '../auth/revocations.js';
+import type { Config, Route } from '../config/config.js';
+import type { ReloadResult } from '../config/reload.js';
+import type { RoutesSource } from '../config/routes-file.js';
+import type { Ledger } from '../ratelimit/lease-ledger.js';
+import type { MetricsSnapshot } from '../telemetry/metrics.js';
+
+/** All that a worker needs to be a gateway. */
+export interface Assignment {
+  /** 1 and up; its replacement has the same. */
+  readonly worker: number;
+  readonly config: Config;
+  /** The table in effect. */
+  readonly routes: readonly Route[];
+  readonly routesSource: RoutesSource;
+}
+
+/** What any worker can be asked on behalf of another one. */
+export type SiblingDuties = Pick<
+  AdminOperations,
+  'sessions' | 'closeSession' | 'upstreams' | 'unsentRevocations'
+>;
+
+/** What the supervisor asks a worker. */
+export interface WorkerDuties extends SiblingDuties {
+  assign(assignment: Assignment): void;
+  /** Answered when clients are served. */
+  start(): Promise<void>;
+  /** The worker ends its sessions over the drain time, and then itself. */
+  drain(): void;
+  applyRoutes(routes: readonly Route[]): void;
+  snapshot(): Promise<MetricsSnapshot>;
+  learn(revocations: readonly Revocation[]): void;
+  /** Carries a revocation out. @returns how many sessions it ended, however the worker heard of it first. */
+  revoke(revocation: Revocation): number;
+}
+
+/** What a worker asks the supervisor. */
+export interface SupervisorDuties extends Pick<Ledger, 'settle' | 'readMail' | 'retire' | 'sendMail'> {
+  /** The metrics of all workers as one text. */
+  scrape(): Promise<string>;
+  /** Reads the routes file; answered when every worker has the new table. */
+  reload(): Promise<ReloadResult>;
+  /** A revocation took effect here: the other workers are told, as far as it is news to them. */
+  learned(revocation: Revocation): void;
+  /** Has all other workers carry out a revocation. @returns the sessions they ended. */
+  revoke(revocation: Revocation): Promise<number>;
+  /** Puts a question to all other workers. @returns the answers of those that gave one in time. */
+  others(name: keyof SiblingDuties, args: readonly unknown[]): Promise<readonly unknown[]>;
+}

@@ -1,0 +1,52 @@
+import { AggregatorRegistry } from 'prom-client';
+import type { Metrics, MetricsSnapshot } from '../telemetry/metrics.js';
+
+/** Ended workers whose counts are kept apart before they become one. */
+const MAX_ENDED = 16;
+
+/**
+ * The metrics of all processes of a host as if they were one: counters and histograms are added up, gauges as each
+ * of them says. What ended workers counted stays, as far as it was shown, so that no counter ever goes backwards.
+ */
+export class HostMetrics {
+  readonly #own: Metrics;
+  #ended: readonly MetricsSnapshot[] = [];
+
+  /** @param own the supervisor's; its bounds on user-valued labels hold over all workers. */
+  constructor(own: Metrics) {
+    this.#own = own;
+  }
+
+  /** The text exposition format. @param live what each worker that runs has counted. */
+  async text(live: readonly MetricsSnapshot[]): Promise<string> {
+    // A worker that ends from here on is in `live`.
+    const ended = this.#ended;
+    const own = await this.#own.snapshot();
+    // An idle supervisor would make the workers' average delays look better than they are.
+    const members = [own.filter(({ aggregator }) => aggregator !== 'average'), ...ended];
+    for (const snapshot of live) members.push(this.#own.bounded(snapshot));
+    if (ended.length > MAX_ENDED) await this.#condense();
+    return AggregatorRegistry.aggregate(members.map(withStartTime)).metrics();
+  }
+
+  /** A worker has ended; `last` is what was shown of it. */
+  keepEnded(last: MetricsSnapshot): void {
+    this.#ended = [...this.#ended, this.#own.bounded(last).filter(isCumulative)];
+  }
+
+  async #condense(): Promise<void> {
+    const taken = this.#ended;
+    const sum = await AggregatorRegistry.aggregate([...taken]).getMetricsAsJSON();
+    this.#ended = [sum, ...this.#ended.slice(taken.length)];
+  }
+}
+
+/** prom-client declares the type as an enumeration, and keeps it as a word. */
+function isCumulative({ type }: MetricsSnapshot[number]): boolean {
+  return ['counter', 'histogram'].includes(String(type));
+}
+
+/** prom-client leaves the start time out of sums: here it is that of the oldest process. */
+function withStartTime(snapshot: MetricsSnapshot): MetricsSnapshot {
+  return snapshot.map((metric) => (metric.aggregator === 'omit' ? { ...metric, aggregator: 'min' } : metric));
+}

@@ -1,0 +1,102 @@
+import type { LocalOperations } from '../admin/local-operations.js';
+import type { AdminOperations, ReloadOutcome, RevokeResult } from '../admin/operations.js';
+import type { Page } from '../admin/page.js';
+import type { RevocationPage, RevocationQuery } from '../admin/revocations.js';
+import type { RouteInfo } from '../admin/routes.js';
+import type { SessionInfo, SessionQuery } from '../admin/sessions.js';
+import type { Revocation, RevocationTarget } from '../auth/revocations.js';
+import type { EndpointSnapshot } from '../upstream/upstreams.js';
+import type { Siblings } from './siblings.js';
+
+/** The admin operations on all workers of this host, whichever of them is called. */
+export class HostOperations implements AdminOperations {
+  readonly #local: LocalOperations;
+  readonly #siblings: Siblings;
+  readonly #revocationTtlMs: number;
+
+  constructor(local: LocalOperations, siblings: Siblings, revocationTtlMs: number) {
+    this.#local = local;
+    this.#siblings = siblings;
+    this.#revocationTtlMs = revocationTtlMs;
+  }
+
+  async revoke(target: RevocationTarget): Promise<RevokeResult> {
+    const elsewhere = this.#siblings.revoke(revocationOf(target, this.#revocationTtlMs));
+    const { sessionsClosed, propagated } = await this.#local.revoke(target);
+    return { sessionsClosed: sessionsClosed + (await elsewhere), propagated };
+  }
+
+  async sessions(query: SessionQuery): Promise<Page<SessionInfo>> {
+    const pages = [await this.#local.sessions(query), ...(await this.#siblings.ask('sessions', [query]))];
+    const items = pages.flatMap((page) => page.items).sort((a, b) => (a.id < b.id ? -1 : 1));
+    const more = items.length > query.limit || pages.some((page) => page.more);
+    return { items: items.slice(0, query.limit), more };
+  }
+
+  async closeSession(id: string): Promise<boolean> {
+    if (await this.#local.closeSession(id)) return true;
+    return (await this.#siblings.ask('closeSession', [id])).includes(true);
+  }
+
+  /** Every worker knows them all. */
+  revocations(query: RevocationQuery): Promise<RevocationPage> {
+    return this.#local.revocations(query);
+  }
+
+  async unsentRevocations(): Promise<number> {
+    const others = await this.#siblings.ask('unsentRevocations', []);
+    return others.reduce((sum, unsent) => sum + unsent, await this.#local.unsentRevocations());
+  }
+
+  async upstreams(): Promise<readonly EndpointSnapshot[]> {
+    return mergeEndpoints([await this.#local.upstreams(), ...(await this.#siblings.ask('upstreams', []))]);
+  }
+
+  /** Every worker has the same. */
+  routes(): Promise<readonly RouteInfo[]> {
+    return this.#local.routes();
+  }
+
+  /** There is one routes file, and the supervisor follows it. */
+  reload(): Promise<ReloadOutcome> {
+    return this.#local.reload();
+  }
+}
+
+function revocationOf(target: RevocationTarget, ttlMs: number): Revocation {
+  const nowMs = Date.now();
+  const expiresAtMs = nowMs + ttlMs;
+  return 'jti' in target
+    ? { kind: 'token', sub: target.sub, jti: target.jti, expiresAtMs }
+    : { kind: 'subject', sub: target.sub, issuedUntilMs: nowMs, expiresAtMs };
+}
+
+const SEVERITY: readonly EndpointSnapshot['circuit'][] = ['closed', 'half-open', 'open'];
+
+/** Each worker has circuits of its own: the worst one is shown. Endpoints may share a name: the n-th are the same. */
+export function mergeEndpoints(
+  snapshots: readonly (readonly EndpointSnapshot[])[],
+): readonly EndpointSnapshot[] {
+  const merged = new Map<string, EndpointSnapshot>();
+  for (const snapshot of snapshots) {
+    const seen = new Map<string, number>();
+    for (const endpoint of snapshot) {
+      const nth = seen.get(endpoint.upstream) ?? 0;
+      seen.set(endpoint.upstream, nth + 1);
+      const key = `${nth} ${endpoint.upstream}`;
+      const known = merged.get(key);
+      merged.set(key, known === undefined ? endpoint : together(known, endpoint));
+    }
+  }
+  return [...merged.values()];
+}
+
+function together(one: EndpointSnapshot, other: EndpointSnapshot): EndpointSnapshot {
+  const worse = SEVERITY.indexOf(other.circuit) > SEVERITY.indexOf(one.circuit) ? other : one;
+  return {
+    upstream: one.upstream,
+    circuit: worse.circuit,
+    faults: Math.max(one.faults, other.faults),
+    sessions: one.sessions + other.sessions,
+  };
+}

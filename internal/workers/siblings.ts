@@ -1,0 +1,120 @@
+import { Registry } from 'prom-client';
+import type { LocalOperations } from '../admin/local-operations.js';
+import type { Revocation, Revocations } from '../auth/revocations.js';
+import type { RouteTable } from '../config/config.js';
+import type { RouteReloader } from '../config/reload.js';
+import { createRouteTable } from '../config/route-table.js';
+import type { Ledger } from '../ratelimit/lease-ledger.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import type { SiblingDuties, SupervisorDuties, WorkerDuties } from './duties.js';
+import type { Answer, Arguments, Link } from './link.js';
+
+/** Longest wait for the supervisor with something that it must ask other workers, which have a second. */
+const HOST_ANSWER_MS = 2_000;
+/** Longest wait for the ledger of leases; Redis has as long. */
+const LEDGER_ANSWER_MS = 500;
+/** Revocations of which it is remembered how many sessions they ended here. */
+const MAX_ENDED = 1_000;
+
+/** The parts of a worker that others ask or tell something. */
+export interface WorkerParts {
+  readonly metrics: Metrics;
+  readonly revocations: Pick<Revocations, 'learn'>;
+  readonly operations: LocalOperations;
+  readonly applyTable: (table: RouteTable) => void;
+}
+
+/** The other workers of this host as one of them sees them; what is asked goes by way of the supervisor. */
+export class Siblings {
+  readonly #link: Link<WorkerDuties, SupervisorDuties>;
+  /** Sessions ended here a moment ago, by revocation. */
+  readonly #ended = new Map<string, { readonly sessions: number; readonly atMs: number }>();
+  /** The leases of this host, for rate limits that hold over its workers. */
+  readonly ledger: Ledger;
+  /** The routes file is followed by the supervisor, for all workers. */
+  readonly reloader: Pick<RouteReloader, 'start' | 'stop' | 'reload'>;
+  readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE;
+
+  /** @param worker this worker's number. */
+  constructor(
+    readonly worker: number,
+    link: Link<WorkerDuties, SupervisorDuties>,
+  ) {
+    this.#link = link;
+    this.ledger = {
+      get up() {
+        return link.connected;
+      },
+      settle: (...args) => link.ask('settle', args, LEDGER_ANSWER_MS),
+      readMail: (...args) => link.ask('readMail', args, LEDGER_ANSWER_MS),
+      retire: (...args) => link.ask('retire', args, LEDGER_ANSWER_MS),
+      sendMail: (...args) => link.ask('sendMail', args, LEDGER_ANSWER_MS),
+    };
+    this.reloader = {
+      start: () => {},
+      stop: () => Promise.resolve(),
+      reload: () => link.ask('reload', []),
+    };
+  }
+
+  /** From now on this worker answers what the others want to know. */
+  introduce({ metrics, revocations, operations, applyTable }: WorkerParts): void {
+    this.#link.offer({
+      snapshot: () => metrics.snapshot(),
+      applyRoutes: (routes) => applyTable(createRouteTable(routes)),
+      learn: (learned) => {
+        for (const revocation of learned) revocations.learn(revocation);
+      },
+      revoke: (revocation) => {
+        revocations.learn(revocation);
+        return this.#takeEnded(revocation);
+      },
+      sessions: (query) => operations.sessions(query),
+      closeSession: (id) => operations.closeSession(id),
+      upstreams: () => operations.upstreams(),
+      unsentRevocations: () => operations.unsentRevocations(),
+    });
+  }
+
+  /** A revocation took effect in this worker and ended `sessions` sessions. */
+  revoked(revocation: Revocation, sessions: number): void {
+    this.#ended.set(keyOf(revocation), { sessions, atMs: performance.now() });
+    const [oldest] = this.#ended.keys();
+    if (oldest !== undefined && this.#ended.size > MAX_ENDED) this.#ended.delete(oldest);
+    // Without a supervisor there are no others any more, and this worker is about to end.
+    this.#link.ask('learned', [revocation]).catch(() => {});
+  }
+
+  /** Has the others carry out a revocation. @returns the sessions they ended; those out of reach hear of it later. */
+  revoke(revocation: Revocation): Promise<number> {
+    return this.#link.ask('revoke', [revocation], HOST_ANSWER_MS).catch(() => 0);
+  }
+
+  /** Asks all others. @returns the answers of those that gave one in time. */
+  async ask<Name extends keyof SiblingDuties>(
+    name: Name,
+    args: Arguments<SiblingDuties, Name>,
+  ): Promise<readonly Answer<SiblingDuties, Name>[]> {
+    const answers = await this.#link.ask('others', [name, args], HOST_ANSWER_MS).catch(() => []);
+    // The supervisor only passes on what the duty of that name answered.
+    return answers as readonly Answer<SiblingDuties, Name>[];
+  }
+
+  /** The metrics of all workers. @throws Error when the supervisor is out of reach. */
+  scrape(): Promise<string> {
+    return this.#link.ask('scrape', [], HOST_ANSWER_MS);
+  }
+
+  #takeEnded(revocation: Revocation): number {
+    const key = keyOf(revocation);
+    const ended = this.#ended.get(key);
+    this.#ended.delete(key);
+    return ended !== undefined && performance.now() - ended.atMs < HOST_ANSWER_MS ? ended.sessions : 0;
+  }
+}
+
+/** Two revocations of a subject a moment apart, one from the store and one from a sibling, are the same here. */
+function keyOf(revocation: Revocation): string {
+  if (revocation.kind === 'joined') return JSON.stringify([revocation.text]);
+  return JSON.stringify([revocation.sub, revocation.kind === 'token' ? revocation.jti : null]);
+}

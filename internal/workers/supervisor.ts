@@ -1,0 +1,191 @@
+import { type Revocation, Revocations } from '../auth/revocations.js';
+import type { Config, RouteTable } from '../config/config.js';
+import { problemLine } from '../config/problem.js';
+import { type ReloadResult, RouteReloader } from '../config/reload.js';
+import type { RoutesSource } from '../config/routes-file.js';
+import { MemoryLedger } from '../ratelimit/memory-ledger.js';
+import { createLog, flushed, type Log } from '../telemetry/log.js';
+import { Metrics } from '../telemetry/metrics.js';
+import { Crew, WORKER_ANSWER_MS } from './crew.js';
+import type { SiblingDuties, SupervisorDuties } from './duties.js';
+import { freePort } from './free-port.js';
+import { HostMetrics } from './host-metrics.js';
+import type { Arguments } from './link.js';
+import type { WorkerProcess } from './worker-process.js';
+
+export interface SupervisorParts {
+  readonly config: Config;
+  readonly table: RouteTable;
+  readonly routesSource: RoutesSource;
+  /** Path of the program that calls `runWorker`. */
+  readonly entry: string;
+}
+
+/** Over the drain time and the hard limit: a worker that is still there then is stuck. */
+const STUCK_MS = 5_000;
+/** Revocations told to a new worker at once. */
+const LEARN_BATCH = 1_000;
+
+/**
+ * Several gateways on one port. Keeps for all workers what must outlive each of them: revocations, the leases of rate
+ * limits, what ended workers counted, the route table. No client ever talks to this process.
+ */
+export class Supervisor {
+  readonly #parts: SupervisorParts;
+  readonly #log: Log;
+  readonly #metrics: Metrics;
+  readonly #hostMetrics: HostMetrics;
+  readonly #revocations: Revocations;
+  readonly #ledger = new MemoryLedger();
+  readonly #reloader: RouteReloader;
+  readonly #crew: Crew;
+  #config: Config;
+  #table: RouteTable;
+  #applied: Promise<unknown> = Promise.resolve();
+  #scraping: Promise<string> | undefined;
+
+  constructor(parts: SupervisorParts) {
+    const { config, table, routesSource, entry } = parts;
+    this.#parts = parts;
+    this.#config = config;
+    this.#table = table;
+    this.#log = createLog(config.telemetry);
+    this.#metrics = new Metrics(config.telemetry.maxUsers);
+    this.#hostMetrics = new HostMetrics(this.#metrics);
+    this.#revocations = new Revocations({
+      ttlMs: config.revocationTtlMs,
+      log: this.#log,
+      store: undefined,
+      counter: this.#metrics.revocations,
+    });
+    this.#crew = new Crew({
+      entry,
+      log: this.#log,
+      dutiesFor: (worker) => this.#dutiesFor(worker),
+      bringUp: (worker) => this.#bringUp(worker),
+      onEnd: (worker) => this.#forget(worker),
+    });
+    this.#reloader = new RouteReloader({
+      source: routesSource,
+      table,
+      onTable: (changed) => this.#apply(changed),
+      onProblems: (problems) => {
+        this.#metrics.configReloads.inc({ result: 'failed' });
+        const lines = problems.map(problemLine);
+        this.#log.error({ problems: lines }, 'routes not reloaded: the ones in effect stay');
+      },
+    });
+  }
+
+  /**
+   * Resolves when all workers serve clients.
+   * @throws GatewayError ERR_LISTEN; Error with what kept a worker from starting.
+   */
+  async start(): Promise<void> {
+    const { listen } = this.#config;
+    const { host, workers } = listen;
+    const port = await freePort(listen);
+    this.#config = { ...this.#config, listen: { ...listen, port } };
+    // Whatever ends this process, a second signal too: no worker stays behind.
+    process.once('exit', () => this.#crew.kill());
+    this.#metrics.collectProcessMetrics();
+    await this.#revocations.start();
+    await this.#crew.start(workers);
+    this.#reloader.start();
+    this.#log.info({ host, port, workers }, 'all workers are listening');
+  }
+
+  /** Reads the routes file again. */
+  reload(): void {
+    void this.#reload();
+  }
+
+  /** Has all workers drain and end; one that is stuck is killed. */
+  async stop(): Promise<void> {
+    const { drainTimeoutMs, hardLimitMs } = this.#config.shutdown;
+    this.#log.info('draining all workers');
+    await Promise.all([this.#reloader.stop(), this.#crew.dismiss(drainTimeoutMs + hardLimitMs + STUCK_MS)]);
+    this.#revocations.stop();
+    this.#log.info('all workers have ended');
+    await flushed(this.#log);
+  }
+
+  async #bringUp(worker: WorkerProcess): Promise<void> {
+    const { link, number } = worker;
+    const { routesSource } = this.#parts;
+    const taken = link.ask('assign', [
+      { worker: number, config: this.#config, routes: this.#table.routes, routesSource },
+    ]);
+    // What changes from here on comes behind the assignment.
+    worker.assigned = true;
+    await taken;
+    let batch: Revocation[] = [];
+    for (const revocation of this.#revocations.current()) {
+      batch.push(revocation);
+      if (batch.length < LEARN_BATCH) continue;
+      await link.ask('learn', [batch]);
+      batch = [];
+    }
+    await link.ask('learn', [batch]);
+    await link.ask('start', []);
+  }
+
+  /** Synchronous, so that a scrape finds what a worker counted either there or among the ended. */
+  #forget(worker: WorkerProcess): void {
+    if (worker.snapshot !== undefined) this.#hostMetrics.keepEnded(worker.snapshot);
+    for (const holder of worker.holders) this.#ledger.bury(holder);
+  }
+
+  #dutiesFor(worker: WorkerProcess): SupervisorDuties {
+    const crew = this.#crew;
+    const ledger = this.#ledger;
+    return {
+      scrape: () => this.#scrape(),
+      reload: () => this.#reload(),
+      learned: (revocation) => {
+        if (this.#revocations.learn(revocation)) void crew.ask('learn', [[revocation]], worker);
+      },
+      revoke: async (revocation) => {
+        this.#revocations.learn(revocation);
+        const ended = await crew.ask('revoke', [revocation], worker);
+        return ended.reduce((sum, sessions) => sum + sessions, 0);
+      },
+      others: (name, args) => crew.ask(name, args as Arguments<SiblingDuties, typeof name>, worker),
+      settle: (...args) => ledger.settle(...args),
+      readMail: (holder) => {
+        worker.holders.add(holder);
+        return ledger.readMail(holder);
+      },
+      retire: (holder) => ledger.retire(holder),
+      sendMail: (...args) => ledger.sendMail(...args),
+    };
+  }
+
+  /** Scrapes that come meanwhile get the same. */
+  #scrape(): Promise<string> {
+    this.#scraping ??= this.#collect().finally(() => {
+      this.#scraping = undefined;
+    });
+    return this.#scraping;
+  }
+
+  async #collect(): Promise<string> {
+    await Promise.all(this.#crew.members().map((worker) => worker.refresh(WORKER_ANSWER_MS)));
+    // One that did not answer in time is shown as it was.
+    const live = this.#crew.members().flatMap(({ snapshot }) => (snapshot === undefined ? [] : [snapshot]));
+    return this.#hostMetrics.text(live);
+  }
+
+  async #reload(): Promise<ReloadResult> {
+    const result = await this.#reloader.reload();
+    await this.#applied;
+    return result;
+  }
+
+  #apply(table: RouteTable): void {
+    this.#table = table;
+    this.#applied = this.#crew.ask('applyRoutes', [table.routes]);
+    this.#metrics.configReloads.inc({ result: 'ok' });
+    this.#log.info({ routes: table.routes.length }, 'routes reloaded');
+  }
+}

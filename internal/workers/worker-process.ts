@@ -1,0 +1,70 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import type { MetricsSnapshot } from '../telemetry/metrics.js';
+import type { SupervisorDuties, WorkerDuties } from './duties.js';
+import { Link } from './link.js';
+
+export interface Ending {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** A worker as the supervisor sees it. */
+export class WorkerProcess {
+  readonly link: Link<SupervisorDuties, WorkerDuties>;
+  readonly ended: Promise<Ending>;
+  readonly forkedMs = performance.now();
+  /** Whether it is a gateway already: what changes from then on it has to be told. */
+  assigned: boolean = false;
+  /** What it had counted when it was asked last. */
+  snapshot: MetricsSnapshot | undefined;
+  /** Ids under which it holds leases. */
+  readonly holders = new Set<string>();
+  readonly #child: ChildProcess;
+  #asking: Promise<void> | undefined;
+
+  /**
+   * Forks the process, which then waits for its assignment.
+   * @param number 1 and up; a replacement has that of its predecessor.
+   * @param entry path of the worker's program.
+   */
+  constructor(
+    readonly number: number,
+    entry: string,
+  ) {
+    const child = fork(entry, [], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    this.#child = child;
+    this.link = new Link(child);
+    this.ended = new Promise((resolve) => {
+      child.once('exit', (code, signal) => resolve({ code, signal }));
+      // It could not be forked, or not be told something: only the former is an end.
+      child.on('error', () => {
+        if (child.pid === undefined) resolve({ code: null, signal: null });
+      });
+    });
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Brings `snapshot` up to date, if the worker answers in time; never rejects. One that is slow is not asked again. */
+  refresh(withinMs: number): Promise<void> {
+    this.#asking ??= this.link
+      .ask('snapshot', [], withinMs)
+      .then((snapshot) => {
+        this.snapshot = snapshot;
+      })
+      .catch(() => {})
+      .finally(() => {
+        this.#asking = undefined;
+      });
+    return this.#asking;
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+}

@@ -1,0 +1,45 @@
+import type { Config, RouteTable } from '../config/config.js';
+import { deepFreeze } from '../config/deep-freeze.js';
+import { createRouteTable } from '../config/route-table.js';
+import type { RoutesSource } from '../config/routes-file.js';
+import type { SupervisorDuties, WorkerDuties } from './duties.js';
+import { type ChannelEnd, Link } from './link.js';
+import { Siblings } from './siblings.js';
+
+/** The gateway that a worker is. */
+interface WorkerApp {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  abandon(): Promise<void>;
+}
+
+type CreateApp = (config: Config, table: RouteTable, source: RoutesSource, siblings: Siblings) => WorkerApp;
+
+/**
+ * Becomes the gateway that the supervisor assigns, and does what it says.
+ * @returns the exit code, once the worker has drained: because it was told to, or because the supervisor is gone.
+ */
+export function runWorker(end: ChannelEnd, create: CreateApp): Promise<number> {
+  const link = new Link<WorkerDuties, SupervisorDuties>(end);
+  return new Promise((resolve) => {
+    let app: WorkerApp | undefined;
+    let draining = false;
+    const endWith = (ending: Promise<void> | undefined) => {
+      draining = true;
+      Promise.resolve(ending).then(
+        () => resolve(0),
+        () => resolve(1),
+      );
+    };
+    link.offer({
+      assign: ({ worker, config, routes, routesSource }) => {
+        const siblings = new Siblings(worker, link);
+        app = create(deepFreeze(config), createRouteTable(routes), deepFreeze(routesSource), siblings);
+      },
+      start: async () => app?.start(),
+      drain: () => endWith(app?.stop()),
+    });
+    // A supervisor that goes during the drain wants its end at once.
+    end.once('disconnect', () => (draining ? resolve(1) : endWith(app?.abandon())));
+  });
+}

@@ -1,0 +1,299 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { ENDPOINTS } from '../../internal/admin/api.js';
+import { eventually } from '../support/eventually.js';
+import { type Gateway, startGateway } from '../support/gateway.js';
+import { type HttpAnswer, http } from '../support/http.js';
+import { type Issuer, startIssuer } from '../support/issuer.js';
+import { assertQuiet } from '../support/quiet.js';
+import { RawClient } from '../support/raw-client.js';
+import { startEcho, type Upstream } from '../support/upstream.js';
+import { Peer } from '../support/ws-client.js';
+
+const ADMIN_TOKEN = 'administrator-of-tests';
+const BEARER = { authorization: `Bearer ${ADMIN_TOKEN}` };
+
+type Schema = Readonly<Record<string, unknown>>;
+interface Response {
+  readonly $ref?: string;
+  readonly content?: { readonly 'application/json': { readonly schema: Schema } };
+}
+interface Document {
+  readonly paths: Readonly<
+    Record<string, Readonly<Record<string, { readonly responses: Record<string, Response> }>>>
+  >;
+  readonly components: { readonly schemas: Schema; readonly responses: Readonly<Record<string, Response>> };
+}
+
+const document = parse(
+  await readFile(new URL('../../docs/openapi.yaml', import.meta.url), 'utf8'),
+) as Document;
+
+describe('the admin API', () => {
+  let issuer: Issuer;
+  let echo: Upstream;
+  let gateway: Gateway;
+
+  before(async () => {
+    issuer = await startIssuer();
+    echo = await startEcho();
+    gateway = await startGateway({
+      env: { JWKS_URL: issuer.jwksUrl, ADMIN_TOKEN },
+      routes: [
+        { prefix: '/echo', upstream: `${echo.url}/?key=hidden-in-query` },
+        { prefix: '/open', upstream: echo.url, auth: 'public', rateLimit: { perSecond: 100, burst: 100 } },
+      ],
+    });
+  });
+  after(async () => {
+    await gateway.stop();
+    await Promise.all([echo.close(), issuer.close()]);
+  });
+  afterEach(async () => {
+    await assertQuiet(gateway, { upstreams: [echo], secrets: [ADMIN_TOKEN] });
+    echo.reset();
+  });
+
+  /** One request, its answer held against the document. */
+  async function call(
+    method: string,
+    url: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = BEARER,
+  ): Promise<HttpAnswer & { readonly json: Record<string, unknown> }> {
+    const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+    const answer = await http(gateway.http + url, {
+      method,
+      headers,
+      ...(text === undefined ? {} : { body: text }),
+    });
+    assert.match(
+      answer.headers['content-type'] ?? '',
+      /^application\/json/,
+      `${method} ${url}: ${answer.body}`,
+    );
+    const json = JSON.parse(answer.body) as Record<string, unknown>;
+    checkAgainstDocument(method, url, answer.status, json);
+    return { ...answer, json };
+  }
+
+  it('is what the OpenAPI document says: the same paths with the same methods', async () => {
+    const served = [...ENDPOINTS].map(([path, methods]) => [path, [...methods.keys()].sort()]);
+    const documented = Object.entries(document.paths).map(([path, methods]) => [
+      path,
+      Object.keys(methods)
+        .map((method) => method.toUpperCase())
+        .sort(),
+    ]);
+    assert.deepEqual(served, documented);
+    for (const [path, methods] of documented) {
+      const url = String(path).replace('{id}', '0b1c6f1e-6f0c-4c39-8d0e-0a1f6b0f4f5d');
+      for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']) {
+        if (methods?.includes(method)) continue;
+        const answer = await call(method, url);
+        assert.equal(answer.status, 405, `${method} ${url}`);
+        assert.equal(answer.headers.allow, (methods as string[]).join(', '));
+      }
+    }
+  });
+
+  it('shows live sessions, by filter and by page, and ends one', async () => {
+    const ann = await Peer.open(`${gateway.ws}/echo`, { token: issuer.sign({ sub: 'ann', jti: 'one' }) });
+    const bob = await Peer.open(`${gateway.ws}/echo`, { token: issuer.sign({ sub: 'bob' }) });
+    const anyone = await Peer.open(`${gateway.ws}/open`);
+    const all = await call('GET', '/admin/sessions');
+    assert.equal((all.json.sessions as unknown[]).length, 3);
+    assert.equal(all.json.next, null);
+    assert.doesNotMatch(all.body, /eyJ/);
+    const ofAnn = await call('GET', '/admin/sessions?sub=ann&protocol=raw&route=/echo');
+    const [session] = ofAnn.json.sessions as Record<string, unknown>[];
+    assert.deepEqual(
+      [session?.sub, session?.jti, session?.state, session?.ip, session?.route],
+      ['ann', 'one', 'open', '127.0.0.1', '/echo'],
+    );
+    const first = await call('GET', '/admin/sessions?limit=2');
+    const second = await call('GET', `/admin/sessions?limit=2&cursor=${String(first.json.next)}`);
+    const ids = [...(first.json.sessions as { id: string }[]), ...(second.json.sessions as { id: string }[])];
+    assert.equal(new Set(ids.map(({ id }) => id)).size, 3);
+
+    const ended = await call('DELETE', `/admin/sessions/${String(session?.id)}`);
+    assert.equal(ended.status, 200);
+    assert.deepEqual(await ann.ended(), { code: 1008, reason: 'Closed by administrator' });
+    assert.equal((await (await echo.session(0)).ended()).code, 1001);
+    await eventually(
+      async () => (await call('DELETE', `/admin/sessions/${String(session?.id)}`)).status === 404,
+    );
+    bob.send('still here');
+    assert.equal(await bob.text(), 'still here');
+    await Promise.all([bob.close(), anyone.close()]);
+  });
+
+  it('revokes one token, or all that a subject holds now', async () => {
+    const [issuedBefore, iat] = [issuer.sign({ sub: 'carol' }), Math.floor(Date.now() / 1000) + 2];
+    const peers = [await Peer.open(`${gateway.ws}/echo`, { token: issuedBefore })];
+    peers.push(
+      await Peer.open(`${gateway.ws}/echo`, { token: issuer.sign({ sub: 'carol', jti: undefined }) }),
+    );
+    const answer = await call('POST', '/admin/revoke', { sub: 'carol', all: true });
+    assert.deepEqual(answer.json, { revoked: true, sessionsClosed: 2, propagated: true });
+    for (const peer of peers) assert.deepEqual(await peer.ended(), { code: 1008, reason: 'Token revoked' });
+    const again = await Peer.open(`${gateway.ws}/echo`, { token: issuedBefore });
+    assert.deepEqual(await again.ended(), { code: 1008, reason: 'Token revoked' });
+    const later = await Peer.open(`${gateway.ws}/echo`, { token: issuer.sign({ sub: 'carol', iat }) });
+    later.send('in');
+    assert.equal(await later.text(), 'in');
+    await later.close();
+    const listed = await call('GET', '/admin/revocations?sub=carol');
+    const [revocation] = listed.json.revocations as Record<string, unknown>[];
+    assert.deepEqual([revocation?.kind, revocation?.sub, listed.json.unsent], ['subject', 'carol', 0]);
+    assert.equal((await call('POST', '/admin/revoke', { sub: 'dave', jti: 'x' })).json.sessionsClosed, 0);
+    assert.equal(((await call('GET', '/admin/revocations?limit=1')).json.revocations as unknown[]).length, 1);
+  });
+
+  it('shows routes and upstreams, and nothing secret of them', async () => {
+    const routes = await call('GET', '/admin/routes');
+    assert.deepEqual(
+      (routes.json.routes as { prefix: string }[]).map(({ prefix }) => prefix),
+      ['/echo', '/open'],
+    );
+    const upstreams = await call('GET', '/admin/upstreams');
+    assert.ok((upstreams.json.upstreams as unknown[]).length >= 1);
+    assert.doesNotMatch(routes.body + upstreams.body, /hidden-in-query/);
+  });
+
+  it('reloads the routes, or says what is wrong with them', async () => {
+    assert.deepEqual((await call('POST', '/admin/reload')).json, { outcome: 'unchanged' });
+    const before = await readFile(gateway.routeFile, 'utf8');
+    await gateway.writeRoutes('- prefix: nonsense\n  upstream: ftp://x\n');
+    const rejected = await call('POST', '/admin/reload');
+    assert.equal(rejected.status, 422);
+    const { problems } = rejected.json.error as { problems: string[] };
+    assert.ok(
+      problems.some((line) => line.includes('upstream')) &&
+        problems.every((line) => line.includes('routes.yaml')),
+    );
+    await gateway.writeRoutes(before);
+    await call('POST', '/admin/reload');
+    assert.equal(((await call('GET', '/admin/routes')).json.routes as unknown[]).length, 2);
+  });
+
+  it('refuses what is wrong, in the words of the contract', async () => {
+    const refusals: readonly [string, string, unknown, number, string | RegExp][] = [
+      ['POST', '/admin/revoke', 'x', 400, 'invalid payload'],
+      ['POST', '/admin/revoke', '{"sub":"a"}', 400, 'missing required field: jti'],
+      ['POST', '/admin/revoke', '{"jti":"a"}', 400, 'missing required field: sub'],
+      ['POST', '/admin/revoke', `"${'x'.repeat(1_048_576)}"`, 413, /64 KiB/],
+      ['GET', '/admin/sessions?limit=0', undefined, 400, /limit/],
+      ['DELETE', '/admin/sessions/0b1c6f1e-6f0c-4c39-8d0e-0a1f6b0f4f5d', undefined, 404, /session/],
+    ];
+    for (const [method, url, body, status, message] of refusals) {
+      const answer = await call(method, url, body);
+      const { error } = answer.json as { error: { message: string } };
+      assert.equal(answer.status, status, url);
+      if (typeof message === 'string') assert.equal(error.message, message);
+      else assert.match(error.message, message);
+    }
+    for (const [url] of ENDPOINTS) assert.equal((await call('GET', url, undefined, {})).status, 401, url);
+    for (const url of ['/admin', '/admin/', '/admin/%72evoke', '/admin/revoke/..', '/ws/admin/revoke'])
+      assert.equal(
+        (await http(gateway.http + url, { method: 'POST', headers: BEARER, body: '{}' })).status,
+        404,
+        url,
+      );
+  });
+
+  it('upgrades nothing under /admin', async () => {
+    const client = await RawClient.connect(gateway.port);
+    client.write(
+      `GET /admin/sessions HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer ${ADMIN_TOKEN}\r\nUpgrade: websocket\r\n` +
+        'Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
+    );
+    const answer = await client.readHead();
+    assert.ok(answer !== undefined && answer.status !== 101, String(answer?.status));
+    client.destroy();
+  });
+
+  it('leaves one line in the log for each request, without a token', async () => {
+    const before = gateway.logs.length;
+    await call('POST', '/admin/revoke', { sub: 'erin', jti: 'x' });
+    await call(
+      'POST',
+      '/admin/revoke',
+      { sub: 'erin', jti: 'x' },
+      { authorization: 'Bearer wrong-token-of-tests' },
+    );
+    const lines = await eventually(() => {
+      const audit = gateway.logs.slice(before).filter(({ msg }) => msg === 'admin action');
+      return audit.length >= 2 && audit;
+    });
+    assert.deepEqual(
+      lines.map(({ time: _, msg: __, ...line }) => line),
+      [
+        {
+          level: 'info',
+          ip: '127.0.0.1',
+          action: 'POST /admin/revoke',
+          status: 200,
+          sub: 'erin',
+          jti: 'x',
+          sessionsClosed: 0,
+          propagated: true,
+        },
+        {
+          level: 'warn',
+          ip: '127.0.0.1',
+          action: 'POST /admin/revoke',
+          status: 401,
+          error: 'a bearer token is required',
+        },
+      ],
+    );
+    assert.ok(!gateway.output.includes('wrong-token-of-tests'));
+  });
+
+  it('without ADMIN_TOKEN no page in a browser on this host may call it', async () => {
+    const local = await startGateway({
+      env: { JWKS_URL: issuer.jwksUrl },
+      routes: [{ prefix: '/echo', upstream: echo.url }],
+    });
+    try {
+      const body = JSON.stringify({ sub: 'a', jti: 'b' });
+      const status = async (headers: Readonly<Record<string, string>>) =>
+        (await http(`${local.http}/admin/revoke`, { method: 'POST', body, headers })).status;
+      assert.equal(await status({}), 200);
+      assert.equal(await status({ 'content-type': 'text/plain', origin: 'https://evil.example' }), 403);
+      assert.equal(await status({ 'content-type': 'text/plain', 'sec-fetch-site': 'cross-site' }), 403);
+      assert.equal(await status({ host: 'rebound.evil.example' }), 403);
+      assert.equal(await status({ 'x-forwarded-for': '127.0.0.1' }), 403);
+    } finally {
+      await local.stop();
+    }
+  });
+});
+
+/** The status must be a documented one of the operation (of any, where the method is refused), the body must fit it. */
+function checkAgainstDocument(method: string, url: string, status: number, body: unknown): void {
+  const [path = ''] = url.split('?');
+  const template = path.replace(/^(\/admin\/sessions\/)[\da-f-]{36}$/, '$1{id}');
+  const operations = document.paths[template];
+  const operation = operations?.[method.toLowerCase()] ?? Object.values(operations ?? {})[0];
+  assert.ok(operation, `${method} ${template} is not documented`);
+  const response = resolve(operation.responses[status]);
+  const schema = response?.content?.['application/json'].schema;
+  assert.ok(schema, `${method} ${template} is not documented to answer ${status}: ${JSON.stringify(body)}`);
+  const whole = JSON.stringify({ ...schema, $defs: document.components.schemas });
+  const checked = z.fromJSONSchema(JSON.parse(whole.replaceAll('#/components/schemas/', '#/$defs/')));
+  const result = checked.safeParse(body);
+  assert.ok(
+    result.success,
+    `${method} ${url} ${status}: ${result.error?.message} in ${JSON.stringify(body)}`,
+  );
+}
+
+function resolve(response: Response | undefined): Response | undefined {
+  const name = response?.$ref?.split('/').at(-1);
+  return name === undefined ? response : document.components.responses[name];
+}

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { type Gateway, startGateway } from '../support/gateway.js';
+import { http } from '../support/http.js';
+import type { Issuer } from '../support/issuer.js';
+import type { Upstream } from '../support/upstream.js';
+import { Peer } from '../support/ws-client.js';
+
+export const REVOKED = { code: 1008, reason: 'Token revoked' };
+
+export interface RevokeAnswer {
+  readonly status: number;
+  readonly revoked: boolean;
+  readonly sessionsClosed: number;
+  readonly propagated: boolean;
+}
+
+/** Gateways that share a store, and the clients of one test. */
+export class Replicas {
+  readonly #peers: Peer[] = [];
+
+  private constructor(
+    readonly gateways: Gateway[],
+    readonly issuer: Issuer,
+    readonly start: () => Promise<Gateway>,
+  ) {}
+
+  static async start(
+    count: number,
+    issuer: Issuer,
+    echo: Upstream,
+    env: Readonly<Record<string, string>>,
+  ): Promise<Replicas> {
+    const start = () =>
+      startGateway({
+        env: { JWKS_URL: issuer.jwksUrl, ...env },
+        routes: [{ prefix: '/echo', upstream: echo.url }],
+      });
+    return new Replicas(await Promise.all(Array.from({ length: count }, start)), issuer, start);
+  }
+
+  /** One more replica, ended with the others. */
+  async add(): Promise<Gateway> {
+    const gateway = await this.start();
+    this.gateways.push(gateway);
+    return gateway;
+  }
+
+  /** A client that is through to its upstream. */
+  async open(gateway: Gateway | undefined, token: string): Promise<Peer> {
+    assert.ok(gateway);
+    const peer = await Peer.open(`${gateway.ws}/echo`, { token });
+    this.#peers.push(peer);
+    peer.send('in');
+    assert.equal(await peer.text(), 'in');
+    return peer;
+  }
+
+  /** One client of the same token at every replica. */
+  openEverywhere(token: string): Promise<Peer[]> {
+    return Promise.all(this.gateways.map((gateway) => this.open(gateway, token)));
+  }
+
+  /** A client that is turned away with this token, everywhere. */
+  async refusedEverywhere(token: string): Promise<void> {
+    for (const gateway of this.gateways) {
+      const peer = await Peer.open(`${gateway.ws}/echo`, { token });
+      assert.deepEqual(await peer.ended(), REVOKED);
+    }
+  }
+
+  async revoke(gateway: Gateway | undefined, target: object): Promise<RevokeAnswer> {
+    assert.ok(gateway);
+    const { status, body } = await http(`${gateway.http}/admin/revoke`, {
+      method: 'POST',
+      body: JSON.stringify(target),
+    });
+    return { status, ...(JSON.parse(body) as Omit<RevokeAnswer, 'status'>) };
+  }
+
+  /** Ends the clients of a test. */
+  async leave(): Promise<void> {
+    for (const { socket } of this.#peers) socket.terminate();
+    await Promise.all(this.#peers.splice(0).map((peer) => peer.ended()));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.gateways.map((gateway) => gateway.stop()));
+  }
+}
+
+export async function stillIn(peers: readonly Peer[]): Promise<void> {
+  for (const peer of peers) {
+    peer.send('still in');
+    assert.equal(await peer.text(), 'still in');
+  }
+}
