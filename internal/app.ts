@@ -156,6 +156,14 @@ export function createApp(
     await flushed(log);
   };
 
+  const serve = async () => {
+    await stores.start();
+    await revocations.start();
+    const port = await listener.listen();
+    reloader.start();
+    log.info({ host: config.listen.host, port, routes: table.routes.length }, 'listening');
+  };
+
   return {
     async start() {
       metrics.collectProcessMetrics();
@@ -164,16 +172,10 @@ export function createApp(
       limiter.start();
       leases?.start();
       // The first fetch of the keys takes as long as it takes: until then /readyz says why not.
-      const keysStarted = keys.start();
-      await stores.start();
-      await revocations.start();
-      const port = await listener.listen();
-      reloader.start();
-      log.info({ host: config.listen.host, port, routes: table.routes.length }, 'listening');
-      await keysStarted;
+      await Promise.all([keys.start(), serve()]);
     },
     reload() {
-      void reloader.reload();
+      void reloader.reload().then(({ outcome }) => log.info({ outcome }, 'routes file read again'));
     },
     stop,
     abandon() {

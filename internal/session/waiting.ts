@@ -21,7 +21,8 @@ export class WaitingMessages {
    */
   add(payload: Uint8Array, isBinary: boolean, limitBytes: number): boolean {
     if (this.#bytes + payload.length > limitBytes) return false;
-    if (this.#messages.length >= Math.max(1, Math.min(MAX_MESSAGES, limitBytes / BYTES_PER_MESSAGE))) return false;
+    if (this.#messages.length >= Math.max(1, Math.min(MAX_MESSAGES, limitBytes / BYTES_PER_MESSAGE)))
+      return false;
     this.#bytes += payload.length;
     // Not `slice`, which gives a view when the payload is a Buffer.
     this.#messages.push({ payload: new Uint8Array(payload), isBinary });

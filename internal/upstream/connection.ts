@@ -10,7 +10,9 @@ import { type OwnedSocket, passSocketTo, type SocketOwner } from './socket.js';
 export type ConnectionEnd =
   /** The upstream sent a close frame. */
   | 'closed'
-  /** It went away without one, or broke RFC 6455. */
+  /** It ended the TCP connection in good order, without one. */
+  | 'hung-up'
+  /** It was cut off without one, or broke RFC 6455. */
   | 'lost'
   /** We ended it: nothing to hold against the upstream. */
   | 'destroyed';
@@ -162,13 +164,13 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
 
   /** @internal */
   socketEnded(): void {
-    this.#lost('ERR_UPSTREAM_LOST', 'the upstream ended the connection without a close frame');
+    this.#lost('ERR_UPSTREAM_LOST', 'the upstream ended the connection without a close frame', 'hung-up');
     this.#destroySocket();
   }
 
   /** @internal */
   socketFailed(error: Error): void {
-    this.#lost('ERR_UPSTREAM_LOST', `the upstream connection failed: ${error.message}`, error);
+    this.#lost('ERR_UPSTREAM_LOST', `the upstream connection failed: ${error.message}`, 'lost', error);
     this.#destroySocket();
   }
 
@@ -254,11 +256,11 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
     connection.#destroySocket();
   }
 
-  #lost(code: ErrorCode, message: string, cause?: unknown): void {
+  #lost(code: ErrorCode, message: string, end: ConnectionEnd = 'lost', cause?: unknown): void {
     if (this.#state === 'ended') return;
     const error = new GatewayError(code, message, { cause });
     // An upstream that just hangs up when told to close is no worse for it.
-    this.#end(this.#state === 'closing' ? 'destroyed' : 'lost');
+    this.#end(this.#state === 'closing' ? 'destroyed' : end);
     if (this.#listener === undefined) this.#lostEarly = error;
     else this.#tellLost(error);
   }

@@ -102,7 +102,7 @@ export class Dialer {
         signal,
       });
       breaker.succeeded(permit);
-      if (!connection.ended) endpoint.connectionOpened(connection, route);
+      if (!connection.ended) endpoint.connectionOpened(connection, route, request);
       metrics.upstreamDial.observe((performance.now() - startedMs) / 1000);
       return connection;
     } catch (thrown) {

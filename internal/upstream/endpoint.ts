@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Route, RouteTls } from '../config/config.js';
+import type { Protocol, Route, RouteTls } from '../config/config.js';
 import type { CircuitBreaker } from './circuit-breaker.js';
 import type { ConnectionEnd, ConnectionOwner, UpstreamConnection } from './connection.js';
 
@@ -11,6 +11,16 @@ interface Tenancy {
   readonly openedMs: number;
   /** The route it was dialled for. */
   readonly route: Route;
+  readonly protocol: Protocol;
+  /** The subject, or the address of who has none. */
+  readonly client: string;
+}
+
+/** For whom a connection was dialled: of `RequestFacts`. */
+interface Tenant {
+  readonly protocol: Protocol;
+  readonly identity: { readonly sub: string } | undefined;
+  readonly client: { readonly ip: string };
 }
 
 /** One upstream URL with its TLS settings: its circuit, and the connections that are open to it. */
@@ -21,6 +31,8 @@ export class Endpoint implements ConnectionOwner {
   /** Dials under way. */
   dialing = 0;
   readonly #tenants = new Map<UpstreamConnection, Tenancy>();
+  /** Clients whose lost connections are among the faults that the circuit counts now. */
+  readonly #losers = new Set<string>();
 
   /** @param url ws: or wss:. */
   constructor(
@@ -42,8 +54,13 @@ export class Endpoint implements ConnectionOwner {
     return this.#tenants;
   }
 
-  connectionOpened(connection: UpstreamConnection, route: Route): void {
-    this.#tenants.set(connection, { openedMs: this.nowMs(), route });
+  connectionOpened(
+    connection: UpstreamConnection,
+    route: Route,
+    { protocol, identity, client }: Tenant,
+  ): void {
+    const openedMs = this.nowMs();
+    this.#tenants.set(connection, { openedMs, route, protocol, client: identity?.sub ?? client.ip });
   }
 
   connectionEnded(connection: UpstreamConnection, end: ConnectionEnd): void {
@@ -51,7 +68,20 @@ export class Endpoint implements ConnectionOwner {
     this.#tenants.delete(connection);
     if (end === 'closed') this.breaker.closedProperly();
     else if (tenancy !== undefined) this.breaker.steadyAt(tenancy.openedMs + STEADY_MS);
-    if (end === 'lost') this.#beforeFault(() => this.breaker.fault());
+    // [MQTT-3.14.4-3]: a server ends the network connection after a DISCONNECT, and brokers do so without a close frame.
+    const isFault = end === 'lost' || (end === 'hung-up' && tenancy?.protocol !== 'mqtt');
+    if (isFault) this.#beforeFault(() => this.#lost(tenancy?.client));
+  }
+
+  /**
+   * What a client says can make an upstream drop it: however often one does, it counts once, or it could open the circuit
+   * for all others.
+   */
+  #lost(client: string | undefined): void {
+    if (this.breaker.faults === 0) this.#losers.clear();
+    if (client !== undefined && this.#losers.has(client)) return;
+    if (client !== undefined) this.#losers.add(client);
+    this.breaker.fault();
   }
 
   /** A dial failed by fault of the endpoint. */

@@ -31,6 +31,8 @@ export interface WorkerDuties extends SiblingDuties {
   drain(): void;
   applyRoutes(routes: readonly Route[]): void;
   snapshot(): Promise<MetricsSnapshot>;
+  /** Another worker has asked this one for leases. */
+  mailCame(): void;
   learn(revocations: readonly Revocation[]): void;
   /** Carries a revocation out. @returns how many sessions it ended, however the worker heard of it first. */
   revoke(revocation: Revocation): number;

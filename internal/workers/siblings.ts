@@ -7,12 +7,11 @@ import { createRouteTable } from '../config/route-table.js';
 import type { Ledger } from '../ratelimit/lease-ledger.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { SiblingDuties, SupervisorDuties, WorkerDuties } from './duties.js';
+import { HostLedger } from './host-ledger.js';
 import type { Answer, Arguments, Link } from './link.js';
 
 /** Longest wait for the supervisor with something that it must ask other workers, which have a second. */
 const HOST_ANSWER_MS = 2_000;
-/** Longest wait for the ledger of leases; Redis has as long. */
-const LEDGER_ANSWER_MS = 500;
 /** Revocations of which it is remembered how many sessions they ended here. */
 const MAX_ENDED = 1_000;
 
@@ -41,15 +40,7 @@ export class Siblings {
     link: Link<WorkerDuties, SupervisorDuties>,
   ) {
     this.#link = link;
-    this.ledger = {
-      get up() {
-        return link.connected;
-      },
-      settle: (...args) => link.ask('settle', args, LEDGER_ANSWER_MS),
-      readMail: (...args) => link.ask('readMail', args, LEDGER_ANSWER_MS),
-      retire: (...args) => link.ask('retire', args, LEDGER_ANSWER_MS),
-      sendMail: (...args) => link.ask('sendMail', args, LEDGER_ANSWER_MS),
-    };
+    this.ledger = new HostLedger(link);
     this.reloader = {
       start: () => {},
       stop: () => Promise.resolve(),

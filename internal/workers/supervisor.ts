@@ -157,7 +157,12 @@ export class Supervisor {
         return ledger.readMail(holder);
       },
       retire: (holder) => ledger.retire(holder),
-      sendMail: (...args) => ledger.sendMail(...args),
+      sendMail: async (holder, budget, keep) => {
+        const alive = await ledger.sendMail(holder, budget, keep);
+        const addressee = crew.members().find(({ holders }) => alive && holders.has(holder));
+        addressee?.link.ask('mailCame', [], WORKER_ANSWER_MS).catch(() => {});
+        return alive;
+      },
     };
   }
 

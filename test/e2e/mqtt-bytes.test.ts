@@ -1,38 +1,21 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { generate, type IConnectPacket, type Packet, parser } from 'mqtt-packet';
+import { generate } from 'mqtt-packet';
 import { eventually } from '../support/eventually.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
+import { type Connect, connectPacket, publishPacket } from '../support/mqtt-packets.js';
 import { assertQuiet } from '../support/quiet.js';
 import { startUpstream, type Upstream } from '../support/upstream.js';
 import { type Closing, Peer, type PeerOptions } from '../support/ws-client.js';
 
-type Connect = Partial<IConnectPacket>;
 const MQTT: PeerOptions = { protocols: ['mqtt'] };
-
-function connect(options: Connect = {}): Buffer {
-  return generate({
-    cmd: 'connect',
-    protocolId: 'MQTT',
-    protocolVersion: 4,
-    clean: true,
-    clientId: 'c',
-    keepalive: 30,
-    ...options,
-  });
-}
 const SUBSCRIBE = generate({
   cmd: 'subscribe',
   messageId: 1,
   subscriptions: [{ topic: 'a', qos: 1 }],
 });
-const publish = (protocolVersion: 4 | 5): Buffer =>
-  generate(
-    { cmd: 'publish', topic: 'a', payload: Buffer.from('hi'), qos: 0, dup: false, retain: false },
-    { protocolVersion },
-  );
-const PUBLISH = publish(4);
+const PUBLISH = publishPacket();
 
 describe('MQTT at the byte level', () => {
   let issuer: Issuer;
@@ -60,8 +43,6 @@ describe('MQTT at the byte level', () => {
         { prefix: '/any', upstream: broker.url },
         { prefix: '/down', upstream: 'ws://127.0.0.1:1' },
         { prefix: '/staff', upstream: broker.url, requireRoles: ['staff'] },
-        { prefix: '/property', upstream: broker.url, mqtt: { roles: 'user-property' } },
-        { prefix: '/name', upstream: broker.url, mqtt: { roles: 'username' } },
       ],
     });
   });
@@ -80,7 +61,7 @@ describe('MQTT at the byte level', () => {
   const password = (claims: Readonly<Record<string, unknown>> = {}): Buffer =>
     Buffer.from(issuer.sign(claims));
   const signedIn = (options: Connect = {}): Buffer =>
-    connect({ username: 'u', password: password(), ...options });
+    connectPacket({ username: 'u', password: password(), ...options });
   /** All the bytes the broker has had of its latest session, once there are `length`. */
   async function brokerBytes(length: number, index = -1): Promise<Buffer> {
     const session = await broker.session(index);
@@ -113,7 +94,7 @@ describe('MQTT at the byte level', () => {
   it('takes CONNECT split at every point, and byte by byte', async () => {
     const token = issuer.sign();
     const options = { ...MQTT, token };
-    const bytes = Buffer.concat([connect({ clientId: 'split' }), SUBSCRIBE, PUBLISH]);
+    const bytes = Buffer.concat([connectPacket({ clientId: 'split' }), SUBSCRIBE, PUBLISH]);
     const cuts = Array.from({ length: bytes.length - 1 }, (_, index) => index + 1);
     for (const cut of cuts) {
       broker.reset();
@@ -138,7 +119,7 @@ describe('MQTT at the byte level', () => {
       ['/mqtt', { token: issuer.sign() }],
     ] as const) {
       broker.reset();
-      const bytes = 'token' in options ? connect() : signedIn();
+      const bytes = 'token' in options ? connectPacket() : signedIn();
       const peer = await open(path, options);
       peer.send(bytes);
       assert.ok((await brokerBytes(bytes.length)).equals(bytes));
@@ -180,9 +161,9 @@ describe('MQTT at the byte level', () => {
       ],
     ];
     for (const [name, options, path, closing, old, modern] of cases) {
-      const three = await ending([connect({ username: 'u', ...options })], path);
+      const three = await ending([connectPacket({ username: 'u', ...options })], path);
       assert.deepEqual(three, { ...closing, sent: `200200${byte(old)}` }, `${name}, 3.1.1`);
-      const five = await ending([connect({ username: 'u', protocolVersion: 5, ...options })], path);
+      const five = await ending([connectPacket({ username: 'u', protocolVersion: 5, ...options })], path);
       assert.deepEqual(five, { ...closing, sent: `200300${byte(modern)}00` }, `${name}, 5.0`);
     }
     assert.equal(broker.sessions.length, 0);
@@ -190,8 +171,8 @@ describe('MQTT at the byte level', () => {
 
   it('refuses a CONNECT without any token at once', async () => {
     const closing = { code: 1008, reason: 'JWT missing' };
-    assert.deepEqual(await ending([connect()]), { ...closing, sent: '20020005' });
-    assert.deepEqual(await ending([connect({ protocolVersion: 5, username: 'u' })]), {
+    assert.deepEqual(await ending([connectPacket()]), { ...closing, sent: '20020005' });
+    assert.deepEqual(await ending([connectPacket({ protocolVersion: 5, username: 'u' })]), {
       ...closing,
       sent: '2003008700',
     });
@@ -260,56 +241,6 @@ describe('MQTT at the byte level', () => {
     raw.send(issuer.sign());
     assert.deepEqual(await raw.ended(), { code: 1003, reason: 'unknown WS path' });
     assert.equal(broker.sessions.length, 0);
-  });
-
-  describe('adds roles to CONNECT where the route says so', () => {
-    async function seen(path: string, options: Connect): Promise<IConnectPacket> {
-      broker.reset();
-      const token = password({ roles: ['viewer', 'a,b'] });
-      const last = publish(options.protocolVersion === 5 ? 5 : 4);
-      const bytes = Buffer.concat([connect({ password: token, ...options }), last]);
-      const peer = await open(path);
-      peer.send(bytes);
-      const got = await eventually(async () => {
-        const sofar = await brokerBytes(1);
-        return sofar.subarray(-last.length).equals(last) && sofar;
-      });
-      await peer.close();
-      const packets: Packet[] = [];
-      const reading = parser({ protocolVersion: options.protocolVersion ?? 4 });
-      reading.on('packet', (packet) => packets.push(packet));
-      assert.equal(reading.parse(got), 0, 'whole packets');
-      assert.deepEqual(
-        packets.map((packet) => packet.cmd),
-        ['connect', 'publish'],
-      );
-      const packet = packets[0] as IConnectPacket;
-      assert.deepEqual(packet.password, token, 'the password is left alone');
-      return packet;
-    }
-
-    it('as a user property in 5.0, in place of the one a client sent', async () => {
-      const packet = await seen('/property', {
-        protocolVersion: 5,
-        username: 'u',
-        properties: { userProperties: { roles: 'admin', colour: 'blue' }, sessionExpiryInterval: 7 },
-        will: { topic: 't', payload: Buffer.from([0, 255]), qos: 1, retain: true },
-      });
-      assert.deepEqual({ ...packet.properties?.userProperties }, { roles: 'viewer,a%2Cb', colour: 'blue' });
-      assert.equal(packet.properties?.sessionExpiryInterval, 7);
-      assert.deepEqual([packet.username, packet.will?.topic], ['u', 't']);
-    });
-
-    it('in the user name, in place of what a client put behind the bar', async () => {
-      for (const protocolVersion of [4, 5] as const) {
-        const named = await seen('/name', { protocolVersion, username: 'alice|admin|root' });
-        assert.equal(named.username, 'alice|viewer,a%2Cb');
-        assert.equal(
-          (await seen('/name', { protocolVersion, username: 'bob' })).username,
-          'bob|viewer,a%2Cb',
-        );
-      }
-    });
   });
 });
 

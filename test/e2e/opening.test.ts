@@ -305,30 +305,3 @@ describe('the opening handshake', () => {
     }
   });
 });
-
-describe('the first sessions of a gateway', () => {
-  it('live on after a 101 that came late, every one of them', async () => {
-    const issuer = await startIssuer();
-    const echo = await startEcho();
-    // Which of a process' first sockets uWebSockets.js moves in memory, and which it leaves in place, is up to the allocator:
-    // several processes, to see both.
-    for (let processes = 0; processes < 8; processes++) {
-      const gateway = await startGateway({
-        env: { JWKS_URL: issuer.jwksUrl },
-        routes: [{ prefix: '/echo', upstream: echo.url }],
-      });
-      try {
-        for (let sessions = 0; sessions < 16; sessions++) {
-          const peer = await Peer.open(`${gateway.ws}/echo`, { token: issuer.sign() });
-          peer.send('in');
-          assert.equal(await peer.text(), 'in', `session ${sessions} of process ${processes}`);
-          await peer.close();
-        }
-        await assertQuiet(gateway, { upstreams: [echo] });
-      } finally {
-        await gateway.stop();
-      }
-    }
-    await Promise.all([echo.close(), issuer.close()]);
-  });
-});

@@ -88,7 +88,6 @@ describe('the Origin check', () => {
       'https://ex\u00e4mple.com',
       'a.example.com',
       '*.example.com',
-      'https://*.example.com',
       'http://plain.example.net',
       'https://corp.example.net',
       'https://localhost:3000',

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client, type QueryResult } from 'pg';
 import { type Child, startChild } from './child-process.js';
-import { eventually } from './eventually.js';
+import { eventually, within } from './eventually.js';
 import { freePort } from './free-port.js';
 
 const BIN = '/usr/lib/postgresql/15/bin';
@@ -77,7 +77,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   const kill = async () => {
     if (!child.alive) return;
     signal('SIGKILL');
-    await child.exited;
+    await within(child.exited, 'end of postgres');
     await rm(join(data, 'postmaster.pid'), { force: true });
   };
   return {

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { forLog } from '../../internal/telemetry/log.js';
 import { startChild } from '../support/child-process.js';
+import { within } from '../support/eventually.js';
 
 const LOG = fileURLToPath(new URL('../../internal/telemetry/log.ts', import.meta.url));
 
@@ -10,7 +11,7 @@ const LOG = fileURLToPath(new URL('../../internal/telemetry/log.ts', import.meta
 async function written(script: string, logFormat: 'json' | 'pretty' = 'json'): Promise<string> {
   const code = `import(${JSON.stringify(LOG)}).then(({ createLog }) => { const log = createLog({ logLevel: 'info', logFormat: '${logFormat}' }); ${script} });`;
   const child = startChild(process.execPath, ['--import', 'tsx', '--eval', code]);
-  const { code: status } = await child.exited;
+  const { code: status } = await within(child.exited, 'end of the process');
   assert.equal(status, 0, child.stderr);
   return child.stdout;
 }
