@@ -5,6 +5,7 @@ import { VerificationKeys } from './auth/keys.js';
 import { Revocations } from './auth/revocations.js';
 import { MemoryTokenCache } from './auth/token-cache/memory.js';
 import { TieredTokenCache } from './auth/token-cache/tiered.js';
+import { CertificateWatch } from './config/certificate-watch.js';
 import type { Config, RouteTable } from './config/config.js';
 import { problemLine } from './config/problem.js';
 import { RouteReloader } from './config/reload.js';
@@ -136,10 +137,26 @@ export function createApp(
     const ended = closeRevoked(sessions, revocation);
     siblings?.revoked(revocation, ended);
   });
+  const certificate =
+    config.listen.tls &&
+    new CertificateWatch({
+      files: config.listen.tls,
+      onChange: () =>
+        listener.renewCertificate().then(
+          () => log.info('certificate renewed'),
+          (thrown) => log.error({ err: fromUnknown(thrown) }, 'certificate not renewed'),
+        ),
+      onProblems: (problems) =>
+        log.error(
+          { problems: problems.map(problemLine) },
+          'certificate not renewed: the one in effect stays',
+        ),
+    });
   siblings?.introduce({ metrics, revocations, operations: localOperations, applyTable });
 
   const stop = async () => {
     log.info({ sessions: sessions.size }, 'draining');
+    certificate?.stop();
     await Promise.all([
       reloader.stop(),
       sessions.drain(config.shutdown.drainTimeoutMs, config.shutdown.hardLimitMs),
@@ -161,6 +178,7 @@ export function createApp(
     await revocations.start();
     const port = await listener.listen();
     reloader.start();
+    certificate?.start();
     log.info({ host: config.listen.host, port, routes: table.routes.length }, 'listening');
   };
 

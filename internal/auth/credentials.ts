@@ -12,30 +12,29 @@ export interface HandshakeHead {
 /**
  * The token a handshake carries (SPEC section 6): headers first, then the cookie, then query parameters; the first value
  * found counts, in the order of the configured names and then of the request. Unverified.
- * @param only `any`: whatever stands in the cookie or parameter is meant as a token. `token-shaped` (public routes):
- *   only what looks like a JWT counts, so that an unrelated session cookie does not lock anybody out.
+ * @param cookie `any`: whatever the cookie holds is meant as a token. `jwt` (public routes): only what looks like one
+ *   counts, so that a session cookie of somebody else's does not lock anybody out.
  */
 export function tokenInHandshake(
   config: CredentialsConfig,
   head: HandshakeHead,
-  only: 'any' | 'token-shaped',
+  cookie: 'any' | 'jwt',
 ): string | undefined {
-  const counts = only === 'any' ? (value: string) => value !== '' : looksLikeJwt;
   for (const name of config.headerNames)
     for (const line of head.headers.get(name) ?? []) {
       const token = tokenInHeader(line);
-      if (token !== undefined && counts(token)) return token;
+      if (token !== undefined && token !== '') return token;
     }
   for (const { name, value } of cookiePairs(head.headers.get('cookie') ?? []))
     if (name === config.cookieName) {
-      if (counts(value)) return value;
+      if (value !== '' && (cookie === 'any' || looksLikeJwt(value))) return value;
       break; // of cookies of one name the first counts
     }
   for (const wanted of config.queryNames)
     for (const piece of head.query.split('&')) {
       if (parameterName(piece) !== wanted) continue;
       const value = parameterValue(piece);
-      if (counts(value)) return value;
+      if (value !== '') return value;
     }
   return undefined;
 }

@@ -5,7 +5,6 @@ import type { Values } from './variables.js';
 export function assemble(values: Values): Config {
   return {
     routeFile: values.ROUTE_FILE,
-    ingressHost: values.INGRESS_HOST,
     rawBackendUrl: values.RAW_WS_BACKEND_URL,
     mqttBackendUrl: values.MQTT_WS_BACKEND_URL,
     listen: {
@@ -79,6 +78,7 @@ export function assemble(values: Values): Config {
     telemetry: {
       logLevel: values.LOG_LEVEL,
       logFormat: values.LOG_FORMAT,
+      ingressHost: values.INGRESS_HOST,
       maxUsers: values.METRICS_MAX_USERS,
     },
   };

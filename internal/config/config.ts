@@ -112,7 +112,6 @@ export interface TelemetryConfig extends LogOptions {
 
 export interface Config {
   readonly routeFile: string;
-  readonly ingressHost: string | undefined;
   readonly rawBackendUrl: string | undefined;
   readonly mqttBackendUrl: string | undefined;
   readonly listen: ListenConfig;

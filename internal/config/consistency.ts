@@ -1,3 +1,4 @@
+import type { ListenConfig } from './config.js';
 import { belongTogether, type Pem, readCertificate, readPrivateKey, readPublicKey } from './key-pair.js';
 import type { Problem } from './problem.js';
 import { quote } from './secrets.js';
@@ -13,6 +14,11 @@ function tlsProblems({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }: Values)
   if (certFile === undefined && keyFile === undefined) return [];
   if (certFile === undefined) return [{ name: 'TLS_CERT_FILE', message: 'must be set, as TLS_KEY_FILE is' }];
   if (keyFile === undefined) return [{ name: 'TLS_KEY_FILE', message: 'must be set, as TLS_CERT_FILE is' }];
+  return keyPairProblems({ certFile, keyFile });
+}
+
+/** What is wrong with what the files of TLS_CERT_FILE and TLS_KEY_FILE hold now. */
+export function keyPairProblems({ certFile, keyFile }: NonNullable<ListenConfig['tls']>): Problem[] {
   const certificate = readCertificate(certFile);
   const key = readPrivateKey(keyFile);
   if ('fault' in certificate || 'fault' in key) {

@@ -43,6 +43,13 @@ export const prefixSchema = word(
 
 export const protocolSchema = oneOf('mqtt', 'raw').optional();
 
+export const mqttSchema = z
+  .strictObject(
+    { roles: oneOf('none', 'user-property', 'username').default('none') },
+    mustBe('a mapping {roles}'),
+  )
+  .default({ roles: 'none' });
+
 /** What the gateway itself says to the upstream, or what belongs to one connection alone (RFC 9110 §7.6.1). */
 const FORBIDDEN_HEADERS = new Set([
   ...['authorization', 'host', 'x-request-id', 'content-length', 'expect', 'http2-settings'],
@@ -119,12 +126,7 @@ export const entrySchema = z.strictObject(
         mustBe('a mapping {caFile, certFile, keyFile, serverName, insecureSkipVerify}'),
       )
       .optional(),
-    mqtt: z
-      .strictObject(
-        { roles: oneOf('none', 'user-property', 'username').default('none') },
-        mustBe('a mapping {roles}'),
-      )
-      .default({ roles: 'none' }),
+    mqtt: mqttSchema,
   },
   mustBe('a mapping with at least prefix and upstream'),
 );

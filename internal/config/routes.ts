@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import type { Protocol, Route, RouteTable } from './config.js';
 import type { Problem } from './problem.js';
-import { type Entry, entrySchema, prefixSchema, protocolSchema } from './route-schema.js';
+import { type Entry, entrySchema, mqttSchema, prefixSchema, protocolSchema } from './route-schema.js';
 import { type Claim, createRouteTable, hiding } from './route-table.js';
 import { readRouteTls } from './route-tls.js';
 import { type Place, readYaml, type YamlSource } from './yaml-source.js';
@@ -101,6 +101,9 @@ class RoutesParser {
     if (entry.auth === 'public' && entry.requireRoles.length > 0) {
       this.#add([index, 'requireRoles'], 'goes with auth: required only: who needs no token has no roles');
     }
+    if (entry.protocol === 'raw' && entry.mqtt.roles !== 'none') {
+      this.#add([index, 'mqtt', 'roles'], 'goes with protocol: mqtt only');
+    }
     if (entry.tls && entry.upstream.some((url) => new URL(url).protocol !== 'wss:')) {
       this.#add([index, 'tls'], 'goes with wss:// upstreams only');
     }
@@ -115,7 +118,7 @@ class RoutesParser {
       ...rest,
       fallback: false,
       upstreams: upstream,
-      protocol: entry.protocol,
+      protocol: protocolOf(entry),
       requireRoles: [...new Set(requireRoles)],
       forwardHeaders: [...new Set(forwardHeaders)],
       rateLimit: entry.rateLimit,
@@ -157,7 +160,17 @@ function claimOf(item: unknown): Claim | undefined {
   if (typeof item !== 'object' || item === null || !('prefix' in item)) return undefined;
   const prefix = prefixSchema.safeParse(item.prefix);
   const protocol = protocolSchema.safeParse('protocol' in item ? item.protocol : undefined);
-  return prefix.success && protocol.success ? { prefix: prefix.data, protocol: protocol.data } : undefined;
+  const mqtt = mqttSchema.safeParse('mqtt' in item ? item.mqtt : undefined);
+  if (!prefix.success || !protocol.success || !mqtt.success) return undefined;
+  return { prefix: prefix.data, protocol: protocolOf({ protocol: protocol.data, mqtt: mqtt.data }) };
+}
+
+/**
+ * Roles in the CONNECT make a route one for MQTT: a client that passes for raw would send the broker a CONNECT of its own
+ * making, with any roles in it.
+ */
+function protocolOf({ protocol, mqtt }: Pick<Entry, 'protocol' | 'mqtt'>): Protocol | undefined {
+  return mqtt.roles === 'none' ? protocol : (protocol ?? 'mqtt');
 }
 
 function fallbacks({ rawBackendUrl, mqttBackendUrl }: RoutesContext): Route[] {

@@ -47,7 +47,7 @@ export class HttpEndpoints {
   #endpoint(target: string): ((response: HttpResponse, bodiless: boolean) => void) | undefined {
     switch (target) {
       case '/healthz':
-        return (response, bodiless) => answer(response, { status: 200, body: 'ok\n', bodiless });
+        return (response, bodiless) => answer(response, { status: 200, body: 'ok', bodiless });
       case '/readyz':
         return (response, bodiless) => answer(response, { ...this.#readiness(), bodiless });
       case '/metrics':

@@ -39,19 +39,15 @@ export interface ListenerParts {
 
 /** The public face: one uWebSockets.js app that serves HTTP and hands WebSocket clients to sessions. */
 export class Listener {
-  readonly #app: TemplatedApp;
+  /** The one that listens, and those whose certificate has been replaced since, which keep their connections. */
+  readonly #apps: TemplatedApp[];
   readonly #compress: boolean;
   #listening: us_listen_socket | undefined;
   #open: boolean = false;
 
   constructor(readonly parts: ListenerParts) {
-    const { tls, compression } = parts.config;
-    this.#compress = compression !== 'off';
-    this.#app =
-      tls === undefined
-        ? uWS.App()
-        : uWS.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile });
-    this.#routes();
+    this.#compress = parts.config.compression !== 'off';
+    this.#apps = [this.#createApp()];
   }
 
   /**
@@ -60,20 +56,42 @@ export class Listener {
    * @throws GatewayError ERR_LISTEN
    */
   async listen(): Promise<number> {
-    const { host, port, workers } = this.parts.config;
+    const { port, tls } = this.parts.config;
+    this.#listening = await this.#bind(port);
+    this.#open = true;
+    const bound = uWS.us_socket_local_port(this.#listening);
+    // A port of the system's choice is bound without SO_REUSEADDR: beside live connections it could not be bound again.
+    if (port === 0 && tls !== undefined) await this.#bindAgain(this.#listening, bound);
+    return bound;
+  }
+
+  /**
+   * Shows new clients the certificate that the files hold now; those that are connected stay.
+   * @throws Error when the files are of no use: then nothing has changed. GatewayError ERR_LISTEN
+   */
+  async renewCertificate(): Promise<void> {
+    const listening = this.#listening;
+    if (listening === undefined) return;
+    // uWebSockets.js reads certificates only when it creates an app.
+    this.#apps.unshift(this.#createApp());
+    await this.#bindAgain(listening, uWS.us_socket_local_port(listening));
+  }
+
+  async #bindAgain(listening: us_listen_socket, port: number): Promise<void> {
+    uWS.us_listen_socket_close(listening);
+    this.#listening = undefined;
+    // In the same turn of the loop: nobody has had the time to take the port.
+    this.#listening = await this.#bind(port);
+  }
+
+  async #bind(port: number): Promise<us_listen_socket> {
+    const { host, workers } = this.parts.config;
     const options = workers > 1 ? uWS.LIBUS_LISTEN_DEFAULT : uWS.LIBUS_LISTEN_EXCLUSIVE_PORT;
     const socket = await new Promise<us_listen_socket | false>((resolve) => {
-      this.#app.listen(host, port, options, resolve);
+      this.#apps[0]?.listen(host, port, options, resolve);
     });
-    if (!socket) {
-      throw new GatewayError(
-        'ERR_LISTEN',
-        `HOST, PORT: cannot listen on ${host}:${port}, is the port in use?`,
-      );
-    }
-    this.#listening = socket;
-    this.#open = true;
-    return uWS.us_socket_local_port(socket);
+    if (socket) return socket;
+    throw new GatewayError('ERR_LISTEN', `HOST, PORT: cannot listen on ${host}:${port}, is the port in use?`);
   }
 
   /** Takes no more connections; those that are there stay. */
@@ -88,18 +106,23 @@ export class Listener {
     if (!this.#open) return;
     this.#open = false;
     this.#listening = undefined;
-    this.#app.close();
+    for (const app of this.#apps) app.close();
   }
 
-  #routes(): void {
-    const { sessionParts } = this.parts;
-    this.#app.ws<SocketData>('/*', {
+  #createApp(): TemplatedApp {
+    const { sessionParts, config } = this.parts;
+    const { tls } = config;
+    const app =
+      tls === undefined
+        ? uWS.App()
+        : uWS.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile });
+    app.ws<SocketData>('/*', {
       maxPayloadLength: sessionParts.config.maxMessageBytes + OVERSIZE_SLACK_BYTES,
       maxBackpressure: sessionParts.config.maxBufferedBytes + BACKPRESSURE_SLACK_BYTES,
       // Silence is watched by the sessions: uWebSockets.js takes what it sends itself for a sign of life.
       idleTimeout: 0,
       sendPingsAutomatically: false,
-      compression: compressionOf(this.parts.config.compression),
+      compression: compressionOf(config.compression),
       upgrade: (response, request, context) =>
         this.#guard(response, () => this.#upgrade(response, request, context)),
       open: (ws) => ws.getUserData().socket.attach(ws),
@@ -121,7 +144,9 @@ export class Listener {
         this.#contain(session, () => session.onClientClosed(code, reason));
       },
     });
-    this.#app.any('/*', (response, request) => this.#guard(response, () => this.#request(response, request)));
+    return app.any('/*', (response, request) =>
+      this.#guard(response, () => this.#request(response, request)),
+    );
   }
 
   /** A throw inside a handler would end the process: it ends the one session. */
@@ -148,7 +173,7 @@ export class Listener {
     if (this.parts.endpoints.serve(head, response)) return;
     const opening = this.#judge(head);
     // uWebSockets.js brings only requests here that its own check does not take for handshakes.
-    refuse(response, typeof opening === 'number' ? opening : 426);
+    refuse(response, typeof opening === 'number' ? opening : 426, head.method === 'HEAD');
   }
 
   #upgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
@@ -157,7 +182,7 @@ export class Listener {
     const opening = this.#judge(head);
     if (typeof opening === 'number') return refuse(response, opening);
     const { sessionParts } = this.parts;
-    const limit = sessionParts.sessions.refusal(opening.client.ip);
+    const limit = this.#limit(opening.client.ip);
     if (limit !== undefined) return refuse(response, limit);
     const session = new Session(sessionParts, randomUUID(), opening.client.ip);
     sessionParts.sessions.add(session);
@@ -175,9 +200,16 @@ export class Listener {
   /** The opening handshake, or the status it is refused with. */
   #judge(head: RequestHead): Opening | number {
     if (checkHandshake(head) === undefined) this.parts.sessionParts.metrics.connections.inc();
-    const opening = judgeOpening(head, this.parts.rules);
-    if (typeof opening === 'number') return opening;
-    return this.parts.failedLogins.allows(opening.client.ip) ? opening : 429;
+    return judgeOpening(head, this.parts.rules);
+  }
+
+  /** The status a good handshake is turned away with, in the order of SPEC section 4: full, then the address's own limits. */
+  #limit(ip: string): 503 | 429 | undefined {
+    const { sessionParts, rules, failedLogins } = this.parts;
+    if (sessionParts.sessions.full) return 503;
+    // The address of a proxy that names no client stands for all of its clients: one must not lock the others out.
+    if (!rules.proxies.trusts(ip) && !failedLogins.allows(ip)) return 429;
+    return sessionParts.sessions.refusal(ip);
   }
 }
 
@@ -223,10 +255,10 @@ class UwsHandshake implements ClientHandshake {
 }
 
 /** Status alone: why is nobody's business outside. */
-function refuse(response: HttpResponse, status: number): void {
+function refuse(response: HttpResponse, status: number, bodiless = false): void {
   // RFC 6455 §4.4
   const headers = status === 426 ? { 'Sec-WebSocket-Version': '13', Upgrade: 'websocket' } : {};
-  answer(response, { status, headers, close: true });
+  answer(response, { status, headers, close: true, bodiless });
 }
 
 function compressionOf(compression: ListenConfig['compression']): number {

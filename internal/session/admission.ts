@@ -87,11 +87,7 @@ export class Admission {
 
   #handshakeToken(opening: Opening, route: Route): string | undefined {
     if (!this.#verifies) return undefined;
-    return tokenInHandshake(
-      this.config.credentials,
-      opening,
-      route.auth === 'public' ? 'token-shaped' : 'any',
-    );
+    return tokenInHandshake(this.config.credentials, opening, route.auth === 'public' ? 'jwt' : 'any');
   }
 
   /** On a public route an MQTT password that is no JWT is the broker's business, not ours. */

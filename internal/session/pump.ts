@@ -49,7 +49,7 @@ export class Pump implements UpstreamListener {
   #clientBlockedMs = 0;
   /** Likewise for the upstream. */
   #upstreamBlockedMs = 0;
-  #upstreamWaiting = 0;
+  #upstreamTaken = 0;
   #paused = false;
 
   constructor(
@@ -196,12 +196,12 @@ export class Pump implements UpstreamListener {
   #checkStuck(nowMs: number, writeTimeoutMs: number): CloseReasonKey | undefined {
     const limitMs = orNever(writeTimeoutMs);
     if (this.#clientBlockedMs !== 0 && nowMs - this.#clientBlockedMs >= limitMs) return 'clientWriteTimeout';
-    const waiting = this.upstream.bufferedBytes;
-    if (waiting === 0) this.#upstreamBlockedMs = 0;
-    else if (this.#upstreamBlockedMs === 0 || waiting < this.#upstreamWaiting)
+    const { takenBytes } = this.upstream;
+    if (this.upstream.bufferedBytes === 0) this.#upstreamBlockedMs = 0;
+    else if (this.#upstreamBlockedMs === 0 || takenBytes > this.#upstreamTaken)
       this.#upstreamBlockedMs = nowMs;
     else if (nowMs - this.#upstreamBlockedMs >= limitMs) return 'upstreamTooSlow';
-    this.#upstreamWaiting = waiting;
+    this.#upstreamTaken = takenBytes;
     return undefined;
   }
 

@@ -38,10 +38,15 @@ export class Sessions {
     return this.#draining;
   }
 
+  /** Whether no new client may come in, whoever it is. */
+  get full(): boolean {
+    const { maxConnections } = this.limits;
+    return this.#draining || (maxConnections > 0 && this.#live.size >= maxConnections);
+  }
+
   /** The HTTP status a new client of this address is turned away with; undefined: it may come in, `add` must follow. */
   refusal(ip: string): 503 | 429 | undefined {
-    const { maxConnections } = this.limits;
-    if (this.#draining || (maxConnections > 0 && this.#live.size >= maxConnections)) return 503;
+    if (this.full) return 503;
     return this.#perIp.tryEnter(ip) ? undefined : 429;
   }
 

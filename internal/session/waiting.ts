@@ -33,11 +33,6 @@ export class WaitingMessages {
     return this.#bytes;
   }
 
-  /** Puts a message before all others, without counting it. */
-  putFirst(payload: Uint8Array, isBinary: boolean): void {
-    this.#messages.unshift({ payload, isBinary });
-  }
-
   [Symbol.iterator](): IterableIterator<WaitingMessage> {
     return this.#messages[Symbol.iterator]();
   }

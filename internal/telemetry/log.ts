@@ -7,6 +7,8 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 export interface LogOptions {
   readonly logLevel: LogLevel;
   readonly logFormat: 'json' | 'pretty';
+  /** INGRESS_HOST: on every line, if it is given. */
+  readonly ingressHost?: string | undefined;
 }
 
 /**
@@ -14,10 +16,10 @@ export interface LogOptions {
  * lines with LOG_FORMAT=pretty. Callers never hand it a token, cookie, password or query string; the redaction here is
  * the second line of defence.
  */
-export function createLog(options: LogOptions): Log {
+export function createLog({ ingressHost, ...options }: LogOptions): Log {
   return pino({
     level: options.logLevel,
-    base: null,
+    base: ingressHost === undefined ? null : { ingressHost },
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     redact: {

@@ -6,16 +6,12 @@ import type { FragmentPosition, UpstreamListener } from './listener.js';
 import type { BatchReader } from './read-batch.js';
 import { type OwnedSocket, passSocketTo, type SocketOwner } from './socket.js';
 
-/** How a connection ended, in the eyes of the endpoint it belongs to. */
-export type ConnectionEnd =
-  /** The upstream sent a close frame. */
-  | 'closed'
-  /** It ended the TCP connection in good order, without one. */
-  | 'hung-up'
-  /** It was cut off without one, or broke RFC 6455. */
-  | 'lost'
-  /** We ended it: nothing to hold against the upstream. */
-  | 'destroyed';
+/**
+ * How a connection ended, in the eyes of the endpoint it belongs to: `closed` with a close frame of the upstream, `hung-up`
+ * without one, but in good order (TCP was ended), `lost` by being cut off or by a breach of RFC 6455, `destroyed` by us,
+ * which is nothing to hold against the upstream.
+ */
+export type ConnectionEnd = 'closed' | 'hung-up' | 'lost' | 'destroyed';
 
 /** The pool a connection belongs to. */
 export interface ConnectionOwner {
@@ -74,6 +70,11 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
   /** Bytes accepted by `send` and not yet taken by the kernel. */
   get bufferedBytes(): number {
     return this.socket.writableLength + this.shared.writer.pendingBytes(this.socket);
+  }
+
+  /** Bytes that have left the process: it grows as long as the upstream takes anything, give or take one write. */
+  get takenBytes(): number {
+    return this.socket.bytesWritten - this.socket.writableLength;
   }
 
   /**

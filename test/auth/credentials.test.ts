@@ -19,10 +19,10 @@ const OTHER = compact({ alg: 'RS256' }, { sub: 'b' }, 'c2ln');
 function find(
   headers: Record<string, string | string[]>,
   query = '',
-  only: 'any' | 'token-shaped' = 'any',
+  cookie: 'any' | 'jwt' = 'any',
 ): string | undefined {
   const map = new Map(Object.entries(headers).map(([name, lines]) => [name, [lines].flat()]));
-  return tokenInHandshake(CONFIG, { headers: map, query }, only);
+  return tokenInHandshake(CONFIG, { headers: map, query }, cookie);
 }
 
 describe('the token in a handshake', () => {
@@ -105,18 +105,20 @@ describe('the token in a handshake', () => {
 
   test('on a public route a session cookie that is no JWT is no token', () => {
     for (const value of ['abc', '1.2.3', 'a.b.c', 's:abc.def', '"1.2.3"']) {
-      assert.equal(find({ cookie: `session=${value}` }, '', 'token-shaped'), undefined, value);
-      assert.equal(find({ cookie: `session=${value}` }, `token=${JWT}`, 'token-shaped'), JWT, value);
+      assert.equal(find({ cookie: `session=${value}` }, '', 'jwt'), undefined, value);
+      assert.equal(find({ cookie: `session=${value}` }, `token=${JWT}`, 'jwt'), JWT, value);
     }
-    assert.equal(find({ authorization: 'Bearer opaque' }, '', 'token-shaped'), undefined);
-    assert.equal(find({ cookie: `session=${JWT}` }, '', 'token-shaped'), JWT);
+    // What stands in a header or parameter for tokens was sent as one.
+    assert.equal(find({ authorization: 'Bearer opaque' }, '', 'jwt'), 'opaque');
+    assert.equal(find({ cookie: 'session=abc' }, 'token=opaque', 'jwt'), 'opaque');
+    assert.equal(find({ cookie: `session=${JWT}` }, '', 'jwt'), JWT);
   });
 
   test('64 KiB of separators are read in no time', () => {
     const startMs = performance.now();
     for (const filler of [';', '=', ' ', '"', '&', '%', '+', '.', 'a.', 'Bearer ', '\t']) {
       const flood = filler.repeat(65_536 / filler.length);
-      find({ authorization: [flood, `Bearer${flood}`], cookie: flood }, flood, 'token-shaped');
+      find({ authorization: [flood, `Bearer${flood}`], cookie: flood }, flood, 'jwt');
       withoutTokenCookie([flood], 'session');
       withoutTokenParameters(flood, CONFIG.queryNames);
       isTokenShaped(flood);

@@ -81,12 +81,10 @@ describe('the admin API', () => {
   }
 
   it('is what the OpenAPI document says: the same paths with the same methods', async () => {
-    const served = [...ENDPOINTS].map(([path, methods]) => [path, [...methods.keys()].sort()]);
+    const served = [...ENDPOINTS].map(([path, methods]) => [path, [...methods.keys()]]);
     const documented = Object.entries(document.paths).map(([path, methods]) => [
       path,
-      Object.keys(methods)
-        .map((method) => method.toUpperCase())
-        .sort(),
+      Object.keys(methods).map((method) => method.toUpperCase()),
     ]);
     assert.deepEqual(served, documented);
     for (const [path, methods] of documented) {

@@ -75,6 +75,32 @@ describe('limits on connections and messages', () => {
     await first.close();
   });
 
+  it('too many failed logins of one address: 429, after 503; a trusted proxy that names no client is not locked out', async () => {
+    await start({ MAX_CONNECTIONS: '1' });
+    const tries = async (times: number, headers: Readonly<Record<string, string>>): Promise<void> => {
+      for (let index = 0; index < times; index++)
+        assert.equal((await (await open({ token: 'a.b.c', headers })).ended()).code, 1008, String(index));
+    };
+    const bad = { 'x-forwarded-for': '203.0.113.7' };
+    await tries(20, bad);
+    await assert.rejects(open({ token: issuer.sign(), headers: bad }), refusedWith(429));
+    await tries(25, {});
+    const other = await open({ token: issuer.sign(), headers: { 'x-forwarded-for': '203.0.113.8' } });
+    await assert.rejects(open({ token: issuer.sign(), headers: bad }), refusedWith(503));
+    await other.close();
+  });
+
+  it('on a public route a token is verified wherever one is sent, and an unrelated cookie is none', async () => {
+    await start({});
+    const malformed = { code: 1008, reason: 'Malformed JWT' };
+    assert.deepEqual(await (await open({ token: 'opaque' }, '/public')).ended(), malformed);
+    assert.deepEqual(await (await open({}, '/public?token=opaque')).ended(), malformed);
+    const peer = await open({ headers: { cookie: 'session=opaque' } }, '/public');
+    peer.send('x');
+    assert.equal(await peer.text(), 'x');
+    await peer.close();
+  });
+
   it('MAX_CONNECTIONS_PER_SUB: 1008 to that subject, others are served', async () => {
     await start({ MAX_CONNECTIONS_PER_SUB: '1' });
     const first = await open({ token: issuer.sign({ sub: 'ann' }) });

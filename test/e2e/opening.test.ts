@@ -220,6 +220,16 @@ describe('the opening handshake', () => {
     }
   });
 
+  it('answers HEAD with the head alone', async () => {
+    for (const path of ['/echo', '/nowhere']) {
+      const client = await RawClient.connect(gateway.port);
+      client.write(`HEAD ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      assert.ok(await client.readHead());
+      await within(client.closed, 'end of the connection');
+      assert.equal(client.unread, 0, path);
+    }
+  });
+
   it('selects an MQTT sub-protocol at once and no other', async () => {
     const selected = async (path: string, ...lines: string[]): Promise<string | undefined> => {
       const answer = await answerTo(

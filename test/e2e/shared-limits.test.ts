@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { eventually } from '../support/eventually.js';
+import { accepts } from '../support/free-port.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { assertQuiet } from '../support/quiet.js';
@@ -9,6 +10,7 @@ import { type RedisServer, startRedis } from '../support/redis-server.js';
 import { startUpstream, type Upstream } from '../support/upstream.js';
 import { type Closing, Peer } from '../support/ws-client.js';
 
+const REPLICAS = 3;
 const RATE_LIMITED = { code: 1008, reason: 'Rate limit exceeded' };
 const [PER_SECOND, BURST] = [50, 50];
 /** SPEC section 10: a lease is at most a tenth of the burst, and a replica overshoots by one at most. */
@@ -26,7 +28,8 @@ describe('rate limits over three gateways and one Redis', () => {
   let issuer: Issuer;
   let echo: Upstream;
   let redis: RedisServer;
-  let gateways: Gateway[] = [];
+  const gateways: Gateway[] = [];
+  let settingsBefore = '';
   let arrived = new Map<string, Arrived>();
   let subjects = 0;
 
@@ -45,16 +48,13 @@ describe('rate limits over three gateways and one Redis', () => {
   });
   afterEach(async () => {
     redis.resume();
-    for (const gateway of gateways) {
-      await assertQuiet(gateway, { upstreams: [echo] });
-      await gateway.stop();
-    }
-    gateways = [];
+    if (!(await accepts(redis.port))) await redis.restart();
+    for (const gateway of gateways) await assertQuiet(gateway, { upstreams: [echo] });
     arrived = new Map();
     echo.reset();
-    await redis.admin.flushall();
   });
   after(async () => {
+    await stopGateways();
     await Promise.all([redis?.stop(), echo?.close(), issuer?.close()]);
   });
 
@@ -66,7 +66,12 @@ describe('rate limits over three gateways and one Redis', () => {
   /** One nobody has heard of: its budget is whole. */
   const newSubject = (): string => `subject-${subjects++}`;
 
-  async function startGateways(count: number, env: Readonly<Record<string, string>> = {}): Promise<void> {
+  /** Three gateways with these variables: those of the test before if they had the same ones. */
+  async function startGateways(env: Readonly<Record<string, string>> = {}): Promise<void> {
+    const settings = JSON.stringify(env);
+    if (gateways.length === REPLICAS && settings === settingsBefore) return;
+    await stopGateways();
+    settingsBefore = settings;
     const options = {
       env: {
         JWKS_URL: issuer.jwksUrl,
@@ -80,7 +85,10 @@ describe('rate limits over three gateways and one Redis', () => {
         { prefix: '/', upstream: echo.url },
       ],
     };
-    gateways = await Promise.all(Array.from({ length: count }, () => startGateway(options)));
+    gateways.push(...(await Promise.all(Array.from({ length: REPLICAS }, () => startGateway(options)))));
+  }
+  async function stopGateways(): Promise<void> {
+    await Promise.all(gateways.splice(0).map((gateway) => gateway.stop()));
   }
 
   /** The ids under which gateways take part in the shared limits now. */
@@ -166,7 +174,7 @@ describe('rate limits over three gateways and one Redis', () => {
   }
 
   it('a busy subject has one budget, and can use it', async (t) => {
-    await startGateways(3);
+    await startGateways();
     await shared();
     for (let round = 0; round < 2; round++) {
       const { messages, seconds } = await spend(newSubject());
@@ -176,13 +184,13 @@ describe('rate limits over three gateways and one Redis', () => {
   });
 
   it('a subject within its limit is never refused, wherever it goes', async () => {
-    await startGateways(3);
+    await startGateways();
     await shared();
     assert.deepEqual(await obey(newSubject(), 0.8 * PER_SECOND, 7000), []);
   });
 
   it("a route's own limit is shared, too, and apart from the global one", async () => {
-    await startGateways(3);
+    await startGateways();
     await shared();
     const sub = newSubject();
     const { messages, seconds } = await spend(sub, { path: '/strict' });
@@ -194,7 +202,7 @@ describe('rate limits over three gateways and one Redis', () => {
   });
 
   it('RATE_LIMIT_BYTES_PER_SECOND is one budget of bytes', async () => {
-    await startGateways(3, {
+    await startGateways({
       RATE_LIMIT_PER_SECOND: '0',
       RATE_LIMIT_BYTES_PER_SECOND: String(BYTES_PER_SECOND),
     });
@@ -204,7 +212,7 @@ describe('rate limits over three gateways and one Redis', () => {
   });
 
   it('exactly the burst, then silence: open; one more: 1008, once, in one session', async () => {
-    await startGateways(3, { RATE_LIMIT_PER_SECOND: '0.01' });
+    await startGateways({ RATE_LIMIT_PER_SECOND: '0.01' });
     await shared();
     const sub = newSubject();
     const [peer, other] = [await open(gateways[0]!, sub), await open(gateways[0]!, sub)];
@@ -235,7 +243,7 @@ describe('rate limits over three gateways and one Redis', () => {
   };
   for (const [name, outage] of Object.entries(outages)) {
     it(`Redis ${name}: no message waits, the local limit holds; back again, the limit is shared again`, async (t) => {
-      await startGateways(3);
+      await startGateways();
       const holdersBefore = await shared();
       const beating = await open(gateways[0]!, newSubject());
       const usual = await latencies(beating, 1500);
@@ -270,8 +278,9 @@ describe('rate limits over three gateways and one Redis', () => {
   }
 
   it('Redis down at the start: local limits, and shared ones as soon as it is there', async () => {
+    await stopGateways();
     await redis.kill();
-    await startGateways(3);
+    await startGateways();
     await redisIs(0);
     const { messages, seconds } = await spend(newSubject(), { forMs: 1500 });
     assert.ok(messages <= gateways.length * (budgetOf(seconds) + 1));
@@ -284,9 +293,9 @@ describe('rate limits over three gateways and one Redis', () => {
   });
 
   it('who leaves while Redis is away finds its budget again: the rest of it, and all of a full one', async () => {
-    await startGateways(1, { RATE_LIMIT_PER_SECOND: '0.01' });
+    await startGateways({ RATE_LIMIT_PER_SECOND: '0.01' });
     const holdersBefore = await shared();
-    const [gateway] = gateways as [Gateway];
+    const gateway = gateways[0]!;
     const send = async (peer: Peer, count: number): Promise<void> => {
       for (let index = 0; index < count; index++) peer.send('x');
       for (let index = 0; index < count; index++) await peer.next();
@@ -310,7 +319,7 @@ describe('rate limits over three gateways and one Redis', () => {
   });
 
   it('what a gateway held that was killed is free for the others within seconds', async () => {
-    await startGateways(3);
+    await startGateways();
     await shared();
     const sub = newSubject();
     const doomed = await open(gateways[0]!, sub);

@@ -6,6 +6,7 @@ import { type Gateway, runGateway, startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { assertQuiet } from '../support/quiet.js';
+import { startRedis } from '../support/redis-server.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
 import { Peer } from '../support/ws-client.js';
 
@@ -14,6 +15,14 @@ const SHUTDOWN = { code: 1001, reason: 'Server shutting down' };
 const REVOKED = { code: 1008, reason: 'Token revoked' };
 /** So many sessions that the kernel leaves no worker without one: it would in one of half a million runs. */
 const CROWD = 20;
+
+const BURST = 20;
+const LIMITED = { RATE_LIMIT_PER_SECOND: '0.01', RATE_LIMIT_BURST: String(BURST) };
+
+/** The burst, one lease of overshoot for each worker, and a token for the time the test takes. */
+function assertOneLimit(passed: number): void {
+  assert.ok(passed >= BURST / 2 && passed <= BURST + WORKERS * (BURST / 10) + 1, `${passed} passed`);
+}
 
 /** Process ids of the workers, latest first start of each number last. */
 function started(gateway: Gateway): readonly { readonly worker: number; readonly pid: number }[] {
@@ -77,6 +86,27 @@ describe('several workers', () => {
     Promise.all(Array.from({ length: CROWD }, () => open(of, token)));
   const closedBy = (of: Gateway): number[] =>
     of.logs.filter(({ msg }) => msg === 'session closed').map(({ worker }) => Number(worker));
+
+  /** Sends from many sessions of one subject until all are refused. @returns how many messages passed. */
+  async function passing(of: Gateway, sub: string): Promise<number> {
+    let passed = 0;
+    const peers = await crowd(of, issuer.sign({ sub }));
+    await Promise.all(
+      peers.map(async (peer) => {
+        for (let i = 0; i < BURST; i++) {
+          peer.send('x');
+          try {
+            await peer.next();
+          } catch {
+            break;
+          }
+          passed++;
+        }
+        assert.deepEqual(await peer.ended(), { code: 1008, reason: 'Rate limit exceeded' });
+      }),
+    );
+    return passed;
+  }
 
   it('share one port about evenly', async () => {
     const before = closedBy(gateway).length;
@@ -232,26 +262,41 @@ describe('several workers', () => {
   });
 
   it('hold one rate limit together without Redis', async () => {
-    const [burst, lease] = [20, 2];
-    const limited = await start({ RATE_LIMIT_PER_SECOND: '0.01', RATE_LIMIT_BURST: String(burst) });
-    const peers = await crowd(limited, issuer.sign({ sub: 'cat' }));
-    let passed = 0;
-    await Promise.all(
-      peers.map(async (peer) => {
-        for (let i = 0; i < burst; i++) {
-          peer.send('x');
-          try {
-            await peer.next();
-          } catch {
-            break;
-          }
-          passed++;
-        }
-        assert.deepEqual(await peer.ended(), { code: 1008, reason: 'Rate limit exceeded' });
-      }),
-    );
-    assert.ok(passed >= burst / 2 && passed <= burst + WORKERS * lease + 1, `${passed} passed`);
+    const limited = await start(LIMITED);
+    assertOneLimit(await passing(limited, 'cat'));
     await limited.stop();
+  });
+
+  it('share limits and revocations with Redis, and among themselves while it is away', async () => {
+    const redis = await startRedis();
+    const replica = await start({ ...LIMITED, REDIS_URL: redis.url });
+    assertOneLimit(await passing(replica, 'dan'));
+    for (const jti of ['1', '2', '3', '4', '5']) {
+      const peers = await crowd(replica, issuer.sign({ sub: 'eve', jti }));
+      const body = JSON.stringify({ sub: 'eve', jti });
+      const answer = await http(`${replica.http}/admin/revoke`, { method: 'POST', body });
+      assert.deepEqual(JSON.parse(answer.body), { revoked: true, sessionsClosed: CROWD, propagated: true });
+      for (const peer of peers) assert.deepEqual(await peer.ended(), REVOKED);
+    }
+    assert.equal((await replica.metrics()).sum('ws_revocations_total'), 5);
+    await redis.kill();
+    await eventually(
+      async () => (await replica.metrics()).sum('ws_dependency_up', { dependency: 'redis' }) === 0,
+    );
+    // For a moment each counts for itself.
+    let subject = 0;
+    await eventually(async () => {
+      assertOneLimit(await passing(replica, `fay-${subject++}`));
+      return true;
+    });
+    const peers = await crowd(replica, issuer.sign({ sub: 'gus', jti: '1' }));
+    const body = JSON.stringify({ sub: 'gus', jti: '1' });
+    const answer = await http(`${replica.http}/admin/revoke`, { method: 'POST', body });
+    assert.equal(answer.status, 202);
+    assert.deepEqual(JSON.parse(answer.body), { revoked: true, sessionsClosed: CROWD, propagated: false });
+    for (const peer of peers) assert.deepEqual(await peer.ended(), REVOKED);
+    await replica.stop();
+    await redis.stop();
   });
 
   it('of which one is stuck do not hold up the scrape', async () => {

@@ -43,7 +43,7 @@ describe('HTTP beside the handshakes', () => {
   after(() => app.close());
 
   it('tells life, readiness and metrics to GET, and says why it is not ready', async () => {
-    assert.equal((await http(`${url}/healthz`)).body, 'ok\n');
+    assert.equal((await http(`${url}/healthz`)).body, 'ok');
     reason = undefined;
     assert.equal((await http(`${url}/readyz`)).status, 200);
     reason = 'draining';

@@ -8,8 +8,13 @@ import { within } from '../support/eventually.js';
 const LOG = fileURLToPath(new URL('../../internal/telemetry/log.ts', import.meta.url));
 
 /** What a process of its own writes to standard output, where the log goes. */
-async function written(script: string, logFormat: 'json' | 'pretty' = 'json'): Promise<string> {
-  const code = `import(${JSON.stringify(LOG)}).then(({ createLog }) => { const log = createLog({ logLevel: 'info', logFormat: '${logFormat}' }); ${script} });`;
+async function written(
+  script: string,
+  logFormat: 'json' | 'pretty' = 'json',
+  ingressHost?: string,
+): Promise<string> {
+  const options = JSON.stringify({ logLevel: 'info', logFormat, ingressHost });
+  const code = `import(${JSON.stringify(LOG)}).then(({ createLog }) => { const log = createLog(${options}); ${script} });`;
   const child = startChild(process.execPath, ['--import', 'tsx', '--eval', code]);
   const { code: status } = await within(child.exited, 'end of the process');
   assert.equal(status, 0, child.stderr);
@@ -33,6 +38,12 @@ describe('the log', () => {
       ],
     );
     for (const { time } of lines) assert.match(String(time), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  });
+
+  it('says on every line which host it is about, if it has been told', async () => {
+    const text = await written("log.info('hello')", 'json', 'gw.example.com');
+    const { time: _, ...line } = JSON.parse(text) as Record<string, unknown>;
+    assert.deepEqual(line, { level: 'info', ingressHost: 'gw.example.com', msg: 'hello' });
   });
 
   it('cannot be forged by what a peer says', async () => {

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type { Route } from '../../internal/config/config.js';
 import { GatewayError } from '../../internal/errors.js';
+import type { DialRequest } from '../../internal/upstream/upstreams.js';
 import { eventually } from '../support/eventually.js';
 import { closePayload, encodeFrame, OPCODE } from '../support/frames.js';
 import { freePort } from '../support/free-port.js';
@@ -10,6 +11,8 @@ import { switching } from '../support/raw-upstream.js';
 import { type Lab, makeLab, Peer, REQUEST, Recorder, readHead, routeTo } from './lab.js';
 
 type Answer = (socket: Socket, head: string) => void;
+
+const who = (sub: string) => ({ sub, preferredUsername: '', roles: [] });
 
 const failsWith = (code: string, text?: RegExp) => (error: unknown) =>
   error instanceof GatewayError && error.code === code && (text === undefined || text.test(error.message));
@@ -260,7 +263,7 @@ describe('dial attempts and circuits', () => {
     const clock = { now: 1000 };
     const lab = makeLab({ failureThreshold: 3, ...options }, { nowMs: () => clock.now, random: () => 0 });
     lab.upstreams.apply({ routes: [route] });
-    const dial = () => lab.upstreams.dial(route, REQUEST);
+    const dial = (request: DialRequest = REQUEST) => lab.upstreams.dial(route, request);
     const circuit = () => lab.upstreams.snapshot()[0]!;
     return { ...lab, clock, dial, circuit };
   }
@@ -383,9 +386,10 @@ describe('dial attempts and circuits', () => {
   it('sessions lost without a close frame open the circuit, and time heals', async () => {
     one.answer = accept;
     const { dial, circuit, clock } = labFor(routeTo(one.url), { failureThreshold: 3 });
+    let clients = 0;
     const lose = async (): Promise<void> => {
       const known = new Set(one.sockets);
-      const connection = await dial();
+      const connection = await dial({ ...REQUEST, identity: who(`client ${clients++}`) });
       const recorder = new Recorder();
       connection.start(recorder);
       for (const socket of one.sockets) if (!known.has(socket)) socket.destroy();
@@ -406,6 +410,42 @@ describe('dial attempts and circuits', () => {
     await lose();
     assert.equal(circuit().circuit, 'open');
     steady.destroy();
+  });
+
+  it('one client whose sessions are lost, whatever it does to that end, does not open the circuit', async () => {
+    one.answer = (socket, head) => {
+      socket.write(switching(head));
+      socket.once('data', () => socket.resetAndDestroy());
+    };
+    const { dial, circuit } = labFor(routeTo(one.url), { failureThreshold: 3 });
+    const provoke = async (request: DialRequest): Promise<void> => {
+      const connection = await dial(request);
+      const recorder = new Recorder();
+      connection.start(recorder);
+      connection.send(Buffer.from('something it cannot bear'), true);
+      assert.equal((await recorder.end()).kind, 'lost');
+    };
+    for (let count = 0; count < 10; count++) await provoke(REQUEST);
+    assert.deepEqual([circuit().circuit, circuit().faults], ['closed', 1]);
+    await provoke({ ...REQUEST, identity: who('bob') });
+    await provoke({ ...REQUEST, client: { ...REQUEST.client, ip: '192.0.2.2' } });
+    assert.equal(circuit().circuit, 'open');
+  });
+
+  it('a broker that ends the connection without a close frame is at no fault', async () => {
+    one.answer = (socket, head) => {
+      socket.write(switching(head));
+      socket.once('data', () => socket.end());
+    };
+    const { dial, circuit } = labFor(routeTo(one.url), { failureThreshold: 2 });
+    for (let count = 0; count < 4; count++) {
+      const connection = await dial({ ...REQUEST, protocol: 'mqtt', identity: who(`device ${count}`) });
+      const recorder = new Recorder();
+      connection.start(recorder);
+      connection.send(Buffer.of(0xe0, 0), true);
+      assert.equal((await recorder.end()).kind, 'lost');
+    }
+    assert.deepEqual([circuit().circuit, circuit().faults, circuit().sessions], ['closed', 0, 0]);
   });
 
   it('a session of less than 5 s heals nothing', async () => {

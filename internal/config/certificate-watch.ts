@@ -1,0 +1,53 @@
+import { unwatchFile, watchFile } from 'node:fs';
+import type { ListenConfig } from './config.js';
+import { keyPairProblems } from './consistency.js';
+import type { Problem } from './problem.js';
+
+/** How often the files are looked at. */
+const POLL_MS = 500;
+/** How long both must stay as they are before they are taken: one of them is always written first. */
+const SETTLE_MS = 1000;
+
+export interface CertificateWatchOptions {
+  readonly files: NonNullable<ListenConfig['tls']>;
+  /** The files have changed, and hold a certificate and its key. */
+  readonly onChange: () => void;
+  /** They have changed, and do not. */
+  readonly onProblems: (problems: readonly Problem[]) => void;
+}
+
+/**
+ * Follows TLS_CERT_FILE and TLS_KEY_FILE. Their state is looked up on a short period, because a watch misses the swap of
+ * a symbolic link on the way to them, as in a Kubernetes Secret.
+ */
+export class CertificateWatch {
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(readonly options: CertificateWatchOptions) {}
+
+  start(): void {
+    for (const file of this.#files) watchFile(file, { interval: POLL_MS, persistent: false }, this.#noticed);
+  }
+
+  stop(): void {
+    for (const file of this.#files) unwatchFile(file, this.#noticed);
+    clearTimeout(this.#timer);
+  }
+
+  get #files(): readonly string[] {
+    const { certFile, keyFile } = this.options.files;
+    return [certFile, keyFile];
+  }
+
+  readonly #noticed = (): void => {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#take(), SETTLE_MS).unref();
+  };
+
+  #take(): void {
+    const { files, onChange, onProblems } = this.options;
+    const problems = keyPairProblems(files);
+    if (problems.length === 0) onChange();
+    else onProblems(problems);
+  }
+}
