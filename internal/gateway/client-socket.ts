@@ -25,6 +25,11 @@ export class UwsClientSocket implements ClientSocket {
     this.#compress = compress;
   }
 
+  /** Whether there is a connection: from the open handler to the close handler. */
+  get attached(): boolean {
+    return this.#ws !== undefined;
+  }
+
   /** Called by the open handler. */
   attach(ws: WebSocket<SocketData>): void {
     this.#ws = ws;

@@ -17,7 +17,7 @@ const STATUS_TEXT: Readonly<Record<number, string>> = {
 };
 
 /** On every response, the 101 included. */
-const SECURITY_HEADERS: readonly (readonly [string, string])[] = [
+export const SECURITY_HEADERS: readonly (readonly [string, string])[] = [
   ['X-Content-Type-Options', 'nosniff'],
   ['X-Frame-Options', 'DENY'],
 ];
@@ -50,6 +50,6 @@ export function answer(
   });
 }
 
-export function writeSecurityHeaders(response: HttpResponse): void {
+function writeSecurityHeaders(response: HttpResponse): void {
   for (const [name, value] of SECURITY_HEADERS) response.writeHeader(name, value);
 }

@@ -15,7 +15,7 @@ import { Session } from '../session/session.js';
 import type { SessionParts } from '../session/session-parts.js';
 import { type SocketData, UwsClientSocket } from './client-socket.js';
 import type { HttpEndpoints } from './health.js';
-import { answer, writeSecurityHeaders } from './http-response.js';
+import { answer, SECURITY_HEADERS } from './http-response.js';
 import { checkHandshake, judgeOpening, type OpeningRules, type RequestHead } from './opening.js';
 import { readHead } from './request.js';
 import { uWS } from './uws.js';
@@ -205,13 +205,21 @@ export class Listener {
 
   /** The status a good handshake is turned away with, in the order of SPEC section 4: full, then the address's own limits. */
   #limit(ip: string): 503 | 429 | undefined {
-    const { sessionParts, rules, failedLogins } = this.parts;
+    const { sessionParts, failedLogins } = this.parts;
     if (sessionParts.sessions.full) return 503;
-    // The address of a proxy that names no client stands for all of its clients: one must not lock the others out.
-    if (!rules.proxies.trusts(ip) && !failedLogins.allows(ip)) return 429;
+    if (!failedLogins.allows(ip)) return 429;
     return sessionParts.sessions.refusal(ip);
   }
 }
+
+/**
+ * The status line with the security headers behind it: uncorked, uWebSockets.js makes a system call of every piece it is
+ * given.
+ */
+const SWITCHING_PROTOCOLS = [
+  '101 Switching Protocols',
+  ...SECURITY_HEADERS.map((header) => header.join(': ')),
+].join('\r\n');
 
 /** A request for an upgrade that may be answered now or later. */
 class UwsHandshake implements ClientHandshake {
@@ -239,18 +247,18 @@ class UwsHandshake implements ClientHandshake {
     const socket = new UwsClientSocket(this.compress);
     const data: SocketData = { session: this.session, socket };
     const { headers } = this.head;
-    response.cork(() => {
-      response.writeStatus('101 Switching Protocols');
-      writeSecurityHeaders(response);
-      response.upgrade(
-        data,
-        headers.get('sec-websocket-key')?.[0] ?? '',
-        subprotocol ?? '',
-        headers.get('sec-websocket-extensions')?.join(', ') ?? '',
-        this.context,
-      );
-    });
-    return socket;
+    // Never inside `response.cork`: when the upgrade moves the socket to where it was, that function takes the WebSocket
+    // for the response it has been and may close it. In the upgrade handler uWebSockets.js corks by itself.
+    response.writeStatus(SWITCHING_PROTOCOLS);
+    response.upgrade(
+      data,
+      headers.get('sec-websocket-key')?.[0] ?? '',
+      subprotocol ?? '',
+      headers.get('sec-websocket-extensions')?.join(', ') ?? '',
+      this.context,
+    );
+    // The close handler has run already when the 101 met a dead connection.
+    return socket.attached ? socket : undefined;
   }
 }
 

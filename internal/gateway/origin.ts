@@ -50,11 +50,15 @@ export class AllowedOrigins {
   }
 }
 
+/** Labels that are not empty, or an IPv6 address. */
+const HOST = /^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[\da-f:.]+\])$/;
+
 /** RFC 6454 §7.1: scheme, host and port, nothing else. */
 function parseOrigin(text: string): OriginParts | undefined {
   if (!/^[a-z][a-z\d+.-]*:\/\/[^/?#@\\\s]+$/i.test(text) || !URL.canParse(text)) return undefined;
   const url = new URL(text);
-  return { scheme: url.protocol, host: url.hostname.toLowerCase(), port: url.port };
+  const host = url.hostname.toLowerCase();
+  return HOST.test(host) ? { scheme: url.protocol, host, port: url.port } : undefined;
 }
 
 function parsePattern(entry: string): Pattern {

@@ -1,3 +1,6 @@
+/** A longer value is nobody's name, and would cost memory and every scrape for the life of the process. */
+const MAX_CHARS = 256;
+
 /** The value that stands for all values beyond the bound. */
 const OTHER = '_other';
 
@@ -12,7 +15,7 @@ export class BoundedLabel {
 
   of(value: string): string {
     if (this.#seen.has(value)) return value;
-    if (this.#seen.size >= this.limit) return OTHER;
+    if (this.#seen.size >= this.limit || value.length > MAX_CHARS) return OTHER;
     this.#seen.add(value);
     return value;
   }

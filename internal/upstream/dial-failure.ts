@@ -1,5 +1,8 @@
 import { GatewayError } from '../errors.js';
 
+/** Out of descriptors, of ports, of memory. */
+const LOCAL_SHORTAGES: readonly unknown[] = ['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM'];
+
 /** A dial attempt that did not end in an open connection. */
 export class DialFailure extends GatewayError {
   /**
@@ -19,6 +22,12 @@ export class DialFailure extends GatewayError {
    */
   get isAboutTheRequest(): boolean {
     return this.status !== undefined && this.status >= 400 && this.status < 500;
+  }
+
+  /** Whether the gateway itself had no means to dial: clients can bring that about, and no endpoint is worse for it. */
+  get isLocal(): boolean {
+    const { cause } = this;
+    return cause instanceof Error && 'code' in cause && LOCAL_SHORTAGES.includes(cause.code);
   }
 
   /** Whether a health check is content with it (SPEC section 8): any complete answer below 500. */

@@ -112,6 +112,7 @@ export class Dialer {
         throw thrown;
       }
       if (thrown.isAboutTheRequest) breaker.succeeded(permit);
+      else if (thrown.isLocal) breaker.released(permit);
       else endpoint.dialFailed(permit);
       log.warn(
         { upstream: endpoint.name, route: route.prefix, status: thrown.status, reason: thrown.message },

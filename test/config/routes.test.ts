@@ -282,6 +282,21 @@ describe('a malformed value of a key is an error', () => {
   });
 });
 
+describe('roles in the CONNECT', () => {
+  it('make a route one for MQTT alone', () => {
+    const text = '[{prefix: /a, upstream: ws://a, mqtt: {roles: username}}, {prefix: /a, upstream: ws://b}]';
+    assert.deepEqual(
+      routesOf(text).map(({ protocol }) => protocol),
+      ['mqtt', undefined],
+    );
+  });
+
+  it('are refused on a route for raw clients', () => {
+    const text = '[{prefix: /a, upstream: ws://a, protocol: raw, mqtt: {roles: username}}]';
+    assert.deepEqual(problemsOf(text), ['routes.yaml:1: mqtt.roles: goes with protocol: mqtt only']);
+  });
+});
+
 describe('the tls of a route', () => {
   const entry = (tls: object, upstream: unknown = 'wss://a') =>
     JSON.stringify([{ prefix: '/a', upstream, tls }]);

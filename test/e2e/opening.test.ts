@@ -220,13 +220,14 @@ describe('the opening handshake', () => {
     }
   });
 
-  it('answers HEAD with the head alone', async () => {
+  it('answers HEAD with the head alone, so that the next answer is read right', async () => {
     for (const path of ['/echo', '/nowhere']) {
       const client = await RawClient.connect(gateway.port);
       client.write(`HEAD ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
       assert.ok(await client.readHead());
-      await within(client.closed, 'end of the connection');
-      assert.equal(client.unread, 0, path);
+      client.write('GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n');
+      assert.equal((await client.readHead())?.head.split('\r\n')[0], 'HTTP/1.1 200 OK', path);
+      client.destroy();
     }
   });
 

@@ -147,13 +147,13 @@ describe('several workers', () => {
     await Promise.all(peers.map((peer) => peer.close()));
   });
 
-  it('keep METRICS_MAX_USERS over all of them', async () => {
+  it('keep METRICS_MAX_USERS over all of them', async (t) => {
     const bounded = await start({ METRICS_MAX_USERS: '3' });
+    t.after(() => bounded.stop());
     for (let i = 0; i < CROWD; i++) await (await open(bounded, issuer.sign({ sub: `user-${i}` }))).close();
     const metrics = await bounded.metrics();
     assert.equal(metrics.sum('ws_auth_success_total'), CROWD);
     assert.equal(new Set(metrics.all('ws_auth_success_total').map(({ labels }) => labels.sub)).size, 4);
-    await bounded.stop();
   });
 
   it('are replaced when they are killed; the others go on, and no counter goes back', async () => {
@@ -261,15 +261,17 @@ describe('several workers', () => {
     assert.equal(await counted('ok'), before + 3);
   });
 
-  it('hold one rate limit together without Redis', async () => {
+  it('hold one rate limit together without Redis', async (t) => {
     const limited = await start(LIMITED);
+    t.after(() => limited.stop());
     assertOneLimit(await passing(limited, 'cat'));
-    await limited.stop();
   });
 
-  it('share limits and revocations with Redis, and among themselves while it is away', async () => {
+  it('share limits and revocations with Redis, and among themselves while it is away', async (t) => {
     const redis = await startRedis();
+    t.after(() => redis.stop());
     const replica = await start({ ...LIMITED, REDIS_URL: redis.url });
+    t.after(() => replica.stop());
     assertOneLimit(await passing(replica, 'dan'));
     for (const jti of ['1', '2', '3', '4', '5']) {
       const peers = await crowd(replica, issuer.sign({ sub: 'eve', jti }));
@@ -285,7 +287,7 @@ describe('several workers', () => {
     );
     // For a moment each counts for itself.
     let subject = 0;
-    await eventually(async () => {
+    await eventually(async (t) => {
       assertOneLimit(await passing(replica, `fay-${subject++}`));
       return true;
     });
@@ -295,8 +297,6 @@ describe('several workers', () => {
     assert.equal(answer.status, 202);
     assert.deepEqual(JSON.parse(answer.body), { revoked: true, sessionsClosed: CROWD, propagated: false });
     for (const peer of peers) assert.deepEqual(await peer.ended(), REVOKED);
-    await replica.stop();
-    await redis.stop();
   });
 
   it('of which one is stuck do not hold up the scrape', async () => {
@@ -315,8 +315,9 @@ describe('several workers', () => {
     }
   });
 
-  it('drain together on SIGTERM and are gone after it', async () => {
+  it('drain together on SIGTERM and are gone after it', async (t) => {
     const draining = await start({ GRACEFUL_DRAIN_TIMEOUT_SECONDS: '3' });
+    t.after(() => draining.stop());
     const pids = [1, 2].map((worker) => pidOf(draining, worker));
     const peers = await crowd(draining);
     const endings = peers.map((peer) => peer.ended(20_000));
@@ -328,11 +329,11 @@ describe('several workers', () => {
     for (const ending of endings) assert.deepEqual(await ending, SHUTDOWN);
     assert.deepEqual(await within(draining.child.exited, 'exit'), { code: 0, signal: null });
     assert.deepEqual(pids.filter(isAlive), []);
-    await draining.stop();
   });
 
-  it('end at once, with exit code 1, on a second signal', async () => {
+  it('end at once, with exit code 1, on a second signal', async (t) => {
     const draining = await start({ GRACEFUL_DRAIN_TIMEOUT_SECONDS: '60' });
+    t.after(() => draining.stop());
     const pids = [1, 2].map((worker) => pidOf(draining, worker));
     const peers = await crowd(draining);
     draining.child.kill('SIGTERM');
@@ -341,11 +342,11 @@ describe('several workers', () => {
     assert.deepEqual(await within(draining.child.exited, 'exit'), { code: 1, signal: null });
     await eventually(() => !pids.some(isAlive));
     await Promise.all(peers.map((peer) => peer.ended()));
-    await draining.stop();
   });
 
-  it('leave the port and drain when the supervisor is killed', async () => {
+  it('leave the port and drain when the supervisor is killed', async (t) => {
     const orphaned = await start({ GRACEFUL_DRAIN_TIMEOUT_SECONDS: '3' });
+    t.after(() => orphaned.stop());
     const pids = [1, 2].map((worker) => pidOf(orphaned, worker));
     const peers = await crowd(orphaned);
     const endings = peers.map((peer) => peer.ended(20_000));
@@ -361,7 +362,6 @@ describe('several workers', () => {
     assert.ok(pids.some(isAlive), 'the port is free before the sessions have ended');
     for (const ending of endings) assert.deepEqual(await ending, SHUTDOWN);
     await eventually(() => !pids.some(isAlive));
-    await orphaned.stop();
   });
 
   it('on a port in use are a clear error and exit code 1', async () => {

@@ -92,7 +92,8 @@ export class Talker {
     socket.once('open', () => {
       this.connections++;
       if (early) socket.send(token());
-      timer = setInterval(() => this.#talk(socket), this.options.messageEveryMs);
+      // What has come is read before more is sent: a close frame, on a machine that stood still meanwhile.
+      timer = setInterval(() => setImmediate(() => this.#talk(socket)), this.options.messageEveryMs);
     });
     socket.on('message', (data: Buffer, isBinary) => this.#hear(data, isBinary));
     socket.once('error', (error) => this.faults.push(`${this.name}: ${error.message}`));
