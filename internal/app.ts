@@ -175,6 +175,8 @@ export function createApp(
 
   const serve = async () => {
     await stores.start();
+    // Not before Redis had its chance: the leases of this host are void once those of all replicas are there.
+    leases?.start();
     await revocations.start();
     const port = await listener.listen();
     reloader.start();
@@ -188,7 +190,6 @@ export function createApp(
       upstreams.apply(table);
       wheel.start();
       limiter.start();
-      leases?.start();
       // The first fetch of the keys takes as long as it takes: until then /readyz says why not.
       await Promise.all([keys.start(), serve()]);
     },

@@ -228,8 +228,9 @@ export class Session extends Timed implements LiveSession {
       if (this.#state.name === 'open') pump.fromClient(payload, isBinary);
     }
     if (this.#state.name !== 'open') return;
-    upstream.start(pump);
     parts.wheel.schedule(this, 0);
+    // Last: what came along with the upstream's 101 may end the session, which sets a deadline of its own.
+    upstream.start(pump);
   }
 
   /** A ping or pong of the client. */

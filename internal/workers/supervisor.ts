@@ -97,7 +97,7 @@ export class Supervisor {
 
   /** Reads the routes file again. */
   reload(): void {
-    void this.#reload();
+    void this.#reload().then(({ outcome }) => this.#log.info({ outcome }, 'routes file read again'));
   }
 
   /** Has all workers drain and end; one that is stuck is killed. */

@@ -287,7 +287,7 @@ describe('several workers', () => {
     );
     // For a moment each counts for itself.
     let subject = 0;
-    await eventually(async (t) => {
+    await eventually(async () => {
       assertOneLimit(await passing(replica, `fay-${subject++}`));
       return true;
     });

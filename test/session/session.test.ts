@@ -233,6 +233,29 @@ for (const writeTimeoutMs of [10_000, 0])
     await parts.quiet();
   });
 
+test('the same when it speaks and closes in one breath with its 101', async (t) => {
+  const frames = Buffer.concat([
+    Buffer.from([0x81, 2]),
+    Buffer.from('hi'),
+    Buffer.from([0x88, 2, 0x0f, 0xa0]),
+  ]);
+  const hasty = await startRawUpstream((socket, head) =>
+    socket.write(Buffer.concat([Buffer.from(switching(head)), frames])),
+  );
+  t.after(() => hasty.close());
+  const parts = await bench(t, { routes: [{ upstreams: [hasty.url] }] });
+  const client = parts.connect();
+  client.buffered = 1000;
+  client.say(parts.issuer.sign());
+  await eventually(() => client.session?.state === 'closing');
+  parts.pass(2000);
+  assert.deepEqual([client.texts, client.dropped], [['hi'], false]);
+  client.buffered = 0;
+  client.session?.onClientDrain();
+  assert.deepEqual(client.told, { code: 4000, reason: '' });
+  await parts.quiet();
+});
+
 test('a client that takes nothing for the write timeout is dropped', async (t) => {
   const parts = await withUpstream(t);
   const client = await open(parts);

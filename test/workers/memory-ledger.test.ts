@@ -53,7 +53,7 @@ describe('the ledger in memory', () => {
               Math.abs(here.tokens - there.tokens) < 1e-6,
               `${here.tokens}, ${there.tokens} in Redis`,
             );
-            assert.deepEqual(new Map([...here.others].sort()), new Map([...there.others].sort()));
+            assert.deepEqual(here.others, there.others);
           }
         },
       ),

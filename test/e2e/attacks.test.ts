@@ -1,0 +1,290 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { eventually, within } from '../support/eventually.js';
+import { encodeFrame, OPCODE } from '../support/frames.js';
+import { type Gateway, startGateway } from '../support/gateway.js';
+import { http } from '../support/http.js';
+import { type Issuer, startIssuer } from '../support/issuer.js';
+import { connectPacket } from '../support/mqtt-packets.js';
+import { assertQuiet } from '../support/quiet.js';
+import { exchange, handshakeHead, MASK, RawClient } from '../support/raw-client.js';
+import { type RawUpstream, startRawUpstream, switching } from '../support/raw-upstream.js';
+import { startEcho, type Upstream } from '../support/upstream.js';
+import { Peer } from '../support/ws-client.js';
+
+const MIB = 1_048_576;
+
+/** One frame many times, in one piece of bytes. */
+const flood = (opcode: number, payload: Buffer, count: number): Buffer =>
+  Buffer.concat(Array<Buffer>(count).fill(encodeFrame(opcode, payload, { mask: MASK })));
+
+describe('an attacker', () => {
+  let issuer: Issuer;
+  let echo: Upstream;
+  /** Takes connections and never answers. */
+  let silent: RawUpstream;
+  /** Ends or cuts the connection as soon as a client says something. */
+  let touchy: RawUpstream;
+  let gateway: Gateway;
+  let control: Peer;
+
+  before(async () => {
+    issuer = await startIssuer();
+    echo = await startEcho({ choose: ([first]) => first });
+    silent = await startRawUpstream(() => {});
+    touchy = await startRawUpstream((socket, head) => {
+      const offered = /^sec-websocket-protocol: *(\S+)/im.exec(head)?.[1];
+      socket.write(switching(head, offered === undefined ? [] : [`Sec-WebSocket-Protocol: ${offered}`]));
+      socket.once('data', () => (head.startsWith('GET /cut') ? socket.resetAndDestroy() : socket.end()));
+    });
+    gateway = await startGateway({
+      env: {
+        JWKS_URL: issuer.jwksUrl,
+        WS_DIAL_RETRY_MAX: '1',
+        WS_WRITE_TIMEOUT_SECONDS: '1',
+        MAX_CONNECT_BYTES: '65536',
+      },
+      routes: [
+        { prefix: '/echo', upstream: echo.url },
+        { prefix: '/api/admin', upstream: echo.url, requireRoles: ['admin'] },
+        { prefix: '/api', upstream: `${echo.url}/api`, appendPath: true },
+        { prefix: '/silent', upstream: silent.url },
+        { prefix: '/silent-mqtt', upstream: silent.url, protocol: 'mqtt', auth: 'public' },
+        { prefix: '/cut', upstream: `${touchy.url}/cut` },
+        { prefix: '/end', upstream: `${touchy.url}/end`, protocol: 'mqtt' },
+        { prefix: '/roles', upstream: echo.url, copySubProtocol: true, mqtt: { roles: 'username' } },
+      ],
+    });
+    control = await Peer.open(`${gateway.ws}/echo`, { token: issuer.sign({ sub: 'control' }) });
+  });
+  after(async () => {
+    await gateway.stop();
+    await Promise.all([echo.close(), silent.close(), touchy.close(), issuer.close()]);
+  });
+  /** Whatever went on, a client that has nothing to do with it is served. */
+  afterEach(async () => {
+    control.send('still here');
+    assert.equal(await control.text(), 'still here');
+  });
+
+  const token = (sub = 'mallory'): string => issuer.sign({ sub, jti: `${sub} 1`, roles: ['viewer'] });
+  const circuit = async (upstream: RawUpstream): Promise<number> =>
+    Math.max(
+      ...(await gateway.metrics())
+        .all('ws_circuit_state')
+        .filter(({ labels }) => labels.upstream?.startsWith(upstream.url))
+        .map(({ value }) => value),
+    );
+  const closed = async (reason: string): Promise<number> =>
+    (await gateway.metrics()).sum('ws_session_closed_total', { reason });
+
+  /** A client that waits for the 101 of a dial that hangs. */
+  async function waiting(sub: string): Promise<RawClient> {
+    const before = silent.heads.length;
+    const client = await RawClient.connect(gateway.port);
+    client.write(handshakeHead(gateway.port, '/silent', [`Authorization: Bearer ${token(sub)}`]));
+    await eventually(() => silent.heads.length > before);
+    return client;
+  }
+
+  it('is ended by an operator while it waits for its 101, and nobody else is', async () => {
+    for (const how of ['revoke', 'revoke in two parts', 'close'] as const) {
+      const client = await waiting(how);
+      if (how === 'close') {
+        const { sessions } = JSON.parse((await http(`${gateway.http}/admin/sessions?sub=close`)).body);
+        assert.equal(sessions[0].state, 'dialing');
+        const answer = await http(`${gateway.http}/admin/sessions/${sessions[0].id}`, { method: 'DELETE' });
+        assert.equal(answer.status, 200);
+      } else {
+        const body = JSON.stringify({ sub: how, jti: `${how} 1` });
+        const operator = await RawClient.connect(gateway.port);
+        operator.write(
+          `POST /admin/revoke HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${how === 'revoke' ? body : ''}`,
+        );
+        if (how !== 'revoke') {
+          // Its head has been read when another request has been answered.
+          await http(`${gateway.http}/healthz`);
+          operator.write(body);
+        }
+        assert.equal((await operator.readHead())?.status, 200);
+        operator.destroy();
+      }
+      assert.equal((await client.readHead())?.status, 101);
+      for await (const frame of client.frames()) assert.equal(frame.opcode, OPCODE.close);
+      for (let request = 0; request < 3; request++)
+        assert.equal((await http(`${gateway.http}/healthz`)).status, 200);
+    }
+  });
+
+  it('cannot take back the PROXY header that a proxy on this host put before it', async () => {
+    const own = await startGateway({
+      env: { JWKS_URL: issuer.jwksUrl },
+      routes: [{ prefix: '/echo', upstream: echo.url }],
+    });
+    try {
+      const proxyHeader = (hex: string) =>
+        Buffer.from(`0d0a0d0a000d0a515549540a${hex}`, 'hex').toString('latin1');
+      const genuine = proxyHeader('2111000ccb0071070a0000011f901f90');
+      const unspecified = proxyHeader('20000000');
+      const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`;
+      assert.equal((await http(`${own.http}/admin/routes`)).status, 200);
+      const client = await RawClient.connect(own.port);
+      client.write(Buffer.from(genuine + get('/healthz'), 'latin1'));
+      assert.equal((await client.readHead())?.status, 200);
+      client.write(Buffer.from(unspecified + get('/admin/routes'), 'latin1'));
+      await eventually(() => client.received.includes('HTTP/1.1'));
+      assert.match(client.received.toString('latin1'), /HTTP\/1\.1 403 /);
+      client.destroy();
+      await assertQuiet(own, { upstreams: [] });
+    } finally {
+      await own.stop();
+    }
+  });
+
+  it('gets nowhere with a head full of separators', async () => {
+    for (const name of ['Sec-WebSocket-Protocol', 'Connection', 'Upgrade']) {
+      const line = `${name}: ${'a,'.repeat(30_000)}`;
+      const { client, answer } = await exchange(gateway.port, handshakeHead(gateway.port, '/echo', [line]));
+      assert.equal(answer?.status, 400, name);
+      client.destroy();
+    }
+    const trusted = `X-Forwarded-For: ${'::1,'.repeat(15_000)}::1`;
+    const { client, answer } = await exchange(gateway.port, handshakeHead(gateway.port, '/echo', [trusted]));
+    assert.equal(answer?.status, 101);
+    client.destroy();
+  });
+
+  it('floods with pings: closed, before it has said who it is and after', async () => {
+    const before = await closed('rate_limited');
+    for (const headers of [[], [`Authorization: Bearer ${token()}`]]) {
+      const { client, answer } = await exchange(gateway.port, handshakeHead(gateway.port, '/echo', headers));
+      assert.equal(answer?.status, 101);
+      client.write(flood(OPCODE.ping, Buffer.alloc(0), 20_000));
+      await within(client.closed, 'end of the connection');
+    }
+    await eventually(async () => (await closed('rate_limited')) === before + 2);
+  });
+
+  it('pings within reason without reading the pongs: dropped, and little is held for it', async () => {
+    const rss = await gateway.rssBytes();
+    const headers = [`Authorization: Bearer ${token()}`];
+    const { client } = await exchange(gateway.port, handshakeHead(gateway.port, '/echo', headers));
+    client.socket.pause();
+    const pings = flood(OPCODE.ping, Buffer.alloc(125), 20);
+    const timer = setInterval(() => client.write(pings), 100);
+    try {
+      // Fills what the kernels hold for both, then what the gateway may hold, until the write timeout.
+      const filler = Buffer.alloc(256 * 1024);
+      const more = setInterval(() => client.frame(OPCODE.binary, filler), 10);
+      await eventually(async () => (await closed('client_write_timeout')) > 0, 30_000).finally(() =>
+        clearInterval(more),
+      );
+      assert.ok((await gateway.rssBytes()) - rss < 64 * MIB);
+    } finally {
+      clearInterval(timer);
+      client.destroy();
+    }
+  });
+
+  it('sends empty messages without end before it has said who it is: closed 1009', async () => {
+    const before = await closed('message_too_big');
+    const { client } = await exchange(gateway.port, handshakeHead(gateway.port, '/echo'));
+    client.write(flood(OPCODE.binary, Buffer.alloc(0), 70_000));
+    await within(client.closed, 'end of the connection');
+    await eventually(async () => (await closed('message_too_big')) === before + 1);
+  });
+
+  it('sends empty messages while the dial hangs: closed 1009, and they cost little memory', async () => {
+    const before = await closed('too_much_waiting');
+    const rss = await gateway.rssBytes();
+    const messages = flood(OPCODE.binary, Buffer.alloc(0), 60_000);
+    const clients: RawClient[] = [];
+    for (let count = 0; count < 8; count++) {
+      const head = handshakeHead(gateway.port, '/silent-mqtt', ['Sec-WebSocket-Protocol: mqtt']);
+      const { client } = await exchange(gateway.port, head);
+      clients.push(client);
+      client.frame(OPCODE.binary, connectPacket());
+      await eventually(() => silent.heads.some((line) => line.startsWith('GET / ')));
+      client.write(messages);
+    }
+    await Promise.all(clients.map((client) => within(client.closed, 'end of the connection')));
+    await eventually(async () => (await closed('too_much_waiting')) === before + 8);
+    assert.ok((await gateway.rssBytes()) - rss < 64 * MIB);
+  });
+
+  it('does not open the circuit by making the upstream drop it, however often', async () => {
+    for (let count = 0; count < 12; count++) {
+      const peer = await Peer.open(`${gateway.ws}/cut`, { token: token() });
+      peer.send('what it cannot bear');
+      assert.equal((await peer.ended()).code, 1014);
+    }
+    for (let count = 0; count < 12; count++) {
+      const peer = await Peer.open(`${gateway.ws}/end`, { protocols: ['mqtt'] });
+      peer.send(connectPacket({ username: 'u', password: Buffer.from(token(`device ${count}`)) }));
+      assert.equal((await peer.ended()).code, 1014);
+    }
+    assert.equal(await circuit(touchy), 0);
+  });
+
+  it('does not pass for a raw client to say its own roles in a CONNECT', async () => {
+    const bearer = token();
+    const forged = connectPacket({ username: 'alice|admin', password: Buffer.from(bearer) });
+    for (const options of [{ token: bearer }, { token: bearer, protocols: ['MQTT'] }, { protocols: ['x'] }]) {
+      echo.reset();
+      const peer = await Peer.open(`${gateway.ws}/roles`, options);
+      peer.send(forged);
+      const session = await echo.session();
+      assert.match((await session.text()).replaceAll('\0', ''), /alice\|viewer/);
+      await peer.close();
+    }
+  });
+
+  it('does not reach by // what a narrower route guards', async () => {
+    for (const path of ['/api//admin', '/ws/api//admin', '/api/x//../admin', '//api/admin'])
+      await assert.rejects(Peer.open(gateway.ws + path, { token: token() }), /HTTP 40[04]/, path);
+    const peer = await Peer.open(`${gateway.ws}/api/admin`, { token: token() });
+    assert.deepEqual(await peer.ended(), { code: 1008, reason: 'Forbidden' });
+  });
+
+  it('with blanks in its claims keeps nobody waiting', async () => {
+    const preferred_username = `a${' '.repeat(40_000)}b`;
+    const peer = await Peer.open(`${gateway.ws}/silent`);
+    peer.send(issuer.sign({ sub: 'blank', preferred_username }));
+    await eventually(() => silent.heads.some((head) => head.includes('X-User-Id: blank')));
+    const startMs = performance.now();
+    control.send('x');
+    assert.equal(await control.text(), 'x');
+    // Quadratic, it was five seconds.
+    assert.ok(performance.now() - startMs < 2000);
+    peer.socket.terminate();
+  });
+
+  it('that takes all descriptors away makes no upstream look dead', async () => {
+    const own = await startGateway({
+      env: { JWKS_URL: issuer.jwksUrl, WS_DIAL_RETRY_MAX: '1', CB_FAILURE_THRESHOLD: '2' },
+      routes: [{ prefix: '/echo', upstream: echo.url }],
+    });
+    const limit = (files: number) =>
+      assert.equal(spawnSync('prlimit', ['--pid', String(own.pid), `--nofile=${files}:4096`]).status, 0);
+    const clients: RawClient[] = [];
+    try {
+      const peer = await Peer.open(`${own.ws}/echo`, { token: token() });
+      for (let count = 0; count < 4; count++) clients.push(await RawClient.connect(own.port));
+      await http(`${own.http}/healthz`);
+      limit(await own.fdCount());
+      for (const client of clients)
+        client.write(handshakeHead(own.port, '/echo', [`Authorization: Bearer ${token()}`]));
+      await eventually(() => own.logs.filter(({ msg }) => msg === 'dial failed').length >= 2);
+      limit(1024);
+      const again = await Peer.open(`${own.ws}/echo`, { token: token() });
+      again.send('x');
+      assert.equal(await again.text(), 'x');
+      await Promise.all([peer.close(), again.close()]);
+      for (const client of clients) client.destroy();
+      await assertQuiet(own, { upstreams: [] });
+    } finally {
+      await own.stop();
+    }
+  });
+});
