@@ -15,20 +15,24 @@ async function run(): Promise<void> {
   if ('problems' in loaded) return fail(loaded.problems.map(problemLine));
   if (flags.check) return void process.stdout.write('configuration ok\n');
 
-  const daemon = await createDaemon(loaded);
+  const creating = createDaemon(loaded);
   let stopping = false;
   const stop = () => {
     if (stopping) process.exit(1);
     stopping = true;
-    daemon.stop().then(
-      () => process.exit(0),
-      (thrown) => fail([fromUnknown(thrown).message]),
-    );
+    creating
+      .then((daemon) => daemon.stop())
+      .then(
+        () => process.exit(0),
+        (thrown) => fail([fromUnknown(thrown).message]),
+      );
   };
+  // Before all else: SIGHUP ends a process that has no handler yet, and SIGTERM does not end a container's first one.
   process
     .on('SIGTERM', stop)
     .on('SIGINT', stop)
-    .on('SIGHUP', () => daemon.reload());
+    .on('SIGHUP', () => void creating.then((daemon) => daemon.reload()));
+  const daemon = await creating;
   await daemon.start();
 }
 

@@ -234,7 +234,12 @@ describe('readEnvironment', () => {
     });
     assert.deepEqual(config.rateLimit, { perSecond: 10, burst: 30, bytesPerSecond: 0 });
     assert.deepEqual(config.shutdown, { drainTimeoutMs: 30_000, hardLimitMs: 5000 });
-    assert.deepEqual(config.telemetry, { logLevel: 'info', logFormat: 'json', maxUsers: 1000 });
+    assert.deepEqual(config.telemetry, {
+      logLevel: 'info',
+      logFormat: 'json',
+      ingressHost: undefined,
+      maxUsers: 1000,
+    });
     assert.deepEqual(config.redisUrls, []);
     assert.equal(config.postgresDsn, undefined);
     assert.equal(config.adminToken, undefined);
