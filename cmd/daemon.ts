@@ -21,7 +21,7 @@ export interface Loaded {
 /** The gateway as one process, or as a supervisor with its workers. */
 export async function createDaemon({ config, table, routesSource }: Loaded): Promise<Daemon> {
   // The native library reads its environment when it is loaded; workers inherit it.
-  limitRequestHeads(process.env);
+  limitRequestHeads();
   if (config.listen.workers === 1) {
     const { createApp } = await import('../internal/app.js');
     return createApp(config, table, routesSource);

@@ -11,7 +11,7 @@ async function run(): Promise<void> {
   const flags = readFlags(process.argv.slice(2));
   if (flags.help) return void process.stdout.write(HELP);
   if (flags.version) return void process.stdout.write(`${version()}\n`);
-  const loaded = loadConfiguration(process.env, { routeFile: flags.routeFile });
+  const loaded = loadConfiguration(undefined, { routeFile: flags.routeFile });
   if ('problems' in loaded) return fail(loaded.problems.map(problemLine));
   if (flags.check) return void process.stdout.write('configuration ok\n');
 

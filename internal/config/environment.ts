@@ -93,6 +93,6 @@ function refusal({ reader, secret }: Variable<unknown>, { part }: Refused): stri
 const MAX_REQUEST_HEAD_BYTES = 65_536;
 
 /** Bounds request heads; uWebSockets.js looks at this variable of its own when it is loaded. */
-export function limitRequestHeads(env: NodeJS.ProcessEnv): void {
+export function limitRequestHeads(env: NodeJS.ProcessEnv = process.env): void {
   env.UWS_HTTP_MAX_HEADERS_SIZE ??= String(MAX_REQUEST_HEAD_BYTES);
 }

@@ -4,7 +4,6 @@ import type { Protocol, Route } from '../config/config.js';
 import { fromUnknown } from '../errors.js';
 import type { Greeting, ProtocolAdapter } from '../protocol/protocol.js';
 import { adapterForSubprotocol } from '../protocol/protocols.js';
-import type { MessageBudget } from '../ratelimit/limiter.js';
 import { forLog } from '../telemetry/log.js';
 import type { UpstreamConnection } from '../upstream/connection.js';
 import type { ClientHandshake, ClientSocket } from './client-socket.js';
@@ -17,35 +16,16 @@ import { Pump } from './pump.js';
 import { isDenial, recordClose } from './record.js';
 import { Refused } from './refused.js';
 import type { SessionParts } from './session-parts.js';
+import { type In, NEW, type SessionState } from './session-state.js';
 import { Timed } from './timer-wheel.js';
 import { WaitingMessages } from './waiting.js';
-
-/** A session's life; each state has only what it needs. */
-type State =
-  | { readonly name: 'new' }
-  | { readonly name: 'awaiting-credentials'; readonly opening: Opening; readonly reader: FirstBytesReader }
-  | { readonly name: 'authenticating'; readonly plan: Plan; readonly waiting: WaitingMessages }
-  | {
-      readonly name: 'dialing';
-      readonly plan: Plan;
-      readonly waiting: WaitingMessages;
-      readonly greeting: Buffer | undefined;
-      readonly budget: MessageBudget | undefined;
-      readonly abort: AbortController;
-    }
-  | { readonly name: 'open'; readonly pump: Pump }
-  | { readonly name: 'closing'; readonly told: CloseCode | undefined; readonly patient: boolean };
-
-type In<Name extends State['name']> = Extract<State, { name: Name }>;
-
-const NEW: State = Object.freeze({ name: 'new' });
 
 /**
  * One client's life, from its opening handshake to its last byte (SPEC sections 4 to 9). Every way out goes through
  * `close`, which counts it once.
  */
 export class Session extends Timed implements LiveSession {
-  #state: State = NEW;
+  #state: SessionState = NEW;
   #handshake: ClientHandshake | undefined;
   #client: ClientSocket | undefined;
   #acceptedMs: number | undefined;
@@ -78,7 +58,7 @@ export class Session extends Timed implements LiveSession {
     return this.#protocol;
   }
 
-  get state(): State['name'] {
+  get state(): SessionState['name'] {
     return this.#state.name;
   }
 
@@ -172,7 +152,7 @@ export class Session extends Timed implements LiveSession {
   async #authenticateAndDial(plan: Plan): Promise<void> {
     const { admission, sessions, wheel, metrics, log } = this.parts;
     const waiting = new WaitingMessages();
-    const authenticating: State = { name: 'authenticating', plan, waiting };
+    const authenticating: SessionState = { name: 'authenticating', plan, waiting };
     this.#state = authenticating;
     wheel.schedule(this, Number.POSITIVE_INFINITY);
     const identity = await admission.authenticate(plan, this.ip);
@@ -185,7 +165,7 @@ export class Session extends Timed implements LiveSession {
     }
     admission.authorize(plan.match.route, identity);
     this.#expiresAtMs = admission.expiresAtMs(identity);
-    const dialing: State = {
+    const dialing: SessionState = {
       name: 'dialing',
       plan,
       waiting,
@@ -306,7 +286,7 @@ export class Session extends Timed implements LiveSession {
     const state = this.#state;
     if (state.name === 'closing') return;
     const reason: CloseReason = CLOSE_REASONS[key];
-    const closing: State = {
+    const closing: SessionState = {
       name: 'closing',
       told: reason.client ?? passed,
       // What the upstream had sent before it ended is still the client's, as long as it takes any of it.

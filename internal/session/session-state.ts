@@ -1,0 +1,35 @@
+import type { CloseCode } from '../close-codes.js';
+import type { MessageBudget } from '../ratelimit/limiter.js';
+import type { FirstBytesReader } from './first-bytes.js';
+import type { Opening } from './opening.js';
+import type { Plan } from './plan.js';
+import type { Pump } from './pump.js';
+import type { WaitingMessages } from './waiting.js';
+
+/** A session's life; each state has only what it needs. */
+export type SessionState =
+  | { readonly name: 'new' }
+  | { readonly name: 'awaiting-credentials'; readonly opening: Opening; readonly reader: FirstBytesReader }
+  | { readonly name: 'authenticating'; readonly plan: Plan; readonly waiting: WaitingMessages }
+  | {
+      readonly name: 'dialing';
+      readonly plan: Plan;
+      readonly waiting: WaitingMessages;
+      /** What goes upstream before all else. */
+      readonly greeting: Buffer | undefined;
+      readonly budget: MessageBudget | undefined;
+      readonly abort: AbortController;
+    }
+  | { readonly name: 'open'; readonly pump: Pump }
+  | {
+      readonly name: 'closing';
+      /** What the client is told; undefined: it is just dropped. */
+      readonly told: CloseCode | undefined;
+      /** Whether the client may take as long as it takes anything, for what the upstream said before its end. */
+      readonly patient: boolean;
+    };
+
+/** The state of that name. */
+export type In<Name extends SessionState['name']> = Extract<SessionState, { name: Name }>;
+
+export const NEW: SessionState = Object.freeze({ name: 'new' });
