@@ -20,23 +20,25 @@ const NO_STATUS = 1005;
 export class UwsClientSocket implements ClientSocket {
   #ws: WebSocket<SocketData> | undefined;
   readonly #compress: boolean;
+  #closed: boolean = false;
 
   constructor(compress: boolean) {
     this.#compress = compress;
   }
 
-  /** Whether there is a connection: from the open handler to the close handler. */
+  /** Whether there is a connection: from the upgrade to the close handler. */
   get attached(): boolean {
     return this.#ws !== undefined;
   }
 
-  /** Called by the open handler. */
+  /** Called when the upgrade is done; without effect when the close handler was faster. */
   attach(ws: WebSocket<SocketData>): void {
-    this.#ws = ws;
+    if (!this.#closed) this.#ws = ws;
   }
 
   /** Called by the close handler, before anybody else hears of it. */
   detach(): void {
+    this.#closed = true;
     this.#ws = undefined;
   }
 

@@ -4,6 +4,7 @@ import type {
   TemplatedApp,
   us_listen_socket,
   us_socket_context_t,
+  WebSocket,
 } from 'uWebSockets.js';
 import { randomUUID } from 'node:crypto';
 import type { ListenConfig } from '../config/config.js';
@@ -42,6 +43,8 @@ export class Listener {
   /** The one that listens, and those whose certificate has been replaced since, which keep their connections. */
   readonly #apps: TemplatedApp[];
   readonly #compress: boolean;
+  /** Where the open handler leaves a WebSocket for whoever upgrades it, see `UwsHandshake.accept`. */
+  readonly #opened: WebSocket<SocketData>[] = [];
   #listening: us_listen_socket | undefined;
   #open: boolean = false;
 
@@ -125,7 +128,7 @@ export class Listener {
       compression: compressionOf(config.compression),
       upgrade: (response, request, context) =>
         this.#guard(response, () => this.#upgrade(response, request, context)),
-      open: (ws) => ws.getUserData().socket.attach(ws),
+      open: leaveIn(this.#opened),
       message: (ws, message, isBinary) => {
         const { session } = ws.getUserData();
         try {
@@ -193,6 +196,7 @@ export class Listener {
       context,
       session,
       this.#compress,
+      this.#opened,
     );
     return this.#contain(session, () => session.start(opening, handshake));
   }
@@ -213,9 +217,15 @@ export class Listener {
 }
 
 /**
- * The status line with the security headers behind it: uncorked, uWebSockets.js makes a system call of every piece it is
- * given.
+ * A function that appends to `list` and runs no JavaScript: the open handler runs in the midst of an upgrade, where a
+ * compiler that takes memory for it would do harm, see `UwsHandshake.accept`.
  */
+function leaveIn(list: WebSocket<SocketData>[]): (ws: WebSocket<SocketData>) => void {
+  const push: (ws: WebSocket<SocketData>) => unknown = list.push.bind(list);
+  return push as (ws: WebSocket<SocketData>) => void;
+}
+
+/** The status line with the security headers behind it: all that goes out before the upgrade's own lines. */
 const SWITCHING_PROTOCOLS = [
   '101 Switching Protocols',
   ...SECURITY_HEADERS.map((header) => header.join(': ')),
@@ -232,6 +242,7 @@ class UwsHandshake implements ClientHandshake {
     readonly context: us_socket_context_t,
     readonly session: Session,
     readonly compress: boolean,
+    readonly opened: WebSocket<SocketData>[],
   ) {
     this.#response = response;
     response.onAborted(() => {
@@ -247,16 +258,14 @@ class UwsHandshake implements ClientHandshake {
     const socket = new UwsClientSocket(this.compress);
     const data: SocketData = { session: this.session, socket };
     const { headers } = this.head;
-    // Never inside `response.cork`: when the upgrade moves the socket to where it was, that function takes the WebSocket
-    // for the response it has been and may close it. In the upgrade handler uWebSockets.js corks by itself.
-    response.writeStatus(SWITCHING_PROTOCOLS);
-    response.upgrade(
-      data,
-      headers.get('sec-websocket-key')?.[0] ?? '',
-      subprotocol ?? '',
-      headers.get('sec-websocket-extensions')?.join(', ') ?? '',
-      this.context,
-    );
+    response.cork(() => response.writeStatus(SWITCHING_PROTOCOLS));
+    // The upgrade alone, bound, with no code of ours behind it: where the socket's memory stays in place, uWebSockets.js
+    // goes on to look at it as the response it has been, and whatever else was allocated meanwhile may be what it sees.
+    const key = headers.get('sec-websocket-key')?.[0] ?? '';
+    const extensions = headers.get('sec-websocket-extensions')?.join(', ') ?? '';
+    response.cork(response.upgrade.bind(response, data, key, subprotocol ?? '', extensions, this.context));
+    const ws = this.opened.pop();
+    if (ws !== undefined) socket.attach(ws);
     // The close handler has run already when the 101 met a dead connection.
     return socket.attached ? socket : undefined;
   }

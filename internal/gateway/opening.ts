@@ -79,6 +79,9 @@ export function checkHandshake(head: RequestHead): 400 | 426 | undefined {
   // RFC 6455 §4.4: the answer names the version that is spoken here.
   if (version?.length !== 1 || version[0] !== '13') return 426;
   if (head.method !== 'GET' || !upgrade || !tokens(headers.get('connection')).includes('upgrade')) return 400;
+  // uWebSockets.js takes a first line of five characters for `close`, whatever it says, and closes behind the 101 without
+  // telling: the session would stay for ever.
+  if (headers.get('connection')?.[0]?.length === 'close'.length) return 400;
   // 16 bytes in base64 are 22 characters and two of padding; the last one before it carries 2 bits only.
   if (key?.length !== 1 || !/^[A-Za-z\d+/]{21}[AQgw]==$/.test(key[0] ?? '')) return 400;
   if (headers.get('host')?.length !== 1) return 400;

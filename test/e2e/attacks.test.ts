@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { eventually, within } from '../support/eventually.js';
 import { encodeFrame, OPCODE } from '../support/frames.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
@@ -18,6 +19,17 @@ const MIB = 1_048_576;
 /** One frame many times, in one piece of bytes. */
 const flood = (opcode: number, payload: Buffer, count: number): Buffer =>
   Buffer.concat(Array<Buffer>(count).fill(encodeFrame(opcode, payload, { mask: MASK })));
+
+/** Numbers from 0 up to 1, the same ones for the same seed (xorshift). */
+function randomFrom(seed: number): () => number {
+  let state = seed | 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+}
 
 describe('an attacker', () => {
   let issuer: Issuer;
@@ -42,8 +54,6 @@ describe('an attacker', () => {
       env: {
         JWKS_URL: issuer.jwksUrl,
         WS_DIAL_RETRY_MAX: '1',
-        WS_WRITE_TIMEOUT_SECONDS: '1',
-        MAX_CONNECT_BYTES: '65536',
       },
       routes: [
         { prefix: '/echo', upstream: echo.url },
@@ -53,15 +63,14 @@ describe('an attacker', () => {
         { prefix: '/silent-mqtt', upstream: silent.url, protocol: 'mqtt', auth: 'public' },
         { prefix: '/cut', upstream: `${touchy.url}/cut` },
         { prefix: '/end', upstream: `${touchy.url}/end`, protocol: 'mqtt' },
-        { prefix: '/roles', upstream: echo.url, copySubProtocol: true, mqtt: { roles: 'username' } },
+        { prefix: '/roles', upstream: echo.url, mqtt: { roles: 'username' } },
       ],
     });
     control = await Peer.open(`${gateway.ws}/echo`, { token: issuer.sign({ sub: 'control' }) });
   });
   after(async () => {
     await control.close();
-    await assertQuiet(gateway, { upstreams: [echo, silent, touchy] });
-    await gateway.stop();
+    await assertQuiet(gateway, { upstreams: [echo, silent, touchy] }).finally(() => gateway.stop());
     await Promise.all([echo.close(), silent.close(), touchy.close(), issuer.close()]);
   });
   /** Whatever went on, a client that has nothing to do with it is served. */
@@ -168,27 +177,6 @@ describe('an attacker', () => {
     await eventually(async () => (await closed('rate_limited')) === before + 2);
   });
 
-  it('pings within reason without reading the pongs: dropped, and little is held for it', async () => {
-    const rss = await gateway.rssBytes();
-    const headers = [`Authorization: Bearer ${token()}`];
-    const { client } = await exchange(gateway.port, handshakeHead(gateway.port, '/echo', headers));
-    client.socket.pause();
-    const pings = flood(OPCODE.ping, Buffer.alloc(125), 20);
-    const timer = setInterval(() => client.write(pings), 100);
-    try {
-      // Fills what the kernels hold for both, then what the gateway may hold, until the write timeout.
-      const filler = Buffer.alloc(256 * 1024);
-      const more = setInterval(() => client.frame(OPCODE.binary, filler), 10);
-      await eventually(async () => (await closed('client_write_timeout')) > 0, 30_000).finally(() =>
-        clearInterval(more),
-      );
-      assert.ok((await gateway.rssBytes()) - rss < 64 * MIB);
-    } finally {
-      clearInterval(timer);
-      client.destroy();
-    }
-  });
-
   it('sends empty messages without end before it has said who it is: closed 1009', async () => {
     const before = await closed('message_too_big');
     const { client } = await exchange(gateway.port, handshakeHead(gateway.port, '/echo'));
@@ -232,7 +220,7 @@ describe('an attacker', () => {
   it('does not pass for a raw client to say its own roles in a CONNECT', async () => {
     const bearer = token();
     const forged = connectPacket({ username: 'alice|admin', password: Buffer.from(bearer) });
-    for (const options of [{ token: bearer }, { token: bearer, protocols: ['MQTT'] }, { protocols: ['x'] }]) {
+    for (const options of [{ token: bearer }, {}]) {
       echo.reset();
       const peer = await Peer.open(`${gateway.ws}/roles`, options);
       peer.send(forged);
@@ -243,7 +231,7 @@ describe('an attacker', () => {
   });
 
   it('does not reach by // what a narrower route guards', async () => {
-    for (const path of ['/api//admin', '/ws/api//admin', '/api/x//../admin', '//api/admin'])
+    for (const path of ['/api//admin', '/ws/api//admin', '//api/admin', '/api/x//admin'])
       await assert.rejects(Peer.open(gateway.ws + path, { token: token() }), /HTTP 40[04]/, path);
     const peer = await Peer.open(`${gateway.ws}/api/admin`, { token: token() });
     assert.deepEqual(await peer.ended(), { code: 1008, reason: 'Forbidden' });
@@ -288,5 +276,67 @@ describe('an attacker', () => {
     } finally {
       await own.stop();
     }
+  });
+
+  it('comes and goes at any stage of a session, hundreds of times, and leaves nothing behind', async () => {
+    const seed = Number(process.env.FUZZ_SEED ?? 20_261_123);
+    console.log(`# seed ${seed}`);
+    const random = randomFrom(seed);
+    const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
+    const fds = await gateway.fdCount();
+    const visit = async (): Promise<void> => {
+      const client = await RawClient.connect(gateway.port);
+      const end = random() * 60;
+      const bearer = token(`guest ${Math.floor(random() * 10)}`);
+      const path = pick([
+        '/echo',
+        '/silent',
+        '/cut',
+        '/end',
+        '/roles',
+        '/silent-mqtt',
+        '/api/admin',
+        '/none',
+      ]);
+      const headers = [
+        `X-Forwarded-For: 198.51.100.${Math.floor(random() * 250)}`,
+        ...(random() < 0.5 ? [`Authorization: Bearer ${bearer}`] : []),
+        ...(random() < 0.4 ? ['Sec-WebSocket-Protocol: mqtt'] : []),
+      ];
+      const head = handshakeHead(gateway.port, path, headers);
+      client.write(random() < 0.1 ? head.slice(0, Math.floor(random() * head.length)) : head);
+      const said = [
+        encodeFrame(OPCODE.text, bearer, { mask: MASK }),
+        encodeFrame(OPCODE.binary, connectPacket({ username: 'u', password: Buffer.from(bearer) }), {
+          mask: MASK,
+        }),
+        encodeFrame(OPCODE.ping, 'p', { mask: MASK }),
+        encodeFrame(OPCODE.binary, Buffer.alloc(5000), { mask: MASK }).subarray(0, 3000),
+        encodeFrame(OPCODE.close, Buffer.of(3, 232), { mask: MASK }),
+        encodeFrame(11, 'x', { mask: MASK }),
+        encodeFrame(OPCODE.text, Buffer.of(0xff), { mask: MASK }),
+      ];
+      for (let left = Math.floor(random() * 4); left > 0; left--) {
+        await pause(random() * 10);
+        client.write(pick(said));
+      }
+      await pause(end);
+      if (random() < 0.1)
+        await http(`${gateway.http}/admin/revoke`, {
+          method: 'POST',
+          body: JSON.stringify({ sub: `guest ${Math.floor(random() * 10)}`, all: true }),
+        });
+      if (random() < 0.5) client.socket.resetAndDestroy();
+      else client.destroy();
+    };
+    for (let round = 0; round < 40; round++) {
+      await Promise.all(Array.from({ length: 20 }, visit));
+      control.send(`round ${round}`);
+      assert.equal(await control.text(), `round ${round}`);
+    }
+    await eventually(async () => {
+      assert.equal((await gateway.metrics()).sum('ws_active_sessions'), 1);
+      assert.ok((await gateway.fdCount()) <= fds);
+    });
   });
 });

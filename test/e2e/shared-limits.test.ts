@@ -163,10 +163,10 @@ describe('rate limits over three gateways and one Redis', () => {
     const closings: Closing[] = [];
     for (const peer of peers) void peer.closed.then((closing) => closings.push(closing));
     const startMs = performance.now();
-    for (let sent = 0; sent < (forMs * perSecond) / 1000; sent++) {
-      const dueMs = (sent * 1000) / perSecond;
-      await pause(Math.max(0, startMs + dueMs - performance.now()));
-      peers[Math.floor(dueMs / 1000) % peers.length]!.send('x');
+    // What was late is not made up for: a machine that stood still must not make a burst of it.
+    for (let spentMs = 0; spentMs < forMs; spentMs = performance.now() - startMs) {
+      peers[Math.floor(spentMs / 1000) % peers.length]!.send('x');
+      await pause(1000 / perSecond);
     }
     const ended = [...closings];
     await Promise.all(peers.map((peer) => peer.close()));
@@ -264,7 +264,8 @@ describe('rate limits over three gateways and one Redis', () => {
       t.diagnostic(
         `p99 ${p99Before.toFixed(1)} ms before, ${p99During.toFixed(1)} ms while Redis is ${name}`,
       );
-      assert.ok(p99During < 20 + 5 * p99Before, `p99 ${p99During} ms, ${p99Before} ms before`);
+      // Waiting for Redis would show as half a second and more; what a busy machine adds shows before, too.
+      assert.ok(p99During < 100 + 5 * p99Before, `p99 ${p99During} ms, ${p99Before} ms before`);
 
       await outage.end();
       await redisIs(1);

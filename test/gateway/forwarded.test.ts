@@ -55,6 +55,13 @@ describe('the address of a client', () => {
     assert.equal(ipOf('10.1.2.3', ','.repeat(50_000)), '10.1.2.3');
   });
 
+  it('is looked for in 32 hops at most', () => {
+    const ip = (hops: number) => ipOf('10.0.0.1', `192.0.2.7,${Array(hops).fill('10.0.0.2').join(', ')}`);
+    assert.equal(ip(31), '192.0.2.7');
+    assert.equal(ip(32), '10.0.0.2');
+    assert.equal(ip(15_000), '10.0.0.2');
+  });
+
   it('loses port and brackets, and is written in one way only', () => {
     assert.equal(ipOf('10.1.2.3', '198.51.100.1:51111'), '198.51.100.1');
     assert.equal(ipOf('10.1.2.3', '[2001:DB8:0::9]:443'), '2001:db8::9');

@@ -164,6 +164,14 @@ test('a role cannot become two, nor break out of its string', () => {
   assert.equal(decodeURIComponent(roleList([role])), role);
 });
 
+test('blanks are encoded at both ends alone, and cost linear time inside', () => {
+  assert.equal(claimText('  a  b '), '%20%20a  b%20');
+  assert.equal(claimText('   '), '%20%20%20');
+  assert.equal(claimText('\u00a0 a \t'), '%C2%A0 a %09');
+  const long = `a${' '.repeat(1_000_000)}b`;
+  assert.equal(claimText(long), long);
+});
+
 test('encoded roles stand in the packet as SPEC section 8 writes them', () => {
   assert.deepEqual(
     injected({ level: 5 }, 'user-property', 'a,b', 'ü'),

@@ -33,6 +33,14 @@ describe('a client\u2019s first bytes', () => {
     assert.equal(reader.add(CONNECT.subarray(-1), true).verdict, 'ready');
   });
 
+  it('may not be empty messages without end', () => {
+    const reader = new FirstBytesReader(undefined, undefined, 1000);
+    for (let count = 0; count < 1000; count++)
+      assert.equal(reader.add(Buffer.alloc(0), true).verdict, 'more');
+    const outcome = reader.add(Buffer.alloc(0), true);
+    assert.deepEqual([outcome.verdict, 'reason' in outcome && outcome.reason], ['refused', 'messageTooBig']);
+  });
+
   it('are copied', () => {
     const reader = new FirstBytesReader(undefined, undefined, LIMIT_BYTES);
     const lent = Buffer.from(CONNECT.subarray(0, 10));

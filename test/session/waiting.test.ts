@@ -37,6 +37,9 @@ describe('messages that wait for the upstream', () => {
     let kept = 0;
     while (kept < 1_000_000 && waiting.add(Buffer.alloc(0), true, 65_536)) kept++;
     assert.equal(kept, 4096);
+    const generous = new WaitingMessages();
+    for (kept = 0; kept < 1_000_000 && generous.add(Buffer.alloc(0), true, 16_777_216); ) kept++;
+    assert.equal(kept, 4096, 'however large the limit is');
     assert.ok(new WaitingMessages().add(Buffer.alloc(0), true, 0), 'at least one');
   });
 });

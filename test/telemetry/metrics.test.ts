@@ -86,4 +86,5 @@ it('a bounded label keeps the first values and calls the rest _other', () => {
     ['a', 'b', '_other', 'a', 'b', '_other'],
   );
   assert.equal(new BoundedLabel(0).of('a'), '_other');
+  assert.equal(new BoundedLabel(2).of('x'.repeat(257)), '_other', 'a text is no name');
 });

@@ -101,6 +101,10 @@ describe("an upstream's answer to the opening handshake", () => {
         void socket.write(right(head, 'Sec-WebSocket-Protocol: a', 'Sec-WebSocket-Protocol: a')),
       /twice/,
     ],
+    'a line of blanks that ends in a control character': [
+      (socket, head) => void socket.write(right(head, `X-A:${' '.repeat(15_000)}\x01`)),
+      /malformed/,
+    ],
     NUL: [(socket, head) => void socket.write(right(head, 'X-A: a\0b')), /malformed/],
     'a folded line': [(socket, head) => void socket.write(right(head, 'X-A: a', ' b')), /malformed/],
     'a bare LF': [(socket, head) => void socket.write(right(head, 'X-A: a\nX-B: b')), /malformed/],
