@@ -67,7 +67,7 @@ export class Talker {
   /** Closes properly, after `hush`. */
   async end(): Promise<void> {
     this.hush();
-    this.#socket?.close(1000);
+    if (this.isOpen) this.#socket?.close(1000);
     await within(this.#ran, `end of ${this.name}`);
   }
 
@@ -92,6 +92,7 @@ export class Talker {
     socket.once('open', () => {
       this.connections++;
       if (early) socket.send(token());
+      if (!this.#talking) socket.close(1000);
       // What has come is read before more is sent: a close frame, on a machine that stood still meanwhile.
       timer = setInterval(() => setImmediate(() => this.#talk(socket)), this.options.messageEveryMs);
     });
