@@ -66,7 +66,7 @@ describe('several endpoints', () => {
   async function serveMany(count: number, path = '/app'): Promise<Served> {
     const all = await Promise.all(Array.from({ length: count }, () => serve(path)));
     const served: Served = {};
-    for (const { peer, name } of all) (served[name] ??= []).push(peer);
+    for (const { peer, name } of all) served[name] = [...(served[name] ?? []), peer];
     return served;
   }
   const sizes = (served: Served): Record<string, number> =>
@@ -99,7 +99,11 @@ describe('several endpoints', () => {
     const names: string[] = [];
     for (let index = 0; index < 9; index++) names.push((await serve()).name);
     for (const at of [0, 3, 6])
-      assert.deepEqual(names.slice(at, at + 3).sort(), ['one', 'three', 'two'], names.join());
+      assert.deepEqual(
+        names.slice(at, at + 3).toSorted((a, b) => a.localeCompare(b)),
+        ['one', 'three', 'two'],
+        names.join(),
+      );
     assert.deepEqual(sizes(await serveMany(30)), { one: 10, two: 10, three: 10 });
   });
 
@@ -216,7 +220,10 @@ describe('several endpoints', () => {
       assert.equal(await circuitOf(two), 2);
       const before = await retries();
       const served = sizes(await serveMany(30));
-      assert.deepEqual(Object.keys(served).sort(), ['one', 'three']);
+      assert.deepEqual(
+        Object.keys(served).sort((a, b) => a.localeCompare(b)),
+        ['one', 'three'],
+      );
       assert.ok(served.one! >= 10 && served.three! >= 10, JSON.stringify(served));
       assert.equal(await retries(), before);
       assert.deepEqual([await circuitOf(one), await circuitOf(three)], [0, 0]);
@@ -293,7 +300,10 @@ describe('several endpoints', () => {
       const probes = one.seen.slice(seenBefore).filter(({ kind }) => kind === 'http');
       for (const { target, headers } of probes) {
         assert.equal(target, '/up?deep=1');
-        assert.deepEqual(Object.keys(headers).sort(), ['connection', 'host']);
+        assert.deepEqual(
+          Object.keys(headers).sort((a, b) => a.localeCompare(b)),
+          ['connection', 'host'],
+        );
         assert.equal(headers.host, `127.0.0.1:${one.port}`);
       }
       for (const count of openings) assert.equal(count(), 0, 'no opening handshake stands in for it');
