@@ -91,6 +91,10 @@ export class Revocations {
           this.#ticksToReload = RELOAD_TICKS_AFTER_GAP;
           void this.#load().then(resolve);
         },
+        // At the next tick, not at once: two that never agree must not keep each other loading.
+        onPutBack: () => {
+          this.#ticksToReload = 1;
+        },
       });
     });
     store.onChange((up) => {
@@ -151,7 +155,8 @@ export class Revocations {
 
   #hear(revocation: Revocation): void {
     // A Go gateway keeps no list: whoever hears it puts it there for those who start later.
-    if (this.learn(revocation) && revocation.kind === 'joined') void this.#list([revocation]);
+    if (this.learn(revocation) && revocation.kind === 'joined')
+      this.#options.store?.list([revocation]).catch(() => {});
   }
 
   /** Loads the list; asked again meanwhile, once more after that. */
@@ -181,20 +186,20 @@ export class Revocations {
       this.#ticksToReload = RELOAD_TICKS_AFTER_FAILURE;
       return;
     }
-    // A store can lose what it held (a restart without a disk, a failover): those who remember put it back.
-    let lost: Revocation[] = [];
-    for (const revocation of this.#revoked.unspoken(Date.now())) {
-      lost.push(revocation);
-      if (lost.length < LIST_BATCH) continue;
-      await this.#list(lost);
-      lost = [];
+    try {
+      await this.#putBack();
+    } catch {
+      this.#ticksToReload = RELOAD_TICKS_AFTER_FAILURE;
     }
-    if (lost.length > 0) await this.#list(lost);
   }
 
-  /** Without success the next load finds them missing. */
-  async #list(revocations: readonly Revocation[]): Promise<void> {
-    await this.#options.store?.list(revocations).catch(() => {});
+  /** A store can lose what it held (a restart without a disk, a failover): those who remember put it back. */
+  async #putBack(): Promise<void> {
+    const { store } = this.#options;
+    const lost = [...this.#revoked.unspoken(Date.now())];
+    for (let i = 0; i < lost.length; i += LIST_BATCH) await store?.list(lost.slice(i, i + LIST_BATCH));
+    // Another process may have missed them on the channel and have loaded the list while they were not on it.
+    if (lost.length > 0) await store?.announcePutBack();
   }
 
   #tick(): void {

@@ -172,6 +172,8 @@ class FlakyStore implements RevocationStore {
 
   async list(): Promise<void> {}
 
+  async announcePutBack(): Promise<void> {}
+
   async load(): Promise<void> {}
 
   async comeBack(): Promise<void> {

@@ -251,6 +251,21 @@ describe('Revocations over Redis', () => {
     assert.equal(one.counted(), 400);
   });
 
+  it('put back on a list that lost them reach those who had loaded it before', async (t) => {
+    const own = await startRedis();
+    t.after(() => own.stop());
+    const [one, two] = [await redisProcess(t, [own.url]), await redisProcess(t, [own.url])];
+    const loads = async () =>
+      Number(/cmdstat_zrangebyscore:calls=(\d+)/.exec(await own.admin.info('commandstats'))?.[1] ?? 0);
+    // Each loads twice at start; after that not for a minute, unless told.
+    await eventually(async () => (await loads()) >= 4, 30_000);
+    one.revocations.learn({ kind: 'token', ...ALICE, expiresAtMs: Date.now() + 60_000 });
+    const subscriptions = String(await own.admin.call('CLIENT', 'LIST', 'TYPE', 'pubsub')).split('\n');
+    const ids = subscriptions.map((line) => Number(/^id=(\d+)/.exec(line)?.[1])).filter(Boolean);
+    await own.admin.call('CLIENT', 'KILL', 'ID', Math.min(...ids));
+    await eventually(() => two.revocations.isRevoked(ALICE), 30_000);
+  });
+
   it('outlive a Redis that forgets everything: who remembers them puts them back', async (t) => {
     const own = await startRedis();
     t.after(() => own.stop());

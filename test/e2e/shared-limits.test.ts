@@ -123,7 +123,7 @@ describe('rate limits over three gateways and one Redis', () => {
    * @returns what got through and how long it took.
    */
   async function spend(sub: string, options: Spending = {}): Promise<Arrived & { readonly seconds: number }> {
-    const { path = '/app', forMs = 4000, payload = Buffer.from('x') } = options;
+    const { path = '/app', forMs = 3000, payload = Buffer.from('x') } = options;
     const startMs = performance.now();
     const isOver = (): boolean => performance.now() - startMs > forMs;
     const client = async (gateway: Gateway): Promise<void> => {
@@ -176,17 +176,15 @@ describe('rate limits over three gateways and one Redis', () => {
   it('a busy subject has one budget, and can use it', async (t) => {
     await startGateways();
     await shared();
-    for (let round = 0; round < 2; round++) {
-      const { messages, seconds } = await spend(newSubject());
-      t.diagnostic(`${messages} of ${budgetOf(seconds).toFixed(0)}`);
-      assertShared(messages, seconds);
-    }
+    const { messages, seconds } = await spend(newSubject());
+    t.diagnostic(`${messages} of ${budgetOf(seconds).toFixed(0)}`);
+    assertShared(messages, seconds);
   });
 
   it('a subject within its limit is never refused, wherever it goes', async () => {
     await startGateways();
     await shared();
-    assert.deepEqual(await obey(newSubject(), 0.8 * PER_SECOND, 7000), []);
+    assert.deepEqual(await obey(newSubject(), 0.8 * PER_SECOND, 5000), []);
   });
 
   it("a route's own limit is shared, too, and apart from the global one", async () => {
@@ -249,7 +247,7 @@ describe('rate limits over three gateways and one Redis', () => {
       const usual = await latencies(beating, 1500);
 
       await outage.begin();
-      const during = latencies(beating, 5000);
+      const during = latencies(beating, 4000);
       const opened = performance.now();
       const early = await open(gateways[1]!, newSubject());
       assert.ok(performance.now() - opened < 3000, 'a new session does not wait for Redis');

@@ -12,6 +12,8 @@ export const REVOCATIONS_TABLE: PostgresTable = {
 };
 
 const CHANNEL = 'ws_revocations';
+/** No JSON: what is no revocation itself. */
+const PUT_BACK_PAYLOAD = 'put back';
 /** A notification's payload must be shorter than 8000 bytes; a longer revocation is announced without it. */
 const MAX_PAYLOAD_BYTES = 7_999;
 const PAGE_ENTRIES = 1_000;
@@ -47,6 +49,7 @@ export class PostgresRevocations implements RevocationStore {
     this.#store.listen(CHANNEL, {
       onMessage: (payload) => {
         if (payload === '') return receiver.onGap();
+        if (payload === PUT_BACK_PAYLOAD) return receiver.onPutBack();
         const revocation = deserializeRevocation(payload, Date.now() + this.#ttlMs);
         if (revocation === undefined) receiver.onIgnored();
         else receiver.onRevocation(revocation);
@@ -64,6 +67,15 @@ export class PostgresRevocations implements RevocationStore {
     const entry = serializeRevocation(revocation);
     const payload = Buffer.byteLength(entry) <= MAX_PAYLOAD_BYTES ? entry : '';
     const query = { name: 'ws_revocations tell', text: TELL, values: [...rowsOf([revocation]), payload] };
+    await this.#store.query(query, { whileDown: true });
+  }
+
+  async announcePutBack(): Promise<void> {
+    const query = {
+      name: 'ws_revocations put back',
+      text: 'SELECT pg_notify($1, $2)',
+      values: [CHANNEL, PUT_BACK_PAYLOAD],
+    };
     await this.#store.query(query, { whileDown: true });
   }
 

@@ -9,6 +9,8 @@ import {
 import type { RevocationReceiver, RevocationStore } from './revocation-store.js';
 
 const CHANNEL_PREFIX = 'ws:revocations:';
+/** It names no token, as every subject and id has a character; its message is empty. */
+const PUT_BACK_CHANNEL = Buffer.from(CHANNEL_PREFIX);
 /** Sorted set: revocations by the time they expire. The hash tag keeps it beside the store's probe. */
 const LIST_KEY = '{ws:revocations}:list';
 const PAGE_ENTRIES = 1_000;
@@ -37,6 +39,7 @@ export class RedisRevocations implements RevocationStore {
   listen(receiver: RevocationReceiver): void {
     this.#store.subscribe(`${CHANNEL_PREFIX}*`, {
       onMessage: (channel, payload) => {
+        if (payload.length === 0 && channel.equals(PUT_BACK_CHANNEL)) return receiver.onPutBack();
         const revocation = parseMessage(channel, payload, Date.now() + this.#ttlMs);
         if (revocation === undefined) receiver.onIgnored();
         else receiver.onRevocation(revocation);
@@ -75,6 +78,10 @@ export class RedisRevocations implements RevocationStore {
         whileDown: true,
       });
     if (failure !== undefined) throw failure;
+  }
+
+  async announcePutBack(): Promise<void> {
+    await this.#store.run((redis) => redis.publish(PUT_BACK_CHANNEL, ''), { whileDown: true });
   }
 
   async load(receiver: Pick<RevocationReceiver, 'onRevocation' | 'onIgnored'>): Promise<void> {

@@ -7,6 +7,8 @@ export interface RevocationReceiver {
   onIgnored(): void;
   /** Revocations may have been missed (the subscription stands, for the first time or again): time to load. */
   onGap(): void;
+  /** Another process put back what the list had lost: time to load soon. */
+  onPutBack(): void;
 }
 
 /** What shares revocations between processes: a durable list, and a channel that announces what is new on it. */
@@ -26,6 +28,11 @@ export interface RevocationStore {
    * @throws GatewayError ERR_STORE unless both were done.
    */
   tell(revocation: Revocation): Promise<void>;
+  /**
+   * Makes every listener load soon: revocations were put back on a list that had lost them, and others may not know them.
+   * @throws GatewayError ERR_STORE
+   */
+  announcePutBack(): Promise<void>;
   /**
    * Hands over all that is on the durable list and has not expired.
    * @throws GatewayError ERR_STORE
