@@ -33,8 +33,16 @@ export abstract class FrameDecoder {
   #first = 0;
   /** Payload bytes of that frame still to come. */
   #remaining = 0;
-  /** Where that payload is gathered; undefined: it is passed on in pieces. */
+  /** Whether that payload is passed on in pieces. */
+  #inPieces: boolean = false;
+  /**
+   * Bytes the next piece should have: as many as have been passed on of the frame, up to GATHER_BYTES. What comes drop by
+   * drop goes on at once at first and never becomes more fragments than a client bears.
+   */
+  #pieceBytes = 0;
+  /** Where that payload, or the next piece of it, is gathered, and how much of it is there. */
   #gathered: Buffer | undefined;
+  #gatheredBytes = 0;
 
   /** A whole message. */
   protected abstract onMessage(payload: Buffer, isBinary: boolean): void;
@@ -106,23 +114,42 @@ export abstract class FrameDecoder {
     }
     this.#first = first;
     this.#remaining = length;
-    if (length <= GATHER_BYTES) this.#gathered = Buffer.allocUnsafeSlow(length);
-    else if ((first & OPCODE) !== Opcode.CONTINUATION) this.#message = first & OPCODE;
+    this.#inPieces = length > GATHER_BYTES;
+    this.#pieceBytes = 0;
+    if (this.#inPieces && (first & OPCODE) !== Opcode.CONTINUATION) this.#message = first & OPCODE;
     return at === end ? end : this.#payload(chunk, at, end);
   }
 
   #payload(chunk: Buffer, at: number, end: number): number {
     const stop = Math.min(end, at + this.#remaining);
-    const gathered = this.#gathered;
-    if (gathered !== undefined) chunk.copy(gathered, gathered.length - this.#remaining, at, stop);
-    this.#remaining -= stop - at;
-    if (gathered === undefined) {
-      this.#piece(chunk.subarray(at, stop), this.#remaining === 0 && (this.#first & FIN) !== 0);
-    } else if (this.#remaining === 0) {
-      this.#gathered = undefined;
-      this.#whole(this.#first, gathered);
+    const bytes = stop - at;
+    if (this.#gatheredBytes + bytes > GATHER_BYTES) this.#passGathered();
+    this.#remaining -= bytes;
+    if (this.#inPieces && this.#gatheredBytes === 0 && bytes >= this.#pieceBytes) {
+      this.#pass(chunk.subarray(at, stop));
+      return stop;
     }
+    this.#gathered ??= Buffer.allocUnsafeSlow(Math.min(GATHER_BYTES, this.#remaining + bytes));
+    this.#gatheredBytes += chunk.copy(this.#gathered, this.#gatheredBytes, at, stop);
+    const enough = this.#inPieces && this.#gatheredBytes >= this.#pieceBytes;
+    if (enough || this.#remaining === 0) this.#passGathered();
     return stop;
+  }
+
+  #passGathered(): void {
+    const gathered = this.#gathered;
+    if (gathered === undefined) return;
+    const payload = gathered.subarray(0, this.#gatheredBytes);
+    this.#gathered = undefined;
+    this.#gatheredBytes = 0;
+    this.#pass(payload);
+  }
+
+  /** Hands over the frame, or the next piece of it. */
+  #pass(payload: Buffer): void {
+    if (!this.#inPieces) return this.#whole(this.#first, payload);
+    this.#pieceBytes = Math.min(GATHER_BYTES, this.#pieceBytes + payload.length);
+    return this.#piece(payload, this.#remaining === 0 && (this.#first & FIN) !== 0);
   }
 
   /** Judges the first two bytes of a frame. */

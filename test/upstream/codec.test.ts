@@ -18,6 +18,7 @@ const check = <T>(property: fc.IProperty<T>, numRuns: number): void =>
 class Noting extends FrameDecoder {
   readonly notes: string[] = [];
   readonly messages: Buffer[] = [];
+  fragments = 0;
   #pieces: Buffer[] = [];
   push(chunk: Buffer): void {
     this.isOneFrame(chunk, chunk.length);
@@ -29,6 +30,7 @@ class Noting extends FrameDecoder {
   }
   protected override onFragment(payload: Buffer, isBinary: boolean, position: FragmentPosition): void {
     assert.equal(position === 'first', this.#pieces.length === 0);
+    this.fragments++;
     this.#pieces.push(Buffer.from(payload));
     if (position === 'last') this.#note(Buffer.concat(this.#pieces.splice(0)), isBinary);
   }
@@ -125,6 +127,21 @@ describe('the frame codec', () => {
       }),
       5000,
     );
+  });
+
+  it('makes few fragments of a large frame that comes drop by drop, the first of them at once', () => {
+    const payload = Buffer.alloc(300_000, 'drop by drop ');
+    const wire = encodeFrame(Opcode.BINARY, payload);
+    for (const dropBytes of [1, 7, 1460, 16_383, 16_385]) {
+      const decoder = new Noting();
+      for (let at = 0; at < wire.length; at += dropBytes) {
+        decoder.push(Buffer.from(wire.subarray(at, at + dropBytes)));
+        if (at + dropBytes > 10) assert.ok(decoder.fragments > 0, 'the first at once');
+      }
+      assert.ok(decoder.messages[0]?.equals(payload));
+      // Doubling up to 16 KiB, and 16 KiB or a little less each from there on.
+      assert.ok(decoder.fragments <= 15 + Math.ceil(300_000 / 15_000), `${decoder.fragments} of ${dropBytes}`);
+    }
   });
 
   it('writes frames that any server reads', () => {
