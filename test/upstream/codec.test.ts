@@ -140,7 +140,10 @@ describe('the frame codec', () => {
       }
       assert.ok(decoder.messages[0]?.equals(payload));
       // Doubling up to 16 KiB, and 16 KiB or a little less each from there on.
-      assert.ok(decoder.fragments <= 15 + Math.ceil(300_000 / 15_000), `${decoder.fragments} of ${dropBytes}`);
+      assert.ok(
+        decoder.fragments <= 15 + Math.ceil(300_000 / 15_000),
+        `${decoder.fragments} of ${dropBytes}`,
+      );
     }
   });
 
