@@ -1,14 +1,14 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { errors, jwtVerify } from 'jose';
 import type { Algorithm, VerificationConfig } from '../config/config.js';
 import { fromUnknown, GatewayError } from '../errors.js';
 import { forLog } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { type Identity, identityOf, sameIdentity } from './identity.js';
-import { decodeToken, MAX_TOKEN_CHARS, type UnverifiedToken } from './jwt-shape.js';
+import { decodeToken, isTokenShaped, MAX_TOKEN_CHARS, type UnverifiedToken } from './jwt-shape.js';
 import type { VerificationKey } from './key-set.js';
 import type { VerificationKeys } from './keys.js';
-import { MAX_CACHE_LIFETIME_MS } from './token-cache/cache.js';
+import { type CachedIdentity, MAX_CACHE_LIFETIME_MS } from './token-cache/cache.js';
 import type { TieredTokenCache } from './token-cache/tiered.js';
 
 /** Turns tokens into identities (SPEC section 7). Whether a token was revoked is asked elsewhere, after this. */
@@ -21,7 +21,7 @@ export class Authenticator {
   constructor(
     private readonly config: VerificationConfig,
     private readonly keys: Pick<VerificationKeys, 'find' | 'has'>,
-    private readonly cache: Pick<TieredTokenCache, 'get' | 'set'>,
+    private readonly cache: Pick<TieredTokenCache, 'near' | 'far' | 'keep' | 'set'>,
     private readonly metrics: Pick<Metrics, 'auth'>,
     private readonly now: () => number = Date.now,
   ) {
@@ -44,17 +44,14 @@ export class Authenticator {
   }
 
   async #identify(token: string): Promise<Identity> {
-    const unverified = decodeToken(token);
-    if (unverified === undefined)
-      throw new GatewayError(
-        'ERR_JWT_MALFORMED',
-        token.length > MAX_TOKEN_CHARS
-          ? `longer than ${MAX_TOKEN_CHARS} characters`
-          : 'not three parts of JSON',
-      );
+    if (!isTokenShaped(token)) throw malformed(token);
     const digest = this.#digest(token);
-    const cached = await this.#cached(digest, unverified);
-    if (cached !== undefined) return cached;
+    const near = this.cache.near(digest);
+    if (near !== undefined && this.#counts(near)) return near.identity;
+    const unverified = decodeToken(token);
+    if (unverified === undefined) throw malformed(token);
+    const far = await this.#far(digest, unverified);
+    if (far !== undefined) return far;
     let running = this.#running.get(digest);
     if (running === undefined) {
       running = this.#verify(token, unverified, digest).finally(() => this.#running.delete(digest));
@@ -65,20 +62,21 @@ export class Authenticator {
 
   /** What the cache key is made of: everything that decides the verdict, and nothing the token merely claims. */
   #digest(token: string): string {
-    return createHash('sha256')
-      .update(this.#policyFingerprint)
-      .update('\0')
-      .update(token)
-      .digest('base64url');
+    return hash('sha256', `${this.#policyFingerprint}\0${token}`, 'base64url');
   }
 
-  async #cached(digest: string, unverified: UnverifiedToken): Promise<Identity | undefined> {
-    const entry = await this.cache.get(digest);
-    if (entry === undefined || entry.expiresAtMs <= this.now() || !this.keys.has(entry.keyThumbprint))
-      return undefined;
+  #counts({ expiresAtMs, keyThumbprint }: CachedIdentity): boolean {
+    return expiresAtMs > this.now() && this.keys.has(keyThumbprint);
+  }
+
+  async #far(digest: string, { claims }: UnverifiedToken): Promise<Identity | undefined> {
+    const entry = await this.cache.far(digest);
+    if (entry === undefined || !this.#counts(entry)) return undefined;
     // a row that says other than the very token it stands for was tampered with or put in the wrong place
-    const claimed = identityOf(unverified.claims);
-    return 'sub' in claimed && sameIdentity(claimed, entry.identity) ? entry.identity : undefined;
+    const claimed = identityOf(claims);
+    if (!('sub' in claimed) || !sameIdentity(claimed, entry.identity)) return undefined;
+    this.cache.keep(digest, entry);
+    return entry.identity;
   }
 
   async #verify(token: string, { header }: UnverifiedToken, digest: string): Promise<Identity> {
@@ -129,6 +127,14 @@ export class Authenticator {
     if (!('sub' in identity)) throw invalid(identity.problem);
     return identity;
   }
+}
+
+function malformed(token: string): GatewayError {
+  const isLong = token.length > MAX_TOKEN_CHARS;
+  return new GatewayError(
+    'ERR_JWT_MALFORMED',
+    isLong ? `longer than ${MAX_TOKEN_CHARS} characters` : 'not three parts of JSON',
+  );
 }
 
 function invalid(why: string): GatewayError {

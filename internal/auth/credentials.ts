@@ -9,6 +9,13 @@ export interface HandshakeHead {
   readonly query: string;
 }
 
+/** A token and where it was. Unverified. */
+export interface FoundToken {
+  readonly token: string;
+  /** For people: `header authorization`. */
+  readonly place: string;
+}
+
 /**
  * The token a handshake carries (SPEC section 6): headers first, then the cookie, then query parameters; the first value
  * found counts, in the order of the configured names and then of the request. Unverified.
@@ -19,22 +26,23 @@ export function tokenInHandshake(
   config: CredentialsConfig,
   head: HandshakeHead,
   cookie: 'any' | 'jwt',
-): string | undefined {
+): FoundToken | undefined {
   for (const name of config.headerNames)
     for (const line of head.headers.get(name) ?? []) {
       const token = tokenInHeader(line);
-      if (token !== undefined && token !== '') return token;
+      if (token !== undefined && token !== '') return { token, place: `header ${name}` };
     }
   for (const { name, value } of cookiePairs(head.headers.get('cookie') ?? []))
     if (name === config.cookieName) {
-      if (value !== '' && (cookie === 'any' || looksLikeJwt(value))) return value;
+      if (value !== '' && (cookie === 'any' || looksLikeJwt(value)))
+        return { token: value, place: `cookie ${name}` };
       break; // of cookies of one name the first counts
     }
   for (const wanted of config.queryNames)
     for (const piece of head.query.split('&')) {
       if (parameterName(piece) !== wanted) continue;
       const value = parameterValue(piece);
-      if (value !== '') return value;
+      if (value !== '') return { token: value, place: `query parameter ${wanted}` };
     }
   return undefined;
 }

@@ -3,6 +3,8 @@ import { isJsonObject } from './identity.js';
 /** Longest token looked at, in characters; anything longer is refused before it is decoded. */
 export const MAX_TOKEN_CHARS = 65_536;
 
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
 /** JWS compact serialization (RFC 7515 §3.1); the signature of an unsecured or stripped token is empty. */
 const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 
@@ -33,8 +35,7 @@ export function decodeToken(text: string): UnverifiedToken | undefined {
 
 function jsonObjectIn(part: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(part, 'base64url'));
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(UTF8.decode(Buffer.from(part, 'base64url')));
     return isJsonObject(value) ? value : undefined;
   } catch {
     return undefined;

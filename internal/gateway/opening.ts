@@ -32,14 +32,17 @@ export interface OpeningRules {
 /**
  * Judges an opening handshake in the order of SPEC section 4: path, route, handshake, origin. The limits come after it.
  */
-export function judgeOpening(head: RequestHead, rules: OpeningRules): Opening | HttpRefusal {
+export function judgeOpening(
+  head: RequestHead,
+  fault: 400 | 426 | undefined,
+  rules: OpeningRules,
+): Opening | HttpRefusal {
   const path = decodePath(head.target);
   if (path === undefined || !/^[!-~]*$/.test(head.query)) return 400;
   // To some upstreams `//` is `/`: what a narrower route guards must not be reached by it through a wider one.
   const matches = path.includes('//') ? [] : rules.match(path);
   if (matches.length === 0) return 404;
-  const handshake = checkHandshake(head);
-  if (handshake !== undefined) return handshake;
+  if (fault !== undefined) return fault;
   return admit(head, path, matches, rules);
 }
 
@@ -57,7 +60,7 @@ function admit(
     headers: head.headers,
     client,
     matches,
-    subprotocols: tokens(head.headers.get('sec-websocket-protocol'), true),
+    subprotocols: elements(head.headers.get('sec-websocket-protocol')),
   };
 }
 
@@ -72,13 +75,13 @@ const MAX_LIST_CHARS = 4096;
 export function checkHandshake(head: RequestHead): 400 | 426 | undefined {
   const { headers } = head;
   if (LISTS.some((name) => lengthOf(headers.get(name)) > MAX_LIST_CHARS)) return 400;
-  const upgrade = tokens(headers.get('upgrade')).includes('websocket');
+  const upgrade = hasToken(headers.get('upgrade'), 'websocket');
   const version = headers.get('sec-websocket-version');
   const key = headers.get('sec-websocket-key');
   if (!upgrade && version === undefined && key === undefined) return 426;
   // RFC 6455 §4.4: the answer names the version that is spoken here.
   if (version?.length !== 1 || version[0] !== '13') return 426;
-  if (head.method !== 'GET' || !upgrade || !tokens(headers.get('connection')).includes('upgrade')) return 400;
+  if (head.method !== 'GET' || !upgrade || !hasToken(headers.get('connection'), 'upgrade')) return 400;
   // uWebSockets.js takes a first line of five characters for `close`, whatever it says, and closes behind the 101 without
   // telling: the session would stay for ever.
   if (headers.get('connection')?.[0]?.length === 'close'.length) return 400;
@@ -93,7 +96,7 @@ export function checkHandshake(head: RequestHead): 400 | 426 | undefined {
     (headers.get('content-length') ?? []).some((length) => length !== '0')
   )
     return 400;
-  if (!tokens(headers.get('sec-websocket-protocol'), true).every(isToken)) return 400;
+  if (!elements(headers.get('sec-websocket-protocol')).every(isToken)) return 400;
   return undefined;
 }
 
@@ -101,11 +104,21 @@ function lengthOf(lines: readonly string[] = []): number {
   return lines.reduce((total, line) => total + line.length, 0);
 }
 
-/** The comma-separated elements of all lines of a header, lower-case unless `exact`. */
-function tokens(lines: readonly string[] | undefined, exact = false): string[] {
-  const elements = (lines ?? []).flatMap((line) => line.split(',')).map((element) => element.trim());
-  const filled = elements.filter((element) => element !== '');
-  return exact ? filled : filled.map((element) => element.toLowerCase());
+/** Whether a token is among the elements of a header, in any case. */
+function hasToken(lines: readonly string[] | undefined, token: string): boolean {
+  return elements(lines).some((element) => element.toLowerCase() === token);
+}
+
+/** The comma-separated elements of all lines of a header. */
+function elements(lines: readonly string[] = []): string[] {
+  const [line] = lines;
+  if (line === undefined) return [];
+  // As good as always.
+  if (lines.length === 1 && isToken(line)) return [line];
+  return lines
+    .flatMap((each) => each.split(','))
+    .map((element) => element.trim())
+    .filter((element) => element !== '');
 }
 
 /** RFC 9110 §5.6.2. */

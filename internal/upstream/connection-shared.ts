@@ -1,4 +1,5 @@
 import type { FrameWriter } from './frame-writer.js';
+import type { HandshakeKeys } from './opening.js';
 import type { ReadBatch } from './read-batch.js';
 import type { ReadBuffer } from './socket.js';
 
@@ -7,6 +8,7 @@ export interface ConnectionShared {
   readonly readBuffer: ReadBuffer;
   readonly writer: FrameWriter;
   readonly batch: ReadBatch;
+  readonly keys: HandshakeKeys;
   /** Time for a closing handshake. */
   readonly controlTimeoutMs: number;
 }

@@ -15,6 +15,8 @@ export type ConnectionEnd = 'closed' | 'hung-up' | 'lost' | 'destroyed';
 
 /** The pool a connection belongs to. */
 export interface ConnectionOwner {
+  /** Its name in logs. */
+  readonly name: string;
   /** Called once, when no more messages can go either way. */
   connectionEnded(connection: UpstreamConnection, end: ConnectionEnd): void;
 }

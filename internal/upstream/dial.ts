@@ -1,15 +1,16 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Route, UpstreamConfig } from '../config/config.js';
 import { GatewayError } from '../errors.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import type { DialTrace } from '../telemetry/opening-trace.js';
 import { type Choice, choose } from './balance.js';
+import { type Cancellation, cancelled } from './cancellation.js';
 import type { UpstreamConnection } from './connection.js';
 import type { ConnectionShared } from './connection-shared.js';
 import { DialFailure } from './dial-failure.js';
 import type { Endpoint } from './endpoint.js';
 import type { Endpoints } from './endpoints.js';
-import { cancelled, shakeHands } from './handshake.js';
+import { shakeHands } from './handshake.js';
 import { type RequestFacts, upstreamHeaders } from './headers.js';
 import { openingRequest } from './opening.js';
 import type { SocketTarget } from './socket.js';
@@ -24,6 +25,8 @@ export interface DialRequest extends RequestFacts {
   readonly query: string;
   /** Offered to the upstream, in order. */
   readonly subprotocols: readonly string[];
+  /** Is told of every attempt; undefined: nobody traces. */
+  readonly trace?: DialTrace | undefined;
 }
 
 export interface DialerParts {
@@ -42,9 +45,9 @@ export class Dialer {
   /**
    * Dials a route's endpoints: the next one at once, the same one again after the interval, so many attempts in all.
    * @throws GatewayError ERR_CIRCUIT_OPEN at once when no circuit lets a dial through, ERR_DIAL_FAILED when every attempt
-   *   failed (`cause`: the last one), ERR_DIAL_CANCELLED when `signal` says so.
+   *   failed (`cause`: the last one), ERR_DIAL_CANCELLED when it was called off.
    */
-  async dial(route: Route, request: DialRequest, signal?: AbortSignal): Promise<UpstreamConnection> {
+  async dial(route: Route, request: DialRequest, cancellation?: Cancellation): Promise<UpstreamConnection> {
     const { config, endpoints, metrics } = this.parts;
     const balance = endpoints.of(route);
     const order = balance.order(request.identity?.sub ?? request.client.ip);
@@ -53,13 +56,13 @@ export class Dialer {
     for (let attempt = 1; attempt <= config.dialAttempts; attempt++) {
       let choice = choose(order, tried);
       if (choice === undefined && tried.size > 0 && balance.available) {
-        await interval(config.dialIntervalMs, signal);
+        await interval(config.dialIntervalMs, cancellation);
         tried.clear();
         choice = choose(order, tried);
       }
       if (choice === undefined) break;
       if (attempt > 1) metrics.proxyRetries.inc({ protocol: request.protocol });
-      const outcome = await this.#attempt(choice, route, request, signal);
+      const outcome = await this.#attempt(choice, route, request, cancellation);
       if (!(outcome instanceof DialFailure)) return outcome;
       failure = outcome;
       tried.add(choice.endpoint);
@@ -80,7 +83,7 @@ export class Dialer {
     { endpoint, permit }: Choice,
     route: Route,
     request: DialRequest,
-    signal: AbortSignal | undefined,
+    cancellation: Cancellation | undefined,
   ): Promise<UpstreamConnection | DialFailure> {
     const { config, contexts, shared, metrics, log } = this.parts;
     const { breaker } = endpoint;
@@ -88,6 +91,7 @@ export class Dialer {
     endpoint.dialing++;
     try {
       const { url } = endpoint;
+      request.trace?.attempt(url);
       const connection = await shakeHands({
         target: socketTarget(endpoint, contexts),
         request: openingRequest(
@@ -95,11 +99,12 @@ export class Dialer {
           targetUrl(url, { ...request, appendPath: route.appendPath, preserveQuery: route.preserveQuery }),
           request.subprotocols,
           upstreamHeaders(request, route.forwardHeaders),
+          shared.keys.next(),
         ),
         timeoutMs: config.dialTimeoutMs,
         shared,
         owner: endpoint,
-        signal,
+        cancellation,
       });
       breaker.succeeded(permit);
       if (!connection.ended) endpoint.connectionOpened(connection, route, request);
@@ -111,6 +116,7 @@ export class Dialer {
         breaker.released(permit);
         throw thrown;
       }
+      request.trace?.attemptFailed(thrown.status);
       if (thrown.isAboutTheRequest) breaker.succeeded(permit);
       else if (thrown.isLocal) breaker.released(permit);
       else endpoint.dialFailed(permit);
@@ -144,10 +150,16 @@ export function socketTarget({ url, tls }: Endpoint, contexts: TlsContexts): Soc
   }
 }
 
-async function interval(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  try {
-    await pause(ms, undefined, signal === undefined ? {} : { signal });
-  } catch {
-    throw cancelled();
-  }
+function interval(ms: number, cancellation: Cancellation | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (cancellation?.cancelled) return reject(cancelled());
+    const timer = setTimeout(() => {
+      cancellation?.watch(undefined);
+      resolve();
+    }, ms);
+    cancellation?.watch(() => {
+      clearTimeout(timer);
+      reject(cancelled());
+    });
+  });
 }

@@ -1,4 +1,5 @@
-import { fromUnknown, GatewayError } from '../errors.js';
+import { fromUnknown, type GatewayError } from '../errors.js';
+import { type Cancellation, cancelled } from './cancellation.js';
 import { type ConnectionOwner, UpstreamConnection } from './connection.js';
 import type { ConnectionShared } from './connection-shared.js';
 import { DialFailure } from './dial-failure.js';
@@ -14,22 +15,18 @@ export interface HandshakeOptions {
   readonly shared: ConnectionShared;
   /** Whose connection it becomes. */
   readonly owner: ConnectionOwner;
-  readonly signal: AbortSignal | undefined;
+  readonly cancellation: Cancellation | undefined;
 }
 
 /**
  * Dials once.
- * @throws DialFailure, or GatewayError ERR_DIAL_CANCELLED when `signal` says so. The socket is gone then.
+ * @throws DialFailure, or GatewayError ERR_DIAL_CANCELLED when it was called off. The socket is gone then.
  */
 export function shakeHands(options: HandshakeOptions): Promise<UpstreamConnection> {
   return new Promise((resolve, reject) => {
-    if (options.signal?.aborted) reject(cancelled());
+    if (options.cancellation?.cancelled) reject(cancelled());
     else new Handshake(options, resolve, reject).begin();
   });
-}
-
-export function cancelled(): GatewayError {
-  return new GatewayError('ERR_DIAL_CANCELLED', 'the dial was cancelled');
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -48,9 +45,9 @@ class Handshake implements SocketOwner {
   ) {}
 
   begin(): void {
-    const { target, shared, timeoutMs, signal } = this.options;
+    const { target, shared, timeoutMs, cancellation } = this.options;
     this.#timer = setTimeout(this.#onTimeout, timeoutMs);
-    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    cancellation?.watch(this.#onCancel);
     try {
       this.#socket = openSocket(target, shared.readBuffer, this);
     } catch (thrown) {
@@ -62,7 +59,7 @@ class Handshake implements SocketOwner {
     this.#fail(new DialFailure(`${this.#stage} was not complete in ${this.options.timeoutMs} ms`, undefined));
   };
 
-  readonly #onAbort = (): void => this.#fail(cancelled());
+  readonly #onCancel = (): void => this.#fail(cancelled());
 
   socketReady(): void {
     if (this.#done) return;
@@ -109,7 +106,7 @@ class Handshake implements SocketOwner {
     this.#done = true;
     this.#received = NOTHING;
     clearTimeout(this.#timer);
-    this.options.signal?.removeEventListener('abort', this.#onAbort);
+    this.options.cancellation?.watch(undefined);
   }
 
   #fail(error: GatewayError): void {

@@ -1,5 +1,6 @@
 import { claimText, percentEncode, roleList } from '../claim-text.js';
 import type { Protocol } from '../config/config.js';
+import type { TraceContext } from '../telemetry/trace-context.js';
 
 /** One header line. */
 export type HeaderLine = readonly [name: string, value: string];
@@ -27,6 +28,8 @@ export interface RequestFacts {
   readonly headers: ReadonlyMap<string, readonly string[]>;
   /** The client's cookies without the token cookie; undefined: none. */
   readonly cookie: string | undefined;
+  /** Never a client's own, unless a trusted proxy vouches for it; undefined: none. */
+  readonly traceContext?: TraceContext | undefined;
 }
 
 /**
@@ -46,6 +49,8 @@ const NEVER_PASSED = new Set([
   'proxy-authorization',
   'proxy-connection',
   'te',
+  'traceparent',
+  'tracestate',
   'trailer',
   'transfer-encoding',
   'upgrade',
@@ -65,10 +70,16 @@ export function upstreamHeaders(facts: RequestFacts, forwardHeaders: readonly st
     ['X-Forwarded-Host', printable(client.host)],
     ['X-Request-Id', printable(client.requestId)],
   ];
+  if (facts.traceContext !== undefined) pushTraceContext(lines, facts.traceContext);
   // An MQTT broker learns who the user is from the CONNECT packet.
   if (facts.protocol === 'raw') pushIdentity(lines, facts);
   for (const name of forwardHeaders) pushForwarded(lines, name, facts);
   return lines;
+}
+
+function pushTraceContext(lines: HeaderLine[], { traceparent, tracestate }: TraceContext): void {
+  lines.push(['traceparent', traceparent]);
+  if (tracestate !== undefined) lines.push(['tracestate', tracestate]);
 }
 
 function pushIdentity(lines: HeaderLine[], { identity, token }: RequestFacts): void {

@@ -3,6 +3,7 @@ import type { Route, UpstreamConfig } from '../config/config.js';
 import { fromUnknown } from '../errors.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import { Cancellation } from './cancellation.js';
 import type { ConnectionOwner } from './connection.js';
 import type { ConnectionShared } from './connection-shared.js';
 import { socketTarget } from './dial.js';
@@ -37,7 +38,7 @@ export interface HealthCheck {
 const JITTER = 0.2;
 
 /** A probe's connection belongs to nobody. */
-const NOBODY: ConnectionOwner = { connectionEnded: () => {} };
+const NOBODY: ConnectionOwner = { name: 'health check', connectionEnded: () => {} };
 
 /**
  * Probes every endpoint of the table each interval, without anybody's credentials: an opening handshake (101, or any
@@ -71,7 +72,7 @@ export class Health {
 }
 
 class Probe {
-  readonly #stopped = new AbortController();
+  readonly #stopped = new Cancellation();
   #timer: NodeJS.Timeout;
   /** The outcome before; a change is worth a line in the log. */
   #wasHealthy: boolean = true;
@@ -86,7 +87,7 @@ class Probe {
 
   stop(): void {
     clearTimeout(this.#timer);
-    this.#stopped.abort();
+    this.#stopped.cancel();
   }
 
   #in(ms: number): NodeJS.Timeout {
@@ -97,7 +98,7 @@ class Probe {
     const { config, metrics, log, random } = this.parts;
     const { endpoint } = this.check;
     const failure = await this.#failure();
-    if (this.#stopped.signal.aborted) return;
+    if (this.#stopped.cancelled) return;
     if (failure === undefined) {
       metrics.upstreamHealthSuccess.inc();
       endpoint.breaker.healthy();
@@ -128,11 +129,11 @@ class Probe {
     const target = targetUrl(url, { appendPath: false, rest: '', preserveQuery: false, query: '' });
     const connection = await shakeHands({
       target: socketTarget(endpoint, contexts),
-      request: openingRequest(url.host, target, subprotocols, []),
+      request: openingRequest(url.host, target, subprotocols, [], shared.keys.next()),
       timeoutMs: config.dialTimeoutMs,
       shared,
       owner: NOBODY,
-      signal: this.#stopped.signal,
+      cancellation: this.#stopped,
     });
     connection.close(1000, '');
   }
@@ -144,9 +145,10 @@ class Probe {
     const request = httpRequest({
       path,
       headers: { Host: endpoint.url.host, Connection: 'close' },
-      signal: AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(config.dialTimeoutMs)]),
+      signal: AbortSignal.timeout(config.dialTimeoutMs),
       createConnection: () => connectSocket(target),
     });
+    this.#stopped.watch(() => request.destroy());
     return new Promise((resolve, reject) => {
       request.once('error', reject).once('response', ({ statusCode }) => {
         request.destroy();

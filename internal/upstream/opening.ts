@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomFillSync } from 'node:crypto';
 import { GatewayError } from '../errors.js';
 import type { HeaderLine } from './headers.js';
 
@@ -21,8 +21,26 @@ export interface OpeningRequest {
   readonly subprotocols: readonly string[];
 }
 
+const NONCE_BYTES = 16;
+const POOLED_NONCES = 256;
+
+/** Sec-WebSocket-Key values no one can predict (RFC 6455 §4.1), drawn from the system some hundred at a time. */
+export class HandshakeKeys {
+  readonly #pool = Buffer.allocUnsafeSlow(POOLED_NONCES * NONCE_BYTES);
+  #at = this.#pool.length;
+
+  next(): string {
+    if (this.#at === this.#pool.length) {
+      randomFillSync(this.#pool);
+      this.#at = 0;
+    }
+    this.#at += NONCE_BYTES;
+    return this.#pool.toString('base64', this.#at - NONCE_BYTES, this.#at);
+  }
+}
+
 /**
- * Writes an opening handshake with a fresh key.
+ * Writes an opening handshake.
  * @param host with the port if it is not the scheme's own.
  * @param target path and query.
  * @param subprotocols offered, in order; may be empty.
@@ -34,10 +52,10 @@ export function openingRequest(
   target: string,
   subprotocols: readonly string[],
   headers: readonly HeaderLine[],
+  key: string,
 ): OpeningRequest {
   if (!HOST.test(host)) throw unfit('host');
   if (!REQUEST_TARGET.test(target)) throw unfit('request target');
-  const key = randomBytes(16).toString('base64');
   let head =
     `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
     `Sec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n`;
@@ -53,9 +71,7 @@ export function openingRequest(
 
 /** Sec-WebSocket-Accept for a key (RFC 6455 §4.2.2). */
 function acceptFor(key: string): string {
-  return createHash('sha1')
-    .update(key + ACCEPT_GUID)
-    .digest('base64');
+  return hash('sha1', key + ACCEPT_GUID, 'base64');
 }
 
 function unfit(what: string): GatewayError {

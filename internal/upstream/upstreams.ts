@@ -1,6 +1,7 @@
 import type { Route, UpstreamConfig } from '../config/config.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import type { Cancellation } from './cancellation.js';
 import { CircuitBreaker, type CircuitBreakerSources, type CircuitState } from './circuit-breaker.js';
 import type { UpstreamConnection } from './connection.js';
 import type { ConnectionShared } from './connection-shared.js';
@@ -10,10 +11,12 @@ import { Endpoints } from './endpoints.js';
 import { MaskingKeys } from './frame.js';
 import { FrameWriter } from './frame-writer.js';
 import { Health, type HealthCheck } from './health.js';
+import { HandshakeKeys } from './opening.js';
 import { ReadBatch } from './read-batch.js';
 import { ReadBuffer } from './socket.js';
 import { TlsContexts } from './tls-contexts.js';
 
+export { Cancellation } from './cancellation.js';
 export type { DialRequest } from './dial.js';
 
 export interface UpstreamsOptions extends UpstreamConfig {
@@ -53,6 +56,7 @@ export class Upstreams {
       readBuffer: new ReadBuffer(),
       writer: new FrameWriter(options.masking === 'random' ? new MaskingKeys() : undefined),
       batch: new ReadBatch(),
+      keys: new HandshakeKeys(),
       controlTimeoutMs: options.controlTimeoutMs,
     };
     const contexts = new TlsContexts();
@@ -83,8 +87,8 @@ export class Upstreams {
    * An open connection to one of the route's endpoints, not yet reading: see `UpstreamConnection.start`.
    * @throws GatewayError ERR_CIRCUIT_OPEN, ERR_DIAL_FAILED or ERR_DIAL_CANCELLED; see `Dialer.dial`.
    */
-  dial(route: Route, request: DialRequest, signal?: AbortSignal): Promise<UpstreamConnection> {
-    return this.#dialer.dial(route, request, signal);
+  dial(route: Route, request: DialRequest, cancellation?: Cancellation): Promise<UpstreamConnection> {
+    return this.#dialer.dial(route, request, cancellation);
   }
 
   /** The endpoints of the current table. */

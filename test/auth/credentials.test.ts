@@ -22,10 +22,20 @@ function find(
   cookie: 'any' | 'jwt' = 'any',
 ): string | undefined {
   const map = new Map(Object.entries(headers).map(([name, lines]) => [name, [lines].flat()]));
-  return tokenInHandshake(CONFIG, { headers: map, query }, cookie);
+  return tokenInHandshake(CONFIG, { headers: map, query }, cookie)?.token;
 }
 
 describe('the token in a handshake', () => {
+  test('comes with the place where it was', () => {
+    const place = (name: string, line: string, query = '') =>
+      tokenInHandshake(CONFIG, { headers: new Map([[name, [line]]]), query }, 'any')?.place;
+    const [header = ''] = CONFIG.headerNames;
+    const [parameter = ''] = CONFIG.queryNames;
+    assert.equal(place(header, `Bearer ${JWT}`), `header ${header}`);
+    assert.equal(place('cookie', `${CONFIG.cookieName}=${JWT}`), `cookie ${CONFIG.cookieName}`);
+    assert.equal(place('x', '', `${parameter}=${JWT}`), `query parameter ${parameter}`);
+  });
+
   test('header, cookie and query are asked in this order', () => {
     const cookie = `session=cookie`;
     assert.equal(find({ authorization: 'Bearer header', cookie }, 'token=query'), 'header');

@@ -4,7 +4,7 @@ import { createRouteTable } from '../../internal/config/route-table.js';
 import { TrustedProxies } from '../../internal/gateway/forwarded.js';
 import {
   checkHandshake,
-  judgeOpening,
+  judgeOpening as judgeHead,
   type OpeningRules,
   type RequestHead,
 } from '../../internal/gateway/opening.js';
@@ -45,6 +45,9 @@ const rules: OpeningRules = {
   origins: new AllowedOrigins(undefined),
   match: (path) => table.match(path),
 };
+
+const judgeOpening = (seen: RequestHead, held: OpeningRules): ReturnType<typeof judgeHead> =>
+  judgeHead(seen, checkHandshake(seen), held);
 
 describe('an opening handshake', () => {
   it('that is right opens', () => {

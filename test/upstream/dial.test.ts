@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type { Route } from '../../internal/config/config.js';
 import { GatewayError } from '../../internal/errors.js';
-import type { DialRequest } from '../../internal/upstream/upstreams.js';
+import { Cancellation, type DialRequest } from '../../internal/upstream/upstreams.js';
 import { eventually } from '../support/eventually.js';
 import { closePayload, encodeFrame, OPCODE } from '../support/frames.js';
 import { freePort } from '../support/free-port.js';
@@ -213,13 +213,13 @@ describe("an upstream's answer to the opening handshake", () => {
     const { upstreams } = makeLab({ failureThreshold: 1, dialAttempts: 3 });
     const route = routeTo(upstream.url);
     upstreams.apply({ routes: [route] });
-    const abort = new AbortController();
+    const cancellation = new Cancellation();
     const seen = upstream.heads.length;
-    const dial = upstreams.dial(route, REQUEST, abort.signal);
+    const dial = upstreams.dial(route, REQUEST, cancellation);
     await eventually(() => upstream.heads.length > seen);
-    abort.abort();
+    cancellation.cancel();
     await assert.rejects(dial, failsWith('ERR_DIAL_CANCELLED'));
-    await assert.rejects(upstreams.dial(route, REQUEST, abort.signal), failsWith('ERR_DIAL_CANCELLED'));
+    await assert.rejects(upstreams.dial(route, REQUEST, cancellation), failsWith('ERR_DIAL_CANCELLED'));
     assert.deepEqual(
       upstreams.snapshot().map(({ circuit, faults }) => [circuit, faults]),
       [['closed', 0]],
@@ -341,10 +341,10 @@ describe('dial attempts and circuits', () => {
     await assert.rejects(dial());
     clock.now += 60_001;
     one.answer = () => {};
-    const abort = new AbortController();
-    const trial = upstreams.dial(route, REQUEST, abort.signal);
+    const cancellation = new Cancellation();
+    const trial = upstreams.dial(route, REQUEST, cancellation);
     await eventually(() => one.heads.length === 2);
-    abort.abort();
+    cancellation.cancel();
     await assert.rejects(trial, failsWith('ERR_DIAL_CANCELLED'));
     one.answer = accept;
     (await dial()).destroy();

@@ -3,12 +3,14 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { claimText } from '../../internal/claim-text.js';
 import { type RequestFacts, upstreamHeaders } from '../../internal/upstream/headers.js';
-import { openingRequest } from '../../internal/upstream/opening.js';
+import { HandshakeKeys, openingRequest } from '../../internal/upstream/opening.js';
 import { targetUrl } from '../../internal/upstream/target-url.js';
 import { REQUEST } from './lab.js';
 
 const seed = Number(process.env.FUZZ_SEED ?? 20_261_123);
 console.log(`# seed ${seed}`);
+
+const KEY = new HandshakeKeys().next();
 
 /** The head as an upstream reads it: its lines, each of one name and one value. */
 function headLines(facts: Partial<RequestFacts>, forwardHeaders: readonly string[] = []): string[] {
@@ -17,6 +19,7 @@ function headLines(facts: Partial<RequestFacts>, forwardHeaders: readonly string
     '/',
     [],
     upstreamHeaders({ ...REQUEST, ...facts }, forwardHeaders),
+    KEY,
   );
   const text = bytes.toString('latin1');
   assert.ok(text.endsWith('\r\n\r\n'));
@@ -39,6 +42,25 @@ describe('the headers of a dial', () => {
         'X-Request-Id: r-1',
       ]);
     }
+  });
+
+  it('say where the dial stands in a trace, and never what the client says of it', () => {
+    const own = { traceparent: ['00-own'], tracestate: ['own=1'], baggage: ['b=1'] };
+    const headers = new Map(Object.entries(own));
+    const forwarded = ['traceparent', 'tracestate', 'baggage'];
+    assert.deepEqual(headLines({ headers }, forwarded).slice(GIVEN), ['baggage: b=1']);
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    for (const protocol of ['raw', 'mqtt'] as const) {
+      const given = { protocol, headers, traceContext: { traceparent, tracestate: 'a=1' } };
+      assert.deepEqual(headLines(given, forwarded).slice(GIVEN), [
+        `traceparent: ${traceparent}`,
+        'tracestate: a=1',
+        'baggage: b=1',
+      ]);
+    }
+    assert.deepEqual(identityLines({ traceContext: { traceparent, tracestate: undefined } }), [
+      `traceparent: ${traceparent}`,
+    ]);
   });
 
   it('carry token and identity to raw upstreams only', () => {
@@ -143,24 +165,23 @@ describe('the headers of a dial', () => {
 
   it('refuse what does not fit into one line', () => {
     for (const value of ['a\rb', 'a\nb', 'a\0b', '\u010a', '\u0100']) {
-      assert.throws(() => openingRequest('h', '/', [], [['x', value]]), { code: 'ERR_DIAL_FAILED' });
+      assert.throws(() => openingRequest('h', '/', [], [['x', value]], KEY), { code: 'ERR_DIAL_FAILED' });
     }
     for (const name of ['', 'a b', 'a:', 'a\r\nb', 'ü'])
-      assert.throws(() => openingRequest('h', '/', [], [[name, '']]), { code: 'ERR_DIAL_FAILED' });
+      assert.throws(() => openingRequest('h', '/', [], [[name, '']], KEY), { code: 'ERR_DIAL_FAILED' });
     for (const target of ['', 'a', '/a b', '/a\r\n', '/#a', '/ü', 'http://x/'])
-      assert.throws(() => openingRequest('h', target, [], []), { code: 'ERR_DIAL_FAILED' });
+      assert.throws(() => openingRequest('h', target, [], [], KEY), { code: 'ERR_DIAL_FAILED' });
     for (const offered of ['', 'a,b', 'a b', 'ü'])
-      assert.throws(() => openingRequest('h', '/', [offered], []), { code: 'ERR_DIAL_FAILED' });
-    assert.throws(() => openingRequest('h\r\nX: y', '/', [], []), { code: 'ERR_DIAL_FAILED' });
+      assert.throws(() => openingRequest('h', '/', [offered], [], KEY), { code: 'ERR_DIAL_FAILED' });
+    assert.throws(() => openingRequest('h\r\nX: y', '/', [], [], KEY), { code: 'ERR_DIAL_FAILED' });
   });
 
   it('use a fresh key of 16 bytes each time', () => {
-    const keys = Array.from(
-      { length: 100 },
-      () =>
-        /Sec-WebSocket-Key: (.*)\r\n/.exec(openingRequest('h', '/', ['a', 'b'], []).bytes.toString())![1]!,
-    );
-    assert.equal(new Set(keys).size, 100);
+    const source = new HandshakeKeys();
+    const keys = Array.from({ length: 1000 }, () => source.next());
+    const { bytes } = openingRequest('h', '/', ['a', 'b'], [], KEY);
+    assert.equal(/Sec-WebSocket-Key: (.*)\r\n/.exec(bytes.toString())?.[1], KEY);
+    assert.equal(new Set(keys).size, 1000);
     assert.ok(keys.every((key) => Buffer.from(key, 'base64').length === 16));
   });
 });
@@ -202,7 +223,7 @@ describe('the request target of a dial', () => {
         assert.ok(url.pathname.startsWith('/base/'));
         assert.ok(url.search.startsWith('?x=1'));
         assert.equal(url.hash, '');
-        openingRequest('h', line, [], []);
+        openingRequest('h', line, [], [], KEY);
       }),
       { seed, numRuns: 3000 },
     );

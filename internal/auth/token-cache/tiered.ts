@@ -24,15 +24,24 @@ export class TieredTokenCache {
     this.#store = store === undefined ? undefined : new GuardedStore(store);
   }
 
-  /** An entry that has not expired; whether its key is still in use is for the caller to see. */
-  async get(digest: string): Promise<CachedIdentity | undefined> {
+  /** What this process knows: an entry that has not expired. Whether its key is still in use is for the caller to see. */
+  near(digest: string): CachedIdentity | undefined {
     const near = this.memory.get(digest);
     this.#count('memory', near);
-    if (near !== undefined || this.#store === undefined) return near;
+    return near;
+  }
+
+  /** What the store knows, likewise. Others can write there: what is believed of it is for the caller to `keep`. */
+  async far(digest: string): Promise<CachedIdentity | undefined> {
+    if (this.#store === undefined) return undefined;
     const far = this.#plausible(await this.#store.get(digest));
     this.#count(this.#store.name, far);
-    if (far !== undefined) this.memory.set(digest, far);
     return far;
+  }
+
+  /** Puts an entry of the store into this process' memory. */
+  keep(digest: string, entry: CachedIdentity): void {
+    this.memory.set(digest, entry);
   }
 
   set(digest: string, entry: CachedIdentity): void {
