@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { AdminApi } from './admin/api.js';
 import { LocalOperations } from './admin/local-operations.js';
 import { Authenticator } from './auth/authenticator.js';
@@ -28,6 +29,7 @@ import type { RedisStore } from './store/redis.js';
 import { createStores } from './stores.js';
 import { createLog, flushed } from './telemetry/log.js';
 import { Metrics } from './telemetry/metrics.js';
+import { Tracing } from './telemetry/tracing.js';
 import { Upstreams } from './upstream/upstreams.js';
 import { HostOperations } from './workers/host-operations.js';
 import type { Siblings } from './workers/siblings.js';
@@ -59,6 +61,8 @@ export function createApp(
   const ownLog = createLog(config.telemetry);
   const log = siblings === undefined ? ownLog : ownLog.child({ worker: siblings.worker });
   const metrics = new Metrics(config.telemetry.maxUsers);
+  const instance = siblings === undefined ? hostname() : `${hostname()}/${siblings.worker}`;
+  const tracing = new Tracing(config.tracing, instance, log);
   const stores = createStores(config, metrics, log);
   const keys = new VerificationKeys(config.verification, log, metrics);
   const memory = new MemoryTokenCache(config.tokenCache.maxEntries);
@@ -90,6 +94,11 @@ export function createApp(
     table: () => routes,
     reload: () => reloader.reload(),
   });
+  metrics.beforeScrape(() => {
+    metrics.unready.set({ reason: 'draining' }, sessions.draining ? 1 : 0);
+    metrics.unready.set({ reason: 'no_keys' }, keys.ready ? 0 : 1);
+    metrics.revocationsUnsent.set(revocations.unsent);
+  });
   const operations =
     siblings === undefined
       ? localOperations
@@ -108,6 +117,7 @@ export function createApp(
       () => (sessions.draining ? 'draining' : keys.ready ? undefined : 'no verification keys yet'),
       new AdminApi({ token: config.adminToken, operations, log }),
     ),
+    tracing,
   });
   const applyTable = (changed: RouteTable) => {
     routes = changed;
@@ -156,11 +166,10 @@ export function createApp(
 
   const stop = async () => {
     log.info({ sessions: sessions.size }, 'draining');
+    const { drainTimeoutMs, hardLimitMs } = config.shutdown;
+    const endMs = performance.now() + drainTimeoutMs + hardLimitMs;
     certificate?.stop();
-    await Promise.all([
-      reloader.stop(),
-      sessions.drain(config.shutdown.drainTimeoutMs, config.shutdown.hardLimitMs),
-    ]);
+    await Promise.all([reloader.stop(), sessions.drain(drainTimeoutMs, hardLimitMs)]);
     listener.close();
     upstreams.stop();
     keys.stop();
@@ -168,7 +177,7 @@ export function createApp(
     await leases?.stop();
     limiter.stop();
     wheel.stop();
-    await stores.stop();
+    await Promise.all([stores.stop(), tracing.stop(endMs - performance.now())]);
     log.info('stopped');
     await flushed(log);
   };
@@ -178,6 +187,7 @@ export function createApp(
     // Not before Redis had its chance: the leases of this host are void once those of all replicas are there.
     leases?.start();
     await revocations.start();
+    await tracing.start();
     const port = await listener.listen();
     reloader.start();
     certificate?.start();

@@ -1,3 +1,4 @@
+import type { TracingOptions } from '../telemetry/opening-trace.js';
 import type { Config, KeySource } from './config.js';
 import type { Values } from './variables.js';
 
@@ -81,6 +82,20 @@ export function assemble(values: Values): Config {
       ingressHost: values.INGRESS_HOST,
       maxUsers: values.METRICS_MAX_USERS,
     },
+    tracing: tracing(values),
+  };
+}
+
+function tracing(values: Values): TracingOptions | undefined {
+  const endpoint = values.OTEL_EXPORTER_OTLP_ENDPOINT;
+  if (endpoint === undefined) return undefined;
+  return {
+    endpoint,
+    headers: values.OTEL_EXPORTER_OTLP_HEADERS ?? {},
+    serviceName: values.OTEL_SERVICE_NAME,
+    resource: values.OTEL_RESOURCE_ATTRIBUTES ?? {},
+    sampler: values.OTEL_TRACES_SAMPLER,
+    ratio: values.OTEL_TRACES_SAMPLER_ARG,
   };
 }
 

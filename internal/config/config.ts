@@ -4,6 +4,7 @@
  */
 
 import type { LogOptions } from '../telemetry/log.js';
+import type { TracingOptions } from '../telemetry/opening-trace.js';
 
 export type Protocol = 'mqtt' | 'raw';
 
@@ -129,6 +130,8 @@ export interface Config {
   readonly shutdown: ShutdownConfig;
   readonly adminToken: string | undefined;
   readonly telemetry: TelemetryConfig;
+  /** undefined: no traces. */
+  readonly tracing: TracingOptions | undefined;
 }
 
 /** TLS towards a wss upstream, files already read. */

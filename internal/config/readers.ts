@@ -86,6 +86,38 @@ export function text(allowed: string, test: RegExp | ((text: string) => boolean)
   return { allowed, read: (value) => (passes(value) ? value : new Refused(value)) };
 }
 
+/**
+ * A comma list of key=value as OTEL_* variables hold it: white space around keys and values is dropped, values are
+ * percent-decoded.
+ */
+export function pairs(
+  allowed: string,
+  test: (key: string, value: string) => boolean,
+): Reader<Readonly<Record<string, string>>> {
+  return {
+    allowed: `a comma list; each item: ${allowed}`,
+    read: (value) => {
+      const read: [string, string][] = [];
+      for (const item of value.split(',').filter((piece) => piece.trim() !== '')) {
+        const at = item.indexOf('=');
+        const key = item.slice(0, at).trim();
+        const decoded = percentDecoded(item.slice(at + 1).trim());
+        if (at < 0 || decoded === undefined || !test(key, decoded)) return new Refused(item);
+        read.push([key, decoded]);
+      }
+      return read.length > 0 ? Object.fromEntries(read) : new Refused(value);
+    },
+  };
+}
+
+function percentDecoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** What `reader` reads, changed by `change`. */
 export function mapped<A, B>(reader: Reader<A>, change: (value: A) => B): Reader<B> {
   return {

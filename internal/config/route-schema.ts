@@ -54,7 +54,7 @@ export const mqttSchema = z
 const FORBIDDEN_HEADERS = new Set([
   ...['authorization', 'host', 'x-request-id', 'content-length', 'expect', 'http2-settings'],
   ...['connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization'],
-  ...['te', 'trailer', 'transfer-encoding', 'upgrade'],
+  ...['te', 'trailer', 'transfer-encoding', 'upgrade', 'traceparent', 'tracestate'],
 ]);
 const FORBIDDEN_HEADER_FAMILIES = ['x-user-', 'x-forwarded-', 'sec-websocket-'];
 
@@ -67,7 +67,7 @@ function mayBeForwarded(name: string): boolean {
 }
 
 const headerName = word(
-  'the name of a header that the gateway may pass on: not Authorization, Host, Content-Length, X-Request-Id, hop-by-hop, X-User-*, X-Forwarded-*, Sec-WebSocket-*',
+  'the name of a header that the gateway may pass on: not Authorization, Host, Content-Length, X-Request-Id, traceparent, tracestate, hop-by-hop, X-User-*, X-Forwarded-*, Sec-WebSocket-*',
   (name) => isToken(name) && mayBeForwarded(name),
 ).transform((name) => name.toLowerCase());
 

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
+import type { SamplerName } from '../telemetry/opening-trace.js';
 import type { Algorithm } from './config.js';
 import {
   boolean,
@@ -10,6 +11,7 @@ import {
   MAX_TIMER_SECONDS,
   mapped,
   oneOf,
+  pairs,
   type Reader,
   Refused,
   text,
@@ -37,7 +39,7 @@ const printable = text('printable ASCII text', /^[ -~]+$/);
 const token = text('an HTTP token (RFC 9110 §5.6.2)', isToken);
 const hostName = text('a host name or IP address', (value) => isHostName(value) || isIP(value) !== 0);
 const upstreamUrl = text('a ws:// or wss:// URL without credentials and fragment', isUpstreamUrl);
-const jwksUrl = text('an http:// or https:// URL without credentials and fragment', (value) =>
+const httpUrl = text('an http:// or https:// URL without credentials and fragment', (value) =>
   isUrl(value, { schemes: ['http', 'https'], credentials: false }),
 );
 const redisUrl = text(
@@ -52,11 +54,24 @@ const originPattern = text(
   '*, null, or a host with http:// or https:// before it (or neither) and :port after it (or not); *. before the host, * as port',
   isOriginPattern,
 );
+const headerPairs = pairs(
+  'a header name, = and its value: printable ASCII, percent-encoded where it holds a comma',
+  (name, value) => isToken(name) && /^[ -~]*$/.test(value),
+);
+const attributePairs = pairs(
+  'an attribute name, = and its value, percent-encoded where it holds a comma',
+  (name, value) => /^[!-~]{1,256}$/.test(name) && /^\P{Cc}*$/u.test(value),
+);
 const queryName = text('a parameter name: printable ASCII without space & = # % + ?', /^[!"$'-*,-<>@-~]+$/);
 
 /** none and HS* are no choice: whoever knows the verification key could sign with it (RFC 8725 §2.1, §3.1). */
 const algorithm: Reader<Algorithm> = oneOf(
   ...(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const),
+);
+
+const sampler: Reader<SamplerName> = oneOf(
+  ...(['always_on', 'always_off', 'traceidratio'] as const),
+  ...(['parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'] as const),
 );
 
 const MAX_WORKERS = 512;
@@ -90,7 +105,7 @@ export const VARIABLES = Object.freeze({
     default: 'Authorization',
   },
   JWT_QUERY_NAMES: { reader: list(queryName), default: 'token' },
-  JWKS_URL: { reader: jwksUrl },
+  JWKS_URL: { reader: httpUrl },
   JWT_PUBLIC_KEY_FILE: { reader: file },
   JWKS_TTL_MINUTES: {
     reader: duration('minutes', { min: undefined, max: MAX_TTL_MINUTES }),
@@ -146,6 +161,12 @@ export const VARIABLES = Object.freeze({
   METRICS_MAX_USERS: { reader: limit, default: '1000' },
   LOG_LEVEL: { reader: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal'), default: 'info' },
   LOG_FORMAT: { reader: oneOf('json', 'pretty'), default: 'json' },
+  OTEL_EXPORTER_OTLP_ENDPOINT: { reader: httpUrl },
+  OTEL_EXPORTER_OTLP_HEADERS: { reader: headerPairs, secret: true },
+  OTEL_SERVICE_NAME: { reader: printable, default: 'ws-gateway' },
+  OTEL_RESOURCE_ATTRIBUTES: { reader: attributePairs },
+  OTEL_TRACES_SAMPLER: { reader: sampler, default: 'parentbased_always_on' },
+  OTEL_TRACES_SAMPLER_ARG: { reader: decimal(1), default: '1' },
 }) satisfies Readonly<Record<string, Variable<unknown>>>;
 
 export type VariableName = keyof typeof VARIABLES;

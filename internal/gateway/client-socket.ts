@@ -73,7 +73,8 @@ export class UwsClientSocket implements ClientSocket {
 
   end(code: number, reason: string): void {
     if (code === NO_STATUS) this.#ws?.end();
-    else this.#ws?.end(code, cutReason(reason));
+    // Bytes: the library's build for Node 24 writes a string of Latin-1 characters as Latin-1 (RFC 6455 §5.5.1: UTF-8).
+    else this.#ws?.end(code, Buffer.from(cutReason(reason), 'utf8'));
   }
 
   terminate(): void {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { BlockList, isIP } from 'node:net';
+import { readTraceContext, type TraceContext } from '../telemetry/trace-context.js';
 
 /** Request headers by lower-case name, every line kept in order. */
 export type HeaderLines = ReadonlyMap<string, readonly string[]>;
@@ -12,17 +13,29 @@ export interface Client {
   /** Host and port the client asked for. */
   readonly host: string;
   readonly requestId: string;
+  /** Of a trusted peer. */
+  readonly traceContext?: TraceContext;
 }
 
 /** No chain of proxies is longer; a client can send any number of addresses that are trusted. */
 const MAX_HOPS = 32;
 
+/** Addresses remembered; any client can bring new ones. */
+const MAX_KNOWN = 10_000;
+
 const SAFE_REQUEST_ID = /^[\w.:/+=@-]{1,128}$/;
 const SAFE_HOST = /^(?:[\w.-]{1,255}|\[[\da-fA-F:.]{2,45}\])(?::\d{1,5})?$/;
+
+/** Whether the request id is a trusted peer's: otherwise it was made here, and nobody has seen it before. */
+export function isGivenRequestId(requestId: string, headers: HeaderLines): boolean {
+  return headers.get('x-request-id')?.[0] === requestId;
+}
 
 /** Believes X-Forwarded-* of the peers it is told to trust, and of nobody else. */
 export class TrustedProxies {
   readonly #trusted = new BlockList();
+  /** What was found out about addresses lately: the list is slow to ask, and the same proxies ask again and again. */
+  readonly #known = new Map<string, boolean>();
 
   /** @param entries addresses or CIDRs, already validated. */
   constructor(entries: readonly string[]) {
@@ -35,8 +48,13 @@ export class TrustedProxies {
   }
 
   trusts(ip: string): boolean {
+    const known = this.#known.get(ip);
+    if (known !== undefined) return known;
     const family = isIP(ip);
-    return family !== 0 && this.#trusted.check(ip, family === 6 ? 'ipv6' : 'ipv4');
+    const trusted = family !== 0 && this.#trusted.check(ip, family === 6 ? 'ipv6' : 'ipv4');
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    this.#known.set(ip, trusted);
+    return trusted;
   }
 
   /** @param peer the TCP peer's address, @param secure whether it came over TLS. */
@@ -48,6 +66,7 @@ export class TrustedProxies {
     const requestId = headers.get('x-request-id')?.[0] ?? '';
     const proto = firstOf(headers, 'x-forwarded-proto').toLowerCase();
     const host = firstOf(headers, 'x-forwarded-host');
+    const traceContext = readTraceContext(headers);
     return {
       ip: this.#rightmostUntrusted(peerIp, headers.get('x-forwarded-for') ?? []),
       proto:
@@ -58,6 +77,7 @@ export class TrustedProxies {
             : ownProto,
       host: SAFE_HOST.test(host) ? host : ownHost,
       requestId: SAFE_REQUEST_ID.test(requestId) ? requestId : randomUUID(),
+      ...(traceContext === undefined ? {} : { traceContext }),
     };
   }
 

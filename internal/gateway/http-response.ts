@@ -46,7 +46,8 @@ export function answer(
       response.writeHeader(name, value);
     // Called with any length, even an undefined one, uWebSockets.js waits for that many bytes.
     if (bodiless) response.endWithoutBody();
-    else response.end(body ?? `${STATUS_TEXT[status] ?? ''}\n`, close);
+    // Bytes: the library's build for Node 24 writes a string of Latin-1 characters as Latin-1.
+    else response.end(Buffer.from(body ?? `${STATUS_TEXT[status] ?? ''}\n`, 'utf8'), close);
   });
 }
 

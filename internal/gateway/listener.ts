@@ -14,10 +14,13 @@ import type { ClientHandshake, ClientSocket } from '../session/client-socket.js'
 import type { Opening } from '../session/opening.js';
 import { Session } from '../session/session.js';
 import type { SessionParts } from '../session/session-parts.js';
+import type { Tracing } from '../telemetry/tracing.js';
 import { type SocketData, UwsClientSocket } from './client-socket.js';
+import { isGivenRequestId } from './forwarded.js';
 import type { HttpEndpoints } from './health.js';
 import { answer, SECURITY_HEADERS } from './http-response.js';
 import { checkHandshake, judgeOpening, type OpeningRules, type RequestHead } from './opening.js';
+import { RefusalLog } from './refusal-log.js';
 import { readHead } from './request.js';
 import { uWS } from './uws.js';
 
@@ -36,6 +39,7 @@ export interface ListenerParts {
   readonly rules: OpeningRules;
   readonly failedLogins: FailedLogins;
   readonly endpoints: HttpEndpoints;
+  readonly tracing: Tracing;
 }
 
 /** The public face: one uWebSockets.js app that serves HTTP and hands WebSocket clients to sessions. */
@@ -43,6 +47,7 @@ export class Listener {
   /** The one that listens, and those whose certificate has been replaced since, which keep their connections. */
   readonly #apps: TemplatedApp[];
   readonly #compress: boolean;
+  readonly #refusals: RefusalLog;
   /** Where the open handler leaves a WebSocket for whoever upgrades it, see `UwsHandshake.accept`. */
   readonly #opened: WebSocket<SocketData>[] = [];
   #listening: us_listen_socket | undefined;
@@ -50,6 +55,7 @@ export class Listener {
 
   constructor(readonly parts: ListenerParts) {
     this.#compress = parts.config.compression !== 'off';
+    this.#refusals = new RefusalLog(parts.sessionParts.log, parts.rules.proxies);
     this.#apps = [this.#createApp()];
   }
 
@@ -176,18 +182,22 @@ export class Listener {
     if (this.parts.endpoints.serve(head, response)) return;
     const opening = this.#judge(head);
     // uWebSockets.js brings only requests here that its own check does not take for handshakes.
-    refuse(response, typeof opening === 'number' ? opening : 426, head.method === 'HEAD');
+    this.#refuse(head, response, typeof opening === 'number' ? opening : 426, head.method === 'HEAD');
   }
 
   #upgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
     const head = readHead(request, response, this.parts.config.tls !== undefined);
     if (this.parts.endpoints.serve(head, response)) return;
     const opening = this.#judge(head);
-    if (typeof opening === 'number') return refuse(response, opening);
+    if (typeof opening === 'number') return this.#refuse(head, response, opening);
     const { sessionParts } = this.parts;
     const limit = this.#limit(opening.client.ip);
-    if (limit !== undefined) return refuse(response, limit);
-    const session = new Session(sessionParts, randomUUID(), opening.client.ip);
+    if (limit !== undefined) return this.#refuse(head, response, limit);
+    const { ip, requestId, traceContext } = opening.client;
+    // A request id that was made here is the session's own name, too.
+    const id = isGivenRequestId(requestId, head.headers) ? randomUUID() : requestId;
+    const trace = this.parts.tracing.opening(id, ip, traceContext);
+    const session = new Session(sessionParts, id, ip, requestId);
     sessionParts.sessions.add(session);
     const handshake = new UwsHandshake(
       response,
@@ -198,13 +208,26 @@ export class Listener {
       this.#compress,
       this.#opened,
     );
-    return this.#contain(session, () => session.start(opening, handshake));
+    const traced = trace === undefined ? opening : { ...opening, trace };
+    return this.#contain(session, () => session.start(traced, handshake));
   }
 
   /** The opening handshake, or the status it is refused with. */
   #judge(head: RequestHead): Opening | number {
-    if (checkHandshake(head) === undefined) this.parts.sessionParts.metrics.connections.inc();
-    return judgeOpening(head, this.parts.rules);
+    const fault = checkHandshake(head);
+    if (fault === undefined) this.parts.sessionParts.metrics.connections.inc();
+    return judgeOpening(head, fault, this.parts.rules);
+  }
+
+  /** Status alone: why is nobody's business outside. */
+  #refuse(head: RequestHead, response: HttpResponse, status: number, bodiless = false): void {
+    if (checkHandshake(head) === undefined) {
+      this.parts.sessionParts.metrics.handshakesRefused.inc({ status });
+    }
+    this.#refusals.refused(head, status);
+    // RFC 6455 §4.4
+    const headers = status === 426 ? { 'Sec-WebSocket-Version': '13', Upgrade: 'websocket' } : {};
+    answer(response, { status, headers, close: true, bodiless });
   }
 
   /** The status a good handshake is turned away with, in the order of SPEC section 4: full, then the address's own limits. */
@@ -269,13 +292,6 @@ class UwsHandshake implements ClientHandshake {
     // The close handler has run already when the 101 met a dead connection.
     return socket.attached ? socket : undefined;
   }
-}
-
-/** Status alone: why is nobody's business outside. */
-function refuse(response: HttpResponse, status: number, bodiless = false): void {
-  // RFC 6455 §4.4
-  const headers = status === 426 ? { 'Sec-WebSocket-Version': '13', Upgrade: 'websocket' } : {};
-  answer(response, { status, headers, close: true, bodiless });
 }
 
 function compressionOf(compression: ListenConfig['compression']): number {

@@ -22,6 +22,7 @@ const CONNACK_CODES = {
 export const mqtt: ProtocolAdapter = Object.freeze({
   protocol: 'mqtt',
   subprotocols: Object.freeze(['mqtt', 'mqttv3.1']),
+  tokenPlace: 'MQTT password',
   // [MQTT-6.0.0-1]
   allowsText: false,
   sniff,

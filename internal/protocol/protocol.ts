@@ -45,6 +45,8 @@ export interface ProtocolAdapter {
   readonly protocol: Protocol;
   /** Sub-protocols that mean this protocol and are selected at once. */
   readonly subprotocols: readonly string[];
+  /** Where a greeting carries its token, for people. */
+  readonly tokenPlace: string;
   /** Whether text frames may appear in a session of this protocol. */
   readonly allowsText: boolean;
   /** Recognition on a prefix of the client's bytes. */

@@ -17,6 +17,7 @@ const ENVELOPE_MEMBERS = ['params', 'payload'];
 export const raw: ProtocolAdapter = Object.freeze({
   protocol: 'raw',
   subprotocols: Object.freeze([]),
+  tokenPlace: 'first message',
   allowsText: true,
   sniff: () => 'match',
   read,

@@ -1,5 +1,5 @@
 import type { Authenticator } from '../auth/authenticator.js';
-import { tokenInHandshake } from '../auth/credentials.js';
+import { type FoundToken, tokenInHandshake } from '../auth/credentials.js';
 import type { Identity } from '../auth/identity.js';
 import { looksLikeJwt } from '../auth/jwt-shape.js';
 import type { Revocations } from '../auth/revocations.js';
@@ -11,7 +11,7 @@ import { raw } from '../protocol/raw.js';
 import type { FailedLogins } from '../ratelimit/failed-logins.js';
 import type { Limiter, MessageBudget } from '../ratelimit/limiter.js';
 import type { UpstreamConnection } from '../upstream/connection.js';
-import type { Upstreams } from '../upstream/upstreams.js';
+import type { Cancellation, Upstreams } from '../upstream/upstreams.js';
 import { dialRequest } from './dial-request.js';
 import type { FirstBytesOutcome } from './first-bytes.js';
 import type { Opening } from './opening.js';
@@ -48,10 +48,10 @@ export class Admission {
   planFromHandshake(opening: Opening): Plan | undefined {
     const match = firstFit(opening, 'raw');
     if (match === undefined) return undefined;
-    const token = this.#handshakeToken(opening, match.route);
-    if (token === undefined && match.route.auth === 'required') return undefined;
+    const found = this.#handshakeToken(opening, match.route);
+    if (found === undefined && match.route.auth === 'required') return undefined;
     const offer = match.route.copySubProtocol ? opening.subprotocols : [];
-    return { opening, match, adapter: raw, token, greeting: undefined, first: NOTHING, offer };
+    return { opening, match, adapter: raw, ...credential(found), greeting: undefined, first: NOTHING, offer };
   }
 
   /** What a 101 that goes out before the dial selects: with copySubProtocol, the first one offered. */
@@ -75,9 +75,11 @@ export class Admission {
       return new Refused('noRoute', undefined, outcome.greeting.refusal('unavailable'));
     const { adapter, greeting, bytes } = outcome;
     const { route } = match;
-    const token = this.#greetingToken(greeting, route) ?? this.#handshakeToken(opening, route);
+    const token = this.#greetingToken(greeting, route);
+    const found =
+      token === undefined ? this.#handshakeToken(opening, route) : { token, place: adapter.tokenPlace };
     const offer = selected === undefined ? adapter.subprotocols.slice(0, 1) : [selected];
-    return { opening, match, adapter, token, greeting, first: bytes, offer };
+    return { opening, match, adapter, ...credential(found), greeting, first: bytes, offer };
   }
 
   /** Without a key source every route is public, and what looks like a token is somebody else's. */
@@ -85,7 +87,7 @@ export class Admission {
     return this.config.verification.keySource.kind !== 'none';
   }
 
-  #handshakeToken(opening: Opening, route: Route): string | undefined {
+  #handshakeToken(opening: Opening, route: Route): FoundToken | undefined {
     if (!this.#verifies) return undefined;
     return tokenInHandshake(this.config.credentials, opening, route.auth === 'public' ? 'jwt' : 'any');
   }
@@ -149,12 +151,16 @@ export class Admission {
   }
 
   /** @throws Refused */
-  async dial(plan: Plan, identity: Identity | undefined, signal: AbortSignal): Promise<UpstreamConnection> {
+  async dial(
+    plan: Plan,
+    identity: Identity | undefined,
+    cancellation: Cancellation,
+  ): Promise<UpstreamConnection> {
     try {
       return await this.upstreams.dial(
         plan.match.route,
         dialRequest(plan, identity, this.config.credentials),
-        signal,
+        cancellation,
       );
     } catch (thrown) {
       throw refusedFor(thrown);
@@ -171,7 +177,12 @@ export class Admission {
   }
 }
 
-function firstFit(opening: Opening, protocol: Protocol): RouteMatch | undefined {
+function credential(found: FoundToken | undefined): Pick<Plan, 'token' | 'tokenPlace'> {
+  return { token: found?.token, tokenPlace: found?.place };
+}
+
+/** The route that serves a client of that protocol; undefined: none does. */
+export function firstFit(opening: Pick<Opening, 'matches'>, protocol: Protocol): RouteMatch | undefined {
   return opening.matches.find(({ route }) => route.protocol === undefined || route.protocol === protocol);
 }
 

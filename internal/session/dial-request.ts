@@ -20,5 +20,8 @@ export function dialRequest(
     rest: match.rest,
     query: withoutTokenParameters(opening.query, credentials.queryNames),
     subprotocols: offer,
+    trace: opening.trace,
+    // With tracing off, what a trusted peer said goes on unchanged.
+    traceContext: opening.trace?.context ?? opening.client.traceContext,
   };
 }

@@ -1,4 +1,6 @@
 import type { RouteMatch } from '../config/config.js';
+import type { OpeningTrace } from '../telemetry/opening-trace.js';
+import type { TraceContext } from '../telemetry/trace-context.js';
 
 /** An opening handshake that was found good; everything a session needs to know of it. */
 export interface Opening {
@@ -13,9 +15,13 @@ export interface Opening {
     readonly proto: 'http' | 'https';
     readonly host: string;
     readonly requestId: string;
+    /** Of a trusted peer. */
+    readonly traceContext?: TraceContext;
   };
   /** The routes that fit the path, at least one, in table order. */
   readonly matches: readonly RouteMatch[];
   /** What Sec-WebSocket-Protocol offered, in order. */
   readonly subprotocols: readonly string[];
+  /** undefined: tracing is off. */
+  readonly trace?: OpeningTrace;
 }

@@ -8,6 +8,8 @@ export interface Plan {
   readonly match: RouteMatch;
   readonly adapter: ProtocolAdapter;
   readonly token: string | undefined;
+  /** Where the token was, for people; undefined: there is none. */
+  readonly tokenPlace: string | undefined;
   /** What the client said first; undefined: nothing was waited for. */
   readonly greeting: Greeting | undefined;
   /** The greeting and what followed it in the same frame. */

@@ -6,6 +6,7 @@ import type { Metrics } from '../telemetry/metrics.js';
 import type { UpstreamConnection } from '../upstream/connection.js';
 import type { FragmentPosition, UpstreamListener } from '../upstream/listener.js';
 import { type ClientSocket, SendResult } from './client-socket.js';
+import type { TrafficCounts, TrafficSource } from './traffic.js';
 
 /** What a pump needs of its session. */
 export interface PumpOwner {
@@ -33,10 +34,10 @@ const LOST: Partial<Record<ErrorCode, CloseReasonKey>> = {
 
 /**
  * Moves messages both ways between one client and one upstream, untouched (SPEC section 9). Per message: no promise,
- * closure, timer or object that survives the call; counters are plain numbers, folded into the metrics at scrape and
- * at close.
+ * closure, timer or object that survives the call; counters are plain numbers, which `Traffic` collects at scrape and at
+ * close.
  */
-export class Pump implements UpstreamListener {
+export class Pump implements UpstreamListener, TrafficSource {
   #messagesUp = 0;
   #bytesUp = 0;
   #messagesDown = 0;
@@ -205,27 +206,21 @@ export class Pump implements UpstreamListener {
     return undefined;
   }
 
-  /** Called once, when the session leaves the open state. */
-  release(): void {
-    this.foldCounts();
-    this.options.budget?.release();
+  get protocol(): Protocol {
+    return this.options.protocol;
   }
 
-  /** Folds what was counted since the last time into the metrics. */
-  foldCounts(): void {
-    const { metrics, protocol } = this.options;
-    if (this.#messagesUp + this.#bytesUp > 0) {
-      metrics.messages.inc({ direction: 'client_to_upstream', protocol }, this.#messagesUp);
-      metrics.bytes.inc({ direction: 'client_to_upstream', protocol }, this.#bytesUp);
-    }
-    if (this.#messagesDown + this.#bytesDown > 0) {
-      metrics.messages.inc({ direction: 'upstream_to_client', protocol }, this.#messagesDown);
-      metrics.bytes.inc({ direction: 'upstream_to_client', protocol }, this.#bytesDown);
-    }
-    this.#messagesUp = 0;
-    this.#bytesUp = 0;
-    this.#messagesDown = 0;
-    this.#bytesDown = 0;
+  /** Adds what has gone either way so far. */
+  addCounts(total: TrafficCounts): void {
+    total.messagesToUpstream += this.#messagesUp;
+    total.bytesToUpstream += this.#bytesUp;
+    total.messagesToClient += this.#messagesDown;
+    total.bytesToClient += this.#bytesDown;
+  }
+
+  /** Called once, when the session leaves the open state. */
+  release(): void {
+    this.options.budget?.release();
   }
 }
 

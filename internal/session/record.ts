@@ -1,7 +1,9 @@
 import { CLOSE_REASONS, type CloseReason } from '../close-codes.js';
-import type { Log } from '../telemetry/log.js';
-import type { Metrics } from '../telemetry/metrics.js';
+import { forLog, type Log } from '../telemetry/log.js';
 import type { LiveSession } from './live-session.js';
+import type { Opening } from './opening.js';
+import type { SessionParts } from './session-parts.js';
+import type { SessionState } from './session-state.js';
 
 const AUTH_FAILURES: ReadonlySet<CloseReason> = new Set([
   CLOSE_REASONS.jwtMissing,
@@ -25,26 +27,102 @@ export function isDenial(reason: CloseReason): boolean {
   return reason.client?.code === 1008 && !reason.retry;
 }
 
+const ENDED_BY_CLIENT: ReadonlySet<CloseReason> = new Set([
+  CLOSE_REASONS.clientClosed,
+  CLOSE_REASONS.clientLost,
+]);
+const ENDED_BY_UPSTREAM: ReadonlySet<CloseReason> = new Set([
+  CLOSE_REASONS.upstreamClosed,
+  CLOSE_REASONS.upstreamLost,
+]);
+
+/** 1011 to 1014: the gateway itself or what is behind it (RFC 6455 §7.4.1 and its registry). */
+function isFailure({ client }: CloseReason): boolean {
+  return client !== undefined && client.code >= 1011 && client.code <= 1014;
+}
+
+/** The log line of a client that has been let in, before its upstream is dialled. */
+export function recordAccepted({ log }: { readonly log: Log }, session: LiveSession, opening: Opening): void {
+  const userAgent = opening.headers.get('user-agent')?.[0];
+  log.info(
+    {
+      ...session.describe(),
+      tokenAgeSeconds: tokenAgeSeconds(session),
+      userAgent: userAgent && forLog(userAgent),
+      traceId: opening.trace?.traceId,
+    },
+    'client accepted',
+  );
+}
+
+/** The session has reached its upstream: its opening is over. */
+export function recordOpen({ route, protocol }: LiveSession, { trace }: Opening): void {
+  trace?.end({ outcome: 'open', failed: false, closeCode: undefined, route: route?.prefix, protocol });
+}
+
 /**
  * Counts the end of a session and leaves its one log line.
- * @param wasOpen whether it had reached its upstream: before that, ending it for who the client is means refusing it.
+ * @param state the one it ends: before it has reached its upstream, ending it for who the client is means refusing it.
  */
 export function recordClose(
-  { metrics, log }: { readonly metrics: Metrics; readonly log: Log },
+  { metrics, log, sessions }: Pick<SessionParts, 'metrics' | 'log' | 'sessions'>,
   session: LiveSession,
-  wasOpen: boolean,
+  state: SessionState,
   reason: CloseReason,
   code: number | undefined,
   cause: Error | undefined,
 ): void {
-  const { protocol } = session;
+  const { protocol, acceptedMs } = session;
+  const wasOpen = state.name === 'open';
+  const traffic = wasOpen ? sessions.traffic.ended(state.pump) : undefined;
   metrics.sessionClosed.inc({ reason: reason.name });
   if (!wasOpen && AUTH_FAILURES.has(reason)) metrics.authFailures.inc();
   if (UPSTREAM_FAULTS.has(reason) && protocol !== undefined) metrics.proxyErrors.inc({ protocol });
   if (reason === CLOSE_REASONS.circuitOpen && protocol !== undefined) metrics.circuitOpen.inc({ protocol });
   if (reason === CLOSE_REASONS.rateLimited)
     metrics.countRateLimitViolation(session.identity?.sub ?? session.ip);
-  const line = { ...session.describe(), reason: reason.name, code, why: cause?.message };
+  const trace = openingOf(state)?.trace;
+  trace?.end({
+    outcome: reason.name,
+    failed: isFailure(reason),
+    closeCode: code,
+    route: session.route?.prefix,
+    protocol,
+  });
+  const line = {
+    ...session.describe(),
+    closedBy: ENDED_BY_CLIENT.has(reason) ? 'client' : ENDED_BY_UPSTREAM.has(reason) ? 'upstream' : 'gateway',
+    reason: reason.name,
+    code,
+    why: cause?.message,
+    durationMs: acceptedMs && Math.round(performance.now() - acceptedMs),
+    tokenAgeSeconds: tokenAgeSeconds(session),
+    upstream: wasOpen ? state.pump.upstream.owner.name : undefined,
+    ...traffic,
+    traceId: trace?.traceId,
+  };
   if (reason === CLOSE_REASONS.internalError) log.error({ ...line, err: cause }, 'session failed');
   else log.info(line, !wasOpen && isDenial(reason) ? 'client denied' : 'session closed');
+}
+
+/** What is left of the opening handshake: nothing once the session is open. */
+function openingOf(state: SessionState): Opening | undefined {
+  switch (state.name) {
+    case 'awaiting-credentials':
+      return state.opening;
+    case 'authenticating':
+    case 'dialing':
+      return state.plan.opening;
+    case 'new':
+    case 'open':
+    case 'closing':
+      return undefined;
+  }
+}
+
+/** How long before the 101, or before now if there was none, the token had been issued; undefined: it does not say. */
+function tokenAgeSeconds({ identity, acceptedMs }: LiveSession): number | undefined {
+  if (identity?.iat === undefined) return undefined;
+  const sinceAcceptedMs = acceptedMs === undefined ? 0 : performance.now() - acceptedMs;
+  return Math.round((Date.now() - sinceAcceptedMs) / 1000 - identity.iat);
 }

@@ -1,5 +1,6 @@
 import type { CloseCode } from '../close-codes.js';
 import type { MessageBudget } from '../ratelimit/limiter.js';
+import type { Cancellation } from '../upstream/upstreams.js';
 import type { FirstBytesReader } from './first-bytes.js';
 import type { Opening } from './opening.js';
 import type { Plan } from './plan.js';
@@ -18,7 +19,7 @@ export type SessionState =
       /** What goes upstream before all else. */
       readonly greeting: Buffer | undefined;
       readonly budget: MessageBudget | undefined;
-      readonly abort: AbortController;
+      readonly cancellation: Cancellation;
     }
   | { readonly name: 'open'; readonly pump: Pump }
   | {

@@ -6,6 +6,7 @@ import type { Greeting, ProtocolAdapter } from '../protocol/protocol.js';
 import { adapterForSubprotocol } from '../protocol/protocols.js';
 import { forLog } from '../telemetry/log.js';
 import type { UpstreamConnection } from '../upstream/connection.js';
+import { Cancellation } from '../upstream/upstreams.js';
 import type { ClientHandshake, ClientSocket } from './client-socket.js';
 import { FirstBytesReader } from './first-bytes.js';
 import type { LiveSession } from './live-session.js';
@@ -13,7 +14,7 @@ import type { Opening } from './opening.js';
 import { PingAllowance } from './ping-allowance.js';
 import type { Plan } from './plan.js';
 import { Pump } from './pump.js';
-import { isDenial, recordClose } from './record.js';
+import { isDenial, recordAccepted, recordClose, recordOpen } from './record.js';
 import { Refused } from './refused.js';
 import type { SessionParts } from './session-parts.js';
 import { type In, NEW, type SessionState } from './session-state.js';
@@ -35,11 +36,15 @@ export class Session extends Timed implements LiveSession {
   #protocol: Protocol | undefined;
   readonly #pings = new PingAllowance();
 
-  /** @param ip the client's address, as far as trusted proxies are believed. */
+  /**
+   * @param ip the client's address, as far as trusted proxies are believed.
+   * @param requestId a trusted peer's, if there is one.
+   */
   constructor(
     readonly parts: SessionParts,
     readonly id: string,
     readonly ip: string,
+    readonly requestId: string = id,
   ) {
     super();
   }
@@ -150,11 +155,13 @@ export class Session extends Timed implements LiveSession {
   }
 
   async #authenticateAndDial(plan: Plan): Promise<void> {
-    const { admission, sessions, wheel, metrics, log } = this.parts;
+    const { admission, sessions, wheel, metrics } = this.parts;
+    const { opening } = plan;
     const waiting = new WaitingMessages();
     const authenticating: SessionState = { name: 'authenticating', plan, waiting };
     this.#state = authenticating;
     wheel.schedule(this, Number.POSITIVE_INFINITY);
+    opening.trace?.begin('authenticate');
     const identity = await admission.authenticate(plan, this.ip);
     if (this.#state !== authenticating) return;
     if (identity !== undefined) {
@@ -171,15 +178,16 @@ export class Session extends Timed implements LiveSession {
       waiting,
       greeting: admission.greetingToForward(plan, identity),
       budget: admission.acquireBudget(plan.match.route, identity, this.ip),
-      abort: new AbortController(),
+      cancellation: new Cancellation(),
     };
     this.#state = dialing;
-    log.info(this.describe(), 'client accepted');
+    recordAccepted(this.parts, this, opening);
     this.#scheduleWithin(Number.POSITIVE_INFINITY);
     if (this.#state !== dialing) return;
+    opening.trace?.begin('dial');
     // What other replicas left of the budget is learned meanwhile: no message ever waits for it.
     const [upstream] = await Promise.all([
-      admission.dial(plan, identity, dialing.abort.signal),
+      admission.dial(plan, identity, dialing.cancellation),
       dialing.budget?.ready,
     ]);
     if (this.#state !== dialing) return upstream.destroy();
@@ -203,6 +211,7 @@ export class Session extends Timed implements LiveSession {
       nowMs: performance.now(),
     });
     this.#state = { name: 'open', pump };
+    recordOpen(this, plan.opening);
     if (greeting !== undefined) pump.forwardGreeting(greeting);
     for (const { payload, isBinary } of waiting) {
       if (this.#state.name === 'open') pump.fromClient(payload, isBinary);
@@ -293,13 +302,13 @@ export class Session extends Timed implements LiveSession {
       patient: key === 'upstreamClosed' || key === 'upstreamLost',
     };
     this.#state = closing;
-    recordClose(this.parts, this, state.name === 'open', reason, closing.told?.code, cause);
+    recordClose(this.parts, this, state, reason, closing.told?.code, cause);
     // A failed handshake is answered 101 too: browsers are shown close codes, never HTTP errors (section 4).
     if (this.#handshake !== undefined) this.#accept(this.#handshake.offered[0]);
     if (state.name === 'authenticating' || state.name === 'dialing')
       this.#sendRefusal(state.plan.greeting, reason);
     if (state.name === 'dialing') {
-      state.abort.abort();
+      state.cancellation.cancel();
       state.budget?.release();
     }
     if (state.name === 'open') {
@@ -340,6 +349,7 @@ export class Session extends Timed implements LiveSession {
   describe(): Record<string, unknown> {
     return {
       session: this.id,
+      requestId: this.requestId,
       ip: this.ip,
       protocol: this.#protocol,
       sub: this.#identity && forLog(this.#identity.sub),

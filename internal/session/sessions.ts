@@ -1,6 +1,8 @@
 import { ConnectionLimit } from '../ratelimit/connection-limits.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { LiveSession } from './live-session.js';
+import type { Pump } from './pump.js';
+import { Traffic } from './traffic.js';
 
 /** How often the drain closes the sessions that are due, in milliseconds. */
 const DRAIN_STEP_MS = 20;
@@ -18,6 +20,8 @@ export class Sessions {
   readonly #bySub = new Map<string, Set<LiveSession>>();
   readonly #perIp: ConnectionLimit;
   readonly #metrics: Metrics;
+  /** What they have moved. */
+  readonly traffic: Traffic;
   #draining = false;
   #idle: (() => void) | undefined;
 
@@ -26,6 +30,7 @@ export class Sessions {
     metrics: Metrics,
   ) {
     this.#metrics = metrics;
+    this.traffic = new Traffic(metrics);
     this.#perIp = new ConnectionLimit(limits.maxConnectionsPerIp);
     metrics.beforeScrape(() => this.#report());
   }
@@ -129,13 +134,15 @@ export class Sessions {
     const metrics = this.#metrics;
     let toClient = 0;
     let toUpstream = 0;
+    const pumps: Pump[] = [];
     for (const { pump } of this.#live.values()) {
       if (pump === undefined) continue;
-      pump.foldCounts();
+      pumps.push(pump);
       const buffered = pump.bufferedBytes();
       toClient += buffered.toClient;
       toUpstream += buffered.toUpstream;
     }
+    this.traffic.show(pumps);
     metrics.activeSessions.set(this.#live.size);
     metrics.bufferedBytes.set({ direction: 'upstream_to_client' }, toClient);
     metrics.bufferedBytes.set({ direction: 'client_to_upstream' }, toUpstream);

@@ -1,10 +1,18 @@
 import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { CLOSE_REASONS } from '../close-codes.js';
 import { BoundedLabel } from './bounded-label.js';
 
 /** Upper bounds of `ws_connection_duration_seconds`: 0.1 s to 1 day. */
 const DURATION_BUCKETS = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400, 43_200, 86_400];
 /** Upper bounds of the dial and authentication histograms, in seconds. */
 const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** The values of labels that have few: their series are there from the start, so that a rate sees the first event. */
+const PROTOCOLS = ['mqtt', 'raw'];
+const DIRECTIONS = ['client_to_upstream', 'upstream_to_client'];
+const RELOAD_RESULTS = ['ok', 'failed'];
+/** What a well-formed opening handshake can be refused with (SPEC section 4). */
+const REFUSAL_STATUSES = [400, 403, 404, 429, 503];
 
 /** The values of all metrics as plain data, which can cross between processes. */
 export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
@@ -24,6 +32,11 @@ export class Metrics {
     'ws_connections_total',
     'Well-formed opening handshakes, refused ones too',
   );
+  readonly handshakesRefused = this.#counter(
+    'ws_handshakes_refused_total',
+    'Well-formed opening handshakes answered with an HTTP error',
+    ['status'],
+  );
   readonly authFailures = this.#counter('ws_auth_failures_total', 'Clients whose authentication failed');
   readonly authSuccess = this.#counter('ws_auth_success_total', 'Clients authenticated', [
     'sub',
@@ -37,6 +50,10 @@ export class Metrics {
   );
   // Every worker takes each into effect: the supervisor's own count, which is aggregated first, tells them once.
   readonly revocations = this.#counter('ws_revocations_total', 'Revocations taken into effect', [], 'first');
+  readonly revocationsUnsent = this.#gauge(
+    'ws_revocations_unsent',
+    'Revocations that the store has yet to be told',
+  );
   readonly protocolConnections = this.#counter(
     'ws_protocol_connections_total',
     'Sessions by the protocol found',
@@ -100,11 +117,24 @@ export class Metrics {
   );
   readonly configReloads = this.#counter('ws_config_reloads_total', 'Reloads of the routes file', ['result']);
 
+  // Not the other way round: the supervisor, which says neither, must not count as a process that is not ready.
+  readonly unready = this.#gauge(
+    'ws_unready',
+    'Whether /readyz answers 503 for this reason: 1 or 0',
+    ['reason'],
+    'max',
+  );
+  readonly workersReplaced = this.#counter(
+    'ws_workers_replaced_total',
+    'Worker processes that ended by themselves and were replaced',
+  );
+
   /** @param maxUsers distinct values kept for each user-valued label. */
   constructor(maxUsers: number) {
     this.#users = new BoundedLabel(maxUsers);
     this.#names = new BoundedLabel(maxUsers);
     this.#keys = new BoundedLabel(maxUsers);
+    this.#startAtZero();
   }
 
   /** Starts the process metrics (event loop lag, memory, descriptors). */
@@ -155,6 +185,20 @@ export class Metrics {
         labels: Object.fromEntries(Object.entries(each.labels).map(bound)),
       })),
     }));
+  }
+
+  #startAtZero(): void {
+    const { protocolConnections, proxyErrors, proxyRetries, circuitOpen, messages, bytes } = this;
+    for (const protocol of PROTOCOLS) {
+      for (const counter of [protocolConnections, proxyErrors, proxyRetries, circuitOpen])
+        counter.inc({ protocol }, 0);
+      for (const direction of DIRECTIONS)
+        for (const counter of [messages, bytes]) counter.inc({ direction, protocol }, 0);
+    }
+    for (const direction of DIRECTIONS) this.backpressure.inc({ direction }, 0);
+    for (const { name } of Object.values(CLOSE_REASONS)) this.sessionClosed.inc({ reason: name }, 0);
+    for (const result of RELOAD_RESULTS) this.configReloads.inc({ result }, 0);
+    for (const status of REFUSAL_STATUSES) this.handshakesRefused.inc({ status }, 0);
   }
 
   #counter<L extends string = never>(

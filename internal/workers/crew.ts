@@ -13,6 +13,8 @@ export interface CrewParts {
   readonly dutiesFor: (worker: WorkerProcess) => SupervisorDuties;
   /** Makes a forked worker a gateway. Resolves when it serves clients. */
   readonly bringUp: (worker: WorkerProcess) => Promise<void>;
+  /** `ws_workers_replaced_total`. */
+  readonly replaced: { inc(): void };
   /** A worker has ended. */
   readonly onEnd: (worker: WorkerProcess) => void;
 }
@@ -112,6 +114,7 @@ export class Crew {
     while (!signal.aborted) {
       const ending = await worker.ended;
       if (signal.aborted) return;
+      this.#parts.replaced.inc();
       const { number, pid, forkedMs } = worker;
       failures = performance.now() - forkedMs > STABLE_MS ? 0 : failures + 1;
       const backoffMs = failures === 0 ? 0 : Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** (failures - 1));

@@ -63,6 +63,7 @@ export class Supervisor {
       log: this.#log,
       dutiesFor: (worker) => this.#dutiesFor(worker),
       bringUp: (worker) => this.#bringUp(worker),
+      replaced: this.#metrics.workersReplaced,
       onEnd: (worker) => this.#forget(worker),
     });
     this.#reloader = new RouteReloader({

@@ -150,6 +150,19 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   METRICS_MAX_USERS: NOT_COUNTS,
   LOG_LEVEL: ['INFO', 'verbose', 'silent'],
   LOG_FORMAT: ['text', 'JSON'],
+  OTEL_EXPORTER_OTLP_ENDPOINT: [
+    'collector:4318',
+    'grpc://a:4317',
+    'http://',
+    'http://me:pw@a',
+    'http://a#b',
+    'http://a b',
+  ],
+  OTEL_EXPORTER_OTLP_HEADERS: [',', 'x', '=x', 'a b=x', 'x=é', 'x=%0a', 'x=%zz', 'x=1,y'],
+  OTEL_SERVICE_NAME: ['é', 'a\nb'],
+  OTEL_RESOURCE_ATTRIBUTES: [',', 'x', '=x', 'a b=x', 'x=%00', 'x=%zz', 'x=1,y'],
+  OTEL_TRACES_SAMPLER: ['on', 'ALWAYS_ON', 'jaeger_remote', 'xray'],
+  OTEL_TRACES_SAMPLER_ARG: ['-0.1', '1.1', 'x', '1e-3', ' ', 'NaN'],
 };
 
 describe('a malformed variable is an error that names it and what is allowed', () => {
@@ -338,6 +351,36 @@ describe('readEnvironment', () => {
     assert.equal(config.postgresDsn, 'postgresql:///db?host=/var/run/postgresql');
   });
 
+  it('traces nothing without an endpoint, and reads what OpenTelemetry calls it with one', () => {
+    assert.equal(configOf({ OTEL_SERVICE_NAME: 'a', OTEL_TRACES_SAMPLER: 'always_on' }).tracing, undefined);
+    assert.deepEqual(configOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://otel:4318' }).tracing, {
+      endpoint: 'http://otel:4318',
+      headers: {},
+      serviceName: 'ws-gateway',
+      resource: {},
+      sampler: 'parentbased_always_on',
+      ratio: 1,
+    });
+    assert.deepEqual(
+      configOf({
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'https://otel/x',
+        OTEL_EXPORTER_OTLP_HEADERS: ' x-key = a%20b%3Dc= , x-empty=,',
+        OTEL_SERVICE_NAME: 'edge',
+        OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=staging,team=caf%C3%A9',
+        OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
+        OTEL_TRACES_SAMPLER_ARG: '0.25',
+      }).tracing,
+      {
+        endpoint: 'https://otel/x',
+        headers: { 'x-key': 'a b=c=', 'x-empty': '' },
+        serviceName: 'edge',
+        resource: { 'deployment.environment.name': 'staging', team: 'café' },
+        sampler: 'parentbased_traceidratio',
+        ratio: 0.25,
+      },
+    );
+  });
+
   it('freezes the configuration to its leaves', () => {
     const config = configOf({ JWT_EXPECTED_AUDIENCE: 'a' });
     assert.throws(() => Object.assign(config.verification, { issuer: 'x' }), TypeError);
@@ -365,9 +408,10 @@ describe('secrets', () => {
         JWKS_URL: 'https://me:hunter2@a/jwks',
         RAW_WS_BACKEND_URL: 'ws://me:hunter2@a',
         MQTT_WS_BACKEND_URL: 'htp://a/?token=hunter2',
+        OTEL_EXPORTER_OTLP_HEADERS: 'x-key: hunter2',
       }),
     );
-    assert.equal(lines.length, 6);
+    assert.equal(lines.length, 7);
     assert.doesNotMatch(lines.join('\n'), /hunter2/);
   });
 
@@ -377,10 +421,13 @@ describe('secrets', () => {
       ADMIN_TOKEN_FILE: put(folder, 'admin', 's3cret\n'),
       REDIS_URL_FILE: put(folder, 'redis', ' redis://a \n'),
       POSTGRES_DSN_FILE: put(folder, 'postgres', 'postgres://a'),
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://otel:4318',
+      OTEL_EXPORTER_OTLP_HEADERS_FILE: put(folder, 'otel', 'x-key=s3cret\n'),
     });
     assert.equal(config.adminToken, 's3cret');
     assert.deepEqual(config.redisUrls, ['redis://a']);
     assert.equal(config.postgresDsn, 'postgres://a');
+    assert.deepEqual(config.tracing?.headers, { 'x-key': 's3cret' });
   });
 
   it('a secret file that is missing, empty, too large, a directory, or beside the variable is an error', (t) => {

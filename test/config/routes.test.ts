@@ -199,6 +199,8 @@ describe('a malformed value of a key is an error', () => {
         'X-Request-Id',
         'X-User-Id',
         'X-User-Anything',
+        'traceparent',
+        'Tracestate',
       ].map((name) => [name]),
       ...['X-Forwarded-For', 'X-FORWARDED-X', 'Sec-WebSocket-Key', 'sec-websocket-protocol'].map((name) => [
         name,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { canonicalIp, TrustedProxies } from '../../internal/gateway/forwarded.js';
+import { canonicalIp, isGivenRequestId, TrustedProxies } from '../../internal/gateway/forwarded.js';
 
 const UUID = /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[\da-f]{4}-[\da-f]{12}$/;
 
@@ -104,6 +104,22 @@ describe('scheme, host and request id', () => {
       requestId: 'abc',
     });
     assert.equal(of('203.0.113.9', {}, true).proto, 'https');
+  });
+
+  it('and the trace likewise', () => {
+    const said = {
+      traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+      tracestate: 'a=1',
+      'x-request-id': 'abc',
+    };
+    assert.equal(of('203.0.113.9', said).traceContext, undefined);
+    assert.deepEqual(of('10.1.2.3', said).traceContext, {
+      traceparent: said.traceparent,
+      tracestate: said.tracestate,
+    });
+    assert.ok(!('traceContext' in of('10.1.2.3', { traceparent: 'x' })));
+    assert.ok(isGivenRequestId(of('10.1.2.3', said).requestId, lines(said)));
+    assert.ok(!isGivenRequestId(of('203.0.113.9', said).requestId, lines(said)));
   });
 
   it('come from the first hop of a list', () => {

@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { CLOSE_REASONS } from '../../internal/close-codes.js';
+import { PROTOCOLS } from '../../internal/protocol/protocols.js';
 import { BoundedLabel } from '../../internal/telemetry/bounded-label.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
 import { MetricsText } from '../support/metrics-text.js';
 
 const NAMES = [
   'ws_connections_total',
+  'ws_handshakes_refused_total',
   'ws_auth_failures_total',
   'ws_auth_success_total',
   'ws_active_sessions',
   'ws_connection_duration_seconds',
   'ws_revocations_total',
+  'ws_revocations_unsent',
   'ws_protocol_connections_total',
   'ws_proxy_errors_total',
   'ws_proxy_retries_total',
@@ -29,6 +33,8 @@ const NAMES = [
   'ws_backpressure_total',
   'ws_dependency_up',
   'ws_config_reloads_total',
+  'ws_unready',
+  'ws_workers_replaced_total',
 ];
 
 describe('the metrics', () => {
@@ -37,6 +43,21 @@ describe('the metrics', () => {
     for (const name of NAMES)
       assert.match(text, new RegExp(`^# HELP ${name} \\S.*\\n# TYPE ${name} `, 'm'), name);
     assert.equal(text.match(/^# TYPE ws_/gm)?.length, NAMES.length, 'and no others');
+  });
+
+  it('are zero from the first scrape where the values of a label are known, so that a rate sees the first event', async () => {
+    const text = new MetricsText(await new Metrics(10).scrape());
+    const reasons = text.all('ws_session_closed_total').map(({ labels }) => labels.reason);
+    assert.deepEqual(
+      reasons,
+      Object.values(CLOSE_REASONS).map(({ name }) => name),
+    );
+    for (const name of ['ws_messages_total', 'ws_bytes_total']) assert.equal(text.all(name).length, 4, name);
+    for (const { protocol } of PROTOCOLS)
+      assert.equal(text.all('ws_protocol_connections_total', { protocol })[0]?.value, 0, protocol);
+    assert.equal(text.all('ws_config_reloads_total', { result: 'failed' })[0]?.value, 0);
+    assert.equal(text.all('ws_backpressure_total').length, 2);
+    assert.equal(text.all('ws_handshakes_refused_total', { status: '503' })[0]?.value, 0);
   });
 
   it('are one registry each', async () => {

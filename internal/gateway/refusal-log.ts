@@ -1,0 +1,46 @@
+import { TokenBucket } from '../ratelimit/token-bucket.js';
+import { forLog, type Log } from '../telemetry/log.js';
+import { isGivenRequestId, type TrustedProxies } from './forwarded.js';
+import type { RequestHead } from './opening.js';
+
+/** Anybody can be refused as often as he likes: beyond these, lines are counted instead of written. */
+const LINES_PER_SECOND = 10;
+const LINES_AT_ONCE = 50;
+
+/** One log line for each request that is answered with an HTTP error, as far as they are not a flood. */
+export class RefusalLog {
+  readonly #bucket = new TokenBucket(LINES_PER_SECOND, LINES_AT_ONCE, performance.now());
+  #unlogged = 0;
+
+  constructor(
+    readonly log: Log,
+    readonly proxies: TrustedProxies,
+  ) {}
+
+  /** Says who was refused what. The query may hold a token: it stays out. */
+  refused({ method, target, headers, peer, secure }: RequestHead, status: number): void {
+    if (!this.#bucket.take(performance.now())) {
+      this.#unlogged++;
+      return;
+    }
+    const { ip, requestId } = this.proxies.client(peer, secure, headers);
+    this.log.info(
+      {
+        status,
+        ip,
+        requestId: isGivenRequestId(requestId, headers) ? requestId : undefined,
+        method: forLog(method),
+        path: forLog(target),
+        origin: status === 403 ? bounded(headers.get('origin')) : undefined,
+        userAgent: bounded(headers.get('user-agent')),
+        unlogged: this.#unlogged || undefined,
+      },
+      'handshake refused',
+    );
+    this.#unlogged = 0;
+  }
+}
+
+function bounded(lines: readonly string[] | undefined): string | undefined {
+  return lines?.[0] === undefined ? undefined : forLog(lines[0]);
+}

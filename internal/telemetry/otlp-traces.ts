@@ -1,0 +1,109 @@
+import { type Context, createTraceState, ROOT_CONTEXT, type Tracer, trace } from '@opentelemetry/api';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources';
+import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  BasicTracerProvider,
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  type Sampler,
+  TraceIdRatioBasedSampler,
+} from '@opentelemetry/sdk-trace-base';
+import type { Log } from './log.js';
+import { OpeningSpans } from './opening-spans.js';
+import type { OpeningTrace, SamplerName, TraceSource, TracingOptions } from './opening-trace.js';
+import { ReportingExporter } from './reporting-exporter.js';
+import type { TraceContext } from './trace-context.js';
+
+/** Spans that wait to be sent; what comes beyond them is dropped. */
+const MAX_WAITING_SPANS = 2048;
+const MAX_SPANS_PER_EXPORT = 512;
+const EXPORT_INTERVAL_MS = 1000;
+/** For one export with its retries. */
+const EXPORT_TIMEOUT_MS = 5000;
+/** The exporter itself gives up before. */
+const LAST_RESORT_MS = EXPORT_TIMEOUT_MS + 1000;
+
+/**
+ * Traces by OpenTelemetry's SDK, sent as OTLP over HTTP in JSON. Nothing of it is registered globally, and no context is
+ * kept across callbacks: spans are handed on in plain sight. What matters is given here, as the SDK would otherwise look
+ * into the environment for it.
+ */
+export class OtlpTraces implements TraceSource {
+  readonly #provider: BasicTracerProvider;
+  readonly #tracer: Tracer;
+
+  constructor(options: TracingOptions, instance: string, log: Log) {
+    const exporter = new OTLPTraceExporter({
+      url: tracesUrl(options.endpoint),
+      headers: { ...options.headers },
+      timeoutMillis: EXPORT_TIMEOUT_MS,
+      httpAgentOptions: { keepAlive: true },
+    });
+    this.#provider = new BasicTracerProvider({
+      resource: defaultResource().merge(
+        resourceFromAttributes({
+          'service.instance.id': instance,
+          ...options.resource,
+          'service.name': options.serviceName,
+        }),
+      ),
+      sampler: sampler(options.sampler, options.ratio),
+      spanLimits: { attributeCountLimit: 32, attributeValueLengthLimit: 256 },
+      spanProcessors: [
+        new BatchSpanProcessor(new ReportingExporter(exporter, log), {
+          maxQueueSize: MAX_WAITING_SPANS,
+          maxExportBatchSize: MAX_SPANS_PER_EXPORT,
+          scheduledDelayMillis: EXPORT_INTERVAL_MS,
+          exportTimeoutMillis: LAST_RESORT_MS,
+        }),
+      ],
+    });
+    this.#tracer = this.#provider.getTracer('ws-gateway');
+  }
+
+  opening(session: string, ip: string, parent: TraceContext | undefined): OpeningTrace {
+    return new OpeningSpans(this.#tracer, remote(parent), session, ip);
+  }
+
+  stop(): Promise<void> {
+    return this.#provider.shutdown();
+  }
+}
+
+function tracesUrl(endpoint: string): string {
+  const url = new URL(endpoint);
+  url.pathname = `${url.pathname.replace(/\/$/, '')}/v1/traces`;
+  return url.href;
+}
+
+/** W3C Trace Context §3.2.2: version, trace id, parent id and flags, of which the last bit says whether it is sampled. */
+function remote(parent: TraceContext | undefined): Context {
+  if (parent === undefined) return ROOT_CONTEXT;
+  const [, traceId = '', spanId = '', flags = ''] = parent.traceparent.split('-');
+  return trace.setSpanContext(ROOT_CONTEXT, {
+    traceId,
+    spanId,
+    traceFlags: Number.parseInt(flags, 16) & 1,
+    isRemote: true,
+    ...(parent.tracestate === undefined ? {} : { traceState: createTraceState(parent.tracestate) }),
+  });
+}
+
+function sampler(name: SamplerName, ratio: number): Sampler {
+  switch (name) {
+    case 'always_on':
+      return new AlwaysOnSampler();
+    case 'always_off':
+      return new AlwaysOffSampler();
+    case 'traceidratio':
+      return new TraceIdRatioBasedSampler(ratio);
+    case 'parentbased_always_on':
+      return new ParentBasedSampler({ root: new AlwaysOnSampler() });
+    case 'parentbased_always_off':
+      return new ParentBasedSampler({ root: new AlwaysOffSampler() });
+    case 'parentbased_traceidratio':
+      return new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(ratio) });
+  }
+}
