@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
 export const HELP = `Usage: ws-gateway [--route-file FILE] [--check]
+       ws-gateway explain --path PATH --token -    what would become of a client, and why: explain --help
 
   --route-file FILE  the routes file; the variable ROUTE_FILE wins over it
   --check            validate environment and routes, print every problem, exit 0 or 1

@@ -8,6 +8,10 @@ import { HELP, readFlags, version } from './flags.js';
 await run().catch((thrown) => fail([fromUnknown(thrown).message]));
 
 async function run(): Promise<void> {
+  if (process.argv[2] === 'explain') {
+    const { explain } = await import('./explain.js');
+    process.exit(await explain(process.argv.slice(3)));
+  }
   const flags = readFlags(process.argv.slice(2));
   if (flags.help) return void process.stdout.write(HELP);
   if (flags.version) return void process.stdout.write(`${version()}\n`);

@@ -2,6 +2,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { CLOSE_REASONS, type CloseReason } from '../internal/close-codes.js';
 import { ERROR_CODES } from '../internal/errors.js';
+import { table } from './markdown-table.js';
+import { metricsPage } from './metrics-page.js';
+import { configuration, envExample } from './variable-pages.js';
 
 /** A page of docs/ that is made from the source. */
 export interface Page {
@@ -12,6 +15,9 @@ export interface Page {
 const PAGES: readonly { readonly name: string; readonly render: () => string }[] = [
   { name: 'close-codes.md', render: closeCodes },
   { name: 'errors.md', render: errors },
+  { name: 'metrics.md', render: metricsPage },
+  { name: 'configuration.md', render: configuration },
+  { name: '../.env.example', render: envExample },
 ];
 
 /** Every generated page as it has to be. */
@@ -63,12 +69,6 @@ ${table(
   ['Code', 'Meaning'],
   Object.entries(ERROR_CODES).map(([code, meaning]) => [`\`${code}\``, meaning]),
 )}`;
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`;
-  return line(head) + line(head.map(() => '---')) + rows.map(line).join('');
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

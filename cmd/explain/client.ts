@@ -1,0 +1,82 @@
+import type { Config, Protocol } from '../../internal/config/config.js';
+import type { RequestHead } from '../../internal/gateway/opening.js';
+import { CONNECT_TYPE } from '../../internal/protocol/mqtt-connect.js';
+import { encodeVarint } from '../../internal/protocol/mqtt-varint.js';
+
+/** Where a client can put its token. */
+export const PLACES = ['password', 'header', 'cookie', 'query', 'message'] as const;
+export type Place = (typeof PLACES)[number];
+
+/** The client whose way in is looked at. */
+export interface Client {
+  /** As it stands in the request line, without the query. */
+  readonly path: string;
+  /** Without its `?`. */
+  readonly query: string;
+  readonly protocol: Protocol;
+  readonly token: string | undefined;
+  readonly place: Place;
+  readonly origin: string | undefined;
+  readonly host: string;
+  readonly ip: string;
+}
+
+/** RFC 6455 §4.2.1: what the handshake of such a client looks like to the gateway. */
+export function requestHead(client: Client, { credentials, listen }: Config): RequestHead {
+  const { token, place, origin } = client;
+  const headers = new Map<string, readonly string[]>([
+    ['host', [client.host]],
+    ['upgrade', ['websocket']],
+    ['connection', ['Upgrade']],
+    ['sec-websocket-version', ['13']],
+    ['sec-websocket-key', [Buffer.alloc(16).toString('base64')]],
+  ]);
+  if (origin !== undefined) headers.set('origin', [origin]);
+  if (client.protocol === 'mqtt') headers.set('sec-websocket-protocol', ['mqtt']);
+  let { query } = client;
+  if (token !== undefined) {
+    const [headerName = 'authorization'] = credentials.headerNames;
+    const [queryName = 'token'] = credentials.queryNames;
+    if (place === 'header') headers.set(headerName, [`Bearer ${token}`]);
+    if (place === 'cookie') headers.set('cookie', [`${credentials.cookieName}=${token}`]);
+    if (place === 'query') {
+      query = [query, `${queryName}=${encodeURIComponent(token)}`].filter((part) => part !== '').join('&');
+    }
+  }
+  return {
+    method: 'GET',
+    target: client.path,
+    query,
+    headers,
+    peer: client.ip,
+    secure: listen.tls !== undefined,
+  };
+}
+
+/** The first message of such a client; undefined: it says nothing before the upstream does. */
+export function firstMessage({ protocol, token, place }: Client): Uint8Array | string | undefined {
+  if (protocol === 'mqtt') return connectPacket(place === 'password' ? token : undefined);
+  return place === 'message' ? token : undefined;
+}
+
+const CLEAN_START = 0x02;
+const PASSWORD = 0x40;
+const KEEP_ALIVE_SECONDS = 60;
+
+/** A CONNECT of MQTT 5.0 (§3.1), which may have a password without a user name. */
+function connectPacket(password: string | undefined): Buffer {
+  const body = Buffer.concat([
+    field('MQTT'),
+    Buffer.of(5, CLEAN_START | (password === undefined ? 0 : PASSWORD), 0, KEEP_ALIVE_SECONDS),
+    // no properties
+    Buffer.of(0),
+    field('explain'),
+    ...(password === undefined ? [] : [field(password)]),
+  ]);
+  return Buffer.concat([Buffer.of(CONNECT_TYPE), encodeVarint(body.length), body]);
+}
+
+function field(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  return Buffer.concat([Buffer.of(bytes.length >> 8, bytes.length & 0xff), bytes]);
+}

@@ -1,0 +1,169 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { Authenticator } from '../../internal/auth/authenticator.js';
+import type { Identity } from '../../internal/auth/identity.js';
+import { VerificationKeys } from '../../internal/auth/keys.js';
+import { Revocations } from '../../internal/auth/revocations.js';
+import { MemoryTokenCache } from '../../internal/auth/token-cache/memory.js';
+import { TieredTokenCache } from '../../internal/auth/token-cache/tiered.js';
+import { CLOSE_REASONS, type CloseReason } from '../../internal/close-codes.js';
+import type { Config, RouteMatch, RouteTable } from '../../internal/config/config.js';
+import { TrustedProxies } from '../../internal/gateway/forwarded.js';
+import { checkHandshake, type HttpRefusal, judgeOpening } from '../../internal/gateway/opening.js';
+import { AllowedOrigins } from '../../internal/gateway/origin.js';
+import { adapterForSubprotocol } from '../../internal/protocol/protocols.js';
+import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
+import { Limiter } from '../../internal/ratelimit/limiter.js';
+import { Admission, firstFit } from '../../internal/session/admission.js';
+import { dialRequest } from '../../internal/session/dial-request.js';
+import { FirstBytesReader } from '../../internal/session/first-bytes.js';
+import type { Opening } from '../../internal/session/opening.js';
+import type { Plan } from '../../internal/session/plan.js';
+import { isDenial } from '../../internal/session/record.js';
+import { Refused } from '../../internal/session/refused.js';
+import { createStores } from '../../internal/stores.js';
+import { Metrics } from '../../internal/telemetry/metrics.js';
+import { type DialRequest, Upstreams } from '../../internal/upstream/upstreams.js';
+import { type Client, firstMessage, requestHead } from './client.js';
+
+/** How a client is turned away. */
+export type Refusal =
+  | { readonly status: HttpRefusal }
+  | {
+      readonly reason: CloseReason;
+      /** For the operator; clients are told nothing of it. */
+      readonly why: string | undefined;
+      /** What an MQTT 5.0 client is told before the close frame (§3.2.2.2). */
+      readonly connack: number | undefined;
+    };
+
+/** How far a client gets. What it does not reach is undefined. */
+export interface Outcome {
+  /** The routes that fit the path. */
+  readonly matches: readonly RouteMatch[];
+  readonly opening?: Opening;
+  readonly plan?: Plan;
+  /** Verified. */
+  readonly identity?: Identity | undefined;
+  /** Why it cannot be told whether the token is revoked; '': it can. */
+  readonly revocationsUnknown?: string;
+  readonly dial?: DialRequest;
+  /** Milliseconds since the epoch; Infinity: the token ends no session. */
+  readonly expiresAtMs?: number;
+  /** undefined: the client is let in. */
+  readonly refusal?: Refusal;
+}
+
+/** Time for the list of revocations. */
+const LOAD_LIMIT_MS = 5_000;
+
+/**
+ * Leads a client through the gateway's own parts, from the opening handshake up to where the upstream would be dialled
+ * (SPEC sections 4 to 8). Fetches the verification keys and reads the list of revocations; the token cache is left alone
+ * and no upstream is touched.
+ * @param log gets what the gateway would log.
+ * @throws GatewayError ERR_CONFIG when the file of JWT_PUBLIC_KEY_FILE cannot be used.
+ */
+export async function rehearse(
+  client: Client,
+  config: Config,
+  table: RouteTable,
+  log: Logger,
+): Promise<Outcome> {
+  const head = requestHead(client, config);
+  let matches: readonly RouteMatch[] = [];
+  const opening = judgeOpening(head, checkHandshake(head), {
+    proxies: new TrustedProxies(config.opening.trustedProxies),
+    origins: new AllowedOrigins(config.opening.allowedOrigins),
+    match: (path) => {
+      matches = table.match(path);
+      return matches;
+    },
+  });
+  if (typeof opening === 'number') return { matches, refusal: { status: opening } };
+  const metrics = new Metrics(0);
+  const keys = new VerificationKeys(config.verification, log, metrics);
+  const stores = createStores(config, metrics, log);
+  const revocations = new Revocations({
+    ttlMs: config.revocationTtlMs,
+    log,
+    store: undefined,
+    counter: metrics.revocations,
+  });
+  const cache = new TieredTokenCache(new MemoryTokenCache(0), undefined, metrics);
+  const admission = new Admission(
+    config,
+    new Authenticator(config.verification, keys, cache, metrics),
+    revocations,
+    new FailedLogins(),
+    new Limiter({ config: config.rateLimit, shared: undefined }),
+    new Upstreams({ ...config.upstream, controlTimeoutMs: config.session.controlTimeoutMs }, metrics, log),
+  );
+  const plan = planFor(client, opening, admission, config);
+  if (plan instanceof Refused) return { matches, opening, refusal: refusal(plan, undefined) };
+  try {
+    await Promise.all([keys.start(), stores.start()]);
+    const revocationsUnknown = await learnRevocations(revocations, stores.revocations);
+    return { matches, opening, plan, revocationsUnknown, ...(await admit(plan, admission)) };
+  } finally {
+    keys.stop();
+    await stores.stop();
+  }
+}
+
+/** What the gateway makes of the handshake and, where it waits for them, of the first bytes. */
+function planFor(client: Client, opening: Opening, admission: Admission, config: Config): Plan | Refused {
+  const negotiated = adapterForSubprotocol(opening.subprotocols);
+  const early = negotiated === undefined ? admission.planFromHandshake(opening) : undefined;
+  if (early !== undefined) return early;
+  // A client that no route serves is told so as soon as it says anything.
+  const message = firstMessage(client) ?? (firstFit(opening, 'raw') === undefined ? '{}' : undefined);
+  const late = new Error('no token in the handshake, and none in a first message');
+  if (message === undefined) return new Refused('authTimeout', late);
+  const subprotocol = negotiated?.subprotocol ?? admission.subprotocolBeforeDial(opening);
+  const reader = new FirstBytesReader(negotiated?.adapter, subprotocol, config.session.maxConnectBytes);
+  const first = reader.add(Buffer.from(message), typeof message !== 'string');
+  if (first.verdict === 'more') return new Refused('authTimeout', late);
+  return admission.planFromFirstBytes(opening, first, subprotocol);
+}
+
+async function admit(
+  plan: Plan,
+  admission: Admission,
+): Promise<Pick<Outcome, 'identity' | 'dial' | 'expiresAtMs' | 'refusal'>> {
+  const { route } = plan.match;
+  let identity: Identity | undefined;
+  try {
+    identity = await admission.authenticate(plan, plan.opening.client.ip);
+    admission.authorize(route, identity);
+    admission.greetingToForward(plan, identity);
+  } catch (thrown) {
+    if (!(thrown instanceof Refused)) throw thrown;
+    return { identity, refusal: refusal(thrown, plan) };
+  }
+  return {
+    identity,
+    dial: dialRequest(plan, identity, admission.config.credentials),
+    expiresAtMs: admission.expiresAtMs(identity),
+  };
+}
+
+function refusal({ reason: key, why, reply }: Refused, plan: Plan | undefined): Refusal {
+  const reason: CloseReason = CLOSE_REASONS[key];
+  const said = reply ?? plan?.greeting?.refusal(isDenial(reason) ? 'authentication' : 'unavailable');
+  return { reason, why: why?.message, connack: said?.at(3) };
+}
+
+/** @returns why the revocations in effect are not known; '': they are. */
+async function learnRevocations(
+  revocations: Revocations,
+  store: ReturnType<typeof createStores>['revocations'],
+): Promise<string> {
+  if (store === undefined) return 'no REDIS_URL or POSTGRES_DSN: each process keeps its own';
+  if (!store.up) return 'the store cannot be reached';
+  const onRevocation = (revocation: Parameters<Revocations['learn']>[0]) =>
+    void revocations.learn(revocation);
+  const loading = store.load({ onRevocation, onIgnored: () => {} }).then(() => '');
+  const late = pause(LOAD_LIMIT_MS, 'the store did not answer in time', { ref: false });
+  return Promise.race([loading, late]).catch(() => 'the store did not hand over its list');
+}

@@ -1,0 +1,177 @@
+import { decodeToken } from '../../internal/auth/jwt-shape.js';
+import type {
+  Config,
+  KeySource,
+  Protocol,
+  Route,
+  RouteMatch,
+  RouteTable,
+} from '../../internal/config/config.js';
+import type { HttpRefusal } from '../../internal/gateway/opening.js';
+import { firstFit } from '../../internal/session/admission.js';
+import type { Plan } from '../../internal/session/plan.js';
+import { upstreamHeaders } from '../../internal/upstream/headers.js';
+import { targetUrl } from '../../internal/upstream/target-url.js';
+import type { DialRequest } from '../../internal/upstream/upstreams.js';
+import type { Client } from './client.js';
+import type { Outcome, Refusal } from './rehearsal.js';
+
+/** What is told of a client's way in, as plain data: `--json` prints it as it is. Sections it did not reach are missing. */
+export type Report = ReturnType<typeof report>;
+
+const HTTP_REFUSALS: Readonly<Record<HttpRefusal, string>> = {
+  400: 'the path, the query or a header of the handshake is malformed',
+  403: 'this Origin may not connect to this host: see WS_ALLOWED_ORIGINS, and TRUSTED_PROXIES behind a proxy',
+  404: 'no route fits the path',
+  426: 'not a WebSocket handshake of version 13',
+};
+
+export function report(client: Client, config: Config, table: RouteTable, outcome: Outcome, log: unknown[]) {
+  const { opening, plan, identity, dial, refusal } = outcome;
+  return {
+    letIn: refusal === undefined,
+    refusal: refusal && refusalOf(refusal),
+    request: {
+      path: client.path,
+      host: opening?.client.host ?? client.host,
+      from: opening?.client.ip ?? client.ip,
+      protocol: client.protocol,
+      origin: client.origin,
+      allowedOrigins: config.opening.allowedOrigins ?? 'those of the same host and port',
+    },
+    routes: routesUpTo(table, outcome.matches, client.protocol),
+    token: plan?.token === undefined ? undefined : tokenOf(plan.token, plan, config, identity !== undefined),
+    identity,
+    roles: plan && { required: plan.match.route.requireRoles, held: identity?.roles },
+    revoked: identity && revoked(outcome),
+    upstream: plan && dial && upstreamOf(plan, dial),
+    limits: plan && dial && limitsOf(plan.match.route, dial, config),
+    endsAt: outcome.expiresAtMs === undefined ? undefined : endOf(outcome.expiresAtMs),
+    log,
+  };
+}
+
+function refusalOf(refusal: Refusal) {
+  if ('status' in refusal) return { httpStatus: refusal.status, why: HTTP_REFUSALS[refusal.status] };
+  const { reason, why, connack } = refusal;
+  return {
+    code: reason.client?.code,
+    text: reason.client?.reason,
+    name: reason.name,
+    retry: reason.retry,
+    mqttReasonCode: connack === undefined ? undefined : `0x${connack.toString(16)}`,
+    meaning: reason.meaning,
+    why,
+  };
+}
+
+/** The route that serves the client and those before it; all of them when none does. */
+function routesUpTo({ routes }: RouteTable, matches: readonly RouteMatch[], protocol: Protocol) {
+  const serving = firstFit({ matches }, protocol)?.route;
+  const end = serving === undefined ? routes.length : routes.indexOf(serving) + 1;
+  return routes.slice(0, end).map((route, index) => ({
+    entry: index + 1,
+    prefix: route.prefix,
+    verdict:
+      route === serving
+        ? 'serves it'
+        : matches.some((match) => match.route === route)
+          ? `serves ${route.protocol} only`
+          : 'does not fit the path',
+  }));
+}
+
+function tokenOf(token: string, plan: Plan, { verification }: Config, verified: boolean) {
+  const unverified = decodeToken(token);
+  const { header = {}, claims = {} } = unverified ?? {};
+  const { issuer, audiences, algorithms, keySource, clockSkewMs } = verification;
+  return {
+    place: plan.tokenPlace,
+    verified,
+    keys: keySourceText(keySource),
+    says: unverified && {
+      alg: header.alg,
+      kid: header.kid,
+      iss: claims.iss,
+      aud: claims.aud,
+      sub: claims.sub,
+      preferred_username: claims.preferred_username,
+      iat: claims.iat,
+      nbf: claims.nbf,
+      exp: claims.exp,
+      jti: claims.jti,
+    },
+    wanted: {
+      alg: algorithms,
+      iss: issuer,
+      aud: audiences.length === 0 ? undefined : audiences,
+      clockSkewSeconds: clockSkewMs / 1000,
+    },
+  };
+}
+
+function keySourceText(source: KeySource): string {
+  switch (source.kind) {
+    case 'jwks':
+      return `JWKS_URL ${withoutQuery(source.url)}`;
+    case 'issuer':
+      return `discovered from JWT_EXPECTED_ISSUER ${withoutQuery(source.issuer)}`;
+    case 'pem':
+      return `JWT_PUBLIC_KEY_FILE ${source.file}`;
+    case 'none':
+      return 'none: no token is looked at';
+  }
+}
+
+function revoked({ refusal, revocationsUnknown }: Outcome): string {
+  if (refusal !== undefined && 'reason' in refusal && refusal.reason.name === 'token_revoked') return 'yes';
+  return revocationsUnknown ? `not known: ${revocationsUnknown}` : 'no';
+}
+
+function upstreamOf({ match: { route } }: Plan, dial: DialRequest) {
+  return {
+    endpoints: route.upstreams.map((upstream) => {
+      const url = new URL(upstream);
+      return withoutQuery(`${url.protocol}//${url.host}${targetUrl(url, { ...route, ...dial })}`);
+    }),
+    balance: route.balance,
+    subprotocols: dial.subprotocols,
+    headers: upstreamHeaders(dial, route.forwardHeaders).map(([name, value]) => {
+      if (name === 'Authorization') return [name, 'Bearer <the token>'];
+      return name === 'X-Request-Id' ? [name, '<one per session>'] : [name, value];
+    }),
+    forwardHeaders: route.forwardHeaders,
+    mqttRoles: route.mqttRoles,
+  };
+}
+
+function limitsOf(route: Route, { identity, client }: DialRequest, config: Config) {
+  const { perSecond, burst } = route.rateLimit ?? config.rateLimit;
+  const { opening, session, rateLimit } = config;
+  return {
+    messages: perSecond === 0 ? 'off' : { perSecond, burst },
+    messagesFrom:
+      route.rateLimit === undefined ? 'RATE_LIMIT_PER_SECOND, RATE_LIMIT_BURST' : `route ${route.prefix}`,
+    bytesPerSecond: rateLimit.bytesPerSecond === 0 ? 'off' : rateLimit.bytesPerSecond,
+    bucket: identity === undefined ? `address ${client.ip}` : `subject ${identity.sub}`,
+    sharedByReplicas: config.redisUrls.length > 0,
+    maxMessageBytes: session.maxMessageBytes,
+    maxConnections: opening.maxConnections,
+    maxConnectionsPerIp: opening.maxConnectionsPerIp,
+    maxConnectionsPerSub: opening.maxConnectionsPerSub,
+    idleTimeoutSeconds: session.idleTimeoutMs / 1000,
+  };
+}
+
+/** ECMA-262 §21.4.1.1 */
+const MAX_DATE_MS = 8.64e15;
+
+function endOf(expiresAtMs: number): string {
+  return expiresAtMs <= MAX_DATE_MS ? new Date(expiresAtMs).toISOString() : 'not by the token';
+}
+
+/** Queries can hold credentials. */
+function withoutQuery(url: string): string {
+  const [bare = '', query] = url.split('?', 2);
+  return query === undefined ? bare : `${bare}?…`;
+}

@@ -1,0 +1,123 @@
+import type { Report } from './report.js';
+
+const LABEL_CHARS = 14;
+
+/** A report for people: a label and its lines, aligned. */
+export function text(report: Report): string {
+  const sections: [label: string, lines: readonly string[]][] = [
+    ['verdict', verdict(report)],
+    ['request', request(report)],
+    ['routes', report.routes.map(({ entry, prefix, verdict }) => `${entry}. ${prefix}: ${verdict}`)],
+    ['token', report.token === undefined ? [] : token(report.token)],
+    ['identity', identity(report)],
+    ['upstream', upstream(report)],
+    ['limits', limits(report)],
+    ['ends', report.endsAt === undefined ? [] : [report.endsAt + relative(Date.parse(report.endsAt))]],
+    ['log', report.log.map(shown)],
+  ];
+  return sections
+    .filter(([, lines]) => lines.length > 0)
+    .flatMap(([label, lines]) =>
+      lines.map((line, at) => `${(at === 0 ? label : '').padEnd(LABEL_CHARS)}${line}\n`),
+    )
+    .join('');
+}
+
+function verdict({ refusal, token }: Report): string[] {
+  if (refusal === undefined) return [token === undefined ? 'let in, without a token' : 'let in'];
+  if ('httpStatus' in refusal) return [`refused: HTTP ${refusal.httpStatus}`, `why: ${refusal.why}`];
+  const { code, text, name, mqttReasonCode, meaning, why } = refusal;
+  return [
+    `refused: ${code} ${shown(text)} (${name})`,
+    ...(mqttReasonCode === undefined ? [] : [`before it an MQTT 5.0 client gets CONNACK ${mqttReasonCode}`]),
+    `means: ${meaning}`,
+    ...(why === undefined ? [] : [`why: ${printable(why)}`]),
+  ];
+}
+
+function request({ request: { path, host, from, protocol, origin, allowedOrigins } }: Report): string[] {
+  const allowed = typeof allowedOrigins === 'string' ? allowedOrigins : allowedOrigins.join(', ');
+  return [
+    `${protocol} client at ${shown(path)}, Host ${shown(host)}, from ${printable(from)}`,
+    origin === undefined
+      ? 'no Origin, as of a client that is no browser (--origin sends one)'
+      : `Origin ${shown(origin)}; allowed: ${allowed}`,
+  ];
+}
+
+function token({ place, verified, keys, says, wanted }: NonNullable<Report['token']>): string[] {
+  const state = verified ? 'verified' : 'not verified: what it says is only claimed';
+  const claims = Object.entries(says ?? {}).map(([name, value]) => {
+    const rule = Object.entries(wanted).find(([other]) => other === name);
+    const expected =
+      rule === undefined ? '' : rule[1] === undefined ? ' (not checked)' : ` (wanted: ${shown(rule[1])})`;
+    const time =
+      ['iat', 'nbf', 'exp'].includes(name) && typeof value === 'number' ? relative(value * 1000) : '';
+    return `${name.padEnd(20)}${value === undefined ? 'none' : shown(value)}${time}${expected}`;
+  });
+  return [`in the ${printable(place ?? '')}, ${state}`, `keys: ${printable(keys)}`, ...claims];
+}
+
+function identity({ identity: who, roles, revoked }: Report): string[] {
+  if (who === undefined) return [];
+  return [
+    `${shown(who.sub)}, roles: ${who.roles.map(shown).join(', ') || 'none'}`,
+    ...(roles === undefined || roles.required.length === 0
+      ? []
+      : [`the route wants one of: ${roles.required.map(shown).join(', ')}`]),
+    `revoked: ${revoked}`,
+  ];
+}
+
+function upstream({ upstream: to }: Report): string[] {
+  if (to === undefined) return [];
+  return [
+    ...to.endpoints.map(printable),
+    ...(to.endpoints.length > 1 ? [`balance: ${to.balance}`] : []),
+    ...(to.subprotocols.length > 0 ? [`sub-protocols offered: ${to.subprotocols.join(', ')}`] : []),
+    ...to.headers.map(([name, value]) => `${name}: ${value}`).map(printable),
+    ...(to.forwardHeaders.length > 0 ? [`passed on if sent: ${to.forwardHeaders.join(', ')}`] : []),
+    ...(to.mqttRoles === 'none' ? [] : [`roles reach the broker by mqtt.roles: ${to.mqttRoles}`]),
+  ];
+}
+
+function limits({ limits: of }: Report): string[] {
+  if (of === undefined) return [];
+  const { messages } = of;
+  const rate =
+    typeof messages === 'string' ? messages : `${messages.perSecond} a second, burst ${messages.burst}`;
+  const at = (limit: number) => (limit === 0 ? 'no limit' : String(limit));
+  return [
+    `messages: ${rate} (${printable(of.messagesFrom)}), bucket of ${printable(of.bucket)}, ${of.sharedByReplicas ? 'over all replicas' : 'on this host'}`,
+    `bytes a second: ${of.bytesPerSecond}; largest message: ${of.maxMessageBytes} bytes`,
+    `connections of a process: ${at(of.maxConnections)}; of an address: ${at(of.maxConnectionsPerIp)}; of a subject: ${at(of.maxConnectionsPerSub)} (how many there are now: GET /admin/sessions)`,
+    `idle timeout: ${of.idleTimeoutSeconds === 0 ? 'off' : `${of.idleTimeoutSeconds} s`}`,
+  ];
+}
+
+/** How far a moment is from now. */
+function relative(ms: number): string {
+  if (!Number.isFinite(ms)) return '';
+  const seconds = Math.round(Math.abs(ms - Date.now()) / 1000);
+  const size =
+    seconds < 120
+      ? `${seconds} s`
+      : seconds < 7200
+        ? `${Math.round(seconds / 60)} min`
+        : `${Math.round(seconds / 3600)} h`;
+  return ms < Date.now() ? `, ${size} ago` : `, in ${size}`;
+}
+
+/** Longest value that is shown, in characters. */
+const MAX_SHOWN_CHARS = 300;
+
+/** Anything as JSON of bounded length that a terminal does not take for commands. */
+function shown(value: unknown): string {
+  const json = JSON.stringify(value) ?? 'none';
+  return printable(json.length <= MAX_SHOWN_CHARS ? json : `${json.slice(0, MAX_SHOWN_CHARS)}…`);
+}
+
+/** Control, formatting and unassigned characters escaped. */
+function printable(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (sign) => `\\u{${sign.codePointAt(0)?.toString(16)}}`);
+}

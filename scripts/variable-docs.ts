@@ -1,0 +1,107 @@
+import type { VariableName } from '../internal/config/variables.js';
+
+/**
+ * What every variable is for, in the order and under the headings of docs/configuration.md and .env.example, which
+ * `npm run docs` makes of this and of the variables' own bounds and defaults. In .env.example the first sentence stands
+ * alone.
+ */
+export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<VariableName, string>>>>> = {
+  Listening: {
+    HOST: 'address that is listened on',
+    PORT: 'port that is listened on; 0 takes any free one',
+    WORKERS: 'processes that share the port',
+    TLS_CERT_FILE:
+      'listen with TLS: certificate chain in PEM form, the own certificate first; read again when it changes. Goes with TLS_KEY_FILE',
+    TLS_KEY_FILE: 'its private key in PEM form, without a passphrase. Goes with TLS_CERT_FILE',
+    WS_COMPRESSION:
+      'permessage-deflate towards clients: off, one compressor shared by all, or one dedicated to each session, which costs memory',
+    INGRESS_HOST: 'public host name, for generated manifests and as context in logs',
+  },
+  Routes: {
+    ROUTE_FILE: 'the routes file; wins over `--route-file`',
+    RAW_WS_BACKEND_URL: 'upstream of raw clients on plain `/ws` that no route takes',
+    MQTT_WS_BACKEND_URL: 'upstream of MQTT clients on plain `/ws` that no route takes',
+  },
+  'Who may connect': {
+    WS_ALLOWED_ORIGINS:
+      "pages that may connect; unset: those of the host and port that the request went to. `https://*.example.com` is any subdomain, not `example.com` itself; without a scheme it means https; without a port the scheme's own; `http://localhost:*` any port; `*` everything, `null` too. Clients that send no Origin (anything but a browser) always may",
+    TRUSTED_PROXIES:
+      'peers whose X-Forwarded-For, -Proto and -Host, X-Request-Id and traceparent are believed',
+    MAX_CONNECTIONS: 'connections in one process; more get HTTP 503. 0: no limit',
+    MAX_CONNECTIONS_PER_IP: 'connections from one address in one process; more get HTTP 429. 0: no limit',
+    MAX_CONNECTIONS_PER_SUB:
+      'connections of one subject in one process; more are closed with 1008. 0: no limit',
+  },
+  'Where the token is': {
+    JWT_HEADER_NAMES: 'headers that can carry it, with or without `Bearer `; not case-sensitive',
+    JWT_COOKIE_NAME: 'cookie that can carry it; case-sensitive',
+    JWT_QUERY_NAMES: 'query parameters that can carry it; they are never passed on',
+    AUTH_TIMEOUT_SECONDS: 'time for the client to present it',
+    MAX_CONNECT_BYTES: 'bytes taken from a client before it is authenticated',
+  },
+  'What makes a token good': {
+    JWKS_URL: 'where the verification keys are; unset: discovered from JWT_EXPECTED_ISSUER',
+    JWT_PUBLIC_KEY_FILE:
+      'one verification key instead: a public key or certificate in PEM form. Not together with JWKS_URL; with it, JWT_EXPECTED_ISSUER is only compared',
+    JWKS_TTL_MINUTES: 'how long fetched keys are fresh',
+    JWKS_MAX_STALE_MINUTES: 'how long the last good keys may serve while the endpoint is down',
+    JWT_EXPECTED_ISSUER: 'what `iss` must be, to the letter; unset: not checked',
+    JWT_EXPECTED_AUDIENCE:
+      'one of these must be in `aud`; unset: not checked. A list of nothing but commas is an error',
+    JWT_VALID_ALGORITHMS: 'signature algorithms; `none` and HS* cannot be listed',
+    JWT_CLOCK_SKEW_SECONDS: 'leeway for `exp` and `nbf`',
+    JWT_CLOSE_ON_EXPIRY: 'whether a session ends when its token expires',
+  },
+  'Token cache, stores and revocation': {
+    JWT_CACHE_STORE:
+      'where verified tokens are remembered; without REDIS_URL or POSTGRES_DSN the choice falls back to memory, with a warning',
+    JWT_CACHE_PREFIX: 'what keys in the store begin with',
+    JWT_CACHE_MAX_ENTRIES: 'tokens remembered in one process',
+    REDIS_URL:
+      'Redis for the token cache, revocations and shared limits; several URLs are nodes of one cluster. Secret',
+    POSTGRES_DSN: 'Postgres for the token cache and revocations. Secret',
+    REVOCATION_TTL_SECONDS:
+      'how long a revocation is remembered; make it at least the lifetime of your tokens',
+    ADMIN_TOKEN: 'bearer token for `/admin/*`; unset: peers on the loopback interface only. Secret',
+  },
+  Sessions: {
+    MAX_MESSAGE_BYTES: 'largest message of a client; more closes the session with 1009',
+    MAX_BUFFERED_BYTES: 'bytes that wait per direction and session before flow control acts',
+    WS_IDLE_TIMEOUT_SECONDS: 'a peer silent for so long, pongs included, is closed; pings go out before',
+    WS_WRITE_TIMEOUT_SECONDS: 'a peer that takes nothing for so long is dropped',
+    WS_CONTROL_TIMEOUT_SECONDS: 'time for a close handshake; 0 drops the connection at once',
+    GRACEFUL_DRAIN_TIMEOUT_SECONDS:
+      'time over which sessions are closed on SIGTERM; 0 closes them all at once',
+    SHUTDOWN_HARD_LIMIT: 'time for what is left after that, in seconds',
+  },
+  Upstreams: {
+    WS_DIAL_TIMEOUT_SECONDS: 'time for TCP, TLS and the opening handshake of one attempt',
+    WS_DIAL_RETRY_MAX: 'attempts in all, the first one included',
+    WS_DIAL_RETRY_INTERVAL_SECONDS: 'pause before the same endpoint is tried again',
+    CB_FAILURE_THRESHOLD: "failures in a row that open an endpoint's circuit breaker",
+    CB_OPEN_TIMEOUT_SECONDS: 'time until an open breaker lets one trial through',
+    CB_HEALTHCHECK_INTERVAL_SECONDS: 'time between health checks of an endpoint',
+    UPSTREAM_MASKING:
+      'masking keys of frames to upstreams; `random` for an upstream behind an untrusted network or a proxy that caches',
+  },
+  'Rate limits': {
+    RATE_LIMIT_PER_SECOND: 'messages a second per subject, or per address on public routes; 0: off',
+    RATE_LIMIT_BURST: 'messages that may come at once; 0 only while RATE_LIMIT_PER_SECOND is 0',
+    RATE_LIMIT_BYTES_PER_SECOND: 'payload bytes a second per subject; 0: off',
+  },
+  'Metrics and logs': {
+    METRICS_MAX_USERS: 'distinct values of a label that holds users; later ones are counted as `_other`',
+    LOG_LEVEL: 'least severe level that is written',
+    LOG_FORMAT: 'one JSON object a line, or lines for people',
+  },
+  Traces: {
+    OTEL_EXPORTER_OTLP_ENDPOINT:
+      'OpenTelemetry collector that takes OTLP over HTTP in JSON; unset: no traces. `/v1/traces` is appended',
+    OTEL_EXPORTER_OTLP_HEADERS: 'headers sent to it, such as a key. Secret',
+    OTEL_SERVICE_NAME: 'what the traces call this service',
+    OTEL_RESOURCE_ATTRIBUTES: 'further attributes of the service',
+    OTEL_TRACES_SAMPLER:
+      'which openings are traced; `parentbased_` ones follow what a trusted proxy has decided, if it has',
+    OTEL_TRACES_SAMPLER_ARG: 'part of the traces that the `traceidratio` samplers take',
+  },
+};

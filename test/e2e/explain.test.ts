@@ -1,0 +1,405 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { connect } from '../protocol/connect-packet.js';
+import { eventually } from '../support/eventually.js';
+import { type Gateway, startGateway } from '../support/gateway.js';
+import { http } from '../support/http.js';
+import { type Issuer, startIssuer } from '../support/issuer.js';
+import { type RedisServer, startRedis } from '../support/redis-server.js';
+import { startEcho, type Upstream } from '../support/upstream.js';
+import { Peer, Refused } from '../support/ws-client.js';
+
+const MAIN = fileURLToPath(new URL('../../dist/cmd/main.js', import.meta.url));
+
+interface Told {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `ws-gateway explain` to its end, `input` on its standard input. */
+async function run(args: readonly string[], env: NodeJS.ProcessEnv, input = ''): Promise<Told> {
+  const child = spawn(process.execPath, [MAIN, 'explain', ...args], {
+    env: { PATH: process.env.PATH, ...env },
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { code, stdout, stderr };
+}
+
+/** What explain foretells, in the words in which a client meets it. */
+async function foretold(args: readonly string[], env: NodeJS.ProcessEnv, token?: string): Promise<unknown> {
+  const flags = token === undefined ? args : [...args, '--token', '-'];
+  const { code, stdout, stderr } = await run([...flags, '--json'], env, token);
+  assert.equal(stderr, '');
+  const { letIn, refusal } = JSON.parse(stdout) as {
+    letIn: boolean;
+    refusal?: { httpStatus?: number; code?: number; text?: string; mqttReasonCode?: string };
+  };
+  assert.equal(code, letIn ? 0 : 1);
+  if (refusal === undefined) return 'in';
+  if (refusal.httpStatus !== undefined) return refusal.httpStatus;
+  const { code: close, text, mqttReasonCode } = refusal;
+  return mqttReasonCode === undefined ? `${close} ${text}` : `${mqttReasonCode} ${close} ${text}`;
+}
+
+interface Attempt {
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly protocols?: readonly string[];
+  readonly first?: string | Buffer;
+}
+
+/** What a real client meets. */
+async function met(gateway: Gateway, { path, headers, protocols, first }: Attempt): Promise<unknown> {
+  let peer: Peer;
+  try {
+    peer = await Peer.open(gateway.ws + path, {
+      ...(headers && { headers: { ...headers } }),
+      ...(protocols && { protocols }),
+    });
+  } catch (thrown) {
+    if (thrown instanceof Refused) return thrown.status;
+    throw thrown;
+  }
+  if (first !== undefined) peer.send(first);
+  // An MQTT upstream that echoes gives the CONNECT back.
+  if (protocols === undefined) peer.send('in');
+  let connack = '';
+  try {
+    const { data } = await peer.next();
+    if (data[0] !== 0x20) return 'in';
+    connack = `0x${data[3]?.toString(16)} `;
+  } catch {
+  } finally {
+    if (connack === '' && peer.socket.readyState === peer.socket.OPEN) peer.socket.terminate();
+  }
+  const { code, reason } = await peer.ended();
+  return `${connack}${code} ${reason}`;
+}
+
+const seconds = (from: number): number => Math.floor(Date.now() / 1000) + from;
+
+describe('ws-gateway explain', () => {
+  let issuer: Issuer;
+  let stranger: Issuer;
+  let echo: Upstream;
+  let redis: RedisServer;
+  let gateway: Gateway;
+  let env: NodeJS.ProcessEnv;
+
+  before(async () => {
+    [issuer, stranger, echo, redis] = await Promise.all([
+      startIssuer(),
+      startIssuer(),
+      startEcho(),
+      startRedis(),
+    ]);
+    const variables = {
+      JWKS_URL: issuer.jwksUrl,
+      JWT_EXPECTED_ISSUER: issuer.url,
+      JWT_EXPECTED_AUDIENCE: 'gateway',
+      WS_ALLOWED_ORIGINS: 'https://app.example.com',
+      AUTH_TIMEOUT_SECONDS: '1',
+      MAX_CONNECT_BYTES: '4096',
+      REDIS_URL: redis.url,
+    };
+    gateway = await startGateway({
+      env: variables,
+      routes: [
+        { prefix: '/devices', protocol: 'mqtt', upstream: echo.url },
+        { prefix: '/clerks', upstream: echo.url, requireRoles: ['clerk'] },
+        { prefix: '/news', upstream: echo.url, auth: 'public', rateLimit: { perSecond: 5, burst: 7 } },
+        { prefix: '/', upstream: echo.url },
+      ],
+    });
+    env = { ...variables, ROUTE_FILE: gateway.routeFile, PORT: String(gateway.port), HOST: '127.0.0.1' };
+  });
+  after(async () => {
+    await gateway.stop();
+    await Promise.all([echo.close(), issuer.close(), stranger.close(), redis.stop()]);
+  });
+  afterEach(() => echo.reset());
+
+  const sign = (claims: Record<string, unknown> = {}): string => issuer.sign({ aud: 'gateway', ...claims });
+  const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+  const mqtt = (password?: string) => ({
+    protocols: ['mqtt'],
+    first: connect({ level: 5, ...(password === undefined ? {} : { password }) }),
+  });
+
+  it('foretells every way in: header, cookie, query, first message, MQTT password, public', async () => {
+    const token = sign();
+    const cases: readonly [readonly string[], string | undefined, Attempt][] = [
+      [['--path', '/ws/any'], token, { path: '/ws/any', headers: bearer(token) }],
+      [
+        ['--path', '/any', '--in', 'cookie'],
+        token,
+        { path: '/any', headers: { cookie: `session=${token}` } },
+      ],
+      [['--path', '/any?a=1', '--in', 'query'], token, { path: `/any?a=1&token=${token}` }],
+      [['--path', '/any', '--in', 'message'], token, { path: '/any', first: token }],
+      [['--path', '/devices'], token, { path: '/devices', ...mqtt(token) }],
+      [
+        ['--path', '/any', '--protocol', 'mqtt', '--in', 'header'],
+        token,
+        { path: '/any', headers: bearer(token), ...mqtt() },
+      ],
+      [['--path', '/news'], undefined, { path: '/news' }],
+      [
+        ['--path', '/any', '--origin', 'https://app.example.com'],
+        token,
+        { path: '/any', headers: { ...bearer(token), origin: 'https://app.example.com' } },
+      ],
+    ];
+    for (const [args, given, attempt] of cases) {
+      assert.equal(await foretold(args, env, given), 'in', args.join(' '));
+      assert.equal(await met(gateway, attempt), 'in', attempt.path);
+    }
+  });
+
+  it('foretells every refusal with the status, close code, reason and CONNACK that a client meets', async () => {
+    // An address whose logins only fail would be refused before long.
+    assert.equal(await met(gateway, { path: '/any', headers: bearer(sign()) }), 'in');
+    const unsigned = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${sign().split('.')[1]}.`;
+    const tokens: Readonly<Record<string, string>> = {
+      expired: issuer.sign({ aud: 'gateway' }, { expiresInSeconds: -60 }),
+      'for another audience': sign({ aud: 'other' }),
+      'of another issuer': sign({ iss: `${issuer.url}/` }),
+      'not yet valid': sign({ nbf: seconds(120) }),
+      'without a subject': sign({ sub: '' }),
+      'without an end': sign({ exp: undefined }),
+      unsigned,
+      'signed by a stranger': stranger.sign({ aud: 'gateway', iss: issuer.url }),
+    };
+    for (const [name, token] of Object.entries(tokens)) {
+      const expected = '1008 JWT invalid or expired';
+      assert.equal(await foretold(['--path', '/any'], env, token), expected, name);
+      assert.equal(await met(gateway, { path: '/any', headers: bearer(token) }), expected, name);
+    }
+    const expired = tokens.expired!;
+    const revoked = { sub: 'alice', jti: randomUUID() };
+    await http(`${gateway.http}/admin/revoke`, { method: 'POST', body: JSON.stringify(revoked) });
+    const good = sign();
+    const large = sign({ padding: 'x'.repeat(5000) });
+    const cases: readonly [unknown, readonly string[], string | undefined, Attempt][] = [
+      [400, ['--path', '/a%2fb'], good, { path: '/a%2fb', headers: bearer(good) }],
+      [404, ['--path', '/ws//x'], good, { path: '/ws//x', headers: bearer(good) }],
+      [
+        403,
+        ['--path', '/any', '--origin', 'https://evil.example'],
+        good,
+        { path: '/any', headers: { ...bearer(good), origin: 'https://evil.example' } },
+      ],
+      ['1008 Malformed JWT', ['--path', '/any'], 'x.y', { path: '/any', headers: bearer('x.y') }],
+      ['1008 Malformed JWT', ['--path', '/any', '--in', 'message'], 'hi', { path: '/any', first: 'hi' }],
+      [
+        '1008 Authentication timeout',
+        ['--path', '/any'],
+        undefined,
+        { path: '/any', first: Buffer.alloc(0) },
+      ],
+      ['1008 Forbidden', ['--path', '/clerks'], good, { path: '/clerks', headers: bearer(good) }],
+      [
+        '1008 Token revoked',
+        ['--path', '/any'],
+        sign(revoked),
+        { path: '/any', headers: bearer(sign(revoked)) },
+      ],
+      ['0x87 1008 JWT missing', ['--path', '/devices'], undefined, { path: '/devices', ...mqtt() }],
+      [
+        '0x87 1008 JWT invalid or expired',
+        ['--path', '/devices'],
+        expired,
+        { path: '/devices', ...mqtt(expired) },
+      ],
+      ['1009 Message too big', ['--path', '/devices'], large, { path: '/devices', ...mqtt(large) }],
+    ];
+    for (const [expected, args, token, attempt] of cases) {
+      const name = `${expected}: ${args.join(' ')}`;
+      assert.equal(await foretold(args, env, token), expected, name);
+      if (attempt.first?.length === 0) {
+        const peer = await Peer.open(gateway.ws + attempt.path);
+        const { code, reason } = await peer.ended();
+        assert.equal(`${code} ${reason}`, expected);
+      } else assert.equal(await met(gateway, attempt), expected, name);
+    }
+  });
+
+  it('foretells what the upstream is told, and what limits the session', async () => {
+    const token = sign({ sub: 'zo\u00eb', preferred_username: 'Zo\u00eb', roles: ['clerk', 'a,b'] });
+    const { stdout } = await run(
+      ['--path', '/clerks/7', '--token', '-', '--ip', '198.51.100.7', '--json'],
+      env,
+      token,
+    );
+    const told = JSON.parse(stdout) as Record<string, never> & {
+      upstream: { headers: [string, string][]; endpoints: string[] };
+      routes: object[];
+      endsAt: string;
+      revoked: string;
+    };
+    const peer = await Peer.open(`${gateway.ws}/clerks/7`, { token });
+    const session = await echo.session();
+    for (const [name, value] of told.upstream.headers.filter(([header]) => header.startsWith('X-User-')))
+      assert.equal(session.header(name.toLowerCase()), value, name);
+    assert.equal(told.upstream.headers.filter(([name]) => name.startsWith('X-User-')).length, 3);
+    assert.ok(
+      told.upstream.headers.some(([name, value]) => name === 'X-Forwarded-For' && value === '198.51.100.7'),
+    );
+    assert.deepEqual(told.upstream.endpoints, [`${echo.url}/`]);
+    assert.equal(told.revoked, 'no');
+    assert.ok(Math.abs(Date.parse(told.endsAt) - Date.now() - 3_605_000) < 60_000, told.endsAt);
+    assert.deepEqual(told.routes, [
+      { entry: 1, prefix: '/devices', verdict: 'does not fit the path' },
+      { entry: 2, prefix: '/clerks', verdict: 'serves it' },
+    ]);
+    await peer.close();
+
+    const { limits } = JSON.parse((await run(['--path', '/news', '--json'], env)).stdout) as {
+      limits: Record<string, unknown>;
+    };
+    assert.deepEqual(limits.messages, { perSecond: 5, burst: 7 });
+    assert.deepEqual([limits.bucket, limits.sharedByReplicas], ['address 127.0.0.1', true]);
+  });
+
+  it('says why earlier routes do not serve a client, and 1003 when none does', async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), 'explain-'));
+    t.after(() => rm(directory, { recursive: true }));
+    const routes = join(directory, 'routes.yaml');
+    await writeFile(routes, JSON.stringify([{ prefix: '/devices', protocol: 'mqtt', upstream: echo.url }]));
+    const only = await startGateway({
+      env: { JWKS_URL: issuer.jwksUrl },
+      routes: [{ prefix: '/devices', protocol: 'mqtt', upstream: echo.url }],
+    });
+    t.after(() => only.stop());
+    const token = issuer.sign();
+    const args = ['--path', '/devices', '--protocol', 'raw'];
+    assert.equal(
+      await foretold(args, { JWKS_URL: issuer.jwksUrl, ROUTE_FILE: routes }, token),
+      '1003 unknown WS path',
+    );
+    assert.equal(await met(only, { path: '/devices', headers: bearer(token) }), '1003 unknown WS path');
+    const { stdout } = await run(
+      [...args, '--token', '-'],
+      { JWKS_URL: issuer.jwksUrl, ROUTE_FILE: routes },
+      token,
+    );
+    assert.match(stdout, /^routes +1\. \/devices: serves mqtt only$/m);
+  });
+
+  it('verifies with a PEM file, and says so when the keys are not to be had', async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), 'explain-'));
+    t.after(() => rm(directory, { recursive: true }));
+    const pem = join(directory, 'key.pem');
+    await writeFile(pem, issuer.publicKey().export({ type: 'spki', format: 'pem' }));
+    const base = { ROUTE_FILE: gateway.routeFile };
+    const args = ['--path', '/any'];
+    assert.equal(await foretold(args, { ...base, JWT_PUBLIC_KEY_FILE: pem }, sign()), 'in');
+    const stray = stranger.sign();
+    assert.equal(
+      await foretold(args, { ...base, JWT_PUBLIC_KEY_FILE: pem }, stray),
+      '1008 JWT invalid or expired',
+    );
+    const broken = await startIssuer();
+    t.after(() => broken.close());
+    broken.mode = '500';
+    const unavailable = { ...base, JWKS_URL: broken.jwksUrl };
+    assert.equal(await foretold(args, unavailable, sign()), '1013 Authentication unavailable');
+    const { stdout } = await run([...args, '--token', '-'], unavailable, sign());
+    assert.match(stdout, /answered 500/);
+  });
+
+  it('does not pretend to know of revocations without a store that answers', async () => {
+    const { REDIS_URL: _, ...alone } = env;
+    const args = ['--path', '/any', '--token', '-'];
+    const without = await run(args, alone, sign());
+    assert.equal(without.code, 0);
+    assert.match(without.stdout, /revoked: not known: no REDIS_URL/);
+    const unreachable = await run(args, { ...env, REDIS_URL: 'redis://127.0.0.1:1' }, sign());
+    assert.equal(unreachable.code, 0);
+    assert.match(unreachable.stdout, /revoked: not known: the store cannot be reached/);
+  });
+
+  it('reads the token from a file too, with or without Bearer before it', async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), 'explain-'));
+    t.after(() => rm(directory, { recursive: true }));
+    const file = join(directory, 'token');
+    await writeFile(file, `Bearer ${sign()}\n`);
+    assert.equal((await run(['--path', '/any', '--token-file', file], env)).code, 0);
+    assert.equal((await run(['--path', '/any', '--token', sign()], env)).code, 0);
+  });
+
+  it('never prints the token, its signature or a query, and nothing a terminal would obey', async () => {
+    const token = sign({ sub: '\u001b[31m\u202ered', preferred_username: 'x\ny' });
+    for (const args of [
+      ['--path', '/any?token=abc&q=hidden'],
+      ['--path', '/clerks'],
+    ])
+      for (const json of [[], ['--json']]) {
+        const { stdout, stderr } = await run([...args, '--token', '-', ...json], env, token);
+        for (const part of token.split('.')) assert.ok(!(stdout + stderr).includes(part));
+        assert.ok(!stdout.includes('hidden'));
+        for (const sign of json.length === 0 ? ['\u001b', '\u202e'] : ['\u001b'])
+          assert.ok(!stdout.includes(sign));
+      }
+  });
+
+  it('exits 2 on wrong usage and on configuration problems, one line each', async () => {
+    const wrong: readonly (readonly [readonly string[], RegExp])[] = [
+      [[], /--path/],
+      [['--path', 'x'], /--path/],
+      [['--path', '/x', '--nonsense'], /--nonsense/],
+      [['--path', '/x', '--protocol', 'stomp'], /--protocol must be one of mqtt, raw/],
+      [['--path', '/x', '--in', 'pocket'], /--in must be one of/],
+      [['--path', '/x', '--protocol', 'raw', '--in', 'password'], /--in password/],
+      [['--path', '/x', '--protocol', 'mqtt', '--in', 'message'], /--in message/],
+      [['--path', '/x', '--ip', 'nowhere'], /--ip/],
+      [['--path', '/x', '--token', '-', '--token-file', 'f'], /--token-file/],
+      [['--path', '/x', '--token', '-'], /the token is empty/],
+      [['--path', '/x', '--token-file', '/does/not/exist'], /does not exist/],
+    ];
+    for (const [args, line] of wrong) {
+      const { code, stdout, stderr } = await run(args, env);
+      assert.deepEqual([code, stdout], [2, ''], args.join(' '));
+      assert.match(stderr, line);
+      assert.doesNotMatch(stderr, /^\s+at /m);
+    }
+    const bad = await run(['--path', '/x'], { ...env, PORT: 'eighty', JWT_VALID_ALGORITHMS: 'HS256' });
+    assert.equal(bad.code, 2);
+    assert.equal(bad.stderr.trim().split('\n').length, 2, bad.stderr);
+    const long = await run(['--path', '/x', '--token', '-'], env, 'x'.repeat(70_000));
+    assert.deepEqual([long.code, long.stdout], [2, '']);
+  });
+
+  it('is in the help, and has its own', async () => {
+    const help = await run(['--help'], {});
+    assert.equal(help.code, 0);
+    for (const flag of ['--path', '--token -', '--token-file', '--origin', '--protocol', '--ip', '--json'])
+      assert.ok(help.stdout.includes(flag), flag);
+  });
+
+  it('leaves no trace: no upstream is dialled and nothing is written to the token cache', async () => {
+    const token = sign();
+    await eventually(() => echo.openSockets() === 0);
+    const keys = await redis.admin.keys('jwt_cached_token_*');
+    assert.equal(await foretold(['--path', '/any'], { ...env, JWT_CACHE_STORE: 'redis' }, token), 'in');
+    assert.equal(echo.sessions.length, 0);
+    assert.deepEqual(await redis.admin.keys('jwt_cached_token_*'), keys);
+  });
+});
