@@ -1,12 +1,17 @@
 /**
- * The upstream of every benchmark: a WebSocket echo on bare sockets. Prints its port when it listens on 127.0.0.1.
+ * The upstream of most benchmarks: a WebSocket echo on bare sockets. Prints its port when it listens on 127.0.0.1;
+ * takes one as its argument.
+ * Compressed messages go back as they came, which is right as long as no context is taken over.
  */
 import { createHash } from 'node:crypto';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { FrameReader, frameHeader } from './frames.js';
+import { FrameReader, frameHeader, RSV1 } from './frames.js';
 
 /** RFC 6455 §1.3. */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+/** RFC 7692 §7.1.1: every message can be inflated by itself. */
+const COMPRESSION =
+  'Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n';
 
 class EchoConnection extends FrameReader {
   #head = '';
@@ -41,8 +46,10 @@ class EchoConnection extends FrameReader {
     const accept = createHash('sha1')
       .update(key + GUID)
       .digest('base64');
+    const compresses = /^sec-websocket-extensions:.*permessage-deflate/im.test(this.#head);
     this.socket.write(
-      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+        `${compresses ? COMPRESSION : ''}Sec-WebSocket-Accept: ${accept}\r\n\r\n`,
     );
     this.#open = true;
     const rest = Buffer.from(this.#head.slice(end + 4), 'latin1');
@@ -50,11 +57,13 @@ class EchoConnection extends FrameReader {
     this.read(rest);
   }
 
-  protected override onFrame(opcode: number, payloadBytes: number, key: Buffer): void {
+  protected override onFrame(first: number, payloadBytes: number, key: Buffer): void {
+    const opcode = first & 0x0f;
     key.copy(this.#key);
     this.#keyed = key.readUInt32BE(0) !== 0;
     this.#keyAt = 0;
-    if (opcode !== 0xa) this.#answer.push(frameHeader(opcode === 0x9 ? 0xa : opcode, payloadBytes));
+    const answer = opcode === 0x9 ? 0xa : opcode | (first & RSV1);
+    if (opcode !== 0xa) this.#answer.push(frameHeader(answer, payloadBytes));
   }
 
   /** Unmasked in place: the chunk is this connection's own. */
@@ -80,6 +89,6 @@ class EchoConnection extends FrameReader {
 const server = createServer((socket) => {
   new EchoConnection(socket);
 });
-server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () => {
+server.listen({ port: Number(process.argv[2] ?? 0), host: '127.0.0.1', backlog: 4096 }, () => {
   console.log((server.address() as AddressInfo).port);
 });

@@ -4,118 +4,126 @@
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { clientClose, clientMessage } from './frames.js';
-import { type Address, LoadConnection } from './load-connection.js';
+import { type Crowd, DeflateCrowd, EchoCrowd, type OnArrived, type OpenOne } from './crowd.js';
+import { clientClose } from './frames.js';
+import type { Job, Outcome } from './job.js';
+import { LoadConnection } from './load-connection.js';
+import { TlsClients } from './load-tls.js';
 import { cpuMicros, rssBytes } from './process-usage.js';
+import { PublishCrowd } from './publish-crowd.js';
 
-export interface Job extends Address {
-  /**
-   * saturate: every connection keeps `inflight` messages under way. rate: `perSecond` messages over all connections, in
-   * groups of `inflight`, however long their echoes take. idle: connections that say nothing. connect: connections that open and close.
-   */
-  readonly mode: 'saturate' | 'rate' | 'idle' | 'connect';
-  readonly connections: number;
-  readonly inflight: number;
-  readonly payloadBytes: number;
-  readonly perSecond: number;
-  readonly warmupMs: number;
-  readonly durationMs: number;
-  /** JSON list of tokens; connections take them in turn. */
-  readonly tokenFile: string;
-  readonly firstToken: number;
-  /** undefined: a direct connection. */
-  readonly pid?: number;
-}
-
-/** Fields that do not apply are left out. */
-export interface Outcome {
-  readonly messagesPerSecond?: number;
-  /** CPU time of the proxy per echoed message, or per connection opened and closed. */
-  readonly cpuMicros?: number;
-  /** Share of one core that the proxy was busy. */
-  readonly busy?: number;
-  readonly p50Micros?: number;
-  readonly p99Micros?: number;
-  readonly bytesPerSession?: number;
-}
-
-const OPENING_AT_ONCE = 50;
 const PACE_MS = 1;
 
 const job = JSON.parse(process.argv[2] ?? '{}') as Job;
-const tokens = JSON.parse(readFileSync(job.tokenFile, 'utf8')) as readonly string[];
+const tokens =
+  job.tokenFile === undefined ? [] : (JSON.parse(readFileSync(job.tokenFile, 'utf8')) as readonly string[]);
 const readBuffer = Buffer.allocUnsafe(65_536);
+const tls = job.tls && new TlsClients(job.tls.certFile, job.tls.resumes);
 let nextToken = job.firstToken;
 
-function openOne(onMessages: (connection: LoadConnection, count: number) => void): LoadConnection {
-  const token = tokens[nextToken++ % tokens.length];
-  return new LoadConnection(job, token, readBuffer, onMessages);
+const takeToken = (): string | undefined => tokens[nextToken++ % tokens.length];
+
+const openOne: OpenOne = (onMessages, options = {}) =>
+  new LoadConnection({
+    port: job.port,
+    path: job.path,
+    // An MQTT client has it in its CONNECT.
+    token: options.subprotocol === undefined ? takeToken() : undefined,
+    buffer: readBuffer,
+    tls,
+    onMessages,
+    ...options,
+  });
+
+function createCrowd(): Crowd {
+  const { payloadBytes, inflight, subscriberPort } = job;
+  switch (job.speech) {
+    case 'plain':
+      return new EchoCrowd(openOne, payloadBytes, inflight);
+    case 'deflate':
+      return new DeflateCrowd(openOne, payloadBytes);
+    case 'publish':
+      if (subscriberPort === undefined) throw new Error('no broker to subscribe at');
+      return new PublishCrowd({ openOne, payloadBytes, subscriberPort, nextToken: takeToken });
+  }
 }
 
-async function openAll(
-  count: number,
-  onMessages: (connection: LoadConnection, count: number) => void,
-): Promise<LoadConnection[]> {
-  const connections: LoadConnection[] = [];
-  while (connections.length < count) {
-    const some = Math.min(OPENING_AT_ONCE, count - connections.length);
-    const batch = Array.from({ length: some }, () => openOne(onMessages));
-    await Promise.all(batch.map((connection) => connection.opened));
-    connections.push(...batch);
-  }
-  return connections;
-}
+const cpuOfAll = (): number => job.pids.reduce((sum, pid) => sum + cpuMicros(pid), 0);
 
 /** What the proxy used while `work` ran. */
 async function measured<T>(
   work: () => Promise<T>,
 ): Promise<{ result: T; elapsedMs: number; cpu: number | undefined }> {
-  const { pid } = job;
   const startMs = performance.now();
-  const before = pid === undefined ? 0 : cpuMicros(pid);
+  const before = cpuOfAll();
   const result = await work();
-  const cpu = pid === undefined ? undefined : cpuMicros(pid) - before;
+  const cpu = job.pids.length === 0 ? undefined : cpuOfAll() - before;
   return { result, elapsedMs: performance.now() - startMs, cpu };
 }
 
+/** Until messages count: the warm-up, or the moment that several load generators have agreed on. */
+async function warmUp(): Promise<void> {
+  const { startAtMs } = job;
+  const waitMs = startAtMs === undefined ? job.warmupMs : startAtMs - Date.now();
+  if (waitMs < 0) throw new Error(`connections were open ${-waitMs} ms too late`);
+  await pause(waitMs);
+}
+
 async function saturate(): Promise<Outcome> {
-  const { inflight } = job;
-  const frame = clientMessage(job.payloadBytes);
-  const frames = Buffer.concat(Array.from({ length: inflight }, () => frame));
-  let echoed = 0;
-  const connections = await openAll(job.connections, (connection, count) => {
-    echoed += count;
-    connection.send(count === inflight ? frames : frames.subarray(0, count * frame.length));
+  const { inflight, durationMs } = job;
+  const crowd = createCrowd();
+  let arrived = 0;
+  const connections = await crowd.open(job.connections, (connection, count) => {
+    arrived += count;
+    crowd.say(connection, count);
   });
-  for (const connection of connections) connection.send(frames);
-  await pause(job.warmupMs);
+  const bytesRead = (): number => connections.reduce((sum, connection) => sum + connection.bytesRead, 0);
+  for (const connection of connections) crowd.say(connection, inflight);
+  await warmUp();
   const { result, elapsedMs, cpu } = await measured(async () => {
-    const before = echoed;
-    await pause(job.durationMs);
-    return echoed - before;
+    const before = { arrived, bytes: bytesRead() };
+    await pause(durationMs);
+    return { messages: arrived - before.arrived, bytes: bytesRead() - before.bytes };
   });
   for (const connection of connections) connection.destroy();
-  if (result === 0) throw new Error('nothing was echoed');
+  if (result.messages === 0) throw new Error('nothing arrived');
   return {
-    messagesPerSecond: (result * 1000) / elapsedMs,
-    ...(cpu === undefined ? {} : { cpuMicros: cpu / result, busy: cpu / 1000 / elapsedMs }),
+    messagesPerSecond: (result.messages * 1000) / elapsedMs,
+    ...perUnit(cpu, result.messages, elapsedMs),
+    ...(job.speech === 'deflate' ? { wireBytes: result.bytes / result.messages } : {}),
+    ...agreedTls(),
   };
 }
 
-/** Sends at a steady rate, whatever the echoes do; an echo's time counts from when its message was written. */
+function perUnit(cpu: number | undefined, units: number, elapsedMs: number): Outcome {
+  return cpu === undefined ? {} : { cpuMicros: cpu / units, busy: cpu / 1000 / elapsedMs };
+}
+
+function agreedTls(): Outcome {
+  if (tls === undefined) return {};
+  return {
+    tls: tls.agreed,
+    ...(tls.resumes ? { resumed: tls.resumed / tls.connections } : {}),
+  };
+}
+
+/** Sends at a steady rate, whatever arrives; a message's time counts from when it was written. */
 async function atRate(): Promise<Outcome> {
   const { inflight } = job;
-  const group = Buffer.concat(Array.from({ length: inflight }, () => clientMessage(job.payloadBytes)));
+  const crowd = createCrowd();
   /** When the messages under way were written, oldest first, by connection. */
   const underWay = new Map<LoadConnection, number[]>();
   const latencies: number[] = [];
   let recording = false;
-  const connections = await openAll(job.connections, (connection, count) => {
+  let arrived = 0;
+  const onArrived: OnArrived = (connection, count) => {
     const nowMs = performance.now();
+    arrived += count;
     for (const sentMs of underWay.get(connection)?.splice(0, count) ?? []) {
       if (recording) latencies.push((nowMs - sentMs) * 1000);
     }
-  });
+  };
+  const connections = await crowd.open(job.connections, onArrived);
   for (const connection of connections) underWay.set(connection, []);
   const startMs = performance.now();
   let sent = 0;
@@ -126,29 +134,39 @@ async function atRate(): Promise<Outcome> {
       const connection = connections[(sent / inflight) % connections.length];
       if (connection === undefined) return;
       underWay.get(connection)?.push(...new Array(inflight).fill(performance.now()));
-      connection.send(group);
+      crowd.say(connection, inflight);
     }
   }, PACE_MS);
-  await pause(job.warmupMs);
+  await warmUp();
   recording = true;
-  await pause(job.durationMs);
+  const { result, elapsedMs, cpu } = await measured(async () => {
+    const before = arrived;
+    await pause(job.durationMs);
+    return arrived - before;
+  });
   recording = false;
   clearInterval(pacer);
   for (const connection of connections) connection.destroy();
   latencies.sort((a, b) => a - b);
   const quantile = (share: number): number =>
     latencies[Math.floor(share * (latencies.length - 1))] ?? Number.NaN;
-  return { p50Micros: quantile(0.5), p99Micros: quantile(0.99) };
+  return {
+    messagesPerSecond: (result * 1000) / elapsedMs,
+    ...perUnit(cpu, result, elapsedMs),
+    p50Micros: quantile(0.5),
+    p99Micros: quantile(0.99),
+  };
 }
 
 /** What one more session costs: a tenth of them is there before, with all that a process needs once. */
 async function idle(): Promise<Outcome> {
-  const { pid } = job;
+  const [pid] = job.pids;
   if (pid === undefined) return {};
-  const first = await openAll(Math.ceil(job.connections / 10), () => {});
+  const crowd = createCrowd();
+  const first = await crowd.open(Math.ceil(job.connections / 10), () => {});
   await pause(job.warmupMs);
   const before = rssBytes(pid);
-  const others = await openAll(job.connections, () => {});
+  const others = await crowd.open(job.connections, () => {});
   await pause(job.durationMs);
   const after = rssBytes(pid);
   for (const connection of [...first, ...others]) connection.destroy();
@@ -157,17 +175,23 @@ async function idle(): Promise<Outcome> {
 
 async function openAndClose(): Promise<Outcome> {
   const close = clientClose();
+  const one = async (): Promise<void> => {
+    const connection = openOne(() => {});
+    await connection.opened;
+    connection.send(close);
+    await connection.closed;
+  };
+  // For its session, which the others resume.
+  if (tls?.resumes) {
+    await one();
+    tls.connections = 0;
+  }
   let left = job.connections;
   const client = async (): Promise<void> => {
-    while (left-- > 0) {
-      const connection = openOne(() => {});
-      await connection.opened;
-      connection.send(close);
-      await connection.closed;
-    }
+    while (left-- > 0) await one();
   };
   const { elapsedMs, cpu } = await measured(() => Promise.all(Array.from({ length: 20 }, client)));
-  return cpu === undefined ? {} : { cpuMicros: cpu / job.connections, busy: cpu / 1000 / elapsedMs };
+  return { ...perUnit(cpu, job.connections, elapsedMs), ...agreedTls() };
 }
 
 const outcome = await { saturate, rate: atRate, idle, connect: openAndClose }[job.mode]();

@@ -1,4 +1,4 @@
-import type { Outcome } from './load.js';
+import type { Outcome } from './job.js';
 
 /** All rounds of one target in one case. */
 export interface Measured {
@@ -14,6 +14,8 @@ const FIELDS = [
   'p50Micros',
   'p99Micros',
   'bytesPerSession',
+  'wireBytes',
+  'resumed',
 ] as const satisfies readonly (keyof Outcome)[];
 
 /** The median of every field over the rounds that have it. */
@@ -26,7 +28,7 @@ export function medians(rounds: readonly Outcome[]): Outcome {
   );
 }
 
-function median(values: readonly number[]): number | undefined {
+export function median(values: readonly number[]): number | undefined {
   const sorted = values.toSorted((a, b) => a - b);
   const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
   return low === undefined || high === undefined ? undefined : (low + high) / 2;
@@ -39,13 +41,15 @@ export function printReport(results: readonly Measured[]): void {
       .filter((result) => result.case === name && result.rounds.length > 0)
       .map(({ target, rounds }) => ({ target, outcome: medians(rounds) }));
     const nginx = rows.find((row) => row.target === 'nginx')?.outcome ?? {};
-    console.log(`\n${name}`);
+    const tls = results.find((result) => result.case === name)?.rounds.find((round) => round.tls)?.tls;
+    console.log(`\n${name}${tls === undefined ? '' : ` (${tls})`}`);
     console.table(Object.fromEntries(rows.map(({ target, outcome }) => [target, cells(outcome, nginx)])));
   }
 }
 
 function cells(outcome: Outcome, nginx: Outcome): Record<string, string> {
   const { cpuMicros, messagesPerSecond, busy, p50Micros, p99Micros, bytesPerSession } = outcome;
+  const { wireBytes, resumed } = outcome;
   return {
     ...(cpuMicros === undefined ? {} : { 'CPU µs': cpuMicros.toFixed(cpuMicros < 10 ? 2 : 1) }),
     ...(bytesPerSession === undefined ? {} : { 'KB a session': (bytesPerSession / 1024).toFixed(1) }),
@@ -54,6 +58,8 @@ function cells(outcome: Outcome, nginx: Outcome): Record<string, string> {
     ...(busy === undefined ? {} : { 'core busy': `${(busy * 100).toFixed(0)} %` }),
     ...(p50Micros === undefined ? {} : { 'p50 µs': p50Micros.toFixed(0) }),
     ...(p99Micros === undefined ? {} : { 'p99 µs': p99Micros.toFixed(0) }),
+    ...(wireBytes === undefined ? {} : { 'B an echo': wireBytes.toFixed(0) }),
+    ...(resumed === undefined ? {} : { resumed: `${(resumed * 100).toFixed(0)} %` }),
   };
 }
 

@@ -1,0 +1,123 @@
+import { type Certificate, makeCertificate } from '../test/support/certificate.js';
+import type { Issuer } from '../test/support/issuer.js';
+import { startBroker } from './broker.js';
+import type { Case, Group } from './cases.js';
+import type { Job, Outcome } from './job.js';
+import type { Placement } from './machine.js';
+import { runLoad, startEcho, writeTokens } from './programs.js';
+import { type Measured, medians } from './report.js';
+import { startTarget, type Target } from './targets.js';
+
+export interface RoundsOptions {
+  readonly rounds: number;
+  readonly warmupMs: number;
+  readonly durationMs: number;
+  readonly directory: string;
+  readonly issuer: Issuer;
+  readonly placement: Placement;
+}
+
+/** Latency is compared at this share of what nginx manages. */
+const RATE_SHARE = 0.2;
+const SHARED_TOKENS = 100;
+
+/** A group's proxies, up while its cases run. */
+interface Running {
+  readonly targets: Target[];
+  readonly certificate: Certificate | undefined;
+  readonly subscriberPort: number | undefined;
+  /** A new process in the place of a target's. */
+  restart(target: Target): Promise<Target>;
+}
+
+/** All cases of a group, with its proxies and its upstream started for them and ended behind them. */
+export async function runGroup(group: Group, options: RoundsOptions): Promise<Measured[]> {
+  const { directory, issuer, placement } = options;
+  const { echoCpu } = placement;
+  const upstream =
+    group.upstream === 'broker' ? await startBroker(directory, echoCpu) : await startEcho(echoCpu);
+  const certificate = group.tls ? await makeCertificate('127.0.0.1') : undefined;
+  const surroundings = {
+    directory,
+    upstreamPorts: [upstream.port] as const,
+    jwksUrl: issuer.jwksUrl,
+    certificate,
+    cpu: placement.proxyCpu,
+  };
+  const targets: Target[] = [];
+  try {
+    for (const spec of group.targets) targets.push(await startTarget(spec, surroundings));
+    const restart = async (target: Target): Promise<Target> => {
+      await target.stop();
+      return await startTarget(target, surroundings);
+    };
+    const running = { targets, certificate, subscriberPort: upstream.subscriberPort, restart };
+    const results: Measured[] = [];
+    for (const one of group.cases) results.push(...(await runCase(one, running, options)));
+    return results;
+  } finally {
+    await Promise.all(targets.map((target) => target.stop()));
+    await Promise.all([upstream.stop(), certificate?.remove()]);
+  }
+}
+
+/** One case: rounds in which every target has its turn, each round beginning with another one. */
+async function runCase(one: Case, running: Running, options: RoundsOptions): Promise<Measured[]> {
+  const { targets } = running;
+  const { rounds, warmupMs, durationMs, issuer, directory } = options;
+  const results = targets.map(({ name }) => ({ case: one.name, target: name, rounds: [] as Outcome[] }));
+  const { freshTokens = false, resumes = false } = one;
+  const count = freshTokens ? one.job.connections * rounds : SHARED_TOKENS;
+  const tokenFile = await writeTokens(issuer, directory, count);
+  const certFile = running.certificate?.certFile;
+  const base = {
+    ...one.job,
+    path: '/echo',
+    perSecond: 0,
+    warmupMs,
+    durationMs,
+    ...(certFile === undefined ? {} : { tls: { certFile, resumes } }),
+    ...(running.subscriberPort === undefined ? {} : { subscriberPort: running.subscriberPort }),
+  };
+  const eachTurn = async (job: typeof base & Pick<Job, 'mode'>): Promise<void> => {
+    for (let round = 0; round < rounds; round++) {
+      for (let turn = 0; turn < targets.length; turn++) {
+        const index = (round + turn) % targets.length;
+        const [target, result] = [targets[index], results[index]];
+        if (target === undefined || result === undefined) continue;
+        if (target.pids.length === 0 && (job.mode === 'idle' || job.mode === 'connect')) continue;
+        console.error(`${one.name}: ${job.mode} ${target.name}, round ${round + 1} of ${rounds}`);
+        const outcome = await runLoad(
+          {
+            ...job,
+            port: target.port,
+            firstToken: round * (freshTokens ? job.connections : 0),
+            pids: target.pids,
+            // A broker is told no password that it would not ask for.
+            ...(job.speech === 'publish' && target.proxy !== 'gateway' ? {} : { tokenFile }),
+          },
+          options.placement.loadCpu,
+        );
+        // CPU time and messages/s are those of a proxy under full load.
+        const { p50Micros = Number.NaN, p99Micros = Number.NaN } = outcome;
+        result.rounds.push(job.mode === 'rate' ? { p50Micros, p99Micros } : outcome);
+        // Memory once used is used again: the next round counts in a new process.
+        if (job.mode === 'idle') targets[index] = await running.restart(target);
+      }
+    }
+  };
+  await eachTurn(base);
+  assertSameTls(one.name, results);
+  if (one.job.mode === 'saturate') {
+    const nginx = results.find(({ target }) => target === 'nginx') ?? results[0];
+    const perSecond = RATE_SHARE * (medians(nginx?.rounds ?? []).messagesPerSecond ?? 0);
+    await eachTurn({ ...base, mode: 'rate', perSecond });
+  }
+  return results;
+}
+
+/** @throws Error where two proxies did not agree with clients on the same protocol, cipher suite and curve. */
+function assertSameTls(name: string, results: readonly Measured[]): void {
+  const agreed = new Set(results.flatMap(({ rounds }) => rounds.flatMap(({ tls }) => tls ?? [])));
+  if (agreed.size > 1) throw new Error(`${name}: not the same TLS everywhere: ${[...agreed].join(', ')}`);
+}
