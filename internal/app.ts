@@ -221,7 +221,7 @@ function leaseStore(redis: RedisStore): LeaseStore {
     get up() {
       return redis.up;
     },
-    eval: (script, keys, args) => redis.run((client) => client.eval(script, keys.length, ...keys, ...args)),
+    eval: (script, keys, args) => redis.runScript(script, keys, args),
   };
 }
 

@@ -30,7 +30,7 @@ export class LeasingProcess {
       },
       eval: (script, keys, args) => {
         count();
-        return store.run((client) => client.eval(script, keys.length, ...keys, ...args));
+        return store.runScript(script, keys, args);
       },
     });
     this.leases = new Leases({ ledger: this.ledger });

@@ -76,13 +76,16 @@ function contestants(client: Awaited<ReturnType<typeof connectAsGateway>>): Cont
       giveBack: () => client.ping(),
     },
     leasing(
-      'lease script, EVAL as the gateway does',
+      'lease script, EVAL',
       new LeaseLedger({
         up: true,
         eval: (script, keys, args) => client.eval(script, keys.length, ...keys, ...args),
       }),
     ),
-    leasing('lease script, EVALSHA', new LeaseLedger({ up: true, eval: evalSha(client) })),
+    leasing(
+      'lease script, EVALSHA as the gateway does',
+      new LeaseLedger({ up: true, eval: evalSha(client) }),
+    ),
     {
       name: 'rate-limiter-flexible, consume and reward',
       // Not enough points is an answer, too.

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 export interface LeaseStore {
   /** Whether it is worth asking. */
   readonly up: boolean;
-  /** EVAL: runs a Lua script; all its keys are in one cluster slot. */
+  /** Runs a Lua script; all its keys are in one cluster slot. */
   eval(script: string, keys: readonly string[], args: readonly string[]): Promise<unknown>;
 }
 

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { Cluster, Redis } from 'ioredis';
 import { GatewayError } from '../errors.js';
 import type { Log } from '../telemetry/log.js';
@@ -35,6 +36,8 @@ export class RedisStore {
   readonly #client: RedisClient;
   readonly #availability: Availability;
   readonly #subscriptions: LastingConnection[] = [];
+  /** Of the scripts that were run, by their text. */
+  readonly #digests = new Map<string, string>();
   #lastError: unknown;
 
   constructor({ urls, log, commandTimeoutMs = 500 }: RedisStoreOptions) {
@@ -90,6 +93,23 @@ export class RedisStore {
       // Without the cause: a library's error carries the arguments of its command.
       throw new GatewayError('ERR_STORE', `redis: ${reason}`);
     }
+  }
+
+  /**
+   * Runs a Lua script, whose keys are all in one cluster slot. Its text goes out only to a server that does not know it.
+   * @throws GatewayError ERR_STORE, as `run`.
+   */
+  runScript(script: string, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    const digest = this.#digests.get(script) ?? hash('sha1', script);
+    this.#digests.set(script, digest);
+    return this.run(async (client) => {
+      try {
+        return await client.evalsha(digest, keys.length, ...keys, ...args);
+      } catch (thrown) {
+        if (!(thrown instanceof Error && thrown.message.startsWith('NOSCRIPT'))) throw thrown;
+        return client.eval(script, keys.length, ...keys, ...args);
+      }
+    });
   }
 
   /** Listens to a pattern on a connection of its own, for as long as the store lives. */

@@ -34,7 +34,7 @@ class Replica {
       },
       eval: (script, keys, args) => {
         count();
-        return store.run((client) => client.eval(script, keys.length, ...keys, ...args) as Promise<unknown>);
+        return store.runScript(script, keys, args);
       },
     });
     const now = () => performance.now() + skewMs;

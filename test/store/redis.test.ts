@@ -138,6 +138,25 @@ describe('RedisStore', () => {
     assert.deepEqual(lines, []);
   });
 
+  it('sends the text of a script only to a server that does not know it', async (t) => {
+    const { store, lines } = storeWithLog(redis.url);
+    t.after(() => store.stop());
+    await store.start();
+    await redis.admin.config('RESETSTAT');
+    const run = () => store.runScript('return {KEYS[1], ARGV[1]}', ['key'], ['argument']);
+    const calls = async (name: string) =>
+      Number(
+        new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(await redis.admin.info('commandstats'))?.[1] ?? 0,
+      );
+    for (let i = 0; i < 3; i++) assert.deepEqual(await run(), ['key', 'argument']);
+    assert.deepEqual([await calls('evalsha'), await calls('eval')], [3, 1]);
+    await redis.admin.script('FLUSH');
+    assert.deepEqual(await run(), ['key', 'argument']);
+    assert.equal(await calls('eval'), 2);
+    await assert.rejects(store.runScript("return redis.call('nonsense')", ['key'], []), isStoreError);
+    assert.deepEqual([store.up, lines], [true, []]);
+  });
+
   it('survives a server that resets in the middle of a reply, or talks nonsense', async (t) => {
     const port = await freePort();
     const answers = ['$100\r\nhalf', '!!nonsense\r\n', '*-7\r\n', ':\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n'];
