@@ -2,20 +2,24 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { eventually } from '../support/eventually.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
+import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { assertQuiet } from '../support/quiet.js';
 import { exchange, handshakeHead } from '../support/raw-client.js';
+import { startRedis } from '../support/redis-server.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
 import { Peer, type PeerOptions, Refused } from '../support/ws-client.js';
 
 /** SPEC: every metric, with its type. */
 const METRICS = {
   ws_connections_total: 'counter',
+  ws_handshakes_refused_total: 'counter',
   ws_auth_failures_total: 'counter',
   ws_auth_success_total: 'counter',
   ws_active_sessions: 'gauge',
   ws_connection_duration_seconds: 'histogram',
   ws_revocations_total: 'counter',
+  ws_revocations_unsent: 'gauge',
   ws_protocol_connections_total: 'counter',
   ws_proxy_errors_total: 'counter',
   ws_proxy_retries_total: 'counter',
@@ -34,6 +38,8 @@ const METRICS = {
   ws_backpressure_total: 'counter',
   ws_dependency_up: 'gauge',
   ws_config_reloads_total: 'counter',
+  ws_unready: 'gauge',
+  ws_workers_replaced_total: 'counter',
   process_resident_memory_bytes: 'gauge',
   nodejs_eventloop_lag_seconds: 'gauge',
 };
@@ -180,6 +186,9 @@ describe('the metrics', () => {
     await assertGrowth(
       [
         ['ws_connections_total', {}, 2],
+        ['ws_handshakes_refused_total', { status: '404' }, 1],
+        ['ws_handshakes_refused_total', { status: '403' }, 1],
+        ['ws_handshakes_refused_total', {}, 2],
         ['ws_active_sessions', {}, 0],
       ],
       async () => {
@@ -189,6 +198,56 @@ describe('the metrics', () => {
         (await exchange(gateway.port, malformed)).client.destroy();
       },
     );
+  });
+
+  it('tell why no traffic should come, and which revocations the store has yet to hear of', async (t) => {
+    const ownIssuer = await startIssuer();
+    const redis = await startRedis();
+    ownIssuer.mode = '500';
+    const unready = await startGateway({
+      env: {
+        JWKS_URL: ownIssuer.jwksUrl,
+        REDIS_URL: redis.url,
+        GRACEFUL_DRAIN_TIMEOUT_SECONDS: '60',
+        SHUTDOWN_HARD_LIMIT: '0.1',
+      },
+      routes: [{ prefix: '/echo', upstream: echo.url }],
+      waitFor: 'alive',
+    });
+    t.after(async () => {
+      await unready.stop('SIGKILL');
+      await Promise.all([redis.stop(), ownIssuer.close()]);
+    });
+    const reasons = async (): Promise<unknown> =>
+      (await unready.metrics()).all('ws_unready').map(({ labels, value }) => [labels.reason, value]);
+    assert.deepEqual(await reasons(), [
+      ['draining', 0],
+      ['no_keys', 1],
+    ]);
+    ownIssuer.mode = 'ok';
+    await eventually(async () =>
+      assert.deepEqual(await reasons(), [
+        ['draining', 0],
+        ['no_keys', 0],
+      ]),
+    );
+    assert.equal((await unready.metrics()).sum('ws_revocations_unsent'), 0);
+    await redis.kill();
+    const body = '{"sub":"ann","jti":"ann-1"}';
+    assert.equal((await http(`${unready.http}/admin/revoke`, { method: 'POST', body })).status, 202);
+    assert.equal((await unready.metrics()).sum('ws_revocations_unsent'), 1);
+    await redis.restart();
+    await eventually(async () => assert.equal((await unready.metrics()).sum('ws_revocations_unsent'), 0));
+    const peer = await Peer.open(`${unready.ws}/echo`, { token: ownIssuer.sign() });
+    unready.child.kill('SIGTERM');
+    await eventually(async () =>
+      assert.deepEqual(await reasons(), [
+        ['draining', 1],
+        ['no_keys', 0],
+      ]),
+    );
+    await peer.close();
+    assert.equal((await unready.child.exited).code, 0);
   });
 
   it('tell of upstream health and circuits', async () => {

@@ -180,6 +180,7 @@ describe('several workers', () => {
       assert.ok(now && now.value >= then.value, `${name} ${JSON.stringify(labels)} went back`);
     }
     assert.equal(after.sum('ws_connections_total') - before.sum('ws_connections_total'), CROWD);
+    assert.equal(after.sum('ws_workers_replaced_total') - before.sum('ws_workers_replaced_total'), 1);
     await Promise.all([...survivors, ...newcomers].map((peer) => peer.close()));
   });
 

@@ -1,0 +1,188 @@
+import { type AedesBroker, startAedes } from '../support/aedes.js';
+import { eventually, within } from '../support/eventually.js';
+import { encodeFrame, OPCODE } from '../support/frames.js';
+import { type Gateway, type RouteEntry, startGateway } from '../support/gateway.js';
+import { http } from '../support/http.js';
+import { type Issuer, startIssuer } from '../support/issuer.js';
+import { MqttPeer } from '../support/mqtt-client.js';
+import { exchange, handshakeHead } from '../support/raw-client.js';
+import { type RawUpstream, startRawUpstream, switching } from '../support/raw-upstream.js';
+import { type RedisServer, startRedis } from '../support/redis-server.js';
+import { startEcho, type Upstream } from '../support/upstream.js';
+import { Peer } from '../support/ws-client.js';
+
+const MESSAGE_BYTES = 64 * 1024;
+
+/** A gateway with all it can have behind it, and clients that do everything to it that its metrics tell of. */
+export class BusyGateway {
+  private constructor(
+    readonly gateway: Gateway,
+    readonly issuer: Issuer,
+    readonly redis: RedisServer,
+    readonly echo: Upstream,
+    readonly scripted: RawUpstream,
+    readonly broker: AedesBroker,
+    readonly routes: readonly RouteEntry[],
+  ) {}
+
+  static async start(): Promise<BusyGateway> {
+    const [issuer, redis, echo, broker, scripted] = await Promise.all([
+      startIssuer(),
+      startRedis(),
+      startEcho(),
+      startAedes(),
+      startRawUpstream(misbehave),
+    ]);
+    const routes = [
+      { prefix: '/mqtt', upstream: broker.url, protocol: 'mqtt' },
+      { prefix: '/echo', upstream: echo.url },
+      { prefix: '/strict', upstream: echo.url, rateLimit: { perSecond: 0.01, burst: 1 } },
+      { prefix: '/down', upstream: 'ws://127.0.0.1:1/down' },
+      ...['/lost', '/flood', '/stuck'].map((prefix) => ({ prefix, upstream: scripted.url + prefix })),
+    ];
+    const gateway = await startGateway({
+      routes,
+      env: {
+        JWKS_URL: issuer.jwksUrl,
+        REDIS_URL: redis.url,
+        JWT_CACHE_STORE: 'redis',
+        MAX_BUFFERED_BYTES: String(MESSAGE_BYTES),
+        RATE_LIMIT_PER_SECOND: '10000',
+        RATE_LIMIT_BURST: '10000',
+        WS_DIAL_RETRY_MAX: '2',
+        WS_DIAL_RETRY_INTERVAL_SECONDS: '0.02',
+        CB_FAILURE_THRESHOLD: '3',
+        CB_HEALTHCHECK_INTERVAL_SECONDS: '1',
+      },
+    });
+    return new BusyGateway(gateway, issuer, redis, echo, scripted, broker, routes);
+  }
+
+  async stop(): Promise<void> {
+    await this.gateway.stop('SIGKILL');
+    await Promise.all([
+      this.redis.stop(),
+      this.echo.close(),
+      this.scripted.close(),
+      this.broker.close(),
+      this.issuer.close(),
+    ]);
+  }
+
+  /** A raw client that stays; the caller closes it. */
+  open(path: string, sub: string): Promise<Peer> {
+    const token = this.issuer.sign({ sub, preferred_username: sub, jti: `${sub}-1` });
+    return Peer.open(this.gateway.ws + path, { token });
+  }
+
+  /** A raw client with some messages, whose token is shown twice; and an MQTT client that hears itself. */
+  async visit(sub: string, messages: number): Promise<void> {
+    const { gateway, issuer } = this;
+    const token = issuer.sign({ sub, preferred_username: sub });
+    for (let time = 0; time < 2; time++) {
+      const peer = await Peer.open(`${gateway.ws}/echo`, { token });
+      for (let i = 0; i < messages; i++) {
+        peer.send('x'.repeat(100 + 10 * i));
+        await peer.next();
+      }
+      await peer.close();
+    }
+    const mqtt = await MqttPeer.open(`${gateway.ws}/mqtt`, { username: 'any', password: token });
+    await mqtt.client.subscribeAsync(sub);
+    await mqtt.client.publishAsync(sub, 'hello', { qos: 1 });
+    await mqtt.next();
+    await mqtt.close();
+  }
+
+  /** A forged token, one that is no token, a path without a route, a foreign origin. */
+  async turnAway(): Promise<void> {
+    const { gateway, issuer } = this;
+    for (const token of [`${issuer.sign().slice(0, -8)}AAAAAAAA`, 'a.b.c'])
+      await (await Peer.open(`${gateway.ws}/echo`, { token })).ended();
+    for (const [path, origin] of [
+      ['/nowhere', undefined],
+      ['/echo', 'https://other.example'],
+    ] as const)
+      await Peer.open(gateway.ws + path, origin === undefined ? {} : { origin }).catch(() => {});
+  }
+
+  async exceedRate(sub: string): Promise<void> {
+    const peer = await this.open('/strict', sub);
+    for (let i = 0; i < 3; i++) peer.send('again');
+    await peer.ended();
+  }
+
+  /** Upstreams that cannot be reached, until their circuit is open and after that, and one that goes away. */
+  async failUpstreams(): Promise<void> {
+    for (let i = 0; i < 4; i++) await (await this.open('/down', 'ann')).ended();
+    await (await this.open('/lost', 'ann')).ended();
+  }
+
+  /** A client that takes nothing, and an upstream that takes nothing. @returns drops the client. */
+  async blockPeers(): Promise<() => void> {
+    const { gateway, issuer } = this;
+    const before = (await gateway.metrics()).sum('ws_backpressure_total');
+    const head = handshakeHead(gateway.port, '/flood', [`Authorization: Bearer ${issuer.sign()}`]);
+    const { client } = await exchange(gateway.port, head);
+    client.socket.pause();
+    const peer = await this.open('/stuck', 'bob');
+    let closed = false;
+    void peer.closed.then(() => {
+      closed = true;
+    });
+    for (let sent = 0; sent < 1000 && !closed; sent++)
+      await within(
+        new Promise((resolve) => peer.socket.send(Buffer.alloc(MESSAGE_BYTES), resolve)),
+        'room to send',
+      );
+    await peer.ended();
+    await eventually(async () => (await gateway.metrics()).sum('ws_backpressure_total') >= before + 2);
+    return () => client.destroy();
+  }
+
+  async revoke(sub: string): Promise<void> {
+    const peer = await this.open('/echo', sub);
+    await this.#revoke(sub);
+    await peer.ended();
+  }
+
+  /** A good routes file, then a bad one. */
+  async reload(): Promise<void> {
+    const { gateway, routes } = this;
+    const count = async (result: string) =>
+      (await gateway.metrics()).sum('ws_config_reloads_total', { result });
+    const [ok, failed] = [await count('ok'), await count('failed')];
+    await gateway.writeRoutes([...routes, { prefix: `/more-${ok}`, upstream: this.echo.url }]);
+    await eventually(async () => (await count('ok')) === ok + 1);
+    await gateway.writeRoutes('- nonsense: true\n');
+    await eventually(async () => (await count('failed')) === failed + 1);
+  }
+
+  /** Redis goes, and a revocation waits for it. */
+  async loseStore(): Promise<void> {
+    await this.redis.kill();
+    await this.#revoke('eve');
+  }
+
+  async #revoke(sub: string): Promise<void> {
+    const body = JSON.stringify({ sub, jti: `${sub}-1` });
+    await http(`${this.gateway.http}/admin/revoke`, { method: 'POST', body });
+  }
+}
+
+/** What the upstreams do that are no good, by their path. */
+function misbehave(...[socket, head]: Parameters<RawUpstream['script']>): void {
+  if (head.startsWith('GET /flood')) {
+    socket.write(switching(head));
+    socket.on('data', () => {});
+    const message = encodeFrame(OPCODE.binary, Buffer.alloc(MESSAGE_BYTES));
+    const pour = () => {
+      while (!socket.destroyed && socket.write(message));
+    };
+    socket.on('drain', pour);
+    pour();
+  } else if (head.startsWith('GET /stuck')) {
+    socket.write(switching(head));
+    socket.pause();
+  } else socket.write(switching(head), () => socket.destroy());
+}
