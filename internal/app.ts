@@ -9,7 +9,7 @@ import { TieredTokenCache } from './auth/token-cache/tiered.js';
 import { CertificateWatch } from './config/certificate-watch.js';
 import type { Config, RouteTable } from './config/config.js';
 import { problemLine } from './config/problem.js';
-import { RouteReloader } from './config/reload.js';
+import type { RouteReloader } from './config/reload.js';
 import type { RoutesSource } from './config/routes-file.js';
 import { fromUnknown } from './errors.js';
 import { TrustedProxies } from './gateway/forwarded.js';
@@ -52,18 +52,18 @@ export interface App {
  * The composition root: the one place that knows every part.
  * @param siblings the other workers of this host; undefined: this process is the whole gateway.
  */
-export function createApp(
+export async function createApp(
   config: Config,
   table: RouteTable,
   routesSource: RoutesSource,
   siblings?: Siblings,
-): App {
+): Promise<App> {
   const ownLog = createLog(config.telemetry);
   const log = siblings === undefined ? ownLog : ownLog.child({ worker: siblings.worker });
   const metrics = new Metrics(config.telemetry.maxUsers);
   const instance = siblings === undefined ? hostname() : `${hostname()}/${siblings.worker}`;
   const tracing = new Tracing(config.tracing, instance, log);
-  const stores = createStores(config, metrics, log);
+  const stores = await createStores(config, metrics, log);
   const keys = new VerificationKeys(config.verification, log, metrics);
   const memory = new MemoryTokenCache(config.tokenCache.maxEntries);
   const cache = new TieredTokenCache(memory, stores.tokenCache, metrics);
@@ -129,7 +129,7 @@ export function createApp(
   };
   const reloader: Pick<RouteReloader, 'start' | 'stop' | 'reload'> =
     siblings?.reloader ??
-    new RouteReloader({
+    new (await import('./config/reload.js')).RouteReloader({
       source: routesSource,
       table,
       onTable: (changed) => {

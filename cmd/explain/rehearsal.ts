@@ -21,7 +21,7 @@ import type { Opening } from '../../internal/session/opening.js';
 import type { Plan } from '../../internal/session/plan.js';
 import { isDenial } from '../../internal/session/record.js';
 import { Refused } from '../../internal/session/refused.js';
-import { createStores } from '../../internal/stores.js';
+import { createStores, type Stores } from '../../internal/stores.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
 import { type DialRequest, Upstreams } from '../../internal/upstream/upstreams.js';
 import { type Client, firstMessage, requestHead } from './client.js';
@@ -83,7 +83,7 @@ export async function rehearse(
   if (typeof opening === 'number') return { matches, refusal: { status: opening } };
   const metrics = new Metrics(0);
   const keys = new VerificationKeys(config.verification, log, metrics);
-  const stores = createStores(config, metrics, log);
+  const stores = await createStores(config, metrics, log);
   const revocations = new Revocations({
     ttlMs: config.revocationTtlMs,
     log,
@@ -155,10 +155,7 @@ function refusal({ reason: key, why, reply }: Refused, plan: Plan | undefined): 
 }
 
 /** @returns why the revocations in effect are not known; '': they are. */
-async function learnRevocations(
-  revocations: Revocations,
-  store: ReturnType<typeof createStores>['revocations'],
-): Promise<string> {
+async function learnRevocations(revocations: Revocations, store: Stores['revocations']): Promise<string> {
   if (store === undefined) return 'no REDIS_URL or POSTGRES_DSN: each process keeps its own';
   if (!store.up) return 'the store cannot be reached';
   const onRevocation = (revocation: Parameters<Revocations['learn']>[0]) =>

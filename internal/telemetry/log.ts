@@ -16,6 +16,8 @@ export interface LogOptions {
  * and costs more than all else about the line. A process that exits writes the rest; one that is killed loses it.
  */
 const BATCH = { minLength: 8192, periodicFlush: 50, sync: false };
+/** Warnings and worse take what waits along at once. */
+const URGENT = pino.levels.values.warn ?? 40;
 
 /**
  * The process' logger: one JSON object a line on stdout (`time`, `level`, `msg` and the fields given), or readable
@@ -37,7 +39,13 @@ export function createLog({ ingressHost, ...options }: LogOptions): Log {
       ? { transport: { target: 'pino-pretty', options: { translateTime: 'SYS:HH:MM:ss.l' } } }
       : {}),
   };
-  return isPretty ? pino(settings) : pino(settings, pino.destination({ ...BATCH }));
+  if (isPretty) return pino(settings);
+  const destination = pino.destination({ ...BATCH });
+  const logMethod: NonNullable<LoggerOptions['hooks']>['logMethod'] = function (args, method, level) {
+    method.apply(this, args);
+    if (level >= URGENT) destination.flush();
+  };
+  return pino({ ...settings, hooks: { logMethod } }, destination);
 }
 
 /** Resolves when everything logged so far is written. */

@@ -35,6 +35,8 @@ export class Link<Mine extends object, Theirs extends object> {
   readonly #end: ChannelEnd;
   readonly #duties = new Map<string, Method>();
   readonly #asked = new Map<number, Asked>();
+  /** What the other side's questions have to wait for. */
+  #held: Promise<unknown> | undefined;
   #lastId = 0;
 
   constructor(end: ChannelEnd) {
@@ -55,6 +57,15 @@ export class Link<Mine extends object, Theirs extends object> {
   offer(duties: Partial<Mine>): void {
     for (const [name, duty] of Object.entries<unknown>({ ...duties }))
       if (typeof duty === 'function') this.#duties.set(name, duty as Method);
+  }
+
+  /** Questions that come while `work` is under way are answered after it, in their order. */
+  hold(work: Promise<unknown>): void {
+    const done = () => {
+      if (this.#held === held) this.#held = undefined;
+    };
+    const held = work.then(done, done);
+    this.#held = held;
   }
 
   /**
@@ -101,6 +112,7 @@ export class Link<Mine extends object, Theirs extends object> {
 
   async #answer(id: number, name: string, args: readonly unknown[]): Promise<void> {
     let message: Message;
+    if (this.#held !== undefined) await this.#held;
     try {
       const duty = this.#duties.get(name);
       if (duty === undefined) throw new Error(`${name} is not answered here`);

@@ -13,7 +13,12 @@ interface WorkerApp {
   abandon(): Promise<void>;
 }
 
-type CreateApp = (config: Config, table: RouteTable, source: RoutesSource, siblings: Siblings) => WorkerApp;
+type CreateApp = (
+  config: Config,
+  table: RouteTable,
+  source: RoutesSource,
+  siblings: Siblings,
+) => Promise<WorkerApp>;
 
 /**
  * Becomes the gateway that the supervisor assigns, and does what it says.
@@ -22,7 +27,7 @@ type CreateApp = (config: Config, table: RouteTable, source: RoutesSource, sibli
 export function runWorker(end: ChannelEnd, create: CreateApp): Promise<number> {
   const link = new Link<WorkerDuties, SupervisorDuties>(end);
   return new Promise((resolve) => {
-    let app: WorkerApp | undefined;
+    let app: Promise<WorkerApp> | undefined;
     let draining = false;
     const endWith = (ending: Promise<void> | undefined) => {
       draining = true;
@@ -35,11 +40,16 @@ export function runWorker(end: ChannelEnd, create: CreateApp): Promise<number> {
       assign: ({ worker, config, routes, routesSource }) => {
         const siblings = new Siblings(worker, link);
         app = create(deepFreeze(config), createRouteTable(routes), deepFreeze(routesSource), siblings);
+        // What comes behind the assignment is for the gateway that it makes.
+        link.hold(app);
+        return app.then(() => {});
       },
-      start: async () => app?.start(),
-      drain: () => endWith(app?.stop()),
+      start: async () => (await app)?.start(),
+      drain: () => endWith(app?.then((gateway) => gateway.stop())),
     });
     // A supervisor that goes during the drain wants its end at once.
-    end.once('disconnect', () => (draining ? resolve(1) : endWith(app?.abandon())));
+    end.once('disconnect', () =>
+      draining ? resolve(1) : endWith(app?.then((gateway) => gateway.abandon())),
+    );
   });
 }
