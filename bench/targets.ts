@@ -3,11 +3,11 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Certificate } from '../test/support/certificate.js';
 import { type Child, startChild } from '../test/support/child-process.js';
 import { eventually } from '../test/support/eventually.js';
 import { accepts, freePort } from '../test/support/free-port.js';
+import { GATEWAY_COMMAND } from '../test/support/gateway.js';
 import { pinned } from './machine.js';
 import { childrenOf } from './process-usage.js';
 import { gatewayEnvironment, haproxyConfig, nginxConfig, type ProxyConfig } from './proxy-configs.js';
@@ -40,8 +40,6 @@ export interface Surroundings {
   /** CPU, or list of them, that the proxies have to themselves; undefined: no pinning. */
   readonly cpu: number | string | undefined;
 }
-
-const GATEWAY = fileURLToPath(new URL('../dist/cmd/main.js', import.meta.url));
 
 /** Starts what a target needs; it ends with this process at the latest. */
 export async function startTarget(spec: TargetSpec, surroundings: Surroundings): Promise<Target> {
@@ -119,13 +117,11 @@ async function prepare(
     case 'haproxy':
       await writeFile(file, haproxyConfig(config, certificate && (await onePem(certificate, directory))));
       return { command: 'haproxy', args: ['-db', '-f', file], env: {} };
-    case 'gateway':
+    case 'gateway': {
       await writeFile(file, JSON.stringify([{ prefix: '/', upstream }]));
-      return {
-        command: process.execPath,
-        args: [GATEWAY],
-        env: { ...gatewayEnvironment(config, file, jwksUrl), ...env },
-      };
+      const [command = '', ...args] = GATEWAY_COMMAND;
+      return { command, args, env: { ...gatewayEnvironment(config, file, jwksUrl), ...env } };
+    }
   }
 }
 

@@ -16,6 +16,7 @@ import { TrustedProxies } from './gateway/forwarded.js';
 import { HttpEndpoints } from './gateway/health.js';
 import { Listener } from './gateway/listener.js';
 import { AllowedOrigins } from './gateway/origin.js';
+import { HeapTrim } from './heap-trim.js';
 import { FailedLogins } from './ratelimit/failed-logins.js';
 import { FallbackLedger } from './ratelimit/fallback-ledger.js';
 import { LeaseLedger, type LeaseStore, type Ledger } from './ratelimit/lease-ledger.js';
@@ -84,6 +85,7 @@ export async function createApp(
   const limiter = new Limiter({ config: config.rateLimit, shared: leases });
   const failedLogins = new FailedLogins();
   const sessions = new Sessions(config.opening, metrics);
+  const heapTrim = new HeapTrim();
   const wheel = new TimerWheel((thrown) => log.error({ err: fromUnknown(thrown) }, 'a deadline failed'));
   const admission = new Admission(config, authenticator, revocations, failedLogins, limiter, upstreams);
   let routes = table;
@@ -177,6 +179,7 @@ export async function createApp(
     await leases?.stop();
     limiter.stop();
     wheel.stop();
+    heapTrim.stop();
     await Promise.all([stores.stop(), tracing.stop(endMs - performance.now())]);
     log.info('stopped');
     await flushed(log);
@@ -199,6 +202,7 @@ export async function createApp(
       metrics.collectProcessMetrics();
       upstreams.apply(table);
       wheel.start();
+      heapTrim.start();
       limiter.start();
       // The first fetch of the keys takes as long as it takes: until then /readyz says why not.
       await Promise.all([keys.start(), serve()]);

@@ -5,17 +5,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { connect } from '../protocol/connect-packet.js';
 import { eventually } from '../support/eventually.js';
-import { type Gateway, startGateway } from '../support/gateway.js';
+import { GATEWAY_COMMAND, type Gateway, startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
 import { Peer, Refused } from '../support/ws-client.js';
-
-const MAIN = fileURLToPath(new URL('../../dist/cmd/main.js', import.meta.url));
 
 interface Told {
   readonly code: number | null;
@@ -25,7 +22,8 @@ interface Told {
 
 /** Runs `ws-gateway explain` to its end, `input` on its standard input. */
 async function run(args: readonly string[], env: NodeJS.ProcessEnv, input = ''): Promise<Told> {
-  const child = spawn(process.execPath, [MAIN, 'explain', ...args], {
+  const [command = '', ...first] = GATEWAY_COMMAND;
+  const child = spawn(command, [...first, 'explain', ...args], {
     env: { PATH: process.env.PATH, ...env },
   });
   let stdout = '';

@@ -13,6 +13,12 @@ import { MetricsText } from './metrics-text.js';
 /** The daemon as users run it; scripts/test builds it first. */
 const MAIN = fileURLToPath(new URL('../../dist/cmd/main.js', import.meta.url));
 
+/** Or another one: a command line without spaces in its words, as scripts/test-image sets it. */
+export const GATEWAY_COMMAND: readonly string[] = process.env.TEST_GATEWAY_COMMAND?.split(' ') ?? [
+  process.execPath,
+  MAIN,
+];
+
 /** One entry of a routes file. */
 export type RouteEntry = Readonly<Record<string, unknown>>;
 
@@ -142,7 +148,7 @@ export async function runGateway(
 }
 
 async function launch(options: GatewayOptions): Promise<Gateway> {
-  assert.ok(existsSync(MAIN), `${MAIN} is missing: npm run build`);
+  assert.ok(!GATEWAY_COMMAND.includes(MAIN) || existsSync(MAIN), `${MAIN} is missing: npm run build`);
   const port = await freePort();
   const directory = await mkdtemp(join(tmpdir(), 'ws-gateway-test-'));
   const routeFile = join(directory, 'routes.yaml');
@@ -155,7 +161,8 @@ async function launch(options: GatewayOptions): Promise<Gateway> {
     ...TEST_DEFAULTS,
     ...options.env,
   };
-  const child = startChild(process.execPath, [MAIN, ...(options.args ?? [])], { env, cwd: directory });
+  const [command = '', ...args] = [...GATEWAY_COMMAND, ...(options.args ?? [])];
+  const child = startChild(command, args, { env, cwd: directory });
   return new Gateway(port, child, directory, routeFile);
 }
 

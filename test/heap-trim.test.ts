@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { getHeapStatistics } from 'node:v8';
+import { HeapTrim } from '../internal/heap-trim.js';
+import { eventually } from './support/eventually.js';
+
+const heapBytes = (): number => getHeapStatistics().total_heap_size;
+
+it('an idle process gives back what a time of much allocation took', async (t) => {
+  const trim = new HeapTrim(100);
+  trim.start();
+  t.after(() => trim.stop());
+  const before = heapBytes();
+  let lists: number[][] | undefined = [];
+  for (let i = 0; i < 40_000; i++) lists.push(Array.from({ length: 100 }, () => i));
+  const full = heapBytes();
+  assert.ok(full - before > 24 * 2 ** 20, 'there is something to give back');
+  lists = undefined;
+  await eventually(() => heapBytes() < before + (full - before) / 2, 30_000);
+});
