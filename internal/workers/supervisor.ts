@@ -3,6 +3,7 @@ import type { Config, RouteTable } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
 import { type ReloadResult, RouteReloader } from '../config/reload.js';
 import type { RoutesSource } from '../config/routes-file.js';
+import { HeapTrim } from '../heap-trim.js';
 import { MemoryLedger } from '../ratelimit/memory-ledger.js';
 import { createLog, flushed, type Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -43,6 +44,7 @@ export class Supervisor {
   #table: RouteTable;
   #applied: Promise<unknown> = Promise.resolve();
   #scraping: Promise<string> | undefined;
+  readonly #heapTrim = new HeapTrim();
 
   constructor(parts: SupervisorParts) {
     const { config, table, routesSource, entry } = parts;
@@ -93,6 +95,7 @@ export class Supervisor {
     await this.#revocations.start();
     await this.#crew.start(workers);
     this.#reloader.start();
+    this.#heapTrim.start();
     this.#log.info({ host, port, workers }, 'all workers are listening');
   }
 
@@ -107,6 +110,7 @@ export class Supervisor {
     this.#log.info('draining all workers');
     await Promise.all([this.#reloader.stop(), this.#crew.dismiss(drainTimeoutMs + hardLimitMs + STUCK_MS)]);
     this.#revocations.stop();
+    this.#heapTrim.stop();
     this.#log.info('all workers have ended');
     await flushed(this.#log);
   }
