@@ -158,6 +158,9 @@ async function atRate(): Promise<Outcome> {
   };
 }
 
+/** What opening took and idling does not is given back by then. */
+const SETTLE_MS = 15_000;
+
 /** What one more session costs: a tenth of them is there before, with all that a process needs once. */
 async function idle(): Promise<Outcome> {
   const [pid] = job.pids;
@@ -167,7 +170,7 @@ async function idle(): Promise<Outcome> {
   await pause(job.warmupMs);
   const before = rssBytes(pid);
   const others = await crowd.open(job.connections, () => {});
-  await pause(job.durationMs);
+  await pause(SETTLE_MS);
   const after = rssBytes(pid);
   for (const connection of [...first, ...others]) connection.destroy();
   return { bytesPerSession: (after - before) / job.connections };

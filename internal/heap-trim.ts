@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-const CHECK_MS = 5_000;
+const CHECK_MS = 2_000;
 /** Share of the time between two checks in which the event loop had work: below it the process is idle. */
 const IDLE_UTILIZATION = 0.05;
 /** Growth of the heap, since it was last collected, that is worth a collection. */
