@@ -5,11 +5,11 @@ import { OPCODE } from '../../test/support/frames.js';
 import type { Gateway } from '../../test/support/gateway.js';
 import { http } from '../../test/support/http.js';
 import type { Issuer } from '../../test/support/issuer.js';
-import type { RawClient } from '../../test/support/raw-client.js';
+import { RawClient } from '../../test/support/raw-client.js';
 import { clientMessage } from '../frames.js';
 import type { Endpoint } from './endpoint.js';
 import { pick, type Random } from './random.js';
-import { head, tcp, untilClosed } from './wire.js';
+import { head, untilClosed } from './wire.js';
 
 /** Not the address of the others: failed logins count against it. */
 const STRANGERS_ADDRESS = '127.0.0.9';
@@ -110,7 +110,7 @@ export class Faults {
     const [protectedHeader, payload] = issuer.sign({ sub: this.#stranger() }).split('.');
     // With the signature of another one.
     const forged = [protectedHeader, payload, issuer.sign().split('.')[2]].join('.');
-    const client = await tcp(this.#with.gateway.port, STRANGERS_ADDRESS);
+    const client = await RawClient.connect(this.#with.gateway.port, STRANGERS_ADDRESS);
     client.write(head(this.#with.gateway.port, { path: this.#with.path, mqtt: false, token: forged }));
     const answer = await client.readHead(PATIENCE_MS);
     // After too many of them in a minute.
@@ -146,7 +146,7 @@ export class Faults {
 
   async #open(token: string): Promise<RawClient> {
     const { gateway, path } = this.#with;
-    const client = await tcp(gateway.port, STRANGERS_ADDRESS);
+    const client = await RawClient.connect(gateway.port, STRANGERS_ADDRESS);
     client.write(head(gateway.port, { path, mqtt: false, token }));
     const answer = await client.readHead(PATIENCE_MS);
     assert.equal(answer?.status, 101);

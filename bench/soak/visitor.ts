@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { within } from '../../test/support/eventually.js';
 import { closePayload, OPCODE } from '../../test/support/frames.js';
-import type { RawClient } from '../../test/support/raw-client.js';
+import { RawClient } from '../../test/support/raw-client.js';
 import { chanceMs, pick, type Random } from './random.js';
-import { connectPacket, head, tcp, untilClosed } from './wire.js';
+import { connectPacket, head, untilClosed } from './wire.js';
 
 /** How a visit ends, each as often as it stands here. */
 const ENDINGS = [
@@ -71,7 +71,7 @@ export class Visitor {
 
   async #visit(ending: Ending): Promise<void> {
     const { port, path, mqtt, random } = this.#options;
-    const client = await tcp(port);
+    const client = await RawClient.connect(port);
     try {
       const token = this.#options.token();
       const early = !mqtt && random() < 0.5;

@@ -1,25 +1,9 @@
-import { connect } from 'node:net';
 import { generate } from 'mqtt-packet';
-import { within } from '../../test/support/eventually.js';
 import { type Frame, OPCODE } from '../../test/support/frames.js';
-import { handshakeHead, RawClient } from '../../test/support/raw-client.js';
+import { handshakeHead, type RawClient } from '../../test/support/raw-client.js';
 
 /** No wait for a frame ever ends by this. */
 const FOREVER_MS = 2 ** 31 - 1;
-
-/** @param localAddress source address; the gateway counts failed logins by it. */
-export async function tcp(port: number, localAddress = '127.0.0.1'): Promise<RawClient> {
-  const socket = connect({ port, host: '127.0.0.1', localAddress, noDelay: true });
-  const client = new RawClient(socket);
-  await within(
-    new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve);
-      socket.once('error', reject);
-    }),
-    'TCP connection',
-  );
-  return client;
-}
 
 export interface Hello {
   readonly path: string;

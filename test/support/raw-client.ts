@@ -38,8 +38,9 @@ export class RawClient {
     });
   }
 
-  static async connect(port: number): Promise<RawClient> {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  /** @param localAddress source address; the gateway counts limits by it. */
+  static async connect(port: number, localAddress = '127.0.0.1'): Promise<RawClient> {
+    const socket = connect({ port, host: '127.0.0.1', localAddress, noDelay: true });
     const client = new RawClient(socket);
     await within(
       new Promise<void>((resolve, reject) => {
