@@ -136,7 +136,7 @@ export class Listener {
         this.#guard(response, () => this.#upgrade(response, request, context)),
       open: leaveIn(this.#opened),
       message: (ws, message, isBinary) => {
-        const { session } = ws.getUserData();
+        const { session } = ws as unknown as SocketData;
         try {
           session.onClientMessage(new Uint8Array(message), isBinary);
         } catch (thrown) {

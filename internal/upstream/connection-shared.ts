@@ -1,11 +1,11 @@
 import type { FrameWriter } from './frame-writer.js';
 import type { HandshakeKeys } from './opening.js';
 import type { ReadBatch } from './read-batch.js';
-import type { ReadBuffer } from './socket.js';
+import type { Sockets } from './sockets.js';
 
 /** What all connections of a process share. */
 export interface ConnectionShared {
-  readonly readBuffer: ReadBuffer;
+  readonly sockets: Sockets;
   readonly writer: FrameWriter;
   readonly batch: ReadBatch;
   readonly keys: HandshakeKeys;

@@ -4,7 +4,7 @@ import { closePayload, Opcode } from './frame.js';
 import { FrameDecoder } from './frame-decoder.js';
 import type { FragmentPosition, UpstreamListener } from './listener.js';
 import type { BatchReader } from './read-batch.js';
-import { type OwnedSocket, passSocketTo, type SocketOwner } from './socket.js';
+import type { SocketOwner, UpstreamSocket } from './socket.js';
 
 /**
  * How a connection ended, in the eyes of the endpoint it belongs to: `closed` with a close frame of the upstream, `hung-up`
@@ -53,7 +53,7 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
    * @param subprotocol the one the upstream chose.
    */
   constructor(
-    readonly socket: OwnedSocket,
+    readonly socket: UpstreamSocket,
     readonly shared: ConnectionShared,
     readonly owner: ConnectionOwner,
     readonly subprotocol: string | undefined,
@@ -61,7 +61,7 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
   ) {
     super();
     if (kept.length > 0) this.#kept = kept;
-    passSocketTo(socket, this);
+    socket.owner = this;
   }
 
   /** Whether no more messages can go either way. */
@@ -144,7 +144,7 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
   /** @internal */
   socketRead(length: number): boolean {
     this.heard = true;
-    const { bytes } = this.shared.readBuffer;
+    const { bytes } = this.shared.sockets.readBuffer;
     if (this.#listener === undefined && this.#state === 'open') {
       // TLS hands over what it has decrypted even after it was told to stop.
       this.#kept = Buffer.concat([this.#kept ?? NOTHING, bytes.subarray(0, length)]);
@@ -194,6 +194,11 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
     } catch (thrown) {
       this.#listenerFailed(thrown);
     }
+  }
+
+  protected override slice(chunk: Buffer, start: number, end: number): Buffer {
+    const { readBuffer } = this.shared.sockets;
+    return chunk === readBuffer.bytes ? readBuffer.view(start, end) : chunk.subarray(start, end);
   }
 
   protected override onMessage(payload: Buffer, isBinary: boolean): void {

@@ -54,6 +54,11 @@ export abstract class FrameDecoder {
   /** @param code 1002, or 1007 for text that is not UTF-8. */
   protected abstract onViolation(code: number, why: string): void;
 
+  /** A view of `chunk`, for the length of a call. */
+  protected slice(chunk: Buffer, start: number, end: number): Buffer {
+    return chunk.subarray(start, end);
+  }
+
   /** Reads nothing any more. */
   protected stopDecoding(): void {
     this.#stopped = true;
@@ -109,7 +114,7 @@ export abstract class FrameDecoder {
   #begin(first: number, length: number, chunk: Buffer, at: number, end: number): number {
     if (this.#stopped) return end;
     if (length <= end - at) {
-      this.#whole(first, chunk.subarray(at, at + length));
+      this.#whole(first, this.slice(chunk, at, at + length));
       return at + length;
     }
     this.#first = first;

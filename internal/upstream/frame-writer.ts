@@ -1,11 +1,6 @@
-import type { Socket } from 'node:net';
 import { clientFrameBytes, type MaskingKeys, writeClientFrame } from './frame.js';
-
-/**
- * Size of the memory in which frames wait to be written. As large as a read: 64 KiB hold all that one read of a client
- * brings, and one stuck write holds no more than that.
- */
-const ARENA_BYTES = 65_536;
+import { ReusedBuffer } from './reused-buffer.js';
+import type { UpstreamSocket } from './socket.js';
 
 /** When less than this is left behind bytes still in flight, new memory is taken. */
 const MIN_ROOM_BYTES = 4096;
@@ -16,12 +11,13 @@ const MIN_ROOM_BYTES = 4096;
  * the end of the event loop's turn. What the kernel takes at once leaves the arena free to be used again.
  */
 export class FrameWriter {
-  #arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
+  /** The memory in which frames wait to be written; one stuck write holds no more than that. */
+  #arena = new ReusedBuffer();
   /** Where the frames that wait begin; what lies before is still on its way out. */
   #start = 0;
   #end = 0;
   /** Whose frames wait. */
-  #socket: Socket | undefined;
+  #socket: UpstreamSocket | undefined;
   #scheduled: boolean = false;
   readonly #keys: MaskingKeys | undefined;
   readonly #onTurnEnd = (): void => {
@@ -35,25 +31,25 @@ export class FrameWriter {
   }
 
   /** Bytes that wait here for `socket`. */
-  pendingBytes(socket: Socket): number {
+  pendingBytes(socket: UpstreamSocket): number {
     return this.#socket === socket ? this.#end - this.#start : 0;
   }
 
   /** Takes a frame; `payload` may be reused when it returns. */
-  write(socket: Socket, opcode: number, payload: Uint8Array): void {
+  write(socket: UpstreamSocket, opcode: number, payload: Uint8Array): void {
     const bytes = clientFrameBytes(payload.length);
     if (this.#socket !== socket || this.#end + bytes > this.#arena.length) {
       this.flush();
-      if (bytes > ARENA_BYTES) {
+      if (bytes > this.#arena.length) {
         this.#writeAlone(socket, opcode, payload, bytes);
         return;
       }
       this.#begin(socket, bytes);
     }
-    this.#end = writeClientFrame(this.#arena, this.#end, opcode, payload, this.#keys);
+    this.#end = writeClientFrame(this.#arena.bytes, this.#end, opcode, payload, this.#keys);
   }
 
-  #begin(socket: Socket, bytes: number): void {
+  #begin(socket: UpstreamSocket, bytes: number): void {
     if (this.#end + bytes > this.#arena.length) this.#renew();
     this.#socket = socket;
     if (this.#scheduled) return;
@@ -66,18 +62,18 @@ export class FrameWriter {
     const socket = this.#socket;
     if (socket === undefined) return;
     this.#socket = undefined;
-    if (socket.writable) this.#send(socket, this.#arena.subarray(this.#start, this.#end));
+    if (socket.writable) this.#send(socket, this.#arena.view(this.#start, this.#end));
     else this.#end = this.#start;
   }
 
   /** Forgets what waits for a socket that is about to be destroyed. */
-  discard(socket: Socket): void {
+  discard(socket: UpstreamSocket): void {
     if (this.#socket !== socket) return;
     this.#socket = undefined;
     this.#end = this.#start;
   }
 
-  #send(socket: Socket, frames: Buffer): void {
+  #send(socket: UpstreamSocket, frames: Buffer): void {
     if (socket.writableLength > 0) {
       // It will have to wait behind an earlier write: in memory of its own size, not in a whole arena that it pins.
       const copy = Buffer.allocUnsafeSlow(frames.length);
@@ -97,12 +93,12 @@ export class FrameWriter {
 
   /** The old arena lives as long as the writes that are in it. */
   #renew(): void {
-    this.#arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
+    this.#arena = new ReusedBuffer();
     this.#start = 0;
     this.#end = 0;
   }
 
-  #writeAlone(socket: Socket, opcode: number, payload: Uint8Array, bytes: number): void {
+  #writeAlone(socket: UpstreamSocket, opcode: number, payload: Uint8Array, bytes: number): void {
     if (!socket.writable) return;
     const frame = Buffer.allocUnsafeSlow(bytes);
     writeClientFrame(frame, 0, opcode, payload, this.#keys);

@@ -5,7 +5,7 @@ import type { ConnectionShared } from './connection-shared.js';
 import { DialFailure } from './dial-failure.js';
 import type { OpeningRequest } from './opening.js';
 import { readAnswer } from './response-head.js';
-import { type OwnedSocket, openSocket, type SocketOwner, type SocketTarget } from './socket.js';
+import type { SocketOwner, SocketTarget, UpstreamSocket } from './socket.js';
 
 export interface HandshakeOptions {
   readonly target: SocketTarget;
@@ -32,7 +32,7 @@ export function shakeHands(options: HandshakeOptions): Promise<UpstreamConnectio
 const NOTHING = Buffer.alloc(0);
 
 class Handshake implements SocketOwner {
-  #socket: OwnedSocket | undefined;
+  #socket: UpstreamSocket | undefined;
   #timer: NodeJS.Timeout | undefined;
   #received: Buffer = NOTHING;
   #stage = 'the connection';
@@ -49,7 +49,7 @@ class Handshake implements SocketOwner {
     this.#timer = setTimeout(this.#onTimeout, timeoutMs);
     cancellation?.watch(this.#onCancel);
     try {
-      this.#socket = openSocket(target, shared.readBuffer, this);
+      this.#socket = shared.sockets.open(target, this);
     } catch (thrown) {
       this.socketFailed(fromUnknown(thrown));
     }
@@ -71,7 +71,7 @@ class Handshake implements SocketOwner {
     const socket = this.#socket;
     if (this.#done || socket === undefined) return false;
     const { shared, request, owner } = this.options;
-    const received = Buffer.concat([this.#received, shared.readBuffer.bytes.subarray(0, length)]);
+    const received = Buffer.concat([this.#received, shared.sockets.readBuffer.bytes.subarray(0, length)]);
     const answer = readAnswer(received, request);
     if (answer.kind === 'incomplete') {
       this.#received = received;

@@ -11,7 +11,7 @@ import { DialFailure } from './dial-failure.js';
 import type { Endpoint } from './endpoint.js';
 import { shakeHands } from './handshake.js';
 import { openingRequest } from './opening.js';
-import { connectSocket } from './socket.js';
+import { connectSocket } from './stream-socket.js';
 import { targetUrl } from './target-url.js';
 import type { TlsContexts } from './tls-contexts.js';
 

@@ -13,7 +13,7 @@ import { FrameWriter } from './frame-writer.js';
 import { Health, type HealthCheck } from './health.js';
 import { HandshakeKeys } from './opening.js';
 import { ReadBatch } from './read-batch.js';
-import { ReadBuffer } from './socket.js';
+import { Sockets } from './sockets.js';
 import { TlsContexts } from './tls-contexts.js';
 
 export { Cancellation } from './cancellation.js';
@@ -45,15 +45,16 @@ export class Upstreams {
   readonly #dialer: Dialer;
   readonly #health: Health;
 
-  /** @param sources of time and chance, for tests. */
+  /** @param sources of time and chance, for tests; likewise sockets. */
   constructor(
     options: UpstreamsOptions,
     metrics: Metrics,
     log: Log,
     sources: CircuitBreakerSources = SOURCES,
+    sockets: Sockets = new Sockets(),
   ) {
     const shared: ConnectionShared = {
-      readBuffer: new ReadBuffer(),
+      sockets,
       writer: new FrameWriter(options.masking === 'random' ? new MaskingKeys() : undefined),
       batch: new ReadBatch(),
       keys: new HandshakeKeys(),

@@ -7,6 +7,7 @@ import { Metrics } from '../../internal/telemetry/metrics.js';
 import type { CircuitBreakerSources } from '../../internal/upstream/circuit-breaker.js';
 import type { UpstreamConnection } from '../../internal/upstream/connection.js';
 import type { FragmentPosition, UpstreamListener } from '../../internal/upstream/listener.js';
+import { Sockets } from '../../internal/upstream/sockets.js';
 import { type DialRequest, Upstreams, type UpstreamsOptions } from '../../internal/upstream/upstreams.js';
 import { within } from '../support/eventually.js';
 import { type Frame, FrameReader } from '../support/frames.js';
@@ -57,15 +58,25 @@ export function routeTo(upstreams: string | readonly string[], more: Partial<Rou
   };
 }
 
+/** TCP straight on Node's handles, and through `net.Socket` where there are none. */
+export const SOCKETS: readonly (readonly [kind: string, make: () => Sockets])[] = [
+  ['handles', () => new Sockets()],
+  ['streams', () => new Sockets(null)],
+];
+
 export interface Lab {
   readonly upstreams: Upstreams;
   readonly metrics: Metrics;
 }
 
-export function makeLab(options: Partial<UpstreamsOptions> = {}, sources?: CircuitBreakerSources): Lab {
+export function makeLab(
+  options: Partial<UpstreamsOptions> = {},
+  sources?: CircuitBreakerSources,
+  sockets?: Sockets,
+): Lab {
   const metrics = new Metrics(10);
   const log = createLog({ logLevel: 'fatal', logFormat: 'json' });
-  return { metrics, upstreams: new Upstreams({ ...OPTIONS, ...options }, metrics, log, sources) };
+  return { metrics, upstreams: new Upstreams({ ...OPTIONS, ...options }, metrics, log, sources, sockets) };
 }
 
 /** A TCP server whose sockets are known, closed at the end of the test. */
@@ -263,8 +274,8 @@ export class Bench {
     readonly route: Route,
   ) {}
 
-  static async start(options: Partial<UpstreamsOptions> = {}, more: Partial<Route> = {}): Promise<Bench> {
-    const lab = makeLab(options);
+  static async start(options: Partial<UpstreamsOptions> = {}, sockets?: Sockets): Promise<Bench> {
+    const lab = makeLab(options, undefined, sockets);
     let bench: Bench | undefined;
     const peer = await Peer.start((socket) => {
       readHead(socket, (head, rest) => {
@@ -273,7 +284,7 @@ export class Bench {
         for (const wake of bench?.wake() ?? []) wake();
       });
     });
-    bench = new Bench(lab, peer, routeTo(peer.url, more));
+    bench = new Bench(lab, peer, routeTo(peer.url));
     return bench;
   }
 

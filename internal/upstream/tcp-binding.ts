@@ -1,0 +1,84 @@
+/**
+ * Node's own TCP handles, on which `net.Socket` is built. A stream in between costs a microsecond a message and two
+ * kilobytes a connection (docs/benchmarks.md). They are no documented interface: `tcpBinding` looks whether they are
+ * what is described here, and where they are not, upstreams are reached through `net.Socket`.
+ */
+export interface TcpBinding {
+  readonly TCP: new (type: number) => TcpHandle;
+  readonly TCPConnectWrap: new () => ConnectRequest;
+  readonly WriteWrap: new () => WriteRequest;
+  readonly ShutdownWrap: new () => object;
+  readonly constants: { readonly SOCKET: number };
+  /** What the latest call or read had to say, at the places below. */
+  readonly streamBaseState: Int32Array;
+  readonly kReadBytesOrError: number;
+  readonly kLastWriteWasAsync: number;
+}
+
+/** Methods return 0, or the negative number of what went wrong: see `systemError`. */
+export interface TcpHandle {
+  connect(request: ConnectRequest, address: string, port: number): number;
+  connect6(request: ConnectRequest, address: string, port: number): number;
+  setNoDelay(on: boolean): number;
+  setKeepAlive(on: boolean, delaySeconds: number): number;
+  /** Reads go there, one after the other. */
+  useUserBuffer(buffer: Uint8Array): void;
+  readStart(): number;
+  readStop(): number;
+  /** Writes what the kernel takes at once; the rest later, out of the same memory. */
+  writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
+  shutdown(request: object): number;
+  close(onClosed: (this: TcpHandle) => void): void;
+  onread: ((this: TcpHandle) => void) | undefined;
+  /** Bytes that the kernel has not taken yet. */
+  readonly writeQueueSize: number;
+}
+
+export interface ConnectRequest {
+  oncomplete: (this: ConnectRequest, status: number) => void;
+}
+
+export interface WriteRequest {
+  oncomplete: (this: WriteRequest, status: number) => void;
+  /** Kept while it is written. */
+  buffer?: Uint8Array;
+}
+
+const TCP_METHODS = [
+  'connect',
+  'connect6',
+  'setNoDelay',
+  'setKeepAlive',
+  'useUserBuffer',
+  'readStart',
+  'readStop',
+  'writeBuffer',
+  'shutdown',
+  'close',
+] as const satisfies readonly (keyof TcpHandle)[];
+
+/** @returns null where this version of Node.js has them no more, or in another form. */
+export function tcpBinding(): TcpBinding | null {
+  try {
+    const binding = { ...nodeBinding('tcp_wrap'), ...nodeBinding('stream_wrap') } as Partial<TcpBinding>;
+    const { TCP, TCPConnectWrap, WriteWrap, ShutdownWrap, constants, streamBaseState } = binding;
+    const handle = TCP === undefined || constants === undefined ? undefined : new TCP(constants.SOCKET);
+    if (handle === undefined) return null;
+    const complete =
+      TCP_METHODS.every((method) => typeof handle[method] === 'function') &&
+      typeof handle.writeQueueSize === 'number' &&
+      [TCPConnectWrap, WriteWrap, ShutdownWrap].every((request) => typeof request === 'function') &&
+      [binding.kReadBytesOrError, binding.kLastWriteWasAsync].every(
+        (place) => typeof streamBaseState?.[place ?? -1] === 'number',
+      );
+    handle.close(() => {});
+    return complete ? (binding as TcpBinding) : null;
+  } catch {
+    // Node's permission model forbids it.
+    return null;
+  }
+}
+
+function nodeBinding(name: string): object {
+  return (process as unknown as { binding(name: string): object }).binding(name);
+}

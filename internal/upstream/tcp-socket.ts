@@ -1,0 +1,171 @@
+import type { ReusedBuffer } from './reused-buffer.js';
+import { KEEP_ALIVE_DELAY_MS, type SocketOwner, type SocketTarget, type UpstreamSocket } from './socket.js';
+import type { TcpBinding, TcpHandle, WriteRequest } from './tcp-binding.js';
+import { systemError, TcpConnect, type TcpConnectListener } from './tcp-connect.js';
+
+/** What all TCP sockets of a process share. */
+export interface TcpShared {
+  readonly binding: TcpBinding;
+  readonly readBuffer: ReusedBuffer;
+  /** For the next write: only one that has to wait uses it up. */
+  spareWrite: WriteRequest;
+}
+
+const SOCKET = Symbol('socket');
+
+interface SocketHandle extends TcpHandle {
+  [SOCKET]?: TcpSocket;
+}
+
+interface SocketWrite extends WriteRequest {
+  [SOCKET]?: TcpSocket;
+}
+
+/** End of stream, as reads report it. */
+const UV_EOF = -4095;
+
+/** TCP straight on Node's handle: a write that the kernel takes at once leaves no object behind and no work for later. */
+export class TcpSocket implements UpstreamSocket, TcpConnectListener {
+  bytesWritten = 0;
+  /** `ending`: nothing more is written. `failed`: the owner is about to hear of it. */
+  #state: 'connecting' | 'open' | 'ending' | 'failed' | 'destroyed' = 'connecting';
+  #connect: TcpConnect | undefined;
+  #handle: SocketHandle | undefined;
+  #reading: boolean = false;
+  /** Writes that the kernel has not taken whole. */
+  #waiting = 0;
+
+  constructor(
+    readonly shared: TcpShared,
+    { host, port }: SocketTarget,
+    public owner: SocketOwner,
+  ) {
+    this.#connect = new TcpConnect(shared.binding, host, port, this);
+    this.#connect.begin();
+  }
+
+  get writable(): boolean {
+    return this.#state === 'open';
+  }
+
+  get writableLength(): number {
+    return this.#waiting === 0 ? 0 : (this.#handle?.writeQueueSize ?? 0);
+  }
+
+  write(bytes: Uint8Array): void {
+    const handle = this.#handle;
+    if (handle === undefined || this.#state !== 'open') return;
+    this.bytesWritten += bytes.length;
+    const { binding, spareWrite } = this.shared;
+    const status = handle.writeBuffer(spareWrite, bytes);
+    if (status !== 0) this.#failLater(systemError('write', status));
+    else if (binding.streamBaseState[binding.kLastWriteWasAsync] !== 0) this.#waitFor(spareWrite, bytes);
+  }
+
+  #waitFor(write: SocketWrite, bytes: Uint8Array): void {
+    this.#waiting++;
+    write[SOCKET] = this;
+    write.buffer = bytes;
+    write.oncomplete = onWritten;
+    this.shared.spareWrite = new this.shared.binding.WriteWrap();
+  }
+
+  pause(): void {
+    if (!this.#reading) return;
+    this.#reading = false;
+    this.#handle?.readStop();
+  }
+
+  resume(): void {
+    if (this.#reading || this.#handle === undefined || this.#state === 'failed') return;
+    this.#reading = true;
+    const status = this.#handle.readStart();
+    if (status !== 0) this.#failLater(systemError('read', status));
+  }
+
+  end(): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'ending';
+    this.#handle?.shutdown(new this.shared.binding.ShutdownWrap());
+  }
+
+  destroy(): void {
+    if (this.#state === 'destroyed') return;
+    this.#state = 'destroyed';
+    this.#connect?.cancel();
+    this.#connect = undefined;
+    this.#reading = false;
+    this.#waiting = 0;
+    const handle = this.#handle;
+    this.#handle = undefined;
+    if (handle === undefined) setImmediate(() => this.owner.socketClosed());
+    else handle.close(onClosed);
+  }
+
+  /** @internal */
+  tcpConnected(handle: SocketHandle): void {
+    this.#connect = undefined;
+    this.#handle = handle;
+    this.#state = 'open';
+    handle[SOCKET] = this;
+    handle.setNoDelay(true);
+    handle.setKeepAlive(true, KEEP_ALIVE_DELAY_MS / 1000);
+    handle.useUserBuffer(this.shared.readBuffer.bytes);
+    handle.onread = onRead;
+    this.resume();
+    this.owner.socketReady?.();
+  }
+
+  /** @internal */
+  tcpFailed(error: Error): void {
+    this.#connect = undefined;
+    this.owner.socketFailed(error);
+    this.destroy();
+  }
+
+  /** @internal */
+  tcpRead(): void {
+    const { binding } = this.shared;
+    const length = binding.streamBaseState[binding.kReadBytesOrError] ?? 0;
+    if (length > 0) {
+      if (!this.owner.socketRead(length)) this.pause();
+    } else if (length === UV_EOF) {
+      this.pause();
+      this.owner.socketEnded();
+    } else if (length < 0) {
+      this.owner.socketFailed(systemError('read', length));
+      this.destroy();
+    }
+  }
+
+  /** @internal */
+  tcpWritten(status: number): void {
+    if (this.#state === 'destroyed') return;
+    this.#waiting--;
+    if (status !== 0) this.#failLater(systemError('write', status));
+    else if (this.#waiting === 0) this.owner.socketDrained?.();
+  }
+
+  /** Not at once: whoever writes is not the one to hear of it. */
+  #failLater(error: Error): void {
+    if (this.#state === 'failed') return;
+    this.#state = 'failed';
+    setImmediate(() => {
+      if (this.#state !== 'failed') return;
+      this.owner.socketFailed(error);
+      this.destroy();
+    });
+  }
+}
+
+function onRead(this: SocketHandle): void {
+  this[SOCKET]?.tcpRead();
+}
+
+function onClosed(this: SocketHandle): void {
+  this[SOCKET]?.owner.socketClosed();
+}
+
+function onWritten(this: SocketWrite, status: number): void {
+  this[SOCKET]?.tcpWritten(status);
+}
