@@ -31,6 +31,7 @@ import { createStores } from './stores.js';
 import { createLog, flushed } from './telemetry/log.js';
 import { Metrics } from './telemetry/metrics.js';
 import { Tracing } from './telemetry/tracing.js';
+import { turnClock } from './turn-clock.js';
 import { Upstreams } from './upstream/upstreams.js';
 import { HostOperations } from './workers/host-operations.js';
 import type { Siblings } from './workers/siblings.js';
@@ -81,8 +82,9 @@ export async function createApp(
     log,
   );
   const ledger = sharedLedger(stores.redis, siblings?.ledger);
-  const leases: Leases | undefined = ledger && new Leases({ ledger });
-  const limiter = new Limiter({ config: config.rateLimit, shared: leases });
+  const now = turnClock();
+  const leases: Leases | undefined = ledger && new Leases({ ledger, now });
+  const limiter = new Limiter({ config: config.rateLimit, shared: leases, now });
   const failedLogins = new FailedLogins();
   const sessions = new Sessions(config.opening, metrics);
   const heapTrim = new HeapTrim();
