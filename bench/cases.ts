@@ -24,6 +24,8 @@ export interface Group {
 const DIRECT = { name: 'direct', proxy: 'direct' } as const;
 const NGINX = { name: 'nginx', proxy: 'nginx' } as const;
 const HAPROXY = { name: 'haproxy', proxy: 'haproxy' } as const;
+/** No proxy to use: see bare-forwarder.ts. */
+const BARE = { name: 'bare', proxy: 'bare' } as const;
 const GATEWAY = { name: 'gateway', proxy: 'gateway' } as const;
 
 /** @param quick a tenth of the connections where their number only serves precision. */
@@ -34,7 +36,7 @@ export function groups(quick: boolean): readonly Group[] {
     {
       ...plain,
       name: 'WebSocket',
-      targets: [DIRECT, NGINX, HAPROXY, GATEWAY],
+      targets: [DIRECT, NGINX, HAPROXY, BARE, GATEWAY],
       cases: [
         // First, in processes that have done nothing yet.
         { name: 'idle sessions', job: job('idle', many) },
@@ -51,7 +53,7 @@ export function groups(quick: boolean): readonly Group[] {
       name: 'MQTT',
       upstream: 'broker',
       tls: false,
-      targets: [DIRECT, NGINX, HAPROXY, GATEWAY],
+      targets: [DIRECT, NGINX, HAPROXY, BARE, GATEWAY],
       cases: [
         {
           name: 'MQTT: QoS 0 publish, 64 B, 500 clients to one subscriber',

@@ -7,7 +7,8 @@ import type { Issuer } from '../test/support/issuer.js';
 import type { Job, Outcome } from './job.js';
 import { pinned } from './machine.js';
 
-const TSX = fileURLToPath(import.meta.resolve('tsx'));
+/** What `node --import` needs to run TypeScript. */
+export const TSX = fileURLToPath(import.meta.resolve('tsx'));
 
 /** Runs one of the programs of this directory in a process of its own, on a CPU of its own if one is given. */
 export function startProgram(

@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Certificate } from '../test/support/certificate.js';
 import { type Child, startChild } from '../test/support/child-process.js';
 import { eventually } from '../test/support/eventually.js';
@@ -10,9 +11,10 @@ import { accepts, freePort } from '../test/support/free-port.js';
 import { GATEWAY_COMMAND } from '../test/support/gateway.js';
 import { pinned } from './machine.js';
 import { childrenOf } from './process-usage.js';
+import { TSX } from './programs.js';
 import { gatewayEnvironment, haproxyConfig, nginxConfig, type ProxyConfig } from './proxy-configs.js';
 
-export const PROXIES = ['direct', 'nginx', 'haproxy', 'gateway'] as const;
+export const PROXIES = ['direct', 'nginx', 'haproxy', 'bare', 'gateway'] as const;
 export type Proxy = (typeof PROXIES)[number];
 
 /** Something the load is sent to. */
@@ -117,6 +119,11 @@ async function prepare(
     case 'haproxy':
       await writeFile(file, haproxyConfig(config, certificate && (await onePem(certificate, directory))));
       return { command: 'haproxy', args: ['-db', '-f', file], env: {} };
+    case 'bare': {
+      const program = fileURLToPath(new URL('bare-forwarder.ts', import.meta.url));
+      const args = ['--import', TSX, program, String(port), String(upstreamPorts[0])];
+      return { command: process.execPath, args, env: {} };
+    }
     case 'gateway': {
       await writeFile(file, JSON.stringify([{ prefix: '/', upstream }]));
       const [command = '', ...args] = GATEWAY_COMMAND;
