@@ -1,5 +1,5 @@
 /**
- * npm run bench: the gateway beside nginx, HAProxy and a direct connection, in one run on one machine.
+ * npm run bench: the gateway beside nginx, HAProxy, a bare forwarder and a direct connection, in one run on one machine.
  * docs/benchmarks.md says what is measured and how.
  */
 import { rmSync } from 'node:fs';
@@ -69,8 +69,8 @@ async function run(): Promise<void> {
   for (const group of chosen) {
     const measured = await runGroup(group, {
       rounds,
-      warmupMs: quick ? 500 : 1500,
-      durationMs: quick ? 1000 : 4000,
+      warmupMs: quick ? 500 : 1000,
+      durationMs: quick ? 1000 : 3000,
       directory,
       issuer,
       placement: places,

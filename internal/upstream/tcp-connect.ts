@@ -53,7 +53,7 @@ export class TcpConnect {
   #tryNext(): void {
     this.#giveUp();
     const next = this.#addresses[this.#next++];
-    if (next === undefined) return;
+    if (next === undefined) return this.#fail(new Error(`${this.host} has no address`));
     const { TCP, TCPConnectWrap, constants } = this.binding;
     const handle = new TCP(constants.SOCKET);
     const request = new TCPConnectWrap();
