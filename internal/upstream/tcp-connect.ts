@@ -13,6 +13,14 @@ export interface TcpConnectListener {
   tcpFailed(error: Error): void;
 }
 
+/** Finds the addresses of a name. */
+export type Resolve = (
+  host: string,
+  callback: (error: NodeJS.ErrnoException | null, addresses: readonly LookupAddress[]) => void,
+) => void;
+
+const BY_SYSTEM: Resolve = (host, callback) => lookup(host, { all: true, hints: ADDRCONFIG }, callback);
+
 /** An attempt to connect to a host: to each of its addresses in turn, in the order of the system's resolver. */
 export class TcpConnect {
   #addresses: readonly LookupAddress[] = [];
@@ -27,12 +35,13 @@ export class TcpConnect {
     readonly host: string,
     readonly port: number,
     readonly listener: TcpConnectListener,
+    readonly resolve: Resolve = BY_SYSTEM,
   ) {}
 
   begin(): void {
     const family = isIP(this.host);
     if (family !== 0) return this.#try([{ address: this.host, family }]);
-    lookup(this.host, { all: true, hints: ADDRCONFIG }, (error, addresses) => {
+    this.resolve(this.host, (error, addresses) => {
       if (this.#done) return;
       if (error === null) this.#try(addresses);
       else this.#fail(error);
