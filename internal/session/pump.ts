@@ -52,15 +52,27 @@ export class Pump implements UpstreamListener, TrafficSource {
   #upstreamBlockedMs = 0;
   #upstreamTaken = 0;
   #paused = false;
+  // Fields of its own, not an object of options: with thousands of sessions each object on the way of a message is a
+  // wait for memory.
+  readonly protocol: Protocol;
+  readonly #config: SessionConfig;
+  readonly #metrics: Metrics;
+  readonly #allowsText: boolean;
+  readonly #budget: MessageBudget | undefined;
 
   constructor(
     readonly owner: PumpOwner,
     readonly client: ClientSocket,
     readonly upstream: UpstreamConnection,
-    readonly options: PumpOptions,
+    { protocol, config, metrics, allowsText, budget, nowMs }: PumpOptions,
   ) {
-    this.#clientHeardMs = options.nowMs;
-    this.#upstreamHeardMs = options.nowMs;
+    this.protocol = protocol;
+    this.#config = config;
+    this.#metrics = metrics;
+    this.#allowsText = allowsText;
+    this.#budget = budget;
+    this.#clientHeardMs = nowMs;
+    this.#upstreamHeardMs = nowMs;
   }
 
   /** What the client said before it was let in; it is no message of the rate limit's. */
@@ -72,19 +84,19 @@ export class Pump implements UpstreamListener, TrafficSource {
 
   /** A message of the client; `payload` is valid during the call only. */
   fromClient(payload: Uint8Array, isBinary: boolean): void {
-    const { options, upstream } = this;
+    const { upstream } = this;
     this.#clientHeard = true;
-    if (payload.length > options.config.maxMessageBytes) return this.owner.close('messageTooBig');
-    if (!isBinary && !options.allowsText) return this.owner.close('mqttTextFrame');
-    if (options.budget !== undefined && !options.budget.take(payload.length)) {
+    if (payload.length > this.#config.maxMessageBytes) return this.owner.close('messageTooBig');
+    if (!isBinary && !this.#allowsText) return this.owner.close('mqttTextFrame');
+    if (this.#budget !== undefined && !this.#budget.take(payload.length)) {
       return this.owner.close('rateLimited');
     }
     this.#messagesUp++;
     this.#bytesUp += payload.length;
     upstream.send(payload, isBinary);
-    if (upstream.bufferedBytes > options.config.maxBufferedBytes) {
+    if (upstream.bufferedBytes > this.#config.maxBufferedBytes) {
       // uWebSockets.js cannot stop reading from a client, so there is nowhere else for the bytes to wait.
-      options.metrics.backpressure.inc({ direction: 'client_to_upstream' });
+      this.#metrics.backpressure.inc({ direction: 'client_to_upstream' });
       this.owner.close('upstreamTooSlow');
     }
   }
@@ -98,7 +110,7 @@ export class Pump implements UpstreamListener, TrafficSource {
   }
 
   onUpstreamMessage(payload: Buffer, isBinary: boolean): void {
-    if (!isBinary && !this.options.allowsText) return this.owner.close('mqttTextFrame');
+    if (!isBinary && !this.#allowsText) return this.owner.close('mqttTextFrame');
     this.#messagesDown++;
     this.#bytesDown += payload.length;
     const result = this.client.send(payload, isBinary);
@@ -106,7 +118,7 @@ export class Pump implements UpstreamListener, TrafficSource {
   }
 
   onUpstreamFragment(payload: Buffer, isBinary: boolean, position: FragmentPosition): void {
-    if (!isBinary && !this.options.allowsText) return this.owner.close('mqttTextFrame');
+    if (!isBinary && !this.#allowsText) return this.owner.close('mqttTextFrame');
     if (position === 'last') this.#messagesDown++;
     this.#bytesDown += payload.length;
     const result = this.client.sendFragment(payload, isBinary, position);
@@ -136,10 +148,10 @@ export class Pump implements UpstreamListener, TrafficSource {
       this.#clientBlockedMs = performance.now();
       this.owner.hurry();
     }
-    if (!this.#paused && this.client.bufferedBytes() > this.options.config.maxBufferedBytes) {
+    if (!this.#paused && this.client.bufferedBytes() > this.#config.maxBufferedBytes) {
       this.#paused = true;
       this.upstream.pause();
-      this.options.metrics.backpressure.inc({ direction: 'upstream_to_client' });
+      this.#metrics.backpressure.inc({ direction: 'upstream_to_client' });
     }
   }
 
@@ -147,7 +159,7 @@ export class Pump implements UpstreamListener, TrafficSource {
   clientDrained(): void {
     const waiting = this.client.bufferedBytes();
     this.#clientBlockedMs = waiting === 0 ? 0 : performance.now();
-    if (this.#paused && waiting <= this.options.config.maxBufferedBytes / 2) {
+    if (this.#paused && waiting <= this.#config.maxBufferedBytes / 2) {
       this.#paused = false;
       this.upstream.resume();
     }
@@ -166,7 +178,7 @@ export class Pump implements UpstreamListener, TrafficSource {
    * @returns milliseconds until the next look, or undefined when it closed the session.
    */
   check(nowMs: number): number | undefined {
-    const { idleTimeoutMs, writeTimeoutMs } = this.options.config;
+    const { idleTimeoutMs, writeTimeoutMs } = this.#config;
     // Before pings go out: until they are flushed they look like bytes that the upstream does not take.
     const stuck = this.#checkStuck(nowMs, writeTimeoutMs);
     const reason = stuck ?? (idleTimeoutMs === 0 ? undefined : this.#checkSilence(nowMs, idleTimeoutMs));
@@ -206,10 +218,6 @@ export class Pump implements UpstreamListener, TrafficSource {
     return undefined;
   }
 
-  get protocol(): Protocol {
-    return this.options.protocol;
-  }
-
   /** Adds what has gone either way so far. */
   addCounts(total: TrafficCounts): void {
     total.messagesToUpstream += this.#messagesUp;
@@ -220,7 +228,7 @@ export class Pump implements UpstreamListener, TrafficSource {
 
   /** Called once, when the session leaves the open state. */
   release(): void {
-    this.options.budget?.release();
+    this.#budget?.release();
   }
 }
 
