@@ -4,7 +4,6 @@ import type { Protocol, Route } from '../config/config.js';
 import { fromUnknown } from '../errors.js';
 import type { Greeting, ProtocolAdapter } from '../protocol/protocol.js';
 import { adapterForSubprotocol } from '../protocol/protocols.js';
-import { forLog } from '../telemetry/log.js';
 import type { UpstreamConnection } from '../upstream/connection.js';
 import { Cancellation } from '../upstream/upstreams.js';
 import type { ClientHandshake, ClientSocket } from './client-socket.js';
@@ -343,17 +342,5 @@ export class Session extends Timed implements LiveSession {
   terminate(): void {
     if (this.#state.name !== 'closing') this.close('shutdown');
     this.#client?.terminate();
-  }
-
-  /** What a log line says of a session. */
-  describe(): Record<string, unknown> {
-    return {
-      session: this.id,
-      requestId: this.requestId,
-      ip: this.ip,
-      protocol: this.#protocol,
-      sub: this.#identity && forLog(this.#identity.sub),
-      route: this.#route?.prefix,
-    };
   }
 }
