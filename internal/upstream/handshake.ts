@@ -71,10 +71,12 @@ class Handshake implements SocketOwner {
     const socket = this.#socket;
     if (this.#done || socket === undefined) return false;
     const { shared, request, owner } = this.options;
-    const received = Buffer.concat([this.#received, shared.readBuffer.bytes.subarray(0, length)]);
+    const read = shared.readBuffer.bytes.subarray(0, length);
+    const received = this.#received.length === 0 ? read : Buffer.concat([this.#received, read]);
     const answer = readAnswer(received, request);
     if (answer.kind === 'incomplete') {
-      this.#received = received;
+      // The next read of any socket overwrites this one.
+      this.#received = received === read ? Buffer.from(read) : received;
       return true;
     }
     if (answer.kind === 'refused') {
@@ -83,7 +85,8 @@ class Handshake implements SocketOwner {
     }
     this.#settle();
     // The frames behind the head in memory of their own: what they came in may be much larger.
-    const kept = Buffer.from(received.subarray(answer.headBytes));
+    const kept =
+      received.length === answer.headBytes ? NOTHING : Buffer.from(received.subarray(answer.headBytes));
     this.resolve(new UpstreamConnection(socket, shared, owner, answer.subprotocol, kept));
     return false;
   }
