@@ -46,8 +46,8 @@ class Handshake implements SocketOwner {
 
   begin(): void {
     const { target, shared, timeoutMs, cancellation } = this.options;
-    this.#timer = setTimeout(this.#onTimeout, timeoutMs);
-    cancellation?.watch(this.#onCancel);
+    this.#timer = setTimeout(Handshake.#timedOut, timeoutMs, this);
+    cancellation?.watch(() => this.#fail(cancelled()));
     try {
       this.#socket = openSocket(target, shared.readBuffer, this);
     } catch (thrown) {
@@ -55,11 +55,10 @@ class Handshake implements SocketOwner {
     }
   }
 
-  readonly #onTimeout = (): void => {
-    this.#fail(new DialFailure(`${this.#stage} was not complete in ${this.options.timeoutMs} ms`, undefined));
-  };
-
-  readonly #onCancel = (): void => this.#fail(cancelled());
+  static #timedOut(handshake: Handshake): void {
+    const { timeoutMs } = handshake.options;
+    handshake.#fail(new DialFailure(`${handshake.#stage} was not complete in ${timeoutMs} ms`, undefined));
+  }
 
   socketReady(): void {
     if (this.#done) return;
