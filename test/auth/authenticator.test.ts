@@ -325,6 +325,7 @@ describe('the cache', () => {
     const b = await bench(t);
     const token = b.issuer.sign();
     const first = await b.authenticator.authenticate(token);
+    assert.equal(b.authenticator.authenticate(token), first, 'at once');
     await b.issuer.close();
     assert.equal(await b.authenticator.authenticate(token), first);
     assert.equal(b.memory.size, 1);

@@ -84,9 +84,9 @@ describe('the log', () => {
     );
   });
 
-  it('says a line soon, and a warning at once, while the process goes on', async () => {
+  it('says a line soon, behind many others too, and a warning at once, while the process goes on', async () => {
     const script =
-      "log.info('soon'); setTimeout(() => log.warn('urgent'), 500); setInterval(() => {}, 1000);";
+      "for (let n = 0; n < 3000; n++) log.info({ n }, 'before'); log.info('soon'); setTimeout(() => log.warn('urgent'), 1000); setInterval(() => {}, 1000);";
     const options = JSON.stringify({ logLevel: 'info', logFormat: 'json' });
     const code = `import(${JSON.stringify(LOG)}).then(({ createLog }) => { const log = createLog(${options}); ${script} });`;
     const child = startChild(process.execPath, ['--import', 'tsx', '--eval', code]);
