@@ -178,7 +178,7 @@ describe('the troubleshooting page', () => {
       'opaque',
     ];
     for (const token of tokens) {
-      const why = await authenticator.authenticate(token).then(
+      const why = await Promise.resolve(authenticator.authenticate(token)).then(
         () => 'none',
         (error: Error) => error.message,
       );

@@ -30,26 +30,28 @@ export class Authenticator {
   }
 
   /**
-   * The identity a token stands for.
-   * @throws GatewayError ERR_JWT_MALFORMED, ERR_JWT_INVALID or ERR_KEYS_UNAVAILABLE. The message says why, for the log;
-   *   no part of the token is in it beyond its `alg` and `kid`.
+   * The identity a token stands for: at once if this process knows the token.
+   * @throws GatewayError, by rejecting: ERR_JWT_MALFORMED, ERR_JWT_INVALID or ERR_KEYS_UNAVAILABLE. The message says why,
+   *   for the log; no part of the token is in it beyond its `alg` and `kid`.
    */
-  async authenticate(token: string): Promise<Identity> {
+  authenticate(token: string): Identity | Promise<Identity> {
     const startMs = performance.now();
-    try {
-      return await this.#identify(token);
-    } finally {
-      this.metrics.auth.observe((performance.now() - startMs) / 1000);
-    }
+    const digest = isTokenShaped(token) ? this.#digest(token) : undefined;
+    const near = digest === undefined ? undefined : this.cache.near(digest);
+    if (near === undefined || !this.#counts(near))
+      return this.#identify(token, digest).finally(() => this.#took(startMs));
+    this.#took(startMs);
+    return near.identity;
   }
 
-  async #identify(token: string): Promise<Identity> {
-    if (!isTokenShaped(token)) throw malformed(token);
-    const digest = this.#digest(token);
-    const near = this.cache.near(digest);
-    if (near !== undefined && this.#counts(near)) return near.identity;
-    const unverified = decodeToken(token);
-    if (unverified === undefined) throw malformed(token);
+  #took(startMs: number): void {
+    this.metrics.auth.observe((performance.now() - startMs) / 1000);
+  }
+
+  /** @param digest undefined: what came does not even look like a token. */
+  async #identify(token: string, digest: string | undefined): Promise<Identity> {
+    const unverified = digest === undefined ? undefined : decodeToken(token);
+    if (digest === undefined || unverified === undefined) throw malformed(token);
     const far = await this.#far(digest, unverified);
     if (far !== undefined) return far;
     let running = this.#running.get(digest);

@@ -60,6 +60,7 @@ function tokenInHeader(line: string): string | undefined {
  * @param query without its `?`.
  */
 export function withoutTokenParameters(query: string, queryNames: readonly string[]): string {
+  if (query === '') return query;
   return query
     .split('&')
     .filter((piece) => !queryNames.includes(parameterName(piece)))

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { BlockList, isIP } from 'node:net';
+import { BlockList, isIP, isIPv4 } from 'node:net';
 import { readTraceContext, type TraceContext } from '../telemetry/trace-context.js';
 
 /** Request headers by lower-case name, every line kept in order. */
@@ -14,7 +14,7 @@ export interface Client {
   readonly host: string;
   readonly requestId: string;
   /** Of a trusted peer. */
-  readonly traceContext?: TraceContext;
+  readonly traceContext: TraceContext | undefined;
 }
 
 /** No chain of proxies is longer; a client can send any number of addresses that are trusted. */
@@ -62,11 +62,13 @@ export class TrustedProxies {
     const ownProto = secure ? 'https' : 'http';
     const ownHost = headers.get('host')?.[0] ?? '';
     const peerIp = canonicalIp(peer) ?? peer;
-    if (!this.trusts(peerIp)) return { ip: peerIp, proto: ownProto, host: ownHost, requestId: randomUUID() };
+    if (!this.trusts(peerIp)) {
+      const requestId = randomUUID();
+      return { ip: peerIp, proto: ownProto, host: ownHost, requestId, traceContext: undefined };
+    }
     const requestId = headers.get('x-request-id')?.[0] ?? '';
     const proto = firstOf(headers, 'x-forwarded-proto').toLowerCase();
     const host = firstOf(headers, 'x-forwarded-host');
-    const traceContext = readTraceContext(headers);
     return {
       ip: this.#rightmostUntrusted(peerIp, headers.get('x-forwarded-for') ?? []),
       proto:
@@ -77,7 +79,7 @@ export class TrustedProxies {
             : ownProto,
       host: SAFE_HOST.test(host) ? host : ownHost,
       requestId: SAFE_REQUEST_ID.test(requestId) ? requestId : randomUUID(),
-      ...(traceContext === undefined ? {} : { traceContext }),
+      traceContext: readTraceContext(headers),
     };
   }
 
@@ -99,11 +101,12 @@ export class TrustedProxies {
 }
 
 function firstOf(headers: HeaderLines, name: string): string {
-  return (headers.get(name)?.[0] ?? '').split(',', 1)[0]?.trim() ?? '';
+  return headers.get(name)?.[0]?.split(',', 1)[0]?.trim() ?? '';
 }
 
 /** `text` as an address in canonical form, a port or brackets around it removed; undefined: not an address. */
 export function canonicalIp(text: string): string | undefined {
+  if (isIPv4(text)) return text;
   const bare =
     /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(text)?.[1] ?? text;
   const family = isIP(bare);

@@ -149,7 +149,7 @@ export class Listener {
       close: (ws, code, message) => {
         const { session, socket } = ws.getUserData();
         socket.detach();
-        const reason = Buffer.from(message).toString('utf8');
+        const reason = message.byteLength === 0 ? '' : Buffer.from(message).toString('utf8');
         this.#contain(session, () => session.onClientClosed(code, reason));
       },
     });

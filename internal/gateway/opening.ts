@@ -38,7 +38,7 @@ export function judgeOpening(
   rules: OpeningRules,
 ): Opening | HttpRefusal {
   const path = decodePath(head.target);
-  if (path === undefined || !/^[!-~]*$/.test(head.query)) return 400;
+  if (path === undefined || (head.query !== '' && !/^[!-~]*$/.test(head.query))) return 400;
   // To some upstreams `//` is `/`: what a narrower route guards must not be reached by it through a wider one.
   const matches = path.includes('//') ? [] : rules.match(path);
   if (matches.length === 0) return 404;
@@ -64,8 +64,7 @@ function admit(
   };
 }
 
-/** Headers that are taken apart before anybody is authenticated: a whole head of commas would keep everyone else waiting. */
-const LISTS = ['upgrade', 'connection', 'sec-websocket-protocol'];
+/** Of headers that are taken apart before anybody is authenticated: a whole head of commas would keep everyone waiting. */
 const MAX_LIST_CHARS = 4096;
 
 /**
@@ -74,17 +73,19 @@ const MAX_LIST_CHARS = 4096;
  */
 export function checkHandshake(head: RequestHead): 400 | 426 | undefined {
   const { headers } = head;
-  if (LISTS.some((name) => lengthOf(headers.get(name)) > MAX_LIST_CHARS)) return 400;
+  const connection = headers.get('connection');
+  const subprotocols = headers.get('sec-websocket-protocol');
+  if (isTooLong(headers.get('upgrade')) || isTooLong(connection) || isTooLong(subprotocols)) return 400;
   const upgrade = hasToken(headers.get('upgrade'), 'websocket');
   const version = headers.get('sec-websocket-version');
   const key = headers.get('sec-websocket-key');
   if (!upgrade && version === undefined && key === undefined) return 426;
   // RFC 6455 §4.4: the answer names the version that is spoken here.
   if (version?.length !== 1 || version[0] !== '13') return 426;
-  if (head.method !== 'GET' || !upgrade || !hasToken(headers.get('connection'), 'upgrade')) return 400;
+  if (head.method !== 'GET' || !upgrade || !hasToken(connection, 'upgrade')) return 400;
   // uWebSockets.js takes a first line of five characters for `close`, whatever it says, and closes behind the 101 without
   // telling: the session would stay for ever.
-  if (headers.get('connection')?.[0]?.length === 'close'.length) return 400;
+  if (connection?.[0]?.length === 'close'.length) return 400;
   // 16 bytes in base64 are 22 characters and two of padding; the last one before it carries 2 bits only.
   if (key?.length !== 1 || !/^[A-Za-z\d+/]{21}[AQgw]==$/.test(key[0] ?? '')) return 400;
   if (headers.get('host')?.length !== 1) return 400;
@@ -96,16 +97,19 @@ export function checkHandshake(head: RequestHead): 400 | 426 | undefined {
     (headers.get('content-length') ?? []).some((length) => length !== '0')
   )
     return 400;
-  if (!elements(headers.get('sec-websocket-protocol')).every(isToken)) return 400;
+  if (subprotocols !== undefined && !elements(subprotocols).every(isToken)) return 400;
   return undefined;
 }
 
-function lengthOf(lines: readonly string[] = []): number {
-  return lines.reduce((total, line) => total + line.length, 0);
+function isTooLong(lines: readonly string[] | undefined): boolean {
+  if (lines === undefined) return false;
+  return lines.reduce((total, line) => total + line.length, 0) > MAX_LIST_CHARS;
 }
 
 /** Whether a token is among the elements of a header, in any case. */
 function hasToken(lines: readonly string[] | undefined, token: string): boolean {
+  // As good as always.
+  if (lines?.length === 1 && lines[0]?.toLowerCase() === token) return true;
   return elements(lines).some((element) => element.toLowerCase() === token);
 }
 

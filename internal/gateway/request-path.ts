@@ -3,6 +3,8 @@
  * paths: dot segments, encoded `/ \ . NUL`, a backslash, control characters, or what is not UTF-8.
  */
 export function decodePath(raw: string): string | undefined {
+  // As good as always: nothing in it can mean anything else.
+  if (/^(?:\/[\w-]+)+$/.test(raw)) return raw;
   if (!raw.startsWith('/') || !/^[!-~]*$/.test(raw) || /[\\#]|%(?:2f|5c|2e|00)/i.test(raw)) return undefined;
   const path = percentDecode(raw);
   if (path === undefined || hasControlCharacter(path)) return undefined;

@@ -51,7 +51,16 @@ export class Admission {
     const found = this.#handshakeToken(opening, match.route);
     if (found === undefined && match.route.auth === 'required') return undefined;
     const offer = match.route.copySubProtocol ? opening.subprotocols : [];
-    return { opening, match, adapter: raw, ...credential(found), greeting: undefined, first: NOTHING, offer };
+    return {
+      opening,
+      match,
+      adapter: raw,
+      token: found?.token,
+      tokenPlace: found?.place,
+      greeting: undefined,
+      first: NOTHING,
+      offer,
+    };
   }
 
   /** What a 101 that goes out before the dial selects: with copySubProtocol, the first one offered. */
@@ -79,7 +88,16 @@ export class Admission {
     const found =
       token === undefined ? this.#handshakeToken(opening, route) : { token, place: adapter.tokenPlace };
     const offer = selected === undefined ? adapter.subprotocols.slice(0, 1) : [selected];
-    return { opening, match, adapter, ...credential(found), greeting, first: bytes, offer };
+    return {
+      opening,
+      match,
+      adapter,
+      token: found?.token,
+      tokenPlace: found?.place,
+      greeting,
+      first: bytes,
+      offer,
+    };
   }
 
   /** Without a key source every route is public, and what looks like a token is somebody else's. */
@@ -99,16 +117,23 @@ export class Admission {
   }
 
   /**
-   * Who the client is; undefined on a public route without a token.
-   * @throws Refused
+   * Who the client is, at once if its token is known; undefined on a public route without a token.
+   * @throws Refused, or rejects with it.
    */
-  async authenticate({ token, match }: Plan, ip: string): Promise<Identity | undefined> {
+  authenticate({ token, match }: Plan, ip: string): Identity | undefined | Promise<Identity> {
     if (token === undefined) {
       if (match.route.auth === 'public') return undefined;
       throw new Refused('jwtMissing');
     }
+    const found = this.authenticator.authenticate(token);
+    if (found instanceof Promise) return this.#verified(found, ip);
+    this.failedLogins.succeeded(ip);
+    return found;
+  }
+
+  async #verified(verifying: Promise<Identity>, ip: string): Promise<Identity> {
     try {
-      const identity = await this.authenticator.authenticate(token);
+      const identity = await verifying;
       this.failedLogins.succeeded(ip);
       return identity;
     } catch (thrown) {
@@ -150,21 +175,10 @@ export class Admission {
     }
   }
 
-  /** @throws Refused */
-  async dial(
-    plan: Plan,
-    identity: Identity | undefined,
-    cancellation: Cancellation,
-  ): Promise<UpstreamConnection> {
-    try {
-      return await this.upstreams.dial(
-        plan.match.route,
-        dialRequest(plan, identity, this.config.credentials),
-        cancellation,
-      );
-    } catch (thrown) {
-      throw refusedFor(thrown);
-    }
+  /** @throws GatewayError, by rejecting; see `Upstreams.dial`. */
+  dial(plan: Plan, identity: Identity | undefined, cancellation: Cancellation): Promise<UpstreamConnection> {
+    const request = dialRequest(plan, identity, this.config.credentials);
+    return this.upstreams.dial(plan.match.route, request, cancellation);
   }
 
   /** The message budget of a client's subject, or of its address where there is none; undefined: no limit. */
@@ -177,16 +191,14 @@ export class Admission {
   }
 }
 
-function credential(found: FoundToken | undefined): Pick<Plan, 'token' | 'tokenPlace'> {
-  return { token: found?.token, tokenPlace: found?.place };
-}
-
 /** The route that serves a client of that protocol; undefined: none does. */
 export function firstFit(opening: Pick<Opening, 'matches'>, protocol: Protocol): RouteMatch | undefined {
   return opening.matches.find(({ route }) => route.protocol === undefined || route.protocol === protocol);
 }
 
-function refusedFor(thrown: unknown): Refused {
+/** What a failure on the way in means to the client. */
+export function refusedFor(thrown: unknown): Refused {
+  if (thrown instanceof Refused) return thrown;
   const reason = thrown instanceof GatewayError ? REFUSALS[thrown.code] : undefined;
   return new Refused(reason ?? 'internalError', thrown instanceof Error ? thrown : new Error(String(thrown)));
 }

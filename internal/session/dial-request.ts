@@ -10,13 +10,14 @@ export function dialRequest(
   identity: Identity | undefined,
   credentials: CredentialsConfig,
 ): DialRequest {
+  const cookies = opening.headers.get('cookie');
   return {
     protocol: adapter.protocol,
     identity,
     token,
     client: opening.client,
     headers: opening.headers,
-    cookie: withoutTokenCookie(opening.headers.get('cookie') ?? [], credentials.cookieName),
+    cookie: cookies && withoutTokenCookie(cookies, credentials.cookieName),
     rest: match.rest,
     query: withoutTokenParameters(opening.query, credentials.queryNames),
     subprotocols: offer,

@@ -6,6 +6,8 @@ import type { Pump } from './pump.js';
 /** What the rest of the gateway may know of a session and do with it. */
 export interface LiveSession {
   readonly id: string;
+  /** A trusted peer's, or its own. */
+  readonly requestId: string;
   /** The client's address, as far as trusted proxies are believed. */
   readonly ip: string;
   /** undefined before authentication, and on public routes without a token. */
@@ -19,8 +21,6 @@ export interface LiveSession {
   readonly acceptedMs: number | undefined;
   /** undefined unless open. */
   readonly pump: Pump | undefined;
-  /** What a log line says of it. */
-  describe(): Record<string, unknown>;
   /**
    * The one way out: tells both sides, once; what is still under way ends by itself.
    * @param passed a peer's own code and reason, for the other side.

@@ -16,7 +16,7 @@ export interface Opening {
     readonly host: string;
     readonly requestId: string;
     /** Of a trusted peer. */
-    readonly traceContext?: TraceContext;
+    readonly traceContext?: TraceContext | undefined;
   };
   /** The routes that fit the path, at least one, in table order. */
   readonly matches: readonly RouteMatch[];

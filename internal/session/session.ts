@@ -1,12 +1,11 @@
 import type { Identity } from '../auth/identity.js';
 import { CLOSE_REASONS, type CloseCode, type CloseReason, type CloseReasonKey } from '../close-codes.js';
 import type { Protocol, Route } from '../config/config.js';
-import { fromUnknown } from '../errors.js';
 import type { Greeting, ProtocolAdapter } from '../protocol/protocol.js';
 import { adapterForSubprotocol } from '../protocol/protocols.js';
-import { forLog } from '../telemetry/log.js';
 import type { UpstreamConnection } from '../upstream/connection.js';
 import { Cancellation } from '../upstream/upstreams.js';
+import { refusedFor } from './admission.js';
 import type { ClientHandshake, ClientSocket } from './client-socket.js';
 import { FirstBytesReader } from './first-bytes.js';
 import type { LiveSession } from './live-session.js';
@@ -149,9 +148,7 @@ export class Session extends Timed implements LiveSession {
     this.#protocol = plan.adapter.protocol;
     this.#route = plan.match.route;
     this.parts.metrics.protocolConnections.inc({ protocol: plan.adapter.protocol });
-    this.#authenticateAndDial(plan).catch((thrown: unknown) => {
-      this.#refuse(thrown instanceof Refused ? thrown : new Refused('internalError', fromUnknown(thrown)));
-    });
+    this.#authenticateAndDial(plan).catch((thrown: unknown) => this.#refuse(refusedFor(thrown)));
   }
 
   async #authenticateAndDial(plan: Plan): Promise<void> {
@@ -162,7 +159,8 @@ export class Session extends Timed implements LiveSession {
     this.#state = authenticating;
     wheel.schedule(this, Number.POSITIVE_INFINITY);
     opening.trace?.begin('authenticate');
-    const identity = await admission.authenticate(plan, this.ip);
+    const found = admission.authenticate(plan, this.ip);
+    const identity = found instanceof Promise ? await found : found;
     if (this.#state !== authenticating) return;
     if (identity !== undefined) {
       this.#identity = identity;
@@ -185,11 +183,11 @@ export class Session extends Timed implements LiveSession {
     this.#scheduleWithin(Number.POSITIVE_INFINITY);
     if (this.#state !== dialing) return;
     opening.trace?.begin('dial');
+    const dialled = admission.dial(plan, identity, dialing.cancellation);
+    const ready = dialing.budget?.ready;
     // What other replicas left of the budget is learned meanwhile: no message ever waits for it.
-    const [upstream] = await Promise.all([
-      admission.dial(plan, identity, dialing.cancellation),
-      dialing.budget?.ready,
-    ]);
+    if (ready !== undefined) await Promise.all([dialled, ready]);
+    const upstream = await dialled;
     if (this.#state !== dialing) return upstream.destroy();
     this.#open(dialing, upstream);
   }
@@ -343,17 +341,5 @@ export class Session extends Timed implements LiveSession {
   terminate(): void {
     if (this.#state.name !== 'closing') this.close('shutdown');
     this.#client?.terminate();
-  }
-
-  /** What a log line says of a session. */
-  describe(): Record<string, unknown> {
-    return {
-      session: this.id,
-      requestId: this.requestId,
-      ip: this.ip,
-      protocol: this.#protocol,
-      sub: this.#identity && forLog(this.#identity.sub),
-      route: this.#route?.prefix,
-    };
   }
 }

@@ -1,4 +1,7 @@
-import { type Logger, type LoggerOptions, pino, stdTimeFunctions } from 'pino';
+import { type Logger, type LoggerOptions, pino } from 'pino';
+import { LogPages, PAGED } from './log-pages.js';
+import { SERIALIZERS, withoutInnerSecrets } from './redaction.js';
+import { Timestamps } from './timestamps.js';
 
 export type Log = Logger;
 
@@ -11,11 +14,6 @@ export interface LogOptions {
   readonly ingressHost?: string | undefined;
 }
 
-/**
- * Lines leave by the page, and after so many milliseconds at the latest: each write takes a detour through another thread
- * and costs more than all else about the line. A process that exits writes the rest; one that is killed loses it.
- */
-const BATCH = { minLength: 8192, periodicFlush: 50, sync: false };
 /** Warnings and worse take what waits along at once. */
 const URGENT = pino.levels.values.warn ?? 40;
 
@@ -26,26 +24,24 @@ const URGENT = pino.levels.values.warn ?? 40;
  */
 export function createLog({ ingressHost, ...options }: LogOptions): Log {
   const isPretty = options.logFormat === 'pretty';
+  const timestamps = new Timestamps();
   const settings: LoggerOptions = {
     level: options.logLevel,
     base: ingressHost === undefined ? null : { ingressHost },
-    timestamp: stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
-    redact: {
-      paths: ['token', 'password', 'authorization', 'cookie', '*.token', '*.password'],
-      remove: true,
-    },
+    timestamp: () => `,"time":"${timestamps.at(Date.now())}"`,
+    formatters: { level: (label) => ({ level: label }), log: withoutInnerSecrets },
+    serializers: SERIALIZERS,
     ...(isPretty
       ? { transport: { target: 'pino-pretty', options: { translateTime: 'SYS:HH:MM:ss.l' } } }
       : {}),
   };
   if (isPretty) return pino(settings);
-  const destination = pino.destination({ ...BATCH });
+  const pages = new LogPages(pino.destination({ ...PAGED }));
   const logMethod: NonNullable<LoggerOptions['hooks']>['logMethod'] = function (args, method, level) {
     method.apply(this, args);
-    if (level >= URGENT) destination.flush();
+    if (level >= URGENT) pages.turn();
   };
-  return pino({ ...settings, hooks: { logMethod } }, destination);
+  return pino({ ...settings, hooks: { logMethod } }, pages);
 }
 
 /** Resolves when everything logged so far is written. */

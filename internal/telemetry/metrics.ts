@@ -1,6 +1,8 @@
-import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type Aggregator, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { CLOSE_REASONS } from '../close-codes.js';
 import { BoundedLabel } from './bounded-label.js';
+import { Durations } from './durations.js';
+import { Tally } from './tally.js';
 
 /** Upper bounds of `ws_connection_duration_seconds`: 0.1 s to 1 day. */
 const DURATION_BUCKETS = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400, 43_200, 86_400];
@@ -43,7 +45,7 @@ export class Metrics {
     'preferred_username',
   ]);
   readonly activeSessions = this.#gauge('ws_active_sessions', 'Live client connections');
-  readonly connectionDuration = this.#histogram(
+  readonly connectionDuration = this.#durations(
     'ws_connection_duration_seconds',
     'Lifetime of client connections, from the 101',
     DURATION_BUCKETS,
@@ -86,12 +88,12 @@ export class Metrics {
   readonly messages = this.#counter('ws_messages_total', 'Messages forwarded', ['direction', 'protocol']);
   readonly bytes = this.#counter('ws_bytes_total', 'Payload bytes forwarded', ['direction', 'protocol']);
   readonly sessionClosed = this.#counter('ws_session_closed_total', 'Ended sessions by reason', ['reason']);
-  readonly upstreamDial = this.#histogram(
+  readonly upstreamDial = this.#durations(
     'ws_upstream_dial_seconds',
     'Time from the start of a dial attempt to its success',
     LATENCY_BUCKETS,
   );
-  readonly auth = this.#histogram(
+  readonly auth = this.#durations(
     'ws_auth_seconds',
     'Time to verify a token, cache included',
     LATENCY_BUCKETS,
@@ -206,8 +208,8 @@ export class Metrics {
     help: string,
     labelNames: readonly L[] = [],
     aggregator: Aggregator = 'sum',
-  ): Counter<L> {
-    return new Counter({ name, help, labelNames, aggregator, registers: [this.registry] });
+  ): Tally<L> {
+    return new Tally({ name, help, labelNames, aggregator, registers: [this.registry] });
   }
 
   /** @param aggregator how the values of several workers become one. */
@@ -220,7 +222,7 @@ export class Metrics {
     return new Gauge({ name, help, labelNames, aggregator, registers: [this.registry] });
   }
 
-  #histogram(name: string, help: string, buckets: number[]): Histogram {
-    return new Histogram({ name, help, buckets, registers: [this.registry] });
+  #durations(name: string, help: string, buckets: number[]): Durations {
+    return new Durations({ name, help, buckets, registers: [this.registry] });
   }
 }

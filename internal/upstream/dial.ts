@@ -62,10 +62,21 @@ export class Dialer {
       }
       if (choice === undefined) break;
       if (attempt > 1) metrics.proxyRetries.inc({ protocol: request.protocol });
-      const outcome = await this.#attempt(choice, route, request, cancellation);
-      if (!(outcome instanceof DialFailure)) return outcome;
-      failure = outcome;
-      tried.add(choice.endpoint);
+      const { endpoint } = choice;
+      const startedMs = performance.now();
+      endpoint.dialing++;
+      try {
+        const connection = await this.#shakeHands(endpoint, route, request, cancellation);
+        endpoint.breaker.succeeded(choice.permit);
+        if (!connection.ended) endpoint.connectionOpened(connection, route, request);
+        metrics.upstreamDial.observe((performance.now() - startedMs) / 1000);
+        return connection;
+      } catch (thrown) {
+        failure = this.#failed(thrown, choice, route, request);
+        tried.add(endpoint);
+      } finally {
+        endpoint.dialing--;
+      }
     }
     if (failure !== undefined) {
       throw new GatewayError(
@@ -79,64 +90,57 @@ export class Dialer {
     throw new GatewayError('ERR_CIRCUIT_OPEN', `every circuit of ${route.prefix} is open`);
   }
 
-  async #attempt(
-    { endpoint, permit }: Choice,
+  #shakeHands(
+    endpoint: Endpoint,
     route: Route,
     request: DialRequest,
     cancellation: Cancellation | undefined,
-  ): Promise<UpstreamConnection | DialFailure> {
-    const { config, contexts, shared, metrics, log } = this.parts;
+  ): Promise<UpstreamConnection> {
+    const { config, contexts, shared } = this.parts;
+    request.trace?.attempt(endpoint.url);
+    const { rest, query } = request;
+    const { appendPath, preserveQuery, forwardHeaders } = route;
+    return shakeHands({
+      target: socketTarget(endpoint, contexts),
+      request: openingRequest(
+        endpoint.address.host,
+        targetUrl(endpoint.address, { appendPath, rest, preserveQuery, query }),
+        request.subprotocols,
+        upstreamHeaders(request, forwardHeaders),
+        shared.keys.next(),
+      ),
+      timeoutMs: config.dialTimeoutMs,
+      shared,
+      owner: endpoint,
+      cancellation,
+    });
+  }
+
+  /**
+   * Says what an attempt failed of, and holds it against the endpoint if it is to blame.
+   * @throws what was thrown, if the endpoint has no part in it: cancelled, or a request that cannot be written.
+   */
+  #failed(thrown: unknown, { endpoint, permit }: Choice, route: Route, request: DialRequest): DialFailure {
     const { breaker } = endpoint;
-    const startedMs = performance.now();
-    endpoint.dialing++;
-    try {
-      const { url } = endpoint;
-      request.trace?.attempt(url);
-      const connection = await shakeHands({
-        target: socketTarget(endpoint, contexts),
-        request: openingRequest(
-          url.host,
-          targetUrl(url, { ...request, appendPath: route.appendPath, preserveQuery: route.preserveQuery }),
-          request.subprotocols,
-          upstreamHeaders(request, route.forwardHeaders),
-          shared.keys.next(),
-        ),
-        timeoutMs: config.dialTimeoutMs,
-        shared,
-        owner: endpoint,
-        cancellation,
-      });
-      breaker.succeeded(permit);
-      if (!connection.ended) endpoint.connectionOpened(connection, route, request);
-      metrics.upstreamDial.observe((performance.now() - startedMs) / 1000);
-      return connection;
-    } catch (thrown) {
-      if (!(thrown instanceof DialFailure)) {
-        // Cancelled, or a request that cannot be written: the endpoint has no part in it.
-        breaker.released(permit);
-        throw thrown;
-      }
-      request.trace?.attemptFailed(thrown.status);
-      if (thrown.isAboutTheRequest) breaker.succeeded(permit);
-      else if (thrown.isLocal) breaker.released(permit);
-      else endpoint.dialFailed(permit);
-      log.warn(
-        { upstream: endpoint.name, route: route.prefix, status: thrown.status, reason: thrown.message },
-        'dial failed',
-      );
-      return thrown;
-    } finally {
-      endpoint.dialing--;
+    if (!(thrown instanceof DialFailure)) {
+      breaker.released(permit);
+      throw thrown;
     }
+    request.trace?.attemptFailed(thrown.status);
+    if (thrown.isAboutTheRequest) breaker.succeeded(permit);
+    else if (thrown.isLocal) breaker.released(permit);
+    else endpoint.dialFailed(permit);
+    this.parts.log.warn(
+      { upstream: endpoint.name, route: route.prefix, status: thrown.status, reason: thrown.message },
+      'dial failed',
+    );
+    return thrown;
   }
 }
 
 /** @throws DialFailure when the TLS settings are of no use. */
-export function socketTarget({ url, tls }: Endpoint, contexts: TlsContexts): SocketTarget {
-  const secure = url.protocol === 'wss:';
-  // IPv6 addresses are in brackets in a URL only.
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port);
+export function socketTarget({ address, tls }: Endpoint, contexts: TlsContexts): SocketTarget {
+  const { hostname: host, port, secure } = address;
   if (!secure) return { host, port, tls: undefined };
   try {
     const context = contexts.of(tls);

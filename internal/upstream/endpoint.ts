@@ -23,9 +23,24 @@ interface Tenant {
   readonly client: { readonly ip: string };
 }
 
+/** Where an endpoint is: its URL, taken apart once, as a URL takes itself apart at every question. */
+export interface EndpointAddress {
+  /** With the port if it is not the scheme's own. */
+  readonly host: string;
+  /** Without the brackets of an IPv6 address, which are a URL's only. */
+  readonly hostname: string;
+  readonly port: number;
+  readonly pathname: string;
+  /** With its `?`, or ''. */
+  readonly search: string;
+  /** Over TLS. */
+  readonly secure: boolean;
+}
+
 /** One upstream URL with its TLS settings: its circuit, and the connections that are open to it. */
 export class Endpoint implements ConnectionOwner {
   readonly url: URL;
+  readonly address: EndpointAddress;
   /** The URL without credentials and query: its name in logs and metrics. */
   readonly name: string;
   /** Dials under way. */
@@ -42,6 +57,7 @@ export class Endpoint implements ConnectionOwner {
     readonly nowMs: () => number,
   ) {
     this.url = new URL(url);
+    this.address = addressOf(this.url);
     this.name = endpointName(this.url);
   }
 
@@ -97,6 +113,18 @@ export class Endpoint implements ConnectionOwner {
     }
     fault();
   }
+}
+
+function addressOf({ protocol, host, hostname, port, pathname, search }: URL): EndpointAddress {
+  const secure = protocol === 'wss:';
+  return {
+    host,
+    hostname: hostname.replace(/^\[|\]$/g, ''),
+    port: port === '' ? (secure ? 443 : 80) : Number(port),
+    pathname,
+    search,
+    secure,
+  };
 }
 
 function endpointName(url: URL): string {

@@ -46,8 +46,8 @@ class Handshake implements SocketOwner {
 
   begin(): void {
     const { target, shared, timeoutMs, cancellation } = this.options;
-    this.#timer = setTimeout(this.#onTimeout, timeoutMs);
-    cancellation?.watch(this.#onCancel);
+    this.#timer = setTimeout(Handshake.#timedOut, timeoutMs, this);
+    cancellation?.watch(() => this.#fail(cancelled()));
     try {
       this.#socket = shared.sockets.open(target, this);
     } catch (thrown) {
@@ -55,11 +55,10 @@ class Handshake implements SocketOwner {
     }
   }
 
-  readonly #onTimeout = (): void => {
-    this.#fail(new DialFailure(`${this.#stage} was not complete in ${this.options.timeoutMs} ms`, undefined));
-  };
-
-  readonly #onCancel = (): void => this.#fail(cancelled());
+  static #timedOut(handshake: Handshake): void {
+    const { timeoutMs } = handshake.options;
+    handshake.#fail(new DialFailure(`${handshake.#stage} was not complete in ${timeoutMs} ms`, undefined));
+  }
 
   socketReady(): void {
     if (this.#done) return;
@@ -71,10 +70,12 @@ class Handshake implements SocketOwner {
     const socket = this.#socket;
     if (this.#done || socket === undefined) return false;
     const { shared, request, owner } = this.options;
-    const received = Buffer.concat([this.#received, shared.sockets.readBuffer.bytes.subarray(0, length)]);
+    const read = shared.sockets.readBuffer.bytes.subarray(0, length);
+    const received = this.#received.length === 0 ? read : Buffer.concat([this.#received, read]);
     const answer = readAnswer(received, request);
     if (answer.kind === 'incomplete') {
-      this.#received = received;
+      // The next read of any socket overwrites this one.
+      this.#received = received === read ? Buffer.from(read) : received;
       return true;
     }
     if (answer.kind === 'refused') {
@@ -83,7 +84,8 @@ class Handshake implements SocketOwner {
     }
     this.#settle();
     // The frames behind the head in memory of their own: what they came in may be much larger.
-    const kept = Buffer.from(received.subarray(answer.headBytes));
+    const kept =
+      received.length === answer.headBytes ? NOTHING : Buffer.from(received.subarray(answer.headBytes));
     this.resolve(new UpstreamConnection(socket, shared, owner, answer.subprotocol, kept));
     return false;
   }

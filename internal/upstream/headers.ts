@@ -105,6 +105,7 @@ function pushForwarded(lines: HeaderLine[], name: string, facts: RequestFacts): 
 
 /** Text that is printable already unless somebody plays tricks. */
 function printable(text: string): string {
+  if (/^[\x20-\x7e]*$/.test(text)) return text;
   return text.replace(/[^\x20-\x7e]+/g, percentEncode);
 }
 

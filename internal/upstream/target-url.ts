@@ -14,8 +14,9 @@ export interface TargetParts {
  * The request target of a dial (RFC 9112 §3.2.1): the upstream's path, what follows the prefix, the upstream's own query,
  * the client's. Visible ASCII only.
  */
-export function targetUrl(upstream: URL, parts: TargetParts): string {
+export function targetUrl(upstream: Pick<URL, 'pathname' | 'search'>, parts: TargetParts): string {
   const path = parts.appendPath ? join(upstream.pathname, encodeRest(parts.rest)) : upstream.pathname;
+  if (upstream.search === '' && !parts.preserveQuery) return path;
   const queries: string[] = [];
   if (upstream.search.length > 1) queries.push(upstream.search.slice(1));
   if (parts.preserveQuery && parts.query !== '') queries.push(encodeQuery(parts.query));

@@ -55,11 +55,8 @@ export class StandInSession implements LiveSession {
     readonly protocol: Protocol | undefined = identity && 'raw',
     readonly route: Route | undefined = identity && ROUTE,
     readonly id: string = randomUUID(),
+    readonly requestId: string = id,
   ) {}
-
-  describe(): Record<string, unknown> {
-    return { session: this.id };
-  }
 
   close(reason: CloseReasonKey): void {
     if (this.state === 'closing') throw new Error('closed twice');

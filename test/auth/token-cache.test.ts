@@ -316,9 +316,15 @@ describe('a poisoned row', () => {
   test('that stands for a forged token but names no key in use does not let it in', async (t) => {
     const { authenticator, issuer, store, row } = await poisonable(t);
     const forged = `${issuer.sign({ sub: 'admin' })}AAAA`;
-    await assert.rejects(authenticator.authenticate(forged), refusedWith('ERR_JWT_INVALID', forged));
+    await assert.rejects(
+      async () => authenticator.authenticate(forged),
+      refusedWith('ERR_JWT_INVALID', forged),
+    );
     const identity = identityOf(decodeToken(forged)?.claims ?? {});
     store.rows.set(store.lastAsked, JSON.stringify({ ...row, identity, keyThumbprint: THUMBPRINT }));
-    await assert.rejects(authenticator.authenticate(forged), refusedWith('ERR_JWT_INVALID', forged));
+    await assert.rejects(
+      async () => authenticator.authenticate(forged),
+      refusedWith('ERR_JWT_INVALID', forged),
+    );
   });
 });

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { forLog } from '../../internal/telemetry/log.js';
+import { Timestamps } from '../../internal/telemetry/timestamps.js';
 import { startChild } from '../support/child-process.js';
-import { within } from '../support/eventually.js';
+import { eventually, within } from '../support/eventually.js';
 
 const LOG = fileURLToPath(new URL('../../internal/telemetry/log.ts', import.meta.url));
 
@@ -61,6 +62,40 @@ describe('the log', () => {
     assert.doesNotMatch(text, /hidden/);
   });
 
+  it('drops them from errors, and from what a child logger puts on each line', async () => {
+    const text = await written(
+      "const err = Object.assign(new Error('bad'), { token: 'hidden1', code: 'E_KEPT' }); log.error({ err, sub: 'kept1' }, 'x'); log.error({ cause: err }, 'x'); log.child({ token: 'hidden2', worker: 'kept2' }).error('y');",
+    );
+    assert.doesNotMatch(text, /hidden/);
+    for (const kept of ['E_KEPT', 'kept1', 'kept2', '"stack":']) assert.ok(text.includes(kept), kept);
+  });
+
+  it('holds every line in order, however many there are when the process exits', async () => {
+    const text = await written(
+      "for (let n = 0; n < 3000; n++) log.info({ n }, 'x'.repeat(n % 90)); setTimeout(() => { for (let n = 3000; n < 5000; n++) log.info({ n }); process.exit(0); }, 20);",
+    );
+    const numbers = text
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { n: number }).n);
+    assert.deepEqual(
+      numbers,
+      Array.from({ length: 5000 }, (_, n) => n),
+    );
+  });
+
+  it('says a line soon, behind many others too, and a warning at once, while the process goes on', async () => {
+    const script =
+      "for (let n = 0; n < 3000; n++) log.info({ n }, 'before'); log.info('soon'); setTimeout(() => log.warn('urgent'), 1000); setInterval(() => {}, 1000);";
+    const options = JSON.stringify({ logLevel: 'info', logFormat: 'json' });
+    const code = `import(${JSON.stringify(LOG)}).then(({ createLog }) => { const log = createLog(${options}); ${script} });`;
+    const child = startChild(process.execPath, ['--import', 'tsx', '--eval', code]);
+    await eventually(() => assert.match(child.stdout, /"soon"/));
+    assert.doesNotMatch(child.stdout, /"urgent"/);
+    await eventually(() => assert.match(child.stdout, /"urgent"/));
+    await child.stop('SIGKILL');
+  });
+
   it('can be made for people', async () => {
     assert.match(await written("log.info({ route: '/x' }, 'hello');", 'pretty'), /INFO.*hello/);
   });
@@ -70,4 +105,12 @@ it('a peer\u2019s text takes a bounded place in a line', () => {
   assert.equal(forLog('x'.repeat(256)), 'x'.repeat(256));
   assert.equal(forLog('x'.repeat(100_000)), `${'x'.repeat(256)}\u2026`);
   assert.equal(forLog(''), '');
+});
+
+it('times are those of a Date, to the millisecond', () => {
+  const timestamps = new Timestamps();
+  for (const nowMs of [
+    0, 7, 999, 1000, 1_751_328_000_042, 1_751_328_000_999, 1_751_328_001_000, 1_751_327_999_500,
+  ])
+    assert.equal(timestamps.at(nowMs), new Date(nowMs).toISOString());
 });

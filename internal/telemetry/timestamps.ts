@@ -1,0 +1,16 @@
+/** The `time` of log lines, in ISO 8601: written out anew once a second, as a Date takes longer than the rest of a line. */
+export class Timestamps {
+  #second = Number.NaN;
+  /** Up to the point before the milliseconds. */
+  #upToSecond = '';
+
+  /** @param nowMs milliseconds since the epoch. */
+  at(nowMs: number): string {
+    const second = Math.floor(nowMs / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#upToSecond = new Date(second * 1000).toISOString().slice(0, -'000Z'.length);
+    }
+    return `${this.#upToSecond}${String(nowMs - second * 1000).padStart(3, '0')}Z`;
+  }
+}
