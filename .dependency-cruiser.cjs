@@ -10,7 +10,13 @@ const floors = [
   ['internal/auth', 'internal/upstream', 'internal/protocol', 'internal/ratelimit'],
   ['internal/store', 'internal/config'],
   ['internal/telemetry'],
-  ['internal/close-codes.ts', 'internal/errors.ts', 'internal/claim-text.ts', 'internal/heap-trim.ts'],
+  [
+    'internal/close-codes.ts',
+    'internal/errors.ts',
+    'internal/claim-text.ts',
+    'internal/heap-trim.ts',
+    'internal/multimap.ts',
+  ],
 ];
 const pattern = (places) => `^(${places.map((place) => place.replace('.', '\\.')).join('|')})(/|$)`;
 
