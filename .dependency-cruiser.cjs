@@ -16,6 +16,7 @@ const floors = [
     'internal/claim-text.ts',
     'internal/heap-trim.ts',
     'internal/turn-clock.ts',
+    'internal/multimap.ts',
   ],
 ];
 const pattern = (places) => `^(${places.map((place) => place.replace('.', '\\.')).join('|')})(/|$)`;

@@ -26,6 +26,8 @@ export async function createDaemon({ config, table, routesSource }: Loaded): Pro
     const { createApp } = await import('../internal/app.js');
     return createApp(config, table, routesSource);
   }
+  // glibc looks at this one when a worker starts: else each thread of V8 keeps an arena of its own, with what it freed.
+  process.env.MALLOC_ARENA_MAX ??= '1';
   const { Supervisor } = await import('../internal/workers/supervisor.js');
   const entry = fileURLToPath(new URL('./worker.js', import.meta.url));
   return new Supervisor({ config, table, routesSource, entry });

@@ -18,3 +18,18 @@ it('an idle process gives back what a time of much allocation took', async (t) =
   lists = undefined;
   await eventually(() => heapBytes() < before + (full - before) / 2, 30_000);
 });
+
+it('what lives among garbage is moved together', async (t) => {
+  const trim = new HeapTrim(100);
+  const before = heapBytes();
+  let lists: number[][] | undefined = [];
+  for (let i = 0; i < 80_000; i++) lists.push(Array.from({ length: 100 }, () => i));
+  const full = heapBytes();
+  assert.ok(full - before > 24 * 2 ** 20, 'there is something to give back');
+  const kept = lists.filter((_, index) => index % 20 === 0);
+  lists = undefined;
+  trim.start();
+  t.after(() => trim.stop());
+  await eventually(() => heapBytes() < before + (full - before) / 4, 30_000);
+  assert.equal(kept.length, 4_000);
+});

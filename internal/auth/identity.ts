@@ -17,6 +17,8 @@ export interface Identity {
 /** The last second that a Date can hold (ECMA-262 §21.4.1.1): a lifetime beyond it is no lifetime. */
 const MAX_EPOCH_SECONDS = 8.64e12;
 
+const NO_ROLES: readonly string[] = Object.freeze([]);
+
 type JsonObject = Readonly<Record<string, unknown>>;
 
 /**
@@ -69,8 +71,9 @@ export function sameIdentity(a: Identity, b: Identity): boolean {
 
 /** A frozen copy with exactly the fields of an identity. */
 export function freezeIdentity(identity: Identity): Identity {
-  const { sub, preferredUsername, iat, exp, jti, roles } = identity;
-  return Object.freeze({ sub, preferredUsername, iat, exp, jti, roles: Object.freeze([...roles]) });
+  const { sub, preferredUsername, iat, exp, jti } = identity;
+  const roles = identity.roles.length === 0 ? NO_ROLES : Object.freeze([...identity.roles]);
+  return Object.freeze({ sub, preferredUsername, iat, exp, jti, roles });
 }
 
 /** Whether a value is a NumericDate (RFC 7519 §2) that a clock can reach. */

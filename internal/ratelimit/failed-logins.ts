@@ -14,7 +14,8 @@ export interface FailedLoginsOptions {
 /** What is known of an address. */
 class Address {
   trustedUntilMs = Number.NEGATIVE_INFINITY;
-  constructor(readonly bucket: TokenBucket) {}
+  /** undefined: no failure yet. */
+  bucket: TokenBucket | undefined;
 }
 
 /**
@@ -50,13 +51,17 @@ export class FailedLogins {
     const address = this.#addresses.get(ip);
     if (address === undefined) return true;
     const nowMs = this.#now();
-    return address.trustedUntilMs > nowMs || address.bucket.level(nowMs) >= 1;
+    const { trustedUntilMs, bucket } = address;
+    return trustedUntilMs > nowMs || bucket === undefined || bucket.level(nowMs) >= 1;
   }
 
   failed(ip: string): void {
     if (this.#perMinute === 0) return;
+    const address = this.#touch(ip);
+    const nowMs = this.#now();
+    address.bucket ??= new TokenBucket(this.#perMinute / 60, this.#perMinute, nowMs);
     // More failures than the bucket holds change nothing: handshakes under way at once must not dig a hole.
-    this.#touch(ip).bucket.take(this.#now());
+    address.bucket.take(nowMs);
   }
 
   succeeded(ip: string): void {
@@ -70,9 +75,7 @@ export class FailedLogins {
   }
 
   #touch(ip: string): Address {
-    const address =
-      this.#addresses.get(ip) ??
-      new Address(new TokenBucket(this.#perMinute / 60, this.#perMinute, this.#now()));
+    const address = this.#addresses.get(ip) ?? new Address();
     this.#addresses.delete(ip);
     this.#addresses.set(ip, address);
     if (this.#addresses.size > this.#maxAddresses) this.#forgetOldest();

@@ -16,6 +16,13 @@ export interface LeaseHolder {
 const LEASES = 10;
 /** Without a message for so long a bucket is not in use. */
 const IDLE_MS = 500;
+const NOBODY: readonly string[] = [];
+
+/** The first answer of the ledger, awaited. */
+interface Awaited {
+  readonly answer: Promise<void>;
+  readonly arrived: () => void;
+}
 
 /**
  * This process' share of a budget: as many leases as it holds, each a part of the burst with the same part of the
@@ -24,7 +31,10 @@ const IDLE_MS = 500;
  * there is. Without Redis (`held` undefined) it is a local bucket of the full limit.
  */
 export class LeasedBucket extends TokenBucket {
-  readonly budget: Budget;
+  /** Of the budget, in the ledger. */
+  readonly name: string;
+  readonly perSecond: number;
+  readonly burst: number;
   /** Leases held; undefined: Redis is down, the local limit is in force. */
   held: number | undefined;
   /** Leases held when Redis went: still this process' own under its former holder id, if it is back in time. */
@@ -42,9 +52,8 @@ export class LeasedBucket extends TokenBucket {
   /** Unanswered requests to other holders in a row. */
   attempts = 0;
   /** Holders found dead, to be told to the ledger. */
-  dead: string[] = [];
-  ready: Promise<void> | undefined;
-  #becomeReady: (() => void) | undefined;
+  #dead: readonly string[] = NOBODY;
+  #awaited: Awaited | undefined;
   readonly #holder: LeaseHolder;
   #usedMs: number;
   /** A level below this is low. */
@@ -52,13 +61,28 @@ export class LeasedBucket extends TokenBucket {
 
   constructor(holder: LeaseHolder, name: string, perSecond: number, burst: number, nowMs: number) {
     super(perSecond, burst, nowMs);
-    const atLeastOne = Math.max(1, burst);
-    // SPEC section 10: a lease is at most max(1, burst / 10).
-    const leases = Math.min(LEASES, Math.floor(atLeastOne));
-    this.budget = { name: ledgerName(name), perSecond, burst: atLeastOne, leases };
+    this.name = ledgerName(name);
+    this.perSecond = perSecond;
+    this.burst = Math.max(1, burst);
     this.#holder = holder;
     this.epoch = holder.epoch;
     this.#usedMs = nowMs;
+  }
+
+  /** Leases the budget is divided into. SPEC section 10: one is at most max(1, burst / 10). */
+  get leases(): number {
+    return Math.min(LEASES, Math.floor(this.burst));
+  }
+
+  /** What the ledger is told. */
+  get budget(): Budget {
+    const { name, perSecond, burst, leases } = this;
+    return { name, perSecond, burst, leases };
+  }
+
+  /** Resolves with the ledger's first answer, or when it is clear that none will come; undefined: nothing is awaited. */
+  get ready(): Promise<void> | undefined {
+    return this.#awaited?.answer;
   }
 
   override take(nowMs: number, tokens = 1): boolean {
@@ -94,7 +118,7 @@ export class LeasedBucket extends TokenBucket {
 
   /** From now on `held` leases; `addTokens` came with them or went with those given back. */
   hold(nowMs: number, held: number, addTokens: number): void {
-    const { leases, burst, perSecond } = this.budget;
+    const { leases, burst, perSecond } = this;
     const share = held / leases;
     const capacity = burst * share;
     const creditTokens = held >= leases ? 0 : Math.max(1, burst / LEASES);
@@ -106,7 +130,7 @@ export class LeasedBucket extends TokenBucket {
 
   /** The local limit is in force at once; what other processes may have spent of it cannot be known. */
   holdLocally(nowMs: number): void {
-    const { leases, burst, perSecond } = this.budget;
+    const { leases, burst, perSecond } = this;
     const missing = this.held === undefined ? 0 : burst * (1 - this.held / leases);
     this.reshape(nowMs, { perSecond, capacity: burst, creditTokens: 0, addTokens: missing });
     this.lost += this.held ?? 0;
@@ -117,20 +141,33 @@ export class LeasedBucket extends TokenBucket {
   /** Holds nothing; a debt is remembered until it would be paid, so that coming back at once does not cancel it. */
   holdNothing(nowMs: number): void {
     this.hold(nowMs, 0, 0);
-    const { perSecond, burst } = this.budget;
+    const { perSecond, burst } = this;
     const creditTokens = Math.max(1, burst / LEASES);
     this.reshape(nowMs, { perSecond, capacity: 0, creditTokens, addTokens: 0 });
   }
 
   expectAnswer(): void {
-    this.ready ??= new Promise((resolve) => {
-      this.#becomeReady = resolve;
+    if (this.#awaited !== undefined) return;
+    let arrived = () => {};
+    const answer = new Promise<void>((resolve) => {
+      arrived = resolve;
     });
+    this.#awaited = { answer, arrived };
   }
 
   answered(): void {
-    this.#becomeReady?.();
-    this.#becomeReady = undefined;
-    this.ready = undefined;
+    this.#awaited?.arrived();
+    this.#awaited = undefined;
+  }
+
+  foundDead(holder: string): void {
+    this.#dead = [...this.#dead, holder];
+  }
+
+  /** Those found dead until now; the ledger is about to be told. */
+  takeDead(): readonly string[] {
+    const dead = this.#dead;
+    this.#dead = NOBODY;
+    return dead;
   }
 }

@@ -91,7 +91,7 @@ export class Leases implements LeaseHolder {
     this.adopt(bucket);
     bucket.parked = false;
     bucket.attempts = 0;
-    this.#used.set(bucket.budget.name, bucket);
+    this.#used.set(bucket.name, bucket);
     if (!this.shared) return;
     // One that held leases before an outage goes by the local limit until they are settled, as live sessions do.
     if (bucket.lost === 0 && (bucket.held ?? 0) === 0) bucket.hold(this.#now(), 0, 0);
@@ -103,7 +103,7 @@ export class Leases implements LeaseHolder {
   leave(bucket: LeasedBucket): void {
     this.adopt(bucket);
     bucket.parked = true;
-    this.#used.delete(bucket.budget.name);
+    this.#used.delete(bucket.name);
     this.#waiting.delete(bucket);
     if (bucket.joined && !bucket.asking) this.#giveUp(bucket);
   }
@@ -113,7 +113,7 @@ export class Leases implements LeaseHolder {
     bucket.epoch = this.epoch;
     bucket.asking = false;
     bucket.joined = false;
-    bucket.dead = [];
+    bucket.takeDead();
     bucket.holdLocally(this.#now());
   }
 
@@ -166,13 +166,9 @@ export class Leases implements LeaseHolder {
 
   #ask(bucket: LeasedBucket): void {
     const nowMs = this.#now();
-    const { leases, burst } = bucket.budget;
+    const { leases, burst } = bucket;
     bucket.askAfterMs = nowMs + TICK_MS;
-    if (bucket.joined) {
-      const { dead } = bucket;
-      bucket.dead = [];
-      return this.#settle(bucket, leases, 0, dead);
-    }
+    if (bucket.joined) return this.#settle(bucket, leases, 0, bucket.takeDead());
     // Buckets are forgotten when full: what a former id holds of one that remembers nothing is full, too.
     const left = bucket.lost === 0 ? burst : (Math.max(0, bucket.level(nowMs)) * bucket.lost) / leases;
     return this.#settle(bucket, leases, left, this.#presence.former);
@@ -205,7 +201,7 @@ export class Leases implements LeaseHolder {
     this.#unanswered.delete(bucket);
     if (bucket.parked) this.#giveUp(bucket);
     // Who has just given leases back does not want them now.
-    else if (want === bucket.budget.leases) this.#askOthers(bucket, settlement, nowMs);
+    else if (want === bucket.leases) this.#askOthers(bucket, settlement, nowMs);
   }
 
   /** Everything back to the ledger, debts too. */
@@ -217,7 +213,7 @@ export class Leases implements LeaseHolder {
   }
 
   #askOthers(bucket: LeasedBucket, { held, others }: Settlement, nowMs: number): void {
-    const { leases } = bucket.budget;
+    const { leases } = bucket;
     const fair = Math.max(1, Math.floor(leases / (others.size + 1)));
     const enough = held === leases || (held >= fair && !bucket.isLow(nowMs));
     if (enough || bucket.attempts++ >= MAX_ATTEMPTS) {
@@ -236,7 +232,7 @@ export class Leases implements LeaseHolder {
     const { epoch } = this;
     this.#ledger.sendMail(holder, bucket.budget, keep).then(
       (alive) => {
-        if (!alive && epoch === this.epoch) bucket.dead.push(holder);
+        if (!alive && epoch === this.epoch) bucket.foundDead(holder);
       },
       (error: unknown) => {
         if (epoch === this.epoch) this.#presence.fail(error);

@@ -98,7 +98,7 @@ export class Limiter {
     // A second's worth of bytes may come at once: a larger message never fits.
     const bytes = this.#use(client, 'b', bytesPerSecond, bytesPerSecond);
     if (messages === undefined && bytes === undefined) return undefined;
-    return new MessageBudget(messages, bytes, this.#now, (entry) => this.#release(entry));
+    return new MessageBudget(messages, bytes, this.#now, this.#release);
   }
 
   /** Buckets kept, those of live sessions and those that are not full again yet. */
@@ -136,12 +136,13 @@ export class Limiter {
     return entry;
   }
 
-  #release(entry: Entry): void {
+  /** One function for all budgets. */
+  readonly #release = (entry: Entry): void => {
     if (--entry.sessions > 0) return;
     entry.shared?.leave();
     if (entry.bucket.isFull(this.#now())) this.#entries.delete(entry.key);
     else this.#keepIdle(entry);
-  }
+  };
 
   #keepIdle(entry: Entry): void {
     this.#idle.add(entry);

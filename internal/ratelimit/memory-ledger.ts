@@ -1,3 +1,4 @@
+import { Holdings } from './holdings.js';
 import { ALIVE_MS, BUDGET_MS, type Budget, type Ledger, type Mail, type Settlement } from './lease-ledger.js';
 
 /** Budgets without a holder that are remembered at most until they are full again. */
@@ -6,13 +7,24 @@ const MAX_IDLE = 100_000;
 const SWEEP_STEP = 2;
 
 /** A budget: `free` leases with `tokens` in them as of `atMs`, the others with their holders. */
-interface Account {
-  readonly budget: Budget;
+class Account {
+  readonly perSecond: number;
+  readonly burst: number;
+  readonly leases: number;
+  readonly held = new Holdings();
   free: number;
   tokens: number;
   atMs: number;
-  readonly held: Map<string, number>;
-  expiresAtMs: number;
+  expiresAtMs = 0;
+
+  constructor({ perSecond, burst, leases }: Budget, nowMs: number) {
+    this.perSecond = perSecond;
+    this.burst = burst;
+    this.leases = leases;
+    this.free = leases;
+    this.tokens = burst;
+    this.atMs = nowMs;
+  }
 }
 
 /**
@@ -63,7 +75,7 @@ export class MemoryLedger implements Ledger {
       mine = keep;
     }
     account.free += released;
-    account.tokens += Math.min(backTokens, (released * burst) / account.budget.leases);
+    account.tokens += Math.min(backTokens, (released * burst) / account.leases);
     cap(account);
     let tokens = 0;
     if (keep > mine && account.free > 0) {
@@ -73,12 +85,12 @@ export class MemoryLedger implements Ledger {
       account.tokens -= tokens;
       mine += more;
     }
-    account.held.delete(holder);
-    const others = new Map(account.held);
+    const others = account.held.without(holder);
     if (want >= 0) account.held.set(holder, mine);
+    else account.held.delete(holder);
     account.expiresAtMs = nowMs + BUDGET_MS;
     this.#idle.delete(name);
-    if (account.held.size === 0) {
+    if (account.held.isEmpty) {
       // Full again it need not be remembered.
       const fullInMs = ((burst - account.tokens) * 1000) / budget.perSecond;
       account.expiresAtMs = nowMs + Math.min(BUDGET_MS, fullInMs);
@@ -117,21 +129,21 @@ export class MemoryLedger implements Ledger {
     this.#alive.delete(holder);
     this.#mail.delete(holder);
     for (const [name, account] of this.#accounts) {
-      if (!account.held.has(holder)) continue;
+      if (account.held.get(holder) === undefined) continue;
       accrue(account, nowMs);
       account.free += release(account, holder);
-      if (account.held.size === 0) this.#keepIdle(name);
+      if (account.held.isEmpty) this.#keepIdle(name);
     }
   }
 
   #account(budget: Budget, nowMs: number): Account {
-    const { name, leases, burst } = budget;
+    const { name } = budget;
     const known = this.#accounts.get(name);
     if (known !== undefined && known.expiresAtMs > nowMs) {
       accrue(known, nowMs);
       return known;
     }
-    const account = { budget, free: leases, tokens: burst, atMs: nowMs, held: new Map(), expiresAtMs: 0 };
+    const account = new Account(budget, nowMs);
     this.#accounts.set(name, account);
     return account;
   }
@@ -176,7 +188,7 @@ function release(account: Account, holder: string): number {
 
 /** What free leases have gained; what held ones gain is their holder's to count. */
 function accrue(account: Account, nowMs: number): void {
-  const { perSecond, leases } = account.budget;
+  const { perSecond, leases } = account;
   account.tokens += (Math.max(0, nowMs - account.atMs) * perSecond * account.free) / leases / 1000;
   account.atMs = nowMs;
   cap(account);
@@ -184,6 +196,6 @@ function accrue(account: Account, nowMs: number): void {
 
 /** Free leases hold no more than their part of the burst. */
 function cap(account: Account): void {
-  const { leases, burst } = account.budget;
+  const { leases, burst } = account;
   account.tokens = Math.min(account.tokens, (account.free * burst) / leases);
 }

@@ -1,3 +1,4 @@
+import { Multimap } from '../multimap.js';
 import { ConnectionLimit } from '../ratelimit/connection-limits.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { LiveSession } from './live-session.js';
@@ -17,7 +18,7 @@ export interface SessionLimits {
 /** The live sessions of this process, by id and by subject. */
 export class Sessions {
   readonly #live = new Map<string, LiveSession>();
-  readonly #bySub = new Map<string, Set<LiveSession>>();
+  readonly #bySub = new Multimap<string, LiveSession>();
   readonly #perIp: ConnectionLimit;
   readonly #metrics: Metrics;
   /** What they have moved. */
@@ -62,10 +63,8 @@ export class Sessions {
   /** Files a session under its subject. @returns false when the subject has too many: it is not filed. */
   identify(session: LiveSession, sub: string): boolean {
     const { maxConnectionsPerSub } = this.limits;
-    const own = this.#bySub.get(sub) ?? new Set();
-    if (maxConnectionsPerSub > 0 && own.size >= maxConnectionsPerSub) return false;
-    own.add(session);
-    this.#bySub.set(sub, own);
+    if (maxConnectionsPerSub > 0 && this.#bySub.count(sub) >= maxConnectionsPerSub) return false;
+    this.#bySub.add(sub, session);
     return true;
   }
 
@@ -74,8 +73,7 @@ export class Sessions {
     if (!this.#live.delete(session.id)) return;
     this.#perIp.leave(session.ip);
     const sub = session.identity?.sub;
-    const own = sub === undefined ? undefined : this.#bySub.get(sub);
-    if (own?.delete(session) && own.size === 0 && sub !== undefined) this.#bySub.delete(sub);
+    if (sub !== undefined) this.#bySub.delete(sub, session);
     if (session.acceptedMs !== undefined) {
       this.#metrics.connectionDuration.observe((performance.now() - session.acceptedMs) / 1000);
     }
@@ -92,7 +90,7 @@ export class Sessions {
   }
 
   ofSubject(sub: string): readonly LiveSession[] {
-    return [...(this.#bySub.get(sub) ?? [])];
+    return this.#bySub.of(sub);
   }
 
   /** From now on new clients are turned away. */

@@ -22,6 +22,11 @@ type Message =
   | { readonly answer: number; readonly value: unknown }
   | { readonly answer: number; readonly failure: string };
 
+interface Posted {
+  readonly message: Message;
+  readonly onFailure: (error: Error) => void;
+}
+
 interface Asked {
   resolve(value: unknown): void;
   reject(error: Error): void;
@@ -30,11 +35,16 @@ interface Asked {
 /**
  * Questions and answers over a channel, both ways. What one side asks in a row the other begins to answer in that order.
  * `Mine` are the questions this side answers, `Theirs` those it may ask: interfaces of methods over plain data.
+ *
+ * What is said in one turn of the event loop crosses together: each crossing leaves some kilobytes outside the heap,
+ * that come back late and in pieces, and thousands of clients at once have as many questions.
  */
 export class Link<Mine extends object, Theirs extends object> {
   readonly #end: ChannelEnd;
   readonly #duties = new Map<string, Method>();
   readonly #asked = new Map<number, Asked>();
+  /** What crosses at the end of this turn of the event loop. */
+  #posted: Posted[] = [];
   /** What the other side's questions have to wait for. */
   #held: Promise<unknown> | undefined;
   #lastId = 0;
@@ -42,7 +52,9 @@ export class Link<Mine extends object, Theirs extends object> {
   constructor(end: ChannelEnd) {
     this.#end = end;
     // Both ends are the same program and the channel is theirs alone.
-    end.on('message', (message) => this.#receive(message as Message));
+    end.on('message', (messages) => {
+      for (const message of messages as readonly Message[]) this.#receive(message);
+    });
     end.once('disconnect', () => {
       for (const { reject } of this.#asked.values()) reject(new Error('the other process is gone'));
       this.#asked.clear();
@@ -92,16 +104,36 @@ export class Link<Mine extends object, Theirs extends object> {
       if (withinMs !== undefined) {
         timer = setTimeout(() => fail(new Error(`no answer to ${name} within ${withinMs} ms`)), withinMs);
       }
-      this.#send({ ask: id, name, args: args as readonly unknown[] }, fail);
+      this.#post({ ask: id, name, args: args as readonly unknown[] }, fail);
     });
   }
 
-  #send(message: Message, onFailure: (error: Error) => void): void {
+  #post(message: Message, onFailure: (error: Error) => void): void {
+    if (this.#posted.push({ message, onFailure }) === 1) setImmediate(this.#sendPosted);
+  }
+
+  readonly #sendPosted = (): void => {
+    const posted = this.#posted;
+    this.#posted = [];
+    this.#send(posted);
+  };
+
+  #send(posted: readonly Posted[]): void {
     const { connected, send } = this.#end;
-    if (!connected || send === undefined) return onFailure(new Error('the other process is gone'));
-    send.call(this.#end, message, (error) => {
-      if (error !== null && error !== undefined) onFailure(error);
-    });
+    const failAll = (error: Error) => {
+      for (const { onFailure } of posted) onFailure(error);
+    };
+    if (!connected || send === undefined) return failAll(new Error('the other process is gone'));
+    const messages = posted.map(({ message }) => message);
+    try {
+      send.call(this.#end, messages, (error) => {
+        if (error !== null && error !== undefined) failAll(error);
+      });
+    } catch (thrown) {
+      // One that cannot be cloned is no reason to fail the others.
+      if (posted.length > 1) for (const one of posted) this.#send([one]);
+      else failAll(fromUnknown(thrown));
+    }
   }
 
   #receive(message: Message): void {
@@ -121,6 +153,6 @@ export class Link<Mine extends object, Theirs extends object> {
       message = { answer: id, failure: fromUnknown(thrown).message };
     }
     // Whoever asked may be gone.
-    this.#send(message, () => {});
+    this.#post(message, () => {});
   }
 }

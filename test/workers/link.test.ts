@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { after, before, describe, it } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Link } from '../../internal/workers/link.js';
 import { within } from '../support/eventually.js';
@@ -60,6 +61,15 @@ describe('a link between two processes', () => {
     assert.equal(await link.ask('echo', [1]), 1);
   });
 
+  it('carries what is asked along with something that cannot be sent', async () => {
+    const asked = [link.ask('echo', [1]), link.ask('echo', [() => 0]), link.ask('echo', [2])];
+    const settled = await Promise.allSettled(asked);
+    assert.deepEqual(
+      settled.map((each) => (each.status === 'fulfilled' ? each.value : 'failed')),
+      [1, 'failed', 2],
+    );
+  });
+
   it('fails what was asked and what is asked when the other process ends', async () => {
     const hanging = link.ask('hang', []);
     const gone = { message: 'the other process is gone' };
@@ -70,4 +80,19 @@ describe('a link between two processes', () => {
     await assert.rejects(link.ask('echo', [1]), gone);
     assert.equal(link.connected, false);
   });
+});
+
+it('what is asked in one turn of the event loop crosses at once, in its order', async () => {
+  const crossings: unknown[] = [];
+  const end = Object.assign(new EventEmitter(), {
+    connected: true,
+    send: (messages: object) => crossings.push(messages) > 0,
+  });
+  const link = new Link<Echo, Echo>(end);
+  for (const value of ['a', 'b', 'c']) link.ask('echo', [value]).catch(() => {});
+  await nextTurn();
+  link.ask('echo', ['d']).catch(() => {});
+  await nextTurn();
+  const values = (crossings as { args: string[] }[][]).map((messages) => messages.map(({ args }) => args[0]));
+  assert.deepEqual(values, [['a', 'b', 'c'], ['d']]);
 });

@@ -1,4 +1,4 @@
-import type { Identity } from '../identity.js';
+import { Multimap } from '../../multimap.js';
 import { covers, type Revocation } from '../revocations/revocation.js';
 import type { CachedIdentity, TokenCacheStore } from './cache.js';
 
@@ -8,7 +8,7 @@ export class MemoryTokenCache implements TokenCacheStore {
   /** A Map iterates in order of insertion: the first entry is the one that was used longest ago. */
   readonly #entries = new Map<string, CachedIdentity>();
   /** Digests by subject, so that a revocation need not walk all entries. */
-  readonly #digests = new Map<string, Set<string>>();
+  readonly #digests = new Multimap<string, string>();
 
   /**
    * @param maxEntries bound on the number of entries, ≥ 0; 0 keeps nothing.
@@ -39,7 +39,7 @@ export class MemoryTokenCache implements TokenCacheStore {
     this.delete(digest);
     if (this.maxEntries <= 0 || entry.expiresAtMs <= this.now()) return;
     this.#entries.set(digest, entry);
-    this.#index(entry.identity, digest);
+    this.#digests.add(entry.identity.sub, digest);
     if (this.#entries.size <= this.maxEntries) return;
     const oldest = this.#entries.keys().next();
     if (oldest.done !== true) this.delete(oldest.value);
@@ -49,27 +49,18 @@ export class MemoryTokenCache implements TokenCacheStore {
     const entry = this.#entries.get(digest);
     if (entry === undefined) return;
     this.#entries.delete(digest);
-    const digests = this.#digests.get(entry.identity.sub);
-    digests?.delete(digest);
-    if (digests?.size === 0) this.#digests.delete(entry.identity.sub);
+    this.#digests.delete(entry.identity.sub, digest);
   }
 
   /** Drops every entry that a revocation covers and returns their digests. */
   forget(revocation: Revocation): readonly string[] {
     // what Go gateways send does not tell where the subject ends: every entry has to be asked
-    const candidates =
-      revocation.kind === 'joined' ? this.#entries.keys() : (this.#digests.get(revocation.sub) ?? []);
+    const candidates = revocation.kind === 'joined' ? this.#entries.keys() : this.#digests.of(revocation.sub);
     const covered = [...candidates].filter((digest) => {
       const entry = this.#entries.get(digest);
       return entry !== undefined && covers(revocation, entry.identity);
     });
     for (const digest of covered) this.delete(digest);
     return covered;
-  }
-
-  #index({ sub }: Identity, digest: string): void {
-    const digests = this.#digests.get(sub);
-    if (digests === undefined) this.#digests.set(sub, new Set([digest]));
-    else digests.add(digest);
   }
 }

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import fc from 'fast-check';
+import { Multimap } from '../internal/multimap.js';
+
+const SEED = 20_261_128;
+
+it(`keeps the values of each key, each once, in the order they came (seed ${SEED})`, () => {
+  const key = fc.constantFrom('a', 'b');
+  const value = fc.constantFrom('1', '2', '3');
+  const step = fc.record({ add: fc.boolean(), key, value });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      const multimap = new Multimap<string, string>();
+      const expected = new Map<string, Set<string>>([
+        ['a', new Set()],
+        ['b', new Set()],
+      ]);
+      for (const { add, key, value } of steps) {
+        if (add) {
+          multimap.add(key, value);
+          expected.get(key)?.add(value);
+        } else {
+          assert.equal(multimap.delete(key, value), expected.get(key)?.delete(value));
+        }
+        for (const [each, values] of expected) {
+          assert.deepEqual(multimap.of(each), [...values]);
+          assert.equal(multimap.count(each), values.size);
+        }
+        assert.equal(multimap.size, [...expected.values()].filter(({ size }) => size > 0).length);
+      }
+    }),
+    { seed: SEED, numRuns: 500 },
+  );
+});
