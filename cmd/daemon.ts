@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Config, RouteTable } from '../internal/config/config.js';
-import { limitRequestHeads } from '../internal/config/environment.js';
+import { limitRequestHeads, shareMallocArena } from '../internal/config/environment.js';
 import type { RoutesSource } from '../internal/config/routes-file.js';
 
 export interface Daemon {
@@ -26,8 +26,7 @@ export async function createDaemon({ config, table, routesSource }: Loaded): Pro
     const { createApp } = await import('../internal/app.js');
     return createApp(config, table, routesSource);
   }
-  // glibc looks at this one when a worker starts: else each thread of V8 keeps an arena of its own, with what it freed.
-  process.env.MALLOC_ARENA_MAX ??= '1';
+  shareMallocArena();
   const { Supervisor } = await import('../internal/workers/supervisor.js');
   const entry = fileURLToPath(new URL('./worker.js', import.meta.url));
   return new Supervisor({ config, table, routesSource, entry });

@@ -96,3 +96,8 @@ const MAX_REQUEST_HEAD_BYTES = 65_536;
 export function limitRequestHeads(env: NodeJS.ProcessEnv = process.env): void {
   env.UWS_HTTP_MAX_HEADERS_SIZE ??= String(MAX_REQUEST_HEAD_BYTES);
 }
+
+/** One arena of malloc for all threads of a worker, which glibc looks for when it starts: else each keeps what it freed. */
+export function shareMallocArena(env: NodeJS.ProcessEnv = process.env): void {
+  env.MALLOC_ARENA_MAX ??= '1';
+}
