@@ -34,6 +34,11 @@ export class TlsClients {
     return this.resumes ? this.#session : undefined;
   }
 
+  countAnew(): void {
+    this.connections = 0;
+    this.resumed = 0;
+  }
+
   watch(socket: TLSSocket): void {
     if (this.resumes)
       socket.on('session', (session) => {

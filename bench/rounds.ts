@@ -67,7 +67,9 @@ async function runCase(one: Case, running: Running, options: RoundsOptions): Pro
   const { rounds, warmupMs, durationMs, issuer, directory } = options;
   const results = targets.map(({ name }) => ({ case: one.name, target: name, rounds: [] as Outcome[] }));
   const { freshTokens = false, resumes = false } = one;
-  const count = freshTokens ? one.job.connections * rounds : SHARED_TOKENS;
+  // As many connections again, before those that count.
+  const freshPerRound = 2 * one.job.connections;
+  const count = freshTokens ? freshPerRound * rounds : SHARED_TOKENS;
   const tokenFile = await writeTokens(issuer, directory, count);
   const certFile = running.certificate?.certFile;
   const base = {
@@ -91,7 +93,7 @@ async function runCase(one: Case, running: Running, options: RoundsOptions): Pro
           {
             ...job,
             port: target.port,
-            firstToken: round * (freshTokens ? job.connections : 0),
+            firstToken: round * (freshTokens ? freshPerRound : 0),
             pids: target.pids,
             // A broker is told no password that it would not ask for.
             ...(job.speech === 'publish' && target.proxy !== 'gateway' ? {} : { tokenFile }),

@@ -63,6 +63,8 @@ const cpus = allowedCpus();
 /** With four cores the gateway has two of them to itself. */
 const pinnedTo = cpus.length >= 4 ? cpus.slice(0, 2).join() : undefined;
 const loadCpus = cpus.length >= 4 ? cpus.slice(2).join() : undefined;
+/** Sockets of each worker before its first session. */
+const idleSockets = new Map<number, number>();
 const directory = await mkdtemp(join(tmpdir(), 'ws-gateway-bench-'));
 process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
 try {
@@ -87,10 +89,9 @@ async function run(): Promise<void> {
   const targets = new Map<number, Target>();
   for (const workers of WORKERS) {
     const env = { WORKERS: String(workers) };
-    targets.set(
-      workers,
-      await startTarget({ name: `workers ${workers}`, proxy: 'gateway', env }, surroundings),
-    );
+    const target = await startTarget({ name: `workers ${workers}`, proxy: 'gateway', env }, surroundings);
+    targets.set(workers, target);
+    for (const pid of target.pids) idleSockets.set(pid, openSockets(pid));
   }
   const results: Result[] = [];
   for (const payloadBytes of PAYLOADS) {
@@ -138,7 +139,6 @@ async function measure(
 ): Promise<Round> {
   const [first = 0, ...children] = target.pids;
   const workerPids = workers === 1 ? [first] : children;
-  const socketsBefore = workerPids.map(openSockets);
   const job = {
     mode,
     speech: 'plain',
@@ -162,7 +162,7 @@ async function measure(
     Promise.all(loads),
     pause(START_MS + DURATION_MS / 2).then(() =>
       // A session is two sockets: the client's and the upstream's.
-      workerPids.map((pid, index) => (openSockets(pid) - (socketsBefore[index] ?? 0)) / 2),
+      workerPids.map((pid) => Math.floor((openSockets(pid) - (idleSockets.get(pid) ?? 0)) / 2)),
     ),
   ]);
   const messagesPerSecond = outcomes.reduce((sum, outcome) => sum + (outcome.messagesPerSecond ?? 0), 0);
