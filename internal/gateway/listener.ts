@@ -136,9 +136,7 @@ export class Listener {
         this.#guard(response, () => this.#upgrade(response, request, context)),
       open: leaveIn(this.#opened),
       message: (ws, message, isBinary) => {
-        // The library puts the user data's properties on the WebSocket itself: `getUserData` returns the same object, by way
-        // of a call into native code for each message.
-        const { session } = ws as unknown as SocketData;
+        const { session } = ws.getUserData();
         try {
           session.onClientMessage(new Uint8Array(message), isBinary);
         } catch (thrown) {
