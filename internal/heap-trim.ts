@@ -7,8 +7,8 @@ const CHECK_MS = 2_000;
 const IDLE_UTILIZATION = 0.05;
 /** Growth of the heap, since it was last collected, that is worth a collection. */
 const WORTHWHILE_BYTES = 12 * 1024 * 1024;
-/** A larger heap takes longer to collect than anybody should wait: V8 does it in steps when it must. */
-const MAX_HEAP_BYTES = 192 * 1024 * 1024;
+/** A larger heap takes longer to collect, 1.6 ms a megabyte, than anybody should wait: V8 does it in steps when it must. */
+const MAX_HEAP_BYTES = 128 * 1024 * 1024;
 /**
  * Collections of young objects that follow, each a millisecond: V8 shrinks their part of the heap at one of them, once
  * it is clear that little is allocated, which takes it some five seconds.
