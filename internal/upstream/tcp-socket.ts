@@ -58,8 +58,11 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
     this.bytesWritten += bytes.length;
     const { binding, spareWrite } = this.shared;
     const status = handle.writeBuffer(spareWrite, bytes);
-    if (status !== 0) this.#failLater(systemError('write', status));
-    else if (binding.streamBaseState[binding.kLastWriteWasAsync] !== 0) this.#waitFor(spareWrite, bytes);
+    if (status !== 0) {
+      // What became of the request is not for us to know.
+      this.shared.spareWrite = new binding.WriteWrap();
+      this.#failLater(systemError('write', status));
+    } else if (binding.streamBaseState[binding.kLastWriteWasAsync] !== 0) this.#waitFor(spareWrite, bytes);
   }
 
   #waitFor(write: SocketWrite, bytes: Uint8Array): void {
