@@ -1,14 +1,18 @@
 /**
  * The floors of the house: imports go down only.
- * cmd → app, workers → gateway, admin → session → auth, upstream, protocol, ratelimit → store, config → telemetry
+ * cmd → app, workers → gateway, admin → session | exchange → access → auth, upstream, protocol, ratelimit → store, config
+ *   → request → telemetry → close-codes, errors
+ * Inside upstream: websocket | http → pool, socket.
  */
 const floors = [
   ['cmd'],
-  ['internal/app.ts', 'internal/stores.ts', 'internal/workers'],
+  ['internal/app', 'internal/workers'],
   ['internal/gateway', 'internal/admin'],
-  ['internal/session'],
+  ['internal/session', 'internal/exchange'],
+  ['internal/access'],
   ['internal/auth', 'internal/upstream', 'internal/protocol', 'internal/ratelimit'],
   ['internal/store', 'internal/config'],
+  ['internal/request'],
   ['internal/telemetry'],
   [
     'internal/close-codes.ts',
@@ -31,6 +35,7 @@ const upward = floors.slice(1).map((floor, index) => ({
 
 const neighbours = [
   ['gateway', 'admin'],
+  ['session', 'exchange'],
   ['auth', 'upstream', 'protocol', 'ratelimit'],
 ].flatMap((floor) =>
   floor.map((room) => ({
@@ -50,7 +55,9 @@ module.exports = {
     {
       name: 'session-and-below-know-no-socket-library',
       severity: 'error',
-      from: { path: '^internal/(session|auth|upstream|protocol|ratelimit|store|config|telemetry)/' },
+      from: {
+        path: '^internal/(session|exchange|access|auth|upstream|protocol|ratelimit|store|config|request|telemetry)/',
+      },
       to: { path: 'uWebSockets|^uwebsockets|^(node:)?process$' },
     },
     {

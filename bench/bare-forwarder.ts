@@ -6,11 +6,11 @@
  * Arguments: its port and its upstream's, both on 127.0.0.1.
  */
 import type { WebSocket } from 'uWebSockets.js';
-import { uWS } from '../internal/gateway/uws.js';
-import { Opcode } from '../internal/upstream/frame.js';
-import { FrameWriter } from '../internal/upstream/frame-writer.js';
-import type { SocketOwner, UpstreamSocket } from '../internal/upstream/socket.js';
-import { Sockets } from '../internal/upstream/sockets.js';
+import { uWS } from '../internal/gateway/uws/uws.js';
+import type { SocketOwner, UpstreamSocket } from '../internal/upstream/socket/socket.js';
+import { Sockets } from '../internal/upstream/socket/sockets.js';
+import { Opcode } from '../internal/upstream/websocket/frame.js';
+import { FrameWriter } from '../internal/upstream/websocket/frame-writer.js';
 
 const [port = 0, upstreamPort = 0] = process.argv.slice(2).map(Number);
 const sockets = new Sockets();

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Config, RouteTable } from '../internal/config/config.js';
 import { limitRequestHeads, shareMallocArena } from '../internal/config/environment.js';
-import type { RoutesSource } from '../internal/config/routes-file.js';
+import type { RoutesSource } from '../internal/config/routes/file.js';
 
 export interface Daemon {
   /** Resolves when clients are served. */
@@ -23,7 +23,7 @@ export async function createDaemon({ config, table, routesSource }: Loaded): Pro
   // The native library reads its environment when it is loaded; workers inherit it.
   limitRequestHeads();
   if (config.listen.workers === 1) {
-    const { createApp } = await import('../internal/app.js');
+    const { createApp } = await import('../internal/app/build.js');
     return createApp(config, table, routesSource);
   }
   shareMallocArena();

@@ -1,4 +1,4 @@
-import type { VariableName } from '../internal/config/variables.js';
+import type { VariableName } from '../internal/config/environment/variables.js';
 
 /**
  * What every variable is for, in the order and under the headings of docs/configuration.md and .env.example, which

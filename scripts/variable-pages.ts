@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { VARIABLES, type Variable } from '../internal/config/variables.js';
+import { VARIABLES, type Variable } from '../internal/config/environment/variables.js';
 import { table } from './markdown-table.js';
 import { VARIABLE_GROUPS } from './variable-docs.js';
 

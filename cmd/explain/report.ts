@@ -1,4 +1,4 @@
-import { decodeToken } from '../../internal/auth/jwt-shape.js';
+import { decodeToken } from '../../internal/auth/identity/jwt-shape.js';
 import type {
   Config,
   KeySource,
@@ -10,9 +10,9 @@ import type {
 import type { HttpRefusal } from '../../internal/gateway/opening.js';
 import { firstFit } from '../../internal/session/admission.js';
 import type { Plan } from '../../internal/session/plan.js';
-import { upstreamHeaders } from '../../internal/upstream/headers.js';
-import { targetUrl } from '../../internal/upstream/target-url.js';
 import type { DialRequest } from '../../internal/upstream/upstreams.js';
+import { upstreamHeaders } from '../../internal/upstream/websocket/headers.js';
+import { targetUrl } from '../../internal/upstream/websocket/target-url.js';
 import type { Client } from './client.js';
 import type { Outcome, Refusal } from './rehearsal.js';
 

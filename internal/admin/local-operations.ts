@@ -1,7 +1,7 @@
-import type { Revocations, RevocationTarget } from '../auth/revocations.js';
+import type { Revocations, RevocationTarget } from '../auth/revocations/revocations.js';
 import type { RouteTable } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
-import type { ReloadResult } from '../config/reload.js';
+import type { ReloadResult } from '../config/routes/reload.js';
 import type { Sessions } from '../session/sessions.js';
 import type { EndpointSnapshot } from '../upstream/upstreams.js';
 import type { AdminOperations, ReloadOutcome, RevokeResult } from './operations.js';

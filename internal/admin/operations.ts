@@ -1,4 +1,4 @@
-import type { RevocationTarget } from '../auth/revocations.js';
+import type { RevocationTarget } from '../auth/revocations/revocations.js';
 import type { EndpointSnapshot } from '../upstream/upstreams.js';
 import type { Page } from './page.js';
 import type { RevocationPage, RevocationQuery } from './revocations.js';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Revocation, Revocations } from '../auth/revocations.js';
+import type { Revocation, Revocations } from '../auth/revocations/revocations.js';
 import { firstPage, type Page } from './page.js';
 import { invalid, readLimit, readParameters } from './parameters.js';
 import { timeText } from './time.js';

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { isJsonObject } from '../auth/identity.js';
-import type { RevocationTarget } from '../auth/revocations.js';
+import { isJsonObject } from '../auth/identity/identity.js';
+import type { RevocationTarget } from '../auth/revocations/revocations.js';
 import { AdminRefusal } from './refusal.js';
 
 /**

@@ -4,10 +4,10 @@ import type { Algorithm, VerificationConfig } from '../config/config.js';
 import { fromUnknown, GatewayError } from '../errors.js';
 import { forLog } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import { type Identity, identityOf, sameIdentity } from './identity.js';
-import { decodeToken, isTokenShaped, MAX_TOKEN_CHARS, type UnverifiedToken } from './jwt-shape.js';
-import type { VerificationKey } from './key-set.js';
-import type { VerificationKeys } from './keys.js';
+import { type Identity, identityOf, sameIdentity } from './identity/identity.js';
+import { decodeToken, isTokenShaped, MAX_TOKEN_CHARS, type UnverifiedToken } from './identity/jwt-shape.js';
+import type { VerificationKey } from './keys/key-set.js';
+import type { VerificationKeys } from './keys/keys.js';
 import { type CachedIdentity, MAX_CACHE_LIFETIME_MS } from './token-cache/cache.js';
 import type { TieredTokenCache } from './token-cache/tiered.js';
 

@@ -1,6 +1,6 @@
 import { unwatchFile, watchFile } from 'node:fs';
 import type { ListenConfig } from './config.js';
-import { keyPairProblems } from './consistency.js';
+import { keyPairProblems } from './environment/consistency.js';
 import type { Problem } from './problem.js';
 
 /** How often the files are looked at. */

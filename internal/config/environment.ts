@@ -1,12 +1,12 @@
-import { assemble } from './assembly.js';
 import type { Config, RouteTable } from './config.js';
-import { inconsistencies } from './consistency.js';
 import { deepFreeze } from './deep-freeze.js';
+import { assemble } from './environment/assembly.js';
+import { inconsistencies } from './environment/consistency.js';
+import { Refused } from './environment/readers.js';
+import { readVariable, VARIABLES, type Values, type Variable } from './environment/variables.js';
 import type { Problem } from './problem.js';
-import { Refused } from './readers.js';
-import { loadRoutes, type RoutesSource } from './routes-file.js';
+import { loadRoutes, type RoutesSource } from './routes/file.js';
 import { quote, readSecret } from './secrets.js';
-import { readVariable, VARIABLES, type Values, type Variable } from './variables.js';
 
 /** What the command line says beside the environment. */
 export interface Flags {

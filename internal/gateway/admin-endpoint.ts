@@ -1,8 +1,8 @@
 import type { HttpResponse } from 'uWebSockets.js';
-import { canonicalIp, type HeaderLines } from './forwarded.js';
-import { type Answer, answer } from './http-response.js';
+import { canonicalIp, type HeaderLines } from '../request/forwarded.js';
 import type { RequestHead } from './opening.js';
-import { type Body, readBody } from './request-body.js';
+import { type Answer, answer } from './uws/http-response.js';
+import { type Body, readBody } from './uws/request-body.js';
 
 /** SPEC section 11. */
 const MAX_BODY_BYTES = 65_536;

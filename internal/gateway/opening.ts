@@ -1,8 +1,8 @@
 import type { RouteMatch, RouteTable } from '../config/config.js';
+import type { HeaderLines, TrustedProxies } from '../request/forwarded.js';
+import type { AllowedOrigins } from '../request/origin.js';
+import { decodePath } from '../request/path.js';
 import type { Opening } from '../session/opening.js';
-import type { HeaderLines, TrustedProxies } from './forwarded.js';
-import type { AllowedOrigins } from './origin.js';
-import { decodePath } from './request-path.js';
 
 /** A request head as it came. */
 export interface RequestHead {

@@ -1,6 +1,6 @@
 import { TokenBucket } from '../ratelimit/token-bucket.js';
+import { isGivenRequestId, type TrustedProxies } from '../request/forwarded.js';
 import { forLog, type Log } from '../telemetry/log.js';
-import { isGivenRequestId, type TrustedProxies } from './forwarded.js';
 import type { RequestHead } from './opening.js';
 
 /** Anybody can be refused as often as he likes: beyond these, lines are counted instead of written. */

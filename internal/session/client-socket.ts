@@ -1,4 +1,4 @@
-import type { FragmentPosition } from '../upstream/listener.js';
+import type { FragmentPosition } from '../upstream/websocket/message-listener.js';
 
 /** What became of a message handed to a `ClientSocket`. */
 export const SendResult = Object.freeze({

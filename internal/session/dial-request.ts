@@ -1,5 +1,5 @@
-import { withoutTokenCookie, withoutTokenParameters } from '../auth/credentials.js';
-import type { Identity } from '../auth/identity.js';
+import { withoutTokenCookie, withoutTokenParameters } from '../auth/identity/credentials.js';
+import type { Identity } from '../auth/identity/identity.js';
 import type { CredentialsConfig } from '../config/config.js';
 import type { DialRequest } from '../upstream/upstreams.js';
 import type { Plan } from './plan.js';

@@ -1,4 +1,4 @@
-import type { Identity } from '../auth/identity.js';
+import type { Identity } from '../auth/identity/identity.js';
 import type { CloseCode, CloseReasonKey } from '../close-codes.js';
 import type { Protocol, Route } from '../config/config.js';
 import type { Pump } from './pump.js';

@@ -3,8 +3,8 @@ import type { Protocol, SessionConfig } from '../config/config.js';
 import type { ErrorCode, GatewayError } from '../errors.js';
 import type { MessageBudget } from '../ratelimit/limiter.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import type { UpstreamConnection } from '../upstream/connection.js';
-import type { FragmentPosition, UpstreamListener } from '../upstream/listener.js';
+import type { UpstreamConnection } from '../upstream/websocket/connection.js';
+import type { FragmentPosition, UpstreamListener } from '../upstream/websocket/message-listener.js';
 import { type ClientSocket, SendResult } from './client-socket.js';
 import type { TrafficCounts, TrafficSource } from './traffic.js';
 

@@ -1,4 +1,4 @@
-import { covers, type Revocation } from '../auth/revocations.js';
+import { covers, type Revocation } from '../auth/revocations/revocations.js';
 import type { LiveSession } from './live-session.js';
 import type { Sessions } from './sessions.js';
 

@@ -1,10 +1,10 @@
-import type { Identity } from '../auth/identity.js';
+import type { Identity } from '../auth/identity/identity.js';
 import { CLOSE_REASONS, type CloseCode, type CloseReason, type CloseReasonKey } from '../close-codes.js';
 import type { Protocol, Route } from '../config/config.js';
 import type { Greeting, ProtocolAdapter } from '../protocol/protocol.js';
 import { adapterForSubprotocol } from '../protocol/protocols.js';
-import type { UpstreamConnection } from '../upstream/connection.js';
 import { Cancellation } from '../upstream/upstreams.js';
+import type { UpstreamConnection } from '../upstream/websocket/connection.js';
 import { refusedFor } from './admission.js';
 import type { ClientHandshake, ClientSocket } from './client-socket.js';
 import { FirstBytesReader } from './first-bytes.js';

@@ -1,23 +1,23 @@
 import type { Route, UpstreamConfig } from '../config/config.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import type { Cancellation } from './cancellation.js';
-import { CircuitBreaker, type CircuitBreakerSources, type CircuitState } from './circuit-breaker.js';
-import type { UpstreamConnection } from './connection.js';
-import type { ConnectionShared } from './connection-shared.js';
-import { Dialer, type DialRequest } from './dial.js';
-import { Endpoint } from './endpoint.js';
-import { Endpoints } from './endpoints.js';
-import { MaskingKeys } from './frame.js';
-import { FrameWriter } from './frame-writer.js';
-import { Health, type HealthCheck } from './health.js';
-import { HandshakeKeys } from './opening.js';
-import { ReadBatch } from './read-batch.js';
-import { Sockets } from './sockets.js';
-import { TlsContexts } from './tls-contexts.js';
+import type { Cancellation } from './pool/cancellation.js';
+import { CircuitBreaker, type CircuitBreakerSources, type CircuitState } from './pool/circuit-breaker.js';
+import { Endpoint } from './pool/endpoint.js';
+import { Endpoints } from './pool/endpoints.js';
+import { Sockets } from './socket/sockets.js';
+import { TlsContexts } from './socket/tls-contexts.js';
+import type { UpstreamConnection } from './websocket/connection.js';
+import type { ConnectionShared } from './websocket/connection-shared.js';
+import { Dialer, type DialRequest } from './websocket/dial.js';
+import { MaskingKeys } from './websocket/frame.js';
+import { FrameWriter } from './websocket/frame-writer.js';
+import { Health, type HealthCheck } from './websocket/health.js';
+import { HandshakeKeys } from './websocket/opening-request.js';
+import { ReadBatch } from './websocket/read-batch.js';
 
-export { Cancellation } from './cancellation.js';
-export type { DialRequest } from './dial.js';
+export { Cancellation } from './pool/cancellation.js';
+export type { DialRequest } from './websocket/dial.js';
 
 export interface UpstreamsOptions extends UpstreamConfig {
   /** Time for a closing handshake. */

@@ -1,8 +1,8 @@
 import type { AdminOperations } from '../admin/operations.js';
-import type { Revocation } from '../auth/revocations.js';
+import type { Revocation } from '../auth/revocations/revocations.js';
 import type { Config, Route } from '../config/config.js';
-import type { ReloadResult } from '../config/reload.js';
-import type { RoutesSource } from '../config/routes-file.js';
+import type { RoutesSource } from '../config/routes/file.js';
+import type { ReloadResult } from '../config/routes/reload.js';
 import type { Ledger } from '../ratelimit/lease-ledger.js';
 import type { MetricsSnapshot } from '../telemetry/metrics.js';
 

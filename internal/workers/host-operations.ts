@@ -4,7 +4,7 @@ import type { Page } from '../admin/page.js';
 import type { RevocationPage, RevocationQuery } from '../admin/revocations.js';
 import type { RouteInfo } from '../admin/routes.js';
 import type { SessionInfo, SessionQuery } from '../admin/sessions.js';
-import type { Revocation, RevocationTarget } from '../auth/revocations.js';
+import type { Revocation, RevocationTarget } from '../auth/revocations/revocations.js';
 import type { EndpointSnapshot } from '../upstream/upstreams.js';
 import type { Siblings } from './siblings.js';
 

@@ -1,9 +1,9 @@
 import { Registry } from 'prom-client';
 import type { LocalOperations } from '../admin/local-operations.js';
-import type { Revocation, Revocations } from '../auth/revocations.js';
+import type { Revocation, Revocations } from '../auth/revocations/revocations.js';
 import type { RouteTable } from '../config/config.js';
-import type { RouteReloader } from '../config/reload.js';
-import { createRouteTable } from '../config/route-table.js';
+import type { RouteReloader } from '../config/routes/reload.js';
+import { createRouteTable } from '../config/routes/table.js';
 import type { Ledger } from '../ratelimit/lease-ledger.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { SiblingDuties, SupervisorDuties, WorkerDuties } from './duties.js';

@@ -1,8 +1,8 @@
-import { type Revocation, Revocations } from '../auth/revocations.js';
+import { type Revocation, Revocations } from '../auth/revocations/revocations.js';
 import type { Config, RouteTable } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
-import { type ReloadResult, RouteReloader } from '../config/reload.js';
-import type { RoutesSource } from '../config/routes-file.js';
+import type { RoutesSource } from '../config/routes/file.js';
+import { type ReloadResult, RouteReloader } from '../config/routes/reload.js';
 import { HeapTrim } from '../heap-trim.js';
 import { MemoryLedger } from '../ratelimit/memory-ledger.js';
 import { createLog, flushed, type Log } from '../telemetry/log.js';

@@ -1,7 +1,7 @@
 import type { Config, RouteTable } from '../config/config.js';
 import { deepFreeze } from '../config/deep-freeze.js';
-import { createRouteTable } from '../config/route-table.js';
-import type { RoutesSource } from '../config/routes-file.js';
+import type { RoutesSource } from '../config/routes/file.js';
+import { createRouteTable } from '../config/routes/table.js';
 import type { SupervisorDuties, WorkerDuties } from './duties.js';
 import { type ChannelEnd, Link } from './link.js';
 import { Siblings } from './siblings.js';

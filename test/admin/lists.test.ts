@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { firstPage } from '../../internal/admin/page.js';
 import { listRevocations } from '../../internal/admin/revocations.js';
-import type { Revocation } from '../../internal/auth/revocations.js';
+import type { Revocation } from '../../internal/auth/revocations/revocations.js';
 import { bench, identity, ROUTE, StandInSession } from './parts.js';
 
 interface SessionPage {

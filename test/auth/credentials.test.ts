@@ -4,8 +4,8 @@ import {
   tokenInHandshake,
   withoutTokenCookie,
   withoutTokenParameters,
-} from '../../internal/auth/credentials.js';
-import { isTokenShaped, looksLikeJwt } from '../../internal/auth/jwt-shape.js';
+} from '../../internal/auth/identity/credentials.js';
+import { isTokenShaped, looksLikeJwt } from '../../internal/auth/identity/jwt-shape.js';
 import { compact } from './parts.js';
 
 const CONFIG = {

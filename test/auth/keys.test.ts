@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { VerificationKeys } from '../../internal/auth/keys.js';
+import { VerificationKeys } from '../../internal/auth/keys/keys.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
 import { within } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';

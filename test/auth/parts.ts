@@ -3,7 +3,7 @@ import type { TestContext } from 'node:test';
 import { pino } from 'pino';
 import { Authenticator } from '../../internal/auth/authenticator.js';
 import type { Clock } from '../../internal/auth/clock.js';
-import { VerificationKeys } from '../../internal/auth/keys.js';
+import { VerificationKeys } from '../../internal/auth/keys/keys.js';
 import type { TokenCacheStore } from '../../internal/auth/token-cache/cache.js';
 import { MemoryTokenCache } from '../../internal/auth/token-cache/memory.js';
 import { TieredTokenCache } from '../../internal/auth/token-cache/tiered.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { deserializeRevocation, serializeRevocation } from '../../internal/auth/revocations/revocation.js';
-import { covers, type Revocation } from '../../internal/auth/revocations.js';
+import { covers, type Revocation } from '../../internal/auth/revocations/revocations.js';
 import { eventually } from '../support/eventually.js';
 import { HOSTILE_TEXTS } from './cached-entry.js';
 import { lonelyProcess } from './revocation-process.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { identityOf } from '../../internal/auth/identity.js';
-import { decodeToken } from '../../internal/auth/jwt-shape.js';
+import { identityOf } from '../../internal/auth/identity/identity.js';
+import { decodeToken } from '../../internal/auth/identity/jwt-shape.js';
 import {
   type CachedIdentity,
   parseCachedIdentity,

@@ -6,7 +6,7 @@ import { rehearse } from '../../cmd/explain/rehearsal.js';
 import { type Report, report } from '../../cmd/explain/report.js';
 import { text } from '../../cmd/explain/text.js';
 import { readEnvironment } from '../../internal/config/environment.js';
-import { parseRoutes } from '../../internal/config/routes.js';
+import { parseRoutes } from '../../internal/config/routes/routes.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 
 const ROUTES = `

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parseEnv } from 'node:util';
+import { VARIABLES, type Variable } from '../../internal/config/environment/variables.js';
 import { loadConfiguration } from '../../internal/config/environment.js';
-import { entrySchema } from '../../internal/config/route-schema.js';
-import { VARIABLES, type Variable } from '../../internal/config/variables.js';
+import { entrySchema } from '../../internal/config/routes/schema.js';
 import { linesOf } from './files.js';
 
 const root = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));

@@ -4,8 +4,8 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { Config } from '../../internal/config/config.js';
+import { VARIABLES, type VariableName } from '../../internal/config/environment/variables.js';
 import { readEnvironment } from '../../internal/config/environment.js';
-import { VARIABLES, type VariableName } from '../../internal/config/variables.js';
 import { certificate, directory, keyPair, linesOf, put } from './files.js';
 
 type Env = Readonly<Record<string, string>>;

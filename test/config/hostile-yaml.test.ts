@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseRoutes } from '../../internal/config/routes.js';
-import { loadRoutes } from '../../internal/config/routes-file.js';
+import { loadRoutes } from '../../internal/config/routes/file.js';
+import { parseRoutes } from '../../internal/config/routes/routes.js';
 import { directory, linesOf, put } from './files.js';
 
 const CONTEXT = {

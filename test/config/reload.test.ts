@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { RouteTable } from '../../internal/config/config.js';
 import { loadConfiguration } from '../../internal/config/environment.js';
 import { type Problem, problemLine } from '../../internal/config/problem.js';
-import { RouteReloader } from '../../internal/config/reload.js';
+import { RouteReloader } from '../../internal/config/routes/reload.js';
 import { within } from '../support/eventually.js';
 import { certificate, directory, linesOf, put } from './files.js';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Protocol, Route, RouteTable } from '../../internal/config/config.js';
-import { hiding } from '../../internal/config/route-table.js';
-import { parseRoutes } from '../../internal/config/routes.js';
+import { parseRoutes } from '../../internal/config/routes/routes.js';
+import { hiding } from '../../internal/config/routes/table.js';
 import { linesOf } from './files.js';
 
 const NO_BACKENDS = {

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { Route } from '../../internal/config/config.js';
-import { parseRoutes, type RoutesContext } from '../../internal/config/routes.js';
+import { parseRoutes, type RoutesContext } from '../../internal/config/routes/routes.js';
 import { certificate, directory, linesOf, put } from './files.js';
 
 const CONTEXT: RoutesContext = {

@@ -5,7 +5,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { validate } from 'dockerfile-utils';
-import { VARIABLES } from '../../internal/config/variables.js';
+import { VARIABLES } from '../../internal/config/environment/variables.js';
 import { makeCertificate } from '../support/certificate.js';
 import { startChild } from '../support/child-process.js';
 import { within } from '../support/eventually.js';

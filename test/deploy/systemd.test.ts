@@ -5,7 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { VARIABLES, type Variable } from '../../internal/config/variables.js';
+import { VARIABLES, type Variable } from '../../internal/config/environment/variables.js';
 
 const UNIT = 'deploy/systemd/ws-gateway.service';
 const text = readFileSync(UNIT, 'utf8');

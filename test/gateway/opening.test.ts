@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createRouteTable } from '../../internal/config/route-table.js';
-import { TrustedProxies } from '../../internal/gateway/forwarded.js';
+import { createRouteTable } from '../../internal/config/routes/table.js';
 import {
   checkHandshake,
   judgeOpening as judgeHead,
   type OpeningRules,
   type RequestHead,
 } from '../../internal/gateway/opening.js';
-import { AllowedOrigins } from '../../internal/gateway/origin.js';
+import { TrustedProxies } from '../../internal/request/forwarded.js';
+import { AllowedOrigins } from '../../internal/request/origin.js';
 import { ROUTE } from '../admin/parts.js';
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';

@@ -8,7 +8,7 @@ import type { IHorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2/
 import type { IConfigMap } from 'kubernetes-models/v1/ConfigMap';
 import type { ISecret } from 'kubernetes-models/v1/Secret';
 import { parse } from 'yaml';
-import { entrySchema } from '../../internal/config/route-schema.js';
+import { entrySchema } from '../../internal/config/routes/schema.js';
 import { all, helmTemplate, k8s, one, run } from '../support/kubernetes-render.js';
 import { podOf, variablesOf } from './pod-files.js';
 import { CHART_VALUES } from './renders.js';

@@ -1,4 +1,4 @@
-import { VARIABLES, type Variable } from '../../internal/config/variables.js';
+import { VARIABLES, type Variable } from '../../internal/config/environment/variables.js';
 import { helmTemplate, type KubernetesObject, k8s, kustomize } from '../support/kubernetes-render.js';
 
 /** A way to install the gateway, as the cluster gets to see it. */

@@ -4,11 +4,14 @@ import type { Route } from '../../internal/config/config.js';
 import { GatewayError } from '../../internal/errors.js';
 import { createLog } from '../../internal/telemetry/log.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
-import type { CircuitBreakerSources } from '../../internal/upstream/circuit-breaker.js';
-import type { UpstreamConnection } from '../../internal/upstream/connection.js';
-import type { FragmentPosition, UpstreamListener } from '../../internal/upstream/listener.js';
-import { Sockets } from '../../internal/upstream/sockets.js';
+import type { CircuitBreakerSources } from '../../internal/upstream/pool/circuit-breaker.js';
+import { Sockets } from '../../internal/upstream/socket/sockets.js';
 import { type DialRequest, Upstreams, type UpstreamsOptions } from '../../internal/upstream/upstreams.js';
+import type { UpstreamConnection } from '../../internal/upstream/websocket/connection.js';
+import type {
+  FragmentPosition,
+  UpstreamListener,
+} from '../../internal/upstream/websocket/message-listener.js';
 import { within } from '../support/eventually.js';
 import { type Frame, FrameReader } from '../support/frames.js';
 import { switching } from '../support/raw-upstream.js';

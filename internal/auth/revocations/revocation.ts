@@ -1,4 +1,4 @@
-import { isJsonObject } from '../identity.js';
+import { isJsonObject } from '../identity/identity.js';
 
 /** One token, named by its claims. */
 interface TokenRevocation {

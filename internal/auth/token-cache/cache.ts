@@ -1,4 +1,4 @@
-import { freezeIdentity, type Identity, isEpochSeconds, isJsonObject } from '../identity.js';
+import { freezeIdentity, type Identity, isEpochSeconds, isJsonObject } from '../identity/identity.js';
 
 /** What a verified token is remembered as: never the token itself. JSON.stringify makes it fit for a store. */
 export interface CachedIdentity {

@@ -1,0 +1,81 @@
+import { PostgresRevocations, REVOCATIONS_TABLE } from '../auth/revocations/postgres.js';
+import { RedisRevocations } from '../auth/revocations/redis.js';
+import type { RevocationStore } from '../auth/revocations/revocation-store.js';
+import type { TokenCacheStore } from '../auth/token-cache/cache.js';
+import { JWT_CACHE_TABLE, PostgresTokenCache } from '../auth/token-cache/postgres.js';
+import { RedisTokenCache } from '../auth/token-cache/redis.js';
+import type { Config } from '../config/config.js';
+import type { PostgresStore } from '../store/postgres.js';
+import type { RedisStore } from '../store/redis.js';
+import type { Log } from '../telemetry/log.js';
+import type { Metrics } from '../telemetry/metrics.js';
+
+/** What the replicas of a gateway share, as far as it is configured. */
+export interface Stores {
+  readonly redis: RedisStore | undefined;
+  /** undefined: tokens are remembered in this process only. */
+  readonly tokenCache: TokenCacheStore | undefined;
+  /** Redis if there is one, else Postgres; undefined: revocations stay in this process. */
+  readonly revocations: RevocationStore | undefined;
+  /** Waits for neither longer than 2 s: a store that is down at start is found later. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function createStores(config: Config, metrics: Metrics, log: Log): Promise<Stores> {
+  const redis = await createRedis(config, log);
+  const postgres = await createPostgres(config, log);
+  redis?.onChange((up) => metrics.dependencyUp.set({ dependency: 'redis' }, up ? 1 : 0));
+  postgres?.onChange((up) => metrics.dependencyUp.set({ dependency: 'postgres' }, up ? 1 : 0));
+  return {
+    redis,
+    tokenCache: tokenCacheStore(config, redis, postgres, metrics, log),
+    revocations: revocationStore(config, redis, postgres),
+    async start() {
+      await Promise.all([redis?.start(), postgres?.start()]);
+    },
+    async stop() {
+      redis?.stop();
+      await postgres?.stop();
+    },
+  };
+}
+
+// Their libraries take 15 MB of each process: they are loaded where they are used.
+
+async function createRedis({ redisUrls: urls }: Config, log: Log): Promise<RedisStore | undefined> {
+  if (urls.length === 0) return undefined;
+  const { RedisStore } = await import('../store/redis.js');
+  return new RedisStore({ urls, log });
+}
+
+async function createPostgres({ postgresDsn: dsn }: Config, log: Log): Promise<PostgresStore | undefined> {
+  if (dsn === undefined) return undefined;
+  const { PostgresStore } = await import('../store/postgres.js');
+  return new PostgresStore({ dsn, log, tables: [JWT_CACHE_TABLE, REVOCATIONS_TABLE] });
+}
+
+function tokenCacheStore(
+  { tokenCache: { store, prefix } }: Config,
+  redis: RedisStore | undefined,
+  postgres: PostgresStore | undefined,
+  metrics: Metrics,
+  log: Log,
+): TokenCacheStore | undefined {
+  if (store === 'memory') return undefined;
+  if (store === 'redis' && redis !== undefined) return new RedisTokenCache(redis, prefix);
+  if (store === 'postgres' && postgres !== undefined) return new PostgresTokenCache(postgres, prefix);
+  const variable = store === 'redis' ? 'REDIS_URL' : 'POSTGRES_DSN';
+  log.warn(`JWT_CACHE_STORE is ${store} but ${variable} is not set: tokens are remembered in memory`);
+  metrics.dependencyUp.set({ dependency: store }, 0);
+  return undefined;
+}
+
+function revocationStore(
+  { revocationTtlMs }: Config,
+  redis: RedisStore | undefined,
+  postgres: PostgresStore | undefined,
+): RevocationStore | undefined {
+  if (redis !== undefined) return new RedisRevocations(redis, revocationTtlMs);
+  return postgres === undefined ? undefined : new PostgresRevocations(postgres, revocationTtlMs);
+}

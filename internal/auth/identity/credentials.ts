@@ -1,0 +1,122 @@
+import type { CredentialsConfig } from '../../config/config.js';
+import { isTokenShaped, looksLikeJwt } from './jwt-shape.js';
+
+/** What of an opening handshake can carry a token. */
+export interface HandshakeHead {
+  /** By lower-case name; one entry a line, in the order they came. */
+  readonly headers: ReadonlyMap<string, readonly string[]>;
+  /** Without its `?`. */
+  readonly query: string;
+}
+
+/** A token and where it was. Unverified. */
+export interface FoundToken {
+  readonly token: string;
+  /** For people: `header authorization`. */
+  readonly place: string;
+}
+
+/**
+ * The token a handshake carries (SPEC section 6): headers first, then the cookie, then query parameters; the first value
+ * found counts, in the order of the configured names and then of the request. Unverified.
+ * @param cookie `any`: whatever the cookie holds is meant as a token. `jwt` (public routes): only what looks like one
+ *   counts, so that a session cookie of somebody else's does not lock anybody out.
+ */
+export function tokenInHandshake(
+  config: CredentialsConfig,
+  head: HandshakeHead,
+  cookie: 'any' | 'jwt',
+): FoundToken | undefined {
+  for (const name of config.headerNames)
+    for (const line of head.headers.get(name) ?? []) {
+      const token = tokenInHeader(line);
+      if (token !== undefined && token !== '') return { token, place: `header ${name}` };
+    }
+  for (const { name, value } of cookiePairs(head.headers.get('cookie') ?? []))
+    if (name === config.cookieName) {
+      if (value !== '' && (cookie === 'any' || looksLikeJwt(value)))
+        return { token: value, place: `cookie ${name}` };
+      break; // of cookies of one name the first counts
+    }
+  for (const wanted of config.queryNames)
+    for (const piece of head.query.split('&')) {
+      if (parameterName(piece) !== wanted) continue;
+      const value = parameterValue(piece);
+      if (value !== '') return { token: value, place: `query parameter ${wanted}` };
+    }
+  return undefined;
+}
+
+/** `Bearer x` (RFC 6750 §2.1, the scheme in any case per RFC 9110 §11.1), or a bare compact JWT. */
+function tokenInHeader(line: string): string | undefined {
+  const value = line.trim();
+  if (/^bearer[ \t]/i.test(value)) return value.slice('bearer '.length).trimStart();
+  return isTokenShaped(value) ? value : undefined;
+}
+
+/**
+ * A query string without the parameters of the given names, however they are percent-encoded; all else stays as it is,
+ * in its order.
+ * @param query without its `?`.
+ */
+export function withoutTokenParameters(query: string, queryNames: readonly string[]): string {
+  if (query === '') return query;
+  return query
+    .split('&')
+    .filter((piece) => !queryNames.includes(parameterName(piece)))
+    .join('&');
+}
+
+/** The cookies without every one of the given name, as one header value; undefined when none is left. */
+export function withoutTokenCookie(lines: readonly string[], cookieName: string): string | undefined {
+  const kept: string[] = [];
+  for (const { name, text } of cookiePairs(lines)) if (name !== cookieName) kept.push(text);
+  return kept.length === 0 ? undefined : kept.join('; ');
+}
+
+/** One pair of a Cookie header. */
+interface CookiePair {
+  readonly name: string;
+  /** Without the quotes around it. */
+  readonly value: string;
+  /** As it came, without the blanks around it. */
+  readonly text: string;
+}
+
+/** The pairs of all Cookie header lines in their order (RFC 6265 §5.4, §4.1.1). Linear; names are case-sensitive. */
+function* cookiePairs(lines: readonly string[]): Generator<CookiePair> {
+  for (const line of lines)
+    for (const piece of line.split(';')) {
+      const text = piece.trim();
+      const equals = text.indexOf('=');
+      if (text === '') continue;
+      if (equals < 0) yield { name: '', value: text, text };
+      else yield { name: text.slice(0, equals).trimEnd(), value: unquoted(text.slice(equals + 1)), text };
+    }
+}
+
+function unquoted(value: string): string {
+  const text = value.trim();
+  return text.length >= 2 && text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1) : text;
+}
+
+function parameterName(piece: string): string {
+  const equals = piece.indexOf('=');
+  return formDecoded(equals < 0 ? piece : piece.slice(0, equals));
+}
+
+function parameterValue(piece: string): string {
+  const equals = piece.indexOf('=');
+  return equals < 0 ? '' : formDecoded(piece.slice(equals + 1));
+}
+
+/** application/x-www-form-urlencoded decoding (WHATWG URL §5.1); a text that cannot be decoded stands for itself. */
+function formDecoded(text: string): string {
+  if (!text.includes('%') && !text.includes('+')) return text;
+  const spaced = text.replaceAll('+', ' ');
+  try {
+    return decodeURIComponent(spaced);
+  } catch {
+    return spaced;
+  }
+}

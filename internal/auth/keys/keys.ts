@@ -1,0 +1,178 @@
+import type { Algorithm, VerificationConfig } from '../../config/config.js';
+import { fromUnknown, GatewayError } from '../../errors.js';
+import { forLog, type Log } from '../../telemetry/log.js';
+import type { Metrics } from '../../telemetry/metrics.js';
+import { type Clock, SYSTEM_CLOCK } from '../clock.js';
+import { fetchJwks } from './jwks-endpoint.js';
+import { KeySet, type VerificationKey } from './key-set.js';
+import { readPemKey } from './pem.js';
+
+/** Time for discovery and JWKS together; also how long a set may serve past its time while the next one is fetched. */
+const FETCH_TIMEOUT_MS = 5000;
+/** Least time between two fetches that an unknown kid causes. */
+const UNKNOWN_KID_COOLDOWN_MS = 30_000;
+/** Pause after the first failed fetch, doubled after each further one up to the longest, less up to a half of jitter. */
+const FIRST_RETRY_MS = 1000;
+const LONGEST_RETRY_MS = 8000;
+
+export type KeysConfig = Pick<
+  VerificationConfig,
+  'keySource' | 'jwksTtlMs' | 'jwksMaxStaleMs' | 'algorithms'
+>;
+
+/**
+ * The verification keys in use (SPEC section 7). A JWKS is fetched at start and again when its TTL is over; when that
+ * fails the last good set serves on, up to the longest staleness. One fetch at a time, whoever asks.
+ */
+export class VerificationKeys {
+  #set: KeySet | undefined;
+  /** When the set in use stops counting, on the clock's scale. */
+  #usableUntilMs = Number.POSITIVE_INFINITY;
+  #loading: Promise<void> | undefined;
+  #failures = 0;
+  #cancelTimer: () => void = () => {};
+  #abort = new AbortController();
+  #unknownKidFetchMs = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    private readonly config: KeysConfig,
+    private readonly log: Log,
+    private readonly metrics: Pick<Metrics, 'dependencyUp'>,
+    private readonly clock: Clock = SYSTEM_CLOCK,
+  ) {}
+
+  /** Whether tokens can be verified now; true also without a key source, as then none ever can. */
+  get ready(): boolean {
+    return this.config.keySource.kind === 'none' || this.#current() !== undefined;
+  }
+
+  /** Whether a key is in the current set. */
+  has(thumbprint: string): boolean {
+    return this.#current()?.has(thumbprint) ?? false;
+  }
+
+  /**
+   * Resolves after the first attempt to load keys, successful or not: a JWKS is tried again until `stop`.
+   * @throws GatewayError ERR_CONFIG when the PEM file cannot be used.
+   */
+  async start(): Promise<void> {
+    const { keySource, algorithms } = this.config;
+    if (keySource.kind === 'pem') this.#set = await readPemKey(keySource.file, algorithms);
+    if (keySource.kind === 'pem' || keySource.kind === 'none') return;
+    this.metrics.dependencyUp.set({ dependency: 'jwks' }, 0);
+    await this.#load();
+  }
+
+  /** Ends the fetch that runs, and all to come. The keys stay. */
+  stop(): void {
+    this.#abort.abort(new Error('stopped'));
+    this.#cancelTimer();
+  }
+
+  /**
+   * The key for a token's header. An unknown kid makes the JWKS be fetched anew, at most once in 30 s.
+   * @param kid undefined: the token names none.
+   * @throws GatewayError ERR_JWT_INVALID when no key is for this token, ERR_KEYS_UNAVAILABLE when there are none at all.
+   */
+  async find(kid: string | undefined, alg: Algorithm): Promise<VerificationKey> {
+    if (this.#current() === undefined) await this.#loading;
+    let found = this.#currentOrThrow().find(kid, alg);
+    if (found.outcome === 'unknown-kid') {
+      await this.#loadForUnknownKid();
+      found = this.#currentOrThrow().find(kid, alg);
+    }
+    if (found.outcome === 'found') return found.key;
+    const why =
+      found.outcome === 'unfit' ? found.why : `no key has the kid ${JSON.stringify(forLog(kid ?? ''))}`;
+    throw new GatewayError('ERR_JWT_INVALID', why);
+  }
+
+  #current(): KeySet | undefined {
+    return this.clock.nowMs() < this.#usableUntilMs ? this.#set : undefined;
+  }
+
+  #currentOrThrow(): KeySet {
+    const set = this.#current();
+    if (set !== undefined) return set;
+    const why = this.#set === undefined ? 'no keys were loaded yet' : 'the last good keys are too old';
+    throw new GatewayError('ERR_KEYS_UNAVAILABLE', why);
+  }
+
+  async #loadForUnknownKid(): Promise<void> {
+    const nowMs = this.clock.nowMs();
+    if (this.#loading === undefined) {
+      if (nowMs - this.#unknownKidFetchMs < UNKNOWN_KID_COOLDOWN_MS) return;
+      this.#unknownKidFetchMs = nowMs;
+    }
+    await this.#load();
+  }
+
+  /** Never rejects. */
+  #load(): Promise<void> {
+    this.#loading ??= this.#replaceSet().finally(() => {
+      this.#loading = undefined;
+    });
+    return this.#loading;
+  }
+
+  async #replaceSet(): Promise<void> {
+    const { jwksTtlMs, jwksMaxStaleMs } = this.config;
+    this.#cancelTimer();
+    let nextMs = jwksTtlMs;
+    try {
+      const set = await this.#fetchSet();
+      this.#reportSuccess(set, this.#set);
+      this.#set = set;
+      this.#usableUntilMs = this.clock.nowMs() + jwksTtlMs + FETCH_TIMEOUT_MS + jwksMaxStaleMs;
+    } catch (error) {
+      if (this.#abort.signal.aborted) return;
+      nextMs = retryDelayMs(this.#failures++);
+      this.metrics.dependencyUp.set({ dependency: 'jwks' }, 0);
+      const state = this.#current() === undefined ? 'there are none to use' : 'the last good ones serve on';
+      this.log.warn(
+        { reason: fromUnknown(error).message, retryInMs: Math.round(nextMs) },
+        `verification keys not loaded, ${state}`,
+      );
+    }
+    if (!this.#abort.signal.aborted) this.#cancelTimer = this.clock.after(nextMs, () => void this.#load());
+  }
+
+  async #fetchSet(): Promise<KeySet> {
+    const { keySource, algorithms } = this.config;
+    if (keySource.kind === 'pem' || keySource.kind === 'none') throw new Error('no JWKS is configured');
+    const timeout = new AbortController();
+    const onStop = () => timeout.abort(this.#abort.signal.reason);
+    this.#abort.signal.addEventListener('abort', onStop, { once: true });
+    const cancelTimeout = this.clock.after(FETCH_TIMEOUT_MS, () =>
+      timeout.abort(new Error(`no answer within ${FETCH_TIMEOUT_MS} ms`)),
+    );
+    try {
+      const set = await KeySet.fromJwks(await fetchJwks(keySource, timeout.signal), algorithms);
+      // an issuer that signs has keys: an empty set is a fault of the endpoint, not the end of all sessions
+      if (set.keys.length === 0)
+        throw new Error(`no usable key in the set: ${set.skipped.join('; ') || 'it is empty'}`);
+      return set;
+    } finally {
+      cancelTimeout();
+      this.#abort.signal.removeEventListener('abort', onStop);
+    }
+  }
+
+  #reportSuccess(set: KeySet, earlier: KeySet | undefined): void {
+    this.metrics.dependencyUp.set({ dependency: 'jwks' }, 1);
+    const changed =
+      earlier?.keys.length !== set.keys.length || set.keys.some((key) => !earlier.has(key.thumbprint));
+    const level = changed || this.#failures > 0 ? 'info' : 'debug';
+    this.#failures = 0;
+    this.log[level](
+      { kids: set.keys.map((key) => key.kid), skipped: set.skipped },
+      'verification keys loaded',
+    );
+  }
+}
+
+/** Exponential with jitter, so that the processes of a fleet do not return all at once. */
+function retryDelayMs(earlierFailures: number): number {
+  const delayMs = Math.min(FIRST_RETRY_MS * 2 ** earlierFailures, LONGEST_RETRY_MS);
+  return delayMs * (1 - Math.random() / 2);
+}

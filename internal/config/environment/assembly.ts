@@ -1,0 +1,108 @@
+import type { TracingOptions } from '../../telemetry/opening-trace.js';
+import type { Config, KeySource } from '../config.js';
+import type { Values } from './variables.js';
+
+/** The configuration that well-formed variables make. */
+export function assemble(values: Values): Config {
+  return {
+    routeFile: values.ROUTE_FILE,
+    rawBackendUrl: values.RAW_WS_BACKEND_URL,
+    mqttBackendUrl: values.MQTT_WS_BACKEND_URL,
+    listen: {
+      host: values.HOST,
+      port: values.PORT,
+      workers: values.WORKERS,
+      tls:
+        values.TLS_CERT_FILE === undefined || values.TLS_KEY_FILE === undefined
+          ? undefined
+          : { certFile: values.TLS_CERT_FILE, keyFile: values.TLS_KEY_FILE },
+      compression: values.WS_COMPRESSION,
+    },
+    opening: {
+      allowedOrigins: values.WS_ALLOWED_ORIGINS,
+      trustedProxies: values.TRUSTED_PROXIES,
+      maxConnections: values.MAX_CONNECTIONS,
+      maxConnectionsPerIp: values.MAX_CONNECTIONS_PER_IP,
+      maxConnectionsPerSub: values.MAX_CONNECTIONS_PER_SUB,
+    },
+    credentials: {
+      headerNames: values.JWT_HEADER_NAMES,
+      cookieName: values.JWT_COOKIE_NAME,
+      queryNames: values.JWT_QUERY_NAMES,
+    },
+    verification: {
+      keySource: keySource(values),
+      jwksTtlMs: values.JWKS_TTL_MINUTES,
+      jwksMaxStaleMs: values.JWKS_MAX_STALE_MINUTES,
+      issuer: values.JWT_EXPECTED_ISSUER,
+      audiences: values.JWT_EXPECTED_AUDIENCE ?? [],
+      algorithms: values.JWT_VALID_ALGORITHMS,
+      clockSkewMs: values.JWT_CLOCK_SKEW_SECONDS,
+      closeOnExpiry: values.JWT_CLOSE_ON_EXPIRY,
+    },
+    tokenCache: {
+      store: values.JWT_CACHE_STORE,
+      prefix: values.JWT_CACHE_PREFIX,
+      maxEntries: values.JWT_CACHE_MAX_ENTRIES,
+    },
+    redisUrls: values.REDIS_URL ?? [],
+    postgresDsn: values.POSTGRES_DSN,
+    revocationTtlMs: values.REVOCATION_TTL_SECONDS,
+    session: {
+      authTimeoutMs: values.AUTH_TIMEOUT_SECONDS,
+      maxConnectBytes: values.MAX_CONNECT_BYTES,
+      maxMessageBytes: values.MAX_MESSAGE_BYTES,
+      maxBufferedBytes: values.MAX_BUFFERED_BYTES,
+      idleTimeoutMs: values.WS_IDLE_TIMEOUT_SECONDS,
+      writeTimeoutMs: values.WS_WRITE_TIMEOUT_SECONDS,
+      controlTimeoutMs: values.WS_CONTROL_TIMEOUT_SECONDS,
+    },
+    upstream: {
+      dialTimeoutMs: values.WS_DIAL_TIMEOUT_SECONDS,
+      dialAttempts: values.WS_DIAL_RETRY_MAX,
+      dialIntervalMs: values.WS_DIAL_RETRY_INTERVAL_SECONDS,
+      failureThreshold: values.CB_FAILURE_THRESHOLD,
+      openTimeoutMs: values.CB_OPEN_TIMEOUT_SECONDS,
+      healthcheckIntervalMs: values.CB_HEALTHCHECK_INTERVAL_SECONDS,
+      masking: values.UPSTREAM_MASKING,
+    },
+    rateLimit: {
+      perSecond: values.RATE_LIMIT_PER_SECOND,
+      burst: values.RATE_LIMIT_BURST,
+      bytesPerSecond: values.RATE_LIMIT_BYTES_PER_SECOND,
+    },
+    shutdown: {
+      drainTimeoutMs: values.GRACEFUL_DRAIN_TIMEOUT_SECONDS,
+      hardLimitMs: values.SHUTDOWN_HARD_LIMIT,
+    },
+    adminToken: values.ADMIN_TOKEN,
+    telemetry: {
+      logLevel: values.LOG_LEVEL,
+      logFormat: values.LOG_FORMAT,
+      ingressHost: values.INGRESS_HOST,
+      maxUsers: values.METRICS_MAX_USERS,
+    },
+    tracing: tracing(values),
+  };
+}
+
+function tracing(values: Values): TracingOptions | undefined {
+  const endpoint = values.OTEL_EXPORTER_OTLP_ENDPOINT;
+  if (endpoint === undefined) return undefined;
+  return {
+    endpoint,
+    headers: values.OTEL_EXPORTER_OTLP_HEADERS ?? {},
+    serviceName: values.OTEL_SERVICE_NAME,
+    resource: values.OTEL_RESOURCE_ATTRIBUTES ?? {},
+    sampler: values.OTEL_TRACES_SAMPLER,
+    ratio: values.OTEL_TRACES_SAMPLER_ARG,
+  };
+}
+
+/** A key given outright comes before keys that are discovered; both ways to give them at once were refused before. */
+function keySource(values: Values): KeySource {
+  if (values.JWT_PUBLIC_KEY_FILE !== undefined) return { kind: 'pem', file: values.JWT_PUBLIC_KEY_FILE };
+  if (values.JWKS_URL !== undefined) return { kind: 'jwks', url: values.JWKS_URL };
+  if (values.JWT_EXPECTED_ISSUER !== undefined) return { kind: 'issuer', issuer: values.JWT_EXPECTED_ISSUER };
+  return { kind: 'none' };
+}

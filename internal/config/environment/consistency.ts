@@ -1,0 +1,76 @@
+import type { ListenConfig } from '../config.js';
+import { belongTogether, type Pem, readCertificate, readPrivateKey, readPublicKey } from '../key-pair.js';
+import type { Problem } from '../problem.js';
+import { quote } from '../secrets.js';
+import { isUrl } from '../syntax.js';
+import type { Values } from './variables.js';
+
+/** What is wrong with variables that are each well-formed: files they name, and what does not go together. */
+export function inconsistencies(values: Values): Problem[] {
+  return [...tlsProblems(values), ...keySourceProblems(values), ...rateLimitProblems(values)];
+}
+
+function tlsProblems({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }: Values): Problem[] {
+  if (certFile === undefined && keyFile === undefined) return [];
+  if (certFile === undefined) return [{ name: 'TLS_CERT_FILE', message: 'must be set, as TLS_KEY_FILE is' }];
+  if (keyFile === undefined) return [{ name: 'TLS_KEY_FILE', message: 'must be set, as TLS_CERT_FILE is' }];
+  return keyPairProblems({ certFile, keyFile });
+}
+
+/** What is wrong with what the files of TLS_CERT_FILE and TLS_KEY_FILE hold now. */
+export function keyPairProblems({ certFile, keyFile }: NonNullable<ListenConfig['tls']>): Problem[] {
+  const certificate = readCertificate(certFile);
+  const key = readPrivateKey(keyFile);
+  if ('fault' in certificate || 'fault' in key) {
+    return [
+      ...fileProblem('TLS_CERT_FILE', certFile, certificate),
+      ...fileProblem('TLS_KEY_FILE', keyFile, key),
+    ];
+  }
+  return belongTogether(certificate.text, key.text)
+    ? []
+    : [
+        {
+          name: 'TLS_KEY_FILE',
+          message: `${quote(keyFile)} is not the key of the certificate in TLS_CERT_FILE`,
+        },
+      ];
+}
+
+function keySourceProblems(values: Values): Problem[] {
+  const file = values.JWT_PUBLIC_KEY_FILE;
+  const issuer = values.JWT_EXPECTED_ISSUER;
+  if (file !== undefined) {
+    return [
+      ...fileProblem('JWT_PUBLIC_KEY_FILE', file, readPublicKey(file)),
+      ...(values.JWKS_URL === undefined
+        ? []
+        : [{ name: 'JWT_PUBLIC_KEY_FILE', message: 'is set beside JWKS_URL: set only one of them' }]),
+    ];
+  }
+  if (values.JWKS_URL !== undefined || issuer === undefined) return [];
+  // OpenID Connect Discovery 1.0 §4: the issuer is the base of the address that is asked for the JWKS.
+  return isUrl(issuer, { schemes: ['http', 'https'], credentials: false })
+    ? []
+    : [
+        {
+          name: 'JWT_EXPECTED_ISSUER',
+          message: `${quote(issuer)} is not allowed: must be an http:// or https:// URL, as the keys are discovered from it (or set JWKS_URL or JWT_PUBLIC_KEY_FILE)`,
+        },
+      ];
+}
+
+function rateLimitProblems(values: Values): Problem[] {
+  return values.RATE_LIMIT_PER_SECOND > 0 && values.RATE_LIMIT_BURST < 1
+    ? [
+        {
+          name: 'RATE_LIMIT_BURST',
+          message: '0 is not allowed: must be 1 or more, or RATE_LIMIT_PER_SECOND 0',
+        },
+      ]
+    : [];
+}
+
+function fileProblem(name: string, file: string, pem: Pem): Problem[] {
+  return 'fault' in pem ? [{ name, message: `${quote(file)} ${pem.fault}` }] : [];
+}

@@ -1,0 +1,38 @@
+import type { Problem } from '../problem.js';
+import { type FileText, readTextFile, readTextFileAsync } from '../text-file.js';
+import { parseRoutes, type RoutesContext, type RoutesResult } from './routes.js';
+
+/** Largest routes file that is read, room for some 2000 routes: the parser's worst input of this size takes seconds. */
+const MAX_ROUTES_BYTES = 262_144;
+
+/** Where the route table comes from. */
+export interface RoutesSource extends RoutesContext {
+  readonly file: string;
+  /** Whether the operator named the file; the default one may be missing when a backend variable is set. */
+  readonly fileGiven: boolean;
+}
+
+/** Reads the file and makes the table. */
+export function loadRoutes(source: RoutesSource): RoutesResult {
+  return routesFrom(readTextFile(source.file, MAX_ROUTES_BYTES), source);
+}
+
+export function readRoutesFile(source: RoutesSource): Promise<FileText> {
+  return readTextFileAsync(source.file, MAX_ROUTES_BYTES);
+}
+
+/** The table of a file already read, or what is wrong with it. */
+export function routesFrom(read: FileText, source: RoutesSource): RoutesResult {
+  if ('text' in read) return parseRoutes(read.text, source.file, source);
+  if (read.missing && !source.fileGiven && source.backendGiven) return parseRoutes('', source.file, source);
+  return { problems: [fileProblem(read.fault, source)] };
+}
+
+function fileProblem(fault: string, { file, fileGiven }: RoutesSource): Problem {
+  return {
+    name: file,
+    message: fileGiven
+      ? `${fault} (routes file)`
+      : `${fault} (ROUTE_FILE or --route-file names another routes file)`,
+  };
+}

@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto';
+import type { Protocol, Route, RouteTls } from '../../config/config.js';
+import type { ConnectionEnd, ConnectionOwner, UpstreamConnection } from '../websocket/connection.js';
+import type { CircuitBreaker } from './circuit-breaker.js';
+
+/** A session that has been open this long takes back what was held against its upstream (SPEC section 8). */
+const STEADY_MS = 5000;
+
+/** What is kept of a live connection. */
+interface Tenancy {
+  readonly openedMs: number;
+  /** The route it was dialled for. */
+  readonly route: Route;
+  readonly protocol: Protocol;
+  /** The subject, or the address of who has none. */
+  readonly client: string;
+}
+
+/** For whom a connection was dialled: of `RequestFacts`. */
+interface Tenant {
+  readonly protocol: Protocol;
+  readonly identity: { readonly sub: string } | undefined;
+  readonly client: { readonly ip: string };
+}
+
+/** Where an endpoint is: its URL, taken apart once, as a URL takes itself apart at every question. */
+export interface EndpointAddress {
+  /** With the port if it is not the scheme's own. */
+  readonly host: string;
+  /** Without the brackets of an IPv6 address, which are a URL's only. */
+  readonly hostname: string;
+  readonly port: number;
+  readonly pathname: string;
+  /** With its `?`, or ''. */
+  readonly search: string;
+  /** Over TLS. */
+  readonly secure: boolean;
+}
+
+/** One upstream URL with its TLS settings: its circuit, and the connections that are open to it. */
+export class Endpoint implements ConnectionOwner {
+  readonly url: URL;
+  readonly address: EndpointAddress;
+  /** The URL without credentials and query: its name in logs and metrics. */
+  readonly name: string;
+  /** Dials under way. */
+  dialing = 0;
+  readonly #tenants = new Map<UpstreamConnection, Tenancy>();
+  /** Clients whose lost connections are among the faults that the circuit counts now. */
+  readonly #losers = new Set<string>();
+
+  /** @param url ws: or wss:. */
+  constructor(
+    url: string,
+    readonly tls: RouteTls | undefined,
+    readonly breaker: CircuitBreaker,
+    readonly nowMs: () => number,
+  ) {
+    this.url = new URL(url);
+    this.address = addressOf(this.url);
+    this.name = endpointName(this.url);
+  }
+
+  /** Live connections. */
+  get sessions(): number {
+    return this.#tenants.size;
+  }
+
+  get connections(): Iterable<[UpstreamConnection, { readonly route: Route }]> {
+    return this.#tenants;
+  }
+
+  connectionOpened(
+    connection: UpstreamConnection,
+    route: Route,
+    { protocol, identity, client }: Tenant,
+  ): void {
+    const openedMs = this.nowMs();
+    this.#tenants.set(connection, { openedMs, route, protocol, client: identity?.sub ?? client.ip });
+  }
+
+  connectionEnded(connection: UpstreamConnection, end: ConnectionEnd): void {
+    const tenancy = this.#tenants.get(connection);
+    this.#tenants.delete(connection);
+    if (end === 'closed') this.breaker.closedProperly();
+    else if (tenancy !== undefined) this.breaker.steadyAt(tenancy.openedMs + STEADY_MS);
+    // [MQTT-3.14.4-3]: a server ends the network connection after a DISCONNECT, and brokers do so without a close frame.
+    const isFault = end === 'lost' || (end === 'hung-up' && tenancy?.protocol !== 'mqtt');
+    if (isFault) this.#beforeFault(() => this.#lost(tenancy?.client));
+  }
+
+  /**
+   * What a client says can make an upstream drop it: however often one does, it counts once, or it could open the circuit
+   * for all others.
+   */
+  #lost(client: string | undefined): void {
+    if (this.breaker.faults === 0) this.#losers.clear();
+    if (client !== undefined && this.#losers.has(client)) return;
+    if (client !== undefined) this.#losers.add(client);
+    this.breaker.fault();
+  }
+
+  /** A dial failed by fault of the endpoint. */
+  dialFailed(permit: number): void {
+    this.#beforeFault(() => this.breaker.failed(permit));
+  }
+
+  /** Time passes without timers: sessions that have become steady since the last fault are looked for at the next one. */
+  #beforeFault(fault: () => void): void {
+    if (this.breaker.faults > 0) {
+      for (const { openedMs } of this.#tenants.values())
+        if (this.breaker.steadyAt(openedMs + STEADY_MS)) break;
+    }
+    fault();
+  }
+}
+
+function addressOf({ protocol, host, hostname, port, pathname, search }: URL): EndpointAddress {
+  const secure = protocol === 'wss:';
+  return {
+    host,
+    hostname: hostname.replace(/^\[|\]$/g, ''),
+    port: port === '' ? (secure ? 443 : 80) : Number(port),
+    pathname,
+    search,
+    secure,
+  };
+}
+
+function endpointName(url: URL): string {
+  return `${url.protocol}//${url.host}${url.pathname}`;
+}
+
+/** Same key, same endpoint: the URL and, as a digest, all of its TLS settings. */
+export function endpointKey(url: string, tls: RouteTls | undefined): string {
+  if (tls === undefined) return url;
+  const { ca, cert, key, serverName, insecureSkipVerify } = tls;
+  const settings = JSON.stringify([ca, cert, key, serverName, insecureSkipVerify]);
+  return `${url} ${createHash('sha256').update(settings).digest('base64')}`;
+}

@@ -1,0 +1,75 @@
+import type { Route, RouteTls } from '../../config/config.js';
+import type { UpstreamConnection } from '../websocket/connection.js';
+import { Balance } from './balance.js';
+import { type Endpoint, endpointKey } from './endpoint.js';
+
+/**
+ * The endpoints of the current table. One that stays over a reload, with the same URL and TLS settings, keeps its circuit
+ * and its connections; routes that name the same one share it.
+ */
+export class Endpoints {
+  #current = new Map<string, Endpoint>();
+  readonly #balances = new WeakMap<Route, Balance>();
+  readonly #create: (url: string, tls: RouteTls | undefined) => Endpoint;
+
+  constructor(create: (url: string, tls: RouteTls | undefined) => Endpoint) {
+    this.#create = create;
+  }
+
+  get all(): Iterable<Endpoint> {
+    return this.#current.values();
+  }
+
+  /**
+   * Takes over a table.
+   * @returns the connections whose route has lost their endpoint and says `onRemove: close`; a route that is still there
+   *   decides by its new words.
+   */
+  apply(routes: readonly Route[]): ReadonlySet<UpstreamConnection> {
+    const before = this.#current;
+    const after = new Map<string, Endpoint>();
+    for (const route of routes) {
+      const endpoints = route.upstreams.map((url) => {
+        const key = endpointKey(new URL(url).href, route.tls);
+        const endpoint = after.get(key) ?? before.get(key) ?? this.#create(url, route.tls);
+        after.set(key, endpoint);
+        return endpoint;
+      });
+      this.#balances.set(route, new Balance([...new Set(endpoints)], route.balance));
+    }
+    this.#current = after;
+    return this.#orphans(before.values(), routes);
+  }
+
+  /** How a route's endpoints take turns; a route of an earlier table keeps those it had. */
+  of(route: Route): Balance {
+    const known = this.#balances.get(route);
+    if (known !== undefined) return known;
+    const balance = new Balance(
+      route.upstreams.map((url) => {
+        return this.#current.get(endpointKey(new URL(url).href, route.tls)) ?? this.#create(url, route.tls);
+      }),
+      route.balance,
+    );
+    this.#balances.set(route, balance);
+    return balance;
+  }
+
+  #orphans(endpoints: Iterable<Endpoint>, routes: readonly Route[]): ReadonlySet<UpstreamConnection> {
+    const orphans = new Set<UpstreamConnection>();
+    const successors = new Map(routes.map((route) => [routeName(route), route]));
+    for (const endpoint of endpoints) {
+      for (const [connection, { route }] of endpoint.connections) {
+        const successor = successors.get(routeName(route));
+        const stays = successor !== undefined && this.of(successor).endpoints.includes(endpoint);
+        if (!stays && (successor ?? route).onRemove === 'close') orphans.add(connection);
+      }
+    }
+    return orphans;
+  }
+}
+
+/** What makes two routes of different tables the same one. */
+function routeName(route: Route): string {
+  return `${route.fallback} ${route.protocol ?? 'any'} ${route.prefix}`;
+}

@@ -1,0 +1,169 @@
+import type { Route, UpstreamConfig } from '../../config/config.js';
+import { GatewayError } from '../../errors.js';
+import type { Log } from '../../telemetry/log.js';
+import type { Metrics } from '../../telemetry/metrics.js';
+import type { DialTrace } from '../../telemetry/opening-trace.js';
+import { type Choice, choose } from '../pool/balance.js';
+import { type Cancellation, cancelled } from '../pool/cancellation.js';
+import type { Endpoint } from '../pool/endpoint.js';
+import type { Endpoints } from '../pool/endpoints.js';
+import type { SocketTarget } from '../socket/socket.js';
+import type { TlsContexts } from '../socket/tls-contexts.js';
+import type { UpstreamConnection } from './connection.js';
+import type { ConnectionShared } from './connection-shared.js';
+import { DialFailure } from './dial-failure.js';
+import { shakeHands } from './handshake.js';
+import { type RequestFacts, upstreamHeaders } from './headers.js';
+import { openingRequest } from './opening-request.js';
+import { targetUrl } from './target-url.js';
+
+/** What a session wants of its upstream. */
+export interface DialRequest extends RequestFacts {
+  /** What follows the route's prefix in the decoded path: `RouteMatch.rest`. */
+  readonly rest: string;
+  /** The client's query as it came, without `?` and without token parameters. */
+  readonly query: string;
+  /** Offered to the upstream, in order. */
+  readonly subprotocols: readonly string[];
+  /** Is told of every attempt; undefined: nobody traces. */
+  readonly trace?: DialTrace | undefined;
+}
+
+export interface DialerParts {
+  readonly config: UpstreamConfig;
+  readonly endpoints: Endpoints;
+  readonly contexts: TlsContexts;
+  readonly shared: ConnectionShared;
+  readonly metrics: Metrics;
+  readonly log: Log;
+}
+
+/** Finds a session its upstream: chooses, dials, tries again, and tells the circuits. */
+export class Dialer {
+  constructor(readonly parts: DialerParts) {}
+
+  /**
+   * Dials a route's endpoints: the next one at once, the same one again after the interval, so many attempts in all.
+   * @throws GatewayError ERR_CIRCUIT_OPEN at once when no circuit lets a dial through, ERR_DIAL_FAILED when every attempt
+   *   failed (`cause`: the last one), ERR_DIAL_CANCELLED when it was called off.
+   */
+  async dial(route: Route, request: DialRequest, cancellation?: Cancellation): Promise<UpstreamConnection> {
+    const { config, endpoints, metrics } = this.parts;
+    const balance = endpoints.of(route);
+    const order = balance.order(request.identity?.sub ?? request.client.ip);
+    const tried = new Set<Endpoint>();
+    let failure: DialFailure | undefined;
+    for (let attempt = 1; attempt <= config.dialAttempts; attempt++) {
+      let choice = choose(order, tried);
+      if (choice === undefined && tried.size > 0 && balance.available) {
+        await interval(config.dialIntervalMs, cancellation);
+        tried.clear();
+        choice = choose(order, tried);
+      }
+      if (choice === undefined) break;
+      if (attempt > 1) metrics.proxyRetries.inc({ protocol: request.protocol });
+      const { endpoint } = choice;
+      const startedMs = performance.now();
+      endpoint.dialing++;
+      try {
+        const connection = await this.#shakeHands(endpoint, route, request, cancellation);
+        endpoint.breaker.succeeded(choice.permit);
+        if (!connection.ended) endpoint.connectionOpened(connection, route, request);
+        metrics.upstreamDial.observe((performance.now() - startedMs) / 1000);
+        return connection;
+      } catch (thrown) {
+        failure = this.#failed(thrown, choice, route, request);
+        tried.add(endpoint);
+      } finally {
+        endpoint.dialing--;
+      }
+    }
+    if (failure !== undefined) {
+      throw new GatewayError(
+        'ERR_DIAL_FAILED',
+        `no dial for ${route.prefix} succeeded; the last: ${failure.message}`,
+        {
+          cause: failure,
+        },
+      );
+    }
+    throw new GatewayError('ERR_CIRCUIT_OPEN', `every circuit of ${route.prefix} is open`);
+  }
+
+  #shakeHands(
+    endpoint: Endpoint,
+    route: Route,
+    request: DialRequest,
+    cancellation: Cancellation | undefined,
+  ): Promise<UpstreamConnection> {
+    const { config, contexts, shared } = this.parts;
+    request.trace?.attempt(endpoint.url);
+    const { rest, query } = request;
+    const { appendPath, preserveQuery, forwardHeaders } = route;
+    return shakeHands({
+      target: socketTarget(endpoint, contexts),
+      request: openingRequest(
+        endpoint.address.host,
+        targetUrl(endpoint.address, { appendPath, rest, preserveQuery, query }),
+        request.subprotocols,
+        upstreamHeaders(request, forwardHeaders),
+        shared.keys.next(),
+      ),
+      timeoutMs: config.dialTimeoutMs,
+      shared,
+      owner: endpoint,
+      cancellation,
+    });
+  }
+
+  /**
+   * Says what an attempt failed of, and holds it against the endpoint if it is to blame.
+   * @throws what was thrown, if the endpoint has no part in it: cancelled, or a request that cannot be written.
+   */
+  #failed(thrown: unknown, { endpoint, permit }: Choice, route: Route, request: DialRequest): DialFailure {
+    const { breaker } = endpoint;
+    if (!(thrown instanceof DialFailure)) {
+      breaker.released(permit);
+      throw thrown;
+    }
+    request.trace?.attemptFailed(thrown.status);
+    if (thrown.isAboutTheRequest) breaker.succeeded(permit);
+    else if (thrown.isLocal) breaker.released(permit);
+    else endpoint.dialFailed(permit);
+    this.parts.log.warn(
+      { upstream: endpoint.name, route: route.prefix, status: thrown.status, reason: thrown.message },
+      'dial failed',
+    );
+    return thrown;
+  }
+}
+
+/** @throws DialFailure when the TLS settings are of no use. */
+export function socketTarget({ address, tls }: Endpoint, contexts: TlsContexts): SocketTarget {
+  const { hostname: host, port, secure } = address;
+  if (!secure) return { host, port, tls: undefined };
+  try {
+    const context = contexts.of(tls);
+    return {
+      host,
+      port,
+      tls: { context, serverName: tls?.serverName, verify: tls?.insecureSkipVerify !== true },
+    };
+  } catch (cause) {
+    throw new DialFailure('its TLS settings are not usable', undefined, { cause });
+  }
+}
+
+function interval(ms: number, cancellation: Cancellation | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (cancellation?.cancelled) return reject(cancelled());
+    const timer = setTimeout(() => {
+      cancellation?.watch(undefined);
+      resolve();
+    }, ms);
+    cancellation?.watch(() => {
+      clearTimeout(timer);
+      reject(cancelled());
+    });
+  });
+}

@@ -1,0 +1,107 @@
+import { ReusedBuffer } from '../socket/reused-buffer.js';
+import type { UpstreamSocket } from '../socket/socket.js';
+import { clientFrameBytes, type MaskingKeys, writeClientFrame } from './frame.js';
+
+/** When less than this is left behind bytes still in flight, new memory is taken. */
+const MIN_ROOM_BYTES = 4096;
+
+/**
+ * Writes the frames of all upstream connections, one per process. A payload is copied once, behind its header, into the
+ * arena; frames of one connection that come in a row leave in one write, when another connection's frame comes or at
+ * the end of the event loop's turn. What the kernel takes at once leaves the arena free to be used again.
+ */
+export class FrameWriter {
+  /** The memory in which frames wait to be written; one stuck write holds no more than that. */
+  #arena = new ReusedBuffer();
+  /** Where the frames that wait begin; what lies before is still on its way out. */
+  #start = 0;
+  #end = 0;
+  /** Whose frames wait. */
+  #socket: UpstreamSocket | undefined;
+  #scheduled: boolean = false;
+  readonly #keys: MaskingKeys | undefined;
+  readonly #onTurnEnd = (): void => {
+    this.#scheduled = false;
+    this.flush();
+  };
+
+  /** @param keys undefined: zero masking keys. */
+  constructor(keys: MaskingKeys | undefined) {
+    this.#keys = keys;
+  }
+
+  /** Bytes that wait here for `socket`. */
+  pendingBytes(socket: UpstreamSocket): number {
+    return this.#socket === socket ? this.#end - this.#start : 0;
+  }
+
+  /** Takes a frame; `payload` may be reused when it returns. */
+  write(socket: UpstreamSocket, opcode: number, payload: Uint8Array): void {
+    const bytes = clientFrameBytes(payload.length);
+    if (this.#socket !== socket || this.#end + bytes > this.#arena.length) {
+      this.flush();
+      if (bytes > this.#arena.length) {
+        this.#writeAlone(socket, opcode, payload, bytes);
+        return;
+      }
+      this.#begin(socket, bytes);
+    }
+    this.#end = writeClientFrame(this.#arena.bytes, this.#end, opcode, payload, this.#keys);
+  }
+
+  #begin(socket: UpstreamSocket, bytes: number): void {
+    if (this.#end + bytes > this.#arena.length) this.#renew();
+    this.#socket = socket;
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(this.#onTurnEnd);
+  }
+
+  /** Hands what waits to its socket. */
+  flush(): void {
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    this.#socket = undefined;
+    if (socket.writable) this.#send(socket, this.#arena.view(this.#start, this.#end));
+    else this.#end = this.#start;
+  }
+
+  /** Forgets what waits for a socket that is about to be destroyed. */
+  discard(socket: UpstreamSocket): void {
+    if (this.#socket !== socket) return;
+    this.#socket = undefined;
+    this.#end = this.#start;
+  }
+
+  #send(socket: UpstreamSocket, frames: Buffer): void {
+    if (socket.writableLength > 0) {
+      // It will have to wait behind an earlier write: in memory of its own size, not in a whole arena that it pins.
+      const copy = Buffer.allocUnsafeSlow(frames.length);
+      frames.copy(copy);
+      socket.write(copy);
+      this.#end = this.#start;
+      return;
+    }
+    socket.write(frames);
+    if (socket.writableLength === 0) {
+      this.#end = this.#start;
+      return;
+    }
+    this.#start = this.#end;
+    if (this.#arena.length - this.#end < MIN_ROOM_BYTES) this.#renew();
+  }
+
+  /** The old arena lives as long as the writes that are in it. */
+  #renew(): void {
+    this.#arena = new ReusedBuffer();
+    this.#start = 0;
+    this.#end = 0;
+  }
+
+  #writeAlone(socket: UpstreamSocket, opcode: number, payload: Uint8Array, bytes: number): void {
+    if (!socket.writable) return;
+    const frame = Buffer.allocUnsafeSlow(bytes);
+    writeClientFrame(frame, 0, opcode, payload, this.#keys);
+    socket.write(frame);
+  }
+}

@@ -1,0 +1,120 @@
+import { fromUnknown, type GatewayError } from '../../errors.js';
+import { type Cancellation, cancelled } from '../pool/cancellation.js';
+import type { SocketOwner, SocketTarget, UpstreamSocket } from '../socket/socket.js';
+import { type ConnectionOwner, UpstreamConnection } from './connection.js';
+import type { ConnectionShared } from './connection-shared.js';
+import { DialFailure } from './dial-failure.js';
+import type { OpeningRequest } from './opening-request.js';
+import { readAnswer } from './response-head.js';
+
+export interface HandshakeOptions {
+  readonly target: SocketTarget;
+  readonly request: OpeningRequest;
+  /** For TCP, TLS and the opening handshake together. */
+  readonly timeoutMs: number;
+  readonly shared: ConnectionShared;
+  /** Whose connection it becomes. */
+  readonly owner: ConnectionOwner;
+  readonly cancellation: Cancellation | undefined;
+}
+
+/**
+ * Dials once.
+ * @throws DialFailure, or GatewayError ERR_DIAL_CANCELLED when it was called off. The socket is gone then.
+ */
+export function shakeHands(options: HandshakeOptions): Promise<UpstreamConnection> {
+  return new Promise((resolve, reject) => {
+    if (options.cancellation?.cancelled) reject(cancelled());
+    else new Handshake(options, resolve, reject).begin();
+  });
+}
+
+const NOTHING = Buffer.alloc(0);
+
+class Handshake implements SocketOwner {
+  #socket: UpstreamSocket | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #received: Buffer = NOTHING;
+  #stage = 'the connection';
+  #done: boolean = false;
+
+  constructor(
+    readonly options: HandshakeOptions,
+    readonly resolve: (connection: UpstreamConnection) => void,
+    readonly reject: (error: GatewayError) => void,
+  ) {}
+
+  begin(): void {
+    const { target, shared, timeoutMs, cancellation } = this.options;
+    this.#timer = setTimeout(Handshake.#timedOut, timeoutMs, this);
+    cancellation?.watch(() => this.#fail(cancelled()));
+    try {
+      this.#socket = shared.sockets.open(target, this);
+    } catch (thrown) {
+      this.socketFailed(fromUnknown(thrown));
+    }
+  }
+
+  static #timedOut(handshake: Handshake): void {
+    const { timeoutMs } = handshake.options;
+    handshake.#fail(new DialFailure(`${handshake.#stage} was not complete in ${timeoutMs} ms`, undefined));
+  }
+
+  socketReady(): void {
+    if (this.#done) return;
+    this.#stage = 'the opening handshake';
+    this.#socket?.write(this.options.request.bytes);
+  }
+
+  socketRead(length: number): boolean {
+    const socket = this.#socket;
+    if (this.#done || socket === undefined) return false;
+    const { shared, request, owner } = this.options;
+    const read = shared.sockets.readBuffer.bytes.subarray(0, length);
+    const received = this.#received.length === 0 ? read : Buffer.concat([this.#received, read]);
+    const answer = readAnswer(received, request);
+    if (answer.kind === 'incomplete') {
+      // The next read of any socket overwrites this one.
+      this.#received = received === read ? Buffer.from(read) : received;
+      return true;
+    }
+    if (answer.kind === 'refused') {
+      this.#fail(new DialFailure(answer.why, answer.status));
+      return false;
+    }
+    this.#settle();
+    // The frames behind the head in memory of their own: what they came in may be much larger.
+    const kept =
+      received.length === answer.headBytes ? NOTHING : Buffer.from(received.subarray(answer.headBytes));
+    this.resolve(new UpstreamConnection(socket, shared, owner, answer.subprotocol, kept));
+    return false;
+  }
+
+  socketEnded(): void {
+    this.#fail(new DialFailure(`it ended the connection during ${this.#stage}`, undefined));
+  }
+
+  socketFailed(error: Error): void {
+    // Where every address of a host failed there is a code and no message.
+    const why = error.message || (error as NodeJS.ErrnoException).code;
+    this.#fail(new DialFailure(`${this.#stage} failed: ${why}`, undefined, { cause: error }));
+  }
+
+  socketClosed(): void {
+    this.#fail(new DialFailure(`it dropped the connection during ${this.#stage}`, undefined));
+  }
+
+  #settle(): void {
+    this.#done = true;
+    this.#received = NOTHING;
+    clearTimeout(this.#timer);
+    this.options.cancellation?.watch(undefined);
+  }
+
+  #fail(error: GatewayError): void {
+    if (this.#done) return;
+    this.#settle();
+    this.#socket?.destroy();
+    this.reject(error);
+  }
+}

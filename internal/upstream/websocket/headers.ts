@@ -1,0 +1,115 @@
+import { claimText, percentEncode, roleList } from '../../claim-text.js';
+import type { Protocol } from '../../config/config.js';
+import type { TraceContext } from '../../telemetry/trace-context.js';
+
+/** One header line. */
+export type HeaderLine = readonly [name: string, value: string];
+
+/** What is known of a session and may go to its upstream. */
+export interface RequestFacts {
+  readonly protocol: Protocol;
+  /** undefined: a public route and no token. */
+  readonly identity:
+    | {
+        readonly sub: string;
+        readonly preferredUsername: string;
+        readonly roles: readonly string[];
+      }
+    | undefined;
+  /** The verified token as it came, without `Bearer `. */
+  readonly token: string | undefined;
+  readonly client: {
+    readonly ip: string;
+    readonly proto: string;
+    readonly host: string;
+    readonly requestId: string;
+  };
+  /** The client's header lines by lower-case name, as UTF-8 text. */
+  readonly headers: ReadonlyMap<string, readonly string[]>;
+  /** The client's cookies without the token cookie; undefined: none. */
+  readonly cookie: string | undefined;
+  /** Never a client's own, unless a trusted proxy vouches for it; undefined: none. */
+  readonly traceContext?: TraceContext | undefined;
+}
+
+/**
+ * Names that a route cannot pass on whatever it says: those the gateway or the opening handshake sets, those of one hop
+ * (RFC 9110 §7.6.1), and `cookie`, which goes through `RequestFacts.cookie`.
+ */
+const NEVER_PASSED = new Set([
+  'authorization',
+  'connection',
+  'content-length',
+  'cookie',
+  'expect',
+  'host',
+  'http2-settings',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'traceparent',
+  'tracestate',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'x-request-id',
+]);
+const NEVER_PASSED_PREFIX = /^(x-user-|x-forwarded-|sec-websocket-)/;
+
+/**
+ * The header lines of a dial beyond those of the opening handshake (SPEC section 8).
+ * @param forwardHeaders lower-case names the route passes on as they came.
+ */
+export function upstreamHeaders(facts: RequestFacts, forwardHeaders: readonly string[]): HeaderLine[] {
+  const { client } = facts;
+  const lines: HeaderLine[] = [
+    ['X-Forwarded-For', printable(client.ip)],
+    ['X-Forwarded-Proto', printable(client.proto)],
+    ['X-Forwarded-Host', printable(client.host)],
+    ['X-Request-Id', printable(client.requestId)],
+  ];
+  if (facts.traceContext !== undefined) pushTraceContext(lines, facts.traceContext);
+  // An MQTT broker learns who the user is from the CONNECT packet.
+  if (facts.protocol === 'raw') pushIdentity(lines, facts);
+  for (const name of forwardHeaders) pushForwarded(lines, name, facts);
+  return lines;
+}
+
+function pushTraceContext(lines: HeaderLine[], { traceparent, tracestate }: TraceContext): void {
+  lines.push(['traceparent', traceparent]);
+  if (tracestate !== undefined) lines.push(['tracestate', tracestate]);
+}
+
+function pushIdentity(lines: HeaderLine[], { identity, token }: RequestFacts): void {
+  if (token !== undefined) lines.push(['Authorization', `Bearer ${printable(token)}`]);
+  if (identity === undefined) return;
+  lines.push(
+    ['X-User-Id', claimText(identity.sub)],
+    ['X-User-Name', claimText(identity.preferredUsername)],
+    ['X-User-Roles', roleList(identity.roles)],
+  );
+}
+
+function pushForwarded(lines: HeaderLine[], name: string, facts: RequestFacts): void {
+  if (name === 'cookie') {
+    if (facts.cookie !== undefined) lines.push([name, asUtf8(facts.cookie)]);
+    return;
+  }
+  // An upstream may read `X_User_Id` as `X-User-Id`: CGI and WSGI make one variable of both.
+  const alias = name.replaceAll('_', '-');
+  if (NEVER_PASSED.has(alias) || NEVER_PASSED_PREFIX.test(alias)) return;
+  for (const value of facts.headers.get(name) ?? []) lines.push([name, asUtf8(value)]);
+}
+
+/** Text that is printable already unless somebody plays tricks. */
+function printable(text: string): string {
+  if (/^[\x20-\x7e]*$/.test(text)) return text;
+  return text.replace(/[^\x20-\x7e]+/g, percentEncode);
+}
+
+/** One character for each byte of the UTF-8, as the request head is written: the bytes leave as they came. */
+function asUtf8(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
+}

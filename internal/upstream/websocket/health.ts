@@ -1,0 +1,161 @@
+import { request as httpRequest } from 'node:http';
+import type { Route, UpstreamConfig } from '../../config/config.js';
+import { fromUnknown } from '../../errors.js';
+import type { Log } from '../../telemetry/log.js';
+import type { Metrics } from '../../telemetry/metrics.js';
+import { Cancellation } from '../pool/cancellation.js';
+import type { Endpoint } from '../pool/endpoint.js';
+import { connectSocket } from '../socket/stream-socket.js';
+import type { TlsContexts } from '../socket/tls-contexts.js';
+import type { ConnectionOwner } from './connection.js';
+import type { ConnectionShared } from './connection-shared.js';
+import { socketTarget } from './dial.js';
+import { DialFailure } from './dial-failure.js';
+import { shakeHands } from './handshake.js';
+import { openingRequest } from './opening-request.js';
+import { targetUrl } from './target-url.js';
+
+export interface HealthParts {
+  readonly config: UpstreamConfig;
+  readonly contexts: TlsContexts;
+  readonly shared: ConnectionShared;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  /** From 0 up to, not including, 1. */
+  readonly random: () => number;
+}
+
+/** How one endpoint is probed. */
+export interface HealthCheck {
+  readonly endpoint: Endpoint;
+  /** undefined: by an opening handshake. */
+  readonly http: Route['health'];
+  /** Offered in the handshake: brokers refuse without theirs. */
+  readonly subprotocols: readonly string[];
+}
+
+/** Probes are spread over this part of the interval, so that the replicas of a gateway do not probe in step. */
+const JITTER = 0.2;
+
+/** A probe's connection belongs to nobody. */
+const NOBODY: ConnectionOwner = { name: 'health check', connectionEnded: () => {} };
+
+/**
+ * Probes every endpoint of the table each interval, without anybody's credentials: an opening handshake (101, or any
+ * answer below 500, is healthy), or the route's own HTTP check. A success closes an open circuit; a failure is only counted,
+ * as circuits go by what sessions meet.
+ */
+export class Health {
+  readonly #probes = new Map<Endpoint, Probe>();
+
+  constructor(readonly parts: HealthParts) {}
+
+  /** Probes these from now on, and no others. */
+  apply(checks: readonly HealthCheck[]): void {
+    if (this.parts.config.healthcheckIntervalMs <= 0) return;
+    const kept = new Set(checks.map(({ endpoint }) => endpoint));
+    for (const [endpoint, probe] of this.#probes) {
+      if (kept.has(endpoint)) continue;
+      probe.stop();
+      this.#probes.delete(endpoint);
+    }
+    for (const check of checks) {
+      const probe = this.#probes.get(check.endpoint);
+      if (probe === undefined) this.#probes.set(check.endpoint, new Probe(this.parts, check));
+      else probe.check = check;
+    }
+  }
+
+  stop(): void {
+    this.apply([]);
+  }
+}
+
+class Probe {
+  readonly #stopped = new Cancellation();
+  #timer: NodeJS.Timeout;
+  /** The outcome before; a change is worth a line in the log. */
+  #wasHealthy: boolean = true;
+
+  constructor(
+    readonly parts: HealthParts,
+    public check: HealthCheck,
+  ) {
+    // The first one anywhere in the interval: the endpoints of a table do not go in step either.
+    this.#timer = this.#in(parts.config.healthcheckIntervalMs * parts.random());
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#stopped.cancel();
+  }
+
+  #in(ms: number): NodeJS.Timeout {
+    return setTimeout(() => void this.#run(), ms);
+  }
+
+  async #run(): Promise<void> {
+    const { config, metrics, log, random } = this.parts;
+    const { endpoint } = this.check;
+    const failure = await this.#failure();
+    if (this.#stopped.cancelled) return;
+    if (failure === undefined) {
+      metrics.upstreamHealthSuccess.inc();
+      endpoint.breaker.healthy();
+    } else {
+      metrics.upstreamHealthFailure.inc();
+      if (this.#wasHealthy)
+        log.warn({ upstream: endpoint.name, reason: failure.message }, 'health check failed');
+    }
+    this.#wasHealthy = failure === undefined;
+    this.#timer = this.#in(config.healthcheckIntervalMs * (1 + JITTER * (random() - 0.5)));
+  }
+
+  async #failure(): Promise<Error | undefined> {
+    try {
+      const { http } = this.check;
+      if (http === undefined) await this.#shakeHands();
+      else await this.#get(http.path, http.status);
+      return undefined;
+    } catch (thrown) {
+      return thrown instanceof DialFailure && thrown.isHealthy ? undefined : fromUnknown(thrown);
+    }
+  }
+
+  async #shakeHands(): Promise<void> {
+    const { config, contexts, shared } = this.parts;
+    const { endpoint, subprotocols } = this.check;
+    const { url } = endpoint;
+    const target = targetUrl(url, { appendPath: false, rest: '', preserveQuery: false, query: '' });
+    const connection = await shakeHands({
+      target: socketTarget(endpoint, contexts),
+      request: openingRequest(url.host, target, subprotocols, [], shared.keys.next()),
+      timeoutMs: config.dialTimeoutMs,
+      shared,
+      owner: NOBODY,
+      cancellation: this.#stopped,
+    });
+    connection.close(1000, '');
+  }
+
+  #get(path: string, expected: number): Promise<void> {
+    const { config, contexts } = this.parts;
+    const { endpoint } = this.check;
+    const target = socketTarget(endpoint, contexts);
+    const request = httpRequest({
+      path,
+      headers: { Host: endpoint.url.host, Connection: 'close' },
+      signal: AbortSignal.timeout(config.dialTimeoutMs),
+      createConnection: () => connectSocket(target),
+    });
+    this.#stopped.watch(() => request.destroy());
+    return new Promise((resolve, reject) => {
+      request.once('error', reject).once('response', ({ statusCode }) => {
+        request.destroy();
+        if (statusCode === expected) resolve();
+        else reject(new DialFailure(`it answered ${statusCode}, not ${expected}`, undefined));
+      });
+      request.end();
+    });
+  }
+}
