@@ -113,6 +113,7 @@ export async function createApp(
     rules: {
       proxies: new TrustedProxies(config.opening.trustedProxies),
       origins: new AllowedOrigins(config.opening.allowedOrigins),
+      subprotocolNames: config.credentials.subprotocolNames,
       match: (path) => routes.match(path),
     },
     failedLogins,

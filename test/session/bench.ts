@@ -192,7 +192,12 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
     },
     shared: undefined,
   });
-  const credentials = { headerNames: ['authorization'], cookieName: 'session', queryNames: ['token'] };
+  const credentials = {
+    headerNames: ['authorization'],
+    subprotocolNames: ['bearer', 'access_token'],
+    cookieName: 'session',
+    queryNames: ['token'],
+  };
   const keySource = { kind: 'jwks', url: auth.issuer.jwksUrl } as const;
   const admission = new Admission(
     { credentials, verification: verification({ keySource, clockSkewMs }) },
