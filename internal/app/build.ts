@@ -127,8 +127,8 @@ export async function createApp(
     routes = changed;
     const orphans = upstreams.apply(changed);
     for (const session of [...sessions]) {
-      const connection = session.pump?.upstream;
-      if (connection !== undefined && orphans.has(connection)) session.close('endpointRemoved');
+      const tenancy = session.pump?.upstream.tenancy;
+      if (tenancy !== undefined && orphans.has(tenancy)) session.close('endpointRemoved');
     }
   };
   const reloader: Pick<RouteReloader, 'start' | 'stop' | 'reload'> =
