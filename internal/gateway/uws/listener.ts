@@ -235,7 +235,7 @@ export class Listener {
     const { sessionParts, failedLogins } = this.parts;
     if (sessionParts.sessions.full) return 503;
     if (!failedLogins.allows(ip)) return 429;
-    return sessionParts.sessions.refusal(ip);
+    return sessionParts.sessions.slots.perIp.tryEnter(ip) ? undefined : 429;
   }
 }
 
