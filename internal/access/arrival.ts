@@ -1,3 +1,4 @@
+import { type AnnouncedToken, readOffer } from '../auth/identity/announced-token.js';
 import type { RouteMatch, RouteTable } from '../config/config.js';
 import type { Client, TrustedProxies } from '../request/forwarded.js';
 import { listElements } from '../request/grammar.js';
@@ -12,6 +13,8 @@ export type HttpRefusal = 400 | 403 | 404 | 426;
 export interface ArrivalRules {
   readonly proxies: TrustedProxies;
   readonly origins: AllowedOrigins;
+  /** JWT_SUBPROTOCOL_NAMES. */
+  readonly subprotocolNames: readonly string[];
   /** The table in effect: `RouteTable.match`. */
   readonly match: RouteTable['match'];
 }
@@ -26,8 +29,10 @@ export interface Arrival {
   readonly client: Client;
   /** The routes that fit the path, at least one, in table order. */
   readonly matches: readonly RouteMatch[];
-  /** What Sec-WebSocket-Protocol offered, in order. */
+  /** What Sec-WebSocket-Protocol offered, in order, without what carried a token. */
   readonly subprotocols: readonly string[];
+  /** The token among them; undefined: there was none. */
+  readonly announced?: AnnouncedToken | undefined;
 }
 
 /**
@@ -53,6 +58,6 @@ export function judgeArrival(
     headers: head.headers,
     client,
     matches,
-    subprotocols: listElements(head.headers.get('sec-websocket-protocol')),
+    ...readOffer(listElements(head.headers.get('sec-websocket-protocol')), rules.subprotocolNames),
   };
 }

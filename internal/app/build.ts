@@ -14,6 +14,7 @@ import { Gate } from '../gateway/gate.js';
 import type { Listener } from '../gateway/listener.js';
 import { UwsListener } from '../gateway/uws/listener.js';
 import { HeapTrim } from '../heap-trim.js';
+import { ConnectionSlots } from '../ratelimit/connection-limits.js';
 import { FailedLogins } from '../ratelimit/failed-logins.js';
 import { Leases } from '../ratelimit/leases.js';
 import { Limiter } from '../ratelimit/limiter.js';
@@ -90,7 +91,7 @@ export async function build(
   const leases = ledger && new Leases({ ledger, now });
   const limiter = new Limiter({ config: config.rateLimit, shared: leases, now });
   const failedLogins = new FailedLogins();
-  const sessions = new Sessions(config.opening, metrics);
+  const sessions = new Sessions(config.opening, new ConnectionSlots(config.opening), metrics);
   const wheel = new TimerWheel((thrown) => log.error({ err: fromUnknown(thrown) }, 'a deadline failed'));
   const admission = new Admission(config, authenticator, revocations, failedLogins, limiter, upstreams);
   const routes = new RoutesInEffect(table, upstreams, sessions);
@@ -111,6 +112,7 @@ export async function build(
     {
       proxies: new TrustedProxies(config.opening.trustedProxies),
       origins: new AllowedOrigins(config.opening.allowedOrigins),
+      subprotocolNames: config.credentials.subprotocolNames,
       match: (path) => routes.match(path),
     },
     failedLogins,

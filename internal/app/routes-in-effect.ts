@@ -35,8 +35,8 @@ export class RoutesInEffect {
     this.#table = changed;
     const orphans = this.upstreams.apply(changed);
     for (const session of [...this.sessions]) {
-      const connection = session.pump?.upstream;
-      if (connection !== undefined && orphans.has(connection)) session.close('endpointRemoved');
+      const tenancy = session.pump?.upstream.tenancy;
+      if (tenancy !== undefined && orphans.has(tenancy)) session.close('endpointRemoved');
     }
   }
 }

@@ -70,6 +70,6 @@ export class Gate {
     const { sessions } = this.sessionParts;
     if (sessions.full) return 503;
     if (!this.failedLogins.allows(ip)) return 429;
-    return sessions.refusal(ip);
+    return sessions.slots.perIp.tryEnter(ip) ? undefined : 429;
   }
 }

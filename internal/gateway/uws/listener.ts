@@ -8,6 +8,7 @@ import type {
 } from 'uWebSockets.js';
 import type { ListenConfig } from '../../config/config.js';
 import { fromUnknown, GatewayError } from '../../errors.js';
+import { selectable } from '../../session/opening.js';
 import type { Session } from '../../session/session.js';
 import { refusalAnswer } from '../answer.js';
 import type { Listener, ListenerParts } from '../listener.js';
@@ -166,7 +167,7 @@ export class UwsListener implements Listener {
     const handshake = new UwsHandshake(
       response,
       head,
-      opening.subprotocols,
+      selectable(opening),
       context,
       session,
       this.#compress,
