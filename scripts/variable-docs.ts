@@ -34,6 +34,8 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
   },
   'Where the token is': {
     JWT_HEADER_NAMES: 'headers that can carry it, with or without `Bearer `; not case-sensitive',
+    JWT_SUBPROTOCOL_NAMES:
+      'sub-protocols that announce the next one as the token, as `new WebSocket(url, ["bearer", token])` does; not case-sensitive, never passed on',
     JWT_COOKIE_NAME: 'cookie that can carry it; case-sensitive',
     JWT_QUERY_NAMES: 'query parameters that can carry it; they are never passed on',
     AUTH_TIMEOUT_SECONDS: 'time for the client to present it',

@@ -1,3 +1,4 @@
+import { readOffer } from '../auth/identity/announced-token.js';
 import type { RouteMatch, RouteTable, UpstreamRoute } from '../config/config.js';
 import { sessionMatches } from '../config/routes/table.js';
 import type { HeaderLines, TrustedProxies } from '../request/forwarded.js';
@@ -26,6 +27,8 @@ export type HttpRefusal = 400 | 403 | 404 | 426;
 export interface OpeningRules {
   readonly proxies: TrustedProxies;
   readonly origins: AllowedOrigins;
+  /** JWT_SUBPROTOCOL_NAMES. */
+  readonly subprotocolNames: readonly string[];
   /** The table in effect: `RouteTable.match`. */
   readonly match: RouteTable['match'];
 }
@@ -62,12 +65,14 @@ function admit(
     headers: head.headers,
     client,
     matches,
-    subprotocols: elements(head.headers.get('sec-websocket-protocol')),
+    ...readOffer(elements(head.headers.get('sec-websocket-protocol')), rules.subprotocolNames),
   };
 }
 
 /** Of headers that are taken apart before anybody is authenticated: a whole head of commas would keep everyone waiting. */
 const MAX_LIST_CHARS = 4096;
+/** A token may be among the sub-protocols: as much as a head can hold. */
+const MAX_SUBPROTOCOLS_CHARS = 16_384;
 
 /**
  * RFC 6455 §4.2.1. 426 for what is no WebSocket request or another version of it, 400 for a malformed one, undefined
@@ -77,7 +82,8 @@ export function checkHandshake(head: RequestHead): 400 | 426 | undefined {
   const { headers } = head;
   const connection = headers.get('connection');
   const subprotocols = headers.get('sec-websocket-protocol');
-  if (isTooLong(headers.get('upgrade')) || isTooLong(connection) || isTooLong(subprotocols)) return 400;
+  if (isTooLong(headers.get('upgrade')) || isTooLong(connection)) return 400;
+  if (isTooLong(subprotocols, MAX_SUBPROTOCOLS_CHARS)) return 400;
   const upgrade = hasToken(headers.get('upgrade'), 'websocket');
   const version = headers.get('sec-websocket-version');
   const key = headers.get('sec-websocket-key');
@@ -103,9 +109,9 @@ export function checkHandshake(head: RequestHead): 400 | 426 | undefined {
   return undefined;
 }
 
-function isTooLong(lines: readonly string[] | undefined): boolean {
+function isTooLong(lines: readonly string[] | undefined, maxChars = MAX_LIST_CHARS): boolean {
   if (lines === undefined) return false;
-  return lines.reduce((total, line) => total + line.length, 0) > MAX_LIST_CHARS;
+  return lines.reduce((total, line) => total + line.length, 0) > maxChars;
 }
 
 /** Whether a token is among the elements of a header, in any case. */

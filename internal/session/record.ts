@@ -108,7 +108,7 @@ export function recordClose(
     why: cause?.message,
     durationMs: acceptedMs && Math.round(performance.now() - acceptedMs),
     tokenAgeSeconds: tokenAgeSeconds(session),
-    upstream: wasOpen ? state.pump.upstream.owner.name : undefined,
+    upstream: wasOpen ? state.pump.upstream.tenancy.name : undefined,
     messagesToUpstream: traffic?.messagesToUpstream,
     bytesToUpstream: traffic?.bytesToUpstream,
     messagesToClient: traffic?.messagesToClient,

@@ -10,6 +10,7 @@ import { compact } from './parts.js';
 
 const CONFIG = {
   headerNames: ['authorization', 'x-token'],
+  subprotocolNames: ['bearer'],
   cookieName: 'session',
   queryNames: ['token', 'access_token'],
 };
@@ -34,6 +35,21 @@ describe('the token in a handshake', () => {
     assert.equal(place(header, `Bearer ${JWT}`), `header ${header}`);
     assert.equal(place('cookie', `${CONFIG.cookieName}=${JWT}`), `cookie ${CONFIG.cookieName}`);
     assert.equal(place('x', '', `${parameter}=${JWT}`), `query parameter ${parameter}`);
+  });
+
+  test('a sub-protocol is asked after the headers and before the cookie', () => {
+    const found = (headers: Record<string, string>) =>
+      tokenInHandshake(
+        CONFIG,
+        {
+          headers: new Map(Object.entries(headers).map(([name, line]) => [name, [line]])),
+          query: 'token=query',
+          announced: { token: 'announced', name: 'bearer' },
+        },
+        'any',
+      );
+    assert.deepEqual(found({ cookie: 'session=cookie' }), { token: 'announced', place: 'sub-protocol' });
+    assert.equal(found({ authorization: 'Bearer header' })?.token, 'header');
   });
 
   test('header, cookie and query are asked in this order', () => {

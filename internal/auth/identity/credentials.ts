@@ -1,4 +1,5 @@
 import type { CredentialsConfig } from '../../config/config.js';
+import type { AnnouncedToken } from './announced-token.js';
 import { isTokenShaped, looksLikeJwt } from './jwt-shape.js';
 
 /** What of an opening handshake can carry a token. */
@@ -7,6 +8,8 @@ export interface HandshakeHead {
   readonly headers: ReadonlyMap<string, readonly string[]>;
   /** Without its `?`. */
   readonly query: string;
+  /** Taken out of the sub-protocols it came with; undefined: none did. */
+  readonly announced?: AnnouncedToken | undefined;
 }
 
 /** A token and where it was. Unverified. */
@@ -17,8 +20,8 @@ export interface FoundToken {
 }
 
 /**
- * The token a handshake carries (SPEC section 6): headers first, then the cookie, then query parameters; the first value
- * found counts, in the order of the configured names and then of the request. Unverified.
+ * The token a handshake carries (SPEC section 6): headers first, then a sub-protocol, the cookie, query parameters; the
+ * first value found counts, in the order of the configured names and then of the request. Unverified.
  * @param cookie `any`: whatever the cookie holds is meant as a token. `jwt` (public routes): only what looks like one
  *   counts, so that a session cookie of somebody else's does not lock anybody out.
  */
@@ -32,6 +35,8 @@ export function tokenInHandshake(
       const token = tokenInHeader(line);
       if (token !== undefined && token !== '') return { token, place: `header ${name}` };
     }
+  if (head.announced !== undefined && head.announced.token !== '')
+    return { token: head.announced.token, place: 'sub-protocol' };
   for (const { name, value } of cookiePairs(head.headers.get('cookie') ?? []))
     if (name === config.cookieName) {
       if (value !== '' && (cookie === 'any' || looksLikeJwt(value)))

@@ -104,6 +104,10 @@ export const VARIABLES = Object.freeze({
     reader: list(mapped(token, (name) => name.toLowerCase())),
     default: 'Authorization',
   },
+  JWT_SUBPROTOCOL_NAMES: {
+    reader: list(mapped(token, (name) => name.toLowerCase())),
+    default: 'bearer,access_token',
+  },
   JWT_QUERY_NAMES: { reader: list(queryName), default: 'token' },
   JWKS_URL: { reader: httpUrl },
   JWT_PUBLIC_KEY_FILE: { reader: file },
