@@ -14,6 +14,7 @@ export interface RequestHead {
   readonly target: string;
   /** Without its `?`. */
   readonly query: string;
+  /** One character for each byte (Latin-1): nobody knows which encoding they are in. */
   readonly headers: HeaderLines;
   readonly peer: string;
   /** Whether it came over TLS. */
@@ -58,7 +59,8 @@ function admit(
   rules: OpeningRules,
 ): Opening | HttpRefusal {
   const client = rules.proxies.client(head.peer, head.secure, head.headers);
-  if (!rules.origins.allows(head.headers.get('origin') ?? [], client.host)) return 403;
+  const scheme = client.isProtoKnown ? client.proto : undefined;
+  if (!rules.origins.allows(head.headers.get('origin') ?? [], client.host, scheme)) return 403;
   return {
     path,
     query: head.query,
