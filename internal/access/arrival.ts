@@ -1,5 +1,6 @@
 import { type AnnouncedToken, readOffer } from '../auth/identity/announced-token.js';
-import type { RouteMatch, RouteTable } from '../config/config.js';
+import type { RouteMatch, RouteTable, UpstreamRoute } from '../config/config.js';
+import { sessionMatches } from '../config/routes/table.js';
 import type { Client, TrustedProxies } from '../request/forwarded.js';
 import { listElements } from '../request/grammar.js';
 import type { HeaderLines, RequestHead } from '../request/head.js';
@@ -28,7 +29,7 @@ export interface Arrival {
   readonly headers: HeaderLines;
   readonly client: Client;
   /** The routes that fit the path, at least one, in table order. */
-  readonly matches: readonly RouteMatch[];
+  readonly matches: readonly RouteMatch<UpstreamRoute>[];
   /** What Sec-WebSocket-Protocol offered, in order, without what carried a token. */
   readonly subprotocols: readonly string[];
   /** The token among them; undefined: there was none. */
@@ -50,14 +51,17 @@ export function judgeArrival(
   const matches = path.includes('//') ? [] : rules.match(path);
   if (matches.length === 0) return 404;
   if (fault !== undefined) return fault;
+  const able = sessionMatches(matches);
+  if (able.length === 0) return 426;
   const client = rules.proxies.client(head.peer, head.secure, head.headers);
-  if (!rules.origins.allows(head.headers.get('origin') ?? [], client.host)) return 403;
+  const scheme = client.isProtoKnown ? client.proto : undefined;
+  if (!rules.origins.allows(head.headers.get('origin') ?? [], client.host, scheme)) return 403;
   return {
     path,
     query: head.query,
     headers: head.headers,
     client,
-    matches,
+    matches: able,
     ...readOffer(listElements(head.headers.get('sec-websocket-protocol')), rules.subprotocolNames),
   };
 }

@@ -9,6 +9,7 @@ export interface RequestHead {
   readonly target: string;
   /** Without its `?`. */
   readonly query: string;
+  /** One character for each byte (Latin-1): nobody knows which encoding they are in. */
   readonly headers: HeaderLines;
   /** The TCP peer's address, as the socket says it. */
   readonly peer: string;
