@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import type { Config, RouteTable } from '../internal/config/config.js';
-import { canonicalIp } from '../internal/request/forwarded.js';
+import { sessionMatches } from '../internal/config/routes/table.js';
+import { canonicalIp } from '../internal/request/address.js';
 import { decodePath } from '../internal/request/path.js';
 import { type Client, PLACES } from './explain/client.js';
 import { rehearse } from './explain/rehearsal.js';
@@ -65,7 +66,7 @@ function clientOf(flags: ClientFlags, token: string | undefined, config: Config,
   if (!flags.path?.startsWith('/')) throw new UsageError(['--path must be given, and start with /']);
   const [path = '', query = ''] = flags.path.split(/\?(.*)/s, 2);
   const decoded = decodePath(path);
-  const [match] = decoded === undefined ? [] : table.match(decoded);
+  const [match] = decoded === undefined ? [] : sessionMatches(table.match(decoded));
   const protocol = oneOf('--protocol', ['mqtt', 'raw'], flags.protocol ?? match?.route.protocol ?? 'raw');
   const place = oneOf('--in', PLACES, flags.in ?? (protocol === 'mqtt' ? 'password' : 'header'));
   if (protocol === 'raw' && place === 'password') throw new UsageError(['--in password goes with mqtt only']);

@@ -4,6 +4,7 @@ import { fromUnknown } from '../internal/errors.js';
 import { createDaemon } from './daemon.js';
 import { command as define } from './line/command.js';
 import { ROUTE_FILE_OPTION } from './line/configuration.js';
+import { heed } from './signals.js';
 
 export const command = define({
   name: 'run',
@@ -14,28 +15,16 @@ export const command = define({
   async run(flags) {
     const loaded = loadConfiguration(undefined, { routeFile: flags['route-file'] });
     if ('problems' in loaded) return fail(loaded.problems.map(problemLine));
-    const creating = createDaemon(loaded);
-    let stopping = false;
-    const stop = () => {
-      if (stopping) process.exit(1);
-      stopping = true;
-      creating
-        .then((daemon) => daemon.stop())
-        .then(
-          () => process.exit(0),
-          (thrown) => fail([fromUnknown(thrown).message]),
-        );
-    };
-    // Before all else: SIGHUP ends a process that has no handler yet, and SIGTERM does not end a container's first one.
-    process
-      .on('SIGTERM', stop)
-      .on('SIGINT', stop)
-      .on('SIGHUP', () => void creating.then((daemon) => daemon.reload()));
-    const daemon = await creating;
-    await daemon.start();
+    const daemon = createDaemon(loaded);
+    heed(daemon, failed);
+    await (await daemon).start();
     return await new Promise<never>(() => {});
   },
 });
+
+function failed(thrown: unknown): never {
+  return fail([fromUnknown(thrown).message]);
+}
 
 function fail(lines: readonly string[]): never {
   process.stderr.write(`${lines.join('\n')}\n`);
