@@ -16,6 +16,7 @@ export const command = define({
       process.stderr.write(`${loaded.problems.map(problemLine).join('\n')}\n`);
       return 1;
     }
+    for (const warning of loaded.warnings) process.stderr.write(`warning: ${problemLine(warning)}\n`);
     process.stdout.write('configuration ok\n');
     return 0;
   },
