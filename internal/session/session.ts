@@ -1,6 +1,6 @@
 import type { Identity } from '../auth/identity/identity.js';
 import { CLOSE_REASONS, type CloseCode, type CloseReason, type CloseReasonKey } from '../close-codes.js';
-import type { Protocol, Route } from '../config/config.js';
+import type { Protocol, UpstreamRoute } from '../config/config.js';
 import type { Greeting, ProtocolAdapter } from '../protocol/protocol.js';
 import { adapterForSubprotocol } from '../protocol/protocols.js';
 import { Cancellation } from '../upstream/upstreams.js';
@@ -9,7 +9,7 @@ import { refusedFor } from './admission.js';
 import type { ClientHandshake, ClientListener, ClientSocket } from './client-socket.js';
 import { FirstBytesReader } from './first-bytes.js';
 import type { LiveSession } from './live-session.js';
-import type { Opening } from './opening.js';
+import { type Opening, selectedForToken } from './opening.js';
 import { PingAllowance } from './ping-allowance.js';
 import type { Plan } from './plan.js';
 import { Pump } from './pump.js';
@@ -31,7 +31,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
   #acceptedMs: number | undefined;
   #expiresAtMs = Number.POSITIVE_INFINITY;
   #identity: Identity | undefined;
-  #route: Route | undefined;
+  #route: UpstreamRoute | undefined;
   #protocol: Protocol | undefined;
   readonly #pings = new PingAllowance();
 
@@ -53,7 +53,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
     return this.#identity;
   }
 
-  get route(): Route | undefined {
+  get route(): UpstreamRoute | undefined {
     return this.#route;
   }
 
@@ -96,7 +96,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
     const reader = new FirstBytesReader(adapter, subprotocol, config.maxConnectBytes);
     this.#state = { name: 'awaiting-credentials', opening, reader };
     wheel.schedule(this, config.authTimeoutMs);
-    this.#accept(subprotocol);
+    this.#accept(subprotocol ?? selectedForToken(opening, false));
   }
 
   #accept(subprotocol: string | undefined): void {
@@ -214,7 +214,10 @@ export class Session extends Timed implements LiveSession, ClientListener {
 
   #open({ plan, waiting, greeting, budget }: In<'dialing'>, upstream: UpstreamConnection): void {
     const { parts } = this;
-    if (this.#handshake !== undefined) this.#accept(upstream.subprotocol);
+    if (this.#handshake !== undefined) {
+      const { opening, offer } = plan;
+      this.#accept(upstream.subprotocol ?? selectedForToken(opening, offer.length > 0));
+    }
     const client = this.#client;
     if (client === undefined) {
       upstream.destroy();
