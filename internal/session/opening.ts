@@ -32,6 +32,8 @@ export interface Opening {
   readonly headers: ReadonlyMap<string, readonly string[]>;
   readonly client: {
     readonly ip: string;
+    /** The TCP peer's own. */
+    readonly peer: string;
     readonly proto: 'http' | 'https';
     readonly host: string;
     readonly requestId: string;
