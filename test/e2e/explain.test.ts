@@ -367,7 +367,15 @@ describe('ws-gateway explain', () => {
   it('is in the help, and has its own', async () => {
     const help = await run(['--help'], {});
     assert.equal(help.code, 0);
-    for (const flag of ['--path', '--token TOKEN', '--token-file', '--origin', '--protocol', '--ip', '--json'])
+    for (const flag of [
+      '--path',
+      '--token TOKEN',
+      '--token-file',
+      '--origin',
+      '--protocol',
+      '--ip',
+      '--json',
+    ])
       assert.ok(help.stdout.includes(flag), flag);
   });
 
