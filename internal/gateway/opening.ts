@@ -1,4 +1,5 @@
-import type { RouteMatch, RouteTable } from '../config/config.js';
+import type { RouteMatch, RouteTable, UpstreamRoute } from '../config/config.js';
+import { sessionMatches } from '../config/routes/table.js';
 import type { HeaderLines, TrustedProxies } from '../request/forwarded.js';
 import type { AllowedOrigins } from '../request/origin.js';
 import { decodePath } from '../request/path.js';
@@ -43,13 +44,14 @@ export function judgeOpening(
   const matches = path.includes('//') ? [] : rules.match(path);
   if (matches.length === 0) return 404;
   if (fault !== undefined) return fault;
-  return admit(head, path, matches, rules);
+  const able = sessionMatches(matches);
+  return able.length === 0 ? 426 : admit(head, path, able, rules);
 }
 
 function admit(
   head: RequestHead,
   path: string,
-  matches: readonly RouteMatch[],
+  matches: readonly RouteMatch<UpstreamRoute>[],
   rules: OpeningRules,
 ): Opening | HttpRefusal {
   const client = rules.proxies.client(head.peer, head.secure, head.headers);

@@ -1,4 +1,4 @@
-import type { RouteMatch } from '../config/config.js';
+import type { RouteMatch, UpstreamRoute } from '../config/config.js';
 import type { OpeningTrace } from '../telemetry/opening-trace.js';
 import type { TraceContext } from '../telemetry/trace-context.js';
 
@@ -19,7 +19,7 @@ export interface Opening {
     readonly traceContext?: TraceContext | undefined;
   };
   /** The routes that fit the path, at least one, in table order. */
-  readonly matches: readonly RouteMatch[];
+  readonly matches: readonly RouteMatch<UpstreamRoute>[];
   /** What Sec-WebSocket-Protocol offered, in order. */
   readonly subprotocols: readonly string[];
   /** undefined: tracing is off. */

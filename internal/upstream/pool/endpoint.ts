@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Protocol, Route, RouteTls } from '../../config/config.js';
+import type { Protocol, RouteTls, UpstreamRoute } from '../../config/config.js';
 import type { ConnectionEnd, ConnectionOwner, UpstreamConnection } from '../websocket/connection.js';
 import type { CircuitBreaker } from './circuit-breaker.js';
 
@@ -10,7 +10,7 @@ const STEADY_MS = 5000;
 interface Tenancy {
   readonly openedMs: number;
   /** The route it was dialled for. */
-  readonly route: Route;
+  readonly route: UpstreamRoute;
   readonly protocol: Protocol;
   /** The subject, or the address of who has none. */
   readonly client: string;
@@ -66,13 +66,13 @@ export class Endpoint implements ConnectionOwner {
     return this.#tenants.size;
   }
 
-  get connections(): Iterable<[UpstreamConnection, { readonly route: Route }]> {
+  get connections(): Iterable<[UpstreamConnection, { readonly route: UpstreamRoute }]> {
     return this.#tenants;
   }
 
   connectionOpened(
     connection: UpstreamConnection,
-    route: Route,
+    route: UpstreamRoute,
     { protocol, identity, client }: Tenant,
   ): void {
     const openedMs = this.nowMs();
