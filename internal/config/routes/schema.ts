@@ -156,7 +156,10 @@ const logoutKeys = {
 /** SPEC section 21. Browsers take `//host` and `/\host` for another site. */
 function isRedirect(text: string): boolean {
   if (!/^[!-~]{1,2048}$/.test(text) || text.includes('\\')) return false;
-  return /^\/(?!\/)/.test(text) || isUrl(text.split('#', 1)[0] ?? '', { schemes: ['http', 'https'], credentials: false });
+  return (
+    /^\/(?!\/)/.test(text) ||
+    isUrl(text.split('#', 1)[0] ?? '', { schemes: ['http', 'https'], credentials: false })
+  );
 }
 
 const mapping = mustBe('a mapping with at least prefix and upstream');
@@ -184,6 +187,9 @@ const KEYS: Readonly<Record<EntryKind, Readonly<Record<string, unknown>>>> = {
   logout: logoutKeys,
 };
 
+/** Every key that some entry may have. */
+export const ENTRY_KEYS: readonly string[] = [...new Set(Object.values(KEYS).flatMap(Object.keys))];
+
 /** What the routes of a kind are called. */
 const KIND_NAMES: Readonly<Record<EntryKind, string>> = {
   websocket: 'ws:// and wss:// upstreams',
@@ -204,6 +210,8 @@ export function kindOf(item: Readonly<Record<string, unknown>>): EntryKind {
 /** What is wrong with a key that entries of a kind do not have. */
 export function foreignKey(key: string): string {
   const kinds = (Object.keys(KEYS) as EntryKind[]).filter((kind) => Object.hasOwn(KEYS[kind], key));
+  if (key === 'upstream' || LOCAL_KINDS.some((kind) => kind === key))
+    return `stands alone: an entry has one of upstream, ${LOCAL_KINDS.join(', ')}`;
   return kinds.length === 0
     ? 'is not a key that is known here'
     : `goes with ${kinds.map((kind) => KIND_NAMES[kind]).join(', ')} only`;

@@ -31,7 +31,8 @@ export interface SchemaFile {
 const MAX_FLOW_DEPTH = 64;
 
 const schema = z.custom<JsonSchema>(
-  (value) => typeof value === 'boolean' || (typeof value === 'object' && value !== null && !Array.isArray(value)),
+  (value) =>
+    typeof value === 'boolean' || (typeof value === 'object' && value !== null && !Array.isArray(value)),
   mustBe('a JSON Schema: a mapping, true or false'),
 );
 
@@ -56,7 +57,8 @@ const fileSchema = z.strictObject(
         {
           method: word(
             'a method in capitals, not CONNECT, TRACE or HEAD (which goes with GET)',
-            (name) => isToken(name) && name === name.toUpperCase() && !['CONNECT', 'TRACE', 'HEAD'].includes(name),
+            (name) =>
+              isToken(name) && name === name.toUpperCase() && !['CONNECT', 'TRACE', 'HEAD'].includes(name),
           ),
           path: word(
             'a path after the prefix that starts with /, its segments words or {name}, decoded',
@@ -72,7 +74,11 @@ const fileSchema = z.strictObject(
       2000,
     ),
     rpc: z
-      .record(z.string(), z.strictObject({ params: schema }, mustBe('a mapping {params}')), mustBe('a mapping of methods'))
+      .record(
+        z.string(),
+        z.strictObject({ params: schema }, mustBe('a mapping {params}')),
+        mustBe('a mapping of methods'),
+      )
       .optional(),
   },
   mustBe('a mapping {unknown, endpoints, rpc}'),

@@ -10,13 +10,31 @@ type Schema = Readonly<Record<string, unknown>>;
 
 /** Keywords of draft 2020-12 by what they hold. */
 const ONE_SCHEMA = new Set([
-  ...['additionalProperties', 'propertyNames', 'unevaluatedProperties', 'unevaluatedItems', 'items', 'contains'],
+  ...[
+    'additionalProperties',
+    'propertyNames',
+    'unevaluatedProperties',
+    'unevaluatedItems',
+    'items',
+    'contains',
+  ],
   ...['not', 'if', 'then', 'else', 'contentSchema'],
 ]);
 const SCHEMA_LISTS = new Set(['allOf', 'anyOf', 'oneOf', 'prefixItems']);
 const SCHEMA_MAPS = new Set(['properties', 'patternProperties', 'dependentSchemas', '$defs', 'definitions']);
 const OTHERS = new Set([
-  ...['$schema', '$id', '$ref', '$anchor', '$dynamicRef', '$dynamicAnchor', '$comment', 'type', 'enum', 'const'],
+  ...[
+    '$schema',
+    '$id',
+    '$ref',
+    '$anchor',
+    '$dynamicRef',
+    '$dynamicAnchor',
+    '$comment',
+    'type',
+    'enum',
+    'const',
+  ],
   ...['multipleOf', 'maximum', 'exclusiveMaximum', 'minimum', 'exclusiveMinimum', 'maxLength', 'minLength'],
   ...['pattern', 'format', 'maxItems', 'minItems', 'uniqueItems', 'maxContains', 'minContains'],
   ...['maxProperties', 'minProperties', 'required', 'dependentRequired', 'title', 'description', 'default'],

@@ -5,7 +5,17 @@ import { flag, listOf, mustBe, oneOf, word } from './fields.js';
 
 /** Headers that say something else, or that a proxy in between changes. */
 const NO_IDENTITY = new Set([
-  ...['authorization', 'cookie', 'host', 'connection', 'upgrade', 'origin', 'content-length', 'te', 'trailer'],
+  ...[
+    'authorization',
+    'cookie',
+    'host',
+    'connection',
+    'upgrade',
+    'origin',
+    'content-length',
+    'te',
+    'trailer',
+  ],
   ...['transfer-encoding', 'x-request-id', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host'],
 ]);
 
@@ -33,7 +43,8 @@ const headerIdentity = z
     mustBe('a mapping {header, stripDomain, name, roles, separator, from}'),
   )
   .superRefine(({ header, name, roles }, context) => {
-    if (name === header) context.addIssue({ code: 'custom', path: ['name'], message: 'is the same as header' });
+    if (name === header)
+      context.addIssue({ code: 'custom', path: ['name'], message: 'is the same as header' });
     if (roles === header || (roles !== undefined && roles === name))
       context.addIssue({ code: 'custom', path: ['roles'], message: 'is the same as header or name' });
   })
@@ -51,7 +62,12 @@ export const auth = z
     const isMapping = typeof value === 'object' && value !== null;
     const parsed = (isMapping ? headerIdentity : authWord).safeParse(value);
     if (parsed.success) return parsed.data;
-    for (const issue of parsed.error.issues) context.issues.push({ ...issue, input: value });
+    for (const issue of parsed.error.issues)
+      context.addIssue(
+        issue.code === 'unrecognized_keys'
+          ? { ...issue, input: {} }
+          : { code: 'custom', path: [...issue.path], message: issue.message },
+      );
     return z.NEVER;
   })
   .default('required');

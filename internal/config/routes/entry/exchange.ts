@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { isOriginPattern, isToken } from '../../syntax.js';
 import type { CorsRule, RequestLimit } from '../../config.js';
+import { isOriginPattern, isToken } from '../../syntax.js';
 import { anyListOf, flag, listOf, mustBe, number, oneOf, wholeNumber, word } from './fields.js';
 import { headerRules } from './headers.js';
 
@@ -41,9 +41,7 @@ const cors = z
       if (credentials && list.includes('*'))
         context.addIssue({ code: 'custom', path: [key], message: '* does not go with credentials: true' });
   })
-  .transform(
-    ({ maxAge, ...rule }): CorsRule => ({ ...rule, maxAgeSeconds: maxAge }),
-  )
+  .transform(({ maxAge, ...rule }): CorsRule => ({ ...rule, maxAgeSeconds: maxAge }))
   .optional();
 
 const rate = number(Number.MIN_VALUE, 1e9, 'a number above 0, up to 1000000000');

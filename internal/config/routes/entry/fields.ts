@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { quote } from '../../secrets.js';
 import { MAX_TIMER_SECONDS } from '../../environment/readers.js';
+import { quote } from '../../secrets.js';
 
 /** The words of every message: what is wrong with a value, and what is allowed. */
 export function mustBe(allowed: string) {
