@@ -1,15 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { BlockList, isIP, isIPv4 } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import { readTraceContext, type TraceContext } from '../telemetry/trace-context.js';
-
-/** Request headers by lower-case name, every line kept in order. */
-export type HeaderLines = ReadonlyMap<string, readonly string[]>;
+import { canonicalIp } from './address.js';
+import type { HeaderLines } from './head.js';
+import { headerText } from './header-text.js';
 
 /** Who a request comes from, as far as trusted proxies are believed. */
 export interface Client {
   /** Address in canonical text form, IPv4-mapped IPv6 as IPv4. */
   readonly ip: string;
   readonly proto: 'http' | 'https';
+  /** Whether TLS of our own or a trusted peer says so: without either there may be TLS in front of us. */
+  readonly isProtoKnown: boolean;
   /** Host and port the client asked for. */
   readonly host: string;
   readonly requestId: string;
@@ -60,23 +62,26 @@ export class TrustedProxies {
   /** @param peer the TCP peer's address, @param secure whether it came over TLS. */
   client(peer: string, secure: boolean, headers: HeaderLines): Client {
     const ownProto = secure ? 'https' : 'http';
-    const ownHost = headers.get('host')?.[0] ?? '';
+    const ownHost = headerText(headers.get('host')?.[0] ?? '');
     const peerIp = canonicalIp(peer) ?? peer;
     if (!this.trusts(peerIp)) {
       const requestId = randomUUID();
-      return { ip: peerIp, proto: ownProto, host: ownHost, requestId, traceContext: undefined };
+      return {
+        ip: peerIp,
+        proto: ownProto,
+        isProtoKnown: secure,
+        host: ownHost,
+        requestId,
+        traceContext: undefined,
+      };
     }
     const requestId = headers.get('x-request-id')?.[0] ?? '';
-    const proto = firstOf(headers, 'x-forwarded-proto').toLowerCase();
+    const proto = protoNamed(firstOf(headers, 'x-forwarded-proto'));
     const host = firstOf(headers, 'x-forwarded-host');
     return {
       ip: this.#rightmostUntrusted(peerIp, headers.get('x-forwarded-for') ?? []),
-      proto:
-        proto === 'https' || proto === 'wss'
-          ? 'https'
-          : proto === 'http' || proto === 'ws'
-            ? 'http'
-            : ownProto,
+      proto: proto ?? ownProto,
+      isProtoKnown: secure || proto !== undefined,
       host: SAFE_HOST.test(host) ? host : ownHost,
       requestId: SAFE_REQUEST_ID.test(requestId) ? requestId : randomUUID(),
       traceContext: readTraceContext(headers),
@@ -89,33 +94,42 @@ export class TrustedProxies {
     let ip = peer;
     let end = all.length;
     for (let hops = 0; end >= 0 && hops < MAX_HOPS; hops++) {
-      const comma = all.lastIndexOf(',', end - 1);
-      const hop = canonicalIp(all.slice(comma + 1, end).trim());
+      // With 0, `lastIndexOf` would find the comma that was found before.
+      const comma = end === 0 ? -1 : all.lastIndexOf(',', end - 1);
+      const element = all.slice(comma + 1, end).trim();
+      end = comma;
+      if (SAYS_NOTHING.test(element)) continue;
+      const hop = canonicalIp(unquoted(element));
       if (hop === undefined) return ip;
       ip = hop;
       if (!this.trusts(ip)) return ip;
-      end = comma;
     }
     return ip;
   }
 }
 
-function firstOf(headers: HeaderLines, name: string): string {
-  return headers.get(name)?.[0]?.split(',', 1)[0]?.trim() ?? '';
+/** An empty element (RFC 9110 §5.6.1.2), or a proxy that keeps to itself whom it forwards for (RFC 7239 §6.2). */
+const SAYS_NOTHING = /^(?:|"?unknown"?)$/i;
+
+/** RFC 7239 §6: an address in brackets stands in quotes; some write X-Forwarded-For likewise. */
+function unquoted(element: string): string {
+  return /^"([^"\\]*)"$/.exec(element)?.[1] ?? element;
 }
 
-/** `text` as an address in canonical form, a port or brackets around it removed; undefined: not an address. */
-export function canonicalIp(text: string): string | undefined {
-  if (isIPv4(text)) return text;
-  const bare =
-    /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(text)?.[1] ?? text;
-  const family = isIP(bare);
-  if (family === 4) return bare;
-  if (family !== 6 || bare.includes('%')) return undefined;
-  const canonical = new URL(`http://[${bare}]`).hostname.slice(1, -1);
-  const mapped = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/.exec(canonical);
-  if (!mapped) return canonical;
-  const high = Number.parseInt(mapped[1] ?? '', 16);
-  const low = Number.parseInt(mapped[2] ?? '', 16);
-  return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
+function protoNamed(text: string): 'http' | 'https' | undefined {
+  switch (text.toLowerCase()) {
+    case 'https':
+    case 'wss':
+      return 'https';
+    case 'http':
+    case 'ws':
+      return 'http';
+    default:
+      return undefined;
+  }
+}
+
+/** The first element of a list header (RFC 9110 §5.3: of all of its lines) that is not empty. */
+function firstOf(headers: HeaderLines, name: string): string {
+  return /[^,\s][^,]*/.exec(headers.get(name)?.join(',') ?? '')?.[0].trimEnd() ?? '';
 }

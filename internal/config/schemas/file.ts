@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Problem } from '../problem.js';
 import { anyListOf, flag, mustBe, oneOf, word } from '../routes/entry/fields.js';
 import { readYaml, type YamlSource } from '../routes/yaml-source.js';
-import { isToken } from '../syntax.js';
+import { isName } from '../syntax.js';
 import { type SchemaFault, SchemaWalk } from './walk.js';
 
 /** A JSON Schema as it was written: a mapping, true or false. */
@@ -58,7 +58,7 @@ const fileSchema = z.strictObject(
           method: word(
             'a method in capitals, not CONNECT, TRACE or HEAD (which goes with GET)',
             (name) =>
-              isToken(name) && name === name.toUpperCase() && !['CONNECT', 'TRACE', 'HEAD'].includes(name),
+              isName(name) && name === name.toUpperCase() && !['CONNECT', 'TRACE', 'HEAD'].includes(name),
           ),
           path: word(
             'a path after the prefix that starts with /, its segments words or {name}, decoded',

@@ -1,5 +1,6 @@
 import { claimText, percentEncode, roleList } from '../../claim-text.js';
 import type { Protocol } from '../../config/config.js';
+import { isOwnHeader } from '../../request/own-headers.js';
 import type { TraceContext } from '../../telemetry/trace-context.js';
 
 /** One header line. */
@@ -24,39 +25,13 @@ export interface RequestFacts {
     readonly host: string;
     readonly requestId: string;
   };
-  /** The client's header lines by lower-case name, as UTF-8 text. */
+  /** The client's header lines by lower-case name, one character for each byte. */
   readonly headers: ReadonlyMap<string, readonly string[]>;
   /** The client's cookies without the token cookie; undefined: none. */
   readonly cookie: string | undefined;
   /** Never a client's own, unless a trusted proxy vouches for it; undefined: none. */
   readonly traceContext?: TraceContext | undefined;
 }
-
-/**
- * Names that a route cannot pass on whatever it says: those the gateway or the opening handshake sets, those of one hop
- * (RFC 9110 §7.6.1), and `cookie`, which goes through `RequestFacts.cookie`.
- */
-const NEVER_PASSED = new Set([
-  'authorization',
-  'connection',
-  'content-length',
-  'cookie',
-  'expect',
-  'host',
-  'http2-settings',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'traceparent',
-  'tracestate',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'x-request-id',
-]);
-const NEVER_PASSED_PREFIX = /^(x-user-|x-forwarded-|sec-websocket-)/;
 
 /**
  * The header lines of a dial beyond those of the opening handshake (SPEC section 8).
@@ -94,22 +69,15 @@ function pushIdentity(lines: HeaderLine[], { identity, token }: RequestFacts): v
 
 function pushForwarded(lines: HeaderLine[], name: string, facts: RequestFacts): void {
   if (name === 'cookie') {
-    if (facts.cookie !== undefined) lines.push([name, asUtf8(facts.cookie)]);
+    if (facts.cookie !== undefined) lines.push([name, facts.cookie]);
     return;
   }
-  // An upstream may read `X_User_Id` as `X-User-Id`: CGI and WSGI make one variable of both.
-  const alias = name.replaceAll('_', '-');
-  if (NEVER_PASSED.has(alias) || NEVER_PASSED_PREFIX.test(alias)) return;
-  for (const value of facts.headers.get(name) ?? []) lines.push([name, asUtf8(value)]);
+  if (isOwnHeader(name)) return;
+  for (const value of facts.headers.get(name) ?? []) lines.push([name, value]);
 }
 
 /** Text that is printable already unless somebody plays tricks. */
 function printable(text: string): string {
   if (/^[\x20-\x7e]*$/.test(text)) return text;
   return text.replace(/[^\x20-\x7e]+/g, percentEncode);
-}
-
-/** One character for each byte of the UTF-8, as the request head is written: the bytes leave as they came. */
-function asUtf8(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1');
 }

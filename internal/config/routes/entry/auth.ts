@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { HeaderIdentityRule } from '../../config.js';
-import { isAddressOrCidr, isToken } from '../../syntax.js';
+import { isAddressOrCidr, isName } from '../../syntax.js';
 import { flag, listOf, mustBe, oneOf, word } from './fields.js';
 
 /** Headers that say something else, or that a proxy in between changes. */
@@ -21,7 +21,7 @@ const NO_IDENTITY = new Set([
 
 const headerName = word(
   'the name of a header that a proxy in front says who the user is with',
-  (name) => isToken(name) && !NO_IDENTITY.has(name.toLowerCase()),
+  (name) => isName(name) && !NO_IDENTITY.has(name.toLowerCase()),
 ).transform((name) => name.toLowerCase());
 
 const headerIdentity = z

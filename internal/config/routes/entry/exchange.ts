@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { CorsRule, RequestLimit } from '../../config.js';
-import { isOriginPattern, isToken } from '../../syntax.js';
+import { isOriginPattern, isName } from '../../syntax.js';
 import { anyListOf, flag, listOf, mustBe, number, oneOf, wholeNumber, word } from './fields.js';
 import { headerRules } from './headers.js';
 
@@ -9,7 +9,7 @@ const NEVER = new Set(['CONNECT', 'TRACE']);
 
 const method = word(
   'a method in capitals, not CONNECT or TRACE',
-  (name) => isToken(name) && name === name.toUpperCase() && !NEVER.has(name),
+  (name) => isName(name) && name === name.toUpperCase() && !NEVER.has(name),
 );
 
 /** Upper-case, HEAD with GET (RFC 9110 §9.3.2). */
@@ -17,7 +17,7 @@ const methods = listOf(method, 'a list of methods', 64)
   .transform((names) => [...new Set(names.flatMap((name) => (name === 'GET' ? ['GET', 'HEAD'] : [name])))])
   .optional();
 
-const headerName = word('the name of a header', isToken);
+const headerName = word('the name of a header', isName);
 
 const cors = z
   .strictObject(

@@ -1,50 +1,24 @@
 import { z } from 'zod';
-import { isToken } from '../../syntax.js';
+import { isFramingHeader, isOwnHeader } from '../../../request/own-headers.js';
+import { isName } from '../../syntax.js';
 import { templateFault } from '../templates.js';
 import { anyListOf, mustBe, word } from './fields.js';
-
-/** What the gateway itself says to the upstream, or what belongs to one connection alone (RFC 9110 §7.6.1). */
-const HOP_BY_HOP = [
-  ...['connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization'],
-  ...['te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings'],
-];
-const FORBIDDEN_HEADERS = new Set([
-  ...['authorization', 'host', 'x-request-id', 'content-length', 'expect', 'traceparent', 'tracestate'],
-  ...HOP_BY_HOP,
-]);
-const FORBIDDEN_HEADER_FAMILIES = ['x-user-', 'x-forwarded-', 'sec-websocket-'];
-
-function mayBeForwarded(name: string): boolean {
-  const alike = spelledAlike(name);
-  return (
-    !FORBIDDEN_HEADERS.has(alike) && !FORBIDDEN_HEADER_FAMILIES.some((family) => alike.startsWith(family))
-  );
-}
-
-/** Servers that turn header names into variables take X_User_Roles, X.User.Roles and X-User-Roles for one. */
-function spelledAlike(name: string): string {
-  return name.toLowerCase().replaceAll(/[^a-z\d]/g, '-');
-}
 
 const lowerCase = (name: string) => name.toLowerCase();
 
 const forwardedHeader = word(
   'the name of a header that the gateway may pass on: not Authorization, Host, Content-Length, X-Request-Id, traceparent, tracestate, hop-by-hop, X-User-*, X-Forwarded-*, Sec-WebSocket-*',
-  (name) => isToken(name) && mayBeForwarded(name),
+  (name) => isName(name) && !isOwnHeader(name),
 ).transform(lowerCase);
 
 export const forwardHeaders = anyListOf(forwardedHeader, 'a list of header names', 64).transform((names) => [
   ...new Set(names),
 ]);
 
-/** How a message is framed and where it goes is not a route's to say: that is how requests are smuggled. */
-const FRAMING = new Set([...HOP_BY_HOP, 'content-length', 'host', 'expect']);
-
 const changeableName = 'the name of a header, not Host, Content-Length, Expect, hop-by-hop, Sec-WebSocket-*';
 
 function isChangeable(name: string): boolean {
-  const alike = spelledAlike(name);
-  return isToken(name) && !FRAMING.has(alike) && !alike.startsWith('sec-websocket-');
+  return isName(name) && !isFramingHeader(name);
 }
 
 /** RFC 9110 §5.5: visible ASCII and blanks between; what is longer than this is no header of an operator's. */
