@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { CorsRule, RequestLimit } from '../../config.js';
-import { isOriginPattern, isName } from '../../syntax.js';
+import { isName, isOriginPattern } from '../../syntax.js';
 import { anyListOf, flag, listOf, mustBe, number, oneOf, wholeNumber, word } from './fields.js';
 import { headerRules } from './headers.js';
 
