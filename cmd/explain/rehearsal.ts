@@ -158,9 +158,8 @@ function refusal({ reason: key, why, reply }: Refused, plan: Plan | undefined): 
 async function learnRevocations(revocations: Revocations, store: Stores['revocations']): Promise<string> {
   if (store === undefined) return 'no REDIS_URL or POSTGRES_DSN: each process keeps its own';
   if (!store.up) return 'the store cannot be reached';
-  const onRevocation = (revocation: Parameters<Revocations['learn']>[0]) =>
-    void revocations.learn(revocation);
-  const loading = store.load({ onRevocation, onIgnored: () => {} }).then(() => '');
+  const onEntry = (revocation: Parameters<Revocations['learn']>[0]) => void revocations.learn(revocation);
+  const loading = store.load({ onEntry, onIgnored: () => {} }).then(() => '');
   const late = pause(LOAD_LIMIT_MS, 'the store did not answer in time', { ref: false });
   return Promise.race([loading, late]).catch(() => 'the store did not hand over its list');
 }
