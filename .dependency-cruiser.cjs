@@ -51,6 +51,26 @@ module.exports = {
   forbidden: [
     ...upward,
     ...neighbours,
+    {
+      name: 'pool-and-socket-know-no-protocol',
+      comment: 'inside upstream: websocket | http → pool, socket',
+      severity: 'error',
+      from: { path: '^internal/upstream/(pool|socket)/' },
+      to: { path: '^internal/upstream/(websocket|http)/' },
+    },
+    {
+      name: 'websocket-and-http-keep-to-themselves',
+      comment: 'inside upstream: websocket | http → pool, socket',
+      severity: 'error',
+      from: { path: '^internal/upstream/(websocket|http)/' },
+      to: { path: '^internal/upstream/(websocket|http)/', pathNot: '^internal/upstream/$1/' },
+    },
+    {
+      name: 'pool-and-socket-keep-to-themselves',
+      severity: 'error',
+      from: { path: '^internal/upstream/(pool|socket)/' },
+      to: { path: '^internal/upstream/(pool|socket)/', pathNot: '^internal/upstream/$1/' },
+    },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     {
       name: 'session-and-below-know-no-socket-library',

@@ -75,6 +75,7 @@ export async function rehearse(
   const opening = judgeOpening(head, checkHandshake(head), {
     proxies: new TrustedProxies(config.opening.trustedProxies),
     origins: new AllowedOrigins(config.opening.allowedOrigins),
+    subprotocolNames: config.credentials.subprotocolNames,
     match: (path) => {
       matches = table.match(path);
       return matches;

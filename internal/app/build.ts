@@ -15,6 +15,7 @@ import { fromUnknown } from '../errors.js';
 import { HttpEndpoints } from '../gateway/endpoints.js';
 import { Listener } from '../gateway/uws/listener.js';
 import { HeapTrim } from '../heap-trim.js';
+import { ConnectionSlots } from '../ratelimit/connection-limits.js';
 import { FailedLogins } from '../ratelimit/failed-logins.js';
 import { FallbackLedger } from '../ratelimit/fallback-ledger.js';
 import { LeaseLedger, type LeaseStore, type Ledger } from '../ratelimit/lease-ledger.js';
@@ -86,7 +87,7 @@ export async function createApp(
   const leases: Leases | undefined = ledger && new Leases({ ledger, now });
   const limiter = new Limiter({ config: config.rateLimit, shared: leases, now });
   const failedLogins = new FailedLogins();
-  const sessions = new Sessions(config.opening, metrics);
+  const sessions = new Sessions(config.opening, new ConnectionSlots(config.opening), metrics);
   const heapTrim = new HeapTrim();
   const wheel = new TimerWheel((thrown) => log.error({ err: fromUnknown(thrown) }, 'a deadline failed'));
   const admission = new Admission(config, authenticator, revocations, failedLogins, limiter, upstreams);
@@ -113,6 +114,7 @@ export async function createApp(
     rules: {
       proxies: new TrustedProxies(config.opening.trustedProxies),
       origins: new AllowedOrigins(config.opening.allowedOrigins),
+      subprotocolNames: config.credentials.subprotocolNames,
       match: (path) => routes.match(path),
     },
     failedLogins,
@@ -127,8 +129,8 @@ export async function createApp(
     routes = changed;
     const orphans = upstreams.apply(changed);
     for (const session of [...sessions]) {
-      const connection = session.pump?.upstream;
-      if (connection !== undefined && orphans.has(connection)) session.close('endpointRemoved');
+      const tenancy = session.pump?.upstream.tenancy;
+      if (tenancy !== undefined && orphans.has(tenancy)) session.close('endpointRemoved');
     }
   };
   const reloader: Pick<RouteReloader, 'start' | 'stop' | 'reload'> =

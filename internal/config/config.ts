@@ -47,9 +47,10 @@ export interface OpeningConfig {
   readonly maxConnectionsPerSub: number;
 }
 
-/** Names of the places that can carry a token; header names are lower-case. */
+/** Names of the places that can carry a token; those of headers and sub-protocols are lower-case. */
 export interface CredentialsConfig {
   readonly headerNames: readonly string[];
+  readonly subprotocolNames: readonly string[];
   readonly cookieName: string;
   readonly queryNames: readonly string[];
 }

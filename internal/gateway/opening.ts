@@ -1,3 +1,4 @@
+import { readOffer } from '../auth/identity/announced-token.js';
 import type { RouteMatch, RouteTable } from '../config/config.js';
 import type { HeaderLines, TrustedProxies } from '../request/forwarded.js';
 import type { AllowedOrigins } from '../request/origin.js';
@@ -12,6 +13,7 @@ export interface RequestHead {
   readonly target: string;
   /** Without its `?`. */
   readonly query: string;
+  /** One character for each byte (Latin-1): nobody knows which encoding they are in. */
   readonly headers: HeaderLines;
   readonly peer: string;
   /** Whether it came over TLS. */
@@ -25,6 +27,8 @@ export type HttpRefusal = 400 | 403 | 404 | 426;
 export interface OpeningRules {
   readonly proxies: TrustedProxies;
   readonly origins: AllowedOrigins;
+  /** JWT_SUBPROTOCOL_NAMES. */
+  readonly subprotocolNames: readonly string[];
   /** The table in effect: `RouteTable.match`. */
   readonly match: RouteTable['match'];
 }
@@ -53,19 +57,22 @@ function admit(
   rules: OpeningRules,
 ): Opening | HttpRefusal {
   const client = rules.proxies.client(head.peer, head.secure, head.headers);
-  if (!rules.origins.allows(head.headers.get('origin') ?? [], client.host)) return 403;
+  const scheme = client.isProtoKnown ? client.proto : undefined;
+  if (!rules.origins.allows(head.headers.get('origin') ?? [], client.host, scheme)) return 403;
   return {
     path,
     query: head.query,
     headers: head.headers,
     client,
     matches,
-    subprotocols: elements(head.headers.get('sec-websocket-protocol')),
+    ...readOffer(elements(head.headers.get('sec-websocket-protocol')), rules.subprotocolNames),
   };
 }
 
 /** Of headers that are taken apart before anybody is authenticated: a whole head of commas would keep everyone waiting. */
 const MAX_LIST_CHARS = 4096;
+/** A token may be among the sub-protocols: as much as a head can hold. */
+const MAX_SUBPROTOCOLS_CHARS = 16_384;
 
 /**
  * RFC 6455 §4.2.1. 426 for what is no WebSocket request or another version of it, 400 for a malformed one, undefined
@@ -75,7 +82,8 @@ export function checkHandshake(head: RequestHead): 400 | 426 | undefined {
   const { headers } = head;
   const connection = headers.get('connection');
   const subprotocols = headers.get('sec-websocket-protocol');
-  if (isTooLong(headers.get('upgrade')) || isTooLong(connection) || isTooLong(subprotocols)) return 400;
+  if (isTooLong(headers.get('upgrade')) || isTooLong(connection)) return 400;
+  if (isTooLong(subprotocols, MAX_SUBPROTOCOLS_CHARS)) return 400;
   const upgrade = hasToken(headers.get('upgrade'), 'websocket');
   const version = headers.get('sec-websocket-version');
   const key = headers.get('sec-websocket-key');
@@ -101,9 +109,9 @@ export function checkHandshake(head: RequestHead): 400 | 426 | undefined {
   return undefined;
 }
 
-function isTooLong(lines: readonly string[] | undefined): boolean {
+function isTooLong(lines: readonly string[] | undefined, maxChars = MAX_LIST_CHARS): boolean {
   if (lines === undefined) return false;
-  return lines.reduce((total, line) => total + line.length, 0) > MAX_LIST_CHARS;
+  return lines.reduce((total, line) => total + line.length, 0) > maxChars;
 }
 
 /** Whether a token is among the elements of a header, in any case. */

@@ -27,3 +27,20 @@ export class ConnectionLimit {
     return this.#counts.size;
   }
 }
+
+export interface SlotLimits {
+  /** 0: no limit; likewise below. */
+  readonly maxConnectionsPerIp: number;
+  readonly maxConnectionsPerSub: number;
+}
+
+/** How many connections one client may have at once, whatever they carry: all of a process draw on the same ones. */
+export class ConnectionSlots {
+  readonly perIp: ConnectionLimit;
+  readonly perSub: ConnectionLimit;
+
+  constructor({ maxConnectionsPerIp, maxConnectionsPerSub }: SlotLimits) {
+    this.perIp = new ConnectionLimit(maxConnectionsPerIp);
+    this.perSub = new ConnectionLimit(maxConnectionsPerSub);
+  }
+}

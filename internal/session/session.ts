@@ -9,7 +9,7 @@ import { refusedFor } from './admission.js';
 import type { ClientHandshake, ClientSocket } from './client-socket.js';
 import { FirstBytesReader } from './first-bytes.js';
 import type { LiveSession } from './live-session.js';
-import type { Opening } from './opening.js';
+import { type Opening, selectedForToken } from './opening.js';
 import { PingAllowance } from './ping-allowance.js';
 import type { Plan } from './plan.js';
 import { Pump } from './pump.js';
@@ -96,7 +96,7 @@ export class Session extends Timed implements LiveSession {
     const reader = new FirstBytesReader(adapter, subprotocol, config.maxConnectBytes);
     this.#state = { name: 'awaiting-credentials', opening, reader };
     wheel.schedule(this, config.authTimeoutMs);
-    this.#accept(subprotocol);
+    this.#accept(subprotocol ?? selectedForToken(opening, false));
   }
 
   #accept(subprotocol: string | undefined): void {
@@ -194,7 +194,10 @@ export class Session extends Timed implements LiveSession {
 
   #open({ plan, waiting, greeting, budget }: In<'dialing'>, upstream: UpstreamConnection): void {
     const { parts } = this;
-    if (this.#handshake !== undefined) this.#accept(upstream.subprotocol);
+    if (this.#handshake !== undefined) {
+      const { opening, offer } = plan;
+      this.#accept(upstream.subprotocol ?? selectedForToken(opening, offer.length > 0));
+    }
     const client = this.#client;
     if (client === undefined) {
       upstream.destroy();

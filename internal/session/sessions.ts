@@ -1,5 +1,5 @@
 import { Multimap } from '../multimap.js';
-import { ConnectionLimit } from '../ratelimit/connection-limits.js';
+import type { ConnectionSlots } from '../ratelimit/connection-limits.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { LiveSession } from './live-session.js';
 import type { Pump } from './pump.js';
@@ -9,30 +9,28 @@ import { Traffic } from './traffic.js';
 const DRAIN_STEP_MS = 20;
 
 export interface SessionLimits {
-  /** 0: no limit; likewise below. */
+  /** 0: no limit. */
   readonly maxConnections: number;
-  readonly maxConnectionsPerIp: number;
-  readonly maxConnectionsPerSub: number;
 }
 
 /** The live sessions of this process, by id and by subject. */
 export class Sessions {
   readonly #live = new Map<string, LiveSession>();
   readonly #bySub = new Multimap<string, LiveSession>();
-  readonly #perIp: ConnectionLimit;
   readonly #metrics: Metrics;
   /** What they have moved. */
   readonly traffic: Traffic;
   #draining = false;
   #idle: (() => void) | undefined;
 
+  /** @param slots each session that leaves gives back its own: the address's, which whoever added it took, and the subject's. */
   constructor(
     readonly limits: SessionLimits,
+    readonly slots: ConnectionSlots,
     metrics: Metrics,
   ) {
     this.#metrics = metrics;
     this.traffic = new Traffic(metrics);
-    this.#perIp = new ConnectionLimit(limits.maxConnectionsPerIp);
     metrics.beforeScrape(() => this.#report());
   }
 
@@ -50,20 +48,14 @@ export class Sessions {
     return this.#draining || (maxConnections > 0 && this.#live.size >= maxConnections);
   }
 
-  /** The HTTP status a new client of this address is turned away with; undefined: it may come in, `add` must follow. */
-  refusal(ip: string): 503 | 429 | undefined {
-    if (this.full) return 503;
-    return this.#perIp.tryEnter(ip) ? undefined : 429;
-  }
-
+  /** Takes in a session that has a slot of its address: `slots.perIp`. */
   add(session: LiveSession): void {
     this.#live.set(session.id, session);
   }
 
   /** Files a session under its subject. @returns false when the subject has too many: it is not filed. */
   identify(session: LiveSession, sub: string): boolean {
-    const { maxConnectionsPerSub } = this.limits;
-    if (maxConnectionsPerSub > 0 && this.#bySub.count(sub) >= maxConnectionsPerSub) return false;
+    if (!this.slots.perSub.tryEnter(sub)) return false;
     this.#bySub.add(sub, session);
     return true;
   }
@@ -71,9 +63,9 @@ export class Sessions {
   /** Forgets a session whose client is gone; a second time does nothing. */
   remove(session: LiveSession): void {
     if (!this.#live.delete(session.id)) return;
-    this.#perIp.leave(session.ip);
+    this.slots.perIp.leave(session.ip);
     const sub = session.identity?.sub;
-    if (sub !== undefined) this.#bySub.delete(sub, session);
+    if (sub !== undefined && this.#bySub.delete(sub, session)) this.slots.perSub.leave(sub);
     if (session.acceptedMs !== undefined) {
       this.#metrics.connectionDuration.observe((performance.now() - session.acceptedMs) / 1000);
     }

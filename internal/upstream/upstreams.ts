@@ -5,6 +5,7 @@ import type { Cancellation } from './pool/cancellation.js';
 import { CircuitBreaker, type CircuitBreakerSources, type CircuitState } from './pool/circuit-breaker.js';
 import { Endpoint } from './pool/endpoint.js';
 import { Endpoints } from './pool/endpoints.js';
+import type { Tenancy } from './pool/tenancy.js';
 import { Sockets } from './socket/sockets.js';
 import { TlsContexts } from './socket/tls-contexts.js';
 import type { UpstreamConnection } from './websocket/connection.js';
@@ -76,9 +77,9 @@ export class Upstreams {
 
   /**
    * Takes over a table: dials of its routes, health checks of its endpoints.
-   * @returns the live connections that the owner is to close (`onRemove: close`).
+   * @returns the tenancies whose owner is to close them (`onRemove: close`).
    */
-  apply(table: { readonly routes: readonly Route[] }): ReadonlySet<UpstreamConnection> {
+  apply(table: { readonly routes: readonly Route[] }): ReadonlySet<Pick<Tenancy, 'name' | 'ended'>> {
     const orphans = this.#endpoints.apply(table.routes);
     this.#health.apply(healthChecks(table.routes, this.#endpoints));
     return orphans;

@@ -10,6 +10,7 @@ import type { CloseReasonKey } from '../../internal/close-codes.js';
 import type { Protocol, Route, RouteTable } from '../../internal/config/config.js';
 import type { ReloadResult } from '../../internal/config/routes/reload.js';
 import { createRouteTable } from '../../internal/config/routes/table.js';
+import { ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
 import type { LiveSession } from '../../internal/session/live-session.js';
 import { closeRevoked } from '../../internal/session/revoked-sessions.js';
 import { Sessions } from '../../internal/session/sessions.js';
@@ -113,7 +114,8 @@ export async function bench(t: TestContext, options: BenchOptions = {}): Promise
   const log = new RecordedLog();
   const metrics = new Metrics(10);
   const sessions = new Sessions(
-    { maxConnections: 0, maxConnectionsPerIp: 0, maxConnectionsPerSub: 0 },
+    { maxConnections: 0 },
+    new ConnectionSlots({ maxConnectionsPerIp: 0, maxConnectionsPerSub: 0 }),
     metrics,
   );
   const revocations = new Revocations({

@@ -95,6 +95,7 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   ],
   JWT_COOKIE_NAME: ['a b', 'a;b', 'a=b', 'é', ' '],
   JWT_HEADER_NAMES: [',', 'a b', 'a:b', 'X-Token,a\r\nb', 'é'],
+  JWT_SUBPROTOCOL_NAMES: [',', 'a b', 'a/b', 'é'],
   JWT_QUERY_NAMES: [',', 'a b', 'a&b', 'a=b', 'a#', 'é', '%74oken'],
   JWKS_URL: ['ws://a', 'a', 'https://', 'https://u:p@a', 'https://a#b', 'file:///etc/passwd'],
   JWT_PUBLIC_KEY_FILE: [...NOT_FILES, '/nowhere/key.pem', '/', '/dev/zero'],
@@ -209,6 +210,7 @@ describe('readEnvironment', () => {
     });
     assert.deepEqual(config.credentials, {
       headerNames: ['authorization'],
+      subprotocolNames: ['bearer', 'access_token'],
       cookieName: 'session',
       queryNames: ['token'],
     });
@@ -325,18 +327,23 @@ describe('readEnvironment', () => {
       'http://[::1]:3000',
       'http://127.0.0.1',
       'HTTPS://App.Example.com',
+      'capacitor://localhost',
+      'chrome-extension://abcdefghijklmnop',
+      'file://',
     ];
     assert.deepEqual(configOf({ WS_ALLOWED_ORIGINS: entries.join(', ') }).opening.allowedOrigins, entries);
   });
 
-  it('header names are lower-cased, cookie and query names are not', () => {
+  it('names of headers and sub-protocols are lower-cased, cookie and query names are not', () => {
     const { credentials } = configOf({
       JWT_HEADER_NAMES: 'X-Token,AUTHORIZATION,x-token',
+      JWT_SUBPROTOCOL_NAMES: 'Bearer,JWT',
       JWT_COOKIE_NAME: 'SID',
       JWT_QUERY_NAMES: 'Token,jwt',
     });
     assert.deepEqual(credentials, {
       headerNames: ['x-token', 'authorization'],
+      subprotocolNames: ['bearer', 'jwt'],
       cookieName: 'SID',
       queryNames: ['Token', 'jwt'],
     });

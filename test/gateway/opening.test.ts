@@ -43,6 +43,7 @@ const table = createRouteTable([{ ...ROUTE, tls: undefined }]);
 const rules: OpeningRules = {
   proxies: new TrustedProxies(['127.0.0.0/8']),
   origins: new AllowedOrigins(undefined),
+  subprotocolNames: ['bearer'],
   match: (path) => table.match(path),
 };
 
@@ -50,6 +51,13 @@ const judgeOpening = (seen: RequestHead, held: OpeningRules): ReturnType<typeof 
   judgeHead(seen, checkHandshake(seen), held);
 
 describe('an opening handshake', () => {
+  it('has the token taken out of what it offers', () => {
+    const opening = judgeOpening(head({ 'sec-websocket-protocol': ['chat, Bearer', 'a.b.c, log'] }), rules);
+    assert.ok(typeof opening !== 'number');
+    assert.deepEqual(opening.subprotocols, ['chat', 'log']);
+    assert.deepEqual(opening.announced, { token: 'a.b.c', name: 'Bearer' });
+  });
+
   it('that is right opens', () => {
     const opening = judgeOpening(
       head({ 'sec-websocket-protocol': 'b, a' }, { query: 'x=1', target: '/ws/%72pc/in' }),

@@ -4,6 +4,7 @@ import { Revocations } from '../../internal/auth/revocations/revocations.js';
 import type { CloseCode } from '../../internal/close-codes.js';
 import type { Route, SessionConfig } from '../../internal/config/config.js';
 import { createRouteTable } from '../../internal/config/routes/table.js';
+import { ConnectionSlots, type SlotLimits } from '../../internal/ratelimit/connection-limits.js';
 import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
 import { Admission } from '../../internal/session/admission.js';
@@ -149,7 +150,7 @@ export interface BenchOptions {
   /** URLs, or what differs from a plain route to them. */
   readonly routes: readonly (Partial<Route> & { readonly upstreams: readonly string[] })[];
   readonly config?: Partial<SessionConfig>;
-  readonly limits?: Partial<SessionLimits>;
+  readonly limits?: Partial<SessionLimits & SlotLimits>;
   readonly burst?: number;
   readonly clockSkewMs?: number;
   readonly dialTimeoutMs?: number;
@@ -164,10 +165,8 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
   const config = { ...CONFIG, ...options.config };
   const table = createRouteTable(options.routes.map(({ upstreams, ...more }) => routeTo(upstreams, more)));
   const revocations = new Revocations({ ttlMs: 60_000, log, store: undefined, counter: metrics.revocations });
-  const sessions = new Sessions(
-    { maxConnections: 0, maxConnectionsPerIp: 0, maxConnectionsPerSub: 0, ...options.limits },
-    metrics,
-  );
+  const limits = { maxConnections: 0, maxConnectionsPerIp: 0, maxConnectionsPerSub: 0, ...options.limits };
+  const sessions = new Sessions(limits, new ConnectionSlots(limits), metrics);
   revocations.onRevoked((revocation) => void closeRevoked(sessions, revocation));
   const upstreams = new Upstreams(
     {
@@ -192,7 +191,12 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
     },
     shared: undefined,
   });
-  const credentials = { headerNames: ['authorization'], cookieName: 'session', queryNames: ['token'] };
+  const credentials = {
+    headerNames: ['authorization'],
+    subprotocolNames: ['bearer', 'access_token'],
+    cookieName: 'session',
+    queryNames: ['token'],
+  };
   const keySource = { kind: 'jwks', url: auth.issuer.jwksUrl } as const;
   const admission = new Admission(
     { credentials, verification: verification({ keySource, clockSkewMs }) },

@@ -1,16 +1,21 @@
 import assert from 'node:assert/strict';
 import { describe, it, mock } from 'node:test';
+import { ConnectionSlots, type SlotLimits } from '../../internal/ratelimit/connection-limits.js';
 import { closeRevoked } from '../../internal/session/revoked-sessions.js';
 import { type SessionLimits, Sessions } from '../../internal/session/sessions.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
 import { identity, StandInSession } from '../admin/parts.js';
 
-function registry(limits: Partial<SessionLimits> = {}): { sessions: Sessions; metrics: Metrics } {
+function registry(limits: Partial<SessionLimits & SlotLimits> = {}): {
+  sessions: Sessions;
+  metrics: Metrics;
+} {
   const metrics = new Metrics(10);
   return {
     metrics,
     sessions: new Sessions(
-      { maxConnections: 0, maxConnectionsPerIp: 0, maxConnectionsPerSub: 0, ...limits },
+      { maxConnections: limits.maxConnections ?? 0 },
+      new ConnectionSlots({ maxConnectionsPerIp: 0, maxConnectionsPerSub: 0, ...limits }),
       metrics,
     ),
   };
@@ -18,8 +23,8 @@ function registry(limits: Partial<SessionLimits> = {}): { sessions: Sessions; me
 
 /** As the listener does it: asked, then added. */
 function enter(sessions: Sessions, session = new StandInSession(identity('ann'))): number | StandInSession {
-  const refusal = sessions.refusal(session.ip);
-  if (refusal !== undefined) return refusal;
+  if (sessions.full) return 503;
+  if (!sessions.slots.perIp.tryEnter(session.ip)) return 429;
   sessions.add(session);
   if (session.identity !== undefined) sessions.identify(session, session.identity.sub);
   return session;

@@ -27,6 +27,7 @@ export function assemble(values: Values): Config {
     },
     credentials: {
       headerNames: values.JWT_HEADER_NAMES,
+      subprotocolNames: values.JWT_SUBPROTOCOL_NAMES,
       cookieName: values.JWT_COOKIE_NAME,
       queryNames: values.JWT_QUERY_NAMES,
     },

@@ -51,7 +51,7 @@ const postgresDsn = text('a postgres:// or postgresql:// URL', (value) =>
   isUrl(value, { schemes: ['postgres', 'postgresql'], credentials: true }),
 );
 const originPattern = text(
-  '*, null, or a host with http:// or https:// before it (or neither) and :port after it (or not); *. before the host, * as port',
+  '*, null, file://, or a host with https://, http:// or the scheme of an app before it (or none) and :port after it (or not); *. before the host, * as port',
   isOriginPattern,
 );
 const headerPairs = pairs(
@@ -103,6 +103,10 @@ export const VARIABLES = Object.freeze({
   JWT_HEADER_NAMES: {
     reader: list(mapped(token, (name) => name.toLowerCase())),
     default: 'Authorization',
+  },
+  JWT_SUBPROTOCOL_NAMES: {
+    reader: list(mapped(token, (name) => name.toLowerCase())),
+    default: 'bearer,access_token',
   },
   JWT_QUERY_NAMES: { reader: list(queryName), default: 'token' },
   JWKS_URL: { reader: httpUrl },

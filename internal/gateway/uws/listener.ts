@@ -11,7 +11,7 @@ import type { ListenConfig } from '../../config/config.js';
 import { fromUnknown, GatewayError } from '../../errors.js';
 import type { FailedLogins } from '../../ratelimit/failed-logins.js';
 import { isGivenRequestId } from '../../request/forwarded.js';
-import type { Opening } from '../../session/opening.js';
+import { type Opening, selectable } from '../../session/opening.js';
 import { Session } from '../../session/session.js';
 import type { SessionParts } from '../../session/session-parts.js';
 import type { Tracing } from '../../telemetry/tracing.js';
@@ -202,7 +202,7 @@ export class Listener {
     const handshake = new UwsHandshake(
       response,
       head,
-      opening.subprotocols,
+      selectable(opening),
       context,
       session,
       this.#compress,
@@ -235,7 +235,7 @@ export class Listener {
     const { sessionParts, failedLogins } = this.parts;
     if (sessionParts.sessions.full) return 503;
     if (!failedLogins.allows(ip)) return 429;
-    return sessionParts.sessions.refusal(ip);
+    return sessionParts.sessions.slots.perIp.tryEnter(ip) ? undefined : 429;
   }
 }
 

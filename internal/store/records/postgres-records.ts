@@ -1,6 +1,6 @@
 import type { Receiver } from '../agreement/shared-list.js';
 import type { PostgresStore } from '../postgres.js';
-import type { PostgresTable } from '../postgres-table.js';
+import { expiringTable, type PostgresTable } from '../postgres-table.js';
 import { deserializeRecord, type SharedRecord, serializeRecord } from './record.js';
 import type { RecordList } from './shared-records.js';
 
@@ -26,7 +26,11 @@ const PAGE_ENTRIES = 1_000;
 /** For the `tables` of the PostgresStore. */
 export function postgresTableOf({ name, columns }: RecordTable): PostgresTable {
   const readable = columns.map((column) => `, ${column.name} ${column.type}`).join('');
-  return { name, keyColumn: 'id', columns: `version int8 NOT NULL, entry text NOT NULL${readable}` };
+  return expiringTable({
+    name,
+    keyColumn: 'id',
+    columns: `version int8 NOT NULL, entry text NOT NULL${readable}`,
+  });
 }
 
 /** Records shared through a table of Postgres, where there is no Redis. */

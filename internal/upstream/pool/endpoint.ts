@@ -1,27 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { Protocol, Route, RouteTls } from '../../config/config.js';
-import type { ConnectionEnd, ConnectionOwner, UpstreamConnection } from '../websocket/connection.js';
+import type { Route, RouteTls } from '../../config/config.js';
 import type { CircuitBreaker } from './circuit-breaker.js';
+import { type Landlord, Tenancy, type TenancyEnd, type Tenant } from './tenancy.js';
 
 /** A session that has been open this long takes back what was held against its upstream (SPEC section 8). */
 const STEADY_MS = 5000;
-
-/** What is kept of a live connection. */
-interface Tenancy {
-  readonly openedMs: number;
-  /** The route it was dialled for. */
-  readonly route: Route;
-  readonly protocol: Protocol;
-  /** The subject, or the address of who has none. */
-  readonly client: string;
-}
-
-/** For whom a connection was dialled: of `RequestFacts`. */
-interface Tenant {
-  readonly protocol: Protocol;
-  readonly identity: { readonly sub: string } | undefined;
-  readonly client: { readonly ip: string };
-}
 
 /** Where an endpoint is: its URL, taken apart once, as a URL takes itself apart at every question. */
 export interface EndpointAddress {
@@ -38,14 +21,14 @@ export interface EndpointAddress {
 }
 
 /** One upstream URL with its TLS settings: its circuit, and the connections that are open to it. */
-export class Endpoint implements ConnectionOwner {
+export class Endpoint implements Landlord {
   readonly url: URL;
   readonly address: EndpointAddress;
   /** The URL without credentials and query: its name in logs and metrics. */
   readonly name: string;
   /** Dials under way. */
   dialing = 0;
-  readonly #tenants = new Map<UpstreamConnection, Tenancy>();
+  readonly #tenants = new Set<Tenancy>();
   /** Clients whose lost connections are among the faults that the circuit counts now. */
   readonly #losers = new Set<string>();
 
@@ -66,37 +49,40 @@ export class Endpoint implements ConnectionOwner {
     return this.#tenants.size;
   }
 
-  get connections(): Iterable<[UpstreamConnection, { readonly route: Route }]> {
+  /** Those that are live. */
+  get tenancies(): Iterable<Tenancy> {
     return this.#tenants;
   }
 
-  connectionOpened(
-    connection: UpstreamConnection,
-    route: Route,
-    { protocol, identity, client }: Tenant,
-  ): void {
-    const openedMs = this.nowMs();
-    this.#tenants.set(connection, { openedMs, route, protocol, client: identity?.sub ?? client.ip });
+  /** A place for a connection that is about to be dialled for that route; live once it is told that it has `opened`. */
+  tenancy(route: Route, tenant: Tenant): Tenancy {
+    return new Tenancy(this, route, tenant);
   }
 
-  connectionEnded(connection: UpstreamConnection, end: ConnectionEnd): void {
-    const tenancy = this.#tenants.get(connection);
-    this.#tenants.delete(connection);
+  /** @internal */
+  tenancyOpened(tenancy: Tenancy): void {
+    this.#tenants.add(tenancy);
+  }
+
+  /** @internal */
+  tenancyEnded(tenancy: Tenancy, end: TenancyEnd): void {
+    this.#tenants.delete(tenancy);
+    const { openedMs, protocol, client } = tenancy;
     if (end === 'closed') this.breaker.closedProperly();
-    else if (tenancy !== undefined) this.breaker.steadyAt(tenancy.openedMs + STEADY_MS);
+    else if (openedMs !== undefined) this.breaker.steadyAt(openedMs + STEADY_MS);
     // [MQTT-3.14.4-3]: a server ends the network connection after a DISCONNECT, and brokers do so without a close frame.
-    const isFault = end === 'lost' || (end === 'hung-up' && tenancy?.protocol !== 'mqtt');
-    if (isFault) this.#beforeFault(() => this.#lost(tenancy?.client));
+    const isFault = end === 'lost' || (end === 'hung-up' && protocol !== 'mqtt');
+    if (isFault) this.#beforeFault(() => this.#lost(client));
   }
 
   /**
    * What a client says can make an upstream drop it: however often one does, it counts once, or it could open the circuit
    * for all others.
    */
-  #lost(client: string | undefined): void {
+  #lost(client: string): void {
     if (this.breaker.faults === 0) this.#losers.clear();
-    if (client !== undefined && this.#losers.has(client)) return;
-    if (client !== undefined) this.#losers.add(client);
+    if (this.#losers.has(client)) return;
+    this.#losers.add(client);
     this.breaker.fault();
   }
 
@@ -108,8 +94,8 @@ export class Endpoint implements ConnectionOwner {
   /** Time passes without timers: sessions that have become steady since the last fault are looked for at the next one. */
   #beforeFault(fault: () => void): void {
     if (this.breaker.faults > 0) {
-      for (const { openedMs } of this.#tenants.values())
-        if (this.breaker.steadyAt(openedMs + STEADY_MS)) break;
+      for (const { openedMs } of this.#tenants)
+        if (openedMs !== undefined && this.breaker.steadyAt(openedMs + STEADY_MS)) break;
     }
     fault();
   }

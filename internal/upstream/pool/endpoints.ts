@@ -1,7 +1,7 @@
 import type { Route, RouteTls } from '../../config/config.js';
-import type { UpstreamConnection } from '../websocket/connection.js';
 import { Balance } from './balance.js';
 import { type Endpoint, endpointKey } from './endpoint.js';
+import type { Tenancy } from './tenancy.js';
 
 /**
  * The endpoints of the current table. One that stays over a reload, with the same URL and TLS settings, keeps its circuit
@@ -22,10 +22,10 @@ export class Endpoints {
 
   /**
    * Takes over a table.
-   * @returns the connections whose route has lost their endpoint and says `onRemove: close`; a route that is still there
+   * @returns the tenancies whose route has lost their endpoint and says `onRemove: close`; a route that is still there
    *   decides by its new words.
    */
-  apply(routes: readonly Route[]): ReadonlySet<UpstreamConnection> {
+  apply(routes: readonly Route[]): ReadonlySet<Tenancy> {
     const before = this.#current;
     const after = new Map<string, Endpoint>();
     for (const route of routes) {
@@ -55,14 +55,15 @@ export class Endpoints {
     return balance;
   }
 
-  #orphans(endpoints: Iterable<Endpoint>, routes: readonly Route[]): ReadonlySet<UpstreamConnection> {
-    const orphans = new Set<UpstreamConnection>();
+  #orphans(endpoints: Iterable<Endpoint>, routes: readonly Route[]): ReadonlySet<Tenancy> {
+    const orphans = new Set<Tenancy>();
     const successors = new Map(routes.map((route) => [routeName(route), route]));
     for (const endpoint of endpoints) {
-      for (const [connection, { route }] of endpoint.connections) {
+      for (const tenancy of endpoint.tenancies) {
+        const { route } = tenancy;
         const successor = successors.get(routeName(route));
         const stays = successor !== undefined && this.of(successor).endpoints.includes(endpoint);
-        if (!stays && (successor ?? route).onRemove === 'close') orphans.add(connection);
+        if (!stays && (successor ?? route).onRemove === 'close') orphans.add(tenancy);
       }
     }
     return orphans;

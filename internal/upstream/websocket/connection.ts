@@ -1,4 +1,5 @@
 import { type ErrorCode, fromUnknown, GatewayError } from '../../errors.js';
+import type { TenancyEnd } from '../pool/tenancy.js';
 import type { SocketOwner, UpstreamSocket } from '../socket/socket.js';
 import type { ConnectionShared } from './connection-shared.js';
 import { closePayload, Opcode } from './frame.js';
@@ -6,19 +7,12 @@ import { FrameDecoder } from './frame-decoder.js';
 import type { FragmentPosition, UpstreamListener } from './message-listener.js';
 import type { BatchReader } from './read-batch.js';
 
-/**
- * How a connection ended, in the eyes of the endpoint it belongs to: `closed` with a close frame of the upstream, `hung-up`
- * without one, but in good order (TCP was ended), `lost` by being cut off or by a breach of RFC 6455, `destroyed` by us,
- * which is nothing to hold against the upstream.
- */
-export type ConnectionEnd = 'closed' | 'hung-up' | 'lost' | 'destroyed';
-
-/** The pool a connection belongs to. */
-export interface ConnectionOwner {
-  /** Its name in logs. */
+/** What an endpoint keeps of a connection: a `Tenancy`, or nothing. */
+export interface ConnectionTenancy {
+  /** The endpoint's name. */
   readonly name: string;
   /** Called once, when no more messages can go either way. */
-  connectionEnded(connection: UpstreamConnection, end: ConnectionEnd): void;
+  ended(end: TenancyEnd): void;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -55,7 +49,7 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
   constructor(
     readonly socket: UpstreamSocket,
     readonly shared: ConnectionShared,
-    readonly owner: ConnectionOwner,
+    readonly tenancy: ConnectionTenancy,
     readonly subprotocol: string | undefined,
     kept: Buffer,
   ) {
@@ -264,7 +258,7 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
     connection.#destroySocket();
   }
 
-  #lost(code: ErrorCode, message: string, end: ConnectionEnd = 'lost', cause?: unknown): void {
+  #lost(code: ErrorCode, message: string, end: TenancyEnd = 'lost', cause?: unknown): void {
     if (this.#state === 'ended') return;
     const error = new GatewayError(code, message, { cause });
     // An upstream that just hangs up when told to close is no worse for it.
@@ -293,13 +287,13 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
     this.#tellLost(new GatewayError('ERR_SESSION_FAILED', `the session failed: ${cause.message}`, { cause }));
   }
 
-  #end(end: ConnectionEnd): void {
+  #end(end: TenancyEnd): void {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
     this.#ping = undefined;
     this.#kept = undefined;
     this.stopDecoding();
-    this.owner.connectionEnded(this, end);
+    this.tenancy.ended(end);
   }
 
   #destroySocket(): void {

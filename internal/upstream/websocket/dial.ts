@@ -7,6 +7,7 @@ import { type Choice, choose } from '../pool/balance.js';
 import { type Cancellation, cancelled } from '../pool/cancellation.js';
 import type { Endpoint } from '../pool/endpoint.js';
 import type { Endpoints } from '../pool/endpoints.js';
+import type { Tenancy } from '../pool/tenancy.js';
 import type { SocketTarget } from '../socket/socket.js';
 import type { TlsContexts } from '../socket/tls-contexts.js';
 import type { UpstreamConnection } from './connection.js';
@@ -66,9 +67,10 @@ export class Dialer {
       const startedMs = performance.now();
       endpoint.dialing++;
       try {
-        const connection = await this.#shakeHands(endpoint, route, request, cancellation);
+        const tenancy = endpoint.tenancy(route, request);
+        const connection = await this.#shakeHands(endpoint, tenancy, request, cancellation);
         endpoint.breaker.succeeded(choice.permit);
-        if (!connection.ended) endpoint.connectionOpened(connection, route, request);
+        if (!connection.ended) tenancy.opened();
         metrics.upstreamDial.observe((performance.now() - startedMs) / 1000);
         return connection;
       } catch (thrown) {
@@ -92,14 +94,14 @@ export class Dialer {
 
   #shakeHands(
     endpoint: Endpoint,
-    route: Route,
+    tenancy: Tenancy,
     request: DialRequest,
     cancellation: Cancellation | undefined,
   ): Promise<UpstreamConnection> {
     const { config, contexts, shared } = this.parts;
     request.trace?.attempt(endpoint.url);
     const { rest, query } = request;
-    const { appendPath, preserveQuery, forwardHeaders } = route;
+    const { appendPath, preserveQuery, forwardHeaders } = tenancy.route;
     return shakeHands({
       target: socketTarget(endpoint, contexts),
       request: openingRequest(
@@ -111,7 +113,7 @@ export class Dialer {
       ),
       timeoutMs: config.dialTimeoutMs,
       shared,
-      owner: endpoint,
+      tenancy,
       cancellation,
     });
   }

@@ -1,7 +1,7 @@
 import { fromUnknown, type GatewayError } from '../../errors.js';
 import { type Cancellation, cancelled } from '../pool/cancellation.js';
 import type { SocketOwner, SocketTarget, UpstreamSocket } from '../socket/socket.js';
-import { type ConnectionOwner, UpstreamConnection } from './connection.js';
+import { type ConnectionTenancy, UpstreamConnection } from './connection.js';
 import type { ConnectionShared } from './connection-shared.js';
 import { DialFailure } from './dial-failure.js';
 import type { OpeningRequest } from './opening-request.js';
@@ -13,8 +13,7 @@ export interface HandshakeOptions {
   /** For TCP, TLS and the opening handshake together. */
   readonly timeoutMs: number;
   readonly shared: ConnectionShared;
-  /** Whose connection it becomes. */
-  readonly owner: ConnectionOwner;
+  readonly tenancy: ConnectionTenancy;
   readonly cancellation: Cancellation | undefined;
 }
 
@@ -69,7 +68,7 @@ class Handshake implements SocketOwner {
   socketRead(length: number): boolean {
     const socket = this.#socket;
     if (this.#done || socket === undefined) return false;
-    const { shared, request, owner } = this.options;
+    const { shared, request, tenancy } = this.options;
     const read = shared.sockets.readBuffer.bytes.subarray(0, length);
     const received = this.#received.length === 0 ? read : Buffer.concat([this.#received, read]);
     const answer = readAnswer(received, request);
@@ -86,7 +85,7 @@ class Handshake implements SocketOwner {
     // The frames behind the head in memory of their own: what they came in may be much larger.
     const kept =
       received.length === answer.headBytes ? NOTHING : Buffer.from(received.subarray(answer.headBytes));
-    this.resolve(new UpstreamConnection(socket, shared, owner, answer.subprotocol, kept));
+    this.resolve(new UpstreamConnection(socket, shared, tenancy, answer.subprotocol, kept));
     return false;
   }
 

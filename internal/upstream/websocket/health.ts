@@ -7,7 +7,7 @@ import { Cancellation } from '../pool/cancellation.js';
 import type { Endpoint } from '../pool/endpoint.js';
 import { connectSocket } from '../socket/stream-socket.js';
 import type { TlsContexts } from '../socket/tls-contexts.js';
-import type { ConnectionOwner } from './connection.js';
+import type { ConnectionTenancy } from './connection.js';
 import type { ConnectionShared } from './connection-shared.js';
 import { socketTarget } from './dial.js';
 import { DialFailure } from './dial-failure.js';
@@ -38,7 +38,7 @@ export interface HealthCheck {
 const JITTER = 0.2;
 
 /** A probe's connection belongs to nobody. */
-const NOBODY: ConnectionOwner = { name: 'health check', connectionEnded: () => {} };
+const NOBODY: ConnectionTenancy = { name: 'health check', ended: () => {} };
 
 /**
  * Probes every endpoint of the table each interval, without anybody's credentials: an opening handshake (101, or any
@@ -132,7 +132,7 @@ class Probe {
       request: openingRequest(url.host, target, subprotocols, [], shared.keys.next()),
       timeoutMs: config.dialTimeoutMs,
       shared,
-      owner: NOBODY,
+      tenancy: NOBODY,
       cancellation: this.#stopped,
     });
     connection.close(1000, '');

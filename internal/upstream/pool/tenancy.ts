@@ -1,0 +1,59 @@
+import type { Protocol, Route } from '../../config/config.js';
+
+/**
+ * How a tenancy ended, in the eyes of its endpoint: `closed` in good order by the upstream's own word (for a WebSocket
+ * its close frame), `hung-up` without one, but properly (TCP was ended), `lost` by being cut off or by a breach of the
+ * protocol, `destroyed` by us, which is nothing to hold against the upstream.
+ */
+export type TenancyEnd = 'closed' | 'hung-up' | 'lost' | 'destroyed';
+
+/** For whom an endpoint is dialled: of `RequestFacts`. */
+export interface Tenant {
+  readonly protocol: Protocol;
+  readonly identity: { readonly sub: string } | undefined;
+  readonly client: { readonly ip: string };
+}
+
+/** The endpoint, as its tenancies know it. */
+export interface Landlord {
+  /** Its name in logs and metrics. */
+  readonly name: string;
+  readonly nowMs: () => number;
+  tenancyOpened(tenancy: Tenancy): void;
+  tenancyEnded(tenancy: Tenancy, end: TenancyEnd): void;
+}
+
+/** What an endpoint keeps of a live connection: for whom it is there, since when, and how it ended. */
+export class Tenancy {
+  /** On the endpoint's clock; undefined: not yet. */
+  openedMs: number | undefined;
+  readonly protocol: Protocol;
+  /** The subject, or the address of who has none. */
+  readonly client: string;
+
+  /** @param route the one it is dialled for. */
+  constructor(
+    readonly endpoint: Landlord,
+    readonly route: Route,
+    { protocol, identity, client }: Tenant,
+  ) {
+    this.protocol = protocol;
+    this.client = identity?.sub ?? client.ip;
+  }
+
+  /** The endpoint's name. */
+  get name(): string {
+    return this.endpoint.name;
+  }
+
+  /** From now on the endpoint counts it as live. */
+  opened(): void {
+    this.openedMs = this.endpoint.nowMs();
+    this.endpoint.tenancyOpened(this);
+  }
+
+  /** Nothing can go either way any more. Called once. */
+  ended(end: TenancyEnd): void {
+    this.endpoint.tenancyEnded(this, end);
+  }
+}
