@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { AdminApi } from '../admin/api.js';
 import { LocalOperations } from '../admin/local-operations.js';
 import { Authenticator } from '../auth/authenticator.js';
+import { Bans } from '../auth/bans/bans.js';
 import { VerificationKeys } from '../auth/keys/keys.js';
 import { Revocations } from '../auth/revocations/revocations.js';
 import { MemoryTokenCache } from '../auth/token-cache/memory.js';
@@ -24,6 +25,7 @@ import { Limiter } from '../ratelimit/limiter.js';
 import { TrustedProxies } from '../request/forwarded.js';
 import { AllowedOrigins } from '../request/origin.js';
 import { Admission } from '../session/admission.js';
+import { closeBanned } from '../session/banned-sessions.js';
 import { closeRevoked } from '../session/revoked-sessions.js';
 import { Sessions } from '../session/sessions.js';
 import { TimerWheel } from '../session/timer-wheel.js';
@@ -77,6 +79,7 @@ export async function createApp(
     store: stores.revocations,
     counter: metrics.revocations,
   });
+  const bans = new Bans({ list: stores.bans, log, counter: metrics.bans });
   const upstreams = new Upstreams(
     { ...config.upstream, controlTimeoutMs: config.session.controlTimeoutMs },
     metrics,
@@ -90,11 +93,12 @@ export async function createApp(
   const sessions = new Sessions(config.opening, new ConnectionSlots(config.opening), metrics);
   const heapTrim = new HeapTrim();
   const wheel = new TimerWheel((thrown) => log.error({ err: fromUnknown(thrown) }, 'a deadline failed'));
-  const admission = new Admission(config, authenticator, revocations, failedLogins, limiter, upstreams);
+  const admission = new Admission(config, authenticator, revocations, bans, failedLogins, limiter, upstreams);
   let routes = table;
   const localOperations = new LocalOperations({
     sessions,
     revocations,
+    bans,
     upstreams,
     table: () => routes,
     reload: () => reloader.reload(),
@@ -103,6 +107,7 @@ export async function createApp(
     metrics.unready.set({ reason: 'draining' }, sessions.draining ? 1 : 0);
     metrics.unready.set({ reason: 'no_keys' }, keys.ready ? 0 : 1);
     metrics.revocationsUnsent.set(revocations.unsent);
+    metrics.bansUnsent.set(bans.unsent);
   });
   const operations =
     siblings === undefined
@@ -153,6 +158,8 @@ export async function createApp(
     const ended = closeRevoked(sessions, revocation);
     siblings?.revoked(revocation, ended);
   });
+  bans.onBanned((sub) => closeBanned(sessions, sub));
+  bans.records.onChange((record) => siblings?.recordChanged('bans', record));
   const certificate =
     config.listen.tls &&
     new CertificateWatch({
@@ -168,7 +175,13 @@ export async function createApp(
           'certificate not renewed: the one in effect stays',
         ),
     });
-  siblings?.introduce({ metrics, revocations, operations: localOperations, applyTable });
+  siblings?.introduce({
+    metrics,
+    revocations,
+    records: { bans: bans.records },
+    operations: localOperations,
+    applyTable,
+  });
 
   const stop = async () => {
     log.info({ sessions: sessions.size }, 'draining');
@@ -180,6 +193,7 @@ export async function createApp(
     upstreams.stop();
     keys.stop();
     revocations.stop();
+    bans.stop();
     await leases?.stop();
     limiter.stop();
     wheel.stop();
@@ -193,7 +207,7 @@ export async function createApp(
     await stores.start();
     // Not before Redis had its chance: the leases of this host are void once those of all replicas are there.
     leases?.start();
-    await revocations.start();
+    await Promise.all([revocations.start(), bans.start()]);
     await tracing.start();
     const port = await listener.listen();
     reloader.start();

@@ -1,4 +1,5 @@
 import type { Authenticator } from '../auth/authenticator.js';
+import type { Bans } from '../auth/bans/bans.js';
 import { type FoundToken, tokenInHandshake } from '../auth/identity/credentials.js';
 import type { Identity } from '../auth/identity/identity.js';
 import { looksLikeJwt } from '../auth/identity/jwt-shape.js';
@@ -36,6 +37,7 @@ export class Admission {
     readonly config: Pick<Config, 'credentials' | 'verification'>,
     readonly authenticator: Authenticator,
     readonly revocations: Pick<Revocations, 'isRevoked'>,
+    readonly bans: Pick<Bans, 'isBanned'>,
     readonly failedLogins: FailedLogins,
     readonly limiter: Limiter,
     readonly upstreams: Upstreams,
@@ -143,9 +145,10 @@ export class Admission {
     }
   }
 
-  /** @throws Refused when the token is revoked or none of the route's roles is held. */
+  /** @throws Refused when the token is revoked, its subject banned, or none of the route's roles held. */
   authorize({ requireRoles }: Route, identity: Identity | undefined): void {
     if (identity !== undefined && this.revocations.isRevoked(identity)) throw new Refused('tokenRevoked');
+    if (identity !== undefined && this.bans.isBanned(identity.sub)) throw new Refused('banned');
     if (requireRoles.length === 0) return;
     if (!requireRoles.some((role) => identity?.roles.includes(role))) throw new Refused('forbidden');
   }

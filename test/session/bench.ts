@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { TestContext } from 'node:test';
+import { Bans } from '../../internal/auth/bans/bans.js';
 import { Revocations } from '../../internal/auth/revocations/revocations.js';
 import type { CloseCode } from '../../internal/close-codes.js';
 import type { Route, SessionConfig } from '../../internal/config/config.js';
@@ -8,6 +9,7 @@ import { ConnectionSlots, type SlotLimits } from '../../internal/ratelimit/conne
 import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
 import { Admission } from '../../internal/session/admission.js';
+import { closeBanned } from '../../internal/session/banned-sessions.js';
 import { type ClientHandshake, type ClientSocket, SendResult } from '../../internal/session/client-socket.js';
 import type { Opening } from '../../internal/session/opening.js';
 import { closeRevoked } from '../../internal/session/revoked-sessions.js';
@@ -135,6 +137,7 @@ export interface Bench extends Awaited<ReturnType<typeof authBench>> {
   readonly sessions: Sessions;
   readonly wheel: TimerWheel;
   readonly revocations: Revocations;
+  readonly bans: Bans;
   /** A client of this opening handshake. */
   connect(opening?: Partial<Opening> & { readonly token?: string; readonly path?: string }): StandInClient;
   /** Turns the wheel this far into the future. */
@@ -167,6 +170,8 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
   const revocations = new Revocations({ ttlMs: 60_000, log, store: undefined, counter: metrics.revocations });
   const limits = { maxConnections: 0, maxConnectionsPerIp: 0, maxConnectionsPerSub: 0, ...options.limits };
   const sessions = new Sessions(limits, new ConnectionSlots(limits), metrics);
+  const bans = new Bans({ list: undefined, log, counter: metrics.bans });
+  bans.onBanned((sub) => closeBanned(sessions, sub));
   revocations.onRevoked((revocation) => void closeRevoked(sessions, revocation));
   const upstreams = new Upstreams(
     {
@@ -202,6 +207,7 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
     { credentials, verification: verification({ keySource, clockSkewMs }) },
     authenticator,
     revocations,
+    bans,
     new FailedLogins(),
     limiter,
     upstreams,
@@ -224,6 +230,7 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
     sessions,
     wheel,
     revocations,
+    bans,
     connect: ({ token, path = '/t', subprotocols = [], ...rest } = {}) => {
       const opening: Opening = {
         path,

@@ -2,7 +2,9 @@ import type { HttpResponse } from 'uWebSockets.js';
 
 const STATUS_TEXT: Readonly<Record<number, string>> = {
   200: 'OK',
+  201: 'Created',
   202: 'Accepted',
+  204: 'No Content',
   400: 'Bad Request',
   401: 'Unauthorized',
   403: 'Forbidden',
@@ -45,7 +47,7 @@ export function answer(
     for (const [name, value] of Object.entries({ 'Content-Type': type, ...headers }))
       response.writeHeader(name, value);
     // Called with any length, even an undefined one, uWebSockets.js waits for that many bytes.
-    if (bodiless) response.endWithoutBody();
+    if (bodiless || status === 204) response.endWithoutBody();
     // Bytes: the library's build for Node 24 writes a string of Latin-1 characters as Latin-1.
     else response.end(Buffer.from(body ?? `${STATUS_TEXT[status] ?? ''}\n`, 'utf8'), close);
   });
