@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { Access } from '../../internal/access/access.js';
 import { type HttpRefusal, judgeArrival } from '../../internal/access/arrival.js';
 import { createStores } from '../../internal/app/stores.js';
 import { Authenticator } from '../../internal/auth/authenticator.js';
@@ -12,6 +13,7 @@ import { TieredTokenCache } from '../../internal/auth/token-cache/tiered.js';
 import { CLOSE_REASONS, type CloseReason } from '../../internal/close-codes.js';
 import type { Config, RouteMatch, RouteTable } from '../../internal/config/config.js';
 import { adapterForSubprotocol } from '../../internal/protocol/protocols.js';
+import { ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
 import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
@@ -96,13 +98,18 @@ export async function rehearse(
   });
   const bans = new Bans({ list: undefined, log, counter: metrics.bans });
   const cache = new TieredTokenCache(new MemoryTokenCache(0), undefined, metrics);
-  const admission = new Admission(
-    config,
-    new Authenticator(config.verification, keys, cache, metrics),
+  const access = new Access({
+    config: config.verification,
+    authenticator: new Authenticator(config.verification, keys, cache, metrics),
     revocations,
     bans,
-    new FailedLogins(),
-    new Limiter({ config: config.rateLimit, shared: undefined }),
+    failedLogins: new FailedLogins(),
+    slotsPerSub: new ConnectionSlots(config.opening).perSub,
+    limiter: new Limiter({ config: config.rateLimit, shared: undefined }),
+  });
+  const admission = new Admission(
+    config,
+    access,
     new Upstreams({ ...config.upstream, controlTimeoutMs: config.session.controlTimeoutMs }, metrics, log),
   );
   const plan = planFor(client, opening, admission, config);
@@ -143,8 +150,8 @@ async function admit(
   const { route } = plan.match;
   let identity: Identity | undefined;
   try {
-    identity = await admission.authenticate(plan, plan.opening.client.ip);
-    admission.authorize(route, identity);
+    identity = await admission.identify(plan);
+    admission.access.permitSession(route, identity, plan.opening.client.ip)?.release();
     admission.greetingToForward(plan, identity);
   } catch (thrown) {
     if (!(thrown instanceof Refused)) throw thrown;
@@ -153,7 +160,7 @@ async function admit(
   return {
     identity,
     dial: dialRequest(plan, identity, admission.config.credentials),
-    expiresAtMs: admission.expiresAtMs(identity),
+    expiresAtMs: admission.access.expiresAtMs(identity),
   };
 }
 

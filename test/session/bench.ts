@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { TestContext } from 'node:test';
+import { Access } from '../../internal/access/access.js';
 import { Bans } from '../../internal/auth/bans/bans.js';
 import { Revocations } from '../../internal/auth/revocations/revocations.js';
 import type { CloseCode } from '../../internal/close-codes.js';
@@ -57,6 +58,7 @@ export class StandInClient implements ClientSocket, ClientHandshake {
   /** Answers no close frame. */
   stubborn = false;
   session: Session | undefined;
+  readonly frames = undefined;
   #gone = false;
 
   constructor(readonly offered: readonly string[]) {}
@@ -169,7 +171,8 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
   const table = createRouteTable(options.routes.map(({ upstreams, ...more }) => routeTo(upstreams, more)));
   const revocations = new Revocations({ ttlMs: 60_000, log, store: undefined, counter: metrics.revocations });
   const limits = { maxConnections: 0, maxConnectionsPerIp: 0, maxConnectionsPerSub: 0, ...options.limits };
-  const sessions = new Sessions(limits, new ConnectionSlots(limits), metrics);
+  const slots = new ConnectionSlots(limits);
+  const sessions = new Sessions(limits, slots, metrics);
   const bans = new Bans({ list: undefined, log, counter: metrics.bans });
   bans.onBanned((sub) => closeBanned(sessions, sub));
   revocations.onRevoked((revocation) => void closeRevoked(sessions, revocation));
@@ -203,15 +206,17 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
     queryNames: ['token'],
   };
   const keySource = { kind: 'jwks', url: auth.issuer.jwksUrl } as const;
-  const admission = new Admission(
-    { credentials, verification: verification({ keySource, clockSkewMs }) },
+  const checked = verification({ keySource, clockSkewMs });
+  const access = new Access({
+    config: checked,
     authenticator,
     revocations,
     bans,
-    new FailedLogins(),
+    failedLogins: new FailedLogins(),
+    slotsPerSub: slots.perSub,
     limiter,
-    upstreams,
-  );
+  });
+  const admission = new Admission({ credentials, verification: checked }, access, upstreams);
   const wheel = new TimerWheel((thrown) => {
     throw thrown;
   });
@@ -238,6 +243,7 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
         headers: new Map(token === undefined ? [] : [['authorization', [`Bearer ${token}`]]]),
         client: {
           ip: '192.0.2.1',
+          peer: '192.0.2.1',
           proto: 'http',
           host: 'gw.example',
           requestId: 'r-1',
