@@ -1,0 +1,24 @@
+import type { Dev } from './stage.js';
+
+/** What to do next, with a token that is good for an hour. */
+export async function welcome({ authority, issuer, ownBackend }: Dev): Promise<string> {
+  const token = await issuer.sign({ sub: 'dev', claims: { preferred_username: 'dev', roles: ['dev'] } });
+  return `
+ws-gateway dev
+
+  page    http://${authority}/dev
+  echo    ws://${authority}/ws/echo
+  rpc     ws://${authority}/ws/rpc      JSON-RPC 2.0: whoami, add
+  mqtt    ws://${authority}/ws/mqtt     MQTT 3.1.1 and 5.0${ownBackend ? `\n  app     ${authority}/app            your own backend` : ''}
+
+  token   ${token}
+
+In another terminal:
+  ws-gateway token --dev http://${authority} --sub alice > token.txt
+  ws-gateway connect ws://${authority}/ws/echo --token-file token.txt
+  ws-gateway connect --mqtt ws://${authority}/ws/mqtt --token-file token.txt
+  ws-gateway top --url http://${authority}
+
+Ctrl-C ends it; nothing is kept.
+`;
+}
