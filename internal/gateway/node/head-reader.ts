@@ -2,9 +2,9 @@ import { isToken } from '../../request/grammar.js';
 import type { HeaderLines } from '../../request/head.js';
 
 /** Longest head, from its first byte to the empty line at its end; SPEC section 4a. */
-const MAX_HEAD_BYTES = 16_384;
+export const MAX_HEAD_BYTES = 16_384;
 /** Header lines behind the request line. */
-const MAX_HEADER_LINES = 100;
+export const MAX_HEADER_LINES = 100;
 
 const LF = 0x0a;
 const CR = 0x0d;

@@ -1,0 +1,42 @@
+import type { ConnectionLimit } from '../../ratelimit/connection-limits.js';
+import { addressBlock } from '../../request/address.js';
+import type { TrustedProxies } from '../../request/forwarded.js';
+
+/**
+ * Counts sockets of every kind from accept to close (SPEC section 4a): all of them against MAX_CONNECTIONS, and those of
+ * peers that are no trusted proxies against MAX_CONNECTIONS_PER_IP; behind a proxy are many clients.
+ */
+export class Entrance {
+  #size = 0;
+
+  /** @param maxConnections 0: no limit. */
+  constructor(
+    readonly maxConnections: number,
+    readonly perIp: ConnectionLimit,
+    readonly proxies: TrustedProxies,
+  ) {}
+
+  /** Sockets that are open. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Counts a socket in. @param peer its address, in canonical form. @returns false, and counts nothing, if it is one too many. */
+  tryEnter(peer: string): boolean {
+    if (this.maxConnections > 0 && this.#size >= this.maxConnections) return false;
+    if (!this.#isOneOfMany(peer) && !this.perIp.tryEnter(addressBlock(peer))) return false;
+    this.#size++;
+    return true;
+  }
+
+  /** Undoes one `tryEnter` that returned true. */
+  leave(peer: string): void {
+    this.#size--;
+    if (!this.#isOneOfMany(peer)) this.perIp.leave(addressBlock(peer));
+  }
+
+  /** Whether the clients behind this peer are counted one by one, by the addresses it names. */
+  #isOneOfMany(peer: string): boolean {
+    return this.perIp.limit === 0 || this.proxies.trusts(peer);
+  }
+}
