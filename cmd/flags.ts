@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
 export const HELP = `Usage: ws-gateway [--route-file FILE] [--check]
@@ -31,17 +30,4 @@ export function readFlags(args: readonly string[]): CommandLine {
     },
   });
   return { ...values, routeFile: values['route-file'] };
-}
-
-export function version(): string {
-  // Two folders up from dist/cmd, one from cmd.
-  for (const place of ['../../package.json', '../package.json']) {
-    try {
-      const json: { name?: string; version?: string } = JSON.parse(
-        readFileSync(new URL(place, import.meta.url), 'utf8'),
-      );
-      if (json.name === 'ws-gateway') return json.version ?? 'unknown';
-    } catch {}
-  }
-  return 'unknown';
 }

@@ -2,8 +2,9 @@
 import { loadConfiguration } from '../internal/config/environment.js';
 import { problemLine } from '../internal/config/problem.js';
 import { fromUnknown } from '../internal/errors.js';
+import { version } from '../internal/version.js';
 import { createDaemon } from './daemon.js';
-import { HELP, readFlags, version } from './flags.js';
+import { HELP, readFlags } from './flags.js';
 import { heed } from './signals.js';
 
 await run().catch(failed);

@@ -32,6 +32,8 @@ export type Algorithm =
 export interface ListenConfig {
   readonly host: string;
   readonly port: number;
+  /** Who accepts clients; `auto` is decided at start, see `chooseListener`. */
+  readonly listener: 'auto' | 'node' | 'uws';
   /** Processes sharing the port; `auto` has already become the number of cores. */
   readonly workers: number;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;

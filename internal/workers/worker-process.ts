@@ -1,4 +1,5 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, fork, type SendHandle } from 'node:child_process';
+import type { Accepted } from '../gateway/node/acceptor.js';
 import type { MetricsSnapshot } from '../telemetry/metrics.js';
 import type { SupervisorDuties, WorkerDuties } from './duties.js';
 import { Link } from './link.js';
@@ -15,6 +16,8 @@ export class WorkerProcess {
   readonly forkedMs = performance.now();
   /** Whether it is a gateway already: what changes from then on it has to be told. */
   assigned: boolean = false;
+  /** Whether it serves clients. */
+  serving: boolean = false;
   /** What it had counted when it was asked last. */
   snapshot: MetricsSnapshot | undefined;
   /** Ids under which it holds leases. */
@@ -62,6 +65,14 @@ export class WorkerProcess {
         this.#asking = undefined;
       });
     return this.#asking;
+  }
+
+  /** Hands a connection over; it is closed here. @param onFailure the worker is gone: the connection is still ours. */
+  hand(connection: Accepted, onFailure: () => void): void {
+    // Handles cross beside a message; the types know of some kinds only.
+    this.#child.send([], connection as SendHandle, { keepOpen: false }, (error) => {
+      if (error !== null) onFailure();
+    });
   }
 
   kill(): void {

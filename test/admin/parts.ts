@@ -48,6 +48,7 @@ export const ROUTE: WebSocketRoute = {
 /** A session as others see it: raw and open by default, or not recognised yet without an identity. */
 export class StandInSession implements LiveSession {
   readonly ip = '192.0.2.1';
+  readonly slot = '192.0.2.1';
   readonly acceptedMs = performance.now();
   readonly pump = undefined;
   state: LiveSession['state'] = 'open';

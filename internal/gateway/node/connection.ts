@@ -72,7 +72,8 @@ export class HandleConnection implements Connection {
 
   asStream(unread: Buffer): Socket {
     this.#release();
-    return asStream(streamOf(this.handle, this.entrance, this.peer), unread);
+    const stream = streamOf(this.handle).once('close', () => this.entrance.leave(this.peer));
+    return asStream(stream, unread);
   }
 
   destroy(): void {
@@ -109,15 +110,10 @@ class AcceptedTcpSocket extends TcpSocket {
 }
 
 /** An accepted handle as a stream. */
-export function streamOf(handle: TcpHandle, entrance: Entrance, peer: string): Socket {
-  // In `net.SocketConstructorOpts` it is called so, but not typed.
-  const options = { handle, allowHalfOpen: true, highWaterMark: 65_536 };
-  return counted(new Socket(options as ConstructorParameters<typeof Socket>[0]), entrance, peer);
-}
-
-/** Has a stream leave the entrance when it closes. */
-export function counted(stream: Socket, entrance: Entrance, peer: string): Socket {
-  return stream.once('close', () => entrance.leave(peer));
+export function streamOf(handle: TcpHandle): Socket {
+  // As `net.Server` makes them; the types know nothing of handles.
+  const options = { handle, allowHalfOpen: true };
+  return new Socket(options as ConstructorParameters<typeof Socket>[0]);
 }
 
 /** On a stream of Node's: TLS, and TCP where there are no handles. */
@@ -138,7 +134,11 @@ export class StreamConnection implements Connection {
 
   listen(listener: FirstListener): void {
     this.#listener = listener;
-    this.stream.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onEnd).on('close', this.#onEnd);
+    this.stream
+      .on('data', this.#onData)
+      .on('end', this.#onEnd)
+      .on('error', this.#onEnd)
+      .on('close', this.#onEnd);
   }
 
   asSocket(owner: SocketOwner): UpstreamSocket {
@@ -159,7 +159,11 @@ export class StreamConnection implements Connection {
   #release(): void {
     this.#listener = undefined;
     const { stream } = this;
-    stream.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onEnd).off('close', this.#onEnd);
+    stream
+      .off('data', this.#onData)
+      .off('end', this.#onEnd)
+      .off('error', this.#onEnd)
+      .off('close', this.#onEnd);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ConnectionLimit } from '../../ratelimit/connection-limits.js';
-import { addressBlock } from '../../request/address.js';
+import { addressBlock } from '../../request/client-key.js';
 import type { TrustedProxies } from '../../request/forwarded.js';
 
 /**
@@ -24,7 +24,7 @@ export class Entrance {
   /** Counts a socket in. @param peer its address, in canonical form. @returns false, and counts nothing, if it is one too many. */
   tryEnter(peer: string): boolean {
     if (this.maxConnections > 0 && this.#size >= this.maxConnections) return false;
-    if (!this.#isOneOfMany(peer) && !this.perIp.tryEnter(addressBlock(peer))) return false;
+    if (this.counts(peer) && !this.perIp.tryEnter(addressBlock(peer))) return false;
     this.#size++;
     return true;
   }
@@ -32,11 +32,11 @@ export class Entrance {
   /** Undoes one `tryEnter` that returned true. */
   leave(peer: string): void {
     this.#size--;
-    if (!this.#isOneOfMany(peer)) this.perIp.leave(addressBlock(peer));
+    if (this.counts(peer)) this.perIp.leave(addressBlock(peer));
   }
 
-  /** Whether the clients behind this peer are counted one by one, by the addresses it names. */
-  #isOneOfMany(peer: string): boolean {
-    return this.perIp.limit === 0 || this.proxies.trusts(peer);
+  /** Whether a peer's sockets count for its address: not those of a proxy, whose clients count by the addresses it names. */
+  counts(peer: string): boolean {
+    return this.perIp.limit > 0 && !this.proxies.trusts(peer);
   }
 }

@@ -8,7 +8,7 @@ import { type Body, type Endpoint, MAX_BODY_BYTES } from '../endpoint.js';
 import type { ListenerParts } from '../listener.js';
 import { lastAnswer } from './answer-bytes.js';
 import { framingFault, MAX_HEAD_BYTES, MAX_HEADER_LINES } from './head-reader.js';
-import { lingers, lingerWhenDone } from './linger.js';
+import { lingers } from './linger.js';
 
 /** Time for a head, from its first byte, and for the next request on a connection; SPEC section 4a. */
 const HEAD_TIMEOUT_MS = 10_000;
@@ -40,14 +40,17 @@ export class HttpSide {
     readonly onUpgrade: OnUpgrade,
   ) {
     this.#plainServer = this.#createServer();
-    this.#server = this.#createServer().on('upgrade', (request: IncomingMessage, stream: Socket, head: Buffer) =>
-      this.#upgrade(request, stream, head),
+    this.#server = this.#createServer().on(
+      'upgrade',
+      (request: IncomingMessage, stream: Socket, head: Buffer) => this.#upgrade(request, stream, head),
     );
   }
 
   /** Takes a connection over. @param offersUpgrade whether the request that it begins with offers another protocol. */
   take(stream: Socket, offersUpgrade: boolean): void {
     (offersUpgrade ? this.#plainServer : this.#server).emit('connection', stream);
+    // Who has been paused does not flow again by itself.
+    stream.resume();
   }
 
   /** Closes connections that wait for another request. */
@@ -102,10 +105,12 @@ export class HttpSide {
     const { gate, endpoints, httpRoutes } = this.parts;
     const head = headOf(request);
     const isOld = request.httpVersionMinor === 0;
-    if (request.rawHeaders.length > 2 * MAX_HEADER_LINES) return this.#refuse(response, gate.turnAwayUnread(head, 431));
+    if (request.rawHeaders.length > 2 * MAX_HEADER_LINES)
+      return this.#refuse(response, gate.turnAwayUnread(head, 431));
     if (framingFault(head.headers, isOld)) return this.#refuse(response, gate.turnAwayUnread(head, 400));
     const endpoint = endpoints.endpointFor(head);
-    if (endpoint !== undefined) return this.#serveEndpoint(endpoint, head, request, response, expectsContinue);
+    if (endpoint !== undefined)
+      return this.#serveEndpoint(endpoint, head, request, response, expectsContinue);
     if (httpRoutes?.serve(request, response, head, expectsContinue) === true) return;
     this.#refuse(response, gate.turnAway(head));
   }
@@ -132,12 +137,20 @@ export class HttpSide {
 
   /** What node:http could not read: it has no head to show for it. */
   #unreadable(error: NodeJS.ErrnoException, stream: Socket): void {
-    if (!stream.writable || lingers(stream) || error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    if (
+      !stream.writable ||
+      lingers(stream) ||
+      error.code === 'ECONNRESET' ||
+      error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+    ) {
       stream.destroy();
       return;
     }
     const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
-    this.parts.gate.turnAwayUnread(unreadHead(stream), status);
+    this.parts.gate.turnAwayUnread(
+      { ...UNREAD, peer: peerOf(stream), secure: stream instanceof TLSSocket },
+      status,
+    );
     stream.write(lastAnswer(refusalAnswer(status), false));
     stream.destroySoon();
   }
@@ -153,10 +166,8 @@ export class HttpSide {
   }
 }
 
-/** A head without what was said in it. */
-export function unreadHead(stream: Socket, peer = peerOf(stream)): RequestHead {
-  return { method: '', target: '', query: '', headers: new Map(), peer, secure: stream instanceof TLSSocket };
-}
+/** Of a head that could not be read. */
+const UNREAD = { method: '', target: '', query: '', headers: new Map<string, readonly string[]>() };
 
 function headOf(request: IncomingMessage): RequestHead {
   const { rawHeaders, url = '', method = '', socket } = request;
@@ -191,9 +202,14 @@ function send(response: ServerResponse, answer: Answer, keep: boolean): void {
   const body = Buffer.from(answerBody(answer), 'utf8');
   response.setHeader('Content-Length', body.length);
   // A body that is still under way is not read to its end.
-  if (!keep || !response.req.complete) response.setHeader('Connection', 'close');
+  if (!keep || isUnderWay(response.req)) response.setHeader('Connection', 'close');
   response.writeHead(answer.status);
   response.end(body);
+}
+
+function isUnderWay({ complete, headers }: IncomingMessage): boolean {
+  const { 'content-length': length = '0', 'transfer-encoding': encoding } = headers;
+  return !complete && (encoding !== undefined || length !== '0');
 }
 
 /** Collects the body, up to `limitBytes`. Never rejects. */

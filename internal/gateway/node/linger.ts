@@ -10,22 +10,30 @@ const LINGER_MS = 2_000;
 
 /** Says one last thing to a connection, and closes it once the client has, or has had the time to. */
 export class Farewell extends Timed implements SocketOwner {
-  #socket: UpstreamSocket | undefined;
+  readonly #socket: UpstreamSocket;
+  #said: boolean = false;
+  /** Whether the client has said all it will. */
+  #ended: boolean = false;
 
-  constructor(readonly wheel: TimerWheel) {
+  /** @param makeSocket the connection, once it has an owner. */
+  constructor(
+    readonly wheel: TimerWheel,
+    makeSocket: (owner: SocketOwner) => UpstreamSocket,
+  ) {
     super();
+    this.#socket = makeSocket(this);
   }
 
-  say(socket: UpstreamSocket, bytes: Buffer): void {
-    this.#socket = socket;
+  say(bytes: Buffer): void {
+    this.#said = true;
     this.wheel.schedule(this, LINGER_MS);
-    socket.write(bytes);
-    socket.end();
-    socket.resume();
+    this.#socket.write(bytes);
+    this.#socket.end();
+    if (this.#ended && this.#socket.writableLength === 0) this.#socket.destroy();
   }
 
   override onDeadline(): void {
-    this.#socket?.destroy();
+    this.#socket.destroy();
   }
 
   socketRead(): boolean {
@@ -33,7 +41,12 @@ export class Farewell extends Timed implements SocketOwner {
   }
 
   socketEnded(): void {
-    this.#socket?.destroy();
+    this.#ended = true;
+    if (this.#said && this.#socket.writableLength === 0) this.#socket.destroy();
+  }
+
+  socketDrained(): void {
+    if (this.#said && this.#ended) this.#socket.destroy();
   }
 
   socketFailed(): void {}

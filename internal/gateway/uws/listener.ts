@@ -161,7 +161,7 @@ export class UwsListener implements Listener {
   #upgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
     const head = readHead(request, response, this.parts.config.tls !== undefined);
     if (serveEndpoint(this.parts.endpoints, head, response)) return;
-    const admitted = this.parts.gate.admit(head);
+    const admitted = this.parts.gate.admit(head, false);
     if (typeof admitted === 'number') return this.#refuse(response, admitted);
     const { session, opening } = admitted;
     const handshake = new UwsHandshake(
