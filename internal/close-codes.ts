@@ -135,6 +135,13 @@ export const CLOSE_REASONS = Object.freeze({
     'no token within AUTH_TIMEOUT_SECONDS',
   ),
   jwtMissing: told('jwt_missing', 1008, 'JWT missing', false, 'an MQTT CONNECT without a token anywhere'),
+  identityMissing: told(
+    'identity_missing',
+    1008,
+    'Identity missing',
+    false,
+    'the route goes by a header of a trusted peer, and there is none',
+  ),
   jwtMalformed: told(
     'jwt_malformed',
     1008,

@@ -61,7 +61,9 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
   },
   'Token cache, stores and revocation': {
     JWT_CACHE_STORE:
-      'where verified tokens are remembered; without REDIS_URL or POSTGRES_DSN the choice falls back to memory, with a warning',
+      'where verified tokens are remembered; without CACHE_SECRET, and REDIS_URL or POSTGRES_DSN, the choice falls back to memory, with a warning',
+    CACHE_SECRET:
+      'protects the tokens remembered in Redis or Postgres; without it they are remembered in memory only. At least 32 random characters, the same in all replicas. Secret',
     JWT_CACHE_PREFIX: 'what keys in the store begin with',
     JWT_CACHE_MAX_ENTRIES: 'tokens remembered in one process',
     REDIS_URL:
@@ -85,7 +87,8 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     WS_DIAL_TIMEOUT_SECONDS: 'time for TCP, TLS and the opening handshake of one attempt',
     WS_DIAL_RETRY_MAX: 'attempts in all, the first one included',
     WS_DIAL_RETRY_INTERVAL_SECONDS: 'pause before the same endpoint is tried again',
-    CB_FAILURE_THRESHOLD: "failures in a row that open an endpoint's circuit breaker",
+    CB_FAILURE_THRESHOLD:
+      "failures in a row that open an endpoint's circuit breaker; all but failed TCP and TLS count once for each client",
     CB_OPEN_TIMEOUT_SECONDS: 'time until an open breaker lets one trial through',
     CB_HEALTHCHECK_INTERVAL_SECONDS: 'time between health checks of an endpoint',
     UPSTREAM_MASKING:

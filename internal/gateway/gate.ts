@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Arrival, type ArrivalRules, judgeArrival } from '../access/arrival.js';
 import type { FailedLogins } from '../ratelimit/failed-logins.js';
-import { addressBlock } from '../request/client-key.js';
 import { isGivenRequestId } from '../request/forwarded.js';
 import { checkHandshake } from '../request/handshake.js';
 import type { RequestHead } from '../request/head.js';
@@ -42,7 +41,7 @@ export class Gate {
     const arrival = this.#judge(head);
     if (typeof arrival === 'number') return this.#refuse(head, arrival);
     const { ip } = arrival.client;
-    const slot = counted ? undefined : addressBlock(ip);
+    const slot = counted ? undefined : ip;
     const limit = this.#limit(ip, slot);
     if (limit !== undefined) return this.#refuse(head, limit);
     const { requestId, traceContext } = arrival.client;

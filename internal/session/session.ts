@@ -181,23 +181,23 @@ export class Session extends Timed implements LiveSession, ClientListener {
     this.#state = authenticating;
     wheel.schedule(this, Number.POSITIVE_INFINITY);
     opening.trace?.begin('authenticate');
-    const found = admission.authenticate(plan, this.ip);
+    const found = admission.identify(plan);
     const identity = found instanceof Promise ? await found : found;
     if (this.#state !== authenticating) return;
     if (identity !== undefined) {
       this.#identity = identity;
-      // Registered before it is asked whether the token is revoked, so that a revocation finds it in either case.
-      if (!sessions.identify(this, identity.sub)) throw new Refused('tooManyConnections');
       metrics.countAuthSuccess(identity.sub, identity.preferredUsername);
     }
-    admission.authorize(plan.match.route, identity);
-    this.#expiresAtMs = admission.expiresAtMs(identity);
+    const budget = admission.access.permitSession(plan.match.route, identity, this.ip);
+    // In the same turn, so that a revocation finds it here or found it above.
+    if (identity !== undefined) sessions.identify(this, identity.sub);
+    this.#expiresAtMs = admission.access.expiresAtMs(identity);
     const dialing: SessionState = {
       name: 'dialing',
       plan,
       waiting,
       greeting: admission.greetingToForward(plan, identity),
-      budget: admission.acquireBudget(plan.match.route, identity, this.ip),
+      budget,
       cancellation: new Cancellation(),
     };
     this.#state = dialing;

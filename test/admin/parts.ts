@@ -171,7 +171,6 @@ export function request(
     query,
     headers: new Map([['host', ['localhost:8080']]]),
     peer: '127.0.0.1',
-    proxied: false,
     body: Promise.resolve(Buffer.from(body)),
     ...changes,
   };

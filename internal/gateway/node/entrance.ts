@@ -1,5 +1,4 @@
 import type { ConnectionLimit } from '../../ratelimit/connection-limits.js';
-import { addressBlock } from '../../request/client-key.js';
 import type { TrustedProxies } from '../../request/forwarded.js';
 
 /**
@@ -24,7 +23,7 @@ export class Entrance {
   /** Counts a socket in. @param peer its address, in canonical form. @returns false, and counts nothing, if it is one too many. */
   tryEnter(peer: string): boolean {
     if (this.maxConnections > 0 && this.#size >= this.maxConnections) return false;
-    if (this.counts(peer) && !this.perIp.tryEnter(addressBlock(peer))) return false;
+    if (this.counts(peer) && !this.perIp.tryEnter(peer)) return false;
     this.#size++;
     return true;
   }
@@ -32,7 +31,7 @@ export class Entrance {
   /** Undoes one `tryEnter` that returned true. */
   leave(peer: string): void {
     this.#size--;
-    if (this.counts(peer)) this.perIp.leave(addressBlock(peer));
+    if (this.counts(peer)) this.perIp.leave(peer);
   }
 
   /** Whether a peer's sockets count for its address: not those of a proxy, whose clients count by the addresses it names. */

@@ -4,7 +4,7 @@ import { TLSSocket } from 'node:tls';
 import { canonicalIp } from '../../request/address.js';
 import type { RequestHead } from '../../request/head.js';
 import { type Answer, answerBody, answerHeaders, refusalAnswer } from '../answer.js';
-import { type Body, type Endpoint, MAX_BODY_BYTES } from '../endpoint.js';
+import { type Body, type Endpoint, MAX_BODY_BYTES, PROBES } from '../endpoint.js';
 import type { ListenerParts } from '../listener.js';
 import { lastAnswer } from './answer-bytes.js';
 import { framingFault, MAX_HEAD_BYTES, MAX_HEADER_LINES } from './head-reader.js';
@@ -25,9 +25,6 @@ interface BusyStream extends Socket {
   [BUSY]?: number;
 }
 const BUSY = Symbol('busy');
-
-/** Probes, which may come again on the same connection. */
-const PROBES: readonly string[] = ['/healthz', '/readyz'];
 
 /** HTTP that is no WebSocket handshake, on node:http: the endpoints of the gateway's own and, through a seam, HTTP routes. */
 export class HttpSide {
@@ -125,7 +122,7 @@ export class HttpSide {
     if (endpoint.kind === 'now') return send(response, endpoint.answer(), PROBES.includes(head.target));
     if (expectsContinue) response.writeContinue();
     const body = readBody(request, MAX_BODY_BYTES);
-    endpoint.answer({ head, proxied: false, body }).then(
+    endpoint.answer({ head, body }).then(
       (answer) => send(response, answer, false),
       () => send(response, { status: 500 }, false),
     );

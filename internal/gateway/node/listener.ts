@@ -192,7 +192,7 @@ export class NodeListener implements Listener, FirstRequestRules {
     const bodiless = head.method === 'HEAD';
     if (endpoint.kind === 'now') return this.#answer(makeSocket, endpoint.answer(), bodiless);
     const say = this.#farewell(makeSocket);
-    endpoint.answer({ head, proxied: false, body: Promise.resolve(NOTHING) }).then(
+    endpoint.answer({ head, body: Promise.resolve(NOTHING) }).then(
       (answer) => say(answer, bodiless),
       () => say({ status: 500 }, bodiless),
     );
