@@ -84,7 +84,9 @@ function routesUpTo({ routes }: RouteTable, matches: readonly RouteMatch[], prot
 function tokenOf(token: string, plan: Plan, { verification }: Config, verified: boolean) {
   const unverified = decodeToken(token);
   const { header = {}, claims = {} } = unverified ?? {};
-  const { issuer, audiences, algorithms, keySource, clockSkewMs } = verification;
+  const { clockSkewMs } = verification;
+  const listed = verification.issuers.find(({ issuer }) => issuer === claims.iss);
+  const { issuer, audiences, algorithms, keySource } = listed ?? verification;
   return {
     place: plan.tokenPlace,
     verified,
@@ -118,6 +120,8 @@ function keySourceText(source: KeySource): string {
       return `discovered from JWT_EXPECTED_ISSUER ${withoutQuery(source.issuer)}`;
     case 'pem':
       return `JWT_PUBLIC_KEY_FILE ${source.file}`;
+    case 'issuers':
+      return 'those of each issuer in ISSUERS_FILE';
     case 'none':
       return 'none: no token is looked at';
   }

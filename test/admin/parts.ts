@@ -77,6 +77,10 @@ export function identity(sub: string, jti = 'j', claims: Partial<Identity> = {})
     iat: nowSeconds,
     exp: nowSeconds + 3600,
     roles: [],
+    scopes: [],
+    issuer: '',
+    audiences: [],
+    sid: '',
     ...claims,
   });
 }

@@ -4,22 +4,22 @@ import { quote } from '../secrets.js';
 import { isHostName, isToken, isUpstreamUrl } from '../syntax.js';
 
 /** The words of every message: what is wrong with a value, and what is allowed. */
-function mustBe(allowed: string) {
+export function mustBe(allowed: string) {
   return {
     error: ({ input }: { readonly input?: unknown }) =>
       input === undefined ? `is required: ${allowed}` : `${quote(input)} is not allowed: must be ${allowed}`,
   };
 }
 
-function word(allowed: string, test: (text: string) => boolean) {
+export function word(allowed: string, test: (text: string) => boolean) {
   return z.string(mustBe(allowed)).refine(test, mustBe(allowed));
 }
 
-function oneOf<const T extends string>(...words: readonly T[]) {
+export function oneOf<const T extends string>(...words: readonly T[]) {
   return z.enum(words, mustBe(words.length > 2 ? `one of ${words.join(', ')}` : words.join(' or ')));
 }
 
-function listOf<T extends z.ZodType>(item: T, allowed: string, max: number) {
+export function listOf<T extends z.ZodType>(item: T, allowed: string, max: number) {
   return z
     .array(item, mustBe(allowed))
     .min(1, mustBe(allowed))
