@@ -8,17 +8,14 @@ import { pinned } from './machine.js';
 export interface Broker {
   /** For MQTT over WebSocket. */
   readonly port: number;
-  /** For MQTT over TCP. */
-  readonly subscriberPort: number;
   stop(): Promise<void>;
 }
 
-/** mosquitto, open to all, without a log, with a WebSocket listener and a plain one. It ends with this process at the latest. */
+/** mosquitto, open to all, without a log, listening for WebSocket clients. It ends with this process at the latest. */
 export async function startBroker(parent: string, cpu: number | undefined): Promise<Broker> {
   const directory = join(parent, 'broker');
   await mkdir(directory, { recursive: true });
-  const tcpPort = await freePort();
-  const wsPort = await freePort();
+  const port = await freePort();
   const file = join(directory, 'mosquitto.conf');
   const lines = [
     ...(process.getuid?.() === 0 ? ['user root'] : []),
@@ -28,8 +25,7 @@ export async function startBroker(parent: string, cpu: number | undefined): Prom
     'set_tcp_nodelay true',
     // A subscriber that falls behind is not to miss anything.
     'max_queued_messages 0',
-    `listener ${tcpPort} 127.0.0.1`,
-    `listener ${wsPort} 127.0.0.1`,
+    `listener ${port} 127.0.0.1`,
     'protocol websockets',
   ];
   await writeFile(file, `${lines.join('\n')}\n`);
@@ -37,7 +33,7 @@ export async function startBroker(parent: string, cpu: number | undefined): Prom
   const child = startChild(...pinned(cpu, 'mosquitto', ['-c', file]), { env });
   await eventually(async () => {
     if (!child.alive) throw new Error(`mosquitto ended:\n${child.stdout}${child.stderr}`);
-    return (await accepts(tcpPort)) && (await accepts(wsPort));
+    return await accepts(port);
   });
-  return { port: wsPort, subscriberPort: tcpPort, stop: () => child.stop('SIGKILL').then(() => {}) };
+  return { port, stop: () => child.stop('SIGKILL').then(() => {}) };
 }

@@ -14,7 +14,8 @@ export interface Case {
 /** Cases that run against the same proxies with the same upstream behind them. */
 export interface Group {
   readonly name: string;
-  readonly upstream: 'echo' | 'broker';
+  /** crowd: load and echo are native/crowd.c. */
+  readonly upstream: 'echo' | 'crowd';
   /** Whether clients come with TLS; what is behind the proxies is always plain. */
   readonly tls: boolean;
   readonly targets: readonly TargetSpec[];
@@ -24,6 +25,8 @@ export interface Group {
 const DIRECT = { name: 'direct', proxy: 'direct' } as const;
 const NGINX = { name: 'nginx', proxy: 'nginx' } as const;
 const HAPROXY = { name: 'haproxy', proxy: 'haproxy' } as const;
+/** Verifies the token of every connection, as the gateway does with those it has not seen. */
+const HAPROXY_JWT = { name: 'haproxy, jwt_verify', proxy: 'haproxy', verifies: true } as const;
 /** No proxy to use: see bare-forwarder.ts. */
 const BARE = { name: 'bare', proxy: 'bare' } as const;
 const GATEWAY = { name: 'gateway', proxy: 'gateway' } as const;
@@ -31,7 +34,7 @@ const GATEWAY = { name: 'gateway', proxy: 'gateway' } as const;
 /** @param quick a tenth of the connections where their number only serves precision. */
 export function groups(quick: boolean): readonly Group[] {
   const many = quick ? 200 : 2000;
-  const plain = { upstream: 'echo', tls: false } as const;
+  const plain = { upstream: 'crowd', tls: false } as const;
   return [
     {
       ...plain,
@@ -45,18 +48,24 @@ export function groups(quick: boolean): readonly Group[] {
         messages('64 B, 100 connections, 16 in flight', 64, 100, 16),
         messages('1 KB, 100 connections', 1024, 100, 1),
         messages('16 KB, 50 connections', 16_384, 50, 1),
+      ],
+    },
+    {
+      ...plain,
+      name: 'connections',
+      targets: [NGINX, HAPROXY, HAPROXY_JWT, BARE, GATEWAY],
+      cases: [
         { name: 'new connections, tokens seen before', job: job('connect', many) },
         { name: 'new connections, new tokens', job: job('connect', many), freshTokens: true },
       ],
     },
     {
       name: 'MQTT',
-      upstream: 'broker',
-      tls: false,
-      targets: [DIRECT, NGINX, HAPROXY, BARE, GATEWAY],
+      ...plain,
+      targets: [NGINX, HAPROXY, BARE, GATEWAY],
       cases: [
         {
-          name: 'MQTT: QoS 0 publish, 64 B, 500 clients to one subscriber',
+          name: 'MQTT: QoS 0 publish, 64 B, 500 clients to one broker',
           job: { mode: 'saturate', speech: 'publish', connections: 500, inflight: 1, payloadBytes: 64 },
         },
       ],
@@ -74,7 +83,8 @@ export function groups(quick: boolean): readonly Group[] {
       ],
     },
     {
-      ...plain,
+      tls: false,
+      upstream: 'echo',
       name: 'compression',
       targets: [
         // These two pass on what clients and the echo agreed on; the gateway compresses itself, towards clients.

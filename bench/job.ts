@@ -9,7 +9,7 @@ export interface Job extends Address {
   readonly mode: 'saturate' | 'rate' | 'idle' | 'connect';
   /**
    * plain: binary messages to an echo. deflate: JSON to an echo, permessage-deflate offered. publish: MQTT messages, which
-   * count when the subscriber has them.
+   * count when the broker has them.
    */
   readonly speech: 'plain' | 'deflate' | 'publish';
   readonly connections: number;
@@ -30,8 +30,6 @@ export interface Job extends Address {
     /** Whether all connections but the first take up a session (RFC 8446 §2.2). */
     readonly resumes: boolean;
   };
-  /** publish: the broker's port for MQTT over TCP. */
-  readonly subscriberPort?: number;
   /** Wall clock at which measuring begins, in place of `warmupMs`; the connections must be open by then. */
   readonly startAtMs?: number;
 }

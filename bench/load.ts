@@ -10,7 +10,6 @@ import type { Job, Outcome } from './job.js';
 import { LoadConnection } from './load-connection.js';
 import { TlsClients } from './load-tls.js';
 import { cpuMicros, rssBytes } from './process-usage.js';
-import { PublishCrowd } from './publish-crowd.js';
 
 const PACE_MS = 1;
 
@@ -36,15 +35,14 @@ const openOne: OpenOne = (onMessages, options = {}) =>
   });
 
 function createCrowd(): Crowd {
-  const { payloadBytes, inflight, subscriberPort } = job;
+  const { payloadBytes, inflight } = job;
   switch (job.speech) {
     case 'plain':
       return new EchoCrowd(openOne, payloadBytes, inflight);
     case 'deflate':
       return new DeflateCrowd(openOne, payloadBytes);
     case 'publish':
-      if (subscriberPort === undefined) throw new Error('no broker to subscribe at');
-      return new PublishCrowd({ openOne, payloadBytes, subscriberPort, nextToken: takeToken });
+      throw new Error('publishing is for native/crowd.c');
   }
 }
 

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startIssuer } from '../test/support/issuer.js';
 import { groups } from './cases.js';
+import { CrowdProgram, compileCrowd } from './crowd-program.js';
 import { environment, placement } from './machine.js';
 import { type Measured, medians, printReport } from './report.js';
 import { runGroup } from './rounds.js';
@@ -57,7 +58,7 @@ async function run(): Promise<void> {
   const places = placement();
   const { proxyCpu, loadCpu, echoCpu } = places;
   const about = {
-    ...environment({ nginx: '-v', haproxy: '-v', mosquitto: '-h' }),
+    ...environment({ nginx: '-v', haproxy: '-v', cc: '--version' }),
     pinned:
       proxyCpu === undefined
         ? 'no'
@@ -65,6 +66,7 @@ async function run(): Promise<void> {
     rounds,
   };
   const issuer = await startIssuer();
+  const program = await compileCrowd(directory);
   const results: Measured[] = [];
   for (const group of chosen) {
     const measured = await runGroup(group, {
@@ -74,6 +76,7 @@ async function run(): Promise<void> {
       directory,
       issuer,
       placement: places,
+      startCrowd: () => CrowdProgram.start(program, directory, loadCpu),
     });
     results.push(...measured);
   }

@@ -31,7 +31,6 @@ export async function runLoad(job: Job, cpu?: number | string | undefined): Prom
 export interface Echo {
   /** On 127.0.0.1. */
   readonly port: number;
-  readonly subscriberPort?: undefined;
   readonly child: Child;
   stop(): Promise<void>;
 }
@@ -51,5 +50,12 @@ export async function writeTokens(issuer: Issuer, directory: string, count: numb
   const file = join(directory, 'tokens.json');
   const tokens = Array.from({ length: count }, (_, index) => issuer.sign({ sub: `subject-${index}` }));
   await writeFile(file, JSON.stringify(tokens), { mode: 0o600 });
+  return file;
+}
+
+/** The issuer's key as PEM. @returns the file's path. */
+export async function writePublicKey(issuer: Issuer, directory: string): Promise<string> {
+  const file = join(directory, 'public-key.pem');
+  await writeFile(file, issuer.publicKey().export({ type: 'spki', format: 'pem' }));
   return file;
 }

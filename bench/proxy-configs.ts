@@ -68,8 +68,15 @@ function nginxTls({ certFile, keyFile }: Certificate): string {
     ssl_protocols TLSv1.3;`;
 }
 
-/** @param pemFile certificate and key in one. */
-export function haproxyConfig({ port, upstreamPort }: ProxyConfig, pemFile: string | undefined): string {
+/**
+ * @param pemFile certificate and key in one.
+ * @param publicKeyFile PEM: tokens must be signed with RS256 by that key and in time, as for the gateway.
+ */
+export function haproxyConfig(
+  { port, upstreamPort }: ProxyConfig,
+  pemFile: string | undefined,
+  publicKeyFile: string | undefined,
+): string {
   return `global
   nbthread 1
   maxconn 9000
@@ -81,8 +88,17 @@ defaults
   timeout tunnel 1h
 frontend clients
   bind 127.0.0.1:${port} backlog 4096${pemFile === undefined ? '' : ` ssl crt ${pemFile} ssl-min-ver TLSv1.3`}
-  default_backend upstream
+${publicKeyFile === undefined ? '' : haproxyTokenRules(publicKeyFile)}  default_backend upstream
 backend upstream
   server upstream 127.0.0.1:${upstreamPort}
+`;
+}
+
+function haproxyTokenRules(publicKeyFile: string): string {
+  return `  http-request deny deny_status 401 unless { http_auth_bearer,jwt_header_query('$.alg') RS256 }
+  http-request deny deny_status 401 unless { http_auth_bearer,jwt_verify("RS256","${publicKeyFile}") 1 }
+  http-request set-var(txn.exp) http_auth_bearer,jwt_payload_query('$.exp','int')
+  http-request set-var(txn.now) date()
+  http-request deny deny_status 401 if { var(txn.exp),sub(txn.now) lt 0 }
 `;
 }

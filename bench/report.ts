@@ -50,10 +50,11 @@ export function printReport(results: readonly Measured[]): void {
 function cells(outcome: Outcome, nginx: Outcome): Record<string, string> {
   const { cpuMicros, messagesPerSecond, busy, p50Micros, p99Micros, bytesPerSession } = outcome;
   const { wireBytes, resumed } = outcome;
+  const ratio = ratioToNginx(outcome, nginx);
   return {
     ...(cpuMicros === undefined ? {} : { 'CPU µs': cpuMicros.toFixed(cpuMicros < 10 ? 2 : 1) }),
     ...(bytesPerSession === undefined ? {} : { 'KB a session': (bytesPerSession / 1024).toFixed(1) }),
-    ...ratio(cpuMicros ?? bytesPerSession, nginx.cpuMicros ?? nginx.bytesPerSession),
+    ...(ratio === undefined ? {} : { 'to nginx': typeof ratio === 'number' ? ratio.toFixed(2) : ratio }),
     ...(messagesPerSecond === undefined ? {} : { 'messages/s': messagesPerSecond.toFixed(0) }),
     ...(busy === undefined ? {} : { 'core busy': `${(busy * 100).toFixed(0)} %` }),
     ...(p50Micros === undefined ? {} : { 'p50 µs': p50Micros.toFixed(0) }),
@@ -63,6 +64,14 @@ function cells(outcome: Outcome, nginx: Outcome): Record<string, string> {
   };
 }
 
-function ratio(value: number | undefined, base: number | undefined): Record<string, string> {
-  return value === undefined || base === undefined ? {} : { 'to nginx': (value / base).toFixed(2) };
+/** Below this share of its core a proxy had time to spare: what a message costs it then is another question. */
+const MIN_BUSY = 0.9;
+
+/** CPU time, or memory, to nginx's; none of proxies that were not under full load. */
+export function ratioToNginx(outcome: Outcome, nginx: Outcome): number | 'not saturated' | undefined {
+  const value = outcome.cpuMicros ?? outcome.bytesPerSession;
+  const base = nginx.cpuMicros ?? nginx.bytesPerSession;
+  if (value === undefined || base === undefined) return undefined;
+  if ([outcome, nginx].some(({ busy = 1 }) => busy < MIN_BUSY)) return 'not saturated';
+  return value / base;
 }

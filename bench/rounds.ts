@@ -1,10 +1,10 @@
 import { type Certificate, makeCertificate } from '../test/support/certificate.js';
 import type { Issuer } from '../test/support/issuer.js';
-import { startBroker } from './broker.js';
 import type { Case, Group } from './cases.js';
+import { type CrowdProgram, isForCrowd } from './crowd-program.js';
 import type { Job, Outcome } from './job.js';
 import type { Placement } from './machine.js';
-import { runLoad, startEcho, writeTokens } from './programs.js';
+import { type Echo, runLoad, startEcho, writePublicKey, writeTokens } from './programs.js';
 import { type Measured, medians } from './report.js';
 import { startTarget, type Target } from './targets.js';
 
@@ -15,6 +15,8 @@ export interface RoundsOptions {
   readonly directory: string;
   readonly issuer: Issuer;
   readonly placement: Placement;
+  /** Starts the load generator and echo in C. */
+  readonly startCrowd: () => Promise<CrowdProgram>;
 }
 
 /** Latency is compared at this share of what nginx manages. */
@@ -25,7 +27,8 @@ const SHARED_TOKENS = 100;
 interface Running {
   readonly targets: Target[];
   readonly certificate: Certificate | undefined;
-  readonly subscriberPort: number | undefined;
+  /** Who makes the load, where it can; else load.ts does. */
+  readonly crowd: CrowdProgram | undefined;
   /** A new process in the place of a target's. */
   restart(target: Target): Promise<Target>;
 }
@@ -34,13 +37,14 @@ interface Running {
 export async function runGroup(group: Group, options: RoundsOptions): Promise<Measured[]> {
   const { directory, issuer, placement } = options;
   const { echoCpu } = placement;
-  const upstream =
-    group.upstream === 'broker' ? await startBroker(directory, echoCpu) : await startEcho(echoCpu);
+  const crowd = group.upstream === 'crowd' ? await options.startCrowd() : undefined;
+  const upstream: CrowdProgram | Echo = crowd ?? (await startEcho(echoCpu));
   const certificate = group.tls ? await makeCertificate('127.0.0.1') : undefined;
   const surroundings = {
     directory,
     upstreamPorts: [upstream.port] as const,
     jwksUrl: issuer.jwksUrl,
+    publicKeyFile: await writePublicKey(issuer, directory),
     certificate,
     cpu: placement.proxyCpu,
   };
@@ -51,7 +55,7 @@ export async function runGroup(group: Group, options: RoundsOptions): Promise<Me
       await target.stop();
       return await startTarget(target, surroundings);
     };
-    const running = { targets, certificate, subscriberPort: upstream.subscriberPort, restart };
+    const running = { targets, certificate, crowd, restart };
     const results: Measured[] = [];
     for (const one of group.cases) results.push(...(await runCase(one, running, options)));
     return results;
@@ -79,7 +83,6 @@ async function runCase(one: Case, running: Running, options: RoundsOptions): Pro
     warmupMs,
     durationMs,
     ...(certFile === undefined ? {} : { tls: { certFile, resumes } }),
-    ...(running.subscriberPort === undefined ? {} : { subscriberPort: running.subscriberPort }),
   };
   const eachTurn = async (job: typeof base & Pick<Job, 'mode'>): Promise<void> => {
     for (let round = 0; round < rounds; round++) {
@@ -89,17 +92,19 @@ async function runCase(one: Case, running: Running, options: RoundsOptions): Pro
         if (target === undefined || result === undefined) continue;
         if (target.pids.length === 0 && (job.mode === 'idle' || job.mode === 'connect')) continue;
         console.error(`${one.name}: ${job.mode} ${target.name}, round ${round + 1} of ${rounds}`);
-        const outcome = await runLoad(
-          {
-            ...job,
-            port: target.port,
-            firstToken: round * (freshTokens ? freshPerRound : 0),
-            pids: target.pids,
-            // A broker is told no password that it would not ask for.
-            ...(job.speech === 'publish' && target.proxy !== 'gateway' ? {} : { tokenFile }),
-          },
-          options.placement.loadCpu,
-        );
+        const whole: Job = {
+          ...job,
+          port: target.port,
+          firstToken: round * (freshTokens ? freshPerRound : 0),
+          pids: target.pids,
+          // A broker is told no password that it would not ask for.
+          ...(job.speech === 'publish' && target.proxy !== 'gateway' ? {} : { tokenFile }),
+        };
+        const { crowd } = running;
+        const outcome =
+          crowd !== undefined && isForCrowd(whole)
+            ? await crowd.run(whole)
+            : await runLoad(whole, options.placement.loadCpu);
         // CPU time and messages/s are those of a proxy under full load.
         const { p50Micros = Number.NaN, p99Micros = Number.NaN } = outcome;
         result.rounds.push(job.mode === 'rate' ? { p50Micros, p99Micros } : outcome);

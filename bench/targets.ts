@@ -21,6 +21,8 @@ export type Proxy = (typeof PROXIES)[number];
 export interface TargetSpec {
   readonly name: string;
   readonly proxy: Proxy;
+  /** haproxy: whether it verifies tokens. */
+  readonly verifies?: boolean;
   /** Variables of the gateway over those of `gatewayEnvironment`. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -37,6 +39,8 @@ export interface Surroundings {
   /** Upstreams on 127.0.0.1; the gateway uses all in turn, the others the first. */
   readonly upstreamPorts: readonly [number, ...number[]];
   readonly jwksUrl: string;
+  /** PEM file of the key behind it, for who verifies tokens without a JWKS. */
+  readonly publicKeyFile?: string;
   /** Targets listen with TLS. */
   readonly certificate: Certificate | undefined;
   /** CPU, or list of them, that the proxies have to themselves; undefined: no pinning. */
@@ -49,7 +53,7 @@ export async function startTarget(spec: TargetSpec, surroundings: Surroundings):
   const [upstreamPort] = surroundings.upstreamPorts;
   if (proxy === 'direct') return { ...spec, port: upstreamPort, pids: [], stop: async () => {} };
   const port = await freePort();
-  const directory = join(surroundings.directory, name.replaceAll(' ', '-'));
+  const directory = join(surroundings.directory, name.replaceAll(/\W+/g, '-'));
   await mkdir(directory, { recursive: true });
   const { command, args, env } = await prepare({ ...spec, proxy }, port, directory, surroundings);
   const log = openSync(join(directory, 'log'), 'w');
@@ -104,10 +108,10 @@ interface Prepared {
 }
 
 async function prepare(
-  { proxy, env = {} }: TargetSpec & { readonly proxy: Exclude<Proxy, 'direct'> },
+  { proxy, verifies = false, env = {} }: TargetSpec & { readonly proxy: Exclude<Proxy, 'direct'> },
   port: number,
   directory: string,
-  { upstreamPorts, jwksUrl, certificate }: Surroundings,
+  { upstreamPorts, jwksUrl, publicKeyFile, certificate }: Surroundings,
 ): Promise<Prepared> {
   const file = join(directory, 'config');
   const config: ProxyConfig = { port, upstreamPort: upstreamPorts[0], certificate };
@@ -117,7 +121,14 @@ async function prepare(
       await writeFile(file, nginxConfig(config, directory));
       return { command: 'nginx', args: ['-p', directory, '-c', file], env: {} };
     case 'haproxy':
-      await writeFile(file, haproxyConfig(config, certificate && (await onePem(certificate, directory))));
+      await writeFile(
+        file,
+        haproxyConfig(
+          config,
+          certificate && (await onePem(certificate, directory)),
+          verifies ? publicKeyFile : undefined,
+        ),
+      );
       return { command: 'haproxy', args: ['-db', '-f', file], env: {} };
     case 'bare': {
       const program = fileURLToPath(new URL('bare-forwarder.ts', import.meta.url));

@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import type { Config, RouteTable } from '../internal/config/config.js';
 import { loadConfiguration } from '../internal/config/environment.js';
 import { problemLine } from '../internal/config/problem.js';
+import { sessionMatches } from '../internal/config/routes/table.js';
 import { readTextFile } from '../internal/config/text-file.js';
 import { fromUnknown } from '../internal/errors.js';
 import { withoutBearer } from '../internal/protocol/bearer.js';
@@ -98,7 +99,7 @@ function clientOf(flags: Flags, token: string | undefined, config: Config, table
   if (!flags.path?.startsWith('/')) throw new Unusable(['--path must be given, and start with /']);
   const [path = '', query = ''] = flags.path.split(/\?(.*)/s, 2);
   const decoded = decodePath(path);
-  const [match] = decoded === undefined ? [] : table.match(decoded);
+  const [match] = decoded === undefined ? [] : sessionMatches(table.match(decoded));
   const protocol = oneOf('--protocol', ['mqtt', 'raw'], flags.protocol ?? match?.route.protocol ?? 'raw');
   const place = oneOf('--in', PLACES, flags.in ?? (protocol === 'mqtt' ? 'password' : 'header'));
   if (protocol === 'raw' && place === 'password') throw new Unusable(['--in password goes with mqtt only']);

@@ -24,7 +24,7 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
   },
   'Who may connect': {
     WS_ALLOWED_ORIGINS:
-      "pages that may connect; unset: those of the host and port that the request went to. `https://*.example.com` is any subdomain, not `example.com` itself; without a scheme it means https; without a port the scheme's own; `http://localhost:*` any port; `*` everything, `null` too. Clients that send no Origin (anything but a browser) always may",
+      "pages that may connect beside those of the gateway's own host and port, which always may. `https://*.example.com` is any subdomain, not `example.com` itself; without a scheme it means https; without a port the scheme's own; `http://localhost:*` any port; `capacitor://localhost`, `chrome-extension://…` and the like are apps and extensions, `file://` clients that call themselves local files; `*` everything, `null` too. Clients that send no Origin (anything but a browser) always may",
     TRUSTED_PROXIES:
       'peers whose X-Forwarded-For, -Proto and -Host, X-Request-Id and traceparent are believed',
     MAX_CONNECTIONS: 'connections in one process; more get HTTP 503. 0: no limit',
@@ -36,7 +36,8 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     JWT_HEADER_NAMES: 'headers that can carry it, with or without `Bearer `; not case-sensitive',
     JWT_SUBPROTOCOL_NAMES:
       'sub-protocols that announce the next one as the token, as `new WebSocket(url, ["bearer", token])` does; not case-sensitive, never passed on',
-    JWT_COOKIE_NAME: 'cookie that can carry it; case-sensitive',
+    JWT_COOKIE_NAME:
+      'cookie that can carry it, whole or cut into `name.0`, `name.1`, …; of several the first that looks like a token; case-sensitive',
     JWT_QUERY_NAMES: 'query parameters that can carry it; they are never passed on',
     AUTH_TIMEOUT_SECONDS: 'time for the client to present it',
     MAX_CONNECT_BYTES: 'bytes taken from a client before it is authenticated',

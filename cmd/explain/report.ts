@@ -6,7 +6,9 @@ import type {
   Route,
   RouteMatch,
   RouteTable,
+  UpstreamRoute,
 } from '../../internal/config/config.js';
+import { sessionMatches } from '../../internal/config/routes/table.js';
 import type { HttpRefusal } from '../../internal/gateway/opening.js';
 import { firstFit } from '../../internal/session/admission.js';
 import type { Plan } from '../../internal/session/plan.js';
@@ -67,18 +69,24 @@ function refusalOf(refusal: Refusal) {
 
 /** The route that serves the client and those before it; all of them when none does. */
 function routesUpTo({ routes }: RouteTable, matches: readonly RouteMatch[], protocol: Protocol) {
-  const serving = firstFit({ matches }, protocol)?.route;
+  const able = sessionMatches(matches);
+  const serving = firstFit({ matches: able }, protocol)?.route;
   const end = serving === undefined ? routes.length : routes.indexOf(serving) + 1;
   return routes.slice(0, end).map((route, index) => ({
     entry: index + 1,
     prefix: route.prefix,
-    verdict:
-      route === serving
-        ? 'serves it'
-        : matches.some((match) => match.route === route)
-          ? `serves ${route.protocol} only`
-          : 'does not fit the path',
+    verdict: route === serving ? 'serves it' : verdictOn(route, matches, able),
   }));
+}
+
+function verdictOn(
+  route: Route,
+  matches: readonly RouteMatch[],
+  able: readonly RouteMatch<UpstreamRoute>[],
+): string {
+  const match = able.find((match) => match.route === route);
+  if (match !== undefined) return `serves ${match.route.protocol} only`;
+  return matches.some((other) => other.route === route) ? 'takes no WebSocket' : 'does not fit the path';
 }
 
 function tokenOf(token: string, plan: Plan, { verification }: Config, verified: boolean) {
@@ -149,7 +157,7 @@ function upstreamOf({ match: { route } }: Plan, dial: DialRequest) {
   };
 }
 
-function limitsOf(route: Route, { identity, client }: DialRequest, config: Config) {
+function limitsOf(route: UpstreamRoute, { identity, client }: DialRequest, config: Config) {
   const { perSecond, burst } = route.rateLimit ?? config.rateLimit;
   const { opening, session, rateLimit } = config;
   return {

@@ -1,27 +1,31 @@
-import type { Route } from '../config/config.js';
+import { type HeaderRules, hasUpstreams, type Route, type UpstreamRoute } from '../config/config.js';
 
-/** A route as the admin API shows it: no key material, no query of an upstream, which may hold a secret. */
-export interface RouteInfo extends Omit<Route, 'protocol' | 'rateLimit' | 'health' | 'tls' | 'mqttRoles'> {
-  /** null: any. */
-  readonly protocol: Route['protocol'] | null;
-  /** null: the global one. */
-  readonly rateLimit: NonNullable<Route['rateLimit']> | null;
-  /** null: an opening handshake. */
-  readonly health: NonNullable<Route['health']> | null;
-  readonly tls: {
-    readonly ownCa: boolean;
-    readonly clientCertificate: boolean;
-    readonly serverName: string | null;
-    readonly insecureSkipVerify: boolean;
-  } | null;
-  readonly mqtt: { readonly roles: Route['mqttRoles'] };
-}
+/**
+ * A route as the admin API shows it: no key material, no query of an upstream and no value of a header that is set, which
+ * may hold a secret.
+ */
+export type RouteInfo = Readonly<Record<string, unknown>>;
 
 export function routeInfo(route: Route): RouteInfo {
+  const shown = hasUpstreams(route) ? upstreamInfo(route) : { ...route };
+  if (route.kind === 'websocket') return shown;
+  return {
+    ...shown,
+    methods: route.methods ?? null,
+    requestLimit: route.requestLimit ?? null,
+    cors: route.cors ?? null,
+    requestHeaders: namesOf(route.requestHeaders),
+    responseHeaders: namesOf(route.responseHeaders),
+    ...(route.kind === 'http' ? { schemas: route.schemas?.file ?? null } : {}),
+  };
+}
+
+function upstreamInfo(route: UpstreamRoute): RouteInfo {
   const { protocol, upstreams, rateLimit, health, tls, mqttRoles, ...rest } = route;
   return {
     ...rest,
     upstreams: upstreams.map(withoutQuery),
+    // null: any protocol, the global limit, an opening handshake
     protocol: protocol ?? null,
     rateLimit: rateLimit ?? null,
     health: health ?? null,
@@ -36,6 +40,10 @@ export function routeInfo(route: Route): RouteInfo {
           },
     mqtt: { roles: mqttRoles },
   };
+}
+
+function namesOf({ set, remove }: HeaderRules) {
+  return { set: set.map(({ name }) => name), remove };
 }
 
 function withoutQuery(text: string): string {

@@ -1,13 +1,14 @@
 /**
- * The shapes of a checked configuration. Types only: every room may import this file, none may read the
+ * The shapes of a checked configuration. Every room may import this file, none may read the
  * environment. `environment.ts` makes a frozen `Config` from variables, `routes.ts` a `RouteTable` from YAML.
  */
 
 import type { LogOptions } from '../telemetry/log.js';
 import type { TracingOptions } from '../telemetry/opening-trace.js';
 import type { ALGORITHMS } from './algorithms.js';
+import type { Route } from './route.js';
 
-export type Protocol = 'mqtt' | 'raw';
+export * from './route.js';
 
 /** Where verification keys come from: a key given outright comes before keys that are discovered. */
 export type KeySource =
@@ -149,43 +150,9 @@ export interface Config {
   readonly tracing: TracingOptions | undefined;
 }
 
-/** TLS towards a wss upstream, files already read. */
-export interface RouteTls {
-  readonly ca: string | undefined;
-  readonly cert: string | undefined;
-  readonly key: string | undefined;
-  readonly serverName: string | undefined;
-  readonly insecureSkipVerify: boolean;
-}
-
-export interface Route {
-  /** As written; also the route's name in logs and metrics. */
-  readonly prefix: string;
-  /** A route made of RAW_WS_BACKEND_URL or MQTT_WS_BACKEND_URL: fits plain `/ws` only. */
-  readonly fallback: boolean;
-  /** ws:// or wss:// URLs, at least one. */
-  readonly upstreams: readonly string[];
-  readonly protocol: Protocol | undefined;
-  readonly copySubProtocol: boolean;
-  readonly preserveQuery: boolean;
-  readonly appendPath: boolean;
-  readonly auth: 'required' | 'public';
-  /** Empty: any role will do. */
-  readonly requireRoles: readonly string[];
-  /** Lower-case. */
-  readonly forwardHeaders: readonly string[];
-  /** undefined: the global limit. */
-  readonly rateLimit: { readonly perSecond: number; readonly burst: number } | undefined;
-  readonly balance: 'round-robin' | 'least-sessions' | 'hash:sub';
-  readonly health: { readonly path: string; readonly status: number } | undefined;
-  readonly onRemove: 'keep' | 'close';
-  readonly tls: RouteTls | undefined;
-  readonly mqttRoles: 'none' | 'user-property' | 'username';
-}
-
 /** A route that fits a path. */
-export interface RouteMatch {
-  readonly route: Route;
+export interface RouteMatch<R extends Route = Route> {
+  readonly route: R;
   /** What follows the prefix in the (decoded) path, with its leading `/` if any; '' when nothing does. */
   readonly rest: string;
 }
@@ -193,8 +160,8 @@ export interface RouteMatch {
 export interface RouteTable {
   readonly routes: readonly Route[];
   /**
-   * All routes that fit a decoded request path (SPEC sections 3 and 4), in table order; empty: 404. Which one serves the
-   * session depends on the protocol found later.
+   * All routes that fit a decoded request path (SPEC sections 3, 4 and 17), in table order, each by its own kind's path;
+   * empty: 404. Which one serves a session depends on the protocol found later.
    */
   match(path: string): readonly RouteMatch[];
 }

@@ -42,17 +42,29 @@ export function isUpstreamUrl(text: string): boolean {
 }
 
 /**
- * An entry of WS_ALLOWED_ORIGINS: `*`, `null`, or `[http[s]://]host[:port]`, where the host may start with `*.` and the
- * port may be `*`. Anything after the port is refused: an origin has no path (RFC 6454 §7.1).
+ * An entry of WS_ALLOWED_ORIGINS: `*`, `null`, `file://`, or `[scheme://]host[:port]`, where the scheme may be that of an
+ * app (`capacitor://localhost`), the host may start with `*.` and the port may be `*`. Anything after the port is refused:
+ * an origin has no path (RFC 6454 §7.1).
  */
 export function isOriginPattern(text: string): boolean {
-  if (text === '*' || text === 'null') return true;
-  const parts = /^(?:https?:\/\/)?(\[[\da-f:.]+\]|[^:/[\]]+)(?::(\*|\d{1,5}))?$/i.exec(text);
-  const [, host = '', port] = parts ?? [];
-  if (!parts || (port !== undefined && port !== '*' && (Number(port) < 1 || Number(port) > 65_535)))
-    return false;
+  if (text === '*' || text === 'null' || /^file:\/\/$/i.test(text)) return true;
+  const parts = /^(?:([a-z][a-z\d+.-]*):\/\/)?(\[[\da-f:.]+\]|[^:/[\]]+)(?::(\*|\d{1,5}))?$/i.exec(text);
+  const [, scheme, host = '', port] = parts ?? [];
+  if (!parts || (scheme !== undefined && NEVER_OF_A_PAGE.has(scheme.toLowerCase()))) return false;
+  if (port !== undefined && port !== '*' && (Number(port) < 1 || Number(port) > 65_535)) return false;
   if (host.startsWith('[')) return isIP(host.slice(1, -1)) === 6;
   const name = host.startsWith('*.') ? host.slice(2) : host;
   // A name that ends in a number must be an address, or URL parsers refuse it.
   return isHostName(name) && URL.canParse(`https://${name}`);
 }
+
+/** What is written by mistake for the page's own scheme, and what has no origin but `null`. */
+const NEVER_OF_A_PAGE: ReadonlySet<string> = new Set([
+  'ws',
+  'wss',
+  'ftp',
+  'file',
+  'data',
+  'javascript',
+  'blob',
+]);

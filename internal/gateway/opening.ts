@@ -1,5 +1,6 @@
 import { readOffer } from '../auth/identity/announced-token.js';
-import type { RouteMatch, RouteTable } from '../config/config.js';
+import type { RouteMatch, RouteTable, UpstreamRoute } from '../config/config.js';
+import { sessionMatches } from '../config/routes/table.js';
 import type { HeaderLines, TrustedProxies } from '../request/forwarded.js';
 import type { AllowedOrigins } from '../request/origin.js';
 import { decodePath } from '../request/path.js';
@@ -13,6 +14,7 @@ export interface RequestHead {
   readonly target: string;
   /** Without its `?`. */
   readonly query: string;
+  /** One character for each byte (Latin-1): nobody knows which encoding they are in. */
   readonly headers: HeaderLines;
   readonly peer: string;
   /** Whether it came over TLS. */
@@ -46,17 +48,19 @@ export function judgeOpening(
   const matches = path.includes('//') ? [] : rules.match(path);
   if (matches.length === 0) return 404;
   if (fault !== undefined) return fault;
-  return admit(head, path, matches, rules);
+  const able = sessionMatches(matches);
+  return able.length === 0 ? 426 : admit(head, path, able, rules);
 }
 
 function admit(
   head: RequestHead,
   path: string,
-  matches: readonly RouteMatch[],
+  matches: readonly RouteMatch<UpstreamRoute>[],
   rules: OpeningRules,
 ): Opening | HttpRefusal {
   const client = rules.proxies.client(head.peer, head.secure, head.headers);
-  if (!rules.origins.allows(head.headers.get('origin') ?? [], client.host)) return 403;
+  const scheme = client.isProtoKnown ? client.proto : undefined;
+  if (!rules.origins.allows(head.headers.get('origin') ?? [], client.host, scheme)) return 403;
   return {
     path,
     query: head.query,

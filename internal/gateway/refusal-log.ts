@@ -1,5 +1,6 @@
 import { TokenBucket } from '../ratelimit/token-bucket.js';
 import { isGivenRequestId, type TrustedProxies } from '../request/forwarded.js';
+import { headerText } from '../request/header-text.js';
 import { forLog, type Log } from '../telemetry/log.js';
 import type { RequestHead } from './opening.js';
 
@@ -42,5 +43,5 @@ export class RefusalLog {
 }
 
 function bounded(lines: readonly string[] | undefined): string | undefined {
-  return lines?.[0] === undefined ? undefined : forLog(lines[0]);
+  return lines?.[0] === undefined ? undefined : forLog(headerText(lines[0]));
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { BlockList, isIP, isIPv4 } from 'node:net';
 import { readTraceContext, type TraceContext } from '../telemetry/trace-context.js';
+import { headerText } from './header-text.js';
 
 /** Request headers by lower-case name, every line kept in order. */
 export type HeaderLines = ReadonlyMap<string, readonly string[]>;
@@ -10,6 +11,8 @@ export interface Client {
   /** Address in canonical text form, IPv4-mapped IPv6 as IPv4. */
   readonly ip: string;
   readonly proto: 'http' | 'https';
+  /** Whether TLS of our own or a trusted peer says so: without either there may be TLS in front of us. */
+  readonly isProtoKnown: boolean;
   /** Host and port the client asked for. */
   readonly host: string;
   readonly requestId: string;
@@ -60,23 +63,26 @@ export class TrustedProxies {
   /** @param peer the TCP peer's address, @param secure whether it came over TLS. */
   client(peer: string, secure: boolean, headers: HeaderLines): Client {
     const ownProto = secure ? 'https' : 'http';
-    const ownHost = headers.get('host')?.[0] ?? '';
+    const ownHost = headerText(headers.get('host')?.[0] ?? '');
     const peerIp = canonicalIp(peer) ?? peer;
     if (!this.trusts(peerIp)) {
       const requestId = randomUUID();
-      return { ip: peerIp, proto: ownProto, host: ownHost, requestId, traceContext: undefined };
+      return {
+        ip: peerIp,
+        proto: ownProto,
+        isProtoKnown: secure,
+        host: ownHost,
+        requestId,
+        traceContext: undefined,
+      };
     }
     const requestId = headers.get('x-request-id')?.[0] ?? '';
-    const proto = firstOf(headers, 'x-forwarded-proto').toLowerCase();
+    const proto = protoNamed(firstOf(headers, 'x-forwarded-proto'));
     const host = firstOf(headers, 'x-forwarded-host');
     return {
       ip: this.#rightmostUntrusted(peerIp, headers.get('x-forwarded-for') ?? []),
-      proto:
-        proto === 'https' || proto === 'wss'
-          ? 'https'
-          : proto === 'http' || proto === 'ws'
-            ? 'http'
-            : ownProto,
+      proto: proto ?? ownProto,
+      isProtoKnown: secure || proto !== undefined,
       host: SAFE_HOST.test(host) ? host : ownHost,
       requestId: SAFE_REQUEST_ID.test(requestId) ? requestId : randomUUID(),
       traceContext: readTraceContext(headers),
@@ -89,19 +95,44 @@ export class TrustedProxies {
     let ip = peer;
     let end = all.length;
     for (let hops = 0; end >= 0 && hops < MAX_HOPS; hops++) {
-      const comma = all.lastIndexOf(',', end - 1);
-      const hop = canonicalIp(all.slice(comma + 1, end).trim());
+      // With 0, `lastIndexOf` would find the comma that was found before.
+      const comma = end === 0 ? -1 : all.lastIndexOf(',', end - 1);
+      const element = all.slice(comma + 1, end).trim();
+      end = comma;
+      if (SAYS_NOTHING.test(element)) continue;
+      const hop = canonicalIp(unquoted(element));
       if (hop === undefined) return ip;
       ip = hop;
       if (!this.trusts(ip)) return ip;
-      end = comma;
     }
     return ip;
   }
 }
 
+/** An empty element (RFC 9110 §5.6.1.2), or a proxy that keeps to itself whom it forwards for (RFC 7239 §6.2). */
+const SAYS_NOTHING = /^(?:|"?unknown"?)$/i;
+
+/** RFC 7239 §6: an address in brackets stands in quotes; some write X-Forwarded-For likewise. */
+function unquoted(element: string): string {
+  return /^"([^"\\]*)"$/.exec(element)?.[1] ?? element;
+}
+
+function protoNamed(text: string): 'http' | 'https' | undefined {
+  switch (text.toLowerCase()) {
+    case 'https':
+    case 'wss':
+      return 'https';
+    case 'http':
+    case 'ws':
+      return 'http';
+    default:
+      return undefined;
+  }
+}
+
+/** The first element of a list header (RFC 9110 §5.3: of all of its lines) that is not empty. */
 function firstOf(headers: HeaderLines, name: string): string {
-  return headers.get(name)?.[0]?.split(',', 1)[0]?.trim() ?? '';
+  return /[^,\s][^,]*/.exec(headers.get(name)?.join(',') ?? '')?.[0].trimEnd() ?? '';
 }
 
 /** `text` as an address in canonical form, a port or brackets around it removed; undefined: not an address. */

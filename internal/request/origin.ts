@@ -2,6 +2,7 @@
 interface OriginParts {
   /** With its colon: `https:`. */
   readonly scheme: string;
+  /** '' for `file://` only. */
   readonly host: string;
   /** '' for the scheme's own port. */
   readonly port: string;
@@ -23,38 +24,40 @@ export class AllowedOrigins {
   readonly #patterns: readonly Pattern[];
   readonly #any: boolean;
   readonly #null: boolean;
-  readonly #sameHost: boolean;
 
-  /** @param entries WS_ALLOWED_ORIGINS, validated; undefined: only pages of the request's own host and port. */
-  constructor(entries: readonly string[] | undefined) {
-    this.#sameHost = entries === undefined;
-    this.#any = entries?.includes('*') ?? false;
-    this.#null = this.#any || (entries?.includes('null') ?? false);
-    this.#patterns = (entries ?? []).filter((entry) => entry !== '*' && entry !== 'null').map(parsePattern);
+  /** @param entries WS_ALLOWED_ORIGINS, validated: pages beside those of the request's own host and port. */
+  constructor(entries: readonly string[] = []) {
+    this.#any = entries.includes('*');
+    this.#null = this.#any || entries.includes('null');
+    this.#patterns = entries.filter((entry) => entry !== '*' && entry !== 'null').map(parsePattern);
   }
 
   /**
    * @param origins the lines of the Origin header; none: no browser, allowed.
    * @param host host and port the request was made to; without a port it stands for the scheme's own.
+   * @param scheme how the client speaks to the gateway; undefined: nobody can tell, as behind a proxy that ends TLS and
+   *   does not say so. It is not compared then.
    */
-  allows(origins: readonly string[], host: string): boolean {
+  allows(origins: readonly string[], host: string, scheme?: 'http' | 'https'): boolean {
     if (origins.length === 0) return true;
     if (origins.length > 1) return false;
     const [origin = ''] = origins;
     if (origin === 'null') return this.#null;
     const parts = parseOrigin(origin);
     if (parts === undefined) return false;
-    if (this.#any) return true;
-    if (this.#sameHost) return isSameHost(parts, host);
-    return this.#patterns.some((pattern) => fits(parts, pattern));
+    return this.#any || isOwn(parts, host, scheme) || this.#patterns.some((pattern) => fits(parts, pattern));
   }
 }
+
+/** What pages of local files are said to have by clients that do not say `null`. */
+const LOCAL_FILES: OriginParts = { scheme: 'file:', host: '', port: '' };
 
 /** Labels that are not empty, or an IPv6 address. */
 const HOST = /^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[\da-f:.]+\])$/;
 
 /** RFC 6454 §7.1: scheme, host and port, nothing else. */
 function parseOrigin(text: string): OriginParts | undefined {
+  if (/^file:\/\/$/i.test(text)) return LOCAL_FILES;
   if (!/^[a-z][a-z\d+.-]*:\/\/[^/?#@\\\s]+$/i.test(text) || !URL.canParse(text)) return undefined;
   const url = new URL(text);
   const host = url.hostname.toLowerCase();
@@ -62,6 +65,7 @@ function parseOrigin(text: string): OriginParts | undefined {
 }
 
 function parsePattern(entry: string): Pattern {
+  if (entry.toLowerCase() === 'file://') return { ...LOCAL_FILES, subdomains: false };
   const scheme = /^([a-z][a-z\d+.-]*:)\/\//i.exec(entry)?.[1]?.toLowerCase();
   const rest = scheme === undefined ? entry : entry.slice(scheme.length + 2);
   const subdomains = rest.startsWith('*.');
@@ -82,7 +86,14 @@ function fits(origin: OriginParts, pattern: Pattern): boolean {
   return pattern.subdomains ? origin.host.endsWith(`.${pattern.host}`) : origin.host === pattern.host;
 }
 
-function isSameHost(origin: OriginParts, host: string): boolean {
+/**
+ * Whether it is a page of the host and port that the request was made to. A host without a port has the one of its own
+ * scheme; where that is not known, of the page's.
+ */
+function isOwn(origin: OriginParts, host: string, scheme: 'http' | 'https' | undefined): boolean {
+  // Apps have hosts of their own making: `capacitor://localhost` is no page of a gateway on localhost.
+  if (origin.scheme !== 'http:' && origin.scheme !== 'https:') return false;
+  if (scheme !== undefined && origin.scheme !== `${scheme}:`) return false;
   const own = `${origin.scheme}//${host}`;
   if (!/^[^/?#@\\\s]+$/.test(host) || !URL.canParse(own)) return false;
   const url = new URL(own);

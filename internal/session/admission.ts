@@ -4,7 +4,7 @@ import type { Identity } from '../auth/identity/identity.js';
 import { looksLikeJwt } from '../auth/identity/jwt-shape.js';
 import type { Revocations } from '../auth/revocations/revocations.js';
 import type { CloseReasonKey } from '../close-codes.js';
-import type { Config, Protocol, Route, RouteMatch } from '../config/config.js';
+import type { Config, Protocol, RouteMatch, UpstreamRoute } from '../config/config.js';
 import { type ErrorCode, GatewayError } from '../errors.js';
 import type { Greeting } from '../protocol/protocol.js';
 import { raw } from '../protocol/raw.js';
@@ -105,13 +105,13 @@ export class Admission {
     return this.config.verification.keySource.kind !== 'none';
   }
 
-  #handshakeToken(opening: Opening, route: Route): FoundToken | undefined {
+  #handshakeToken(opening: Opening, route: UpstreamRoute): FoundToken | undefined {
     if (!this.#verifies) return undefined;
     return tokenInHandshake(this.config.credentials, opening, route.auth === 'public' ? 'jwt' : 'any');
   }
 
   /** On a public route an MQTT password that is no JWT is the broker's business, not ours. */
-  #greetingToken({ token }: Greeting, route: Route): string | undefined {
+  #greetingToken({ token }: Greeting, route: UpstreamRoute): string | undefined {
     if (token === undefined || route.auth === 'required') return token;
     return this.#verifies && looksLikeJwt(token) ? token : undefined;
   }
@@ -144,7 +144,7 @@ export class Admission {
   }
 
   /** @throws Refused when the token is revoked or none of the route's roles is held. */
-  authorize({ requireRoles }: Route, identity: Identity | undefined): void {
+  authorize({ requireRoles }: UpstreamRoute, identity: Identity | undefined): void {
     if (identity !== undefined && this.revocations.isRevoked(identity)) throw new Refused('tokenRevoked');
     if (requireRoles.length === 0) return;
     if (!requireRoles.some((role) => identity?.roles.includes(role))) throw new Refused('forbidden');
@@ -182,7 +182,7 @@ export class Admission {
   }
 
   /** The message budget of a client's subject, or of its address where there is none; undefined: no limit. */
-  acquireBudget(route: Route, identity: Identity | undefined, ip: string): MessageBudget | undefined {
+  acquireBudget(route: UpstreamRoute, identity: Identity | undefined, ip: string): MessageBudget | undefined {
     const client =
       identity === undefined
         ? ({ kind: 'ip', name: ip } as const)
@@ -192,7 +192,10 @@ export class Admission {
 }
 
 /** The route that serves a client of that protocol; undefined: none does. */
-export function firstFit(opening: Pick<Opening, 'matches'>, protocol: Protocol): RouteMatch | undefined {
+export function firstFit(
+  opening: Pick<Opening, 'matches'>,
+  protocol: Protocol,
+): RouteMatch<UpstreamRoute> | undefined {
   return opening.matches.find(({ route }) => route.protocol === undefined || route.protocol === protocol);
 }
 

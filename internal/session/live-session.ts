@@ -1,6 +1,6 @@
 import type { Identity } from '../auth/identity/identity.js';
 import type { CloseCode, CloseReasonKey } from '../close-codes.js';
-import type { Protocol, Route } from '../config/config.js';
+import type { Protocol, UpstreamRoute } from '../config/config.js';
 import type { Pump } from './pump.js';
 
 /** What the rest of the gateway may know of a session and do with it. */
@@ -13,7 +13,7 @@ export interface LiveSession {
   /** undefined before authentication, and on public routes without a token. */
   readonly identity: Identity | undefined;
   /** undefined until it is chosen. */
-  readonly route: Route | undefined;
+  readonly route: UpstreamRoute | undefined;
   /** undefined until it is recognised. */
   readonly protocol: Protocol | undefined;
   readonly state: 'new' | 'awaiting-credentials' | 'authenticating' | 'dialing' | 'open' | 'closing';

@@ -1,5 +1,5 @@
 import type { AnnouncedToken } from '../auth/identity/announced-token.js';
-import type { RouteMatch } from '../config/config.js';
+import type { RouteMatch, UpstreamRoute } from '../config/config.js';
 import type { OpeningTrace } from '../telemetry/opening-trace.js';
 import type { TraceContext } from '../telemetry/trace-context.js';
 
@@ -39,7 +39,7 @@ export interface Opening {
     readonly traceContext?: TraceContext | undefined;
   };
   /** The routes that fit the path, at least one, in table order. */
-  readonly matches: readonly RouteMatch[];
+  readonly matches: readonly RouteMatch<UpstreamRoute>[];
   /** What Sec-WebSocket-Protocol offered, in order, without what carried a token. */
   readonly subprotocols: readonly string[];
   /** The token among them; undefined: there was none. */

@@ -1,11 +1,11 @@
-import type { RouteMatch } from '../config/config.js';
+import type { RouteMatch, UpstreamRoute } from '../config/config.js';
 import type { Greeting, ProtocolAdapter } from '../protocol/protocol.js';
 import type { Opening } from './opening.js';
 
 /** Where a client is to be taken, and what it shows for it. */
 export interface Plan {
   readonly opening: Opening;
-  readonly match: RouteMatch;
+  readonly match: RouteMatch<UpstreamRoute>;
   readonly adapter: ProtocolAdapter;
   readonly token: string | undefined;
   /** Where the token was, for people; undefined: there is none. */

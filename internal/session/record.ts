@@ -1,4 +1,5 @@
 import { CLOSE_REASONS, type CloseReason } from '../close-codes.js';
+import { headerText } from '../request/header-text.js';
 import { forLog, type Log } from '../telemetry/log.js';
 import type { LiveSession } from './live-session.js';
 import type { Opening } from './opening.js';
@@ -54,7 +55,7 @@ export function recordAccepted({ log }: { readonly log: Log }, session: LiveSess
       sub: session.identity && forLog(session.identity.sub),
       route: session.route?.prefix,
       tokenAgeSeconds: tokenAgeSeconds(session),
-      userAgent: userAgent && forLog(userAgent),
+      userAgent: userAgent && forLog(headerText(userAgent)),
       traceId: opening.trace?.traceId,
     },
     'client accepted',

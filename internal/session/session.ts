@@ -1,6 +1,6 @@
 import type { Identity } from '../auth/identity/identity.js';
 import { CLOSE_REASONS, type CloseCode, type CloseReason, type CloseReasonKey } from '../close-codes.js';
-import type { Protocol, Route } from '../config/config.js';
+import type { Protocol, UpstreamRoute } from '../config/config.js';
 import type { Greeting, ProtocolAdapter } from '../protocol/protocol.js';
 import { adapterForSubprotocol } from '../protocol/protocols.js';
 import { Cancellation } from '../upstream/upstreams.js';
@@ -31,7 +31,7 @@ export class Session extends Timed implements LiveSession {
   #acceptedMs: number | undefined;
   #expiresAtMs = Number.POSITIVE_INFINITY;
   #identity: Identity | undefined;
-  #route: Route | undefined;
+  #route: UpstreamRoute | undefined;
   #protocol: Protocol | undefined;
   readonly #pings = new PingAllowance();
 
@@ -53,7 +53,7 @@ export class Session extends Timed implements LiveSession {
     return this.#identity;
   }
 
-  get route(): Route | undefined {
+  get route(): UpstreamRoute | undefined {
     return this.#route;
   }
 

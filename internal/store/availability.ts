@@ -8,7 +8,7 @@ export interface AvailabilityOptions {
   /** The `dependency` of log lines and of `ws_dependency_up`. */
   readonly dependency: 'redis' | 'postgres';
   readonly log: Log;
-  /** Resolves when the store answers and takes writes; must settle by itself within about a second. */
+  /** Resolves when the store answers and takes writes; must settle by itself, within about a second or what a migration takes. */
   readonly probe: () => Promise<unknown>;
   /** What a failed probe is called in the log: a code, never a server's own text, which can quote credentials. */
   readonly reasonOf: (thrown: unknown) => string;

@@ -6,13 +6,8 @@ import { withinDeadline } from './deadline.js';
 import type { LastingConnection } from './lasting-connection.js';
 import { meansPostgresIsDown, postgresFailure } from './postgres-failure.js';
 import { listenToPostgres, type PostgresSubscriber } from './postgres-listener.js';
-import {
-  createTable,
-  type PostgresTable,
-  PURGE_BATCH_ROWS,
-  purgeTable,
-  tableIsPresent,
-} from './postgres-table.js';
+import { PostgresSchema } from './postgres-schema.js';
+import { type PostgresTable, PURGE_BATCH_ROWS, purgeTable } from './postgres-table.js';
 
 export interface PostgresStoreOptions {
   /** postgres:// URL as libpq takes it. */
@@ -40,6 +35,7 @@ export class PostgresStore {
   readonly #options: PostgresStoreOptions;
   readonly #timeoutMs: number;
   readonly #pool: Pool;
+  readonly #schema: PostgresSchema;
   readonly #availability: Availability;
   readonly #listeners: LastingConnection[] = [];
   #purging: NodeJS.Timeout | undefined;
@@ -53,11 +49,13 @@ export class PostgresStore {
       max: POOL_SIZE,
       connectionTimeoutMillis: this.#timeoutMs,
       query_timeout: this.#timeoutMs,
-      statement_timeout: this.#timeoutMs,
       idleTimeoutMillis: 30_000,
       keepAlive: true,
       allowExitOnIdle: true,
+      // The server ends what the client has given up. Set so, for PgBouncer refuses it as a start-up parameter.
+      onConnect: (client) => client.query(`SET statement_timeout = ${this.#timeoutMs}`),
     });
+    this.#schema = new PostgresSchema(options.tables);
     this.#availability = new Availability({
       dependency: 'postgres',
       log: options.log,
@@ -78,7 +76,7 @@ export class PostgresStore {
     this.#availability.onChange(listener);
   }
 
-  /** Connects, creates what tables are missing, and keeps trying in the background. Resolves when that is done, or after 2 s. */
+  /** Connects, makes or migrates its tables, and keeps trying in the background. Resolves when that is done, or after 2 s. */
   async start(): Promise<void> {
     this.#purging = setInterval(() => void this.#purge(), this.#options.purgeIntervalMs ?? 60_000).unref();
     await withinDeadline(this.#availability.check(), 2_000).catch(() => {});
@@ -135,16 +133,16 @@ export class PostgresStore {
     );
     // 25006 read_only_sql_transaction: a standby, or a server that is being moved.
     if (rows[0]?.read_only !== 'off') throw new GatewayError('ERR_STORE', '25006');
-    for (const table of this.#options.tables) {
-      const [answer] = (await this.#pool.query<{ present: boolean }>(tableIsPresent(table))).rows;
-      if (answer?.present !== true) await this.#pool.query(createTable(table));
-    }
+    const newer = await this.#schema.bringUpToDate(this.#pool);
+    if (newer.length > 0)
+      this.#options.log.warn({ dependency: 'postgres', tables: newer }, 'tables are of a later release');
   }
 
   async #purge(): Promise<void> {
-    for (const table of this.#options.tables) {
+    for (const { name, purgedBy } of this.#options.tables) {
+      if (purgedBy === undefined) continue;
       for (let batch = 0; batch < MAX_PURGE_BATCHES && this.up; batch++) {
-        const deleted = await this.#pool.query(purgeTable(table)).then(
+        const deleted = await this.#pool.query(purgeTable(name, purgedBy)).then(
           ({ rowCount }) => rowCount ?? 0,
           () => 0,
         );

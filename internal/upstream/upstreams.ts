@@ -1,4 +1,4 @@
-import type { Route, UpstreamConfig } from '../config/config.js';
+import { hasUpstreams, type Route, type UpstreamConfig, type UpstreamRoute } from '../config/config.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Cancellation } from './pool/cancellation.js';
@@ -80,8 +80,9 @@ export class Upstreams {
    * @returns the tenancies whose owner is to close them (`onRemove: close`).
    */
   apply(table: { readonly routes: readonly Route[] }): ReadonlySet<Pick<Tenancy, 'name' | 'ended'>> {
-    const orphans = this.#endpoints.apply(table.routes);
-    this.#health.apply(healthChecks(table.routes, this.#endpoints));
+    const routes = table.routes.filter(hasUpstreams);
+    const orphans = this.#endpoints.apply(routes);
+    this.#health.apply(healthChecks(routes, this.#endpoints));
     return orphans;
   }
 
@@ -89,7 +90,7 @@ export class Upstreams {
    * An open connection to one of the route's endpoints, not yet reading: see `UpstreamConnection.start`.
    * @throws GatewayError ERR_CIRCUIT_OPEN, ERR_DIAL_FAILED or ERR_DIAL_CANCELLED; see `Dialer.dial`.
    */
-  dial(route: Route, request: DialRequest, cancellation?: Cancellation): Promise<UpstreamConnection> {
+  dial(route: UpstreamRoute, request: DialRequest, cancellation?: Cancellation): Promise<UpstreamConnection> {
     return this.#dialer.dial(route, request, cancellation);
   }
 
@@ -120,7 +121,7 @@ export class Upstreams {
 }
 
 /** One check per endpoint, by the first route that says how. */
-function healthChecks(routes: readonly Route[], endpoints: Endpoints): HealthCheck[] {
+function healthChecks(routes: readonly UpstreamRoute[], endpoints: Endpoints): HealthCheck[] {
   const checks = new Map<Endpoint, HealthCheck>();
   for (const route of routes) {
     const subprotocols = route.protocol === 'raw' ? [] : ['mqtt'];

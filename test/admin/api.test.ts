@@ -56,7 +56,9 @@ describe('the admin API', () => {
       routes: [
         {
           prefix: '/rpc',
+          kind: 'websocket',
           fallback: false,
+          forwardToken: true,
           copySubProtocol: false,
           preserveQuery: false,
           appendPath: false,

@@ -7,7 +7,7 @@ import { freezeIdentity, type Identity } from '../../internal/auth/identity/iden
 import type { RevocationStore } from '../../internal/auth/revocations/revocation-store.js';
 import { Revocations } from '../../internal/auth/revocations/revocations.js';
 import type { CloseReasonKey } from '../../internal/close-codes.js';
-import type { Protocol, Route, RouteTable } from '../../internal/config/config.js';
+import type { Protocol, RouteTable, WebSocketRoute } from '../../internal/config/config.js';
 import type { ReloadResult } from '../../internal/config/routes/reload.js';
 import { createRouteTable } from '../../internal/config/routes/table.js';
 import { ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
@@ -18,9 +18,11 @@ import { Metrics } from '../../internal/telemetry/metrics.js';
 import type { EndpointSnapshot } from '../../internal/upstream/upstreams.js';
 import { RecordedLog } from '../auth/parts.js';
 
-export const ROUTE: Route = {
+export const ROUTE: WebSocketRoute = {
   prefix: '/rpc',
+  kind: 'websocket',
   fallback: false,
+  forwardToken: true,
   upstreams: ['wss://rpc.internal:9000/base?key=hidden'],
   protocol: 'raw',
   copySubProtocol: false,
@@ -54,7 +56,7 @@ export class StandInSession implements LiveSession {
   constructor(
     readonly identity: Identity | undefined,
     readonly protocol: Protocol | undefined = identity && 'raw',
-    readonly route: Route | undefined = identity && ROUTE,
+    readonly route: WebSocketRoute | undefined = identity && ROUTE,
     readonly id: string = randomUUID(),
     readonly requestId: string = id,
   ) {}

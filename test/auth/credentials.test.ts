@@ -106,10 +106,36 @@ describe('the token in a handshake', () => {
       ['Session=x', undefined],
       ['xsession=x; sessionx=x; =session', undefined],
       ['a="session=x"', undefined],
-      ['session=; session=second', undefined],
+      ['session=; session=second', 'second'],
       ['__proto__=x; constructor=y', undefined],
     ];
     for (const [cookie, expected] of cases) assert.equal(find({ cookie }), expected, String(cookie));
+  });
+
+  test('of several cookies of the name the first that looks like a token counts', () => {
+    const cookie = `session=s%3Aold.signature; a=1; session=${JWT}; session=${OTHER}`;
+    assert.equal(find({ cookie }), JWT);
+    assert.equal(find({ cookie }, '', 'jwt'), JWT);
+    assert.equal(find({ cookie: ['session=1.2.3', `session=${JWT}`] }), JWT);
+    assert.equal(find({ cookie: 'session=old; session=older' }), 'old');
+    assert.equal(find({ cookie: 'session=old; session=older' }, '', 'jwt'), undefined);
+  });
+
+  test('a cookie that was cut into pieces is put together again', () => {
+    const [one, two, three] = [JWT.slice(0, 10), JWT.slice(10, 25), JWT.slice(25)];
+    const cases: [string | string[], string | undefined][] = [
+      [`session.0=${one}; session.1=${two}; session.2=${three}`, JWT],
+      [[`session.1=${two}; session.2=${three}`, `a=1; session.0=${one}`], JWT],
+      [`session.0=${one}; session.1=${two}; session.2=${three}; session.4=x`, JWT],
+      [`session.0=${one}; session.1=${two}; session.2=${three}; session.0=x`, JWT],
+      [`session=old; session.0=${one}; session.1=${two}; session.2=${three}`, JWT],
+      [`session=${OTHER}; session.0=${one}; session.1=${two}; session.2=${three}`, OTHER],
+      [`session.0=${one}; session.2=${three}`, one],
+      [`session.1=${two}`, undefined],
+      [`sessionX0=${JWT}; session.a=${JWT}; session.=${JWT}; session.0x=${JWT}; Session.0=${JWT}`, undefined],
+    ];
+    for (const [cookie, expected] of cases) assert.equal(find({ cookie }), expected, String(cookie));
+    assert.equal(find({ cookie: `session.0=${one}; session.2=${three}` }, '', 'jwt'), undefined);
   });
 
   test('parameters are decoded as forms are', () => {
@@ -160,6 +186,7 @@ describe('what is passed on', () => {
       [['session=x; a=1', 'session=y; b=2'], 'a=1; b=2'],
       [['session=x; session = "y"'], undefined],
       [['a; Session=1;;  b==;'], 'a; Session=1; b=='],
+      [['session.0=x; a=1; session.1=y; session.x=2'], 'a=1; session.x=2'],
       [[], undefined],
     ];
     for (const [lines, expected] of cases) assert.equal(withoutTokenCookie(lines, 'session'), expected);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { hasUpstreams } from '../../internal/config/config.js';
 import { loadConfiguration } from '../../internal/config/environment.js';
 import { directory, linesOf, put } from './files.js';
 
@@ -14,7 +15,7 @@ describe('loadConfiguration', () => {
     assert.ok('config' in result, linesOf(result).join('\n'));
     assert.equal(result.config.routeFile, file);
     assert.deepEqual(
-      result.table.routes.map(({ prefix, fallback }) => [prefix, fallback]),
+      result.table.routes.filter(hasUpstreams).map(({ prefix, fallback }) => [prefix, fallback]),
       [
         ['/a', false],
         ['/ws', true],
@@ -57,7 +58,7 @@ describe('loadConfiguration', () => {
     const result = loadConfiguration({ ...KEYS, MQTT_WS_BACKEND_URL: 'ws://broker' });
     assert.ok('config' in result, linesOf(result).join('\n'));
     assert.deepEqual(
-      result.table.routes.map(({ protocol, fallback }) => [protocol, fallback]),
+      result.table.routes.filter(hasUpstreams).map(({ protocol, fallback }) => [protocol, fallback]),
       [['mqtt', true]],
     );
   });

@@ -337,6 +337,9 @@ describe('readEnvironment', () => {
       'http://[::1]:3000',
       'http://127.0.0.1',
       'HTTPS://App.Example.com',
+      'capacitor://localhost',
+      'chrome-extension://abcdefghijklmnop',
+      'file://',
     ];
     assert.deepEqual(configOf({ WS_ALLOWED_ORIGINS: entries.join(', ') }).opening.allowedOrigins, entries);
   });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import type { Route } from '../../internal/config/config.js';
+import { hasUpstreams, type UpstreamRoute } from '../../internal/config/config.js';
 import { parseRoutes, type RoutesContext } from '../../internal/config/routes/routes.js';
 import { certificate, directory, linesOf, put } from './files.js';
 
@@ -17,10 +17,14 @@ function parse(text: string, context: Partial<RoutesContext> = {}, fileName = 'r
   return parseRoutes(text, fileName, { ...CONTEXT, ...context });
 }
 
-function routesOf(text: string, context: Partial<RoutesContext> = {}, fileName?: string): readonly Route[] {
+function routesOf(
+  text: string,
+  context: Partial<RoutesContext> = {},
+  fileName?: string,
+): readonly UpstreamRoute[] {
   const result = parse(text, context, fileName);
   assert.ok('table' in result, linesOf(result).join('\n'));
-  return result.table.routes;
+  return result.table.routes.filter(hasUpstreams);
 }
 
 const problemsOf = (text: string, context: Partial<RoutesContext> = {}) => linesOf(parse(text, context));
@@ -30,7 +34,9 @@ describe('parseRoutes', () => {
     assert.deepEqual(routesOf('- prefix: /a\n  upstream: ws://a/x?y=z\n'), [
       {
         prefix: '/a',
+        kind: 'websocket',
         fallback: false,
+        forwardToken: true,
         upstreams: ['ws://a/x?y=z'],
         protocol: undefined,
         copySubProtocol: false,
@@ -70,7 +76,9 @@ describe('parseRoutes', () => {
     assert.deepEqual(routesOf(text), [
       {
         prefix: '/a',
+        kind: 'websocket',
         fallback: false,
+        forwardToken: true,
         upstreams: ['wss://a:8443/x', 'wss://b'],
         protocol: 'mqtt',
         copySubProtocol: true,

@@ -140,6 +140,32 @@ describe('the Origin check', () => {
     });
   });
 
+  it('lets in its own pages beside the list, apps that are listed, and compares the scheme where it is known', async () => {
+    await withOrigins(
+      { WS_ALLOWED_ORIGINS: 'https://app.example.com, capacitor://localhost, file://' },
+      async (statusFor, gateway) => {
+        const own = `127.0.0.1:${gateway.port}`;
+        const matrix: readonly [number, ...string[]][] = [
+          [101, `Origin: http://${own}`],
+          // What paho sends to a broker without TLS.
+          [101, `Origin: https://${own}`],
+          [101, 'Origin: https://app.example.com'],
+          [101, 'Origin: capacitor://localhost'],
+          [101, 'Origin: file://'],
+          [403, 'Origin: ionic://localhost'],
+          [403, 'Origin: file:///tmp/x.html'],
+          [403, 'Origin: null'],
+          [403, `Origin: http://127.0.0.1:${gateway.port + 1}`],
+          [101, `Origin: https://${own}`, 'X-Forwarded-Proto: https'],
+          [403, `Origin: http://${own}`, 'X-Forwarded-Proto: https'],
+          [403, `Origin: https://${own}`, 'X-Forwarded-Proto: http'],
+        ];
+        for (const [status, ...headers] of matrix)
+          assert.equal(await statusFor(...headers), status, headers.join(', '));
+      },
+    );
+  });
+
   it('takes the public host from a trusted proxy and from nobody else', async () => {
     const forwarded = ['X-Forwarded-Host: app.example.com', 'X-Forwarded-Proto: https'];
     await withOrigins({}, async (statusFor) => {

@@ -39,10 +39,10 @@ describe('the address of a client', () => {
   it('is the last trusted one when all are, or when what stands before is no address', () => {
     assert.equal(ipOf('10.1.2.3', '10.0.0.7, 10.0.0.8'), '10.0.0.7');
     for (const junk of [
-      'unknown',
       '_hidden',
-      '',
-      ' ',
+      'unknown2',
+      '"198.51.100.1',
+      '"',
       'a.b.c.d',
       '1.2.3',
       '1.2.3.4.5',
@@ -52,7 +52,37 @@ describe('the address of a client', () => {
       '::g',
     ])
       assert.equal(ipOf('10.1.2.3', `198.51.100.1, ${junk}, 10.0.0.8`), '10.0.0.8', junk);
-    assert.equal(ipOf('10.1.2.3', ','.repeat(50_000)), '10.1.2.3');
+    for (const nobody of ['', ' ', ',', 'unknown', 'unknown, ,', ','.repeat(50_000)])
+      assert.equal(ipOf('10.1.2.3', nobody), '10.1.2.3', nobody.slice(0, 20));
+  });
+
+  it('is found beside what says nothing: empty elements, hops that keep it to themselves', () => {
+    for (const line of [
+      '198.51.100.1,',
+      '198.51.100.1, ,',
+      ',198.51.100.1',
+      ', 198.51.100.1,, 10.0.0.8,',
+      '198.51.100.1, unknown',
+      '198.51.100.1, Unknown, 10.0.0.8',
+      'unknown, 198.51.100.1',
+      '198.51.100.1, "unknown"',
+      '9.9.9.9, 198.51.100.1, unknown, 10.0.0.8,',
+    ])
+      assert.equal(ipOf('10.1.2.3', line), '198.51.100.1', line);
+  });
+
+  it('is read with its port and in quotes, as some proxies write it', () => {
+    const addresses: readonly [string, string][] = [
+      ['198.51.100.1:4711', '198.51.100.1'],
+      ['"198.51.100.1:4711"', '198.51.100.1'],
+      ['"[2001:db8::1]:4711"', '2001:db8::1'],
+      ['"2001:db8::1"', '2001:db8::1'],
+      ['[2001:DB8::1]', '2001:db8::1'],
+    ];
+    for (const [written, ip] of addresses) {
+      assert.equal(ipOf('10.1.2.3', written), ip, written);
+      assert.equal(ipOf('10.1.2.3', `9.9.9.9, ${written}, 10.0.0.8:80`), ip, written);
+    }
   });
 
   it('is looked for in 32 hops at most', () => {
@@ -100,6 +130,7 @@ describe('scheme, host and request id', () => {
     assert.deepEqual(of('10.1.2.3', said), {
       ip: '10.1.2.3',
       proto: 'https',
+      isProtoKnown: true,
       host: 'public.example',
       requestId: 'abc',
       traceContext: undefined,

@@ -122,8 +122,53 @@ describe('an allowed origin', () => {
     assert.ok(!new AllowedOrigins(['*']).allows(['https://a.example', 'https://a.example'], HOST));
   });
 
-  it('an empty list allows no page', () => {
-    check([], { 'https://gw.example.com': false, null: false });
+  it('an empty list allows no page but those of the own host', () => {
+    check([], { 'https://gw.example.com': true, 'https://other.example.com': false, null: false });
+  });
+
+  it('may be that of an app or of an extension, by scheme and host', () => {
+    check(['capacitor://localhost', 'chrome-extension://abcdefghijklmnop', 'ionic://localhost:*'], {
+      'capacitor://localhost': true,
+      'Capacitor://LOCALHOST': true,
+      'capacitor://localhost:1': false,
+      'capacitor://localhost.evil.com': false,
+      'capacitor://evil@localhost': false,
+      'capacitor://localhost/': false,
+      'capacitor://': false,
+      'http://localhost': false,
+      'chrome-extension://abcdefghijklmnop': true,
+      'chrome-extension://abcdefghijklmnoq': false,
+      'moz-extension://abcdefghijklmnop': false,
+      'ionic://localhost:8100': true,
+      'file://': false,
+      null: false,
+    });
+  });
+
+  it('of local files is file:// as some clients say it, by name and by *', () => {
+    check(['file://'], {
+      'file://': true,
+      'FILE://': true,
+      'file:///': false,
+      'file:///etc/passwd': false,
+      'file://host': false,
+      'file:': false,
+      null: false,
+      'https://a.example': false,
+    });
+    check(['*'], { 'file://': true, 'capacitor://localhost': true });
+    check(['https://a.example'], { 'file://': false });
+  });
+
+  it('stands beside the own host and port, which always may', () => {
+    check(['https://app.example.com'], {
+      'https://app.example.com': true,
+      'https://gw.example.com': true,
+      'http://gw.example.com': true,
+      'https://gw.example.com:8443': false,
+      'https://gw.example.com.evil.com': false,
+      null: false,
+    });
   });
 });
 
@@ -149,6 +194,30 @@ describe('without a list', () => {
       undefined,
       { 'https://gw.example.com': true, 'http://gw.example.com': false },
       'gw.example.com:443',
+    );
+  });
+
+  it('the scheme is compared where it is known, and completes the port of the host', () => {
+    const over = (scheme: 'http' | 'https' | undefined, origin: string, host: string) =>
+      new AllowedOrigins().allows([origin], host, scheme);
+    assert.ok(over('https', 'https://gw.example.com', HOST));
+    assert.ok(over('https', 'https://gw.example.com', `${HOST}:443`));
+    assert.ok(over('https', 'https://gw.example.com:443', HOST));
+    assert.ok(!over('https', 'http://gw.example.com', HOST));
+    assert.ok(!over('https', 'http://gw.example.com:443', HOST));
+    assert.ok(over('http', 'http://gw.example.com:80', HOST));
+    assert.ok(!over('http', 'https://gw.example.com', HOST));
+    assert.ok(!over('http', 'https://gw.example.com', `${HOST}:443`));
+    // paho writes https:// into every Origin, with the port of the broker.
+    assert.ok(over(undefined, 'https://gw.example.com:8080', `${HOST}:8080`));
+    assert.ok(over(undefined, 'http://gw.example.com:8080', `${HOST}:8080`));
+  });
+
+  it('no app has the own host for its own', () => {
+    check(
+      undefined,
+      { 'capacitor://localhost': false, 'file://': false, 'ws://localhost': false },
+      'localhost',
     );
   });
 

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { Revocations } from '../../internal/auth/revocations/revocations.js';
 import type { CloseCode } from '../../internal/close-codes.js';
-import type { Route, SessionConfig } from '../../internal/config/config.js';
-import { createRouteTable } from '../../internal/config/routes/table.js';
+import type { SessionConfig, WebSocketRoute } from '../../internal/config/config.js';
+import { createRouteTable, sessionMatches } from '../../internal/config/routes/table.js';
 import { ConnectionSlots, type SlotLimits } from '../../internal/ratelimit/connection-limits.js';
 import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
@@ -148,7 +148,7 @@ export interface Bench extends Awaited<ReturnType<typeof authBench>> {
 
 export interface BenchOptions {
   /** URLs, or what differs from a plain route to them. */
-  readonly routes: readonly (Partial<Route> & { readonly upstreams: readonly string[] })[];
+  readonly routes: readonly (Partial<WebSocketRoute> & { readonly upstreams: readonly string[] })[];
   readonly config?: Partial<SessionConfig>;
   readonly limits?: Partial<SessionLimits & SlotLimits>;
   readonly burst?: number;
@@ -230,7 +230,7 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
         query: '',
         headers: new Map(token === undefined ? [] : [['authorization', [`Bearer ${token}`]]]),
         client: { ip: '192.0.2.1', proto: 'http', host: 'gw.example', requestId: 'r-1' },
-        matches: table.match(path),
+        matches: sessionMatches(table.match(path)),
         subprotocols,
         ...rest,
       };

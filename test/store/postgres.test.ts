@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { GatewayError } from '../../internal/errors.js';
 import type { PostgresStore } from '../../internal/store/postgres.js';
+import { expiringTable } from '../../internal/store/postgres-table.js';
 import { eventually } from '../support/eventually.js';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
 import { postgresStoreWithLog } from './recorded-log.js';
 
-const TABLE = { name: 'things', keyColumn: 'key', columns: 'value text NOT NULL' };
+const TABLE = expiringTable({ name: 'things', keyColumn: 'key', columns: 'value text NOT NULL' });
 const isStoreError = (error: unknown) => error instanceof GatewayError && error.code === 'ERR_STORE';
 const put = (store: PostgresStore, key: string, seconds = 60) =>
   store.query({

@@ -36,7 +36,7 @@ export class Child {
     });
     // A test that failed before it stopped this one must not keep its file from coming to an end.
     process.unref();
-    for (const pipe of [process.stdout, process.stderr]) (pipe as Socket | null)?.unref();
+    for (const pipe of [process.stdin, process.stdout, process.stderr]) (pipe as Socket | null)?.unref();
     running.add(this);
     this.exited = new Promise((resolve) => {
       process.once('close', (code, signal) => {
@@ -59,6 +59,11 @@ export class Child {
       } catch {
         // gone between the check and the signal
       }
+  }
+
+  /** Says something on its standard input, if that is a pipe. */
+  write(text: string): void {
+    this.#process.stdin?.write(text);
   }
 
   /** Ends the process: `signal`, and SIGKILL (then an error) when it is still there after `withinMs`. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import type { Route } from '../../internal/config/config.js';
+import type { WebSocketRoute } from '../../internal/config/config.js';
 import { GatewayError } from '../../internal/errors.js';
 import { createLog } from '../../internal/telemetry/log.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
@@ -39,10 +39,15 @@ const OPTIONS: UpstreamsOptions = {
   controlTimeoutMs: 10_000,
 };
 
-export function routeTo(upstreams: string | readonly string[], more: Partial<Route> = {}): Route {
+export function routeTo(
+  upstreams: string | readonly string[],
+  more: Partial<WebSocketRoute> = {},
+): WebSocketRoute {
   return {
     prefix: '/t',
+    kind: 'websocket',
     fallback: false,
+    forwardToken: true,
     upstreams: typeof upstreams === 'string' ? [upstreams] : upstreams,
     protocol: undefined,
     copySubProtocol: false,
@@ -274,7 +279,7 @@ export class Bench {
   private constructor(
     readonly lab: Lab,
     public peer: Peer,
-    readonly route: Route,
+    readonly route: WebSocketRoute,
   ) {}
 
   static async start(options: Partial<UpstreamsOptions> = {}, sockets?: Sockets): Promise<Bench> {

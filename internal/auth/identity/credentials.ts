@@ -1,6 +1,6 @@
 import type { CredentialsConfig } from '../../config/config.js';
 import type { AnnouncedToken } from './announced-token.js';
-import { isTokenShaped, looksLikeJwt } from './jwt-shape.js';
+import { isTokenShaped, looksLikeJwt, MAX_TOKEN_CHARS } from './jwt-shape.js';
 
 /** What of an opening handshake can carry a token. */
 export interface HandshakeHead {
@@ -37,12 +37,8 @@ export function tokenInHandshake(
     }
   if (head.announced !== undefined && head.announced.token !== '')
     return { token: head.announced.token, place: 'sub-protocol' };
-  for (const { name, value } of cookiePairs(head.headers.get('cookie') ?? []))
-    if (name === config.cookieName) {
-      if (value !== '' && (cookie === 'any' || looksLikeJwt(value)))
-        return { token: value, place: `cookie ${name}` };
-      break; // of cookies of one name the first counts
-    }
+  const inCookie = tokenInCookies(head.headers.get('cookie') ?? [], config.cookieName, cookie);
+  if (inCookie !== undefined) return { token: inCookie, place: `cookie ${config.cookieName}` };
   for (const wanted of config.queryNames)
     for (const piece of head.query.split('&')) {
       if (parameterName(piece) !== wanted) continue;
@@ -50,6 +46,43 @@ export function tokenInHandshake(
       if (value !== '') return { token: value, place: `query parameter ${wanted}` };
     }
   return undefined;
+}
+
+/**
+ * A token in the cookie of that name, or in `name.0`, `name.1`, … one behind the other: browsers keep no cookie over 4 KB,
+ * so login servers cut them. What looks like a token goes before what does not: browsers send an older cookie of another
+ * path along, and they may send it first.
+ */
+function tokenInCookies(
+  lines: readonly string[],
+  cookieName: string,
+  accepted: 'any' | 'jwt',
+): string | undefined {
+  const chunks = new Map<string, string>();
+  const values: string[] = [];
+  for (const { name, value } of cookiePairs(lines)) {
+    if (value === '') continue;
+    if (name === cookieName) values.push(value);
+    else if (isChunk(name, cookieName) && !chunks.has(name)) chunks.set(name, value);
+  }
+  if (chunks.size > 0) values.push(joined(chunks, cookieName));
+  return values.find(looksLikeJwt) ?? (accepted === 'any' ? values.find((value) => value !== '') : undefined);
+}
+
+/** From 0 on, up to the first that is missing. */
+function joined(chunks: ReadonlyMap<string, string>, cookieName: string): string {
+  let token = '';
+  for (let index = 0; token.length <= MAX_TOKEN_CHARS; index++) {
+    const chunk = chunks.get(`${cookieName}.${index}`);
+    if (chunk === undefined) break;
+    token += chunk;
+  }
+  return token;
+}
+
+/** Whether a cookie is a piece of the one of the configured name. */
+function isChunk(name: string, cookieName: string): boolean {
+  return name.startsWith(`${cookieName}.`) && /^\d{1,3}$/.test(name.slice(cookieName.length + 1));
 }
 
 /** `Bearer x` (RFC 6750 §2.1, the scheme in any case per RFC 9110 §11.1), or a bare compact JWT. */
@@ -72,10 +105,11 @@ export function withoutTokenParameters(query: string, queryNames: readonly strin
     .join('&');
 }
 
-/** The cookies without every one of the given name, as one header value; undefined when none is left. */
+/** The cookies without every one of the given name and its pieces, as one header value; undefined when none is left. */
 export function withoutTokenCookie(lines: readonly string[], cookieName: string): string | undefined {
   const kept: string[] = [];
-  for (const { name, text } of cookiePairs(lines)) if (name !== cookieName) kept.push(text);
+  for (const { name, text } of cookiePairs(lines))
+    if (name !== cookieName && !isChunk(name, cookieName)) kept.push(text);
   return kept.length === 0 ? undefined : kept.join('; ');
 }
 

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import type { PostgresStore } from '../../store/postgres.js';
-import type { PostgresTable } from '../../store/postgres-table.js';
+import { expiringTable } from '../../store/postgres-table.js';
 import { deserializeRevocation, type Revocation, serializeRevocation } from './revocation.js';
 import type { RevocationReceiver, RevocationStore } from './revocation-store.js';
 
 /** For the `tables` of the PostgresStore. `id` is the SHA-256 of the entry, which may be too long for an index. */
-export const REVOCATIONS_TABLE: PostgresTable = {
+export const REVOCATIONS_TABLE = expiringTable({
   name: 'ws_revocations',
   keyColumn: 'id',
   columns: 'entry text NOT NULL',
-};
+});
 
 const CHANNEL = 'ws_revocations';
 /** No JSON: what is no revocation itself. */

@@ -1,14 +1,14 @@
 import type { PostgresStore } from '../../store/postgres.js';
-import type { PostgresTable } from '../../store/postgres-table.js';
+import { expiringTable } from '../../store/postgres-table.js';
 import type { CachedIdentity, TokenCacheStore } from './cache.js';
 import { deserializeEntry, MAX_ENTRY_BYTES, serializeEntry } from './serialized-entry.js';
 
 /** For the `tables` of the PostgresStore. `value` is JSON as text: jsonb refuses a NUL or a lone surrogate in a claim. */
-export const JWT_CACHE_TABLE: PostgresTable = {
+export const JWT_CACHE_TABLE = expiringTable({
   name: 'jwt_cache',
   keyColumn: 'key',
   columns: 'value text NOT NULL',
-};
+});
 
 const SELECT = `SELECT value::text AS value FROM jwt_cache
   WHERE key = $1 AND expires > now() AND octet_length(value::text) <= ${MAX_ENTRY_BYTES}`;

@@ -52,7 +52,7 @@ const postgresDsn = text('a postgres:// or postgresql:// URL', (value) =>
   isUrl(value, { schemes: ['postgres', 'postgresql'], credentials: true }),
 );
 const originPattern = text(
-  '*, null, or a host with http:// or https:// before it (or neither) and :port after it (or not); *. before the host, * as port',
+  '*, null, file://, or a host with https://, http:// or the scheme of an app before it (or none) and :port after it (or not); *. before the host, * as port',
   isOriginPattern,
 );
 const headerPairs = pairs(

@@ -6,6 +6,7 @@ import type { RouteTable } from '../config.js';
 import type { Problem } from '../problem.js';
 import type { FileText } from '../text-file.js';
 import { type RoutesSource, readRoutesFile, routesFrom } from './file.js';
+import { isFallback } from './table.js';
 
 /** How often the file is read while nothing happens. */
 const POLL_MS = 500;
@@ -131,7 +132,7 @@ export class RouteReloader {
     this.#taken = stateOf(read);
     this.#settling = undefined;
     // The old table stays when the file goes away, even one that could have been missing at the start (SPEC section 15).
-    const mustExist = this.#table.routes.some(({ fallback }) => !fallback);
+    const mustExist = this.#table.routes.some((route) => !isFallback(route));
     const { source } = this.#options;
     const result = routesFrom(read, mustExist ? { ...source, fileGiven: true } : source);
     if ('problems' in result) return this.#reject(result.problems);

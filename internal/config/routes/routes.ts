@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import type { Protocol, Route, RouteTable } from '../config.js';
 import type { Problem } from '../problem.js';
 import { type Entry, entrySchema, mqttSchema, prefixSchema, protocolSchema } from './schema.js';
-import { type Claim, createRouteTable, hiding } from './table.js';
+import { type Claim, createRouteTable, hiding, isFallback } from './table.js';
 import { readRouteTls } from './tls.js';
 import { type Place, readYaml, type YamlSource } from './yaml-source.js';
 
@@ -116,7 +116,9 @@ class RoutesParser {
     const { upstream, mqtt, requireRoles, forwardHeaders, ...rest } = entry;
     return {
       ...rest,
+      kind: 'websocket',
       fallback: false,
+      forwardToken: true,
       upstreams: upstream,
       protocol: protocolOf(entry),
       requireRoles: [...new Set(requireRoles)],
@@ -175,8 +177,10 @@ function protocolOf({ protocol, mqtt }: Pick<Entry, 'protocol' | 'mqtt'>): Proto
 
 function fallbacks({ rawBackendUrl, mqttBackendUrl }: RoutesContext): Route[] {
   const route = (url: string, protocol: Protocol): Route => ({
+    kind: 'websocket',
     prefix: '/ws',
     fallback: true,
+    forwardToken: true,
     upstreams: [url],
     protocol,
     copySubProtocol: false,
@@ -201,7 +205,7 @@ function fallbacks({ rawBackendUrl, mqttBackendUrl }: RoutesContext): Route[] {
 function keySourceProblems(routes: readonly Route[], { keySourceGiven }: RoutesContext): Problem[] {
   const closed = routes.find(({ auth }) => auth === 'required');
   if (keySourceGiven || closed === undefined) return [];
-  const which = closed.fallback
+  const which = isFallback(closed)
     ? 'the backend variables make routes that need'
     : `the route ${closed.prefix} needs`;
   return [

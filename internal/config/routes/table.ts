@@ -1,4 +1,11 @@
-import type { Protocol, Route, RouteTable } from '../config.js';
+import {
+  hasUpstreams,
+  type Protocol,
+  type Route,
+  type RouteMatch,
+  type RouteTable,
+  type UpstreamRoute,
+} from '../config.js';
 import { deepFreeze } from '../deep-freeze.js';
 
 /** Where clients of any prefix may connect, too (SPEC section 4). */
@@ -12,14 +19,14 @@ export interface Claim {
 
 /** A frozen table over `routes`, in their order. Matching costs one comparison of prefixes per route. */
 export function createRouteTable(routes: readonly Route[]): RouteTable {
-  const rows = routes.map((route) => ({ route, ownsMount: isUnderMount(route.prefix) }));
+  const rows = routes.map((route) => ({ route, inner: seesWithoutMount(route) }));
   return Object.freeze({
     routes: deepFreeze([...routes]),
     match: (path: string) => {
-      const inner = withoutMount(path);
+      const bare = withoutMount(path);
       const matches = [];
-      for (const { route, ownsMount } of rows) {
-        const rest = route.fallback ? restOfMount(path) : restAfter(route.prefix, ownsMount ? path : inner);
+      for (const { route, inner } of rows) {
+        const rest = isFallback(route) ? restOfMount(path) : restAfter(route.prefix, inner ? bare : path);
         if (rest !== undefined) matches.push({ route, rest });
       }
       return matches;
@@ -38,6 +45,16 @@ function restAfter(prefix: string, path: string): string | undefined {
   return path[prefix.length] === '/' ? path.slice(prefix.length) : undefined;
 }
 
+/** SPEC section 17: HTTP routes match the path as it is. */
+function seesWithoutMount({ kind, prefix }: Route): boolean {
+  return kind === 'websocket' && !isUnderMount(prefix);
+}
+
+/** Whether the backend variables made it. */
+export function isFallback(route: Route): boolean {
+  return hasUpstreams(route) && route.fallback;
+}
+
 function isUnderMount(path: string): boolean {
   return path === MOUNT || path.startsWith(`${MOUNT}/`);
 }
@@ -51,6 +68,19 @@ function withoutMount(path: string): string {
 /** A fallback serves the bare mount and nothing below it. */
 function restOfMount(path: string): string | undefined {
   return path === MOUNT || path === `${MOUNT}/` ? '' : undefined;
+}
+
+/**
+ * The routes a WebSocket client can be on: those up to the first that takes no handshakes, which is the one such a client
+ * has come to.
+ */
+export function sessionMatches(matches: readonly RouteMatch[]): readonly RouteMatch<UpstreamRoute>[] {
+  const able: RouteMatch<UpstreamRoute>[] = [];
+  for (const { route, rest } of matches) {
+    if (!hasUpstreams(route) || (route.kind === 'http' && !route.webSocket)) break;
+    able.push({ route, rest });
+  }
+  return able;
 }
 
 /**

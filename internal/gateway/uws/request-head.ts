@@ -6,9 +6,10 @@ export function readHead(request: HttpRequest, response: HttpResponse, secure: b
   const headers = new Map<string, string[]>();
   // getHeader gives the first of several lines only; two readers of one request must not see two requests.
   request.forEach((name, value) => {
+    const bytes = asBytes(value);
     const lines = headers.get(name);
-    if (lines === undefined) headers.set(name, [value]);
-    else lines.push(value);
+    if (lines === undefined) headers.set(name, [bytes]);
+    else lines.push(bytes);
   });
   return {
     method: request.getCaseSensitiveMethod(),
@@ -19,4 +20,9 @@ export function readHead(request: HttpRequest, response: HttpResponse, secure: b
     peer: Buffer.from(response.getRemoteAddressAsText()).toString('latin1'),
     secure,
   };
+}
+
+/** uWebSockets.js reads values as UTF-8: what was that becomes bytes again, what was not is lost to U+FFFD. */
+function asBytes(value: string): string {
+  return /^[\0-\x7f]*$/.test(value) ? value : Buffer.from(value, 'utf8').toString('latin1');
 }

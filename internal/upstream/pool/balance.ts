@@ -1,4 +1,4 @@
-import type { Route } from '../../config/config.js';
+import type { UpstreamRoute } from '../../config/config.js';
 import type { Permit } from './circuit-breaker.js';
 import type { Endpoint } from './endpoint.js';
 
@@ -14,7 +14,7 @@ export class Balance {
 
   constructor(
     readonly endpoints: readonly Endpoint[],
-    readonly policy: Route['balance'],
+    readonly policy: UpstreamRoute['balance'],
   ) {}
 
   /** Whether any circuit lets a dial through. */

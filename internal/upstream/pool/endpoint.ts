@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Route, RouteTls } from '../../config/config.js';
+import type { RouteTls, UpstreamRoute } from '../../config/config.js';
 import type { CircuitBreaker } from './circuit-breaker.js';
 import { type Landlord, Tenancy, type TenancyEnd, type Tenant } from './tenancy.js';
 
@@ -55,7 +55,7 @@ export class Endpoint implements Landlord {
   }
 
   /** A place for a connection that is about to be dialled for that route; live once it is told that it has `opened`. */
-  tenancy(route: Route, tenant: Tenant): Tenancy {
+  tenancy(route: UpstreamRoute, tenant: Tenant): Tenancy {
     return new Tenancy(this, route, tenant);
   }
 

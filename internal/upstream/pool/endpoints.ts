@@ -1,4 +1,4 @@
-import type { Route, RouteTls } from '../../config/config.js';
+import type { RouteTls, UpstreamRoute } from '../../config/config.js';
 import { Balance } from './balance.js';
 import { type Endpoint, endpointKey } from './endpoint.js';
 import type { Tenancy } from './tenancy.js';
@@ -9,7 +9,7 @@ import type { Tenancy } from './tenancy.js';
  */
 export class Endpoints {
   #current = new Map<string, Endpoint>();
-  readonly #balances = new WeakMap<Route, Balance>();
+  readonly #balances = new WeakMap<UpstreamRoute, Balance>();
   readonly #create: (url: string, tls: RouteTls | undefined) => Endpoint;
 
   constructor(create: (url: string, tls: RouteTls | undefined) => Endpoint) {
@@ -25,7 +25,7 @@ export class Endpoints {
    * @returns the tenancies whose route has lost their endpoint and says `onRemove: close`; a route that is still there
    *   decides by its new words.
    */
-  apply(routes: readonly Route[]): ReadonlySet<Tenancy> {
+  apply(routes: readonly UpstreamRoute[]): ReadonlySet<Tenancy> {
     const before = this.#current;
     const after = new Map<string, Endpoint>();
     for (const route of routes) {
@@ -42,7 +42,7 @@ export class Endpoints {
   }
 
   /** How a route's endpoints take turns; a route of an earlier table keeps those it had. */
-  of(route: Route): Balance {
+  of(route: UpstreamRoute): Balance {
     const known = this.#balances.get(route);
     if (known !== undefined) return known;
     const balance = new Balance(
@@ -55,7 +55,7 @@ export class Endpoints {
     return balance;
   }
 
-  #orphans(endpoints: Iterable<Endpoint>, routes: readonly Route[]): ReadonlySet<Tenancy> {
+  #orphans(endpoints: Iterable<Endpoint>, routes: readonly UpstreamRoute[]): ReadonlySet<Tenancy> {
     const orphans = new Set<Tenancy>();
     const successors = new Map(routes.map((route) => [routeName(route), route]));
     for (const endpoint of endpoints) {
@@ -71,6 +71,6 @@ export class Endpoints {
 }
 
 /** What makes two routes of different tables the same one. */
-function routeName(route: Route): string {
+function routeName(route: UpstreamRoute): string {
   return `${route.fallback} ${route.protocol ?? 'any'} ${route.prefix}`;
 }

@@ -1,4 +1,4 @@
-import type { Protocol, Route } from '../../config/config.js';
+import type { Protocol, UpstreamRoute } from '../../config/config.js';
 
 /**
  * How a tenancy ended, in the eyes of its endpoint: `closed` in good order by the upstream's own word (for a WebSocket
@@ -34,7 +34,7 @@ export class Tenancy {
   /** @param route the one it is dialled for. */
   constructor(
     readonly endpoint: Landlord,
-    readonly route: Route,
+    readonly route: UpstreamRoute,
     { protocol, identity, client }: Tenant,
   ) {
     this.protocol = protocol;

@@ -1,4 +1,4 @@
-import type { Route, UpstreamConfig } from '../../config/config.js';
+import type { UpstreamConfig, UpstreamRoute } from '../../config/config.js';
 import { GatewayError } from '../../errors.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Metrics } from '../../telemetry/metrics.js';
@@ -48,7 +48,11 @@ export class Dialer {
    * @throws GatewayError ERR_CIRCUIT_OPEN at once when no circuit lets a dial through, ERR_DIAL_FAILED when every attempt
    *   failed (`cause`: the last one), ERR_DIAL_CANCELLED when it was called off.
    */
-  async dial(route: Route, request: DialRequest, cancellation?: Cancellation): Promise<UpstreamConnection> {
+  async dial(
+    route: UpstreamRoute,
+    request: DialRequest,
+    cancellation?: Cancellation,
+  ): Promise<UpstreamConnection> {
     const { config, endpoints, metrics } = this.parts;
     const balance = endpoints.of(route);
     const order = balance.order(request.identity?.sub ?? request.client.ip);
@@ -122,7 +126,12 @@ export class Dialer {
    * Says what an attempt failed of, and holds it against the endpoint if it is to blame.
    * @throws what was thrown, if the endpoint has no part in it: cancelled, or a request that cannot be written.
    */
-  #failed(thrown: unknown, { endpoint, permit }: Choice, route: Route, request: DialRequest): DialFailure {
+  #failed(
+    thrown: unknown,
+    { endpoint, permit }: Choice,
+    route: UpstreamRoute,
+    request: DialRequest,
+  ): DialFailure {
     const { breaker } = endpoint;
     if (!(thrown instanceof DialFailure)) {
       breaker.released(permit);

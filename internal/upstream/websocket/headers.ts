@@ -24,7 +24,7 @@ export interface RequestFacts {
     readonly host: string;
     readonly requestId: string;
   };
-  /** The client's header lines by lower-case name, as UTF-8 text. */
+  /** The client's header lines by lower-case name, one character for each byte. */
   readonly headers: ReadonlyMap<string, readonly string[]>;
   /** The client's cookies without the token cookie; undefined: none. */
   readonly cookie: string | undefined;
@@ -94,22 +94,17 @@ function pushIdentity(lines: HeaderLine[], { identity, token }: RequestFacts): v
 
 function pushForwarded(lines: HeaderLine[], name: string, facts: RequestFacts): void {
   if (name === 'cookie') {
-    if (facts.cookie !== undefined) lines.push([name, asUtf8(facts.cookie)]);
+    if (facts.cookie !== undefined) lines.push([name, facts.cookie]);
     return;
   }
   // An upstream may read `X_User_Id` as `X-User-Id`: CGI and WSGI make one variable of both.
   const alias = name.replaceAll('_', '-');
   if (NEVER_PASSED.has(alias) || NEVER_PASSED_PREFIX.test(alias)) return;
-  for (const value of facts.headers.get(name) ?? []) lines.push([name, asUtf8(value)]);
+  for (const value of facts.headers.get(name) ?? []) lines.push([name, value]);
 }
 
 /** Text that is printable already unless somebody plays tricks. */
 function printable(text: string): string {
   if (/^[\x20-\x7e]*$/.test(text)) return text;
   return text.replace(/[^\x20-\x7e]+/g, percentEncode);
-}
-
-/** One character for each byte of the UTF-8, as the request head is written: the bytes leave as they came. */
-function asUtf8(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1');
 }

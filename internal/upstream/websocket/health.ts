@@ -1,5 +1,5 @@
 import { request as httpRequest } from 'node:http';
-import type { Route, UpstreamConfig } from '../../config/config.js';
+import type { UpstreamConfig, UpstreamRoute } from '../../config/config.js';
 import { fromUnknown } from '../../errors.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Metrics } from '../../telemetry/metrics.js';
@@ -29,7 +29,7 @@ export interface HealthParts {
 export interface HealthCheck {
   readonly endpoint: Endpoint;
   /** undefined: by an opening handshake. */
-  readonly http: Route['health'];
+  readonly http: UpstreamRoute['health'];
   /** Offered in the handshake: brokers refuse without theirs. */
   readonly subprotocols: readonly string[];
 }

@@ -74,6 +74,12 @@ const DECISIVE: ReadonlySet<string> = new Set([
 ]);
 
 /**
+ * Of those, the ones that may come in several lines, which are one list (RFC 9110 §5.3). RFC 6455 §11.3 lets the others
+ * appear once.
+ */
+const LISTS: ReadonlySet<string> = new Set(['connection', 'sec-websocket-extensions']);
+
+/**
  * @param head without the empty line at its end.
  * @param at where its status line ends.
  */
@@ -90,9 +96,10 @@ function readSwitch(head: string, at: number, request: OpeningRequest, headBytes
     const name = head.slice(nameAt, colon);
     const lower = name.toLowerCase();
     if (!DECISIVE.has(lower)) continue;
-    if (fields.has(lower) && lower !== 'sec-websocket-extensions')
-      return refused(101, `it sent ${name} twice`);
-    fields.set(lower, head.slice(colon + 1, at).trim());
+    const value = head.slice(colon + 1, at).trim();
+    const before = fields.get(lower);
+    if (before !== undefined && !LISTS.has(lower)) return refused(101, `it sent ${name} twice`);
+    fields.set(lower, before === undefined ? value : `${before}, ${value}`);
   }
   const why = faultOf(fields, request);
   if (why !== undefined) return refused(101, why);

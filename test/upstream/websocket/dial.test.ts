@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import type { Route } from '../../../internal/config/config.js';
+import type { WebSocketRoute } from '../../../internal/config/config.js';
 import { GatewayError } from '../../../internal/errors.js';
 import { Cancellation, type DialRequest } from '../../../internal/upstream/upstreams.js';
 import type { UpstreamConnection } from '../../../internal/upstream/websocket/connection.js';
@@ -266,7 +266,7 @@ describe('dial attempts and circuits', () => {
   after(() => Promise.all([one.close(), two.close()]));
 
   /** A lab whose table is one route, with a clock set by hand. */
-  function labFor(route: Route, options: Parameters<typeof makeLab>[0] = {}) {
+  function labFor(route: WebSocketRoute, options: Parameters<typeof makeLab>[0] = {}) {
     const clock = { now: 1000 };
     const lab = makeLab({ failureThreshold: 3, ...options }, { nowMs: () => clock.now, random: () => 0 });
     lab.upstreams.apply({ routes: [route] });
@@ -476,7 +476,7 @@ describe('balancing', () => {
     const urls = peers.map(({ url }) => url);
     const counts = () => peers.map(({ heads }) => heads.splice(0).length);
     const { upstreams } = makeLab();
-    const dial = (route: Route, sub = 'u') =>
+    const dial = (route: WebSocketRoute, sub = 'u') =>
       upstreams.dial(route, { ...REQUEST, identity: { sub, preferredUsername: '', roles: [] } });
     const open: { destroy(): void }[] = [];
 

@@ -126,16 +126,12 @@ describe('the headers of a dial', () => {
 
   it('pass named headers on as they came, the cookie without the token', () => {
     const headers = new Map([
-      ['x-kept', ['one', 'zwei ü']],
+      ['x-kept', ['one', 'zwei \xfc', '\xc3\xbc\xff']],
       ['x-other', ['no']],
       ['cookie', ['session=secret; a=b']],
     ]);
     const lines = headLines({ headers, cookie: 'a=b' }, ['x-kept', 'cookie', 'x-absent']).slice(GIVEN);
-    assert.deepEqual(lines, [
-      'x-kept: one',
-      `x-kept: ${Buffer.from('zwei ü').toString('latin1')}`,
-      'cookie: a=b',
-    ]);
+    assert.deepEqual(lines, ['x-kept: one', 'x-kept: zwei \xfc', 'x-kept: \xc3\xbc\xff', 'cookie: a=b']);
     assert.deepEqual(headLines({ headers, cookie: undefined }, ['cookie']).slice(GIVEN), []);
   });
 

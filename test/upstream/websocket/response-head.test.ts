@@ -32,6 +32,9 @@ describe('the answer to an opening handshake', () => {
       headOf([...RIGHT].reverse()),
       headOf(['upgrade:WebSocket', 'CONNECTION:\tkeep-alive, UPGRADE ', `sec-websocket-ACCEPT:${accept}  `]),
       headOf(['Server: x', 'Server: y', 'X-Empty:', 'Date: Mon: 1 \xe4 \t', ...RIGHT]),
+      // RFC 9110 §5.3: two lines of a list are one.
+      headOf(['Connection: keep-alive', ...RIGHT]),
+      headOf([...RIGHT, 'connection: x']),
       headOf(RIGHT, 'HTTP/1.1 101'),
       headOf(RIGHT, 'HTTP/1.1 101 '),
     ];
@@ -100,8 +103,7 @@ describe('the answer to an opening handshake', () => {
     assert.equal(without(0), '101: its 101 does not upgrade to websocket');
     assert.equal(without(1), '101: its 101 has no Connection: Upgrade');
     assert.equal(without(2), '101: its Sec-WebSocket-Accept is wrong');
-    const twice = ['UPGRADE: websocket', 'connection: x', 'Sec-WebSocket-Accept: x'];
-    for (const line of twice)
+    for (const line of ['UPGRADE: websocket', 'Sec-WebSocket-Accept: x'])
       assert.equal(refusal(headOf([...RIGHT, line])), `101: it sent ${line.split(':')[0]} twice`);
     const protocols = ['Sec-WebSocket-Protocol: a', 'Sec-WebSocket-Protocol: b'];
     assert.equal(refusal(headOf([...RIGHT, ...protocols])), '101: it sent Sec-WebSocket-Protocol twice');

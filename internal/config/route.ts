@@ -1,0 +1,159 @@
+/** The shapes of a checked route of routes.yaml (SPEC sections 3 and 17 to 21). Plain data: routes cross processes. */
+
+export type Protocol = 'mqtt' | 'raw';
+
+/** TLS towards a wss or https upstream, files already read. */
+export interface RouteTls {
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly serverName: string | undefined;
+  readonly insecureSkipVerify: boolean;
+}
+
+/** An identity that a trusted peer vouches for in a header (SPEC section 18). All names are lower-case. */
+export interface HeaderIdentityRule {
+  readonly header: string;
+  /** Whether `sub` is only what precedes the first `@`. */
+  readonly stripDomain: boolean;
+  readonly name: string | undefined;
+  readonly roles: string | undefined;
+  /** Between roles. */
+  readonly separator: string;
+  /** Addresses or CIDRs of the TCP peer itself, at least one. */
+  readonly from: readonly string[];
+}
+
+/** `required`: a token; `public`: none, but one that is sent is verified. */
+export type RouteAuth = 'required' | 'public' | HeaderIdentityRule;
+
+/** What every entry of the table says. */
+interface RouteEntry {
+  /** As written; also the route's name in logs and metrics. */
+  readonly prefix: string;
+  readonly auth: RouteAuth;
+  /** Empty: any role will do. */
+  readonly requireRoles: readonly string[];
+}
+
+/** What entries with endpoints behind them say; WebSocket clients may come to any of them. */
+interface UpstreamEntry extends RouteEntry {
+  /** A route made of RAW_WS_BACKEND_URL or MQTT_WS_BACKEND_URL: fits plain `/ws` only. */
+  readonly fallback: boolean;
+  /** URLs, at least one: ws:// and wss://, or on HTTP routes http:// and https://. */
+  readonly upstreams: readonly string[];
+  readonly protocol: Protocol | undefined;
+  readonly copySubProtocol: boolean;
+  readonly preserveQuery: boolean;
+  readonly appendPath: boolean;
+  /** Whether the token goes upstream as `Authorization: Bearer`. */
+  readonly forwardToken: boolean;
+  /** Lower-case. */
+  readonly forwardHeaders: readonly string[];
+  /** Messages; undefined: the global limit. */
+  readonly rateLimit: { readonly perSecond: number; readonly burst: number } | undefined;
+  readonly balance: 'round-robin' | 'least-sessions' | 'hash:sub';
+  readonly health: { readonly path: string; readonly status: number } | undefined;
+  readonly onRemove: 'keep' | 'close';
+  readonly tls: RouteTls | undefined;
+  readonly mqttRoles: 'none' | 'user-property' | 'username';
+}
+
+/** What is changed in a head: first the names of `remove` go, then those of `set` replace what is there. */
+export interface HeaderRules {
+  /** Values may hold `{sub}`, `{name}`, `{roles}`, `{claim.x}`, `{requestId}`. */
+  readonly set: readonly { readonly name: string; readonly value: string }[];
+  /** Lower-case. */
+  readonly remove: readonly string[];
+}
+
+/** SPEC section 17, `cors`. */
+export interface CorsRule {
+  /** Entries as in WS_ALLOWED_ORIGINS. */
+  readonly origins: readonly string[];
+  /** Upper-case; empty: those the route allows. */
+  readonly methods: readonly string[];
+  readonly headers: readonly string[];
+  readonly expose: readonly string[];
+  readonly credentials: boolean;
+  readonly maxAgeSeconds: number | undefined;
+}
+
+/** Requests a subject or an address may make. */
+export interface RequestLimit {
+  readonly requests: number;
+  /** In which `requests` are refilled: a second or a minute. */
+  readonly perMs: number;
+  readonly burst: number;
+  readonly by: 'sub' | 'ip';
+}
+
+/** What entries that plain HTTP requests come to say. */
+interface ExchangeEntry {
+  /** Upper-case, HEAD with GET; undefined: all but CONNECT and TRACE. */
+  readonly methods: readonly string[] | undefined;
+  readonly requestHeaders: HeaderRules;
+  readonly responseHeaders: HeaderRules;
+  readonly securityHeaders: boolean;
+  /** undefined: none. */
+  readonly requestLimit: RequestLimit | undefined;
+  readonly cors: CorsRule | undefined;
+  /** Largest request body; 0: no limit. */
+  readonly maxBodyBytes: number;
+}
+
+export interface WebSocketRoute extends UpstreamEntry {
+  readonly kind: 'websocket';
+}
+
+export interface HttpRoute extends UpstreamEntry, ExchangeEntry {
+  readonly kind: 'http';
+  readonly preserveHost: boolean;
+  /** Whether opening handshakes are dialled as ws(s); false: 426. */
+  readonly webSocket: boolean;
+  readonly timeouts: {
+    readonly connectMs: number;
+    /** Until the head of the answer. */
+    readonly answerMs: number;
+    /** Without a byte either way. */
+    readonly idleMs: number;
+  };
+  /** Path of the file of JSON Schemas (SPEC section 20), and its text as it was read; undefined: none. */
+  readonly schemas: { readonly file: string; readonly text: string } | undefined;
+}
+
+/** A fixed answer; `body` is complete, its variables filled in. */
+export interface RespondRoute extends RouteEntry, ExchangeEntry {
+  readonly kind: 'respond';
+  readonly respond: {
+    readonly status: number;
+    readonly body: string;
+    readonly headers: readonly { readonly name: string; readonly value: string }[];
+  };
+}
+
+export interface FilesRoute extends RouteEntry, ExchangeEntry {
+  readonly kind: 'files';
+  /** Absolute path of the folder. */
+  readonly files: string;
+}
+
+export interface LogoutRoute extends RouteEntry, ExchangeEntry {
+  readonly kind: 'logout';
+  /** `redirect` undefined: 200 with a message. `everywhere`: all tokens of the subject. */
+  readonly logout: { readonly redirect: string | undefined; readonly everywhere: boolean };
+}
+
+/** One entry of the table, by what it does with its clients. */
+export type Route = WebSocketRoute | ExchangeRoute;
+
+/** Routes that WebSocket sessions can be on. */
+export type UpstreamRoute = WebSocketRoute | HttpRoute;
+
+/** Whether a route has endpoints behind it. */
+export function hasUpstreams(route: Route): route is UpstreamRoute {
+  return route.kind === 'websocket' || route.kind === 'http';
+}
+
+/** Routes that answer plain HTTP requests. */
+type ExchangeRoute = HttpRoute | RespondRoute | FilesRoute | LogoutRoute;

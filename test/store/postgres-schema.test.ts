@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { expiringTable, type PostgresTable } from '../../internal/store/postgres-table.js';
+import { eventually } from '../support/eventually.js';
+import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
+import { postgresStoreWithLog } from './recorded-log.js';
+
+/** A table that has seen two releases. */
+const first = expiringTable({ name: 'notes', keyColumn: 'id', columns: 'body text NOT NULL' });
+const second: PostgresTable = {
+  ...first,
+  migrations: [
+    ...first.migrations,
+    'ALTER TABLE notes ADD COLUMN author text; CREATE INDEX ON notes (author);',
+  ],
+};
+
+describe('the tables of a PostgresStore', () => {
+  let postgres: PostgresServer;
+  before(async () => {
+    postgres = await startPostgres();
+  });
+  after(() => postgres.stop());
+
+  const versions = async () =>
+    Object.fromEntries(
+      (await postgres.sql('SELECT name, version FROM ws_gateway_schema')).rows.map((row) => [
+        row.name,
+        row.version,
+      ]),
+    );
+  const started = async (tables: readonly PostgresTable[], dsn = postgres.dsn) => {
+    const running = postgresStoreWithLog(dsn, tables);
+    await running.store.start();
+    return running;
+  };
+  const clear = () => postgres.sql('DROP TABLE IF EXISTS notes, more, ws_gateway_schema');
+
+  it('are made at their last version, once, by processes that start at the same time', async (t) => {
+    await clear();
+    const running = await Promise.all(Array.from({ length: 6 }, () => started([second])));
+    t.after(() => Promise.all(running.map(({ store }) => store.stop())));
+    for (const { store, lines } of running) {
+      assert.equal(store.up, true);
+      assert.deepEqual(lines, []);
+    }
+    await postgres.sql('SELECT author FROM notes');
+    assert.deepEqual(await versions(), { notes: 2 });
+  });
+
+  it('are migrated with the rows they have, and the release before goes on with them', async (t) => {
+    await clear();
+    const old = await started([first]);
+    t.after(() => old.store.stop());
+    const write = (id: string) =>
+      old.store.query({
+        text: "INSERT INTO notes (id, body, expires) VALUES ($1, 'b', now() + interval '1 h')",
+        values: [id],
+      });
+    await write('one');
+    assert.deepEqual(await versions(), { notes: 1 });
+    const recent = await started([second]);
+    t.after(() => recent.store.stop());
+    assert.deepEqual(await recent.store.query({ text: 'SELECT id, author FROM notes' }), [
+      { id: 'one', author: null },
+    ]);
+    assert.deepEqual(await versions(), { notes: 2 });
+    await write('two');
+    await eventually(() => old.messages().length === 1);
+    assert.deepEqual(old.messages(), ['tables are of a later release']);
+    assert.equal(old.store.up, true);
+    const again = await started([first]);
+    t.after(() => again.store.stop());
+    assert.deepEqual(await versions(), { notes: 2 }, 'never back');
+  });
+
+  it('are migrated where they were made before there were versions', async (t) => {
+    await clear();
+    await postgres.sql(first.migrations[0]);
+    const { store } = await started([second]);
+    t.after(() => store.stop());
+    await store.query({ text: 'SELECT author FROM notes' });
+    assert.deepEqual(await versions(), { notes: 2 });
+  });
+
+  it('are made anew, through all versions, when they were dropped', async (t) => {
+    await clear();
+    const { store } = await started([second]);
+    t.after(() => store.stop());
+    await postgres.sql('DROP TABLE notes');
+    await eventually(() => store.query({ text: 'SELECT author FROM notes' }).then(() => true));
+  });
+
+  it('stay as they were when a migration fails half way, and the store is down until it does not', async (t) => {
+    await clear();
+    const old = await started([first]);
+    await old.store.stop();
+    const failing: PostgresTable = {
+      ...second,
+      migrations: [...second.migrations, 'ALTER TABLE notes ADD COLUMN ok text; SELECT 1 FROM missing;'],
+    };
+    const { store, lines } = await started([failing]);
+    t.after(() => store.stop());
+    assert.equal(store.up, false);
+    assert.equal(lines[0]?.reason, '42P01');
+    assert.deepEqual(await versions(), { notes: 1 });
+    await assert.rejects(postgres.sql('SELECT author FROM notes'));
+    await postgres.sql('CREATE TABLE missing ()');
+    await eventually(() => store.up);
+    await store.query({ text: 'SELECT author, ok FROM notes' });
+    assert.deepEqual(await versions(), { notes: 3 });
+    await postgres.sql('DROP TABLE missing');
+  });
+
+  it('need no right to create anything as long as they are there', async (t) => {
+    await clear();
+    await postgres.sql(first.migrations[0]);
+    await postgres.sql('CREATE USER plain; GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO plain');
+    const { store, lines } = await started([first], postgres.dsn.replace('gw@', 'plain@'));
+    t.after(() => store.stop());
+    assert.equal(store.up, true);
+    assert.deepEqual(lines, []);
+  });
+});
