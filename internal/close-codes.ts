@@ -143,7 +143,13 @@ export const CLOSE_REASONS = Object.freeze({
     'the token of a live session reached its exp',
   ),
   tokenRevoked: told('token_revoked', 1008, 'Token revoked', false, 'the token was revoked'),
-  forbidden: told('forbidden', 1008, 'Forbidden', false, 'none of the roles the route requires'),
+  forbidden: told(
+    'forbidden',
+    1008,
+    'Forbidden',
+    false,
+    'none of the roles the route requires, or not all of its scopes',
+  ),
   rateLimited: told(
     'rate_limited',
     1008,

@@ -45,6 +45,7 @@ export function report(client: Client, config: Config, table: RouteTable, outcom
     token: plan?.token === undefined ? undefined : tokenOf(plan.token, plan, config, identity !== undefined),
     identity,
     roles: plan && { required: plan.match.route.requireRoles, held: identity?.roles },
+    scopes: plan && { required: plan.match.route.tokens.requireScopes, held: identity?.scopes },
     revoked: identity && revoked(outcome),
     upstream: plan && dial && upstreamOf(plan, dial),
     limits: plan && dial && limitsOf(plan.match.route, dial, config),

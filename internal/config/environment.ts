@@ -67,6 +67,10 @@ function routesSourceOf(config: Config, env: Environment): RoutesSource {
     keySourceGiven: Boolean(
       env.JWKS_URL || env.JWT_PUBLIC_KEY_FILE || env.JWT_EXPECTED_ISSUER || env.ISSUERS_FILE,
     ),
+    issuerNames:
+      env.ISSUERS_FILE && config.verification.issuers.length === 0
+        ? undefined
+        : config.verification.issuers.map(({ name }) => name),
   };
 }
 

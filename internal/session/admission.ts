@@ -125,10 +125,20 @@ export class Admission {
       if (match.route.auth === 'public') return undefined;
       throw new Refused('jwtMissing');
     }
-    const found = this.authenticator.authenticate(token);
+    const found = this.#identify(token, match.route, ip);
     if (found instanceof Promise) return this.#verified(found, ip);
     this.failedLogins.succeeded(ip);
     return found;
+  }
+
+  #identify(token: string, { tokens }: UpstreamRoute, ip: string): Identity | Promise<Identity> {
+    try {
+      return this.authenticator.authenticate(token, tokens);
+    } catch (thrown) {
+      // A token that is known, and no good on this route.
+      this.failedLogins.failed(ip);
+      throw refusedFor(thrown);
+    }
   }
 
   async #verified(verifying: Promise<Identity>, ip: string): Promise<Identity> {
@@ -143,11 +153,13 @@ export class Admission {
     }
   }
 
-  /** @throws Refused when the token is revoked or none of the route's roles is held. */
-  authorize({ requireRoles }: UpstreamRoute, identity: Identity | undefined): void {
+  /** @throws Refused when the token is revoked, none of the route's roles is held, or not all of its scopes are. */
+  authorize({ requireRoles, tokens }: UpstreamRoute, identity: Identity | undefined): void {
     if (identity !== undefined && this.revocations.isRevoked(identity)) throw new Refused('tokenRevoked');
-    if (requireRoles.length === 0) return;
-    if (!requireRoles.some((role) => identity?.roles.includes(role))) throw new Refused('forbidden');
+    if (requireRoles.length > 0 && !requireRoles.some((role) => identity?.roles.includes(role)))
+      throw new Refused('forbidden', new Error('none of the roles that the route requires'));
+    const missing = tokens.requireScopes.find((scope) => identity?.scopes.includes(scope) !== true);
+    if (missing !== undefined) throw new Refused('forbidden', new Error(`the scope ${missing} is not held`));
   }
 
   /** When a session must end, in milliseconds since the epoch; Infinity: never. */

@@ -4,6 +4,7 @@ import type { Problem } from '../problem.js';
 import { type Entry, entrySchema, mqttSchema, prefixSchema, protocolSchema } from './schema.js';
 import { type Claim, createRouteTable, hiding, isFallback } from './table.js';
 import { readRouteTls } from './tls.js';
+import { NO_TOKEN_RULES, tokenRulesOf } from './token-rules.js';
 import { type Place, readYaml, type YamlSource } from './yaml-source.js';
 
 /** Problems that are listed; a file with more is no routes file. */
@@ -18,6 +19,8 @@ export interface RoutesContext {
   readonly backendGiven: boolean;
   /** Whether tokens can be verified, so that a route may require one. */
   readonly keySourceGiven: boolean;
+  /** Of ISSUERS_FILE, which a route may name; undefined: not known, none is wrong. */
+  readonly issuerNames?: readonly string[] | undefined;
 }
 
 export type RoutesResult = { readonly table: RouteTable } | { readonly problems: readonly Problem[] };
@@ -36,7 +39,7 @@ export function parseRoutes(text: string, fileName: string, context: RoutesConte
     const more = faults.length - problems.length;
     return { problems: more === 0 ? problems : [...problems, moreProblems(more)] };
   }
-  const parsed = new RoutesParser(source, fileName);
+  const parsed = new RoutesParser(source, fileName, context.issuerNames);
   const routes = [...parsed.routes(), ...fallbacks(context)];
   const { problems } = parsed;
   if (routes.length === 0 && problems.length === 0 && !context.backendGiven) {
@@ -61,6 +64,7 @@ class RoutesParser {
   constructor(
     readonly source: YamlSource,
     readonly fileName: string,
+    readonly issuerNames: readonly string[] | undefined,
   ) {}
 
   /** In the order of the file; of very many, the first ones and their number. */
@@ -101,6 +105,13 @@ class RoutesParser {
     if (entry.auth === 'public' && entry.requireRoles.length > 0) {
       this.#add([index, 'requireRoles'], 'goes with auth: required only: who needs no token has no roles');
     }
+    const tokens = tokenRulesOf(entry);
+    if (entry.auth === 'public' && tokens.requireScopes.length > 0) {
+      this.#add([index, 'requireScopes'], 'goes with auth: required only: who needs no token has no scopes');
+    }
+    for (const name of tokens.issuers)
+      if (this.issuerNames?.includes(name) === false)
+        this.#add([index, 'issuers'], `${JSON.stringify(name)} is none of the names in ISSUERS_FILE`);
     if (entry.protocol === 'raw' && entry.mqtt.roles !== 'none') {
       this.#add([index, 'mqtt', 'roles'], 'goes with protocol: mqtt only');
     }
@@ -113,7 +124,7 @@ class RoutesParser {
       return undefined;
     }
     if (this.#count > before) return undefined;
-    const { upstream, mqtt, requireRoles, forwardHeaders, ...rest } = entry;
+    const { upstream, mqtt, requireRoles, forwardHeaders, issuers, audience, requireScopes, ...rest } = entry;
     return {
       ...rest,
       kind: 'websocket',
@@ -122,6 +133,7 @@ class RoutesParser {
       upstreams: upstream,
       protocol: protocolOf(entry),
       requireRoles: [...new Set(requireRoles)],
+      tokens,
       forwardHeaders: [...new Set(forwardHeaders)],
       rateLimit: entry.rateLimit,
       health: entry.health,
@@ -188,6 +200,7 @@ function fallbacks({ rawBackendUrl, mqttBackendUrl }: RoutesContext): Route[] {
     appendPath: false,
     auth: 'required',
     requireRoles: [],
+    tokens: NO_TOKEN_RULES,
     forwardHeaders: [],
     rateLimit: undefined,
     balance: 'round-robin',
@@ -211,7 +224,7 @@ function keySourceProblems(routes: readonly Route[], { keySourceGiven }: RoutesC
   return [
     {
       name: 'JWKS_URL',
-      message: `no source of verification keys, and ${which} a token: set JWKS_URL, JWT_PUBLIC_KEY_FILE or JWT_EXPECTED_ISSUER`,
+      message: `no source of verification keys, and ${which} a token: set JWKS_URL, JWT_PUBLIC_KEY_FILE, JWT_EXPECTED_ISSUER or ISSUERS_FILE`,
     },
   ];
 }

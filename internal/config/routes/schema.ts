@@ -1,30 +1,8 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { quote } from '../secrets.js';
 import { isHostName, isToken, isUpstreamUrl } from '../syntax.js';
-
-/** The words of every message: what is wrong with a value, and what is allowed. */
-export function mustBe(allowed: string) {
-  return {
-    error: ({ input }: { readonly input?: unknown }) =>
-      input === undefined ? `is required: ${allowed}` : `${quote(input)} is not allowed: must be ${allowed}`,
-  };
-}
-
-export function word(allowed: string, test: (text: string) => boolean) {
-  return z.string(mustBe(allowed)).refine(test, mustBe(allowed));
-}
-
-export function oneOf<const T extends string>(...words: readonly T[]) {
-  return z.enum(words, mustBe(words.length > 2 ? `one of ${words.join(', ')}` : words.join(' or ')));
-}
-
-export function listOf<T extends z.ZodType>(item: T, allowed: string, max: number) {
-  return z
-    .array(item, mustBe(allowed))
-    .min(1, mustBe(allowed))
-    .max(max, mustBe(`at most ${max} items`));
-}
+import { tokenRuleKeys } from './token-rules.js';
+import { listOf, mustBe, oneOf, word } from './words.js';
 
 const flag = z.boolean(mustBe('true or false')).default(false);
 
@@ -96,6 +74,7 @@ export const entrySchema = z.strictObject(
     appendPath: flag,
     auth: oneOf('required', 'public').default('required'),
     requireRoles: listOf(role, 'a list of one or more roles', 256).default([]),
+    ...tokenRuleKeys,
     forwardHeaders: z
       .array(headerName, mustBe('a list of header names'))
       .max(64, mustBe('at most 64 items'))
