@@ -81,6 +81,12 @@ module.exports = {
       to: { path: 'uWebSockets|^uwebsockets|^(node:)?process$' },
     },
     {
+      name: 'uwebsockets-is-at-home-in-gateway-uws',
+      severity: 'error',
+      from: { pathNot: '^internal/gateway/uws/' },
+      to: { path: 'uWebSockets|uwebsockets' },
+    },
+    {
       name: 'protocol-is-pure',
       severity: 'error',
       from: { path: '^internal/protocol/' },

@@ -23,7 +23,7 @@ export async function createDaemon({ config, table, routesSource }: Loaded): Pro
   // The native library reads its environment when it is loaded; workers inherit it.
   limitRequestHeads();
   if (config.listen.workers === 1) {
-    const { createApp } = await import('../internal/app/build.js');
+    const { createApp } = await import('../internal/app/lifecycle.js');
     return createApp(config, table, routesSource);
   }
   shareMallocArena();

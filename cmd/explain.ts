@@ -7,7 +7,7 @@ import { sessionMatches } from '../internal/config/routes/table.js';
 import { readTextFile } from '../internal/config/text-file.js';
 import { fromUnknown } from '../internal/errors.js';
 import { withoutBearer } from '../internal/protocol/bearer.js';
-import { canonicalIp } from '../internal/request/forwarded.js';
+import { canonicalIp } from '../internal/request/address.js';
 import { decodePath } from '../internal/request/path.js';
 import { type Client, PLACES } from './explain/client.js';
 import { rehearse } from './explain/rehearsal.js';

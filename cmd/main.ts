@@ -4,8 +4,9 @@ import { problemLine } from '../internal/config/problem.js';
 import { fromUnknown } from '../internal/errors.js';
 import { createDaemon } from './daemon.js';
 import { HELP, readFlags, version } from './flags.js';
+import { heed } from './signals.js';
 
-await run().catch((thrown) => fail([fromUnknown(thrown).message]));
+await run().catch(failed);
 
 async function run(): Promise<void> {
   if (process.argv[2] === 'explain') {
@@ -18,26 +19,13 @@ async function run(): Promise<void> {
   const loaded = loadConfiguration(undefined, { routeFile: flags.routeFile });
   if ('problems' in loaded) return fail(loaded.problems.map(problemLine));
   if (flags.check) return void process.stdout.write('configuration ok\n');
+  const daemon = createDaemon(loaded);
+  heed(daemon, failed);
+  await (await daemon).start();
+}
 
-  const creating = createDaemon(loaded);
-  let stopping = false;
-  const stop = () => {
-    if (stopping) process.exit(1);
-    stopping = true;
-    creating
-      .then((daemon) => daemon.stop())
-      .then(
-        () => process.exit(0),
-        (thrown) => fail([fromUnknown(thrown).message]),
-      );
-  };
-  // Before all else: SIGHUP ends a process that has no handler yet, and SIGTERM does not end a container's first one.
-  process
-    .on('SIGTERM', stop)
-    .on('SIGINT', stop)
-    .on('SIGHUP', () => void creating.then((daemon) => daemon.reload()));
-  const daemon = await creating;
-  await daemon.start();
+function failed(thrown: unknown): void {
+  fail([fromUnknown(thrown).message]);
 }
 
 function fail(lines: readonly string[]): void {

@@ -1,4 +1,4 @@
-import { createApp } from '../internal/app/build.js';
+import { createApp } from '../internal/app/lifecycle.js';
 import { runWorker } from '../internal/workers/worker.js';
 
 // A terminal and some service managers signal every process of a service: the supervisor alone decides what follows.

@@ -1,7 +1,7 @@
 import type { Config, Protocol } from '../../internal/config/config.js';
-import type { RequestHead } from '../../internal/gateway/opening.js';
 import { CONNECT_TYPE } from '../../internal/protocol/mqtt-connect.js';
 import { encodeVarint } from '../../internal/protocol/mqtt-varint.js';
+import type { RequestHead } from '../../internal/request/head.js';
 
 /** Where a client can put its token. */
 export const PLACES = ['password', 'header', 'cookie', 'query', 'message'] as const;

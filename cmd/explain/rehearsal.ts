@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { type HttpRefusal, judgeArrival } from '../../internal/access/arrival.js';
 import { createStores, type Stores } from '../../internal/app/stores.js';
 import { Authenticator } from '../../internal/auth/authenticator.js';
 import type { Identity } from '../../internal/auth/identity/identity.js';
@@ -9,11 +10,11 @@ import { TieredTokenCache } from '../../internal/auth/token-cache/tiered.js';
 import { TrustedIssuers } from '../../internal/auth/trusted-issuers.js';
 import { CLOSE_REASONS, type CloseReason } from '../../internal/close-codes.js';
 import type { Config, RouteMatch, RouteTable } from '../../internal/config/config.js';
-import { checkHandshake, type HttpRefusal, judgeOpening } from '../../internal/gateway/opening.js';
 import { adapterForSubprotocol } from '../../internal/protocol/protocols.js';
 import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
+import { checkHandshake } from '../../internal/request/handshake.js';
 import { AllowedOrigins } from '../../internal/request/origin.js';
 import { Admission, firstFit } from '../../internal/session/admission.js';
 import { dialRequest } from '../../internal/session/dial-request.js';
@@ -72,7 +73,7 @@ export async function rehearse(
 ): Promise<Outcome> {
   const head = requestHead(client, config);
   let matches: readonly RouteMatch[] = [];
-  const opening = judgeOpening(head, checkHandshake(head), {
+  const opening = judgeArrival(head, checkHandshake(head), {
     proxies: new TrustedProxies(config.opening.trustedProxies),
     origins: new AllowedOrigins(config.opening.allowedOrigins),
     subprotocolNames: config.credentials.subprotocolNames,

@@ -1,3 +1,4 @@
+import type { HttpRefusal } from '../../internal/access/arrival.js';
 import { decodeToken } from '../../internal/auth/identity/jwt-shape.js';
 import type {
   Config,
@@ -9,7 +10,6 @@ import type {
   UpstreamRoute,
 } from '../../internal/config/config.js';
 import { sessionMatches } from '../../internal/config/routes/table.js';
-import type { HttpRefusal } from '../../internal/gateway/opening.js';
 import { firstFit } from '../../internal/session/admission.js';
 import type { Plan } from '../../internal/session/plan.js';
 import type { DialRequest } from '../../internal/upstream/upstreams.js';

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
+import { isLoopback } from '../request/address.js';
 import type { AdminRequest } from './message.js';
 import { AdminRefusal } from './refusal.js';
 
@@ -60,11 +61,6 @@ function isOwnName(hosts: readonly string[]): boolean {
   const name = /^(?:\[([\da-f:.]+)\]|([^:[\]]+))(?::\d{1,5})?$/i.exec(host);
   const bare = (name?.[1] ?? name?.[2] ?? '').toLowerCase();
   return hosts.length === 1 && (bare === 'localhost' || isIP(bare) !== 0);
-}
-
-/** RFC 1122 §3.2.1.3, RFC 4291 §2.5.3. */
-function isLoopback(ip: string): boolean {
-  return ip === '::1' || (isIP(ip) === 4 && ip.startsWith('127.'));
 }
 
 function digest(text: string): Buffer {

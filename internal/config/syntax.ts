@@ -1,8 +1,9 @@
 import { isIP } from 'node:net';
+import { isToken } from '../request/grammar.js';
 
-/** RFC 9110 §5.6.2: what header and cookie names are made of. */
-export function isToken(text: string): boolean {
-  return /^[!#$%&'*+\-.^_`|~\dA-Za-z]{1,256}$/.test(text);
+/** What header, cookie and parameter names are made of; none is longer than this. */
+export function isName(text: string): boolean {
+  return text.length <= 256 && isToken(text);
 }
 
 /** RFC 1123 §2.1, and the underscore that names inside clusters may have. */

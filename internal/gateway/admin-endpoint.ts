@@ -1,11 +1,7 @@
-import type { HttpResponse } from 'uWebSockets.js';
-import { canonicalIp, type HeaderLines } from '../request/forwarded.js';
-import type { RequestHead } from './opening.js';
-import { type Answer, answer } from './uws/http-response.js';
-import { type Body, readBody } from './uws/request-body.js';
-
-/** SPEC section 11. */
-const MAX_BODY_BYTES = 65_536;
+import { canonicalIp } from '../request/address.js';
+import type { HeaderLines } from '../request/head.js';
+import type { Answer } from './answer.js';
+import type { Body, EndpointRequest } from './endpoint.js';
 
 /** Who answers /admin/*, knowing nothing of sockets; the admin room's `AdminApi` is one. */
 export interface AdminHandler {
@@ -28,25 +24,9 @@ export function isAdminTarget(target: string): boolean {
   return target === '/admin' || target.startsWith('/admin/');
 }
 
-/** Hands a request to the admin API and sends its answer. To be called in the request handler itself. */
-export function serveAdmin(
-  handler: AdminHandler,
-  head: RequestHead,
-  response: HttpResponse,
-  proxied: boolean,
-): void {
+/** Hands a request to the admin API. */
+export function serveAdmin(handler: AdminHandler, { head, proxied, body }: EndpointRequest): Promise<Answer> {
   const { method, target, query, headers } = head;
   const peer = canonicalIp(head.peer) ?? head.peer;
-  const { body, complete, gone } = readBody(response, MAX_BODY_BYTES);
-  const send = (result: Answer) => {
-    // Whoever is refused with a body still under way is not read to its end.
-    if (!gone()) answer(response, { ...result, close: !complete(), bodiless: method === 'HEAD' });
-  };
-  // Not before the handler is over: what an operator asks for may answer another client that waits for its 101, and an
-  // upgrade of one socket while uWebSockets.js reads a request from another one ends the process.
-  setImmediate(() => {
-    handler
-      .handle({ method, target, query, headers, peer, proxied, body })
-      .then(send, () => send({ status: 500 }));
-  });
+  return handler.handle({ method, target, query, headers, peer, proxied, body });
 }

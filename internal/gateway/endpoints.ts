@@ -1,8 +1,8 @@
-import type { HttpResponse } from 'uWebSockets.js';
-import { canonicalIp } from '../request/forwarded.js';
+import { canonicalIp, isLoopback } from '../request/address.js';
+import type { RequestHead } from '../request/head.js';
 import { type AdminHandler, isAdminTarget, serveAdmin } from './admin-endpoint.js';
-import type { RequestHead } from './opening.js';
-import { type Answer, answer } from './uws/http-response.js';
+import type { Answer } from './answer.js';
+import type { Endpoint, EndpointRequest } from './endpoint.js';
 
 const READ_METHODS: readonly string[] = ['GET', 'HEAD'];
 
@@ -16,6 +16,10 @@ export interface Scraped {
 export class HttpEndpoints {
   /** Whether a proxy on this host has shown itself. */
   #localProxy: boolean = false;
+  readonly #health: Endpoint = { kind: 'now', answer: () => ({ status: 200, body: 'ok' }) };
+  readonly #ready: Endpoint = { kind: 'now', answer: () => this.#readiness() };
+  readonly #metrics: Endpoint = { kind: 'later', answer: () => this.#scrape() };
+  readonly #admin: Endpoint = { kind: 'later', answer: (request) => this.#serveAdmin(request) };
 
   /**
    * @param unreadyReason why no traffic should come now, in words fit for an operator; undefined: it may.
@@ -26,32 +30,29 @@ export class HttpEndpoints {
     readonly admin: AdminHandler,
   ) {}
 
-  /** Answers the request if its path is one of these. To be asked about every request, handshakes too. */
-  serve(head: RequestHead, response: HttpResponse): boolean {
-    // Behind a proxy's PROXY header a client can send one of its own with its next request, which takes the first one back:
-    // once one has been seen, no peer on loopback is certain to be one.
-    const proxied = isProxied(response);
-    this.#localProxy ||= proxied && isLoopback(head.peer);
-    if (isAdminTarget(head.target)) {
-      serveAdmin(this.admin, head, response, proxied || this.#localProxy);
-      return true;
-    }
-    const answerTo = this.#endpoint(head.target);
-    if (answerTo === undefined) return false;
-    if (!READ_METHODS.includes(head.method))
-      answer(response, { status: 405, headers: { Allow: 'GET, HEAD' } });
-    else answerTo(response, head.method === 'HEAD');
-    return true;
+  /** Who answers the request, if its path is one of these. To be asked about every request, handshakes too. */
+  endpointFor({ target, method }: RequestHead): Endpoint | undefined {
+    if (isAdminTarget(target)) return this.#admin;
+    const endpoint = this.#reading(target);
+    return endpoint === undefined || READ_METHODS.includes(method) ? endpoint : NOT_ALLOWED;
   }
 
-  #endpoint(target: string): ((response: HttpResponse, bodiless: boolean) => void) | undefined {
+  /**
+   * A PROXY protocol header has come from this peer: behind a proxy a client can send one of its own with its next
+   * request, which takes the first one back. Once one has been seen, no peer on loopback is certain to be one.
+   */
+  sawProxy(peer: string): void {
+    this.#localProxy ||= isLoopback(canonicalIp(peer) ?? '');
+  }
+
+  #reading(target: string): Endpoint | undefined {
     switch (target) {
       case '/healthz':
-        return (response, bodiless) => answer(response, { status: 200, body: 'ok', bodiless });
+        return this.#health;
       case '/readyz':
-        return (response, bodiless) => answer(response, { ...this.#readiness(), bodiless });
+        return this.#ready;
       case '/metrics':
-        return (response, bodiless) => this.#scrape(response, bodiless);
+        return this.#metrics;
       default:
         return undefined;
     }
@@ -62,27 +63,17 @@ export class HttpEndpoints {
     return reason === undefined ? { status: 200, body: 'ready\n' } : { status: 503, body: `${reason}\n` };
   }
 
-  #scrape(response: HttpResponse, bodiless: boolean): void {
-    let gone = false;
-    response.onAborted(() => {
-      gone = true;
-    });
-    const send = (result: Answer) => {
-      if (!gone) answer(response, { ...result, bodiless });
-    };
-    this.metrics.scrape().then(
-      (body) => send({ status: 200, headers: { 'Content-Type': this.metrics.contentType }, body }),
-      () => send({ status: 500 }),
-    );
+  async #scrape(): Promise<Answer> {
+    const body = await this.metrics.scrape();
+    return { status: 200, headers: { 'Content-Type': this.metrics.contentType }, body };
+  }
+
+  #serveAdmin(request: EndpointRequest): Promise<Answer> {
+    return serveAdmin(this.admin, { ...request, proxied: request.proxied || this.#localProxy });
   }
 }
 
-/** The gateway parses PROXY headers wherever they come from: their address is not believed, their presence tells. */
-function isProxied(response: HttpResponse): boolean {
-  return response.getProxiedRemoteAddress().byteLength > 0;
-}
-
-function isLoopback(peer: string): boolean {
-  const ip = canonicalIp(peer) ?? '';
-  return ip === '::1' || ip.startsWith('127.');
-}
+const NOT_ALLOWED: Endpoint = {
+  kind: 'now',
+  answer: () => ({ status: 405, headers: { Allow: 'GET, HEAD' } }),
+};

@@ -1,8 +1,8 @@
 import { TokenBucket } from '../ratelimit/token-bucket.js';
 import { isGivenRequestId, type TrustedProxies } from '../request/forwarded.js';
+import type { RequestHead } from '../request/head.js';
 import { headerText } from '../request/header-text.js';
 import { forLog, type Log } from '../telemetry/log.js';
-import type { RequestHead } from './opening.js';
 
 /** Anybody can be refused as often as he likes: beyond these, lines are counted instead of written. */
 const LINES_PER_SECOND = 10;

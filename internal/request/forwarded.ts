@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { BlockList, isIP, isIPv4 } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import { readTraceContext, type TraceContext } from '../telemetry/trace-context.js';
+import { canonicalIp } from './address.js';
+import type { HeaderLines } from './head.js';
 import { headerText } from './header-text.js';
-
-/** Request headers by lower-case name, every line kept in order. */
-export type HeaderLines = ReadonlyMap<string, readonly string[]>;
 
 /** Who a request comes from, as far as trusted proxies are believed. */
 export interface Client {
@@ -133,20 +132,4 @@ function protoNamed(text: string): 'http' | 'https' | undefined {
 /** The first element of a list header (RFC 9110 §5.3: of all of its lines) that is not empty. */
 function firstOf(headers: HeaderLines, name: string): string {
   return /[^,\s][^,]*/.exec(headers.get(name)?.join(',') ?? '')?.[0].trimEnd() ?? '';
-}
-
-/** `text` as an address in canonical form, a port or brackets around it removed; undefined: not an address. */
-export function canonicalIp(text: string): string | undefined {
-  if (isIPv4(text)) return text;
-  const bare =
-    /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(text)?.[1] ?? text;
-  const family = isIP(bare);
-  if (family === 4) return bare;
-  if (family !== 6 || bare.includes('%')) return undefined;
-  const canonical = new URL(`http://[${bare}]`).hostname.slice(1, -1);
-  const mapped = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/.exec(canonical);
-  if (!mapped) return canonical;
-  const high = Number.parseInt(mapped[1] ?? '', 16);
-  const low = Number.parseInt(mapped[2] ?? '', 16);
-  return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
 }

@@ -1,7 +1,5 @@
-import type { AnnouncedToken } from '../auth/identity/announced-token.js';
-import type { RouteMatch, UpstreamRoute } from '../config/config.js';
+import type { Arrival } from '../access/arrival.js';
 import type { OpeningTrace } from '../telemetry/opening-trace.js';
-import type { TraceContext } from '../telemetry/trace-context.js';
 
 /**
  * What a 101 may select, the likeliest first: what the client offered beside its token, or the name that announced it, as
@@ -22,28 +20,8 @@ export function selectedForToken(opening: Opening, chosen: boolean): string | un
   return chosen ? announced.name : selectable(opening)[0];
 }
 
-/** An opening handshake that was found good; everything a session needs to know of it. */
-export interface Opening {
-  /** Percent-decoded once. */
-  readonly path: string;
-  /** As it came, without its `?`. */
-  readonly query: string;
-  /** By lower-case name, every line kept. */
-  readonly headers: ReadonlyMap<string, readonly string[]>;
-  readonly client: {
-    readonly ip: string;
-    readonly proto: 'http' | 'https';
-    readonly host: string;
-    readonly requestId: string;
-    /** Of a trusted peer. */
-    readonly traceContext?: TraceContext | undefined;
-  };
-  /** The routes that fit the path, at least one, in table order. */
-  readonly matches: readonly RouteMatch<UpstreamRoute>[];
-  /** What Sec-WebSocket-Protocol offered, in order, without what carried a token. */
-  readonly subprotocols: readonly string[];
-  /** The token among them; undefined: there was none. */
-  readonly announced?: AnnouncedToken | undefined;
+/** Everything a session needs to know of its opening handshake. */
+export interface Opening extends Arrival {
   /** undefined: tracing is off. */
   readonly trace?: OpeningTrace;
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { canonicalIp, isGivenRequestId, TrustedProxies } from '../../internal/request/forwarded.js';
+import { canonicalIp } from '../../internal/request/address.js';
+import { isGivenRequestId, TrustedProxies } from '../../internal/request/forwarded.js';
 
 const UUID = /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[\da-f]{4}-[\da-f]{12}$/;
 

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import type { SamplerName } from '../../telemetry/opening-trace.js';
 import { ALGORITHMS } from '../algorithms.js';
 import type { Algorithm } from '../config.js';
-import { isAddressOrCidr, isHostName, isOriginPattern, isToken, isUpstreamUrl, isUrl } from '../syntax.js';
+import { isAddressOrCidr, isHostName, isName, isOriginPattern, isUpstreamUrl, isUrl } from '../syntax.js';
 import {
   boolean,
   decimal,
@@ -37,7 +37,7 @@ const limit = wholeNumber(0);
 
 const file = text('the path of a file', /^[^\0]+$/);
 const printable = text('printable ASCII text', /^[ -~]+$/);
-const token = text('an HTTP token (RFC 9110 §5.6.2)', isToken);
+const token = text('an HTTP token (RFC 9110 §5.6.2)', isName);
 const hostName = text('a host name or IP address', (value) => isHostName(value) || isIP(value) !== 0);
 const upstreamUrl = text('a ws:// or wss:// URL without credentials and fragment', isUpstreamUrl);
 const httpUrl = text('an http:// or https:// URL without credentials and fragment', (value) =>
@@ -57,7 +57,7 @@ const originPattern = text(
 );
 const headerPairs = pairs(
   'a header name, = and its value: printable ASCII, percent-encoded where it holds a comma',
-  (name, value) => isToken(name) && /^[ -~]*$/.test(value),
+  (name, value) => isName(name) && /^[ -~]*$/.test(value),
 );
 const attributePairs = pairs(
   'an attribute name, = and its value, percent-encoded where it holds a comma',

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { isHostName, isToken, isUpstreamUrl } from '../syntax.js';
+import { isOwnHeader } from '../../request/own-headers.js';
+import { isHostName, isName, isUpstreamUrl } from '../syntax.js';
 import { tokenRuleKeys } from './token-rules.js';
 import { listOf, mustBe, oneOf, word } from './words.js';
 
@@ -28,25 +29,9 @@ export const mqttSchema = z
   )
   .default({ roles: 'none' });
 
-/** What the gateway itself says to the upstream, or what belongs to one connection alone (RFC 9110 §7.6.1). */
-const FORBIDDEN_HEADERS = new Set([
-  ...['authorization', 'host', 'x-request-id', 'content-length', 'expect', 'http2-settings'],
-  ...['connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization'],
-  ...['te', 'trailer', 'transfer-encoding', 'upgrade', 'traceparent', 'tracestate'],
-]);
-const FORBIDDEN_HEADER_FAMILIES = ['x-user-', 'x-forwarded-', 'sec-websocket-'];
-
-function mayBeForwarded(name: string): boolean {
-  // Servers that turn header names into variables take X_User_Roles, X.User.Roles and X-User-Roles for one.
-  const alike = name.toLowerCase().replaceAll(/[^a-z\d]/g, '-');
-  return (
-    !FORBIDDEN_HEADERS.has(alike) && !FORBIDDEN_HEADER_FAMILIES.some((family) => alike.startsWith(family))
-  );
-}
-
 const headerName = word(
   'the name of a header that the gateway may pass on: not Authorization, Host, Content-Length, X-Request-Id, traceparent, tracestate, hop-by-hop, X-User-*, X-Forwarded-*, Sec-WebSocket-*',
-  (name) => isToken(name) && mayBeForwarded(name),
+  (name) => isName(name) && !isOwnHeader(name),
 ).transform((name) => name.toLowerCase());
 
 const upstream = word('a ws:// or wss:// URL without credentials and fragment', isUpstreamUrl);

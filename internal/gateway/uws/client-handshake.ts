@@ -1,9 +1,9 @@
 import type { HttpResponse, us_socket_context_t, WebSocket } from 'uWebSockets.js';
+import type { RequestHead } from '../../request/head.js';
 import type { ClientHandshake, ClientSocket } from '../../session/client-socket.js';
 import type { Session } from '../../session/session.js';
-import type { RequestHead } from '../opening.js';
+import { SECURITY_HEADERS } from '../answer.js';
 import { type SocketData, UwsClientSocket } from './client-socket.js';
-import { SECURITY_HEADERS } from './http-response.js';
 
 /**
  * A function that appends to `list` and runs no JavaScript: the open handler runs in the midst of an upgrade, where a

@@ -6,21 +6,16 @@ import type {
   us_socket_context_t,
   WebSocket,
 } from 'uWebSockets.js';
-import { randomUUID } from 'node:crypto';
 import type { ListenConfig } from '../../config/config.js';
 import { fromUnknown, GatewayError } from '../../errors.js';
-import type { FailedLogins } from '../../ratelimit/failed-logins.js';
-import { isGivenRequestId } from '../../request/forwarded.js';
-import { type Opening, selectable } from '../../session/opening.js';
-import { Session } from '../../session/session.js';
-import type { SessionParts } from '../../session/session-parts.js';
-import type { Tracing } from '../../telemetry/tracing.js';
-import type { HttpEndpoints } from '../endpoints.js';
-import { checkHandshake, judgeOpening, type OpeningRules, type RequestHead } from '../opening.js';
-import { RefusalLog } from '../refusal-log.js';
+import { selectable } from '../../session/opening.js';
+import type { Session } from '../../session/session.js';
+import { refusalAnswer } from '../answer.js';
+import type { Listener, ListenerParts } from '../listener.js';
 import { leaveIn, UwsHandshake } from './client-handshake.js';
 import type { SocketData } from './client-socket.js';
-import { answer } from './http-response.js';
+import { serveEndpoint } from './endpoint.js';
+import { sendAnswer } from './http-response.js';
 import { readHead } from './request-head.js';
 import { uWS } from './uws.js';
 
@@ -33,21 +28,11 @@ const OVERSIZE_SLACK_BYTES = 1_048_576;
 /** Far above MAX_BUFFERED_BYTES, where reading from the upstream stops: a last line that is never reached. */
 const BACKPRESSURE_SLACK_BYTES = 4_194_304;
 
-export interface ListenerParts {
-  readonly config: ListenConfig;
-  readonly sessionParts: SessionParts;
-  readonly rules: OpeningRules;
-  readonly failedLogins: FailedLogins;
-  readonly endpoints: HttpEndpoints;
-  readonly tracing: Tracing;
-}
-
-/** The public face: one uWebSockets.js app that serves HTTP and hands WebSocket clients to sessions. */
-export class Listener {
+/** The listener on uWebSockets.js: one app for HTTP and WebSocket clients. */
+export class UwsListener implements Listener {
   /** The one that listens, and those whose certificate has been replaced since, which keep their connections. */
   readonly #apps: TemplatedApp[];
   readonly #compress: boolean;
-  readonly #refusals: RefusalLog;
   /** Where the open handler leaves a WebSocket for whoever upgrades it, see `UwsHandshake.accept`. */
   readonly #opened: WebSocket<SocketData>[] = [];
   #listening: us_listen_socket | undefined;
@@ -55,15 +40,9 @@ export class Listener {
 
   constructor(readonly parts: ListenerParts) {
     this.#compress = parts.config.compression !== 'off';
-    this.#refusals = new RefusalLog(parts.sessionParts.log, parts.rules.proxies);
     this.#apps = [this.#createApp()];
   }
 
-  /**
-   * Binds the address: exclusively, or with several workers so that each of them can (SO_REUSEPORT).
-   * @returns the port, which differs from the configured one when that is 0.
-   * @throws GatewayError ERR_LISTEN
-   */
   async listen(): Promise<number> {
     const { port, tls } = this.parts.config;
     this.#listening = await this.#bind(port);
@@ -74,10 +53,6 @@ export class Listener {
     return bound;
   }
 
-  /**
-   * Shows new clients the certificate that the files hold now; those that are connected stay.
-   * @throws Error when the files are of no use: then nothing has changed. GatewayError ERR_LISTEN
-   */
   async renewCertificate(): Promise<void> {
     const listening = this.#listening;
     if (listening === undefined) return;
@@ -103,14 +78,12 @@ export class Listener {
     throw new GatewayError('ERR_LISTEN', `HOST, PORT: cannot listen on ${host}:${port}, is the port in use?`);
   }
 
-  /** Takes no more connections; those that are there stay. */
   leave(): void {
     if (this.#listening === undefined) return;
     uWS.us_listen_socket_close(this.#listening);
     this.#listening = undefined;
   }
 
-  /** Stops listening and cuts off whoever is left. */
   close(): void {
     if (!this.#open) return;
     this.#open = false;
@@ -119,7 +92,8 @@ export class Listener {
   }
 
   #createApp(): TemplatedApp {
-    const { sessionParts, config } = this.parts;
+    const { config } = this.parts;
+    const { sessionParts } = this.parts.gate;
     const { tls } = config;
     const app =
       tls === undefined
@@ -172,33 +146,24 @@ export class Listener {
     try {
       work();
     } catch (thrown) {
-      this.parts.sessionParts.log.error({ err: fromUnknown(thrown) }, 'request failed');
+      this.parts.gate.sessionParts.log.error({ err: fromUnknown(thrown) }, 'request failed');
       response.close();
     }
   }
 
   #request(response: HttpResponse, request: HttpRequest): void {
     const head = readHead(request, response, this.parts.config.tls !== undefined);
-    if (this.parts.endpoints.serve(head, response)) return;
-    const opening = this.#judge(head);
+    if (serveEndpoint(this.parts.endpoints, head, response)) return;
     // uWebSockets.js brings only requests here that its own check does not take for handshakes.
-    this.#refuse(head, response, typeof opening === 'number' ? opening : 426, head.method === 'HEAD');
+    this.#refuse(response, this.parts.gate.turnAway(head), head.method === 'HEAD');
   }
 
   #upgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
     const head = readHead(request, response, this.parts.config.tls !== undefined);
-    if (this.parts.endpoints.serve(head, response)) return;
-    const opening = this.#judge(head);
-    if (typeof opening === 'number') return this.#refuse(head, response, opening);
-    const { sessionParts } = this.parts;
-    const limit = this.#limit(opening.client.ip);
-    if (limit !== undefined) return this.#refuse(head, response, limit);
-    const { ip, requestId, traceContext } = opening.client;
-    // A request id that was made here is the session's own name, too.
-    const id = isGivenRequestId(requestId, head.headers) ? randomUUID() : requestId;
-    const trace = this.parts.tracing.opening(id, ip, traceContext);
-    const session = new Session(sessionParts, id, ip, requestId);
-    sessionParts.sessions.add(session);
+    if (serveEndpoint(this.parts.endpoints, head, response)) return;
+    const admitted = this.parts.gate.admit(head);
+    if (typeof admitted === 'number') return this.#refuse(response, admitted);
+    const { session, opening } = admitted;
     const handshake = new UwsHandshake(
       response,
       head,
@@ -208,34 +173,11 @@ export class Listener {
       this.#compress,
       this.#opened,
     );
-    const traced = trace === undefined ? opening : { ...opening, trace };
-    return this.#contain(session, () => session.start(traced, handshake));
+    return this.#contain(session, () => session.start(opening, handshake));
   }
 
-  /** The opening handshake, or the status it is refused with. */
-  #judge(head: RequestHead): Opening | number {
-    const fault = checkHandshake(head);
-    if (fault === undefined) this.parts.sessionParts.metrics.connections.inc();
-    return judgeOpening(head, fault, this.parts.rules);
-  }
-
-  /** Status alone: why is nobody's business outside. */
-  #refuse(head: RequestHead, response: HttpResponse, status: number, bodiless = false): void {
-    if (checkHandshake(head) === undefined) {
-      this.parts.sessionParts.metrics.handshakesRefused.inc({ status });
-    }
-    this.#refusals.refused(head, status);
-    // RFC 6455 §4.4
-    const headers = status === 426 ? { 'Sec-WebSocket-Version': '13', Upgrade: 'websocket' } : {};
-    answer(response, { status, headers, close: true, bodiless });
-  }
-
-  /** The status a good handshake is turned away with, in the order of SPEC section 4: full, then the address's own limits. */
-  #limit(ip: string): 503 | 429 | undefined {
-    const { sessionParts, failedLogins } = this.parts;
-    if (sessionParts.sessions.full) return 503;
-    if (!failedLogins.allows(ip)) return 429;
-    return sessionParts.sessions.slots.perIp.tryEnter(ip) ? undefined : 429;
+  #refuse(response: HttpResponse, status: number, bodiless = false): void {
+    sendAnswer(response, refusalAnswer(status), { close: true, bodiless });
   }
 }
 

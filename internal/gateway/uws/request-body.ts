@@ -1,7 +1,6 @@
 import type { HttpResponse } from 'uWebSockets.js';
-
-/** `aborted`: the client went away before it had sent all of it. */
-export type Body = Buffer | 'too-large' | 'aborted';
+import type { Body } from '../endpoint.js';
+import { outsideHandlers } from './outside-handlers.js';
 
 /** A request whose body is on its way. */
 export interface IncomingBody {
@@ -21,8 +20,7 @@ export function readBody(response: HttpResponse, limitBytes: number): IncomingBo
   let complete = false;
   let gone = false;
   const body = new Promise<Body>((resolve) => {
-    // What waits for the body runs outside of the handler that brings it, see `serveAdmin`.
-    const settle = (result: Body) => void setImmediate(resolve, result);
+    const settle = (result: Body) => outsideHandlers(() => resolve(result));
     const chunks: Buffer[] = [];
     let length = 0;
     response.onAborted(() => {

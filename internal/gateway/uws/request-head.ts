@@ -1,5 +1,5 @@
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
-import type { RequestHead } from '../opening.js';
+import type { RequestHead } from '../../request/head.js';
 
 /** Copies what is needed of a request: uWebSockets.js lends it for the length of the handler only. */
 export function readHead(request: HttpRequest, response: HttpResponse, secure: boolean): RequestHead {

@@ -1,5 +1,6 @@
 import { claimText, percentEncode, roleList } from '../../claim-text.js';
 import type { Protocol } from '../../config/config.js';
+import { isOwnHeader } from '../../request/own-headers.js';
 import type { TraceContext } from '../../telemetry/trace-context.js';
 
 /** One header line. */
@@ -31,32 +32,6 @@ export interface RequestFacts {
   /** Never a client's own, unless a trusted proxy vouches for it; undefined: none. */
   readonly traceContext?: TraceContext | undefined;
 }
-
-/**
- * Names that a route cannot pass on whatever it says: those the gateway or the opening handshake sets, those of one hop
- * (RFC 9110 §7.6.1), and `cookie`, which goes through `RequestFacts.cookie`.
- */
-const NEVER_PASSED = new Set([
-  'authorization',
-  'connection',
-  'content-length',
-  'cookie',
-  'expect',
-  'host',
-  'http2-settings',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'traceparent',
-  'tracestate',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'x-request-id',
-]);
-const NEVER_PASSED_PREFIX = /^(x-user-|x-forwarded-|sec-websocket-)/;
 
 /**
  * The header lines of a dial beyond those of the opening handshake (SPEC section 8).
@@ -97,9 +72,7 @@ function pushForwarded(lines: HeaderLine[], name: string, facts: RequestFacts): 
     if (facts.cookie !== undefined) lines.push([name, facts.cookie]);
     return;
   }
-  // An upstream may read `X_User_Id` as `X-User-Id`: CGI and WSGI make one variable of both.
-  const alias = name.replaceAll('_', '-');
-  if (NEVER_PASSED.has(alias) || NEVER_PASSED_PREFIX.test(alias)) return;
+  if (isOwnHeader(name)) return;
   for (const value of facts.headers.get(name) ?? []) lines.push([name, value]);
 }
 

@@ -2,16 +2,17 @@ import type { TemplatedApp } from 'uWebSockets.js';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, describe, it } from 'node:test';
-import { type AdminHandler, isAdminTarget } from '../../internal/gateway/admin-endpoint.js';
-import { HttpEndpoints } from '../../internal/gateway/endpoints.js';
-import { answer } from '../../internal/gateway/uws/http-response.js';
-import type { Body } from '../../internal/gateway/uws/request-body.js';
-import { readHead } from '../../internal/gateway/uws/request-head.js';
-import { uWS } from '../../internal/gateway/uws/uws.js';
-import { Metrics } from '../../internal/telemetry/metrics.js';
-import { within } from '../support/eventually.js';
-import { http } from '../support/http.js';
-import { RawClient } from '../support/raw-client.js';
+import { type AdminHandler, isAdminTarget } from '../../../internal/gateway/admin-endpoint.js';
+import type { Body } from '../../../internal/gateway/endpoint.js';
+import { HttpEndpoints } from '../../../internal/gateway/endpoints.js';
+import { serveEndpoint } from '../../../internal/gateway/uws/endpoint.js';
+import { sendAnswer } from '../../../internal/gateway/uws/http-response.js';
+import { readHead } from '../../../internal/gateway/uws/request-head.js';
+import { uWS } from '../../../internal/gateway/uws/uws.js';
+import { Metrics } from '../../../internal/telemetry/metrics.js';
+import { within } from '../../support/eventually.js';
+import { http } from '../../support/http.js';
+import { RawClient } from '../../support/raw-client.js';
 
 type Request = Parameters<AdminHandler['handle']>[0];
 
@@ -30,7 +31,7 @@ describe('HTTP beside the handshakes', () => {
     app = uWS.App();
     app.any('/*', (response, request) => {
       const head = readHead(request, response, false);
-      if (!endpoints.serve(head, response)) answer(response, { status: 404, close: true });
+      if (!serveEndpoint(endpoints, head, response)) sendAnswer(response, { status: 404 }, { close: true });
     });
     const listening = await new Promise<Parameters<typeof uWS.us_socket_local_port>[0]>((resolve, reject) => {
       app.listen('127.0.0.1', 0, uWS.LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) =>

@@ -1,0 +1,67 @@
+import { type AnnouncedToken, readOffer } from '../auth/identity/announced-token.js';
+import type { RouteMatch, RouteTable, UpstreamRoute } from '../config/config.js';
+import { sessionMatches } from '../config/routes/table.js';
+import type { Client, TrustedProxies } from '../request/forwarded.js';
+import { listElements } from '../request/grammar.js';
+import type { HeaderLines, RequestHead } from '../request/head.js';
+import type { AllowedOrigins } from '../request/origin.js';
+import { decodePath } from '../request/path.js';
+
+/** The status a handshake is refused with before the limits are asked. */
+export type HttpRefusal = 400 | 403 | 404 | 426;
+
+/** What a handshake is held against. */
+export interface ArrivalRules {
+  readonly proxies: TrustedProxies;
+  readonly origins: AllowedOrigins;
+  /** JWT_SUBPROTOCOL_NAMES. */
+  readonly subprotocolNames: readonly string[];
+  /** The table in effect: `RouteTable.match`. */
+  readonly match: RouteTable['match'];
+}
+
+/** A client whose opening handshake was found good, and what it says. */
+export interface Arrival {
+  /** Percent-decoded once. */
+  readonly path: string;
+  /** As it came, without its `?`. */
+  readonly query: string;
+  readonly headers: HeaderLines;
+  readonly client: Client;
+  /** The routes that fit the path, at least one, in table order. */
+  readonly matches: readonly RouteMatch<UpstreamRoute>[];
+  /** What Sec-WebSocket-Protocol offered, in order, without what carried a token. */
+  readonly subprotocols: readonly string[];
+  /** The token among them; undefined: there was none. */
+  readonly announced?: AnnouncedToken | undefined;
+}
+
+/**
+ * Judges an opening handshake in the order of SPEC section 4: path, route, handshake, origin. The limits come after it.
+ * @param fault what `checkHandshake` says of it.
+ */
+export function judgeArrival(
+  head: RequestHead,
+  fault: 400 | 426 | undefined,
+  rules: ArrivalRules,
+): Arrival | HttpRefusal {
+  const path = decodePath(head.target);
+  if (path === undefined || (head.query !== '' && !/^[!-~]*$/.test(head.query))) return 400;
+  // To some upstreams `//` is `/`: what a narrower route guards must not be reached by it through a wider one.
+  const matches = path.includes('//') ? [] : rules.match(path);
+  if (matches.length === 0) return 404;
+  if (fault !== undefined) return fault;
+  const able = sessionMatches(matches);
+  if (able.length === 0) return 426;
+  const client = rules.proxies.client(head.peer, head.secure, head.headers);
+  const scheme = client.isProtoKnown ? client.proto : undefined;
+  if (!rules.origins.allows(head.headers.get('origin') ?? [], client.host, scheme)) return 403;
+  return {
+    path,
+    query: head.query,
+    headers: head.headers,
+    client,
+    matches: able,
+    ...readOffer(listElements(head.headers.get('sec-websocket-protocol')), rules.subprotocolNames),
+  };
+}

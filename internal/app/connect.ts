@@ -1,0 +1,50 @@
+import { CertificateWatch } from '../config/certificate-watch.js';
+import { problemLine } from '../config/problem.js';
+import { fromUnknown } from '../errors.js';
+import { closeRevoked } from '../session/revoked-sessions.js';
+import type { Parts } from './build.js';
+
+/** Who hears of what: revocations, scrapes, what other workers say. */
+export function connect({
+  metrics,
+  sessions,
+  keys,
+  revocations,
+  cache,
+  routes,
+  localOperations,
+  siblings,
+}: Parts): void {
+  metrics.beforeScrape(() => {
+    metrics.unready.set({ reason: 'draining' }, sessions.draining ? 1 : 0);
+    metrics.unready.set({ reason: 'no_keys' }, keys.ready ? 0 : 1);
+    metrics.revocationsUnsent.set(revocations.unsent);
+  });
+  revocations.onRevoked((revocation) => {
+    cache.forget(revocation);
+    const ended = closeRevoked(sessions, revocation);
+    siblings?.revoked(revocation, ended);
+  });
+  siblings?.introduce({
+    metrics,
+    revocations,
+    operations: localOperations,
+    applyTable: (changed) => routes.apply(changed),
+  });
+}
+
+/** The certificate's files, of which the listener hears; undefined: no TLS. */
+export function watchCertificate({ config, listener, log }: Parts): CertificateWatch | undefined {
+  const files = config.listen.tls;
+  if (files === undefined) return undefined;
+  return new CertificateWatch({
+    files,
+    onChange: () =>
+      listener.renewCertificate().then(
+        () => log.info('certificate renewed'),
+        (thrown: unknown) => log.error({ err: fromUnknown(thrown) }, 'certificate not renewed'),
+      ),
+    onProblems: (problems) =>
+      log.error({ problems: problems.map(problemLine) }, 'certificate not renewed: the one in effect stays'),
+  });
+}

@@ -1,0 +1,89 @@
+import type { Config, RouteTable } from '../config/config.js';
+import type { RoutesSource } from '../config/routes/file.js';
+import { flushed } from '../telemetry/log.js';
+import type { Siblings } from '../workers/siblings.js';
+import { build } from './build.js';
+import { connect, watchCertificate } from './connect.js';
+
+export interface App {
+  /**
+   * Resolves when clients are served.
+   * @throws GatewayError ERR_LISTEN, ERR_CONFIG
+   */
+  start(): Promise<void>;
+  /** Reads the routes file again. */
+  reload(): void;
+  /** Drains and ends everything. */
+  stop(): Promise<void>;
+  /** Likewise, in a worker that has lost its supervisor: the port is left to others at once. */
+  abandon(): Promise<void>;
+}
+
+/**
+ * A gateway, ready to start.
+ * @param siblings the other workers of this host; undefined: this process is the whole gateway.
+ */
+export async function createApp(
+  config: Config,
+  table: RouteTable,
+  routesSource: RoutesSource,
+  siblings?: Siblings,
+): Promise<App> {
+  const parts = await build(config, table, routesSource, siblings);
+  connect(parts);
+  const certificate = watchCertificate(parts);
+  const { log, metrics, tracing, stores, keys, revocations, upstreams, leases, limiter } = parts;
+  const { sessions, wheel, heapTrim, reloader, listener } = parts;
+
+  const stop = async () => {
+    log.info({ sessions: sessions.size }, 'draining');
+    const { drainTimeoutMs, hardLimitMs } = config.shutdown;
+    const endMs = performance.now() + drainTimeoutMs + hardLimitMs;
+    certificate?.stop();
+    await Promise.all([reloader.stop(), sessions.drain(drainTimeoutMs, hardLimitMs)]);
+    listener.close();
+    upstreams.stop();
+    keys.stop();
+    revocations.stop();
+    await leases?.stop();
+    limiter.stop();
+    wheel.stop();
+    heapTrim.stop();
+    await Promise.all([stores.stop(), tracing.stop(endMs - performance.now())]);
+    log.info('stopped');
+    await flushed(log);
+  };
+
+  const serve = async () => {
+    await stores.start();
+    // Not before Redis had its chance: the leases of this host are void once those of all replicas are there.
+    leases?.start();
+    await revocations.start();
+    await tracing.start();
+    const port = await listener.listen();
+    reloader.start();
+    certificate?.start();
+    log.info({ host: config.listen.host, port, routes: table.routes.length }, 'listening');
+  };
+
+  return {
+    async start() {
+      metrics.collectProcessMetrics();
+      upstreams.apply(table);
+      wheel.start();
+      heapTrim.start();
+      limiter.start();
+      // The first fetch of the keys takes as long as it takes: until then /readyz says why not.
+      await Promise.all([keys.start(), serve()]);
+    },
+    reload() {
+      void reloader.reload().then(({ outcome }) => log.info({ outcome }, 'routes file read again'));
+    },
+    stop,
+    abandon() {
+      log.error('the supervisor is gone: draining');
+      listener.leave();
+      return stop();
+    },
+  };
+}

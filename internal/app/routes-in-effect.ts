@@ -1,0 +1,65 @@
+import type { RouteMatch, RouteTable } from '../config/config.js';
+import { problemLine } from '../config/problem.js';
+import type { RoutesSource } from '../config/routes/file.js';
+import type { RouteReloader } from '../config/routes/reload.js';
+import type { Sessions } from '../session/sessions.js';
+import type { Log } from '../telemetry/log.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import type { Upstreams } from '../upstream/upstreams.js';
+
+/** Whoever brings a new table when the routes file changes. */
+export type Reloader = Pick<RouteReloader, 'start' | 'stop' | 'reload'>;
+
+/** The route table that new clients are held against, and what follows when it is replaced. */
+export class RoutesInEffect {
+  #table: RouteTable;
+
+  constructor(
+    table: RouteTable,
+    readonly upstreams: Upstreams,
+    readonly sessions: Sessions,
+  ) {
+    this.#table = table;
+  }
+
+  get table(): RouteTable {
+    return this.#table;
+  }
+
+  match(path: string): readonly RouteMatch[] {
+    return this.#table.match(path);
+  }
+
+  /** Swaps the table in; sessions on endpoints that go with `onRemove: close` end. */
+  apply(changed: RouteTable): void {
+    this.#table = changed;
+    const orphans = this.upstreams.apply(changed);
+    for (const session of [...this.sessions]) {
+      const tenancy = session.pump?.upstream.tenancy;
+      if (tenancy !== undefined && orphans.has(tenancy)) session.close('endpointRemoved');
+    }
+  }
+}
+
+/** Watches the routes file for a gateway that is one process; workers hear of changes from their supervisor. */
+export async function watchRoutes(
+  source: RoutesSource,
+  routes: RoutesInEffect,
+  metrics: Metrics,
+  log: Log,
+): Promise<Reloader> {
+  const reload = await import('../config/routes/reload.js');
+  return new reload.RouteReloader({
+    source,
+    table: routes.table,
+    onTable: (changed) => {
+      routes.apply(changed);
+      metrics.configReloads.inc({ result: 'ok' });
+      log.info({ routes: changed.routes.length }, 'routes reloaded');
+    },
+    onProblems: (problems) => {
+      metrics.configReloads.inc({ result: 'failed' });
+      log.error({ problems: problems.map(problemLine) }, 'routes not reloaded: the ones in effect stay');
+    },
+  });
+}

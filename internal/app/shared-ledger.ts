@@ -1,0 +1,19 @@
+import { FallbackLedger } from '../ratelimit/fallback-ledger.js';
+import { LeaseLedger, type LeaseStore, type Ledger } from '../ratelimit/lease-ledger.js';
+import type { RedisStore } from '../store/redis.js';
+
+/** The leases of all replicas while Redis is up, and always those of this host. */
+export function sharedLedger(redis: RedisStore | undefined, host: Ledger | undefined): Ledger | undefined {
+  const shared = redis && new LeaseLedger(leaseStore(redis));
+  return shared !== undefined && host !== undefined ? new FallbackLedger(shared, host) : (shared ?? host);
+}
+
+/** Redis as the rate limits' leases want it. */
+function leaseStore(redis: RedisStore): LeaseStore {
+  return {
+    get up() {
+      return redis.up;
+    },
+    eval: (script, keys, args) => redis.runScript(script, keys, args),
+  };
+}

@@ -1,0 +1,49 @@
+const STATUS_TEXT: Readonly<Record<number, string>> = {
+  200: 'OK',
+  202: 'Accepted',
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  413: 'Content Too Large',
+  422: 'Unprocessable Content',
+  426: 'Upgrade Required',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+};
+
+/** On every response, the 101 included. */
+export const SECURITY_HEADERS: readonly (readonly [string, string])[] = [
+  ['X-Content-Type-Options', 'nosniff'],
+  ['X-Frame-Options', 'DENY'],
+];
+
+/** What the gateway says itself to an HTTP request; a listener puts it on the wire. */
+export interface Answer {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Default: the status' own words. */
+  readonly body?: string;
+}
+
+export function statusText(status: number): string {
+  return STATUS_TEXT[status] ?? '';
+}
+
+/** Every header line of an answer beyond those that say where it ends. */
+export function answerHeaders({ headers = {} }: Answer): (readonly [string, string])[] {
+  const type = headers['Content-Type'] ?? 'text/plain; charset=utf-8';
+  return [...SECURITY_HEADERS, ...Object.entries({ 'Content-Type': type, ...headers })];
+}
+
+export function answerBody({ status, body }: Answer): string {
+  return body ?? `${statusText(status)}\n`;
+}
+
+/** A handshake that is refused: the status alone, why is nobody's business outside. */
+export function refusalAnswer(status: number): Answer {
+  // RFC 6455 §4.4
+  return { status, headers: status === 426 ? { 'Sec-WebSocket-Version': '13', Upgrade: 'websocket' } : {} };
+}

@@ -1,0 +1,22 @@
+import type { RequestHead } from '../request/head.js';
+import type { Answer } from './answer.js';
+
+/** `aborted`: the client went away before it had sent all of it. */
+export type Body = Buffer | 'too-large' | 'aborted';
+
+/** A request to an endpoint, as a listener hands it over. */
+export interface EndpointRequest {
+  readonly head: RequestHead;
+  /** Whether a PROXY protocol header came before it. */
+  readonly proxied: boolean;
+  /** Up to `MAX_BODY_BYTES`; never rejects. */
+  readonly body: Promise<Body>;
+}
+
+/** Largest request body an endpoint looks at; SPEC section 11. */
+export const MAX_BODY_BYTES = 65_536;
+
+/** Who answers a request: `now` from what is at hand, `later` after some work, for which the body is collected meanwhile. */
+export type Endpoint =
+  | { readonly kind: 'now'; readonly answer: () => Answer }
+  | { readonly kind: 'later'; readonly answer: (request: EndpointRequest) => Promise<Answer> };

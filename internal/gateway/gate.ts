@@ -1,0 +1,75 @@
+import { randomUUID } from 'node:crypto';
+import { type Arrival, type ArrivalRules, judgeArrival } from '../access/arrival.js';
+import type { FailedLogins } from '../ratelimit/failed-logins.js';
+import { isGivenRequestId } from '../request/forwarded.js';
+import { checkHandshake } from '../request/handshake.js';
+import type { RequestHead } from '../request/head.js';
+import type { Opening } from '../session/opening.js';
+import { Session } from '../session/session.js';
+import type { SessionParts } from '../session/session-parts.js';
+import type { Tracing } from '../telemetry/tracing.js';
+import { RefusalLog } from './refusal-log.js';
+
+/** A client that is let in, and what it said. */
+export interface Admitted {
+  readonly session: Session;
+  readonly opening: Opening;
+}
+
+/** Where every opening handshake is judged and counted, whichever listener it comes by. */
+export class Gate {
+  readonly #refusals: RefusalLog;
+
+  constructor(
+    readonly sessionParts: SessionParts,
+    readonly rules: ArrivalRules,
+    readonly failedLogins: FailedLogins,
+    readonly tracing: Tracing,
+  ) {
+    this.#refusals = new RefusalLog(sessionParts.log, rules.proxies);
+  }
+
+  /** @returns a session that awaits its handshake, or the status of the refusal, which is counted and logged. */
+  admit(head: RequestHead): Admitted | number {
+    const arrival = this.#judge(head);
+    if (typeof arrival === 'number') return this.#refuse(head, arrival);
+    const limit = this.#limit(arrival.client.ip);
+    if (limit !== undefined) return this.#refuse(head, limit);
+    const { ip, requestId, traceContext } = arrival.client;
+    // A request id that was made here is the session's own name, too.
+    const id = isGivenRequestId(requestId, head.headers) ? randomUUID() : requestId;
+    const trace = this.tracing.opening(id, ip, traceContext);
+    const session = new Session(this.sessionParts, id, ip, requestId);
+    this.sessionParts.sessions.add(session);
+    return { session, opening: trace === undefined ? arrival : { ...arrival, trace } };
+  }
+
+  /** The status of a request that its listener does not take for a handshake; the refusal is counted and logged. */
+  turnAway(head: RequestHead): number {
+    const arrival = this.#judge(head);
+    return this.#refuse(head, typeof arrival === 'number' ? arrival : 426);
+  }
+
+  /** The opening handshake, or the status it is refused with. */
+  #judge(head: RequestHead): Arrival | number {
+    const fault = checkHandshake(head);
+    if (fault === undefined) this.sessionParts.metrics.connections.inc();
+    return judgeArrival(head, fault, this.rules);
+  }
+
+  #refuse(head: RequestHead, status: number): number {
+    if (checkHandshake(head) === undefined) {
+      this.sessionParts.metrics.handshakesRefused.inc({ status });
+    }
+    this.#refusals.refused(head, status);
+    return status;
+  }
+
+  /** The status a good handshake is turned away with, in the order of SPEC section 4: full, then the address's own limits. */
+  #limit(ip: string): 503 | 429 | undefined {
+    const { sessions } = this.sessionParts;
+    if (sessions.full) return 503;
+    if (!this.failedLogins.allows(ip)) return 429;
+    return sessions.slots.perIp.tryEnter(ip) ? undefined : 429;
+  }
+}

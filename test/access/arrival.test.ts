@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type ArrivalRules, judgeArrival as judgeHead } from '../../internal/access/arrival.js';
+import { createRouteTable } from '../../internal/config/routes/table.js';
+import { TrustedProxies } from '../../internal/request/forwarded.js';
+import { checkHandshake } from '../../internal/request/handshake.js';
+import type { RequestHead } from '../../internal/request/head.js';
+import { AllowedOrigins } from '../../internal/request/origin.js';
+import { ROUTE } from '../admin/parts.js';
+import { handshakeHead as head } from '../support/handshake-head.js';
+
+const table = createRouteTable([{ ...ROUTE, tls: undefined }]);
+const rules: ArrivalRules = {
+  proxies: new TrustedProxies(['127.0.0.0/8']),
+  origins: new AllowedOrigins(undefined),
+  subprotocolNames: ['bearer'],
+  match: (path) => table.match(path),
+};
+
+const judgeArrival = (seen: RequestHead, held: ArrivalRules): ReturnType<typeof judgeHead> =>
+  judgeHead(seen, checkHandshake(seen), held);
+
+describe('an opening handshake', () => {
+  it('has the token taken out of what it offers', () => {
+    const opening = judgeArrival(head({ 'sec-websocket-protocol': ['chat, Bearer', 'a.b.c, log'] }), rules);
+    assert.ok(typeof opening !== 'number');
+    assert.deepEqual(opening.subprotocols, ['chat', 'log']);
+    assert.deepEqual(opening.announced, { token: 'a.b.c', name: 'Bearer' });
+  });
+
+  it('that is right opens', () => {
+    const opening = judgeArrival(
+      head({ 'sec-websocket-protocol': 'b, a' }, { query: 'x=1', target: '/ws/%72pc/in' }),
+      rules,
+    );
+    assert.ok(typeof opening !== 'number');
+    assert.equal(opening.path, '/ws/rpc/in');
+    assert.equal(opening.query, 'x=1');
+    assert.deepEqual(opening.subprotocols, ['b', 'a']);
+    assert.equal(opening.client.ip, '203.0.113.9');
+    assert.deepEqual(
+      opening.matches.map(({ route, rest }) => [route.prefix, rest]),
+      [['/rpc', '/in']],
+    );
+  });
+
+  it('is judged by path, route, handshake and origin, in this order', () => {
+    const evil = { origin: 'https://evil.example' };
+    const none = { ...evil, 'sec-websocket-version': undefined };
+    assert.equal(judgeArrival(head(none, { target: '/x/../rpc' }), rules), 400);
+    assert.equal(judgeArrival(head(none, { target: '/nothing' }), rules), 404);
+    assert.equal(judgeArrival(head(none), rules), 426);
+    assert.equal(judgeArrival(head({ ...evil, 'sec-websocket-key': 'x' }), rules), 400);
+    assert.equal(judgeArrival(head(evil), rules), 403);
+    assert.equal(typeof judgeArrival(head({ origin: 'http://gw.example:8080' }), rules), 'object');
+  });
+
+  it('compares the origin with the host that a trusted proxy names', () => {
+    const proxied = { host: 'inner:8080', 'x-forwarded-host': 'gw.example', origin: 'https://gw.example' };
+    assert.equal(typeof judgeArrival(head(proxied, { peer: '127.0.0.1' }), rules), 'object');
+    assert.equal(judgeArrival(head(proxied), rules), 403);
+  });
+
+  it('with a query that could break a request line is refused', () => {
+    for (const query of ['a b', 'a\r\nb', '\u00e9', '\0'])
+      assert.equal(judgeArrival(head({}, { query }), rules), 400, query);
+    assert.equal(typeof judgeArrival(head({}, { query: 'a=%0d%0a&b=~!"' }), rules), 'object');
+  });
+});
