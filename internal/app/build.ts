@@ -41,7 +41,7 @@ export interface Parts {
   readonly metrics: Metrics;
   readonly tracing: Tracing;
   readonly stores: Stores;
-  readonly keys: VerificationKeys;
+  readonly keys: TrustedIssuers;
   readonly cache: TieredTokenCache;
   readonly revocations: Revocations;
   readonly upstreams: Upstreams;
