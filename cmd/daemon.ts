@@ -1,7 +1,10 @@
 import { fileURLToPath } from 'node:url';
-import type { Config, RouteTable } from '../internal/config/config.js';
-import { limitRequestHeads, shareMallocArena } from '../internal/config/environment.js';
-import type { RoutesSource } from '../internal/config/routes/file.js';
+import {
+  type LoadedConfiguration,
+  limitRequestHeads,
+  shareMallocArena,
+} from '../internal/config/environment.js';
+import { createLog, flushed } from '../internal/telemetry/log.js';
 
 export interface Daemon {
   /** Resolves when clients are served. */
@@ -12,14 +15,10 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-export interface Loaded {
-  readonly config: Config;
-  readonly table: RouteTable;
-  readonly routesSource: RoutesSource;
-}
-
 /** The gateway as one process, or as a supervisor with its workers. */
-export async function createDaemon({ config, table, routesSource }: Loaded): Promise<Daemon> {
+export async function createDaemon(loaded: LoadedConfiguration): Promise<Daemon> {
+  const { config, table, routesSource } = loaded;
+  await logWarnings(loaded);
   // The native library reads its environment when it is loaded; workers inherit it.
   limitRequestHeads();
   if (config.listen.workers === 1) {
@@ -30,4 +29,12 @@ export async function createDaemon({ config, table, routesSource }: Loaded): Pro
   const { Supervisor } = await import('../internal/workers/supervisor.js');
   const entry = fileURLToPath(new URL('./worker.js', import.meta.url));
   return new Supervisor({ config, table, routesSource, entry });
+}
+
+/** Said once, however many workers there are. */
+async function logWarnings({ config, warnings }: LoadedConfiguration): Promise<void> {
+  if (warnings.length === 0) return;
+  const log = createLog(config.telemetry);
+  for (const { name, message } of warnings) log.warn({ variable: name }, `${name} ${message}`);
+  await flushed(log);
 }

@@ -18,7 +18,10 @@ async function run(): Promise<void> {
   if (flags.version) return void process.stdout.write(`${version()}\n`);
   const loaded = loadConfiguration(undefined, { routeFile: flags.routeFile });
   if ('problems' in loaded) return fail(loaded.problems.map(problemLine));
-  if (flags.check) return void process.stdout.write('configuration ok\n');
+  if (flags.check) {
+    for (const warning of loaded.warnings) process.stderr.write(`warning: ${problemLine(warning)}\n`);
+    return void process.stdout.write('configuration ok\n');
+  }
   const daemon = createDaemon(loaded);
   heed(daemon, failed);
   await (await daemon).start();

@@ -25,7 +25,7 @@ make_secrets() {
   (
     umask 077
     openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$secrets/jwt-private.pem"
-    for name in POSTGRES_PASSWORD REDIS_PASSWORD GRAFANA_PASSWORD ADMIN_TOKEN; do
+    for name in POSTGRES_PASSWORD REDIS_PASSWORD GRAFANA_PASSWORD ADMIN_TOKEN CACHE_SECRET; do
       echo "$name=$(openssl rand -hex 24)"
     done >"$secrets/env.draft"
     echo "JWT_PUBLIC_KEY=$(cd "$secrets" && pwd)/jwt-public.pem" >>"$secrets/env.draft"

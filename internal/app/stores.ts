@@ -4,6 +4,7 @@ import type { RevocationStore } from '../auth/revocations/revocation-store.js';
 import type { TokenCacheStore } from '../auth/token-cache/cache.js';
 import { JWT_CACHE_TABLE, PostgresTokenCache } from '../auth/token-cache/postgres.js';
 import { RedisTokenCache } from '../auth/token-cache/redis.js';
+import { EntrySeal } from '../auth/token-cache/sealed-entry.js';
 import type { Config } from '../config/config.js';
 import type { PostgresStore } from '../store/postgres.js';
 import type { RedisStore } from '../store/redis.js';
@@ -56,15 +57,19 @@ async function createPostgres({ postgresDsn: dsn }: Config, log: Log): Promise<P
 }
 
 function tokenCacheStore(
-  { tokenCache: { store, prefix } }: Config,
+  { tokenCache: { store, prefix, secret } }: Config,
   redis: RedisStore | undefined,
   postgres: PostgresStore | undefined,
   metrics: Metrics,
   log: Log,
 ): TokenCacheStore | undefined {
   if (store === 'memory') return undefined;
-  if (store === 'redis' && redis !== undefined) return new RedisTokenCache(redis, prefix);
-  if (store === 'postgres' && postgres !== undefined) return new PostgresTokenCache(postgres, prefix);
+  // Without the secret (a warning of the configuration): claims that nothing protects would have to be verified anew,
+  // which costs what the look-up does.
+  const seal = secret === undefined ? undefined : new EntrySeal(secret);
+  if (store === 'redis' && redis !== undefined) return seal && new RedisTokenCache(redis, prefix, seal);
+  if (store === 'postgres' && postgres !== undefined)
+    return seal && new PostgresTokenCache(postgres, prefix, seal);
   const variable = store === 'redis' ? 'REDIS_URL' : 'POSTGRES_DSN';
   log.warn(`JWT_CACHE_STORE is ${store} but ${variable} is not set: tokens are remembered in memory`);
   metrics.dependencyUp.set({ dependency: store }, 0);

@@ -86,6 +86,8 @@ export interface TokenCacheConfig {
   readonly store: 'memory' | 'redis' | 'postgres';
   readonly prefix: string;
   readonly maxEntries: number;
+  /** Protects what is in a shared store; undefined: none is used. */
+  readonly secret: string | undefined;
 }
 
 export interface SessionConfig {

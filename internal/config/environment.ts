@@ -4,6 +4,7 @@ import { assemble } from './environment/assembly.js';
 import { inconsistencies } from './environment/consistency.js';
 import { Refused } from './environment/readers.js';
 import { readVariable, VARIABLES, type Values, type Variable } from './environment/variables.js';
+import { warnings } from './environment/warnings.js';
 import { type IssuerDefaults, readIssuers } from './issuers.js';
 import type { Problem } from './problem.js';
 import { loadRoutes, type RoutesSource } from './routes/file.js';
@@ -19,14 +20,16 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 export type EnvironmentResult = { readonly config: Config } | { readonly problems: readonly Problem[] };
 
-export type ConfigurationResult =
-  | {
-      readonly config: Config;
-      readonly table: RouteTable;
-      /** Where the table came from, for `RouteReloader`. */
-      readonly routesSource: RoutesSource;
-    }
-  | { readonly problems: readonly Problem[] };
+export interface LoadedConfiguration {
+  readonly config: Config;
+  readonly table: RouteTable;
+  /** Where the table came from, for `RouteReloader`. */
+  readonly routesSource: RoutesSource;
+  /** What is allowed and yet likely to be a mistake. */
+  readonly warnings: readonly Problem[];
+}
+
+export type ConfigurationResult = LoadedConfiguration | { readonly problems: readonly Problem[] };
 
 /**
  * A frozen configuration out of environment variables, or everything that is wrong with them. Reads the key, certificate
@@ -45,7 +48,9 @@ export function loadConfiguration(env: Environment = process.env, flags: Flags =
   const routesSource = deepFreeze(routesSourceOf(config, given));
   const routes = loadRoutes(routesSource);
   if ('problems' in routes) return { problems: [...problems, ...routes.problems] };
-  return problems.length > 0 ? { problems } : { config, table: routes.table, routesSource };
+  return problems.length > 0
+    ? { problems }
+    : { config, table: routes.table, routesSource, warnings: warnings(values) };
 }
 
 /** `--route-file` counts only where ROUTE_FILE is not set. */

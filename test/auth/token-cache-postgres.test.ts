@@ -4,7 +4,7 @@ import { JWT_CACHE_TABLE, PostgresTokenCache } from '../../internal/auth/token-c
 import { postgresStoreWithLog } from '../store/recorded-log.js';
 import { eventually } from '../support/eventually.js';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
-import { digestOf, entryOf, HOSTILE_TEXTS, POISON } from './cached-entry.js';
+import { digestOf, entryOf, HOSTILE_TEXTS, POISON, SEAL } from './cached-entry.js';
 
 const PREFIX = 'jwt_cached_token_';
 
@@ -16,7 +16,7 @@ describe('PostgresTokenCache', () => {
     postgres = await startPostgres();
     running = postgresStoreWithLog(postgres.dsn, [JWT_CACHE_TABLE]);
     await running.store.start();
-    cache = new PostgresTokenCache(running.store, PREFIX);
+    cache = new PostgresTokenCache(running.store, PREFIX, SEAL);
   });
   after(async () => {
     await running.store.stop();
@@ -27,7 +27,7 @@ describe('PostgresTokenCache', () => {
     const other = postgresStoreWithLog(postgres.dsn, [JWT_CACHE_TABLE]);
     t.after(() => other.store.stop());
     await other.store.start();
-    const otherCache = new PostgresTokenCache(other.store, PREFIX);
+    const otherCache = new PostgresTokenCache(other.store, PREFIX, SEAL);
     for (const [i, text] of HOSTILE_TEXTS.entries()) {
       const entry = entryOf(text, 60, [text]);
       await cache.set(digestOf(`hostile${i}`), entry);

@@ -4,7 +4,7 @@ import { RedisTokenCache } from '../../internal/auth/token-cache/redis.js';
 import { redisStoreWithLog } from '../store/recorded-log.js';
 import { eventually } from '../support/eventually.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
-import { digestOf, entryOf, HOSTILE_TEXTS, POISON } from './cached-entry.js';
+import { digestOf, entryOf, HOSTILE_TEXTS, POISON, SEAL } from './cached-entry.js';
 
 describe('RedisTokenCache', () => {
   let redis: RedisServer;
@@ -14,7 +14,7 @@ describe('RedisTokenCache', () => {
     redis = await startRedis();
     running = redisStoreWithLog(redis.url);
     await running.store.start();
-    cache = new RedisTokenCache(running.store, 'jwt_cached_token_');
+    cache = new RedisTokenCache(running.store, 'jwt_cached_token_', SEAL);
   });
   after(async () => {
     running.store.stop();
@@ -25,7 +25,7 @@ describe('RedisTokenCache', () => {
     const other = redisStoreWithLog(redis.url);
     t.after(() => other.store.stop());
     await other.store.start();
-    const otherCache = new RedisTokenCache(other.store, 'jwt_cached_token_');
+    const otherCache = new RedisTokenCache(other.store, 'jwt_cached_token_', SEAL);
     for (const [i, text] of HOSTILE_TEXTS.entries()) {
       const entry = entryOf(text, 60, [text]);
       await cache.set(digestOf(`hostile${i}`), entry);
@@ -99,7 +99,7 @@ describe('RedisTokenCache', () => {
       await own.stop();
     });
     await store.start();
-    const ownCache = new RedisTokenCache(store, 'p:');
+    const ownCache = new RedisTokenCache(store, 'p:', SEAL);
     await ownCache.set(digestOf('a'), entryOf('alice'));
     own.hang();
     const began = Date.now();

@@ -124,6 +124,7 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   JWT_CACHE_STORE: ['Redis', 'disk', 'memory,redis'],
   JWT_CACHE_PREFIX: ['a b', 'a\nb', 'é', ' ', 'a'.repeat(129)],
   JWT_CACHE_MAX_ENTRIES: [...NOT_COUNTS, '0', '10000001'],
+  CACHE_SECRET: ['é', 'a\nb', ' '],
   REDIS_URL: [',', 'http://a', 'localhost:6379', 'redis://a b', 'redis://a,http://b'],
   POSTGRES_DSN: ['mysql://a', 'host=a user=b', 'postgres://a b'],
   REVOCATION_TTL_SECONDS: NOT_TIMES,
@@ -238,6 +239,7 @@ describe('readEnvironment', () => {
       store: 'memory',
       prefix: 'jwt_cached_token_',
       maxEntries: 100_000,
+      secret: undefined,
     });
     assert.deepEqual(config.session, {
       authTimeoutMs: 10_000,

@@ -46,6 +46,7 @@ export class BusyGateway {
         JWKS_URL: issuer.jwksUrl,
         REDIS_URL: redis.url,
         JWT_CACHE_STORE: 'redis',
+        CACHE_SECRET: 'shared by the replicas of this test',
         MAX_BUFFERED_BYTES: String(MESSAGE_BYTES),
         RATE_LIMIT_PER_SECOND: '10000',
         RATE_LIMIT_BURST: '10000',

@@ -88,6 +88,7 @@ test('the gateway takes its environment and its routes', async () => {
     const loaded = loadConfiguration({
       ...environment,
       ADMIN_TOKEN: 'x',
+      CACHE_SECRET: 'x',
       REDIS_URL: String(environment.REDIS_URL).replace('/value-of-', 'value-of-'),
       POSTGRES_DSN: String(environment.POSTGRES_DSN).replace('/value-of-', 'value-of-'),
       JWT_PUBLIC_KEY_FILE: key,

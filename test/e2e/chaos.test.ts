@@ -47,6 +47,7 @@ describe(`chaos (seed ${SEED})`, () => {
         JWKS_URL: issuer.jwksUrl,
         JWKS_TTL_MINUTES: '0.02',
         JWT_CACHE_STORE: 'redis',
+        CACHE_SECRET: 'shared by the replicas of this test',
         REDIS_URL: redis.url,
         // Limits that nobody here reaches, so that only a mistake in sharing them could close a session.
         RATE_LIMIT_PER_SECOND: '400',

@@ -22,6 +22,7 @@ describe('revocation over two replicas and Postgres alone', () => {
     replicas = await Replicas.start(2, issuer, echo, {
       POSTGRES_DSN: postgres.dsn,
       JWT_CACHE_STORE: 'postgres',
+      CACHE_SECRET: 'shared by the replicas of this test',
     });
     await connected();
   });

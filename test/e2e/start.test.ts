@@ -61,6 +61,26 @@ describe('the command line', () => {
     assert.match(bad.output, /upstream/);
   });
 
+  it('--check and the start say what is likely to be a mistake, once', async () => {
+    const env = { ...KEYS, WORKERS: '2', JWT_CACHE_STORE: 'redis', REDIS_URL: 'redis://127.0.0.1:1' };
+    const { code, output } = await run({ args: ['--check'], env, routes: ROUTES });
+    assert.equal(code, 0);
+    assert.match(output, /^warning: CACHE_SECRET: is not set, so JWT_CACHE_STORE=redis is not used/m);
+    assert.match(output, /^warning: JWT_EXPECTED_AUDIENCE: is not set, nor is JWT_EXPECTED_ISSUER/m);
+    const gateway = await startGateway({ env, routes: ROUTES, waitFor: 'alive' });
+    await gateway.stop();
+    for (const name of ['CACHE_SECRET', 'JWT_EXPECTED_AUDIENCE']) {
+      const said = gateway.logs.filter(({ variable }) => variable === name);
+      assert.deepEqual(
+        said.map(({ level }) => level),
+        ['warn'],
+      );
+    }
+    const quiet = { JWT_CACHE_STORE: 'memory', JWT_EXPECTED_ISSUER: 'https://id.example' };
+    const silent = await run({ args: ['--check'], env: { ...KEYS, ...quiet }, routes: ROUTES });
+    assert.equal(silent.output, 'configuration ok\n');
+  });
+
   it('--route-file names the routes file unless ROUTE_FILE does', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'routes-'));
     const bad = join(directory, 'bad.yaml');

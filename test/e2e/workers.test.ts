@@ -370,7 +370,12 @@ describe('several workers', () => {
 
   it('on a port in use are a clear error and exit code 1', async () => {
     const { code, stdout, stderr } = await runGateway({
-      env: { WORKERS: '2', JWKS_URL: issuer.jwksUrl, PORT: String(gateway.port) },
+      env: {
+        WORKERS: '2',
+        JWKS_URL: issuer.jwksUrl,
+        JWT_EXPECTED_ISSUER: issuer.url,
+        PORT: String(gateway.port),
+      },
       routes,
     });
     assert.equal(code, 1);

@@ -1,7 +1,7 @@
 import type { PostgresStore } from '../../store/postgres.js';
 import { expiringTable } from '../../store/postgres-table.js';
 import type { CachedIdentity, TokenCacheStore } from './cache.js';
-import { deserializeEntry, MAX_ENTRY_BYTES, serializeEntry } from './serialized-entry.js';
+import { type EntrySeal, MAX_ENTRY_BYTES } from './sealed-entry.js';
 
 /** For the `tables` of the PostgresStore. `value` is JSON as text: jsonb refuses a NUL or a lone surrogate in a claim. */
 export const JWT_CACHE_TABLE = expiringTable({
@@ -21,11 +21,13 @@ export class PostgresTokenCache implements TokenCacheStore {
   readonly name = 'postgres';
   readonly #store: PostgresStore;
   readonly #prefix: string;
+  readonly #seal: EntrySeal;
 
   /** @param prefix JWT_CACHE_PREFIX, put before every digest. */
-  constructor(store: PostgresStore, prefix: string) {
+  constructor(store: PostgresStore, prefix: string, seal: EntrySeal) {
     this.#store = store;
     this.#prefix = prefix;
+    this.#seal = seal;
   }
 
   /** @throws GatewayError ERR_STORE */
@@ -35,12 +37,12 @@ export class PostgresTokenCache implements TokenCacheStore {
       text: SELECT,
       values: [this.#prefix + digest],
     });
-    return row === undefined ? undefined : deserializeEntry(row.value);
+    return row === undefined ? undefined : this.#seal.open(digest, row.value);
   }
 
   /** @throws GatewayError ERR_STORE */
   async set(digest: string, entry: CachedIdentity): Promise<void> {
-    const text = serializeEntry(entry);
+    const text = this.#seal.seal(digest, entry);
     if (text === undefined) return;
     await this.#store.query({
       name: 'jwt_cache set',

@@ -53,6 +53,7 @@ export function assemble(values: Values, issuers: readonly IssuerConfig[]): Conf
       store: values.JWT_CACHE_STORE,
       prefix: values.JWT_CACHE_PREFIX,
       maxEntries: values.JWT_CACHE_MAX_ENTRIES,
+      secret: values.CACHE_SECRET,
     },
     redisUrls: values.REDIS_URL ?? [],
     postgresDsn: values.POSTGRES_DSN,

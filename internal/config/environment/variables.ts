@@ -134,6 +134,7 @@ export const VARIABLES = Object.freeze({
     default: 'jwt_cached_token_',
   },
   JWT_CACHE_MAX_ENTRIES: { reader: wholeNumber(1, 10_000_000), default: '100000' },
+  CACHE_SECRET: { reader: printable, secret: true },
   REDIS_URL: { reader: list(redisUrl), secret: true },
   POSTGRES_DSN: { reader: postgresDsn, secret: true },
   REVOCATION_TTL_SECONDS: { reader: keptSeconds, default: '86400' },

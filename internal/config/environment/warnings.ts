@@ -1,0 +1,42 @@
+import type { Problem } from '../problem.js';
+import type { Values } from './variables.js';
+
+/** A secret that is shorter can be found by trying, once one of the entries it protects is known. */
+const MIN_SECRET_CHARS = 16;
+
+/** What is allowed and yet likely to be a mistake. */
+export function warnings(values: Values): Problem[] {
+  return [...cacheWarnings(values), ...claimWarnings(values)];
+}
+
+function cacheWarnings({ JWT_CACHE_STORE: store, CACHE_SECRET: secret }: Values): Problem[] {
+  if (store === 'memory') return [];
+  if (secret === undefined)
+    return [
+      {
+        name: 'CACHE_SECRET',
+        message: `is not set, so JWT_CACHE_STORE=${store} is not used and tokens are remembered in memory: whoever can write there could log in as anybody`,
+      },
+    ];
+  return secret.length < MIN_SECRET_CHARS
+    ? [
+        {
+          name: 'CACHE_SECRET',
+          message: `is shorter than ${MIN_SECRET_CHARS} characters, which can be guessed`,
+        },
+      ]
+    : [];
+}
+
+function claimWarnings(values: Values): Problem[] {
+  const keysGiven = values.JWKS_URL !== undefined || values.JWT_PUBLIC_KEY_FILE !== undefined;
+  if (!keysGiven || values.JWT_EXPECTED_ISSUER !== undefined || values.JWT_EXPECTED_AUDIENCE !== undefined)
+    return [];
+  return [
+    {
+      name: 'JWT_EXPECTED_AUDIENCE',
+      message:
+        'is not set, nor is JWT_EXPECTED_ISSUER: every token that the key source has signed is accepted, for whatever service it was made',
+    },
+  ];
+}
