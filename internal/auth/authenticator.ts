@@ -46,7 +46,7 @@ export class Authenticator {
   /**
    * The identity a token stands for: at once if this process knows the token.
    * @param route asked about each time, of tokens that are known too.
-   * @throws GatewayError, or rejects with it: ERR_JWT_MALFORMED, ERR_JWT_INVALID or ERR_KEYS_UNAVAILABLE. The message says why,
+   * @throws GatewayError, by rejecting: ERR_JWT_MALFORMED, ERR_JWT_INVALID or ERR_KEYS_UNAVAILABLE. The message says why,
    *   for the log; no part of the token is in it beyond its `alg` and `kid`.
    */
   authenticate(token: string, route: RouteTrust = ANY): Identity | Promise<Identity> {
@@ -56,20 +56,25 @@ export class Authenticator {
     if (near === undefined || !this.#counts(near))
       return this.#identify(token, digest)
         .finally(() => this.#took(startMs))
-        .then((identity) => this.#held(identity, route));
+        .then((identity) => {
+          const problem = this.#problemOn(route, identity);
+          if (problem !== undefined) throw problem;
+          return identity;
+        });
     this.#took(startMs);
-    return this.#held(near.identity, route);
+    const problem = this.#problemOn(route, near.identity);
+    return problem === undefined ? near.identity : Promise.reject(problem);
   }
 
-  /** @throws GatewayError ERR_JWT_INVALID when the token is good, but not here. */
-  #held(identity: Identity, { issuers, audience }: RouteTrust): Identity {
+  /** Why a token that is good is none on that route: ERR_JWT_INVALID. */
+  #problemOn({ issuers, audience }: RouteTrust, identity: Identity): GatewayError | undefined {
     if (issuers.length > 0) {
       const name = this.trusted.named(identity.issuer)?.rules.name ?? '';
-      if (!issuers.includes(name)) throw invalid(`the route does not take tokens of issuer ${quoted(name)}`);
+      if (!issuers.includes(name)) return invalid(`the route does not take tokens of issuer ${quoted(name)}`);
     }
     if (audience.length > 0 && !audience.some((one) => identity.audiences.includes(one)))
-      throw invalid('aud holds none of the audiences of the route');
-    return identity;
+      return invalid('aud holds none of the audiences of the route');
+    return undefined;
   }
 
   #took(startMs: number): void {
