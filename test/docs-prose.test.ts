@@ -10,7 +10,7 @@ import { VARIABLES, type Variable } from '../internal/config/environment/variabl
 import { readEnvironment } from '../internal/config/environment.js';
 import { readIssuers } from '../internal/config/issuers.js';
 import { parseRoutes } from '../internal/config/routes/routes.js';
-import { entrySchema } from '../internal/config/routes/schema.js';
+import { entrySchemas } from '../internal/config/routes/schema.js';
 import { ERROR_CODES } from '../internal/errors.js';
 import { Metrics } from '../internal/telemetry/metrics.js';
 import { VARIABLE_GROUPS } from '../scripts/variable-docs.js';
@@ -142,7 +142,7 @@ describe('what the prose names is there', () => {
   });
 
   it('defaults of route keys', () => {
-    const minimal = entrySchema.parse({ prefix: '/x', upstream: 'ws://x' });
+    const minimal = entrySchemas.websocket.parse({ prefix: '/x', upstream: 'ws://x' });
     const rows = new Map(
       [...read('docs/configuration.md').matchAll(/^\| ([a-zA-Z]+) \| .* \| ([^|]*) \|$/gm)].map(
         ([, key, value]) => [key, value],

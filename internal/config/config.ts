@@ -133,6 +133,8 @@ export interface Config {
   readonly routeFile: string;
   readonly rawBackendUrl: string | undefined;
   readonly mqttBackendUrl: string | undefined;
+  /** Names of variables that fixed answers may show. */
+  readonly respondVariables: readonly string[];
   readonly listen: ListenConfig;
   readonly opening: OpeningConfig;
   readonly credentials: CredentialsConfig;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ALGORITHMS } from './algorithms.js';
 import type { Algorithm, IssuerConfig } from './config.js';
 import type { Problem } from './problem.js';
-import { listOf, mustBe, oneOf, word } from './routes/words.js';
+import { listOf, mustBe, oneOf, word } from './routes/entry/fields.js';
 import { readYaml, type YamlSource } from './routes/yaml-source.js';
 import { isUrl } from './syntax.js';
 import { readTextFile } from './text-file.js';

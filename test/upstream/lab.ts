@@ -64,6 +64,7 @@ export function routeTo(
     onRemove: 'keep',
     tls: undefined,
     mqttRoles: 'none',
+    schemas: undefined,
     ...more,
   };
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { TokenRules } from '../config.js';
-import { listOf, mustBe, word } from './words.js';
+import { listOf, mustBe, word } from './entry/fields.js';
 
 const NONE: readonly string[] = Object.freeze([]);
 
