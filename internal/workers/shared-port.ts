@@ -28,6 +28,6 @@ export class SharedPort {
     const serving = this.workers().filter((worker) => worker.serving && worker.link.connected);
     const worker = serving[this.#turn++ % serving.length];
     if (worker === undefined) discard(accepted);
-    else worker.hand(accepted, () => discard(accepted));
+    else worker.hand(accepted);
   }
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork, type SendHandle } from 'node:child_process';
-import type { Accepted } from '../gateway/node/acceptor.js';
+import { type Accepted, discard, isHandle } from '../gateway/node/acceptor.js';
 import type { MetricsSnapshot } from '../telemetry/metrics.js';
 import type { SupervisorDuties, WorkerDuties } from './duties.js';
 import { Link } from './link.js';
@@ -67,11 +67,12 @@ export class WorkerProcess {
     return this.#asking;
   }
 
-  /** Hands a connection over; it is closed here. @param onFailure the worker is gone: the connection is still ours. */
-  hand(connection: Accepted, onFailure: () => void): void {
-    // Handles cross beside a message; the types know of some kinds only.
+  /** Hands a connection over, which the worker has alone then; it ends where the worker is gone. */
+  hand(connection: Accepted): void {
+    // It crosses beside a message that says nothing. The types know of some kinds of handles only.
     this.#child.send([], connection as SendHandle, { keepOpen: false }, (error) => {
-      if (error !== null) onFailure();
+      // Node.js closes our own end of a stream once it has crossed, of a handle never.
+      if (error !== null || isHandle(connection)) discard(connection);
     });
   }
 
