@@ -12,6 +12,9 @@ interface WrappedSocket extends Socket {
 /** A socket of Node's: TLS, and TCP where there is no `TcpBinding`. Its events go through functions that all share. */
 export class StreamSocket implements UpstreamSocket {
   #socket: Socket | undefined;
+  waitingWrites = 0;
+  /** Of an accepted stream, whose `drain` tells of large writes only: hears of each that has left. */
+  #onTaken: (() => void) | undefined;
 
   constructor(
     readonly readBuffer: ReusedBuffer,
@@ -34,6 +37,9 @@ export class StreamSocket implements UpstreamSocket {
   /** Takes over an accepted connection, with nothing unread in it; it reads from now on. */
   adopt(socket: Socket): this {
     this.#take(socket);
+    this.#onTaken = () => {
+      if (--this.waitingWrites === 0) this.owner.socketDrained?.();
+    };
     socket.on('data', onData);
     socket.resume();
     return this;
@@ -57,6 +63,13 @@ export class StreamSocket implements UpstreamSocket {
   }
 
   /** @internal */
+  streamDrained(): void {
+    if (this.#onTaken !== undefined) return;
+    this.waitingWrites = 0;
+    this.owner.socketDrained?.();
+  }
+
+  /** @internal */
   streamClosed(): void {
     this.owner.socketClosed();
   }
@@ -74,7 +87,14 @@ export class StreamSocket implements UpstreamSocket {
   }
 
   write(bytes: Uint8Array): void {
-    if (this.#socket?.writable) this.#socket.write(bytes);
+    const socket = this.#socket;
+    if (socket?.writable !== true) return;
+    if (this.#onTaken === undefined) {
+      if (!socket.write(bytes)) this.waitingWrites++;
+      return;
+    }
+    this.waitingWrites++;
+    socket.write(bytes, this.#onTaken);
   }
 
   pause(): void {
@@ -122,7 +142,7 @@ function onData(this: Socket, bytes: Buffer): void {
 }
 
 function onDrain(this: Socket): void {
-  ownerOf(this).socketDrained?.();
+  (this as WrappedSocket)[WRAPPER].streamDrained();
 }
 
 function onEnd(this: Socket): void {
