@@ -18,6 +18,8 @@ export interface ListenerOptions {
   readonly onTrouble: (thrown: unknown) => void;
 }
 
+/** What a listening connection calls itself. */
+export const LISTENER = 'ws-gateway listener';
 /** An idle listener is asked this often whether anyone is there. */
 const PING_INTERVAL_MS = 2_000;
 
@@ -29,7 +31,7 @@ export function listenToPostgres(options: ListenerOptions): LastingConnection {
 async function open({ dsn, channel, subscriber, timeoutMs }: ListenerOptions): Promise<OpenConnection> {
   const client = new Client({
     connectionString: dsn,
-    application_name: 'ws-gateway listener',
+    application_name: LISTENER,
     connectionTimeoutMillis: 2 * timeoutMs,
     query_timeout: 2 * timeoutMs,
     keepAlive: true,

@@ -4,7 +4,7 @@ import type { Log } from '../telemetry/log.js';
 import { Availability } from './availability.js';
 import { withinDeadline } from './deadline.js';
 import type { LastingConnection } from './lasting-connection.js';
-import { meansPostgresIsDown, postgresFailure } from './postgres-failure.js';
+import { INSUFFICIENT_PRIVILEGE, meansPostgresIsDown, postgresFailure } from './postgres-failure.js';
 import { listenToPostgres, type PostgresSubscriber } from './postgres-listener.js';
 import { PostgresSchema } from './postgres-schema.js';
 import { type PostgresTable, PURGE_BATCH_ROWS, purgeTable } from './postgres-table.js';
@@ -76,6 +76,11 @@ export class PostgresStore {
     this.#availability.onChange(listener);
   }
 
+  /** Calls `listener` now and whenever what Postgres can do for the gateway becomes whole, or is no longer. */
+  onWholeChange(listener: (whole: boolean) => void): void {
+    this.#availability.onWholeChange(listener);
+  }
+
   /** Connects, makes or migrates its tables, and keeps trying in the background. Resolves when that is done, or after 2 s. */
   async start(): Promise<void> {
     this.#purging = setInterval(() => void this.#purge(), this.#options.purgeIntervalMs ?? 60_000).unref();
@@ -97,7 +102,8 @@ export class PostgresStore {
       return (await this.#pool.query<R>(query)).rows;
     } catch (thrown) {
       const reason = postgresFailure(thrown);
-      if (meansPostgresIsDown(reason)) this.#availability.failed(reason);
+      if (reason === INSUFFICIENT_PRIVILEGE) void this.#availability.check();
+      else if (meansPostgresIsDown(reason)) this.#availability.failed(reason);
       // Without the cause: a driver's error carries the values of the statement.
       throw new GatewayError('ERR_STORE', `postgres: ${reason}`);
     }
@@ -134,6 +140,7 @@ export class PostgresStore {
     // 25006 read_only_sql_transaction: a standby, or a server that is being moved.
     if (rows[0]?.read_only !== 'off') throw new GatewayError('ERR_STORE', '25006');
     const newer = await this.#schema.bringUpToDate(this.#pool);
+    this.#availability.lacks(await this.#schema.missingRights(this.#pool));
     if (newer.length > 0)
       this.#options.log.warn({ dependency: 'postgres', tables: newer }, 'tables are of a later release');
   }

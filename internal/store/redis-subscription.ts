@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis';
 import { LastingConnection, type OpenConnection } from './lasting-connection.js';
 import { connectionOptions, type RedisEndpoint } from './redis-connection.js';
+import { isRefusal } from './redis-rights.js';
 
 /** Who is told what comes in on a subscription. */
 export interface RedisSubscriber {
@@ -17,6 +18,8 @@ export interface SubscriptionOptions {
   readonly nextEndpoint: () => RedisEndpoint;
   readonly timeoutMs: number;
   readonly onTrouble: (thrown: unknown) => void;
+  /** The server's access rules do not allow it; told at each attempt. */
+  readonly onRefused: () => void;
 }
 
 /** An idle subscription is asked this often whether anyone is there. */
@@ -32,6 +35,7 @@ async function open({
   subscriber,
   nextEndpoint,
   timeoutMs,
+  onRefused,
 }: SubscriptionOptions): Promise<OpenConnection> {
   const client = new Redis({
     ...connectionOptions(timeoutMs),
@@ -52,6 +56,7 @@ async function open({
     await client.psubscribe(pattern);
   } catch (thrown) {
     client.disconnect();
+    if (isRefusal(thrown)) onRefused();
     throw failure ?? thrown;
   }
   // An unanswered ping makes the connection's socketTimeout end it.

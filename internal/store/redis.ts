@@ -8,6 +8,7 @@ import { withinDeadline } from './deadline.js';
 import type { LastingConnection } from './lasting-connection.js';
 import { connectionOptions, parseRedisUrl, type RedisEndpoint } from './redis-connection.js';
 import { meansRedisIsDown, redisFailure } from './redis-failure.js';
+import { isRefusal, missingRight, missingRights, type RedisPart } from './redis-rights.js';
 import { type RedisSubscriber, subscribeToRedis } from './redis-subscription.js';
 
 export type RedisClient = Redis | Cluster;
@@ -24,6 +25,8 @@ export interface RedisStoreOptions {
 const START_LIMIT_MS = 1_400;
 /** Written by every check: only a write shows that the server is no replica and not out of memory. */
 const PROBE_KEY = '{ws:revocations}:probe';
+/** While no right is missing they are looked at this often, besides at once when a command is refused. */
+const RIGHTS_INTERVAL_MS = 30_000;
 
 /**
  * The process' Redis: one connection for commands (one per node of a cluster) and one per subscription. Commands have a
@@ -36,6 +39,10 @@ export class RedisStore {
   readonly #client: RedisClient;
   readonly #availability: Availability;
   readonly #subscriptions: LastingConnection[] = [];
+  readonly #parts: RedisPart[] = [];
+  /** Subscriptions that were refused, as rights that are missing. */
+  readonly #refusedSubscriptions = new Set<string>();
+  #rightsCheckedMs = Number.NEGATIVE_INFINITY;
   /** Of the scripts that were run, by their text. */
   readonly #digests = new Map<string, string>();
   #lastError: unknown;
@@ -68,6 +75,22 @@ export class RedisStore {
     this.#availability.onChange(listener);
   }
 
+  /** Calls `listener` now and whenever what Redis can do for the gateway becomes whole, or is no longer. */
+  onWholeChange(listener: (whole: boolean) => void): void {
+    this.#availability.onWholeChange(listener);
+  }
+
+  /** Has the rights looked at that a part of the gateway needs, from the next check on. */
+  serve(part: RedisPart): void {
+    this.#parts.push(part);
+    this.#rightsCheckedMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Whether Redis is up and lets this part do all that it needs. */
+  serves(part: RedisPart): boolean {
+    return this.up && !this.#availability.missing.some((right) => right.startsWith(`${part.name}: `));
+  }
+
   /** Connects, and keeps trying in the background. Resolves when Redis is up, or after 2 s. */
   async start(): Promise<void> {
     const connecting = this.#client.connect();
@@ -89,7 +112,8 @@ export class RedisStore {
       return await withinDeadline(command(this.#client), this.#timeoutMs);
     } catch (thrown) {
       const reason = redisFailure(thrown);
-      if (meansRedisIsDown(reason)) this.#suspect(reason);
+      if (isRefusal(thrown)) this.#checkRights();
+      else if (meansRedisIsDown(reason)) this.#suspect(reason);
       // Without the cause: a library's error carries the arguments of its command.
       throw new GatewayError('ERR_STORE', `redis: ${reason}`);
     }
@@ -113,12 +137,24 @@ export class RedisStore {
   }
 
   /** Listens to a pattern on a connection of its own, for as long as the store lives. */
-  subscribe(pattern: string, subscriber: RedisSubscriber): void {
+  subscribe(part: RedisPart['name'], pattern: string, subscriber: RedisSubscriber): void {
     let turn = 0;
+    const right = missingRight(part, 'PSUBSCRIBE', pattern);
     this.#subscriptions.push(
       subscribeToRedis({
         pattern,
-        subscriber,
+        subscriber: {
+          onMessage: (channel, payload) => subscriber.onMessage(channel, payload),
+          onSubscribed: () => {
+            if (this.#refusedSubscriptions.delete(right)) this.#checkRights();
+            subscriber.onSubscribed();
+          },
+        },
+        onRefused: () => {
+          if (this.#refusedSubscriptions.has(right)) return;
+          this.#refusedSubscriptions.add(right);
+          this.#checkRights();
+        },
         // The next node each time: the one that was lost may be gone for good.
         nextEndpoint: () => {
           const endpoints = this.#nodes();
@@ -126,7 +162,7 @@ export class RedisStore {
         },
         timeoutMs: this.#timeoutMs,
         onTrouble: (thrown) => {
-          if (this.up)
+          if (this.up && !isRefusal(thrown))
             this.#log.warn({ dependency: 'redis', reason: redisFailure(thrown) }, 'cannot subscribe');
         },
       }),
@@ -148,7 +184,25 @@ export class RedisStore {
   async #probe(): Promise<void> {
     const client = this.#client;
     const write = client.set(PROBE_KEY, '1', 'PX', 1000);
-    await withinDeadline(write, this.#timeoutMs);
+    const refused = await withinDeadline(write, this.#timeoutMs).then(
+      () => [],
+      (thrown: unknown) => {
+        if (!isRefusal(thrown)) throw thrown;
+        return [missingRight('revocations', 'SET', '{ws:revocations}:*')];
+      },
+    );
+    const nowMs = performance.now();
+    const due = nowMs - this.#rightsCheckedMs >= RIGHTS_INTERVAL_MS || refused.length > 0;
+    if (this.#availability.missing.length === 0 && !due) return;
+    const missing = this.#parts.map((part) => missingRights(client, part));
+    const found = (await withinDeadline(Promise.all(missing), this.#timeoutMs)).flat();
+    this.#rightsCheckedMs = nowMs;
+    this.#availability.lacks([...refused, ...found, ...this.#refusedSubscriptions]);
+  }
+
+  #checkRights(): void {
+    this.#rightsCheckedMs = Number.NEGATIVE_INFINITY;
+    void this.#availability.check();
   }
 
   #nodes(): readonly RedisEndpoint[] {

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { PostgresStore } from '../../store/postgres.js';
+import { LISTENER } from '../../store/postgres-listener.js';
 import { expiringTable } from '../../store/postgres-table.js';
+import { deserializeCall, type PeerCall, serializeCall } from './peer-call.js';
 import { deserializeRevocation, type Revocation, serializeRevocation } from './revocation.js';
 import type { RevocationReceiver, RevocationStore } from './revocation-store.js';
 
@@ -12,8 +14,6 @@ export const REVOCATIONS_TABLE = expiringTable({
 });
 
 const CHANNEL = 'ws_revocations';
-/** No JSON: what is no revocation itself. */
-const PUT_BACK_PAYLOAD = 'put back';
 /** A notification's payload must be shorter than 8000 bytes; a longer revocation is announced without it. */
 const MAX_PAYLOAD_BYTES = 7_999;
 const PAGE_ENTRIES = 1_000;
@@ -23,6 +23,8 @@ const INSERT = `INSERT INTO ws_revocations (id, entry, expires)
   ON CONFLICT (id) DO UPDATE SET expires = greatest(ws_revocations.expires, excluded.expires)`;
 /** One statement, one transaction: what is announced is on the list. */
 const TELL = `WITH listed AS (${INSERT} RETURNING 1) SELECT pg_notify('${CHANNEL}', $4::text) FROM listed`;
+const CALL = `SELECT pg_notify($1, $2), (SELECT count(*)::int FROM pg_stat_activity
+  WHERE application_name = $3 AND datname = current_database()) AS listeners`;
 const LOAD = `SELECT id, entry, extract(epoch FROM expires)::float8 * 1000 AS expires_at_ms FROM ws_revocations
   WHERE expires > now() AND id > $1 ORDER BY id LIMIT ${PAGE_ENTRIES}`;
 
@@ -49,7 +51,8 @@ export class PostgresRevocations implements RevocationStore {
     this.#store.listen(CHANNEL, {
       onMessage: (payload) => {
         if (payload === '') return receiver.onGap();
-        if (payload === PUT_BACK_PAYLOAD) return receiver.onPutBack();
+        const call = deserializeCall(payload);
+        if (call !== undefined) return receiver.onCall(call);
         const revocation = deserializeRevocation(payload, Date.now() + this.#ttlMs);
         if (revocation === undefined) receiver.onIgnored();
         else receiver.onRevocation(revocation);
@@ -70,13 +73,22 @@ export class PostgresRevocations implements RevocationStore {
     await this.#store.query(query, { whileDown: true });
   }
 
-  async announcePutBack(): Promise<void> {
+  async call(call: PeerCall): Promise<number | undefined> {
     const query = {
-      name: 'ws_revocations put back',
-      text: 'SELECT pg_notify($1, $2)',
-      values: [CHANNEL, PUT_BACK_PAYLOAD],
+      name: 'ws_revocations call',
+      text: CALL,
+      values: [CHANNEL, serializeCall(call), LISTENER],
     };
-    await this.#store.query(query, { whileDown: true });
+    const [row] = await this.#store.query<{ listeners: number }>(query, { whileDown: true });
+    // None, though this process listens: those of other users are not shown.
+    return row?.listeners || undefined;
+  }
+
+  async count(): Promise<number> {
+    const text = 'SELECT count(*)::int AS listed FROM ws_revocations WHERE expires > now()';
+    const query = { name: 'ws_revocations count', text };
+    const [row] = await this.#store.query<{ listed: number }>(query, { whileDown: true });
+    return row?.listed ?? 0;
   }
 
   async load(receiver: Pick<RevocationReceiver, 'onRevocation' | 'onIgnored'>): Promise<void> {

@@ -1,3 +1,4 @@
+import type { PeerCall } from './peer-call.js';
 import type { Revocation } from './revocation.js';
 
 /** Who is told what other processes revoke. */
@@ -7,8 +8,8 @@ export interface RevocationReceiver {
   onIgnored(): void;
   /** Revocations may have been missed (the subscription stands, for the first time or again): time to load. */
   onGap(): void;
-  /** Another process put back what the list had lost: time to load soon. */
-  onPutBack(): void;
+  /** Another process, or this one, called to all. */
+  onCall(call: PeerCall): void;
 }
 
 /** What shares revocations between processes: a durable list, and a channel that announces what is new on it. */
@@ -29,10 +30,16 @@ export interface RevocationStore {
    */
   tell(revocation: Revocation): Promise<void>;
   /**
-   * Makes every listener load soon: revocations were put back on a list that had lost them, and others may not know them.
+   * Calls to all that listen, this process among them.
+   * @returns how many those are; undefined: the store does not tell.
    * @throws GatewayError ERR_STORE
    */
-  announcePutBack(): Promise<void>;
+  call(call: PeerCall): Promise<number | undefined>;
+  /**
+   * How many revocations are on the list and have not expired.
+   * @throws GatewayError ERR_STORE
+   */
+  count(): Promise<number>;
   /**
    * Hands over all that is on the durable list and has not expired.
    * @throws GatewayError ERR_STORE

@@ -1,7 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { fromUnknown } from '../../errors.js';
 import type { Log } from '../../telemetry/log.js';
+import { Inquiry } from './inquiry.js';
 import { Outbox } from './outbox.js';
+import type { PeerCall } from './peer-call.js';
 import type { RevocableToken, Revocation } from './revocation.js';
 import type { RevocationStore } from './revocation-store.js';
 import { RevokedSet } from './revoked-set.js';
@@ -34,8 +36,8 @@ const RELOAD_TICKS_AFTER_GAP = 5;
 const RELOAD_TICKS_AFTER_FAILURE = 2;
 /** Revocations put back on the list at once. */
 const LIST_BATCH = 500;
-/** A start-up waits this long for the list. */
-const START_LIMIT_MS = 1_000;
+/** A start-up waits this long for the list, and for others to complete it. */
+const START_LIMIT_MS = 2_000;
 /** Characters of subjects and ids remembered at most. */
 const MAX_CHARS = 256 * 1024 * 1024;
 
@@ -50,9 +52,10 @@ export class Revocations {
   readonly #outbox: Outbox | undefined;
   readonly #listeners: ((revocation: Revocation) => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
-  #loading: Promise<void> | undefined;
-  #loadAgain: Promise<void> | undefined;
+  #loading: Promise<boolean> | undefined;
+  #loadAgain: Promise<boolean> | undefined;
   #ticksToReload = RELOAD_TICKS;
+  #inquiry: Inquiry | undefined;
   #ignored = 0;
   #ignoredReported = 0;
 
@@ -78,7 +81,7 @@ export class Revocations {
     return this.#ignored;
   }
 
-  /** Listens to the other processes. Resolves when what they revoked is known, or can not be learned within a second. */
+  /** Listens to the other processes. Resolves when what they revoked is known, or can not be learned within 2 s. */
   async start(): Promise<void> {
     this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
     const { store } = this.#options;
@@ -89,18 +92,43 @@ export class Revocations {
         onIgnored: () => void this.#ignored++,
         onGap: () => {
           this.#ticksToReload = RELOAD_TICKS_AFTER_GAP;
-          void this.#load().then(resolve);
+          void this.#load().then(() => resolve());
         },
-        // At the next tick, not at once: two that never agree must not keep each other loading.
-        onPutBack: () => {
-          this.#ticksToReload = 1;
-        },
+        onCall: (call) => this.#heed(call, store),
       });
     });
     store.onChange((up) => {
       if (up) void this.#outbox?.flush();
     });
-    if (store.up) await Promise.race([loaded, pause(START_LIMIT_MS, undefined, { ref: false })]);
+    if (!store.up) return;
+    const endMs = performance.now() + START_LIMIT_MS;
+    const complete = loaded.then(() => this.#askOthers(store, endMs));
+    await Promise.race([complete, pause(START_LIMIT_MS, undefined, { ref: false })]);
+  }
+
+  /** The list may have lost what the others remember: they put it back before this process serves anybody. */
+  async #askOthers(store: RevocationStore, endMs: number): Promise<void> {
+    const inquiry = new Inquiry(store);
+    this.#inquiry = inquiry;
+    const answered = await inquiry.ask(endMs - performance.now()).catch(() => false);
+    if (answered) await this.#load();
+  }
+
+  #heed(call: PeerCall, store: RevocationStore): void {
+    if (call.kind === 'answer') {
+      if (call.id === this.#inquiry?.id) this.#inquiry.answered();
+    } else if (call.kind === 'put-back') {
+      // At the next tick, not at once: two that never agree must not keep each other loading.
+      this.#ticksToReload = 1;
+    } else if (call.id !== this.#inquiry?.id) {
+      this.#answer(call.id, store).catch(() => {});
+    }
+  }
+
+  async #answer(id: string, store: RevocationStore): Promise<void> {
+    // As a rule all is there, and nobody has to load it for each process that starts.
+    if ((await store.count()) >= this.#revoked.size || (await this.#load()))
+      await store.call({ kind: 'answer', id });
   }
 
   stop(): void {
@@ -159,8 +187,8 @@ export class Revocations {
       this.#options.store?.list([revocation]).catch(() => {});
   }
 
-  /** Loads the list; asked again meanwhile, once more after that. */
-  async #load(): Promise<void> {
+  /** Loads the list; asked again meanwhile, once more after that. Resolves to whether this process and the list agree now. */
+  async #load(): Promise<boolean> {
     const under = this.#loading;
     if (under !== undefined) {
       this.#loadAgain ??= under.then(() => this.#load());
@@ -170,10 +198,10 @@ export class Revocations {
     this.#loading = this.#loadOnce().finally(() => {
       this.#loading = undefined;
     });
-    await this.#loading;
+    return this.#loading;
   }
 
-  async #loadOnce(): Promise<void> {
+  async #loadOnce(): Promise<boolean> {
     const { store, log } = this.#options;
     this.#revoked.beginRound();
     try {
@@ -184,12 +212,14 @@ export class Revocations {
     } catch (thrown) {
       log.warn({ reason: fromUnknown(thrown).message }, 'revocations could not be loaded, trying again');
       this.#ticksToReload = RELOAD_TICKS_AFTER_FAILURE;
-      return;
+      return false;
     }
     try {
       await this.#putBack();
+      return true;
     } catch {
       this.#ticksToReload = RELOAD_TICKS_AFTER_FAILURE;
+      return false;
     }
   }
 
@@ -199,7 +229,7 @@ export class Revocations {
     const lost = [...this.#revoked.unspoken(Date.now())];
     for (let i = 0; i < lost.length; i += LIST_BATCH) await store?.list(lost.slice(i, i + LIST_BATCH));
     // Another process may have missed them on the channel and have loaded the list while they were not on it.
-    if (lost.length > 0) await store?.announcePutBack();
+    if (lost.length > 0) await store?.call({ kind: 'put-back' });
   }
 
   #tick(): void {
