@@ -9,6 +9,11 @@ export const ERROR_CODES = {
   ERR_JWT_MALFORMED: 'the token is not three base64url parts holding JSON',
   ERR_JWT_INVALID: 'the token failed verification: signature, algorithm, claims or lifetime',
   ERR_KEYS_UNAVAILABLE: 'no verification keys could be loaded yet, or the last good ones are too old',
+  ERR_TOKEN_MISSING: 'no token where the route requires one',
+  ERR_IDENTITY_MISSING: 'no trusted peer says who the client is, and the route goes by that',
+  ERR_TOKEN_REVOKED: 'the token was revoked',
+  ERR_FORBIDDEN: 'none of the roles that the route requires is held',
+  ERR_TOO_MANY_CONNECTIONS: 'the subject has as many connections as MAX_CONNECTIONS_PER_SUB allows',
   ERR_CONNECT_MALFORMED: 'the MQTT CONNECT packet breaks the specification',
   ERR_CONNECT_VERSION: 'the MQTT CONNECT packet asks for a protocol level the gateway does not know',
   ERR_DIAL_FAILED:

@@ -21,6 +21,8 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     ROUTE_FILE: 'the routes file; wins over `--route-file`',
     RAW_WS_BACKEND_URL: 'upstream of raw clients on plain `/ws` that no route takes',
     MQTT_WS_BACKEND_URL: 'upstream of MQTT clients on plain `/ws` that no route takes',
+    RESPOND_VARIABLES:
+      'environment variables that the body of a `respond` route may show, as $NAME in braces',
   },
   'Who may connect': {
     WS_ALLOWED_ORIGINS:
@@ -28,7 +30,8 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     TRUSTED_PROXIES:
       'peers whose X-Forwarded-For, -Proto and -Host, X-Request-Id and traceparent are believed',
     MAX_CONNECTIONS: 'connections in one process; more get HTTP 503. 0: no limit',
-    MAX_CONNECTIONS_PER_IP: 'connections from one address in one process; more get HTTP 429. 0: no limit',
+    MAX_CONNECTIONS_PER_IP:
+      'connections from one address (IPv6: one /64) in one process; more get HTTP 429. 0: no limit',
     MAX_CONNECTIONS_PER_SUB:
       'connections of one subject in one process; more are closed with 1008. 0: no limit',
   },
@@ -83,7 +86,8 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     WS_DIAL_TIMEOUT_SECONDS: 'time for TCP, TLS and the opening handshake of one attempt',
     WS_DIAL_RETRY_MAX: 'attempts in all, the first one included',
     WS_DIAL_RETRY_INTERVAL_SECONDS: 'pause before the same endpoint is tried again',
-    CB_FAILURE_THRESHOLD: "failures in a row that open an endpoint's circuit breaker",
+    CB_FAILURE_THRESHOLD:
+      "failures in a row that open an endpoint's circuit breaker; all but failed TCP and TLS count once for each client",
     CB_OPEN_TIMEOUT_SECONDS: 'time until an open breaker lets one trial through',
     CB_HEALTHCHECK_INTERVAL_SECONDS: 'time between health checks of an endpoint',
     UPSTREAM_MASKING:

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { Access } from '../../internal/access/access.js';
 import { type HttpRefusal, judgeArrival } from '../../internal/access/arrival.js';
 import { createStores, type Stores } from '../../internal/app/stores.js';
 import { Authenticator } from '../../internal/auth/authenticator.js';
@@ -11,6 +12,7 @@ import { TieredTokenCache } from '../../internal/auth/token-cache/tiered.js';
 import { CLOSE_REASONS, type CloseReason } from '../../internal/close-codes.js';
 import type { Config, RouteMatch, RouteTable } from '../../internal/config/config.js';
 import { adapterForSubprotocol } from '../../internal/protocol/protocols.js';
+import { ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
 import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
@@ -93,12 +95,17 @@ export async function rehearse(
     counter: metrics.revocations,
   });
   const cache = new TieredTokenCache(new MemoryTokenCache(0), undefined, metrics);
+  const access = new Access({
+    config: config.verification,
+    authenticator: new Authenticator(config.verification, keys, cache, metrics),
+    revocations,
+    failedLogins: new FailedLogins(),
+    slotsPerSub: new ConnectionSlots(config.opening).perSub,
+    limiter: new Limiter({ config: config.rateLimit, shared: undefined }),
+  });
   const admission = new Admission(
     config,
-    new Authenticator(config.verification, keys, cache, metrics),
-    revocations,
-    new FailedLogins(),
-    new Limiter({ config: config.rateLimit, shared: undefined }),
+    access,
     new Upstreams({ ...config.upstream, controlTimeoutMs: config.session.controlTimeoutMs }, metrics, log),
   );
   const plan = planFor(client, opening, admission, config);
@@ -136,8 +143,8 @@ async function admit(
   const { route } = plan.match;
   let identity: Identity | undefined;
   try {
-    identity = await admission.authenticate(plan, plan.opening.client.ip);
-    admission.authorize(route, identity);
+    identity = await admission.identify(plan);
+    admission.access.permitSession(route, identity, plan.opening.client.ip)?.release();
     admission.greetingToForward(plan, identity);
   } catch (thrown) {
     if (!(thrown instanceof Refused)) throw thrown;
@@ -146,7 +153,7 @@ async function admit(
   return {
     identity,
     dial: dialRequest(plan, identity, admission.config.credentials),
-    expiresAtMs: admission.expiresAtMs(identity),
+    expiresAtMs: admission.access.expiresAtMs(identity),
   };
 }
 

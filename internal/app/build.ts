@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { Access } from '../access/access.js';
 import { AdminApi } from '../admin/api.js';
 import { LocalOperations } from '../admin/local-operations.js';
 import { Authenticator } from '../auth/authenticator.js';
@@ -91,9 +92,18 @@ export async function build(
   const leases = ledger && new Leases({ ledger, now });
   const limiter = new Limiter({ config: config.rateLimit, shared: leases, now });
   const failedLogins = new FailedLogins();
-  const sessions = new Sessions(config.opening, new ConnectionSlots(config.opening), metrics);
+  const slots = new ConnectionSlots(config.opening);
+  const sessions = new Sessions(config.opening, slots, metrics);
   const wheel = new TimerWheel((thrown) => log.error({ err: fromUnknown(thrown) }, 'a deadline failed'));
-  const admission = new Admission(config, authenticator, revocations, failedLogins, limiter, upstreams);
+  const access = new Access({
+    config: config.verification,
+    authenticator,
+    revocations,
+    failedLogins,
+    slotsPerSub: slots.perSub,
+    limiter,
+  });
+  const admission = new Admission(config, access, upstreams);
   const routes = new RoutesInEffect(table, upstreams, sessions);
   const reloader = siblings?.reloader ?? (await watchRoutes(routesSource, routes, metrics, log));
   const localOperations = new LocalOperations({

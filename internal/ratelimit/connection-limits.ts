@@ -1,13 +1,22 @@
+import { addressBlock } from '../request/client-key.js';
+
 /** Counts live connections per key (an address, a subject) against one limit; forgets a key at 0. */
 export class ConnectionLimit {
   readonly #counts = new Map<string, number>();
 
-  /** @param limit connections a key may have at once; 0: no limit, and nothing is counted. */
-  constructor(readonly limit: number) {}
+  /**
+   * @param limit connections a key may have at once; 0: no limit, and nothing is counted.
+   * @param keyOf what is counted under a name: several names may be one.
+   */
+  constructor(
+    readonly limit: number,
+    readonly keyOf: (name: string) => string = (name) => name,
+  ) {}
 
   /** Counts one more connection of `key`. @returns false, and counts nothing, when it has as many as it may. */
-  tryEnter(key: string): boolean {
+  tryEnter(name: string): boolean {
     if (this.limit === 0) return true;
+    const key = this.keyOf(name);
     const count = this.#counts.get(key) ?? 0;
     if (count >= this.limit) return false;
     this.#counts.set(key, count + 1);
@@ -15,7 +24,9 @@ export class ConnectionLimit {
   }
 
   /** Undoes one `tryEnter` that returned true; call it exactly once for each. */
-  leave(key: string): void {
+  leave(name: string): void {
+    if (this.limit === 0) return;
+    const key = this.keyOf(name);
     const count = this.#counts.get(key);
     if (count === undefined) return;
     if (count === 1) this.#counts.delete(key);
@@ -36,11 +47,12 @@ export interface SlotLimits {
 
 /** How many connections one client may have at once, whatever they carry: all of a process draw on the same ones. */
 export class ConnectionSlots {
+  /** IPv6 addresses count by /64. */
   readonly perIp: ConnectionLimit;
   readonly perSub: ConnectionLimit;
 
   constructor({ maxConnectionsPerIp, maxConnectionsPerSub }: SlotLimits) {
-    this.perIp = new ConnectionLimit(maxConnectionsPerIp);
+    this.perIp = new ConnectionLimit(maxConnectionsPerIp, addressBlock);
     this.perSub = new ConnectionLimit(maxConnectionsPerSub);
   }
 }

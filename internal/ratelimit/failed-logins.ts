@@ -1,3 +1,4 @@
+import { addressBlock } from '../request/client-key.js';
 import { TokenBucket } from './token-bucket.js';
 
 export interface FailedLoginsOptions {
@@ -19,7 +20,7 @@ class Address {
 }
 
 /**
- * Failed authentications per client address: asked at the opening handshake, before any cryptography is spent.
+ * Failed authentications per client address (IPv6: per /64): asked at the opening handshake, before any cryptography is spent.
  *
  * An address with too many failures is refused unless a token from it was verified lately: many honest clients may share
  * it with one dishonest one, and locking all of them out would be a gift to that one. Whoever holds a valid token can so
@@ -48,7 +49,7 @@ export class FailedLogins {
 
   /** Whether a client of this address may try to log in; false: answer its handshake with 429. */
   allows(ip: string): boolean {
-    const address = this.#addresses.get(ip);
+    const address = this.#addresses.get(addressBlock(ip));
     if (address === undefined) return true;
     const nowMs = this.#now();
     const { trustedUntilMs, bucket } = address;
@@ -75,9 +76,10 @@ export class FailedLogins {
   }
 
   #touch(ip: string): Address {
-    const address = this.#addresses.get(ip) ?? new Address();
-    this.#addresses.delete(ip);
-    this.#addresses.set(ip, address);
+    const block = addressBlock(ip);
+    const address = this.#addresses.get(block) ?? new Address();
+    this.#addresses.delete(block);
+    this.#addresses.set(block, address);
     if (this.#addresses.size > this.#maxAddresses) this.#forgetOldest();
     return address;
   }

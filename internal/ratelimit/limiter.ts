@@ -1,4 +1,5 @@
 import type { RateLimitConfig } from '../config/config.js';
+import { addressBlock } from '../request/client-key.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** Whose budget a session spends: a subject's, or on public routes an address'. */
@@ -211,5 +212,5 @@ export class MessageBudget {
  * comes last or behind its length. A changed limit is a new budget.
  */
 function bucketKey(client: LimitedClient, scope: string, perSecond: number, burst: number): string {
-  return `${client.kind}:${perSecond}:${burst}:${scope.length}:${scope}:${client.name}`;
+  return `${client.kind}:${perSecond}:${burst}:${scope.length}:${scope}:${client.kind === 'ip' ? addressBlock(client.name) : client.name}`;
 }

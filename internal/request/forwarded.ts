@@ -9,6 +9,8 @@ import { headerText } from './header-text.js';
 export interface Client {
   /** Address in canonical text form, IPv4-mapped IPv6 as IPv4. */
   readonly ip: string;
+  /** Likewise, of the TCP peer itself. */
+  readonly peer: string;
   readonly proto: 'http' | 'https';
   /** Whether TLS of our own or a trusted peer says so: without either there may be TLS in front of us. */
   readonly isProtoKnown: boolean;
@@ -68,6 +70,7 @@ export class TrustedProxies {
       const requestId = randomUUID();
       return {
         ip: peerIp,
+        peer: peerIp,
         proto: ownProto,
         isProtoKnown: secure,
         host: ownHost,
@@ -79,6 +82,7 @@ export class TrustedProxies {
     const proto = protoNamed(firstOf(headers, 'x-forwarded-proto'));
     const host = firstOf(headers, 'x-forwarded-host');
     return {
+      peer: peerIp,
       ip: this.#rightmostUntrusted(peerIp, headers.get('x-forwarded-for') ?? []),
       proto: proto ?? ownProto,
       isProtoKnown: secure || proto !== undefined,

@@ -1,15 +1,12 @@
-import type { Authenticator } from '../auth/authenticator.js';
+import type { Access } from '../access/access.js';
 import { type FoundToken, tokenInHandshake } from '../auth/identity/credentials.js';
 import type { Identity } from '../auth/identity/identity.js';
 import { looksLikeJwt } from '../auth/identity/jwt-shape.js';
-import type { Revocations } from '../auth/revocations/revocations.js';
 import type { CloseReasonKey } from '../close-codes.js';
 import type { Config, Protocol, RouteMatch, UpstreamRoute } from '../config/config.js';
 import { type ErrorCode, GatewayError } from '../errors.js';
 import type { Greeting } from '../protocol/protocol.js';
 import { raw } from '../protocol/raw.js';
-import type { FailedLogins } from '../ratelimit/failed-logins.js';
-import type { Limiter, MessageBudget } from '../ratelimit/limiter.js';
 import type { Cancellation, Upstreams } from '../upstream/upstreams.js';
 import type { UpstreamConnection } from '../upstream/websocket/connection.js';
 import { dialRequest } from './dial-request.js';
@@ -19,6 +16,11 @@ import type { Plan } from './plan.js';
 import { Refused } from './refused.js';
 
 const REFUSALS: Partial<Record<ErrorCode, CloseReasonKey>> = {
+  ERR_TOKEN_MISSING: 'jwtMissing',
+  ERR_IDENTITY_MISSING: 'identityMissing',
+  ERR_TOKEN_REVOKED: 'tokenRevoked',
+  ERR_FORBIDDEN: 'forbidden',
+  ERR_TOO_MANY_CONNECTIONS: 'tooManyConnections',
   ERR_JWT_MALFORMED: 'jwtMalformed',
   ERR_JWT_INVALID: 'jwtInvalid',
   ERR_KEYS_UNAVAILABLE: 'authUnavailable',
@@ -34,10 +36,7 @@ const NOTHING = Buffer.alloc(0);
 export class Admission {
   constructor(
     readonly config: Pick<Config, 'credentials' | 'verification'>,
-    readonly authenticator: Authenticator,
-    readonly revocations: Pick<Revocations, 'isRevoked'>,
-    readonly failedLogins: FailedLogins,
-    readonly limiter: Limiter,
+    readonly access: Access,
     readonly upstreams: Upstreams,
   ) {}
 
@@ -106,56 +105,19 @@ export class Admission {
   }
 
   #handshakeToken(opening: Opening, route: UpstreamRoute): FoundToken | undefined {
-    if (!this.#verifies) return undefined;
+    if (!this.#verifies || typeof route.auth === 'object') return undefined;
     return tokenInHandshake(this.config.credentials, opening, route.auth === 'public' ? 'jwt' : 'any');
   }
 
-  /** On a public route an MQTT password that is no JWT is the broker's business, not ours. */
+  /** On a public route an MQTT password that is no JWT is the broker's business, as any is where a header says who it is. */
   #greetingToken({ token }: Greeting, route: UpstreamRoute): string | undefined {
     if (token === undefined || route.auth === 'required') return token;
-    return this.#verifies && looksLikeJwt(token) ? token : undefined;
+    return this.#verifies && route.auth === 'public' && looksLikeJwt(token) ? token : undefined;
   }
 
-  /**
-   * Who the client is, at once if its token is known; undefined on a public route without a token.
-   * @throws Refused, or rejects with it.
-   */
-  authenticate({ token, match }: Plan, ip: string): Identity | undefined | Promise<Identity> {
-    if (token === undefined) {
-      if (match.route.auth === 'public') return undefined;
-      throw new Refused('jwtMissing');
-    }
-    const found = this.authenticator.authenticate(token);
-    if (found instanceof Promise) return this.#verified(found, ip);
-    this.failedLogins.succeeded(ip);
-    return found;
-  }
-
-  async #verified(verifying: Promise<Identity>, ip: string): Promise<Identity> {
-    try {
-      const identity = await verifying;
-      this.failedLogins.succeeded(ip);
-      return identity;
-    } catch (thrown) {
-      const refused = refusedFor(thrown);
-      if (refused.reason !== 'authUnavailable') this.failedLogins.failed(ip);
-      throw refused;
-    }
-  }
-
-  /** @throws Refused when the token is revoked or none of the route's roles is held. */
-  authorize({ requireRoles }: UpstreamRoute, identity: Identity | undefined): void {
-    if (identity !== undefined && this.revocations.isRevoked(identity)) throw new Refused('tokenRevoked');
-    if (requireRoles.length === 0) return;
-    if (!requireRoles.some((role) => identity?.roles.includes(role))) throw new Refused('forbidden');
-  }
-
-  /** When a session must end, in milliseconds since the epoch; Infinity: never. */
-  expiresAtMs(identity: Identity | undefined): number {
-    const { closeOnExpiry, clockSkewMs } = this.config.verification;
-    return identity === undefined || !closeOnExpiry
-      ? Number.POSITIVE_INFINITY
-      : identity.exp * 1000 + clockSkewMs;
+  /** Who the client is; see `Access.identify`. */
+  identify({ token, match, opening }: Plan): Identity | undefined | Promise<Identity> {
+    return this.access.identify(match.route, { token, client: opening.client, headers: opening.headers });
   }
 
   /**
@@ -179,15 +141,6 @@ export class Admission {
   dial(plan: Plan, identity: Identity | undefined, cancellation: Cancellation): Promise<UpstreamConnection> {
     const request = dialRequest(plan, identity, this.config.credentials);
     return this.upstreams.dial(plan.match.route, request, cancellation);
-  }
-
-  /** The message budget of a client's subject, or of its address where there is none; undefined: no limit. */
-  acquireBudget(route: UpstreamRoute, identity: Identity | undefined, ip: string): MessageBudget | undefined {
-    const client =
-      identity === undefined
-        ? ({ kind: 'ip', name: ip } as const)
-        : ({ kind: 'sub', name: identity.sub } as const);
-    return this.limiter.acquire(client, route.rateLimit && { scope: route.prefix, ...route.rateLimit });
   }
 }
 

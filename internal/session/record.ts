@@ -8,6 +8,7 @@ import type { SessionState } from './session-state.js';
 
 const AUTH_FAILURES: ReadonlySet<CloseReason> = new Set([
   CLOSE_REASONS.jwtMissing,
+  CLOSE_REASONS.identityMissing,
   CLOSE_REASONS.jwtMalformed,
   CLOSE_REASONS.jwtInvalid,
   CLOSE_REASONS.tokenRevoked,

@@ -23,7 +23,7 @@ export class Sessions {
   #draining = false;
   #idle: (() => void) | undefined;
 
-  /** @param slots each session that leaves gives back its own: the address's, which whoever added it took, and the subject's. */
+  /** @param slots each session that leaves gives back its own: the address's, and its subject's, which whoever let it in took. */
   constructor(
     readonly limits: SessionLimits,
     readonly slots: ConnectionSlots,
@@ -53,11 +53,9 @@ export class Sessions {
     this.#live.set(session.id, session);
   }
 
-  /** Files a session under its subject. @returns false when the subject has too many: it is not filed. */
-  identify(session: LiveSession, sub: string): boolean {
-    if (!this.slots.perSub.tryEnter(sub)) return false;
+  /** Files a session under its subject, of which it has a slot: `slots.perSub`. */
+  identify(session: LiveSession, sub: string): void {
     this.#bySub.add(sub, session);
-    return true;
   }
 
   /** Forgets a session whose client is gone; a second time does nothing. */

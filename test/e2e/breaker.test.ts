@@ -41,7 +41,8 @@ describe('the circuit breaker', () => {
     await Promise.all([sick.close(), well.close(), issuer.close()]);
   });
 
-  const open = (path: string): Promise<Peer> => Peer.open(gateway.ws + path, { token: issuer.sign() });
+  const open = (path: string, sub = 'alice'): Promise<Peer> =>
+    Peer.open(gateway.ws + path, { token: issuer.sign({ sub }) });
   const state = async (): Promise<number | undefined> =>
     (await gateway.metrics())
       .all('ws_circuit_state')
@@ -49,7 +50,7 @@ describe('the circuit breaker', () => {
 
   it('opens after the threshold, dials no more, and leaves other routes alone', async () => {
     for (let failures = 0; failures < 3; failures++)
-      assert.equal((await (await open('/sick')).ended()).code, 1014);
+      assert.equal((await (await open('/sick', `client ${failures}`)).ended()).code, 1014);
     assert.equal(await state(), 2);
     for (let index = 0; index < 5; index++)
       assert.deepEqual(await (await open('/sick')).ended(), CIRCUIT_OPEN);
@@ -102,6 +103,36 @@ describe('the circuit breaker', () => {
     peer.send('still here');
     assert.equal(await peer.text(), 'still here');
     await peer.close();
+  });
+
+  it('T-01: an anonymous client whose query the upstream fails at leaves routes and clients beside it alone', async () => {
+    const touchy = await startRawUpstream((socket, head) => {
+      if (head.includes('boom')) return void socket.end('HTTP/1.1 500 Internal Server Error\r\n\r\n');
+      socket.write(Buffer.concat([Buffer.from(switching(head)), encodeFrame(OPCODE.text, 'welcome')]));
+      socket.on('data', () => socket.end());
+    });
+    const guarded = await startGateway({
+      env: { JWKS_URL: issuer.jwksUrl, WS_DIAL_RETRY_INTERVAL_SECONDS: '0', CB_FAILURE_THRESHOLD: '5' },
+      routes: [
+        { prefix: '/public', upstream: touchy.url, auth: 'public', preserveQuery: true },
+        { prefix: '/users', upstream: touchy.url },
+      ],
+    });
+    try {
+      for (let count = 0; count < 4; count++) {
+        const attacker = await Peer.open(`${guarded.ws}/public?boom`);
+        assert.equal((await attacker.ended()).code, 1014);
+      }
+      for (const path of ['/users', '/public']) {
+        const peer = await Peer.open(guarded.ws + path, path === '/users' ? { token: issuer.sign() } : {});
+        assert.equal(await peer.text(), 'welcome');
+        peer.socket.terminate();
+      }
+      await assertQuiet(guarded, { upstreams: [touchy] });
+    } finally {
+      await guarded.stop();
+      await touchy.close();
+    }
   });
 
   it('leaves out a dead endpoint of a route with several', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ConnectionLimit } from '../../internal/ratelimit/connection-limits.js';
+import { ConnectionLimit, ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
 
 describe('connections per key', () => {
   it('lets in as many as the limit says, each key for itself', () => {
@@ -13,6 +13,16 @@ describe('connections per key', () => {
     perIp.leave('192.0.2.1');
     assert.ok(perIp.tryEnter('192.0.2.1'));
     assert.equal(perIp.tryEnter('192.0.2.1'), false);
+  });
+
+  it('T-05: counts the addresses of an IPv6 /64 as one', () => {
+    const { perIp } = new ConnectionSlots({ maxConnectionsPerIp: 2, maxConnectionsPerSub: 1 });
+    assert.deepEqual(
+      ['2001:db8::1', '2001:db8::2', '2001:db8::3', '2001:db8:0:1::1'].map((ip) => perIp.tryEnter(ip)),
+      [true, true, false, true],
+    );
+    perIp.leave('2001:db8::2');
+    assert.ok(perIp.tryEnter('2001:db8::4'));
   });
 
   it('remembers nobody who has no connection', () => {

@@ -16,6 +16,14 @@ describe('failed logins per address', () => {
     assert.ok(logins.allows('192.0.2.2'));
   });
 
+  it('T-05: the addresses of an IPv6 /64 are one', () => {
+    const logins = new FailedLogins({ now: () => 0 });
+    for (let host = 1; host <= 20; host++) logins.failed(`2001:db8::${host}`);
+    assert.equal(logins.allows('2001:db8::9999'), false);
+    assert.ok(logins.allows('2001:db8:0:1::1'));
+    assert.equal(logins.size, 1);
+  });
+
   it('it is let in again as its failures age, however many they were', () => {
     let nowMs = 0;
     const logins = new FailedLogins({ now: () => nowMs });

@@ -34,6 +34,17 @@ describe('limiter', () => {
     assert.equal(limiter.size, 0);
   });
 
+  it('T-05: the addresses of an IPv6 /64 share one bucket', () => {
+    const { limiter } = make();
+    const ip = (name: string) => budget(limiter, { kind: 'ip', name });
+    assert.equal(spendAll(ip('2001:db8::1')), 30);
+    assert.equal(spendAll(ip('2001:db8::ffff:2')), 0);
+    assert.equal(spendAll(ip('2001:db8:0:1::1')), 30);
+    assert.equal(spendAll(ip('192.0.2.1')), 30);
+    assert.equal(spendAll(ip('192.0.2.2')), 30);
+    assert.equal(spendAll(budget(limiter, sub('2001:db8::3'))), 30);
+  });
+
   it('all sessions of a subject share one bucket, another subject has its own', () => {
     const { limiter } = make();
     const one = budget(limiter, sub('ann'));

@@ -130,6 +130,7 @@ describe('scheme, host and request id', () => {
     assert.match(stranger.requestId, UUID);
     assert.deepEqual(of('10.1.2.3', said), {
       ip: '10.1.2.3',
+      peer: '10.1.2.3',
       proto: 'https',
       isProtoKnown: true,
       host: 'public.example',

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { TestContext } from 'node:test';
+import { Access } from '../../internal/access/access.js';
 import { Revocations } from '../../internal/auth/revocations/revocations.js';
 import type { CloseCode } from '../../internal/close-codes.js';
 import type { SessionConfig, WebSocketRoute } from '../../internal/config/config.js';
@@ -55,6 +56,7 @@ export class StandInClient implements ClientSocket, ClientHandshake {
   /** Answers no close frame. */
   stubborn = false;
   session: Session | undefined;
+  readonly frames = undefined;
   #gone = false;
 
   constructor(readonly offered: readonly string[]) {}
@@ -166,7 +168,8 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
   const table = createRouteTable(options.routes.map(({ upstreams, ...more }) => routeTo(upstreams, more)));
   const revocations = new Revocations({ ttlMs: 60_000, log, store: undefined, counter: metrics.revocations });
   const limits = { maxConnections: 0, maxConnectionsPerIp: 0, maxConnectionsPerSub: 0, ...options.limits };
-  const sessions = new Sessions(limits, new ConnectionSlots(limits), metrics);
+  const slots = new ConnectionSlots(limits);
+  const sessions = new Sessions(limits, slots, metrics);
   revocations.onRevoked((revocation) => void closeRevoked(sessions, revocation));
   const upstreams = new Upstreams(
     {
@@ -198,14 +201,16 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
     queryNames: ['token'],
   };
   const keySource = { kind: 'jwks', url: auth.issuer.jwksUrl } as const;
-  const admission = new Admission(
-    { credentials, verification: verification({ keySource, clockSkewMs }) },
+  const checked = verification({ keySource, clockSkewMs });
+  const access = new Access({
+    config: checked,
     authenticator,
     revocations,
-    new FailedLogins(),
+    failedLogins: new FailedLogins(),
+    slotsPerSub: slots.perSub,
     limiter,
-    upstreams,
-  );
+  });
+  const admission = new Admission({ credentials, verification: checked }, access, upstreams);
   const wheel = new TimerWheel((thrown) => {
     throw thrown;
   });
@@ -231,6 +236,7 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
         headers: new Map(token === undefined ? [] : [['authorization', [`Bearer ${token}`]]]),
         client: {
           ip: '192.0.2.1',
+          peer: '192.0.2.1',
           proto: 'http',
           host: 'gw.example',
           requestId: 'r-1',

@@ -84,22 +84,20 @@ describe('the live sessions', () => {
     assert.equal(enter(sessions), 429);
   });
 
-  it('are limited per subject; one that is refused is not filed and frees nothing when it leaves', () => {
+  it('give back the slot of their subject when they leave; those that never were filed free nothing', () => {
     const { sessions } = registry({ maxConnectionsPerSub: 1 });
+    const { perSub } = sessions.slots;
     const first = new StandInSession(identity('ann'));
     sessions.add(first);
-    assert.ok(sessions.identify(first, 'ann'));
+    assert.ok(perSub.tryEnter('ann'));
+    sessions.identify(first, 'ann');
     const second = new StandInSession(identity('ann'));
     sessions.add(second);
-    assert.ok(!sessions.identify(second, 'ann'));
     sessions.remove(second);
-    const third = new StandInSession(identity('ann'));
-    sessions.add(third);
-    assert.ok(!sessions.identify(third, 'ann'));
+    assert.ok(!perSub.tryEnter('ann'));
     sessions.remove(first);
-    assert.ok(sessions.identify(third, 'ann'));
-    const bob = new StandInSession(identity('bob'));
-    assert.ok(sessions.identify(bob, 'bob'));
+    assert.ok(perSub.tryEnter('ann'));
+    assert.ok(perSub.tryEnter('bob'));
   });
 });
 

@@ -1,5 +1,5 @@
 export interface CircuitBreakerOptions {
-  /** Consecutive faults that open the circuit; 0: it never opens. */
+  /** Faults that open the circuit; 0: it never opens. */
   readonly failureThreshold: number;
   /** Least time the circuit stays open before a trial. */
   readonly openTimeoutMs: number;
@@ -18,6 +18,12 @@ export type CircuitState = 'closed' | 'half-open' | 'open';
 /** Leave to dial once, given back with the outcome. */
 export type Permit = number;
 
+/**
+ * What an upstream failed at. That it was `unreachable`, by TCP or TLS, no client has a hand in. In the opening `handshake`
+ * (an answer of 5xx, a drop, no answer) and when a connection is `lost` the client's own words may have brought it about.
+ */
+export type Fault = 'unreachable' | 'handshake' | 'lost';
+
 /** Up to a tenth is added to the open timeout, so that the replicas of a gateway do not try in step. */
 const JITTER = 0.1;
 
@@ -25,10 +31,18 @@ const JITTER = 0.1;
  * Keeps an endpoint that fails from being dialled (SPEC section 8). Closed: faults are counted. Open: not dialled until the
  * timeout is over. Half-open: exactly one trial is under way and decides. Outcomes of dials from before the last
  * change of state say nothing about the present and are ignored.
+ *
+ * Faults that a client may have brought about count once for each client, and only as long as nobody else gets through:
+ * otherwise one client could open the circuit for all of them. A dial that succeeds takes back what handshakes of others
+ * failed at. It does not take back their lost connections: an upstream that accepts everybody and then drops them would
+ * look well. For those a session has to last, or to end properly.
  */
 export class CircuitBreaker {
   #state: CircuitState = 'closed';
-  #faults = 0;
+  /** Times it was unreachable. */
+  #unreachable = 0;
+  /** Clients whose handshakes or connections failed, with what counts against it longest; at most as many as open it. */
+  readonly #clients = new Map<string, 'handshake' | 'lost'>();
   #lastFaultMs = Number.NEGATIVE_INFINITY;
   #openUntilMs = 0;
   #era: Permit = 0;
@@ -44,9 +58,9 @@ export class CircuitBreaker {
     return this.#state;
   }
 
-  /** Consecutive faults, 0 unless closed. */
+  /** Faults that count now, 0 unless closed. */
   get faults(): number {
-    return this.#faults;
+    return this.#unreachable + this.#clients.size;
   }
 
   /** Whether `acquire` would give a permit. */
@@ -61,16 +75,22 @@ export class CircuitBreaker {
     return this.#era;
   }
 
-  /** The dial succeeded. A trial that does closes the circuit; otherwise only time or a proper close take faults back. */
-  succeeded(permit: Permit): void {
-    if (permit === this.#era && this.#state === 'half-open') this.#change('closed');
+  /**
+   * The dial succeeded. A trial that does closes the circuit; otherwise the handshakes of others were at fault themselves.
+   * @param client whose it was: see `clientKey`.
+   */
+  succeeded(permit: Permit, client: string): void {
+    if (permit !== this.#era) return;
+    if (this.#state === 'half-open') return this.#change('closed');
+    for (const [other, fault] of this.#clients)
+      if (fault === 'handshake' && other !== client) this.#clients.delete(other);
   }
 
-  /** The dial failed by fault of the upstream. */
-  failed(permit: Permit): void {
+  /** The dial failed by fault of the upstream, as far as anybody can tell. @param client whose it was. */
+  failed(permit: Permit, fault: Exclude<Fault, 'lost'>, client: string): void {
     if (permit !== this.#era) return;
     if (this.#state === 'half-open') this.#open();
-    else this.fault();
+    else this.#count(fault, client);
   }
 
   /** The dial said nothing about the upstream: the next one may try at once. */
@@ -80,18 +100,33 @@ export class CircuitBreaker {
     this.#change('open');
   }
 
-  /** The upstream failed outside a dial: an open connection was lost. */
-  fault(): void {
-    if (this.#state !== 'closed') return;
-    this.#faults++;
+  /** An open connection was lost. @param client whose it was. */
+  lost(client: string): void {
+    this.#count('lost', client);
+  }
+
+  /** Whether a fault of this client would count as one more. */
+  counts(fault: Fault, client: string): boolean {
+    return this.#state === 'closed' && (fault === 'unreachable' || !this.#clients.has(client));
+  }
+
+  #count(fault: Fault, client: string): void {
+    if (!this.counts(fault, client)) {
+      // What is harder to take back stays.
+      if (fault === 'lost' && this.#state === 'closed') this.#clients.set(client, fault);
+      return;
+    }
+    if (fault === 'unreachable') this.#unreachable++;
+    else this.#clients.set(client, fault);
     this.#lastFaultMs = this.sources.nowMs();
     const { failureThreshold } = this.options;
-    if (failureThreshold > 0 && this.#faults >= failureThreshold) this.#open();
+    if (failureThreshold === 0) this.#forget();
+    else if (this.faults >= failureThreshold) this.#open();
   }
 
   /** A session was closed properly: the faults are taken back. */
   closedProperly(): void {
-    this.#faults = 0;
+    this.#forget();
   }
 
   /**
@@ -100,13 +135,18 @@ export class CircuitBreaker {
    */
   steadyAt(atMs: number): boolean {
     if (atMs > this.sources.nowMs() || atMs <= this.#lastFaultMs) return false;
-    this.#faults = 0;
+    this.#forget();
     return true;
   }
 
   /** A health check succeeded: an open circuit closes. */
   healthy(): void {
     if (this.#state !== 'closed') this.#change('closed');
+  }
+
+  #forget(): void {
+    this.#unreachable = 0;
+    this.#clients.clear();
   }
 
   #open(): void {
@@ -117,7 +157,7 @@ export class CircuitBreaker {
 
   #change(state: CircuitState): void {
     this.#state = state;
-    this.#faults = 0;
+    this.#forget();
     this.#era++;
     this.onChange(state);
   }

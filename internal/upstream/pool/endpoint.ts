@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { RouteTls, UpstreamRoute } from '../../config/config.js';
-import type { CircuitBreaker } from './circuit-breaker.js';
+import type { CircuitBreaker, Fault, Permit } from './circuit-breaker.js';
 import { type Landlord, Tenancy, type TenancyEnd, type Tenant } from './tenancy.js';
 
 /** A session that has been open this long takes back what was held against its upstream (SPEC section 8). */
@@ -29,8 +29,6 @@ export class Endpoint implements Landlord {
   /** Dials under way. */
   dialing = 0;
   readonly #tenants = new Set<Tenancy>();
-  /** Clients whose lost connections are among the faults that the circuit counts now. */
-  readonly #losers = new Set<string>();
 
   /** @param url ws: or wss:. */
   constructor(
@@ -72,32 +70,22 @@ export class Endpoint implements Landlord {
     else if (openedMs !== undefined) this.breaker.steadyAt(openedMs + STEADY_MS);
     // [MQTT-3.14.4-3]: a server ends the network connection after a DISCONNECT, and brokers do so without a close frame.
     const isFault = end === 'lost' || (end === 'hung-up' && protocol !== 'mqtt');
-    if (isFault) this.#beforeFault(() => this.#lost(client));
+    if (!isFault) return;
+    this.#lookForSteady('lost', client);
+    this.breaker.lost(client);
   }
 
-  /**
-   * What a client says can make an upstream drop it: however often one does, it counts once, or it could open the circuit
-   * for all others.
-   */
-  #lost(client: string): void {
-    if (this.breaker.faults === 0) this.#losers.clear();
-    if (this.#losers.has(client)) return;
-    this.#losers.add(client);
-    this.breaker.fault();
-  }
-
-  /** A dial failed by fault of the endpoint. */
-  dialFailed(permit: number): void {
-    this.#beforeFault(() => this.breaker.failed(permit));
+  /** A dial failed by fault of the endpoint, as far as anybody can tell. */
+  dialFailed(permit: Permit, fault: Exclude<Fault, 'lost'>, client: string): void {
+    this.#lookForSteady(fault, client);
+    this.breaker.failed(permit, fault, client);
   }
 
   /** Time passes without timers: sessions that have become steady since the last fault are looked for at the next one. */
-  #beforeFault(fault: () => void): void {
-    if (this.breaker.faults > 0) {
-      for (const { openedMs } of this.#tenants)
-        if (openedMs !== undefined && this.breaker.steadyAt(openedMs + STEADY_MS)) break;
-    }
-    fault();
+  #lookForSteady(fault: Fault, client: string): void {
+    if (this.breaker.faults === 0 || !this.breaker.counts(fault, client)) return;
+    for (const { openedMs } of this.#tenants)
+      if (openedMs !== undefined && this.breaker.steadyAt(openedMs + STEADY_MS)) return;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Protocol, UpstreamRoute } from '../../config/config.js';
+import { clientKey } from '../../request/client-key.js';
 
 /**
  * How a tenancy ended, in the eyes of its endpoint: `closed` in good order by the upstream's own word (for a WebSocket
@@ -28,7 +29,7 @@ export class Tenancy {
   /** On the endpoint's clock; undefined: not yet. */
   openedMs: number | undefined;
   readonly protocol: Protocol;
-  /** The subject, or the address of who has none. */
+  /** See `clientKey`. */
   readonly client: string;
 
   /** @param route the one it is dialled for. */
@@ -38,7 +39,7 @@ export class Tenancy {
     { protocol, identity, client }: Tenant,
   ) {
     this.protocol = protocol;
-    this.client = identity?.sub ?? client.ip;
+    this.client = clientKey(identity?.sub, client.ip);
   }
 
   /** The endpoint's name. */

@@ -7,10 +7,12 @@ const LOCAL_SHORTAGES: readonly unknown[] = ['EMFILE', 'ENFILE', 'EADDRNOTAVAIL'
 export class DialFailure extends GatewayError {
   /**
    * @param status of the response; undefined: there was none, or what came was not a response.
+   * @param fault whether TCP or TLS failed, or the opening handshake behind them.
    */
   constructor(
     message: string,
     readonly status: number | undefined,
+    readonly fault: 'unreachable' | 'handshake',
     options?: { cause?: unknown },
   ) {
     super('ERR_DIAL_FAILED', message, options);

@@ -70,15 +70,15 @@ export class Dialer {
       const { endpoint } = choice;
       const startedMs = performance.now();
       endpoint.dialing++;
+      const tenancy = endpoint.tenancy(route, request);
       try {
-        const tenancy = endpoint.tenancy(route, request);
         const connection = await this.#shakeHands(endpoint, tenancy, request, cancellation);
-        endpoint.breaker.succeeded(choice.permit);
+        endpoint.breaker.succeeded(choice.permit, tenancy.client);
         if (!connection.ended) tenancy.opened();
         metrics.upstreamDial.observe((performance.now() - startedMs) / 1000);
         return connection;
       } catch (thrown) {
-        failure = this.#failed(thrown, choice, route, request);
+        failure = this.#failed(thrown, choice, tenancy, request);
         tried.add(endpoint);
       } finally {
         endpoint.dialing--;
@@ -129,7 +129,7 @@ export class Dialer {
   #failed(
     thrown: unknown,
     { endpoint, permit }: Choice,
-    route: UpstreamRoute,
+    { client, route }: Tenancy,
     request: DialRequest,
   ): DialFailure {
     const { breaker } = endpoint;
@@ -138,9 +138,9 @@ export class Dialer {
       throw thrown;
     }
     request.trace?.attemptFailed(thrown.status);
-    if (thrown.isAboutTheRequest) breaker.succeeded(permit);
+    if (thrown.isAboutTheRequest) breaker.succeeded(permit, client);
     else if (thrown.isLocal) breaker.released(permit);
-    else endpoint.dialFailed(permit);
+    else endpoint.dialFailed(permit, thrown.fault, client);
     this.parts.log.warn(
       { upstream: endpoint.name, route: route.prefix, status: thrown.status, reason: thrown.message },
       'dial failed',
@@ -161,7 +161,7 @@ export function socketTarget({ address, tls }: Endpoint, contexts: TlsContexts):
       tls: { context, serverName: tls?.serverName, verify: tls?.insecureSkipVerify !== true },
     };
   } catch (cause) {
-    throw new DialFailure('its TLS settings are not usable', undefined, { cause });
+    throw new DialFailure('its TLS settings are not usable', undefined, 'unreachable', { cause });
   }
 }
 

@@ -29,12 +29,13 @@ export function shakeHands(options: HandshakeOptions): Promise<UpstreamConnectio
 }
 
 const NOTHING = Buffer.alloc(0);
+const CONNECTING = 'the connection';
 
 class Handshake implements SocketOwner {
   #socket: UpstreamSocket | undefined;
   #timer: NodeJS.Timeout | undefined;
   #received: Buffer = NOTHING;
-  #stage = 'the connection';
+  #stage: string = CONNECTING;
   #done: boolean = false;
 
   constructor(
@@ -56,7 +57,7 @@ class Handshake implements SocketOwner {
 
   static #timedOut(handshake: Handshake): void {
     const { timeoutMs } = handshake.options;
-    handshake.#fail(new DialFailure(`${handshake.#stage} was not complete in ${timeoutMs} ms`, undefined));
+    handshake.#fail(handshake.#failure(`${handshake.#stage} was not complete in ${timeoutMs} ms`));
   }
 
   socketReady(): void {
@@ -78,7 +79,7 @@ class Handshake implements SocketOwner {
       return true;
     }
     if (answer.kind === 'refused') {
-      this.#fail(new DialFailure(answer.why, answer.status));
+      this.#fail(new DialFailure(answer.why, answer.status, 'handshake'));
       return false;
     }
     this.#settle();
@@ -90,17 +91,23 @@ class Handshake implements SocketOwner {
   }
 
   socketEnded(): void {
-    this.#fail(new DialFailure(`it ended the connection during ${this.#stage}`, undefined));
+    this.#fail(this.#failure(`it ended the connection during ${this.#stage}`));
   }
 
   socketFailed(error: Error): void {
     // Where every address of a host failed there is a code and no message.
     const why = error.message || (error as NodeJS.ErrnoException).code;
-    this.#fail(new DialFailure(`${this.#stage} failed: ${why}`, undefined, { cause: error }));
+    this.#fail(this.#failure(`${this.#stage} failed: ${why}`, error));
   }
 
   socketClosed(): void {
-    this.#fail(new DialFailure(`it dropped the connection during ${this.#stage}`, undefined));
+    this.#fail(this.#failure(`it dropped the connection during ${this.#stage}`));
+  }
+
+  /** TCP and TLS are over when the request has been sent. */
+  #failure(message: string, cause?: Error): DialFailure {
+    const fault = this.#stage === CONNECTING ? 'unreachable' : 'handshake';
+    return new DialFailure(message, undefined, fault, { cause });
   }
 
   #settle(): void {

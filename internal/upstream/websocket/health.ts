@@ -153,7 +153,7 @@ class Probe {
       request.once('error', reject).once('response', ({ statusCode }) => {
         request.destroy();
         if (statusCode === expected) resolve();
-        else reject(new DialFailure(`it answered ${statusCode}, not ${expected}`, undefined));
+        else reject(new DialFailure(`it answered ${statusCode}, not ${expected}`, undefined, 'handshake'));
       });
       request.end();
     });

@@ -253,6 +253,7 @@ describe('the circuit breaker', () => {
           () => {},
         );
         const model = { state: 'closed', faults: 0, until: 0, era: 0 };
+        let clients = 0;
         const permits: { permit: number; era: number }[] = [];
         const turn = (state: string): void => {
           Object.assign(model, { state, faults: 0, era: model.era + 1 });
@@ -275,10 +276,10 @@ describe('the circuit breaker', () => {
             if (given === undefined) continue;
             const current = given.era === model.era;
             if (item.do === 'succeed') {
-              breaker.succeeded(given.permit);
+              breaker.succeeded(given.permit, 'anybody');
               if (current && model.state === 'half-open') turn('closed');
             } else if (item.do === 'fail') {
-              breaker.failed(given.permit);
+              breaker.failed(given.permit, 'unreachable', 'anybody');
               if (current && model.state === 'half-open') {
                 turn('open');
                 model.until = now + 105;
@@ -291,7 +292,7 @@ describe('the circuit breaker', () => {
               }
             }
           } else if (item.do === 'lost') {
-            breaker.fault();
+            breaker.lost(`client ${clients++}`);
             if (model.state === 'closed') fault();
           } else if (item.do === 'healthy') {
             breaker.healthy();

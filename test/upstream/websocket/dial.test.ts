@@ -303,7 +303,8 @@ describe('dial attempts and circuits', () => {
     await assert.rejects(dial(), failsWith('ERR_CIRCUIT_OPEN'));
     one.answer = drop;
     const other = labFor(routeTo(one.url), { failureThreshold: 2 });
-    for (let count = 0; count < 2; count++) await assert.rejects(other.dial(), failsWith('ERR_DIAL_FAILED'));
+    for (const name of ['alice', 'bob'])
+      await assert.rejects(other.dial({ ...REQUEST, identity: who(name) }), failsWith('ERR_DIAL_FAILED'));
     for (let count = 0; count < 50; count++)
       await assert.rejects(other.dial(), failsWith('ERR_CIRCUIT_OPEN'));
     assert.equal(one.heads.length, 2);
@@ -357,7 +358,8 @@ describe('dial attempts and circuits', () => {
   it('one dead endpoint of two leaves the other undisturbed', async () => {
     one.answer = drop;
     const { dial, upstreams } = labFor(routeTo([one.url, two.url]), { dialAttempts: 2, failureThreshold: 2 });
-    for (let count = 0; count < 20; count++) (await dial()).destroy();
+    for (let count = 0; count < 20; count++)
+      (await dial({ ...REQUEST, identity: who(`client ${count}`) })).destroy();
     assert.deepEqual(
       upstreams.snapshot().map(({ circuit }) => circuit),
       ['open', 'closed'],
@@ -457,10 +459,12 @@ describe('dial attempts and circuits', () => {
 
   it('a session of less than 5 s heals nothing', async () => {
     const { dial, circuit, clock } = labFor(routeTo(one.url), { failureThreshold: 3 });
-    one.answer = drop;
-    await assert.rejects(dial());
-    one.answer = accept;
-    const brief = await dial();
+    const lost = await dial({ ...REQUEST, identity: who('alice') });
+    const recorder = new Recorder();
+    lost.start(recorder);
+    for (const socket of one.sockets) socket.destroy();
+    await recorder.end();
+    const brief = await dial({ ...REQUEST, identity: who('bob') });
     clock.now += 4999;
     brief.destroy();
     assert.equal(circuit().faults, 1);
@@ -468,6 +472,29 @@ describe('dial attempts and circuits', () => {
     await assert.rejects(dial());
     assert.equal(circuit().faults, 2);
   });
+
+  for (const [what, answer] of [
+    ['5xx', (socket) => void socket.end('HTTP/1.1 500 Oops\r\n\r\n')],
+    ['a drop', drop],
+    ['no answer', () => {}],
+  ] satisfies [string, typeof drop][])
+    it(`T-01: one client whose handshakes get ${what} does not open the circuit for the others`, async () => {
+      one.answer = answer;
+      const { dial, circuit } = labFor(routeTo(one.url), {
+        dialAttempts: 2,
+        dialIntervalMs: 0,
+        dialTimeoutMs: 50,
+      });
+      for (let count = 0; count < 5; count++) await assert.rejects(dial(), failsWith('ERR_DIAL_FAILED'));
+      for (let host = 1; host < 5; host++) {
+        const client = { ...REQUEST.client, ip: `2001:db8::${host}` };
+        await assert.rejects(dial({ ...REQUEST, identity: undefined, client }));
+      }
+      assert.deepEqual([circuit().circuit, circuit().faults], ['closed', 2]);
+      one.answer = accept;
+      (await dial({ ...REQUEST, identity: who('victim') })).destroy();
+      assert.deepEqual([circuit().circuit, circuit().faults], ['closed', 0]);
+    });
 });
 
 describe('balancing', () => {

@@ -1,0 +1,109 @@
+import type { Authenticator } from '../auth/authenticator.js';
+import type { Identity } from '../auth/identity/identity.js';
+import { identityInHeader } from '../auth/identity/trusted-header.js';
+import type { Revocations } from '../auth/revocations/revocations.js';
+import type { Route, UpstreamRoute, VerificationConfig } from '../config/config.js';
+import { GatewayError } from '../errors.js';
+import type { FailedLogins } from '../ratelimit/failed-logins.js';
+import type { Limiter, MessageBudget } from '../ratelimit/limiter.js';
+
+export interface AccessParts {
+  readonly config: Pick<VerificationConfig, 'closeOnExpiry' | 'clockSkewMs'>;
+  readonly authenticator: Pick<Authenticator, 'authenticate'>;
+  readonly revocations: Pick<Revocations, 'isRevoked'>;
+  readonly failedLogins: Pick<FailedLogins, 'failed' | 'succeeded'>;
+  /** Connections a subject may have: `ConnectionSlots.perSub`. */
+  readonly slotsPerSub: { tryEnter(sub: string): boolean };
+  readonly limiter: Pick<Limiter, 'acquire'>;
+}
+
+/** Whoever wants in, and what it shows for it. */
+export interface Visitor {
+  /** Unverified; undefined: none was found. */
+  readonly token: string | undefined;
+  readonly client: {
+    /** As far as trusted proxies are believed. */
+    readonly ip: string;
+    /** The TCP peer's own. */
+    readonly peer: string;
+  };
+  /** By lower-case name, one character a byte. */
+  readonly headers: ReadonlyMap<string, readonly string[]>;
+}
+
+/**
+ * The way in, for WebSocket sessions, HTTP exchanges and `explain` alike: who is it, is the token revoked, its subject
+ * banned, are the roles held, is there a slot, and what is the budget. The order stands here and nowhere else. Refusals are
+ * GatewayErrors, which know no protocol: sessions make close codes of them, exchanges statuses.
+ */
+export class Access {
+  constructor(readonly parts: AccessParts) {}
+
+  /**
+   * The first step, which may take time: who the client is, at once if its token is known; undefined on a public route
+   * without a token. `permit` must follow in the same turn: from then on a revocation finds whoever was let in.
+   * @throws GatewayError, or rejects with it: ERR_TOKEN_MISSING, ERR_IDENTITY_MISSING, ERR_JWT_MALFORMED, ERR_JWT_INVALID,
+   *   ERR_KEYS_UNAVAILABLE.
+   */
+  identify({ auth }: Pick<Route, 'auth'>, visitor: Visitor): Identity | undefined | Promise<Identity> {
+    if (typeof auth === 'object') return identityInHeader(auth, visitor.client.peer, visitor.headers);
+    const { token, client } = visitor;
+    if (token === undefined) {
+      if (auth === 'public') return undefined;
+      throw new GatewayError('ERR_TOKEN_MISSING', 'no token anywhere');
+    }
+    const found = this.parts.authenticator.authenticate(token);
+    if (found instanceof Promise) return this.#verified(found, client.ip);
+    this.parts.failedLogins.succeeded(client.ip);
+    return found;
+  }
+
+  async #verified(verifying: Promise<Identity>, ip: string): Promise<Identity> {
+    const { failedLogins } = this.parts;
+    try {
+      const identity = await verifying;
+      failedLogins.succeeded(ip);
+      return identity;
+    } catch (thrown) {
+      const isOurs = !(thrown instanceof GatewayError) || thrown.code === 'ERR_KEYS_UNAVAILABLE';
+      if (!isOurs) failedLogins.failed(ip);
+      throw thrown;
+    }
+  }
+
+  /**
+   * Whether that client may be on that route.
+   * @throws GatewayError ERR_TOKEN_REVOKED, ERR_FORBIDDEN.
+   */
+  permit({ requireRoles }: Pick<Route, 'requireRoles'>, identity: Identity | undefined): void {
+    if (identity !== undefined && this.parts.revocations.isRevoked(identity))
+      throw new GatewayError('ERR_TOKEN_REVOKED', 'the token was revoked');
+    if (requireRoles.length === 0) return;
+    if (!requireRoles.some((role) => identity?.roles.includes(role)))
+      throw new GatewayError('ERR_FORBIDDEN', `none of the roles ${requireRoles.join(', ')} is held`);
+  }
+
+  /**
+   * Likewise for a connection that stays: it takes a slot of its subject, which the caller gives back when it ends, and a
+   * message budget, its subject's or, where there is none, its address's; undefined: no limit.
+   * @throws GatewayError ERR_TOKEN_REVOKED, ERR_FORBIDDEN, ERR_TOO_MANY_CONNECTIONS.
+   */
+  permitSession(route: UpstreamRoute, identity: Identity | undefined, ip: string): MessageBudget | undefined {
+    this.permit(route, identity);
+    if (identity !== undefined && !this.parts.slotsPerSub.tryEnter(identity.sub))
+      throw new GatewayError('ERR_TOO_MANY_CONNECTIONS', 'MAX_CONNECTIONS_PER_SUB is reached');
+    const client =
+      identity === undefined
+        ? ({ kind: 'ip', name: ip } as const)
+        : ({ kind: 'sub', name: identity.sub } as const);
+    return this.parts.limiter.acquire(client, route.rateLimit && { scope: route.prefix, ...route.rateLimit });
+  }
+
+  /** When whoever was let in must go, in milliseconds since the epoch; Infinity: never. */
+  expiresAtMs(identity: Identity | undefined): number {
+    const { closeOnExpiry, clockSkewMs } = this.parts.config;
+    return identity === undefined || !closeOnExpiry
+      ? Number.POSITIVE_INFINITY
+      : identity.exp * 1000 + clockSkewMs;
+  }
+}

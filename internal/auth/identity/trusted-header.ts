@@ -1,0 +1,54 @@
+import type { HeaderIdentityRule } from '../../config/config.js';
+import { GatewayError } from '../../errors.js';
+import { TrustedProxies } from '../../request/forwarded.js';
+import { headerText } from '../../request/header-text.js';
+import { freezeIdentity, type Identity } from './identity.js';
+
+/** The peers of each rule; rules are data, which cross processes. */
+const peersOf = new WeakMap<HeaderIdentityRule, TrustedProxies>();
+
+/**
+ * The identity that a trusted peer vouches for in a header (SPEC section 18). It has no expiry, and no id: only a
+ * revocation of all of its subject's tokens reaches it.
+ * @param peer address of the TCP peer itself, in canonical form.
+ * @param headers by lower-case name, one character a byte.
+ * @throws GatewayError ERR_IDENTITY_MISSING when the peer is not believed, or the header is absent, empty or there twice.
+ */
+export function identityInHeader(
+  rule: HeaderIdentityRule,
+  peer: string,
+  headers: ReadonlyMap<string, readonly string[]>,
+): Identity {
+  if (!peers(rule).trusts(peer)) throw missing(`the peer ${peer} is not one that may say who its users are`);
+  const value = only(headers, rule.header);
+  const sub = rule.stripDomain ? value.split('@', 1)[0] : value;
+  if (sub === undefined || sub === '') throw missing(`the header ${rule.header} is absent or empty`);
+  const roles = rule.roles === undefined ? '' : only(headers, rule.roles);
+  return freezeIdentity({
+    sub,
+    preferredUsername: rule.name === undefined ? '' : only(headers, rule.name),
+    iat: undefined,
+    exp: Number.POSITIVE_INFINITY,
+    jti: '',
+    roles: [...new Set(roles.split(rule.separator).map((role) => role.trim()))].filter((role) => role !== ''),
+  });
+}
+
+function peers(rule: HeaderIdentityRule): TrustedProxies {
+  const known = peersOf.get(rule);
+  if (known !== undefined) return known;
+  const made = new TrustedProxies(rule.from);
+  peersOf.set(rule, made);
+  return made;
+}
+
+/** '' when it is absent. Two lines of one name are a client's beside the proxy's: which is which, nobody can tell. */
+function only(headers: ReadonlyMap<string, readonly string[]>, name: string): string {
+  const lines = headers.get(name) ?? [];
+  if (lines.length > 1) throw missing(`the header ${name} is there ${lines.length} times`);
+  return headerText(lines[0] ?? '').trim();
+}
+
+function missing(why: string): GatewayError {
+  return new GatewayError('ERR_IDENTITY_MISSING', why);
+}

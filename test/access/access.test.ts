@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Access, type Visitor } from '../../internal/access/access.js';
+import { freezeIdentity, type Identity } from '../../internal/auth/identity/identity.js';
+import { GatewayError } from '../../internal/errors.js';
+import { ConnectionLimit } from '../../internal/ratelimit/connection-limits.js';
+import { Limiter } from '../../internal/ratelimit/limiter.js';
+import { routeTo } from '../upstream/lab.js';
+
+const ANN: Identity = freezeIdentity({
+  sub: 'ann',
+  preferredUsername: 'Ann',
+  iat: 1,
+  exp: 2,
+  jti: 'j',
+  roles: ['user'],
+});
+const VISITOR: Visitor = {
+  token: 't',
+  client: { ip: '192.0.2.1', peer: '192.0.2.1' },
+  headers: new Map(),
+};
+
+/** An access in which one thing or another stands in the way. */
+function access({
+  revoked = false,
+  perSub = 0,
+  found = ANN,
+  closeOnExpiry = true,
+}: {
+  readonly revoked?: boolean;
+  readonly perSub?: number;
+  readonly found?: Identity | Promise<Identity>;
+  readonly closeOnExpiry?: boolean;
+} = {}) {
+  const logins: string[] = [];
+  const slots = new ConnectionLimit(perSub);
+  const made = new Access({
+    config: { closeOnExpiry, clockSkewMs: 5000 },
+    authenticator: { authenticate: () => found },
+    revocations: { isRevoked: () => revoked },
+    failedLogins: {
+      failed: (ip) => logins.push(`failed ${ip}`),
+      succeeded: (ip) => logins.push(`succeeded ${ip}`),
+    },
+    slotsPerSub: slots,
+    limiter: new Limiter({ config: { perSecond: 0, burst: 1, bytesPerSecond: 0 }, shared: undefined }),
+  });
+  return { made, logins, slots };
+}
+
+const code = (expected: string) => (thrown: unknown) =>
+  thrown instanceof GatewayError && thrown.code === expected;
+
+describe('the way in', () => {
+  const route = routeTo('ws://a', { requireRoles: ['admin', 'user'] });
+
+  it('knows a cached token at once, and who sent it', () => {
+    const { made, logins } = access();
+    assert.equal(made.identify(route, VISITOR), ANN);
+    assert.deepEqual(logins, ['succeeded 192.0.2.1']);
+  });
+
+  it('counts a token that is no good against its address, but not keys that are not there', async () => {
+    for (const [error, counted] of [
+      ['ERR_JWT_INVALID', ['failed 192.0.2.1']],
+      ['ERR_JWT_MALFORMED', ['failed 192.0.2.1']],
+      ['ERR_KEYS_UNAVAILABLE', []],
+    ] as const) {
+      const { made, logins } = access({ found: Promise.reject(new GatewayError(error, 'x')) });
+      await assert.rejects(async () => made.identify(route, VISITOR), code(error));
+      assert.deepEqual(logins, counted);
+    }
+  });
+
+  it('needs a token unless the route is public', () => {
+    const { made } = access();
+    const visitor = { ...VISITOR, token: undefined };
+    assert.throws(() => made.identify({ auth: 'required' }, visitor), code('ERR_TOKEN_MISSING'));
+    assert.equal(made.identify({ auth: 'public' }, visitor), undefined);
+    assert.equal(made.identify({ auth: 'public' }, VISITOR), ANN);
+  });
+
+  it('goes by a trusted header where the route says so, whatever token there is', () => {
+    const { made } = access();
+    const auth = {
+      header: 'x-user',
+      stripDomain: false,
+      name: undefined,
+      roles: undefined,
+      separator: ',',
+      from: ['192.0.2.1'],
+    };
+    assert.throws(() => made.identify({ auth }, VISITOR), code('ERR_IDENTITY_MISSING'));
+    const visitor = { ...VISITOR, headers: new Map([['x-user', ['bob']]]) };
+    const identity = made.identify({ auth }, visitor);
+    assert.ok(identity !== undefined && 'sub' in identity);
+    assert.equal(identity.sub, 'bob');
+  });
+
+  it('asks in order: revoked, roles, slots', () => {
+    const forbidden = routeTo('ws://a', { requireRoles: ['admin'] });
+    const full = access({ perSub: 1 });
+    assert.ok(full.slots.tryEnter('ann'));
+    const all = access({ revoked: true, perSub: 1 });
+    assert.ok(all.slots.tryEnter('ann'));
+    assert.throws(() => all.made.permitSession(forbidden, ANN, 'ip'), code('ERR_TOKEN_REVOKED'));
+    assert.throws(() => full.made.permitSession(forbidden, ANN, 'ip'), code('ERR_FORBIDDEN'));
+    assert.throws(() => full.made.permitSession(route, ANN, 'ip'), code('ERR_TOO_MANY_CONNECTIONS'));
+  });
+
+  it('takes a slot of those it lets in, and of nobody else', () => {
+    const { made, slots } = access({ perSub: 1 });
+    assert.throws(() => made.permitSession(routeTo('ws://a', { requireRoles: ['x'] }), ANN, 'ip'));
+    assert.equal(slots.size, 0);
+    assert.equal(made.permitSession(route, ANN, 'ip'), undefined);
+    assert.equal(slots.size, 1);
+  });
+
+  it('gives nobody a role on a route that requires one without saying who comes', () => {
+    assert.throws(() => access().made.permit(route, undefined), code('ERR_FORBIDDEN'));
+  });
+
+  it('ends with the token and the skew, or never', () => {
+    assert.equal(access().made.expiresAtMs(ANN), 7000);
+    assert.equal(access().made.expiresAtMs(undefined), Number.POSITIVE_INFINITY);
+    assert.equal(access({ closeOnExpiry: false }).made.expiresAtMs(ANN), Number.POSITIVE_INFINITY);
+  });
+});
