@@ -3,9 +3,8 @@ import { GatewayError } from '../errors.js';
 import type { Log } from '../telemetry/log.js';
 import { Availability } from './availability.js';
 import { withinDeadline } from './deadline.js';
-import type { LastingConnection } from './lasting-connection.js';
 import { INSUFFICIENT_PRIVILEGE, meansPostgresIsDown, postgresFailure } from './postgres-failure.js';
-import { listenToPostgres, type PostgresSubscriber } from './postgres-listener.js';
+import { LISTENER, PostgresListener, type PostgresSubscriber } from './postgres-listener.js';
 import { PostgresSchema } from './postgres-schema.js';
 import { type PostgresTable, PURGE_BATCH_ROWS, purgeTable } from './postgres-table.js';
 
@@ -24,11 +23,13 @@ export interface PostgresStoreOptions {
 const POOL_SIZE = 4;
 /** Statements that may wait for a connection; more fail at once. */
 const MAX_WAITING = 256;
+const NOTIFY = `SELECT pg_notify($1, $2), (SELECT count(*)::int FROM pg_stat_activity
+  WHERE application_name = $3 AND datname = current_database()) AS listeners`;
 /** Batches of one purge: what is left waits for the next. */
 const MAX_PURGE_BATCHES = 50;
 
 /**
- * The process' Postgres: a small pool for statements, and one connection per LISTEN. Statements have a deadline, and while
+ * The process' Postgres: a small pool for statements, and one connection that listens. Statements have a deadline, and while
  * Postgres is down or refuses writes they fail at once.
  */
 export class PostgresStore {
@@ -37,7 +38,7 @@ export class PostgresStore {
   readonly #pool: Pool;
   readonly #schema: PostgresSchema;
   readonly #availability: Availability;
-  readonly #listeners: LastingConnection[] = [];
+  readonly #listener: PostgresListener;
   #purging: NodeJS.Timeout | undefined;
 
   constructor(options: PostgresStoreOptions) {
@@ -61,6 +62,14 @@ export class PostgresStore {
       log: options.log,
       probe: () => this.#probe(),
       reasonOf: postgresFailure,
+    });
+    this.#listener = new PostgresListener({
+      dsn: options.dsn,
+      timeoutMs: this.#timeoutMs,
+      onTrouble: (thrown) => {
+        if (this.up)
+          options.log.warn({ dependency: 'postgres', reason: postgresFailure(thrown) }, 'cannot listen');
+      },
     });
     // An idle connection was lost: perhaps only that one.
     this.#pool.on('error', () => void this.#availability.check());
@@ -109,27 +118,28 @@ export class PostgresStore {
     }
   }
 
-  /** LISTENs on a connection of its own, for as long as the store lives. */
+  /** LISTENs, on a connection of all channels, for as long as the store lives. */
   listen(channel: string, subscriber: PostgresSubscriber): void {
-    const { dsn, log } = this.#options;
-    this.#listeners.push(
-      listenToPostgres({
-        dsn,
-        channel,
-        subscriber,
-        timeoutMs: this.#timeoutMs,
-        onTrouble: (thrown) => {
-          if (this.up) log.warn({ dependency: 'postgres', reason: postgresFailure(thrown) }, 'cannot listen');
-        },
-      }),
-    );
+    this.#listener.add(channel, subscriber);
+  }
+
+  /**
+   * Notifies a channel, although Postgres may be thought down.
+   * @returns how many connections of gateways listen, to whatever channels; undefined: that is not to be seen.
+   * @throws GatewayError ERR_STORE
+   */
+  async notify(channel: string, payload: string): Promise<number | undefined> {
+    const query = { name: 'notify', text: NOTIFY, values: [channel, payload, LISTENER] };
+    const [row] = await this.query<{ listeners: number }>(query, { whileDown: true });
+    // None, though this process listens: those of other users are not shown.
+    return row?.listeners || undefined;
   }
 
   /** Resolves when the connections are closed, or after 500 ms: a hung server keeps nobody. */
   async stop(): Promise<void> {
     this.#availability.stop();
     clearInterval(this.#purging);
-    for (const listener of this.#listeners) listener.close();
+    this.#listener.close();
     await withinDeadline(this.#pool.end(), 500).catch(() => {});
   }
 

@@ -10,7 +10,7 @@ export interface RedisNeed {
 /** What a part of the gateway needs Redis for. */
 export interface RedisPart {
   /** In log lines. */
-  readonly name: 'token cache' | 'revocations' | 'rate limits';
+  readonly name: string;
   readonly needs: readonly RedisNeed[];
 }
 

@@ -5,11 +5,10 @@ import type { Log } from '../telemetry/log.js';
 import { Availability } from './availability.js';
 import { backoffMs } from './backoff.js';
 import { withinDeadline } from './deadline.js';
-import type { LastingConnection } from './lasting-connection.js';
 import { connectionOptions, parseRedisUrl, type RedisEndpoint } from './redis-connection.js';
 import { meansRedisIsDown, redisFailure } from './redis-failure.js';
 import { isRefusal, missingRight, missingRights, type RedisPart } from './redis-rights.js';
-import { type RedisSubscriber, subscribeToRedis } from './redis-subscription.js';
+import { type RedisSubscriber, RedisSubscriptions } from './redis-subscription.js';
 
 export type RedisClient = Redis | Cluster;
 
@@ -24,24 +23,23 @@ export interface RedisStoreOptions {
 /** A start-up waits this long for Redis at most; the probe takes its command's time on top. */
 const START_LIMIT_MS = 1_400;
 /** Written by every check: only a write shows that the server is no replica and not out of memory. */
-const PROBE_KEY = '{ws:revocations}:probe';
+export const PROBE_KEY = '{ws:revocations}:probe';
 /** While no right is missing they are looked at this often, besides at once when a command is refused. */
 const RIGHTS_INTERVAL_MS = 30_000;
 
 /**
- * The process' Redis: one connection for commands (one per node of a cluster) and one per subscription. Commands have a
+ * The process' Redis: one connection for commands (one per node of a cluster) and one for all subscriptions. Commands have a
  * deadline, none waits for a connection, and while Redis is down or refuses writes they fail at once.
  */
 export class RedisStore {
   readonly #endpoints: readonly RedisEndpoint[];
-  readonly #log: Log;
   readonly #timeoutMs: number;
   readonly #client: RedisClient;
   readonly #availability: Availability;
-  readonly #subscriptions: LastingConnection[] = [];
+  readonly #subscriptions: RedisSubscriptions;
   readonly #parts: RedisPart[] = [];
-  /** Subscriptions that were refused, as rights that are missing. */
-  readonly #refusedSubscriptions = new Set<string>();
+  /** The parts that subscriptions belong to, by their patterns. */
+  readonly #patterns = new Map<string, RedisPart['name']>();
   #rightsCheckedMs = Number.NEGATIVE_INFINITY;
   /** Of the scripts that were run, by their text. */
   readonly #digests = new Map<string, string>();
@@ -49,7 +47,6 @@ export class RedisStore {
 
   constructor({ urls, log, commandTimeoutMs = 500 }: RedisStoreOptions) {
     this.#endpoints = urls.map(parseRedisUrl);
-    this.#log = log;
     this.#timeoutMs = commandTimeoutMs;
     this.#client = this.#createClient();
     this.#availability = new Availability({
@@ -57,6 +54,19 @@ export class RedisStore {
       log,
       probe: () => this.#probe(),
       reasonOf: redisFailure,
+    });
+    let turn = 0;
+    this.#subscriptions = new RedisSubscriptions({
+      // The next node each time: the one that was lost may be gone for good.
+      nextEndpoint: () => {
+        const endpoints = this.#nodes();
+        return endpoints[turn++ % endpoints.length] ?? { host: 'localhost', port: 6379 };
+      },
+      timeoutMs: this.#timeoutMs,
+      onTrouble: (thrown) => {
+        if (this.up) log.warn({ dependency: 'redis', reason: redisFailure(thrown) }, 'cannot subscribe');
+      },
+      onRightsChange: () => this.#checkRights(),
     });
     this.#client.on('error', (error: unknown) => {
       this.#lastError = error;
@@ -136,42 +146,15 @@ export class RedisStore {
     });
   }
 
-  /** Listens to a pattern on a connection of its own, for as long as the store lives. */
+  /** Listens to a pattern, on a connection of all patterns, for as long as the store lives. */
   subscribe(part: RedisPart['name'], pattern: string, subscriber: RedisSubscriber): void {
-    let turn = 0;
-    const right = missingRight(part, 'PSUBSCRIBE', pattern);
-    this.#subscriptions.push(
-      subscribeToRedis({
-        pattern,
-        subscriber: {
-          onMessage: (channel, payload) => subscriber.onMessage(channel, payload),
-          onSubscribed: () => {
-            if (this.#refusedSubscriptions.delete(right)) this.#checkRights();
-            subscriber.onSubscribed();
-          },
-        },
-        onRefused: () => {
-          if (this.#refusedSubscriptions.has(right)) return;
-          this.#refusedSubscriptions.add(right);
-          this.#checkRights();
-        },
-        // The next node each time: the one that was lost may be gone for good.
-        nextEndpoint: () => {
-          const endpoints = this.#nodes();
-          return endpoints[turn++ % endpoints.length] ?? { host: 'localhost', port: 6379 };
-        },
-        timeoutMs: this.#timeoutMs,
-        onTrouble: (thrown) => {
-          if (this.up && !isRefusal(thrown))
-            this.#log.warn({ dependency: 'redis', reason: redisFailure(thrown) }, 'cannot subscribe');
-        },
-      }),
-    );
+    this.#patterns.set(pattern, part);
+    this.#subscriptions.add(pattern, subscriber);
   }
 
   stop(): void {
     this.#availability.stop();
-    for (const subscription of this.#subscriptions) subscription.close();
+    this.#subscriptions.close();
     this.#client.disconnect();
   }
 
@@ -194,10 +177,14 @@ export class RedisStore {
     const nowMs = performance.now();
     const due = nowMs - this.#rightsCheckedMs >= RIGHTS_INTERVAL_MS || refused.length > 0;
     if (this.#availability.missing.length === 0 && !due) return;
+    this.#rightsCheckedMs = nowMs;
+    this.#subscriptions.retryRefused();
     const missing = this.#parts.map((part) => missingRights(client, part));
     const found = (await withinDeadline(Promise.all(missing), this.#timeoutMs)).flat();
-    this.#rightsCheckedMs = nowMs;
-    this.#availability.lacks([...refused, ...found, ...this.#refusedSubscriptions]);
+    const patterns = [...this.#subscriptions.refused].map((pattern) =>
+      missingRight(this.#patterns.get(pattern) ?? 'subscriptions', 'PSUBSCRIBE', pattern),
+    );
+    this.#availability.lacks([...refused, ...found, ...patterns]);
   }
 
   #checkRights(): void {

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
+import { deserializeCall, type PeerCall, serializeCall } from '../../store/agreement/peer-call.js';
 import type { PostgresStore } from '../../store/postgres.js';
-import { LISTENER } from '../../store/postgres-listener.js';
 import { expiringTable } from '../../store/postgres-table.js';
-import { deserializeCall, type PeerCall, serializeCall } from './peer-call.js';
 import { deserializeRevocation, type Revocation, serializeRevocation } from './revocation.js';
 import type { RevocationReceiver, RevocationStore } from './revocation-store.js';
 
@@ -23,8 +22,6 @@ const INSERT = `INSERT INTO ws_revocations (id, entry, expires)
   ON CONFLICT (id) DO UPDATE SET expires = greatest(ws_revocations.expires, excluded.expires)`;
 /** One statement, one transaction: what is announced is on the list. */
 const TELL = `WITH listed AS (${INSERT} RETURNING 1) SELECT pg_notify('${CHANNEL}', $4::text) FROM listed`;
-const CALL = `SELECT pg_notify($1, $2), (SELECT count(*)::int FROM pg_stat_activity
-  WHERE application_name = $3 AND datname = current_database()) AS listeners`;
 const LOAD = `SELECT id, entry, extract(epoch FROM expires)::float8 * 1000 AS expires_at_ms FROM ws_revocations
   WHERE expires > now() AND id > $1 ORDER BY id LIMIT ${PAGE_ENTRIES}`;
 
@@ -55,7 +52,7 @@ export class PostgresRevocations implements RevocationStore {
         if (call !== undefined) return receiver.onCall(call);
         const revocation = deserializeRevocation(payload, Date.now() + this.#ttlMs);
         if (revocation === undefined) receiver.onIgnored();
-        else receiver.onRevocation(revocation);
+        else receiver.onEntry(revocation);
       },
       onSubscribed: () => receiver.onGap(),
     });
@@ -73,15 +70,8 @@ export class PostgresRevocations implements RevocationStore {
     await this.#store.query(query, { whileDown: true });
   }
 
-  async call(call: PeerCall): Promise<number | undefined> {
-    const query = {
-      name: 'ws_revocations call',
-      text: CALL,
-      values: [CHANNEL, serializeCall(call), LISTENER],
-    };
-    const [row] = await this.#store.query<{ listeners: number }>(query, { whileDown: true });
-    // None, though this process listens: those of other users are not shown.
-    return row?.listeners || undefined;
+  call(call: PeerCall): Promise<number | undefined> {
+    return this.#store.notify(CHANNEL, serializeCall(call));
   }
 
   async count(): Promise<number> {
@@ -91,7 +81,7 @@ export class PostgresRevocations implements RevocationStore {
     return row?.listed ?? 0;
   }
 
-  async load(receiver: Pick<RevocationReceiver, 'onRevocation' | 'onIgnored'>): Promise<void> {
+  async load(receiver: Pick<RevocationReceiver, 'onEntry' | 'onIgnored'>): Promise<void> {
     let after = '';
     for (;;) {
       const rows = await this.#store.query<{ id: string; entry: string; expires_at_ms: number }>(
@@ -102,7 +92,7 @@ export class PostgresRevocations implements RevocationStore {
         after = id;
         const revocation = deserializeRevocation(entry, expires_at_ms);
         if (revocation === undefined) receiver.onIgnored();
-        else receiver.onRevocation(revocation);
+        else receiver.onEntry(revocation);
       }
       if (rows.length < PAGE_ENTRIES) return;
     }

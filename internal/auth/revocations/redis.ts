@@ -1,7 +1,7 @@
 import { fromUnknown } from '../../errors.js';
+import { deserializeCall, type PeerCall, serializeCall } from '../../store/agreement/peer-call.js';
 import type { RedisStore } from '../../store/redis.js';
 import type { RedisPart } from '../../store/redis-rights.js';
-import { deserializeCall, type PeerCall, serializeCall } from './peer-call.js';
 import {
   deserializeRevocation,
   MAX_REVOCATION_BYTES,
@@ -63,7 +63,7 @@ export class RedisRevocations implements RevocationStore {
         }
         const revocation = parseMessage(channel, payload, Date.now() + this.#ttlMs);
         if (revocation === undefined) receiver.onIgnored();
-        else receiver.onRevocation(revocation);
+        else receiver.onEntry(revocation);
       },
       onSubscribed: () => receiver.onGap(),
     });
@@ -116,7 +116,7 @@ export class RedisRevocations implements RevocationStore {
     return this.#store.run((redis) => redis.zcount(LIST_KEY, Date.now(), '+inf'), { whileDown: true });
   }
 
-  async load(receiver: Pick<RevocationReceiver, 'onRevocation' | 'onIgnored'>): Promise<void> {
+  async load(receiver: Pick<RevocationReceiver, 'onEntry' | 'onIgnored'>): Promise<void> {
     // Paged by score, not by rank: ranks shift when another process removes what has expired.
     let score = String(Date.now());
     let offset = 0;
@@ -129,7 +129,7 @@ export class RedisRevocations implements RevocationStore {
       for (let i = 0; i + 1 < page.length; i += 2) {
         const revocation = deserializeRevocation(page[i] ?? '', Number(page[i + 1]));
         if (revocation === undefined) receiver.onIgnored();
-        else receiver.onRevocation(revocation);
+        else receiver.onEntry(revocation);
         offset = page[i + 1] === score ? offset + 1 : 1;
         score = page[i + 1] ?? score;
       }

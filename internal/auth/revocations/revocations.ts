@@ -1,10 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { fromUnknown } from '../../errors.js';
+import { Agreement } from '../../store/agreement/agreement.js';
 import type { Log } from '../../telemetry/log.js';
-import { Inquiry } from './inquiry.js';
-import { Outbox } from './outbox.js';
-import type { PeerCall } from './peer-call.js';
-import type { RevocableToken, Revocation } from './revocation.js';
+import { type RevocableToken, type Revocation, serializeRevocation } from './revocation.js';
 import type { RevocationStore } from './revocation-store.js';
 import { RevokedSet } from './revoked-set.js';
 
@@ -28,42 +25,37 @@ export interface RevocationsOptions {
   readonly maxEntries?: number;
 }
 
-const TICK_MS = 1_000;
-/** The whole list is loaded this often although nothing seems missed: a cluster's bus can lose a publication unseen. */
-const RELOAD_TICKS = 60;
-/** After a gap it is loaded once more, when the others have put back what a store without memory lost. */
-const RELOAD_TICKS_AFTER_GAP = 5;
-const RELOAD_TICKS_AFTER_FAILURE = 2;
-/** Revocations put back on the list at once. */
-const LIST_BATCH = 500;
-/** A start-up waits this long for the list, and for others to complete it. */
-const START_LIMIT_MS = 2_000;
 /** Characters of subjects and ids remembered at most. */
 const MAX_CHARS = 256 * 1024 * 1024;
 
 /**
- * Which tokens are revoked. Looking one up needs no round trip: every process remembers them all, hears of new ones over
- * the store's channel, and after a gap loads what it missed.
+ * Which tokens are revoked. Looking one up needs no round trip: every process remembers them all (see `Agreement`).
  */
 export class Revocations {
   readonly #options: RevocationsOptions;
   readonly #ttlMs: number;
   readonly #revoked: RevokedSet;
-  readonly #outbox: Outbox | undefined;
+  readonly #agreement: Agreement<Revocation>;
   readonly #listeners: ((revocation: Revocation) => void)[] = [];
-  #timer: NodeJS.Timeout | undefined;
-  #loading: Promise<boolean> | undefined;
-  #loadAgain: Promise<boolean> | undefined;
-  #ticksToReload = RELOAD_TICKS;
-  #inquiry: Inquiry | undefined;
-  #ignored = 0;
-  #ignoredReported = 0;
 
   constructor(options: RevocationsOptions) {
     this.#options = options;
     this.#ttlMs = Math.max(1_000, options.ttlMs);
     this.#revoked = new RevokedSet({ entries: options.maxEntries ?? 1_000_000, chars: MAX_CHARS });
-    this.#outbox = options.store && new Outbox(options.store, options.log);
+    this.#agreement = new Agreement({
+      memory: {
+        size: () => this.#revoked.size,
+        learn: (revocation, from) => this.#hear(revocation, from),
+        beginRound: () => this.#revoked.beginRound(),
+        unspoken: () => this.#revoked.unspoken(Date.now()),
+      },
+      list: options.store,
+      keyOf: serializeRevocation,
+      isOver: ({ expiresAtMs }) => expiresAtMs <= Date.now(),
+      what: 'revocations',
+      log: options.log,
+      onTick: () => this.#sweep(),
+    });
   }
 
   /** Revocations remembered. */
@@ -73,66 +65,21 @@ export class Revocations {
 
   /** Revocations the store has yet to be told. */
   get unsent(): number {
-    return this.#outbox?.size ?? 0;
+    return this.#agreement.unsent;
   }
 
   /** Malformed or oversized messages and entries that came from the store. */
   get ignored(): number {
-    return this.#ignored;
+    return this.#agreement.ignored;
   }
 
   /** Listens to the other processes. Resolves when what they revoked is known, or can not be learned within 2 s. */
-  async start(): Promise<void> {
-    this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
-    const { store } = this.#options;
-    if (store === undefined) return;
-    const loaded = new Promise<void>((resolve) => {
-      store.listen({
-        onRevocation: (revocation) => this.#hear(revocation),
-        onIgnored: () => void this.#ignored++,
-        onGap: () => {
-          this.#ticksToReload = RELOAD_TICKS_AFTER_GAP;
-          void this.#load().then(() => resolve());
-        },
-        onCall: (call) => this.#heed(call, store),
-      });
-    });
-    store.onChange((up) => {
-      if (up) void this.#outbox?.flush();
-    });
-    if (!store.up) return;
-    const endMs = performance.now() + START_LIMIT_MS;
-    const complete = loaded.then(() => this.#askOthers(store, endMs));
-    await Promise.race([complete, pause(START_LIMIT_MS, undefined, { ref: false })]);
-  }
-
-  /** The list may have lost what the others remember: they put it back before this process serves anybody. */
-  async #askOthers(store: RevocationStore, endMs: number): Promise<void> {
-    const inquiry = new Inquiry(store);
-    this.#inquiry = inquiry;
-    const answered = await inquiry.ask(endMs - performance.now()).catch(() => false);
-    if (answered) await this.#load();
-  }
-
-  #heed(call: PeerCall, store: RevocationStore): void {
-    if (call.kind === 'answer') {
-      if (call.id === this.#inquiry?.id) this.#inquiry.answered();
-    } else if (call.kind === 'put-back') {
-      // At the next tick, not at once: two that never agree must not keep each other loading.
-      this.#ticksToReload = 1;
-    } else if (call.id !== this.#inquiry?.id) {
-      this.#answer(call.id, store).catch(() => {});
-    }
-  }
-
-  async #answer(id: string, store: RevocationStore): Promise<void> {
-    // As a rule all is there, and nobody has to load it for each process that starts.
-    if ((await store.count()) >= this.#revoked.size || (await this.#load()))
-      await store.call({ kind: 'answer', id });
+  start(): Promise<void> {
+    return this.#agreement.start();
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#agreement.stop();
   }
 
   isRevoked(token: RevocableToken): boolean {
@@ -156,7 +103,7 @@ export class Revocations {
         ? { kind: 'token', sub: target.sub, jti: target.jti, expiresAtMs }
         : { kind: 'subject', sub: target.sub, issuedUntilMs: nowMs, expiresAtMs };
     this.learn(revocation);
-    return { propagated: (await this.#outbox?.send(revocation)) ?? true };
+    return { propagated: (await this.#agreement.send(revocation)) ?? true };
   }
 
   /** Takes in what another process said, without passing it on. Returns whether it was news. */
@@ -181,69 +128,14 @@ export class Revocations {
     return this.#revoked.values(Date.now());
   }
 
-  #hear(revocation: Revocation): void {
+  #hear(revocation: Revocation, from: 'channel' | 'list'): void {
     // A Go gateway keeps no list: whoever hears it puts it there for those who start later.
-    if (this.learn(revocation) && revocation.kind === 'joined')
+    if (this.learn(revocation) && from === 'channel' && revocation.kind === 'joined')
       this.#options.store?.list([revocation]).catch(() => {});
   }
 
-  /** Loads the list; asked again meanwhile, once more after that. Resolves to whether this process and the list agree now. */
-  async #load(): Promise<boolean> {
-    const under = this.#loading;
-    if (under !== undefined) {
-      this.#loadAgain ??= under.then(() => this.#load());
-      return this.#loadAgain;
-    }
-    this.#loadAgain = undefined;
-    this.#loading = this.#loadOnce().finally(() => {
-      this.#loading = undefined;
-    });
-    return this.#loading;
-  }
-
-  async #loadOnce(): Promise<boolean> {
-    const { store, log } = this.#options;
-    this.#revoked.beginRound();
-    try {
-      await store?.load({
-        onRevocation: (revocation) => void this.learn(revocation),
-        onIgnored: () => void this.#ignored++,
-      });
-    } catch (thrown) {
-      log.warn({ reason: fromUnknown(thrown).message }, 'revocations could not be loaded, trying again');
-      this.#ticksToReload = RELOAD_TICKS_AFTER_FAILURE;
-      return false;
-    }
-    try {
-      await this.#putBack();
-      return true;
-    } catch {
-      this.#ticksToReload = RELOAD_TICKS_AFTER_FAILURE;
-      return false;
-    }
-  }
-
-  /** A store can lose what it held (a restart without a disk, a failover): those who remember put it back. */
-  async #putBack(): Promise<void> {
-    const { store } = this.#options;
-    const lost = [...this.#revoked.unspoken(Date.now())];
-    for (let i = 0; i < lost.length; i += LIST_BATCH) await store?.list(lost.slice(i, i + LIST_BATCH));
-    // Another process may have missed them on the channel and have loaded the list while they were not on it.
-    if (lost.length > 0) await store?.call({ kind: 'put-back' });
-  }
-
-  #tick(): void {
-    const { store, log } = this.#options;
+  #sweep(): void {
     const evicted = this.#revoked.sweep(Date.now());
-    if (evicted > 0) log.error({ evicted }, 'too many revocations: the oldest were forgotten');
-    if (this.#ignored > this.#ignoredReported) {
-      log.warn({ ignored: this.#ignored - this.#ignoredReported }, 'malformed revocations were ignored');
-      this.#ignoredReported = this.#ignored;
-    }
-    if (store?.up !== true) return;
-    void this.#outbox?.flush();
-    if (--this.#ticksToReload > 0) return;
-    this.#ticksToReload = RELOAD_TICKS;
-    void this.#load();
+    if (evicted > 0) this.#options.log.error({ evicted }, 'too many revocations: the oldest were forgotten');
   }
 }

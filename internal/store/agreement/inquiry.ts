@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { RevocationStore } from './revocation-store.js';
+import type { PeerCall } from './peer-call.js';
 
 /** Where nobody knows how many there are to answer, they have if none did for so long. */
 const QUIET_MS = 500;
@@ -10,13 +10,14 @@ const QUIET_MS = 500;
  */
 export class Inquiry {
   readonly id = randomUUID();
-  readonly #store: Pick<RevocationStore, 'call'>;
+  readonly #call: (call: PeerCall) => Promise<number | undefined>;
   #answers = 0;
   #expected = Number.POSITIVE_INFINITY;
   #onAnswer: () => void = () => {};
 
-  constructor(store: Pick<RevocationStore, 'call'>) {
-    this.#store = store;
+  /** @param call calls to all; resolves to how many those are, if that can be known. */
+  constructor(call: (call: PeerCall) => Promise<number | undefined>) {
+    this.#call = call;
   }
 
   /** Another process has put back what was lost. */
@@ -31,7 +32,7 @@ export class Inquiry {
    */
   async ask(limitMs: number): Promise<boolean> {
     const endMs = performance.now() + limitMs;
-    const heard = await this.#store.call({ kind: 'ask', id: this.id });
+    const heard = await this.#call({ kind: 'ask', id: this.id });
     // This process hears itself.
     this.#expected = heard === undefined ? Number.POSITIVE_INFINITY : heard - 1;
     for (;;) {

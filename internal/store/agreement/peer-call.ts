@@ -1,6 +1,6 @@
-/** What processes say to each other on the revocations' channel beside revocations; none of it is JSON. */
+/** What processes say to each other on the channel of a shared list, beside its entries; none of it is JSON. */
 export type PeerCall =
-  /** Revocations were put back on a list that had lost them: load soon. */
+  /** Entries were put back on a list that had lost them: load soon. */
   | { readonly kind: 'put-back' }
   /** A process starts: put back what the list lacks, then answer. */
   | { readonly kind: 'ask'; readonly id: string }
