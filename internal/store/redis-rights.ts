@@ -1,4 +1,4 @@
-import type { RedisClient } from './redis.js';
+import type { RedisClient } from './redis-connection.js';
 
 /** A command that a part of the gateway runs, in a form that changes nothing. */
 export interface RedisNeed {

@@ -5,12 +5,15 @@ import type { Log } from '../telemetry/log.js';
 import { Availability } from './availability.js';
 import { backoffMs } from './backoff.js';
 import { withinDeadline } from './deadline.js';
-import { connectionOptions, parseRedisUrl, type RedisEndpoint } from './redis-connection.js';
+import {
+  connectionOptions,
+  parseRedisUrl,
+  type RedisClient,
+  type RedisEndpoint,
+} from './redis-connection.js';
 import { meansRedisIsDown, redisFailure } from './redis-failure.js';
 import { isRefusal, missingRight, missingRights, type RedisPart } from './redis-rights.js';
 import { type RedisSubscriber, RedisSubscriptions } from './redis-subscription.js';
-
-export type RedisClient = Redis | Cluster;
 
 export interface RedisStoreOptions {
   /** redis:// or rediss:// URLs, at least one; several are seeds of one cluster. */

@@ -104,6 +104,11 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   JWKS_MAX_STALE_MINUTES: NOT_TIMES,
   JWT_EXPECTED_ISSUER: ['not a URL to discover from', 'é', 'a\nb'],
   JWT_EXPECTED_AUDIENCE: [',', ' , ,', 'é'],
+  JWT_EXPECTED_AZP: [',', 'é'],
+  ISSUERS_FILE: [...NOT_FILES, '/nowhere/issuers.yaml', '/', '/dev/zero'],
+  JWT_ROLES_CLAIMS: [',', 'a b', 'é'],
+  JWT_NAME_CLAIM: ['a b', 'é'],
+  JWT_SCOPE_CLAIM: ['a b', 'é'],
   JWT_VALID_ALGORITHMS: [
     ',',
     'none',
@@ -228,7 +233,12 @@ describe('readEnvironment', () => {
       jwksMaxStaleMs: 86_400_000,
       issuer: undefined,
       audiences: [],
+      authorizedParties: [],
       algorithms: ['RS256'],
+      issuers: [],
+      rolesClaims: undefined,
+      nameClaim: 'preferred_username',
+      scopeClaim: 'scope',
       clockSkewMs: 5000,
       closeOnExpiry: true,
     });
@@ -424,6 +434,7 @@ describe('secrets', () => {
         JWKS_URL: 'https://me:hunter2@a/jwks',
         RAW_WS_BACKEND_URL: 'ws://me:hunter2@a',
         MQTT_WS_BACKEND_URL: 'htp://a/?token=hunter2',
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'http://otel',
         OTEL_EXPORTER_OTLP_HEADERS: 'x-key: hunter2',
       }),
     );
@@ -480,7 +491,10 @@ describe('any variable', () => {
     assert.deepEqual(config.verification.audiences, ['a', 'b']);
     assert.equal(config.routeFile, '/elsewhere.yaml');
     const lines = linesOf(readEnvironment({ PORT_FILE: put(folder, 'word', 'eighty') }));
-    assert.deepEqual(lines.map((line) => line.split(':')[0]), ['PORT_FILE']);
+    assert.deepEqual(
+      lines.map((line) => line.split(':')[0]),
+      ['PORT_FILE'],
+    );
   });
 });
 
@@ -520,8 +534,19 @@ describe('what looks like a mistake', () => {
   it('is no variable of other programs, of the platform or of nobody', (t) => {
     const env = {
       ...{ HOME: '/', HOSTNAME: 'pod', PWD: '/', PATH: '/bin', NODE_ENV: 'production', NODE_OPTIONS: '-r x' },
-      ...{ KUBERNETES_PORT: 'tcp://10.0.0.1:443', KUBERNETES_SERVICE_HOST: '10.0.0.1', npm_config_cache: '/c' },
-      ...{ HTTP_PROXY: 'http://p', https_proxy: 'http://p', NO_PROXY: 'a', LANG: 'C', TERM: 'xterm', HOST: '::' },
+      ...{
+        KUBERNETES_PORT: 'tcp://10.0.0.1:443',
+        KUBERNETES_SERVICE_HOST: '10.0.0.1',
+        npm_config_cache: '/c',
+      },
+      ...{
+        HTTP_PROXY: 'http://p',
+        https_proxy: 'http://p',
+        NO_PROXY: 'a',
+        LANG: 'C',
+        TERM: 'xterm',
+        HOST: '::',
+      },
       ...{ REDIS_URI: '', WS_GATEWAY_SERVICE_HOST: '10.0.0.2', ADMIN_TOKEN_FILE: '' },
     };
     assert.deepEqual(warningsOf(t, env), []);
@@ -569,7 +594,11 @@ describe('OTEL_* as a platform sets them', () => {
   });
 
   it('that name a sampler or an exporter which is not offered are a warning', (t) => {
-    const result = load(t, { ...ENDPOINT, OTEL_TRACES_SAMPLER: 'xray', OTEL_TRACES_SAMPLER_ARG: 'endpoint=x' });
+    const result = load(t, {
+      ...ENDPOINT,
+      OTEL_TRACES_SAMPLER: 'xray',
+      OTEL_TRACES_SAMPLER_ARG: 'endpoint=x',
+    });
     assert.ok('config' in result, linesOf(result).join('\n'));
     assert.equal(result.config.tracing?.sampler, 'parentbased_always_on');
     assert.deepEqual(

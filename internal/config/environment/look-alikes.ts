@@ -14,12 +14,15 @@ const KNOWN: readonly string[] = Object.keys(VARIABLES);
 export function lookAlikes(env: Readonly<Record<string, string | undefined>>): Problem[] {
   return Object.keys(env).flatMap((name) => {
     const meant = env[name] ? lookAlike(name) : undefined;
-    return meant === undefined ? [] : [{ name, message: `is not read by the gateway; did you mean ${meant}?` }];
+    return meant === undefined
+      ? []
+      : [{ name, message: `is not read by the gateway; did you mean ${meant}?` }];
   });
 }
 
 function lookAlike(name: string): string | undefined {
-  if (OF_OTHERS.test(name) || KNOWN.includes(name) || KNOWN.includes(name.replace(/_FILE$/, ''))) return undefined;
+  if (OF_OTHERS.test(name) || KNOWN.includes(name) || KNOWN.includes(name.replace(/_FILE$/, '')))
+    return undefined;
   const stem = stemOf(name);
   let nearest: string | undefined;
   let least = MAX_EDITS + 1;

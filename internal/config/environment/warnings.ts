@@ -49,7 +49,12 @@ function tracingWarnings(values: Values): Problem[] {
   if (!exportsOtlp(values))
     return exporter === 'none'
       ? []
-      : [{ name: 'OTEL_TRACES_EXPORTER', message: `${quote(exporter)} is not offered, only otlp: there are no traces` }];
+      : [
+          {
+            name: 'OTEL_TRACES_EXPORTER',
+            message: `${quote(exporter)} is not offered, only otlp: there are no traces`,
+          },
+        ];
   return SAMPLERS.some((name) => name === sampler)
     ? []
     : [
