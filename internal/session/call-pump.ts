@@ -51,10 +51,10 @@ export class CallPump extends MessagePump {
   }
 
   /** Where reading from the client can stop it does, as it does for frames. */
-  protected override upstreamFaltered(): void {
+  protected override messageWaits(): void {
     const { frames } = this.client;
-    if (frames === undefined) return super.upstreamFaltered();
-    if (this.#readingPaused) return;
+    if (frames === undefined) return super.messageWaits();
+    if (this.#readingPaused || !this.upstream.blocked) return;
     this.#readingPaused = true;
     frames.pause();
     this.metrics.backpressure.inc({ direction: 'client_to_upstream' });
