@@ -9,6 +9,8 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
   Listening: {
     HOST: 'address that is listened on',
     PORT: 'port that is listened on; 0 takes any free one',
+    LISTENER:
+      'who accepts clients: `node`, on the sockets of Node.js; `uws`, uWebSockets.js; `auto` is `uws` where TLS_CERT_FILE or WS_COMPRESSION is set and its build is sound, else `node`. See [listeners](listeners.md)',
     WORKERS: 'processes that share the port',
     TLS_CERT_FILE:
       'listen with TLS: certificate chain in PEM form, the own certificate first; read again when it changes. Goes with TLS_KEY_FILE',
@@ -29,9 +31,10 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
       "pages that may connect beside those of the gateway's own host and port, which always may. `https://*.example.com` is any subdomain, not `example.com` itself; without a scheme it means https; without a port the scheme's own; `http://localhost:*` any port; `capacitor://localhost`, `chrome-extension://…` and the like are apps and extensions, `file://` clients that call themselves local files; `*` everything, `null` too. Clients that send no Origin (anything but a browser) always may",
     TRUSTED_PROXIES:
       'peers whose X-Forwarded-For, -Proto and -Host, X-Request-Id and traceparent are believed',
-    MAX_CONNECTIONS: 'connections in one process; more get HTTP 503. 0: no limit',
+    MAX_CONNECTIONS:
+      'connections of every kind in one process; more are closed unanswered, or get HTTP 503 (LISTENER=uws: handshakes only). 0: no limit',
     MAX_CONNECTIONS_PER_IP:
-      'connections from one address (IPv6: one /64) in one process; more get HTTP 429. 0: no limit',
+      'connections from one address (IPv6: from one /64) in one process; more are closed unanswered, or get HTTP 429 behind a trusted proxy and with LISTENER=uws. 0: no limit',
     MAX_CONNECTIONS_PER_SUB:
       'connections of one subject in one process; more are closed with 1008. 0: no limit',
   },
@@ -54,6 +57,14 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     JWT_EXPECTED_ISSUER: 'what `iss` must be, to the letter; unset: not checked',
     JWT_EXPECTED_AUDIENCE:
       'one of these must be in `aud`; unset: not checked. A list of nothing but commas is an error',
+    JWT_EXPECTED_AZP:
+      'one of these must be `azp`, the client that the token was issued to; unset: not checked',
+    ISSUERS_FILE:
+      'file of several issuers, each with keys and rules of its own. Not together with JWKS_URL, JWT_PUBLIC_KEY_FILE or JWT_EXPECTED_ISSUER; JWT_EXPECTED_AUDIENCE, JWT_VALID_ALGORITHMS and JWT_ROLES_CLAIMS are for those that have none of their own',
+    JWT_ROLES_CLAIMS:
+      'where roles are, instead of `realm_access.roles`, every `resource_access.*.roles`, `roles` and `groups`: names of claims (`cognito:groups`) or paths (`resource_access.*.roles`). A text is split at its blanks',
+    JWT_NAME_CLAIM: 'where the user name is',
+    JWT_SCOPE_CLAIM: 'where the scopes are, for `requireScopes`',
     JWT_VALID_ALGORITHMS: 'signature algorithms; `none` and HS* cannot be listed',
     JWT_CLOCK_SKEW_SECONDS: 'leeway for `exp` and `nbf`',
     JWT_CLOSE_ON_EXPIRY: 'whether a session ends when its token expires',
@@ -94,7 +105,8 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
       'masking keys of frames to upstreams; `random` for an upstream behind an untrusted network or a proxy that caches',
   },
   'Rate limits': {
-    RATE_LIMIT_PER_SECOND: 'messages a second per subject, or per address on public routes; 0: off',
+    RATE_LIMIT_PER_SECOND:
+      'messages a second per subject, or per address on public routes; of MQTT clients PUBLISH, SUBSCRIBE and UNSUBSCRIBE packets, however they lie in frames; 0: off',
     RATE_LIMIT_BURST: 'messages that may come at once; 0 only while RATE_LIMIT_PER_SECOND is 0',
     RATE_LIMIT_BYTES_PER_SECOND: 'payload bytes a second per subject; 0: off',
   },
@@ -109,8 +121,10 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     OTEL_EXPORTER_OTLP_HEADERS: 'headers sent to it, such as a key. Secret',
     OTEL_SERVICE_NAME: 'what the traces call this service',
     OTEL_RESOURCE_ATTRIBUTES: 'further attributes of the service',
+    OTEL_SDK_DISABLED: 'true: no traces, whatever else is set',
+    OTEL_TRACES_EXPORTER: 'none: no traces',
     OTEL_TRACES_SAMPLER:
-      'which openings are traced; `parentbased_` ones follow what a trusted proxy has decided, if it has',
+      'which openings are traced; `parentbased_` ones follow what a trusted proxy has decided, if it has. A sampler that is not offered is a warning',
     OTEL_TRACES_SAMPLER_ARG: 'part of the traces that the `traceidratio` samplers take',
   },
 };

@@ -4,22 +4,23 @@ import { AdminApi } from '../admin/api.js';
 import { LocalOperations } from '../admin/local-operations.js';
 import { Authenticator } from '../auth/authenticator.js';
 import { Bans } from '../auth/bans/bans.js';
-import { VerificationKeys } from '../auth/keys/keys.js';
 import { Revocations } from '../auth/revocations/revocations.js';
 import { MemoryTokenCache } from '../auth/token-cache/memory.js';
 import { TieredTokenCache } from '../auth/token-cache/tiered.js';
+import { TrustedIssuers } from '../auth/trusted-issuers.js';
 import type { Config, RouteTable } from '../config/config.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import { fromUnknown } from '../errors.js';
+import { chooseListener, type ListenerChoice } from '../gateway/choice.js';
 import { HttpEndpoints } from '../gateway/endpoints.js';
 import { Gate } from '../gateway/gate.js';
-import type { Listener } from '../gateway/listener.js';
-import { UwsListener } from '../gateway/uws/listener.js';
+import type { Listener, ListenerParts } from '../gateway/listener.js';
 import { HeapTrim } from '../heap-trim.js';
 import { ConnectionSlots } from '../ratelimit/connection-limits.js';
 import { FailedLogins } from '../ratelimit/failed-logins.js';
 import { Leases } from '../ratelimit/leases.js';
 import { Limiter } from '../ratelimit/limiter.js';
+import { LimitsInForce } from '../ratelimit/limits-in-force.js';
 import { TrustedProxies } from '../request/forwarded.js';
 import { AllowedOrigins } from '../request/origin.js';
 import { Admission } from '../session/admission.js';
@@ -29,6 +30,7 @@ import { createLog, type Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { Tracing } from '../telemetry/tracing.js';
 import { turnClock } from '../turn-clock.js';
+import { Sockets } from '../upstream/socket/sockets.js';
 import { Upstreams } from '../upstream/upstreams.js';
 import { HostOperations } from '../workers/host-operations.js';
 import type { Siblings } from '../workers/siblings.js';
@@ -43,12 +45,13 @@ export interface Parts {
   readonly metrics: Metrics;
   readonly tracing: Tracing;
   readonly stores: Stores;
-  readonly keys: VerificationKeys;
+  readonly keys: TrustedIssuers;
   readonly cache: TieredTokenCache;
   readonly revocations: Revocations;
   readonly bans: Bans;
   readonly upstreams: Upstreams;
   readonly leases: Leases | undefined;
+  readonly limits: LimitsInForce;
   readonly limiter: Limiter;
   readonly sessions: Sessions;
   readonly wheel: TimerWheel;
@@ -57,6 +60,7 @@ export interface Parts {
   readonly reloader: Reloader;
   readonly localOperations: LocalOperations;
   readonly listener: Listener;
+  readonly choice: ListenerChoice;
   /** The other workers of this host; undefined: this process is the whole gateway. */
   readonly siblings: Siblings | undefined;
 }
@@ -74,7 +78,7 @@ export async function build(
   const instance = siblings === undefined ? hostname() : `${hostname()}/${siblings.worker}`;
   const tracing = new Tracing(config.tracing, instance, log);
   const stores = await createStores(config, metrics, log);
-  const keys = new VerificationKeys(config.verification, log, metrics);
+  const keys = TrustedIssuers.create(config.verification, log, metrics);
   const memory = new MemoryTokenCache(config.tokenCache.maxEntries);
   const cache = new TieredTokenCache(memory, stores.tokenCache, metrics);
   const authenticator = new Authenticator(config.verification, keys, cache, metrics);
@@ -84,16 +88,20 @@ export async function build(
     store: stores.revocations,
     counter: metrics.revocations,
   });
+  const sockets = new Sockets();
   const bans = new Bans({ list: stores.bans, log, counter: metrics.bans });
   const upstreams = new Upstreams(
     { ...config.upstream, controlTimeoutMs: config.session.controlTimeoutMs },
     metrics,
     log,
+    undefined,
+    sockets,
   );
   const ledger = sharedLedger(stores.redis, siblings?.ledger);
   const now = turnClock();
   const leases = ledger && new Leases({ ledger, now });
-  const limiter = new Limiter({ config: config.rateLimit, shared: leases, now });
+  const limits = new LimitsInForce({ configured: config.rateLimit, list: stores.rateLimits, log });
+  const limiter = new Limiter({ config: limits, shared: leases, now });
   const failedLogins = new FailedLogins();
   const slots = new ConnectionSlots(config.opening);
   const sessions = new Sessions(config.opening, slots, metrics);
@@ -114,6 +122,7 @@ export async function build(
     sessions,
     revocations,
     bans,
+    limits,
     upstreams,
     table: () => routes.table,
     reload: () => reloader.reload(),
@@ -138,10 +147,43 @@ export async function build(
     () => (sessions.draining ? 'draining' : keys.ready ? undefined : 'no verification keys yet'),
     new AdminApi({ token: config.adminToken, operations, log }),
   );
-  const listener = new UwsListener({ config: config.listen, gate, endpoints });
+  const choice = await chooseListener(config.listen);
+  const listener = await createListener(
+    choice,
+    { config: config.listen, gate, endpoints },
+    sockets,
+    siblings,
+  );
   const heapTrim = new HeapTrim();
   return {
     ...{ config, log, metrics, tracing, stores, keys, cache, revocations, bans, upstreams, leases },
-    ...{ limiter, sessions, wheel, heapTrim, routes, reloader, localOperations, listener, siblings },
+    ...{
+      limits,
+      limiter,
+      sessions,
+      wheel,
+      heapTrim,
+      routes,
+      reloader,
+      localOperations,
+      listener,
+      choice,
+      siblings,
+    },
   };
+}
+
+/** Only the one that serves is loaded: the other's native library alone takes some megabytes. */
+async function createListener(
+  { kind }: ListenerChoice,
+  parts: ListenerParts,
+  sockets: Sockets,
+  siblings: Siblings | undefined,
+): Promise<Listener> {
+  if (kind === 'uws') return new (await import('../gateway/uws/listener.js')).UwsListener(parts);
+  return new (await import('../gateway/node/listener.js')).NodeListener(
+    parts,
+    sockets,
+    siblings?.connections,
+  );
 }

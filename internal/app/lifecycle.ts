@@ -1,6 +1,7 @@
 import type { Config, RouteTable } from '../config/config.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import { flushed } from '../telemetry/log.js';
+import { version } from '../version.js';
 import type { Siblings } from '../workers/siblings.js';
 import { build } from './build.js';
 import { connect, watchCertificate } from './connect.js';
@@ -33,7 +34,7 @@ export async function createApp(
   connect(parts);
   const certificate = watchCertificate(parts);
   const { log, metrics, tracing, stores, keys, revocations, bans, upstreams, leases } = parts;
-  const { limiter, sessions, wheel, heapTrim, reloader, listener } = parts;
+  const { limits, limiter, sessions, wheel, heapTrim, reloader, listener, choice } = parts;
 
   const stop = async () => {
     log.info({ sessions: sessions.size }, 'draining');
@@ -46,6 +47,7 @@ export async function createApp(
     keys.stop();
     revocations.stop();
     bans.stop();
+    limits.stop();
     await leases?.stop();
     limiter.stop();
     wheel.stop();
@@ -59,17 +61,21 @@ export async function createApp(
     await stores.start();
     // Not before Redis had its chance: the leases of this host are void once those of all replicas are there.
     leases?.start();
-    await Promise.all([revocations.start(), bans.start()]);
+    await Promise.all([revocations.start(), bans.start(), limits.start()]);
     await tracing.start();
     const port = await listener.listen();
     reloader.start();
     certificate?.start();
-    log.info({ host: config.listen.host, port, routes: table.routes.length }, 'listening');
+    log.info(
+      { host: config.listen.host, port, routes: table.routes.length, listener: choice.kind, why: choice.why },
+      'listening',
+    );
   };
 
   return {
     async start() {
       metrics.collectProcessMetrics();
+      metrics.buildInfo.set({ version: version(), node: process.version, listener: choice.kind }, 1);
       upstreams.apply(table);
       wheel.start();
       heapTrim.start();

@@ -39,6 +39,11 @@ export class Metrics {
     'Well-formed opening handshakes answered with an HTTP error',
     ['status'],
   );
+  readonly refused = this.#counter(
+    'ws_refused_total',
+    'Requests answered with an HTTP error before a session or an exchange; status closed: connections closed at accept',
+    ['status', 'route'],
+  );
   readonly authFailures = this.#counter('ws_auth_failures_total', 'Clients whose authentication failed');
   readonly authSuccess = this.#counter('ws_auth_success_total', 'Clients authenticated', [
     'sub',
@@ -118,7 +123,7 @@ export class Metrics {
   );
   readonly dependencyUp = this.#gauge(
     'ws_dependency_up',
-    'Whether a dependency answers: 1 or 0',
+    'Whether a dependency answers and refuses no part of the work: 1 or 0',
     ['dependency'],
     'min',
   );
@@ -129,6 +134,12 @@ export class Metrics {
     'ws_unready',
     'Whether /readyz answers 503 for this reason: 1 or 0',
     ['reason'],
+    'max',
+  );
+  readonly buildInfo = this.#gauge(
+    'ws_build_info',
+    'Always 1: which gateway this is, on which Node.js, with which listener',
+    ['version', 'node', 'listener'],
     'max',
   );
   readonly workersReplaced = this.#counter(

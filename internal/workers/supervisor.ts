@@ -4,8 +4,12 @@ import type { Config, RouteTable } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import { type ReloadResult, RouteReloader } from '../config/routes/reload.js';
+import { chooseListener } from '../gateway/choice.js';
 import { HeapTrim } from '../heap-trim.js';
+import { LimitsInForce } from '../ratelimit/limits-in-force.js';
 import { MemoryLedger } from '../ratelimit/memory-ledger.js';
+import type { SharedRecord } from '../store/records/record.js';
+import type { SharedRecords } from '../store/records/shared-records.js';
 import { createLog, flushed, type Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { Crew, WORKER_ANSWER_MS } from './crew.js';
@@ -13,6 +17,7 @@ import type { RecordsName, SiblingDuties, SupervisorDuties } from './duties.js';
 import { freePort } from './free-port.js';
 import { HostMetrics } from './host-metrics.js';
 import type { Arguments } from './link.js';
+import { SharedPort } from './shared-port.js';
 import type { WorkerProcess } from './worker-process.js';
 
 export interface SupervisorParts {
@@ -22,6 +27,9 @@ export interface SupervisorParts {
   /** Path of the program that calls `runWorker`. */
   readonly entry: string;
 }
+
+/** Records of any kind, to be passed on. */
+type KnownRecords = Pick<SharedRecords<unknown>, 'learn'> & Iterable<SharedRecord<unknown>>;
 
 /** Over the drain time and the hard limit: a worker that is still there then is stuck. */
 const STUCK_MS = 5_000;
@@ -39,7 +47,8 @@ export class Supervisor {
   readonly #hostMetrics: HostMetrics;
   readonly #revocations: Revocations;
   readonly #bans: Bans;
-  readonly #records: Readonly<Record<RecordsName, Bans['records']>>;
+  readonly #limits: LimitsInForce;
+  readonly #records: Readonly<Record<RecordsName, KnownRecords>>;
   readonly #ledger = new MemoryLedger();
   readonly #reloader: RouteReloader;
   readonly #crew: Crew;
@@ -48,6 +57,8 @@ export class Supervisor {
   #applied: Promise<unknown> = Promise.resolve();
   #scraping: Promise<string> | undefined;
   readonly #heapTrim = new HeapTrim();
+  /** undefined: the workers listen themselves, each on the same port. */
+  #port: SharedPort | undefined;
 
   constructor(parts: SupervisorParts) {
     const { config, table, routesSource, entry } = parts;
@@ -64,7 +75,8 @@ export class Supervisor {
       counter: this.#metrics.revocations,
     });
     this.#bans = new Bans({ list: undefined, log: this.#log, counter: this.#metrics.bans });
-    this.#records = { bans: this.#bans.records };
+    this.#limits = new LimitsInForce({ configured: config.rateLimit, list: undefined, log: this.#log });
+    this.#records = { bans: this.#bans.records, rateLimits: this.#limits.records };
     this.#crew = new Crew({
       entry,
       log: this.#log,
@@ -92,17 +104,22 @@ export class Supervisor {
   async start(): Promise<void> {
     const { listen } = this.#config;
     const { host, workers } = listen;
+    const { kind, why } = await chooseListener(listen);
     const port = await freePort(listen);
-    this.#config = { ...this.#config, listen: { ...listen, port } };
+    this.#config = { ...this.#config, listen: { ...listen, port, listener: kind } };
     // Whatever ends this process, a second signal too: no worker stays behind.
     process.once('exit', () => this.#crew.kill());
     this.#metrics.collectProcessMetrics();
     await this.#revocations.start();
-    await this.#bans.start();
+    await Promise.all([this.#bans.start(), this.#limits.start()]);
     await this.#crew.start(workers);
+    if (kind === 'node') {
+      this.#port = new SharedPort(() => this.#crew.members());
+      await this.#port.listen(host, port);
+    }
     this.#reloader.start();
     this.#heapTrim.start();
-    this.#log.info({ host, port, workers }, 'all workers are listening');
+    this.#log.info({ host, port, workers, listener: kind, why }, 'all workers are listening');
   }
 
   /** Reads the routes file again. */
@@ -115,8 +132,10 @@ export class Supervisor {
     const { drainTimeoutMs, hardLimitMs } = this.#config.shutdown;
     this.#log.info('draining all workers');
     await Promise.all([this.#reloader.stop(), this.#crew.dismiss(drainTimeoutMs + hardLimitMs + STUCK_MS)]);
+    this.#port?.close();
     this.#revocations.stop();
     this.#bans.stop();
+    this.#limits.stop();
     this.#heapTrim.stop();
     this.#log.info('all workers have ended');
     await flushed(this.#log);
@@ -132,10 +151,11 @@ export class Supervisor {
     worker.assigned = true;
     await taken;
     for (const batch of batches(this.#revocations.current(), LEARN_BATCH)) await link.ask('learn', [batch]);
-    for (const name of ['bans'] as const)
+    for (const name of ['bans', 'rateLimits'] as const)
       for (const batch of batches(this.#records[name], LEARN_BATCH))
         await link.ask('learnRecords', [name, batch]);
     await link.ask('start', []);
+    worker.serving = true;
   }
 
   /** Synchronous, so that a scrape finds what a worker counted either there or among the ended. */

@@ -11,7 +11,9 @@ import type { CloseReasonKey } from '../../internal/close-codes.js';
 import type { Protocol, RouteTable, WebSocketRoute } from '../../internal/config/config.js';
 import type { ReloadResult } from '../../internal/config/routes/reload.js';
 import { createRouteTable } from '../../internal/config/routes/table.js';
+import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 import { ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
+import { LimitsInForce } from '../../internal/ratelimit/limits-in-force.js';
 import { closeBanned } from '../../internal/session/banned-sessions.js';
 import type { LiveSession } from '../../internal/session/live-session.js';
 import { closeRevoked } from '../../internal/session/revoked-sessions.js';
@@ -32,6 +34,7 @@ export const ROUTE: WebSocketRoute = {
   appendPath: false,
   auth: 'required',
   requireRoles: ['user'],
+  tokens: NO_TOKEN_RULES,
   forwardHeaders: ['user-agent'],
   rateLimit: { perSecond: 5, burst: 10 },
   balance: 'round-robin',
@@ -51,6 +54,7 @@ export const ROUTE: WebSocketRoute = {
 /** A session as others see it: raw and open by default, or not recognised yet without an identity. */
 export class StandInSession implements LiveSession {
   readonly ip = '192.0.2.1';
+  readonly slot = '192.0.2.1';
   readonly acceptedMs = performance.now();
   readonly pump = undefined;
   state: LiveSession['state'] = 'open';
@@ -82,6 +86,10 @@ export function identity(sub: string, jti = 'j', claims: Partial<Identity> = {})
     iat: nowSeconds,
     exp: nowSeconds + 3600,
     roles: [],
+    scopes: [],
+    issuer: '',
+    audiences: [],
+    sid: '',
     ...claims,
   });
 }
@@ -134,10 +142,16 @@ export async function bench(t: TestContext, options: BenchOptions = {}): Promise
   t.after(() => revocations.stop());
   const bans = new Bans({ list: undefined, log: log.log, counter: metrics.bans });
   bans.onBanned((sub) => closeBanned(sessions, sub));
+  const limits = new LimitsInForce({
+    configured: { perSecond: 10, burst: 30, bytesPerSecond: 0 },
+    list: undefined,
+    log: log.log,
+  });
   const local = new LocalOperations({
     sessions,
     revocations,
     bans,
+    limits,
     upstreams: { snapshot: () => options.endpoints ?? [] },
     table: () => options.table ?? createRouteTable([ROUTE]),
     reload: options.reload ?? (async () => ({ outcome: 'unchanged', problems: [] })),
@@ -176,7 +190,6 @@ export function request(
     query,
     headers: new Map([['host', ['localhost:8080']]]),
     peer: '127.0.0.1',
-    proxied: false,
     body: Promise.resolve(Buffer.from(body)),
     ...changes,
   };

@@ -4,7 +4,9 @@ import { describe, test } from 'node:test';
 import { Authenticator } from '../../internal/auth/authenticator.js';
 import { MemoryTokenCache } from '../../internal/auth/token-cache/memory.js';
 import { TieredTokenCache } from '../../internal/auth/token-cache/tiered.js';
+import { TrustedIssuers } from '../../internal/auth/trusted-issuers.js';
 import type { Algorithm, VerificationConfig } from '../../internal/config/config.js';
+import { identityWith } from './cached-entry.js';
 import { type Bench, bench, compact, refusedWith, verification } from './parts.js';
 
 const ALL: readonly Algorithm[] = [
@@ -176,6 +178,31 @@ describe('verification', () => {
     for (const kid of [null, 1, true, ['x'], { kid: 'x' }, b.issuer.published.map((jwk) => jwk.kid)])
       await refused(b, b.issuer.sign({}, { header: { kid } }), /kid is not a string/);
     assert.equal(b.issuer.hits, 2);
+  });
+
+  test('of several keys with one kid whichever signed counts, and a forgery is none of theirs', async (t) => {
+    const kids: string[] = [];
+    const b = await bench(t, {
+      issuer: { algorithms: ['RS256', 'RS256', 'ES256'] },
+      prepare: ({ published }) => {
+        for (const jwk of published) {
+          kids.push(jwk.kid ?? '');
+          jwk.kid = 'shared';
+        }
+      },
+    });
+    for (const [i, kid] of kids.entries()) {
+      const token = b.issuer.sign({ sub: `user ${i}` }, { kid, header: { kid: 'shared' } });
+      assert.equal((await b.authenticator.authenticate(token)).sub, `user ${i}`);
+    }
+    const other = await bench(t);
+    const stranger = other.issuer.sign({ sub: 'alice' }, { header: { kid: 'shared' } });
+    await assert.rejects(async () => b.authenticator.authenticate(stranger), refusedWith('ERR_JWT_INVALID'));
+    const expired = b.issuer.sign(
+      {},
+      { kid: kids[0] ?? '', header: { kid: 'shared' }, expiresInSeconds: -60 },
+    );
+    await assert.rejects(async () => b.authenticator.authenticate(expired), /exp/);
   });
 
   test('a token without kid is served by a set of one usable key only', async (t) => {
@@ -355,7 +382,9 @@ describe('the cache', () => {
     const shared = new TieredTokenCache(b.memory, undefined, b.metrics);
     const withPolicy = (policy: Partial<VerificationConfig>) => {
       const config = verification({ keySource: { kind: 'jwks', url: b.issuer.jwksUrl }, ...policy });
-      return { authenticator: new Authenticator(config, b.keys, shared, b.metrics) };
+      return {
+        authenticator: new Authenticator(config, new TrustedIssuers(config, () => b.keys), shared, b.metrics),
+      };
     };
     const token = b.issuer.sign({ aud: 'one' });
     await withPolicy({ audiences: ['one'] }).authenticator.authenticate(token);
@@ -393,6 +422,9 @@ describe('the cache', () => {
     const b = await bench(t);
     let lookups = 0;
     const counting = {
+      ready: true,
+      start: () => Promise.resolve(),
+      stop: () => {},
       has: (thumbprint: string) => b.keys.has(thumbprint),
       find: (kid: string | undefined, alg: Algorithm) => {
         lookups++;
@@ -401,7 +433,12 @@ describe('the cache', () => {
     };
     const config = verification({ keySource: { kind: 'jwks', url: b.issuer.jwksUrl } });
     const cache = new TieredTokenCache(new MemoryTokenCache(10), undefined, b.metrics);
-    const authenticator = new Authenticator(config, counting, cache, b.metrics);
+    const authenticator = new Authenticator(
+      config,
+      new TrustedIssuers(config, () => counting),
+      cache,
+      b.metrics,
+    );
     const [token, bad] = [b.issuer.sign(), `${b.issuer.sign()}AAAA`];
     const identities = await Promise.all(
       Array.from({ length: 100 }, () => authenticator.authenticate(token)),
@@ -416,7 +453,7 @@ describe('the cache', () => {
 
   test('a million tokens leave no more than the bound', () => {
     const cache = new MemoryTokenCache(1000);
-    const identity = { sub: 's', preferredUsername: '', iat: undefined, exp: 4e9, jti: '', roles: [] };
+    const identity = identityWith({ sub: 's', exp: 4e9 });
     for (let i = 0; i < 1_000_000; i++)
       cache.set(`digest-${i}`, {
         identity: { ...identity, sub: `s${i}` },

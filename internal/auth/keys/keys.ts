@@ -18,7 +18,10 @@ const LONGEST_RETRY_MS = 8000;
 export type KeysConfig = Pick<
   VerificationConfig,
   'keySource' | 'jwksTtlMs' | 'jwksMaxStaleMs' | 'algorithms'
->;
+> & {
+  /** The `dependency` label of `ws_dependency_up`; default `jwks`. */
+  readonly name?: string;
+};
 
 /**
  * The verification keys in use (SPEC section 7). A JWKS is fetched at start and again when its TTL is over; when that
@@ -58,8 +61,8 @@ export class VerificationKeys {
   async start(): Promise<void> {
     const { keySource, algorithms } = this.config;
     if (keySource.kind === 'pem') this.#set = await readPemKey(keySource.file, algorithms);
-    if (keySource.kind === 'pem' || keySource.kind === 'none') return;
-    this.metrics.dependencyUp.set({ dependency: 'jwks' }, 0);
+    if (keySource.kind !== 'jwks' && keySource.kind !== 'issuer') return;
+    this.#report(0);
     await this.#load();
   }
 
@@ -70,18 +73,18 @@ export class VerificationKeys {
   }
 
   /**
-   * The key for a token's header. An unknown kid makes the JWKS be fetched anew, at most once in 30 s.
+   * The keys that may have signed a token with this header, one as a rule. An unknown kid makes the JWKS be fetched anew, at most once in 30 s.
    * @param kid undefined: the token names none.
    * @throws GatewayError ERR_JWT_INVALID when no key is for this token, ERR_KEYS_UNAVAILABLE when there are none at all.
    */
-  async find(kid: string | undefined, alg: Algorithm): Promise<VerificationKey> {
+  async find(kid: string | undefined, alg: Algorithm): Promise<readonly VerificationKey[]> {
     if (this.#current() === undefined) await this.#loading;
     let found = this.#currentOrThrow().find(kid, alg);
     if (found.outcome === 'unknown-kid') {
       await this.#loadForUnknownKid();
       found = this.#currentOrThrow().find(kid, alg);
     }
-    if (found.outcome === 'found') return found.key;
+    if (found.outcome === 'found') return found.keys;
     const why =
       found.outcome === 'unfit' ? found.why : `no key has the kid ${JSON.stringify(forLog(kid ?? ''))}`;
     throw new GatewayError('ERR_JWT_INVALID', why);
@@ -127,7 +130,7 @@ export class VerificationKeys {
     } catch (error) {
       if (this.#abort.signal.aborted) return;
       nextMs = retryDelayMs(this.#failures++);
-      this.metrics.dependencyUp.set({ dependency: 'jwks' }, 0);
+      this.#report(0);
       const state = this.#current() === undefined ? 'there are none to use' : 'the last good ones serve on';
       this.log.warn(
         { reason: fromUnknown(error).message, retryInMs: Math.round(nextMs) },
@@ -139,7 +142,7 @@ export class VerificationKeys {
 
   async #fetchSet(): Promise<KeySet> {
     const { keySource, algorithms } = this.config;
-    if (keySource.kind === 'pem' || keySource.kind === 'none') throw new Error('no JWKS is configured');
+    if (keySource.kind !== 'jwks' && keySource.kind !== 'issuer') throw new Error('no JWKS is configured');
     const timeout = new AbortController();
     const onStop = () => timeout.abort(this.#abort.signal.reason);
     this.#abort.signal.addEventListener('abort', onStop, { once: true });
@@ -158,8 +161,12 @@ export class VerificationKeys {
     }
   }
 
+  #report(up: 0 | 1): void {
+    this.metrics.dependencyUp.set({ dependency: this.config.name ?? 'jwks' }, up);
+  }
+
   #reportSuccess(set: KeySet, earlier: KeySet | undefined): void {
-    this.metrics.dependencyUp.set({ dependency: 'jwks' }, 1);
+    this.#report(1);
     const changed =
       earlier?.keys.length !== set.keys.length || set.keys.some((key) => !earlier.has(key.thumbprint));
     const level = changed || this.#failures > 0 ? 'info' : 'debug';

@@ -7,7 +7,22 @@ import type { Values } from './variables.js';
 
 /** What is wrong with variables that are each well-formed: files they name, and what does not go together. */
 export function inconsistencies(values: Values): Problem[] {
-  return [...tlsProblems(values), ...keySourceProblems(values), ...rateLimitProblems(values)];
+  return [
+    ...tlsProblems(values),
+    ...listenerProblems(values),
+    ...keySourceProblems(values),
+    ...rateLimitProblems(values),
+  ];
+}
+
+function listenerProblems({ LISTENER: listener, WS_COMPRESSION: compression }: Values): Problem[] {
+  if (listener !== 'node' || compression === 'off') return [];
+  return [
+    {
+      name: 'WS_COMPRESSION',
+      message: `${quote(compression)} is not allowed beside LISTENER=node, which does not compress: must be off, or LISTENER auto or uws`,
+    },
+  ];
 }
 
 function tlsProblems({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }: Values): Problem[] {
@@ -40,6 +55,14 @@ export function keyPairProblems({ certFile, keyFile }: NonNullable<ListenConfig[
 function keySourceProblems(values: Values): Problem[] {
   const file = values.JWT_PUBLIC_KEY_FILE;
   const issuer = values.JWT_EXPECTED_ISSUER;
+  if (values.ISSUERS_FILE !== undefined) {
+    return (['JWKS_URL', 'JWT_PUBLIC_KEY_FILE', 'JWT_EXPECTED_ISSUER'] as const)
+      .filter((name) => values[name] !== undefined)
+      .map((name) => ({
+        name,
+        message: 'is set beside ISSUERS_FILE, which has all of that for each issuer',
+      }));
+  }
   if (file !== undefined) {
     return [
       ...fileProblem('JWT_PUBLIC_KEY_FILE', file, readPublicKey(file)),

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import type { SamplerName } from '../../telemetry/opening-trace.js';
+import { ALGORITHMS } from '../algorithms.js';
 import type { Algorithm } from '../config.js';
 import { isAddressOrCidr, isHostName, isName, isOriginPattern, isUpstreamUrl, isUrl } from '../syntax.js';
 import {
@@ -69,15 +70,18 @@ const attributePairs = pairs(
 );
 const queryName = text('a parameter name: printable ASCII without space & = # % + ?', /^[!"$'-*,-<>@-~]+$/);
 
-/** none and HS* are no choice: whoever knows the verification key could sign with it (RFC 8725 §2.1, §3.1). */
-const algorithm: Reader<Algorithm> = oneOf(
-  ...(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const),
-);
+const algorithm: Reader<Algorithm> = oneOf(...ALGORITHMS);
+const claim = text('the name of a claim, or a path of names with dots between them', /^[!-~]{1,256}$/);
 
-const sampler: Reader<SamplerName> = oneOf(
+/** Of OpenTelemetry's samplers those that are offered. */
+export const SAMPLERS: readonly SamplerName[] = [
   ...(['always_on', 'always_off', 'traceidratio'] as const),
   ...(['parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'] as const),
-);
+];
+export const DEFAULT_SAMPLER = 'parentbased_always_on' satisfies SamplerName;
+/** What the specification knows and is not offered is a warning, not an error: a platform may have set it for all. */
+const sampler: Reader<string> = { ...printable, allowed: oneOf(...SAMPLERS).allowed };
+const samplerArgument = decimal(1);
 
 const MAX_WORKERS = 512;
 const count = wholeNumber(1, MAX_WORKERS);
@@ -94,6 +98,7 @@ const MAX_TTL_MINUTES = Math.floor(MAX_TIMER_SECONDS / 60);
 export const VARIABLES = Object.freeze({
   HOST: { reader: hostName, default: '0.0.0.0' },
   PORT: { reader: wholeNumber(0, 65_535), default: '8080' },
+  LISTENER: { reader: oneOf('auto', 'node', 'uws'), default: 'auto' },
   WORKERS: { reader: workers, default: '1' },
   ROUTE_FILE: { reader: file, default: '/etc/ws-gw/routes.yaml' },
   INGRESS_HOST: { reader: hostName },
@@ -127,6 +132,11 @@ export const VARIABLES = Object.freeze({
   },
   JWT_EXPECTED_ISSUER: { reader: printable },
   JWT_EXPECTED_AUDIENCE: { reader: list(printable) },
+  JWT_EXPECTED_AZP: { reader: list(printable) },
+  ISSUERS_FILE: { reader: file },
+  JWT_ROLES_CLAIMS: { reader: list(claim) },
+  JWT_NAME_CLAIM: { reader: claim, default: 'preferred_username' },
+  JWT_SCOPE_CLAIM: { reader: claim, default: 'scope' },
   JWT_VALID_ALGORITHMS: { reader: list(algorithm), default: 'RS256' },
   JWT_CLOCK_SKEW_SECONDS: { reader: seconds, default: '5' },
   JWT_CLOSE_ON_EXPIRY: { reader: boolean, default: 'true' },
@@ -176,8 +186,24 @@ export const VARIABLES = Object.freeze({
   OTEL_EXPORTER_OTLP_HEADERS: { reader: headerPairs, secret: true },
   OTEL_SERVICE_NAME: { reader: printable, default: 'ws-gateway' },
   OTEL_RESOURCE_ATTRIBUTES: { reader: attributePairs },
-  OTEL_TRACES_SAMPLER: { reader: sampler, default: 'parentbased_always_on' },
-  OTEL_TRACES_SAMPLER_ARG: { reader: decimal(1), default: '1' },
+  OTEL_SDK_DISABLED: {
+    // Whatever is not true means false, says the specification.
+    reader: {
+      allowed: 'true or false',
+      read: (value) => value.toLowerCase() === 'true',
+    } satisfies Reader<boolean>,
+    default: 'false',
+  },
+  OTEL_TRACES_EXPORTER: { reader: { ...printable, allowed: 'otlp or none' }, default: 'otlp' },
+  OTEL_TRACES_SAMPLER: { reader: sampler, default: DEFAULT_SAMPLER },
+  OTEL_TRACES_SAMPLER_ARG: {
+    // Of samplers that are not offered it is no number.
+    reader: {
+      allowed: samplerArgument.allowed,
+      read: (value) => (/^[a-z]\w*=/i.test(value) ? undefined : samplerArgument.read(value)),
+    } satisfies Reader<number | undefined>,
+    default: '1',
+  },
 }) satisfies Readonly<Record<string, Variable<unknown>>>;
 
 function isSecret(name: string): boolean {
