@@ -86,6 +86,6 @@ function sessionInfo({ id, state, ip, protocol, route, identity, acceptedMs }: L
     sub: identity?.sub ?? null,
     jti: identity === undefined || identity.jti === '' ? null : identity.jti,
     connectedAt: acceptedMs === undefined ? null : timeText(performance.timeOrigin + acceptedMs),
-    tokenExpiresAt: identity === undefined ? null : timeText(identity.exp * 1000),
+    tokenExpiresAt: Number.isFinite(identity?.exp) ? timeText((identity?.exp ?? 0) * 1000) : null,
   };
 }
