@@ -14,7 +14,8 @@ export const ERROR_CODES = {
   ERR_TOKEN_REVOKED: 'the token was revoked',
   ERR_FORBIDDEN: 'none of the roles that the route requires is held',
   ERR_TOO_MANY_CONNECTIONS: 'the subject has as many connections as MAX_CONNECTIONS_PER_SUB allows',
-  ERR_REQUEST_MALFORMED: 'the request has a path, a query or a target that two readers could read differently',
+  ERR_REQUEST_MALFORMED:
+    'the request has a path, a query or a target that two readers could read differently',
   ERR_ROUTE_UNKNOWN: 'no route fits the path',
   ERR_METHOD_NOT_ALLOWED: 'the route does not allow the method',
   ERR_METHOD_UNKNOWN: 'CONNECT or TRACE, which the gateway offers nobody',

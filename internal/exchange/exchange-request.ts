@@ -15,6 +15,8 @@ export interface ExchangeRequest<R extends ExchangeRoute = ExchangeRoute> {
   readonly rawRest: string;
   /** As it came, without its `?` and without the token's parameters. */
   readonly query: string;
+  /** Without its `?`. */
+  readonly queryAsSent: string;
   /** By lower-case name, one character a byte. */
   readonly headers: HeaderLines;
   readonly client: Client;

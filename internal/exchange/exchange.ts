@@ -3,8 +3,8 @@ import { type FoundToken, tokenInHandshake } from '../auth/identity/credentials.
 import type { Identity } from '../auth/identity/identity.js';
 import type { ExchangeRoute, HttpRoute } from '../config/config.js';
 import { type ErrorCode, fromUnknown, GatewayError } from '../errors.js';
-import type { Endpoint } from '../upstream/pool/endpoint.js';
 import type { AnswerListener, Sending } from '../upstream/http/sending.js';
+import type { Endpoint } from '../upstream/pool/endpoint.js';
 import type { ExchangeParts } from './exchange-parts.js';
 import type { Caller, ExchangeRequest } from './exchange-request.js';
 import type { CutReason, LiveExchange } from './exchanges.js';
@@ -74,9 +74,19 @@ export class Exchange implements LiveExchange, AnswerListener {
   }
 
   start(): void {
+    this.#begin();
+    this.#try(() => this.#enter());
+  }
+
+  /** Refuses it before it is asked who makes it. */
+  turnAway(why: GatewayError): void {
+    this.#begin();
+    this.refuse(why);
+  }
+
+  #begin(): void {
     this.parts.exchanges.add(this);
     this.response.on('close', () => this.#closed());
-    this.#try(() => this.#enter());
   }
 
   #try(step: () => void): void {
@@ -105,8 +115,7 @@ export class Exchange implements LiveExchange, AnswerListener {
   #token(): FoundToken | undefined {
     const { route } = this.facts;
     if (!this.parts.verifies || typeof route.auth === 'object') return undefined;
-    const { headers } = this.facts;
-    const query = this.#record.wholeQuery;
+    const { headers, queryAsSent: query } = this.facts;
     return tokenInHandshake(
       this.parts.credentials,
       { headers, query },
@@ -157,7 +166,7 @@ export class Exchange implements LiveExchange, AnswerListener {
       this.#body.on('error', () => {});
       if (length !== undefined) headers.push('Content-Length', length);
     }
-    this.#sending = parts.upstreams.send(
+    const sending = parts.upstreams.send(
       route,
       {
         method: this.facts.method,
@@ -170,7 +179,8 @@ export class Exchange implements LiveExchange, AnswerListener {
       },
       this,
     );
-    this.#sending.start();
+    this.#sending = sending;
+    sending.start();
   }
 
   onReached(endpoint: Endpoint): void {
@@ -284,10 +294,9 @@ export class Exchange implements LiveExchange, AnswerListener {
   }
 
   #cutOff(): void {
-    const { socket } = this.request;
-    // HTTP/1.0 has no other sign than this of an answer that is not whole.
-    if (!this.response.chunkedEncoding && !this.response.hasHeader('content-length')) socket.resetAndDestroy();
-    else socket.destroy();
+    const { socket, httpVersionMinor } = this.request;
+    // HTTP/1.0 has no other sign of an answer that is not whole. What has been passed on goes out before.
+    setImmediate(() => void (httpVersionMinor === 0 ? socket.resetAndDestroy() : socket.destroy()));
     this.#done();
   }
 

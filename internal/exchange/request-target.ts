@@ -34,6 +34,7 @@ function pathOfAbsolute(target: string, host: string): string | undefined {
 export function rawRestOf(rawPath: string, path: string, rest: string): string {
   if (rawPath === path || rest === '') return rest;
   let at = rawPath.length;
-  for (let slashes = rest.split('/').length - 1; slashes > 0; slashes--) at = rawPath.lastIndexOf('/', at - 1);
+  for (let slashes = rest.split('/').length - 1; slashes > 0; slashes--)
+    at = rawPath.lastIndexOf('/', at - 1);
   return rawPath.slice(at);
 }

@@ -40,11 +40,3 @@ function without(lines: FlatHeaders, names: ReadonlySet<string>): FlatHeaders {
   }
   return kept;
 }
-
-/** The values of a header; empty: it is not there. @param name in lower case. */
-export function valuesOf(lines: readonly string[], name: string): string[] {
-  const values: string[] = [];
-  for (let at = 0; at < lines.length; at += 2)
-    if (headerName(lines[at] ?? '').lower === name) values.push(lines[at + 1] ?? '');
-  return values;
-}

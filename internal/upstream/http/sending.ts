@@ -198,7 +198,14 @@ export class Sending implements Dispatcher.DispatchHandlers {
 
   /** RFC 9110 §9.2.2: a connection that had served before and dies unasked may have been given up by the other side. */
   #mayRepeat(error: Error): boolean {
-    if (this.#repeated || !this.#isReused || this.#isAnswering || this.request.body !== undefined || !REPEATABLE.has(this.request.method)) return false;
+    if (
+      this.#repeated ||
+      !this.#isReused ||
+      this.#isAnswering ||
+      this.request.body !== undefined ||
+      !REPEATABLE.has(this.request.method)
+    )
+      return false;
     const code = 'code' in error ? error.code : undefined;
     return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE';
   }
@@ -208,7 +215,8 @@ export class Sending implements Dispatcher.DispatchHandlers {
     this.#settle('destroyed');
     this.#tenancy = undefined;
     this.#abort = undefined;
-    if (!this.#next(new Set())) this.#fail('ERR_CIRCUIT_OPEN', `every circuit of ${this.route.prefix} is open`);
+    if (!this.#next(new Set()))
+      this.#fail('ERR_CIRCUIT_OPEN', `every circuit of ${this.route.prefix} is open`);
   }
 
   get #client(): string {
