@@ -1,4 +1,5 @@
 import type { Authenticator } from '../auth/authenticator.js';
+import type { Bans } from '../auth/bans/bans.js';
 import type { Identity } from '../auth/identity/identity.js';
 import { identityInHeader } from '../auth/identity/trusted-header.js';
 import type { Revocations } from '../auth/revocations/revocations.js';
@@ -11,6 +12,7 @@ export interface AccessParts {
   readonly config: Pick<VerificationConfig, 'closeOnExpiry' | 'clockSkewMs'>;
   readonly authenticator: Pick<Authenticator, 'authenticate'>;
   readonly revocations: Pick<Revocations, 'isRevoked'>;
+  readonly bans: Pick<Bans, 'isBanned'>;
   readonly failedLogins: Pick<FailedLogins, 'failed' | 'succeeded'>;
   /** Connections a subject may have: `ConnectionSlots.perSub`. */
   readonly slotsPerSub: { tryEnter(sub: string): boolean };
@@ -45,14 +47,17 @@ export class Access {
    * @throws GatewayError, or rejects with it: ERR_TOKEN_MISSING, ERR_IDENTITY_MISSING, ERR_JWT_MALFORMED, ERR_JWT_INVALID,
    *   ERR_KEYS_UNAVAILABLE.
    */
-  identify({ auth }: Pick<Route, 'auth'>, visitor: Visitor): Identity | undefined | Promise<Identity> {
+  identify(
+    { auth, tokens }: Pick<Route, 'auth' | 'tokens'>,
+    visitor: Visitor,
+  ): Identity | undefined | Promise<Identity> {
     if (typeof auth === 'object') return identityInHeader(auth, visitor.client.peer, visitor.headers);
     const { token, client } = visitor;
     if (token === undefined) {
       if (auth === 'public') return undefined;
       throw new GatewayError('ERR_TOKEN_MISSING', 'no token anywhere');
     }
-    const found = this.parts.authenticator.authenticate(token);
+    const found = this.parts.authenticator.authenticate(token, tokens);
     if (found instanceof Promise) return this.#verified(found, client.ip);
     this.parts.failedLogins.succeeded(client.ip);
     return found;
@@ -73,20 +78,27 @@ export class Access {
 
   /**
    * Whether that client may be on that route.
-   * @throws GatewayError ERR_TOKEN_REVOKED, ERR_FORBIDDEN.
+   * @throws GatewayError ERR_TOKEN_REVOKED, ERR_BANNED, ERR_FORBIDDEN.
    */
-  permit({ requireRoles }: Pick<Route, 'requireRoles'>, identity: Identity | undefined): void {
+  permit(
+    { requireRoles, tokens }: Pick<Route, 'requireRoles' | 'tokens'>,
+    identity: Identity | undefined,
+  ): void {
     if (identity !== undefined && this.parts.revocations.isRevoked(identity))
       throw new GatewayError('ERR_TOKEN_REVOKED', 'the token was revoked');
-    if (requireRoles.length === 0) return;
-    if (!requireRoles.some((role) => identity?.roles.includes(role)))
+    if (identity !== undefined && this.parts.bans.isBanned(identity.sub))
+      throw new GatewayError('ERR_BANNED', 'the subject is banned');
+    if (requireRoles.length > 0 && !requireRoles.some((role) => identity?.roles.includes(role)))
       throw new GatewayError('ERR_FORBIDDEN', `none of the roles ${requireRoles.join(', ')} is held`);
+    const missing = tokens.requireScopes.filter((scope) => identity?.scopes.includes(scope) !== true);
+    if (missing.length > 0)
+      throw new GatewayError('ERR_FORBIDDEN', `the scopes ${missing.join(', ')} are not held`);
   }
 
   /**
    * Likewise for a connection that stays: it takes a slot of its subject, which the caller gives back when it ends, and a
    * message budget, its subject's or, where there is none, its address's; undefined: no limit.
-   * @throws GatewayError ERR_TOKEN_REVOKED, ERR_FORBIDDEN, ERR_TOO_MANY_CONNECTIONS.
+   * @throws GatewayError ERR_TOKEN_REVOKED, ERR_BANNED, ERR_FORBIDDEN, ERR_TOO_MANY_CONNECTIONS.
    */
   permitSession(route: UpstreamRoute, identity: Identity | undefined, ip: string): MessageBudget | undefined {
     this.permit(route, identity);

@@ -27,6 +27,16 @@ export interface HeaderIdentityRule {
 /** `required`: a token; `public`: none, but one that is sent is verified. */
 export type RouteAuth = 'required' | 'public' | HeaderIdentityRule;
 
+/** What a route demands of a token beyond what its issuer's rules do (SPEC section 23). */
+export interface TokenRules {
+  /** Names of ISSUERS_FILE, of which one must have issued it; empty: any. */
+  readonly issuers: readonly string[];
+  /** One must be in `aud`; empty: not checked. */
+  readonly audience: readonly string[];
+  /** All must be held. */
+  readonly requireScopes: readonly string[];
+}
+
 /** What every entry of the table says. */
 interface RouteEntry {
   /** As written; also the route's name in logs and metrics. */
@@ -34,6 +44,7 @@ interface RouteEntry {
   readonly auth: RouteAuth;
   /** Empty: any role will do. */
   readonly requireRoles: readonly string[];
+  readonly tokens: TokenRules;
 }
 
 /** What entries with endpoints behind them say; WebSocket clients may come to any of them. */
@@ -57,6 +68,13 @@ interface UpstreamEntry extends RouteEntry {
   readonly onRemove: 'keep' | 'close';
   readonly tls: RouteTls | undefined;
   readonly mqttRoles: 'none' | 'user-property' | 'username';
+  /** The file of JSON Schemas (SPEC section 20), checked, and its text as it was read; undefined: none. */
+  readonly schemas: SchemaText | undefined;
+}
+
+export interface SchemaText {
+  readonly file: string;
+  readonly text: string;
 }
 
 /** What is changed in a head: first the names of `remove` go, then those of `set` replace what is there. */
@@ -118,8 +136,6 @@ export interface HttpRoute extends UpstreamEntry, ExchangeEntry {
     /** Without a byte either way. */
     readonly idleMs: number;
   };
-  /** Path of the file of JSON Schemas (SPEC section 20), and its text as it was read; undefined: none. */
-  readonly schemas: { readonly file: string; readonly text: string } | undefined;
 }
 
 /** A fixed answer; `body` is complete, its variables filled in. */

@@ -19,6 +19,7 @@ const NO_ROUTE: ExchangeRoute = Object.freeze({
   prefix: '_none',
   auth: 'public',
   requireRoles: [],
+  tokens: undefined,
   methods: undefined,
   requestHeaders: { set: [], remove: [] },
   responseHeaders: { set: [], remove: [] },

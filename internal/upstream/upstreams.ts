@@ -9,7 +9,7 @@ import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { Pools } from './http/pools.js';
 import { type AnswerListener, type HttpRequest, Sending } from './http/sending.js';
-import type { Cancellation } from './pool/cancellation.js';
+import { Cancellation } from './pool/cancellation.js';
 import { CircuitBreaker, type CircuitBreakerSources, type CircuitState } from './pool/circuit-breaker.js';
 import { Endpoint } from './pool/endpoint.js';
 import { Endpoints } from './pool/endpoints.js';
@@ -21,7 +21,7 @@ import type { ConnectionShared } from './websocket/connection-shared.js';
 import { Dialer, type DialRequest } from './websocket/dial.js';
 import { MaskingKeys } from './websocket/frame.js';
 import { FrameWriter } from './websocket/frame-writer.js';
-import { Health, type HealthCheck } from './websocket/health.js';
+import { Health, type HealthCheck, probe } from './websocket/health.js';
 import { HandshakeKeys } from './websocket/opening-request.js';
 import { ReadBatch } from './websocket/read-batch.js';
 
@@ -41,6 +41,14 @@ export interface EndpointSnapshot {
   /** Consecutive faults; 0 unless the circuit is closed. */
   readonly faults: number;
   readonly sessions: number;
+}
+
+/** What one look at an endpoint found. */
+export interface EndpointHealth {
+  /** URL without credentials and query. */
+  readonly upstream: string;
+  /** undefined: healthy. */
+  readonly failure: string | undefined;
 }
 
 /** `ws_circuit_state` (SPEC section 12). */
@@ -118,6 +126,17 @@ export class Upstreams {
       faults: breaker.faults,
       sessions,
     }));
+  }
+
+  /** Looks at every endpoint of the current table once, without anybody's credentials. */
+  probe(): Promise<readonly EndpointHealth[]> {
+    const never = new Cancellation();
+    return Promise.all(
+      this.#health.checks.map(async (check) => ({
+        upstream: check.endpoint.name,
+        failure: (await probe(this.#health.parts, check, never))?.message,
+      })),
+    );
   }
 
   /** Ends the health checks and idle connections. Those of WebSockets belong to their sessions. */

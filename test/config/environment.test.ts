@@ -55,6 +55,7 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   INGRESS_HOST: ['https://a', 'a/b', 'a b'],
   RAW_WS_BACKEND_URL: NOT_UPSTREAMS,
   MQTT_WS_BACKEND_URL: NOT_UPSTREAMS,
+  RESPOND_VARIABLES: [',', 'A-B', '1A', 'A B', 'NODE_NAME,ADMIN_TOKEN', 'REDIS_URL'],
   WS_ALLOWED_ORIGINS: [
     ',',
     'https://',
@@ -103,6 +104,11 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   JWKS_MAX_STALE_MINUTES: NOT_TIMES,
   JWT_EXPECTED_ISSUER: ['not a URL to discover from', 'é', 'a\nb'],
   JWT_EXPECTED_AUDIENCE: [',', ' , ,', 'é'],
+  JWT_EXPECTED_AZP: [',', 'é'],
+  ISSUERS_FILE: [...NOT_FILES, '/nowhere/issuers.yaml', '/', '/dev/zero'],
+  JWT_ROLES_CLAIMS: [',', 'a b', 'é'],
+  JWT_NAME_CLAIM: ['a b', 'é'],
+  JWT_SCOPE_CLAIM: ['a b', 'é'],
   JWT_VALID_ALGORITHMS: [
     ',',
     'none',
@@ -221,7 +227,12 @@ describe('readEnvironment', () => {
       jwksMaxStaleMs: 86_400_000,
       issuer: undefined,
       audiences: [],
+      authorizedParties: [],
       algorithms: ['RS256'],
+      issuers: [],
+      rolesClaims: undefined,
+      nameClaim: 'preferred_username',
+      scopeClaim: 'scope',
       clockSkewMs: 5000,
       closeOnExpiry: true,
     });

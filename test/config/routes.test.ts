@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { hasUpstreams, type UpstreamRoute } from '../../internal/config/config.js';
 import { parseRoutes, type RoutesContext } from '../../internal/config/routes/routes.js';
+import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 import { certificate, directory, linesOf, put } from './files.js';
 
 const CONTEXT: RoutesContext = {
@@ -44,6 +45,7 @@ describe('parseRoutes', () => {
         appendPath: false,
         auth: 'required',
         requireRoles: [],
+        tokens: NO_TOKEN_RULES,
         forwardHeaders: [],
         rateLimit: undefined,
         balance: 'round-robin',
@@ -51,6 +53,7 @@ describe('parseRoutes', () => {
         onRemove: 'keep',
         tls: undefined,
         mqttRoles: 'none',
+        schemas: undefined,
       },
     ]);
   });
@@ -86,6 +89,7 @@ describe('parseRoutes', () => {
         appendPath: true,
         auth: 'required',
         requireRoles: ['r', 's'],
+        tokens: NO_TOKEN_RULES,
         forwardHeaders: ['accept-language', 'cookie'],
         rateLimit: { perSecond: 0.5, burst: 2 },
         balance: 'hash:sub',
@@ -99,6 +103,7 @@ describe('parseRoutes', () => {
           insecureSkipVerify: true,
         },
         mqttRoles: 'username',
+        schemas: undefined,
       },
     ]);
   });
@@ -166,20 +171,7 @@ describe('a malformed value of a key is an error', () => {
       ...[`/${'a'.repeat(512)}`, ['/a'], { a: 1 }],
     ],
     upstream: [
-      ...[
-        7,
-        null,
-        '',
-        [],
-        {},
-        'http://a',
-        'ws://',
-        'ws://a#',
-        'ws://u@a',
-        'ws://a b',
-        'ws://{sub}.a',
-        [['ws://a']],
-      ],
+      ...[7, null, '', [], {}, 'ws://', 'ws://a#', 'ws://u@a', 'ws://a b', 'ws://{sub}.a', [['ws://a']]],
       Array.from({ length: 257 }, () => 'ws://a'),
     ],
     protocol: [null, 'MQTT', 'stomp', ['mqtt']],
@@ -365,7 +357,7 @@ describe('an empty list', () => {
   });
 
   it('is told from what is no list', () => {
-    for (const text of ['routes: []', 'text', '7']) {
+    for (const text of ['upstream: x', 'text', '7']) {
       assert.match(problemsOf(text)[0] ?? '', /^routes.yaml:1: routes: must be a list/);
     }
   });

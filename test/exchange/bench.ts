@@ -102,6 +102,7 @@ export async function door(t: TestContext, { routes, trustedProxies = [] }: Door
     config: verification({}),
     authenticator,
     revocations,
+    bans: { isBanned: () => false },
     failedLogins: new FailedLogins(),
     slotsPerSub: new ConnectionLimit(0),
     limiter: new Limiter({ config: { perSecond: 0, burst: 1, bytesPerSecond: 0 }, shared: undefined }),
