@@ -1,17 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { withoutTokenParameters } from '../auth/identity/credentials.js';
 import type { ExchangeRoute, RouteMatch } from '../config/config.js';
+import { NO_TOKEN_RULES } from '../config/routes/token-rules.js';
 import { GatewayError } from '../errors.js';
 import { hasToken } from '../request/grammar.js';
 import type { RequestHead } from '../request/head.js';
 import { Exchange } from './exchange.js';
 import type { ExchangeParts } from './exchange-parts.js';
 import type { ExchangeRequest } from './exchange-request.js';
+import { judgeMethod } from './methods.js';
 import { ExchangeRefused } from './problem.js';
 import { type RequestTarget, rawRestOf, requestTarget } from './request-target.js';
-
-/** Offered to nobody (RFC 9110 §9.3.6, §9.3.8). */
-const NEVER: ReadonlySet<string> = new Set(['CONNECT', 'TRACE']);
+import { rulesOf } from './route-rules.js';
 
 /** Stands for a route where none fits. */
 const NO_ROUTE: ExchangeRoute = Object.freeze({
@@ -19,7 +19,7 @@ const NO_ROUTE: ExchangeRoute = Object.freeze({
   prefix: '_none',
   auth: 'public',
   requireRoles: [],
-  tokens: undefined,
+  tokens: NO_TOKEN_RULES,
   methods: undefined,
   requestHeaders: { set: [], remove: [] },
   responseHeaders: { set: [], remove: [] },
@@ -54,7 +54,7 @@ export class Intake {
     if (match?.route.kind === 'websocket') return false;
     const facts = this.#facts(head, target, match);
     const exchange = new Exchange(this.parts, request, response, facts, expectsContinue);
-    const refusal = refusalOf(head.method, target, match);
+    const refusal = refusalOf(head, target, match);
     if (refusal === undefined) exchange.start();
     else exchange.turnAway(refusal);
     return true;
@@ -84,15 +84,22 @@ export class Intake {
 }
 
 function refusalOf(
-  method: string,
+  { method, headers }: RequestHead,
   target: RequestTarget | undefined,
   match: RouteMatch | undefined,
 ): GatewayError | undefined {
-  if (NEVER.has(method)) return new GatewayError('ERR_METHOD_UNKNOWN', method);
+  if (judgeMethod(method, undefined) !== undefined) return new GatewayError('ERR_METHOD_UNKNOWN', method);
   if (target === undefined) return new GatewayError('ERR_REQUEST_MALFORMED', 'path or query');
   if (match === undefined || match.route.kind === 'websocket')
     return new GatewayError('ERR_ROUTE_UNKNOWN', 'no route fits the path');
-  const { methods } = match.route;
-  if (methods === undefined || methods.includes(method)) return undefined;
-  return new ExchangeRefused('ERR_METHOD_NOT_ALLOWED', method, ['Allow', methods.join(', ')]);
+  const verdict = judgeMethod(method, methodsOf(match.route));
+  // Preflights are answered whatever the route allows.
+  if (verdict?.status !== 405 || rulesOf(match.route).cors?.preflight(method, headers) !== undefined)
+    return undefined;
+  return new ExchangeRefused('ERR_METHOD_NOT_ALLOWED', method, ['Allow', verdict.allow]);
+}
+
+/** A folder is read, whatever the route says. */
+function methodsOf({ kind, methods }: ExchangeRoute): readonly string[] | undefined {
+  return kind === 'files' ? (methods ?? ['GET', 'HEAD']) : methods;
 }

@@ -11,8 +11,10 @@ import { Intake } from '../../internal/exchange/intake.js';
 import { ConnectionLimit } from '../../internal/ratelimit/connection-limits.js';
 import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
+import { RequestLimits } from '../../internal/ratelimit/request-limits.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
 import type { RequestHead } from '../../internal/request/head.js';
+import { AllowedOrigins } from '../../internal/request/origin.js';
 import { Upstreams } from '../../internal/upstream/upstreams.js';
 import { bench as authBench, verification } from '../auth/parts.js';
 import { routeTo } from '../upstream/lab.js';
@@ -119,6 +121,9 @@ export async function door(t: TestContext, { routes, trustedProxies = [] }: Door
     },
     verifies: true,
     proxies: new TrustedProxies(trustedProxies),
+    origins: new AllowedOrigins(),
+    requestLimits: new RequestLimits({ store: undefined }),
+    revocations,
     table: () => table,
     access,
     failedLogins: new FailedLogins(),

@@ -20,7 +20,7 @@ export interface HttpRequest {
   /** undefined: the endpoint's own. */
   readonly host: string | undefined;
   /** undefined: none. */
-  readonly body: Readable | undefined;
+  readonly body: Readable | Buffer | undefined;
   readonly identity: { readonly sub: string } | undefined;
   readonly client: { readonly ip: string };
 }
@@ -81,7 +81,8 @@ export class Sending implements Dispatcher.DispatchHandlers {
     this.#aborted = true;
     this.#settle(end);
     this.#abort?.();
-    this.request.body?.destroy();
+    const { body } = this.request;
+    if (body !== undefined && !Buffer.isBuffer(body)) body.destroy();
   }
 
   /** After `onBytes` returned false. */
@@ -167,8 +168,8 @@ export class Sending implements Dispatcher.DispatchHandlers {
     const code = 'code' in error ? error.code : undefined;
     const { body } = this.request;
     // The body's own fault is not the upstream's.
-    if (body?.errored != null && (error === body.errored || body.errored instanceof GatewayError))
-      return this.#end('destroyed', body.errored);
+    const fault = body === undefined || Buffer.isBuffer(body) ? undefined : body.errored;
+    if (fault instanceof GatewayError) return this.#end('destroyed', fault);
     if (this.#tenancy === undefined) return this.#unreached(error, code);
     if (!this.#hasHead && this.#mayRepeat(error)) return this.#repeat();
     const isProtocol =
@@ -191,7 +192,8 @@ export class Sending implements Dispatcher.DispatchHandlers {
     this.#tried.add(endpoint);
     if (isLocalShortage(error) || code === 'UND_ERR_INVALID_ARG') endpoint.breaker.released(permit);
     else endpoint.dialFailed(permit, 'unreachable', this.#client);
-    const bodyIsWhole = this.request.body?.destroyed !== true;
+    const { body } = this.request;
+    const bodyIsWhole = body === undefined || Buffer.isBuffer(body) || !body.destroyed;
     if (code !== 'UND_ERR_INVALID_ARG' && bodyIsWhole && this.#next(this.#tried)) return;
     this.#fail('ERR_DIAL_FAILED', `${endpoint.name}: ${error.message}`, error);
   }
