@@ -32,16 +32,24 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
   #connect: TcpConnect | undefined;
   #handle: SocketHandle | undefined;
   #reading: boolean = false;
-  /** Writes that the kernel has not taken whole. */
-  #waiting = 0;
+  waitingWrites = 0;
 
   constructor(
     readonly shared: TcpShared,
-    { host, port }: SocketTarget,
     public owner: SocketOwner,
-  ) {
-    this.#connect = new TcpConnect(shared.binding, host, port, this);
+  ) {}
+
+  /** Begins to connect; the owner hears what becomes of it. */
+  connect({ host, port }: SocketTarget): this {
+    this.#connect = new TcpConnect(this.shared.binding, host, port, this);
     this.#connect.begin();
+    return this;
+  }
+
+  /** Takes over an accepted connection, which reads from now on. */
+  adopt(handle: SocketHandle): this {
+    this.#take(handle);
+    return this;
   }
 
   get writable(): boolean {
@@ -49,7 +57,7 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
   }
 
   get writableLength(): number {
-    return this.#waiting === 0 ? 0 : (this.#handle?.writeQueueSize ?? 0);
+    return this.waitingWrites === 0 ? 0 : (this.#handle?.writeQueueSize ?? 0);
   }
 
   write(bytes: Uint8Array): void {
@@ -66,7 +74,7 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
   }
 
   #waitFor(write: SocketWrite, bytes: Uint8Array): void {
-    this.#waiting++;
+    this.waitingWrites++;
     write[SOCKET] = this;
     write.buffer = bytes;
     write.oncomplete = onWritten;
@@ -98,25 +106,29 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
     this.#connect?.cancel();
     this.#connect = undefined;
     this.#reading = false;
-    this.#waiting = 0;
+    this.waitingWrites = 0;
     const handle = this.#handle;
     this.#handle = undefined;
-    if (handle === undefined) setImmediate(() => this.owner.socketClosed());
+    if (handle === undefined) setImmediate(() => this.tcpClosed());
     else handle.close(onClosed);
   }
 
   /** @internal */
   tcpConnected(handle: SocketHandle): void {
     this.#connect = undefined;
+    handle.setNoDelay(true);
+    handle.setKeepAlive(true, KEEP_ALIVE_DELAY_MS / 1000);
+    this.#take(handle);
+    this.owner.socketReady?.();
+  }
+
+  #take(handle: SocketHandle): void {
     this.#handle = handle;
     this.#state = 'open';
     handle[SOCKET] = this;
-    handle.setNoDelay(true);
-    handle.setKeepAlive(true, KEEP_ALIVE_DELAY_MS / 1000);
     handle.useUserBuffer(this.shared.readBuffer.bytes);
     handle.onread = onRead;
     this.resume();
-    this.owner.socketReady?.();
   }
 
   /** @internal */
@@ -144,9 +156,14 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
   /** @internal */
   tcpWritten(status: number): void {
     if (this.#state === 'destroyed') return;
-    this.#waiting--;
+    this.waitingWrites--;
     if (status !== 0) this.#failLater(systemError('write', status));
-    else if (this.#waiting === 0) this.owner.socketDrained?.();
+    else if (this.waitingWrites === 0) this.owner.socketDrained?.();
+  }
+
+  /** @internal */
+  tcpClosed(): void {
+    this.owner.socketClosed();
   }
 
   /** Not at once: whoever writes is not the one to hear of it. */
@@ -166,7 +183,7 @@ function onRead(this: SocketHandle): void {
 }
 
 function onClosed(this: SocketHandle): void {
-  this[SOCKET]?.owner.socketClosed();
+  this[SOCKET]?.tcpClosed();
 }
 
 function onWritten(this: SocketWrite, status: number): void {
