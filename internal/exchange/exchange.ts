@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type FoundToken, tokenInHandshake } from '../auth/identity/credentials.js';
 import type { Identity } from '../auth/identity/identity.js';
 import type { ExchangeRoute, FilesRoute, HttpRoute, LogoutRoute } from '../config/config.js';
 import { type ErrorCode, fromUnknown, GatewayError } from '../errors.js';
 import { addressBlock } from '../request/client-key.js';
+import { isGivenRequestId } from '../request/forwarded.js';
 import type { AnswerListener, Sending } from '../upstream/http/sending.js';
 import type { Endpoint } from '../upstream/pool/endpoint.js';
 import { isForgedAcrossSites } from './cross-site.js';
@@ -44,6 +46,7 @@ const LOCAL_IDLE_MS = 60_000;
 export class Exchange implements LiveExchange, AnswerListener {
   readonly startedMs = performance.now();
   readonly #record: ExchangeRecord;
+  #id: string | undefined;
   #caller: Caller = NOBODY;
   #expiresAtMs = Number.POSITIVE_INFINITY;
   #sending: Sending | undefined;
@@ -71,8 +74,11 @@ export class Exchange implements LiveExchange, AnswerListener {
     this.#record = new ExchangeRecord(parts, facts);
   }
 
+  /** Its request id, unless that is a trusted peer's, who may give it to several. */
   get id(): string {
-    return this.facts.client.requestId;
+    const { client, headers } = this.facts;
+    this.#id ??= isGivenRequestId(client.requestId, headers) ? randomUUID() : client.requestId;
+    return this.#id;
   }
 
   get ip(): string {

@@ -85,6 +85,16 @@ export class Exchanges {
     return ended;
   }
 
+  /** Ends one of them for an administrator. @returns false: there is none of that id. */
+  cut(id: string): boolean {
+    for (const exchange of this.#live) {
+      if (exchange.id !== id) continue;
+      exchange.cut('admin');
+      return true;
+    }
+    return false;
+  }
+
   /** Ends those of a banned subject. */
   banned(sub: string): void {
     for (const exchange of [...this.#bySub.of(sub)]) exchange.cut('banned');

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { withoutTokenParameters } from '../auth/identity/credentials.js';
 import type { ExchangeRoute, RouteMatch } from '../config/config.js';
+import { hasHttpRoutes } from '../config/routes/table.js';
 import { NO_TOKEN_RULES } from '../config/routes/token-rules.js';
 import { GatewayError } from '../errors.js';
 import { hasToken } from '../request/grammar.js';
@@ -47,7 +48,7 @@ export class Intake {
     expectsContinue: boolean,
   ): boolean {
     const table = this.parts.table();
-    if (!table.routes.some(({ kind }) => kind !== 'websocket')) return false;
+    if (!hasHttpRoutes(table)) return false;
     if (hasToken(head.headers.get('upgrade'), 'websocket')) return false;
     const target = requestTarget(head.target, head.query, head.headers.get('host')?.[0] ?? '');
     const match = target && table.match(target.path)[0];

@@ -12,6 +12,7 @@ import type { Protocol, RouteTable, WebSocketRoute } from '../../internal/config
 import type { ReloadResult } from '../../internal/config/routes/reload.js';
 import { createRouteTable } from '../../internal/config/routes/table.js';
 import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
+import { Exchanges } from '../../internal/exchange/exchanges.js';
 import { ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
 import { closeBanned } from '../../internal/session/banned-sessions.js';
 import type { LiveSession } from '../../internal/session/live-session.js';
@@ -142,6 +143,7 @@ export async function bench(t: TestContext, options: BenchOptions = {}): Promise
   const bans = new Bans({ list: undefined, log: log.log, counter: metrics.bans });
   bans.onBanned((sub) => closeBanned(sessions, sub));
   const local = new LocalOperations({
+    exchanges: new Exchanges(),
     sessions,
     revocations,
     bans,
