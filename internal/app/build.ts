@@ -23,6 +23,7 @@ import { ConnectionSlots } from '../ratelimit/connection-limits.js';
 import { FailedLogins } from '../ratelimit/failed-logins.js';
 import { Leases } from '../ratelimit/leases.js';
 import { Limiter } from '../ratelimit/limiter.js';
+import { LimitsInForce } from '../ratelimit/limits-in-force.js';
 import { RequestLimits } from '../ratelimit/request-limits.js';
 import { TrustedProxies } from '../request/forwarded.js';
 import { AllowedOrigins } from '../request/origin.js';
@@ -54,6 +55,7 @@ export interface Parts {
   readonly bans: Bans;
   readonly upstreams: Upstreams;
   readonly leases: Leases | undefined;
+  readonly limits: LimitsInForce;
   readonly limiter: Limiter;
   readonly sessions: Sessions;
   readonly exchanges: Exchanges;
@@ -103,7 +105,8 @@ export async function build(
   const ledger = sharedLedger(stores.redis, siblings?.ledger);
   const now = turnClock();
   const leases = ledger && new Leases({ ledger, now });
-  const limiter = new Limiter({ config: config.rateLimit, shared: leases, now });
+  const limits = new LimitsInForce({ configured: config.rateLimit, list: stores.rateLimits, log });
+  const limiter = new Limiter({ config: limits, shared: leases, now });
   const failedLogins = new FailedLogins();
   const slots = new ConnectionSlots(config.opening);
   const sessions = new Sessions(config.opening, slots, metrics);
@@ -127,6 +130,7 @@ export async function build(
     exchanges,
     revocations,
     bans,
+    limits,
     upstreams,
     table: () => routes.table,
     reload: () => reloader.reload(),
@@ -177,19 +181,8 @@ export async function build(
   const heapTrim = new HeapTrim();
   return {
     ...{ config, log, metrics, tracing, stores, keys, cache, revocations, bans, upstreams, leases },
-    ...{
-      limiter,
-      sessions,
-      exchanges,
-      wheel,
-      heapTrim,
-      routes,
-      reloader,
-      localOperations,
-      listener,
-      choice,
-      siblings,
-    },
+    ...{ limits, limiter, sessions, exchanges, wheel, heapTrim, routes, reloader, localOperations },
+    ...{ listener, choice, siblings },
   };
 }
 

@@ -34,7 +34,7 @@ export async function createApp(
   connect(parts);
   const certificate = watchCertificate(parts);
   const { log, metrics, tracing, stores, keys, revocations, bans, upstreams, leases } = parts;
-  const { limiter, sessions, exchanges, wheel, heapTrim, reloader, listener, choice } = parts;
+  const { limits, limiter, sessions, exchanges, wheel, heapTrim, reloader, listener, choice } = parts;
 
   const stop = async () => {
     log.info({ sessions: sessions.size }, 'draining');
@@ -52,6 +52,7 @@ export async function createApp(
     keys.stop();
     revocations.stop();
     bans.stop();
+    limits.stop();
     await leases?.stop();
     limiter.stop();
     wheel.stop();
@@ -65,7 +66,7 @@ export async function createApp(
     await stores.start();
     // Not before Redis had its chance: the leases of this host are void once those of all replicas are there.
     leases?.start();
-    await Promise.all([revocations.start(), bans.start()]);
+    await Promise.all([revocations.start(), bans.start(), limits.start()]);
     await tracing.start();
     const port = await listener.listen();
     reloader.start();

@@ -79,8 +79,8 @@ export abstract class Pump implements TrafficSource {
   abstract clientAlive(): void;
   /** The client's socket took some of what waited for it. */
   abstract clientDrained(): void;
-  /** Bytes have to wait for the upstream. */
-  protected abstract upstreamFaltered(): void;
+  /** A message has not left the process, be it only for the end of the turn. */
+  protected abstract messageWaits(): void;
   /** Whether the client was heard since the last question. */
   protected abstract takeClientHeard(): boolean;
   /** Whether nobody listens to that side, for the other one's sake: its silence is not its own. */
@@ -120,7 +120,7 @@ export abstract class Pump implements TrafficSource {
     this.#messagesUp++;
     this.#bytesUp += payload.length;
     upstream.send(payload, isBinary);
-    if (upstream.bufferedBytes > 0) this.upstreamFaltered();
+    if (upstream.bufferedBytes > 0) this.messageWaits();
   }
 
   onUpstreamDrain(): void {

@@ -23,7 +23,12 @@ import { Timed } from './timer-wheel.js';
 import { WaitingMessages } from './waiting.js';
 
 /** Whoever ends a session for one of these has forbidden it: not even the rest of a frame passes. */
-const AT_ONCE: ReadonlySet<CloseReasonKey> = new Set(['tokenRevoked', 'tokenExpired', 'closedByAdmin']);
+const AT_ONCE: ReadonlySet<CloseReasonKey> = new Set([
+  'tokenRevoked',
+  'tokenExpired',
+  'banned',
+  'closedByAdmin',
+]);
 
 /**
  * One client's life, from its opening handshake to its last byte (SPEC sections 4 to 9). Every way out goes through

@@ -7,7 +7,7 @@ import type { TimerWheel } from '../../session/timer-wheel.js';
 import type { SocketOwner, UpstreamSocket } from '../../upstream/socket/socket.js';
 import type { Sockets } from '../../upstream/socket/sockets.js';
 import { StreamSocket } from '../../upstream/socket/stream-socket.js';
-import { MaskingKeys } from '../../upstream/websocket/frame.js';
+
 import { FrameWriter } from '../../upstream/websocket/frame-writer.js';
 import { type Answer, refusalAnswer } from '../answer.js';
 import type { Endpoint } from '../endpoint.js';
@@ -63,7 +63,6 @@ export class NodeListener implements Listener, FirstRequestRules {
     this.#clients = {
       readBuffer: sockets.readBuffer,
       writer: new FrameWriter(undefined),
-      keys: new MaskingKeys(),
     };
   }
 
