@@ -386,8 +386,9 @@ export class Exchange implements LiveExchange, AnswerListener {
     // RFC 9110 §8.6
     if (!isBodiless) lines.push('Content-Length', String(Buffer.byteLength(body)));
     // A body that is still under way is read on for a while, and then no more (RFC 9112 §9.6).
-    if ((hasBody(request) && !request.complete) || this.parts.exchanges.draining)
-      lines.push('Connection', 'close');
+    const isUnread = hasBody(request) && !request.complete;
+    // Of a client whose targets can be read in two ways nothing more is read.
+    if (isUnread || status === 400 || this.parts.exchanges.draining) lines.push('Connection', 'close');
     response.writeHead(status, lines);
     if (request.method !== 'HEAD' && !isBodiless) {
       response.write(body);
