@@ -500,6 +500,7 @@ async function talk(port: number, pieces: readonly string[]): Promise<string> {
     if (socket.writable) socket.write(piece, 'latin1');
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+  if (heard === '' && !socket.closed) await Promise.race([once(socket, 'data'), once(socket, 'close')]);
   // Kept alive, it ends when the client has said all.
   if (socket.writable) socket.end();
   if (!socket.closed) await once(socket, 'close');
