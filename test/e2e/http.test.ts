@@ -136,7 +136,7 @@ describe('HTTP routes', () => {
           'Keep-Alive: root',
         ],
         ...[
-          'X-Forwarded-Host: root',
+          'X_Forwarded_Host: root',
           'X-Forwarded-Prefix: root',
           'Sec-WebSocket-Extensions: root',
           'Expect_: kept',
