@@ -112,7 +112,13 @@ export abstract class Pump implements TrafficSource {
     if (this.budget !== undefined && !this.budget.take(payload.length, messages)) {
       return this.owner.close('rateLimited');
     }
-    return this.#forward(payload, isBinary);
+    if (this.keepsBack(payload)) return;
+    this.#forward(payload, isBinary);
+  }
+
+  /** Whether a client's message is not for the upstream; @param payload valid during the call only. */
+  protected keepsBack(_payload: Uint8Array): boolean {
+    return false;
   }
 
   #forward(payload: Uint8Array, isBinary: boolean): void {
