@@ -244,6 +244,7 @@ describe('readEnvironment', () => {
       scopeClaim: 'scope',
       clockSkewMs: 5000,
       closeOnExpiry: true,
+      proxies: { http: undefined, https: undefined, except: [] },
     });
     assert.deepEqual(config.tokenCache, {
       store: 'memory',
@@ -389,6 +390,7 @@ describe('readEnvironment', () => {
       resource: {},
       sampler: 'parentbased_always_on',
       ratio: 1,
+      proxies: { http: undefined, https: undefined, except: [] },
     });
     assert.deepEqual(
       configOf({
@@ -406,6 +408,7 @@ describe('readEnvironment', () => {
         resource: { 'deployment.environment.name': 'staging', team: 'café' },
         sampler: 'parentbased_traceidratio',
         ratio: 0.25,
+        proxies: { http: undefined, https: undefined, except: [] },
       },
     );
   });

@@ -189,7 +189,7 @@ export const VARIABLES = Object.freeze({
   HTTP_PROXY: { reader: proxy, inSmallLetters: true },
   HTTPS_PROXY: { reader: proxy, inSmallLetters: true },
   NO_PROXY: {
-    reader: list(text('a host, an address, a CIDR or *', /^[\w.*:[\]/-]+$/)),
+    reader: list(text('a host, an address, a CIDR or *', /^(?!.*:\/\/)[\w.*:[\]/-]+$/)),
     inSmallLetters: true,
   },
   OTEL_EXPORTER_OTLP_ENDPOINT: { reader: httpUrl },
