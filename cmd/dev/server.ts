@@ -72,7 +72,7 @@ function pageFiles(): ReadonlyMap<string, PageFile> {
     type,
     body: readFileSync(new URL(`page/${name}`, import.meta.url)),
   });
-  const mqttJs = createRequire(import.meta.url).resolve('mqtt/dist/mqtt.min.js');
+  const mqttJs = createRequire(import.meta.url).resolve('mqtt/dist/mqtt.min');
   return new Map([
     ['/dev', own('index.html', 'text/html; charset=utf-8')],
     ['/dev/page.js', own('page.js', 'text/javascript; charset=utf-8')],

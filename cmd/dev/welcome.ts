@@ -1,7 +1,9 @@
+import { basename, relative } from 'node:path';
 import type { Dev } from './stage.js';
 
 /** What to do next, with a token that is good for an hour. */
 export async function welcome({ authority, issuer, ownBackend }: Dev): Promise<string> {
+  const self = ownName(process.argv[1] ?? '');
   const token = await issuer.sign({ sub: 'dev', claims: { preferred_username: 'dev', roles: ['dev'] } });
   return `
 ws-gateway dev
@@ -14,11 +16,16 @@ ws-gateway dev
   token   ${token}
 
 In another terminal:
-  ws-gateway token --dev http://${authority} --sub alice > token.txt
-  ws-gateway connect ws://${authority}/ws/echo --token-file token.txt
-  ws-gateway connect --mqtt ws://${authority}/ws/mqtt --token-file token.txt
-  ws-gateway top --url http://${authority}
+  ${self} token --dev http://${authority} --sub alice > token.txt
+  ${self} connect ws://${authority}/ws/echo --token-file token.txt
+  ${self} connect --mqtt ws://${authority}/ws/mqtt --token-file token.txt
+  ${self} top --url http://${authority}
 
 Ctrl-C ends it; nothing is kept.
 `;
+}
+
+/** How this program was called: by its name if it is installed, else by its file. */
+function ownName(file: string): string {
+  return basename(file) === 'main.js' ? `node ${relative(process.cwd(), file)}` : 'ws-gateway';
 }
