@@ -1,3 +1,5 @@
+import { fromUnknown } from '../../errors.js';
+import { readPostgresDsn } from '../../postgres-dsn.js';
 import type { ListenConfig } from '../config.js';
 import { belongTogether, type Pem, readCertificate, readPrivateKey, readPublicKey } from '../key-pair.js';
 import type { Problem } from '../problem.js';
@@ -7,7 +9,12 @@ import type { Values } from './variables.js';
 
 /** What is wrong with variables that are each well-formed: files they name, and what does not go together. */
 export function inconsistencies(values: Values): Problem[] {
-  return [...tlsProblems(values), ...keySourceProblems(values), ...rateLimitProblems(values)];
+  return [
+    ...tlsProblems(values),
+    ...keySourceProblems(values),
+    ...rateLimitProblems(values),
+    ...postgresProblems(values),
+  ];
 }
 
 function tlsProblems({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }: Values): Problem[] {
@@ -66,6 +73,15 @@ function keySourceProblems(values: Values): Problem[] {
           message: `${quote(issuer)} is not allowed: must be an http:// or https:// URL, as the keys are discovered from it (or set JWKS_URL or JWT_PUBLIC_KEY_FILE)`,
         },
       ];
+}
+
+function postgresProblems({ POSTGRES_DSN: dsn }: Values): Problem[] {
+  try {
+    if (dsn !== undefined) readPostgresDsn(dsn);
+    return [];
+  } catch (thrown) {
+    return [{ name: 'POSTGRES_DSN', message: fromUnknown(thrown).message }];
+  }
 }
 
 function rateLimitProblems(values: Values): Problem[] {
