@@ -50,6 +50,7 @@ const NOT_FILES = ['a\0b'];
 const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   HOST: ['a b', 'http://a', '-a', 'a..b', '[::1]', 'a:80'],
   PORT: [...NOT_COUNTS, '65536'],
+  LISTENER: ['NODE', 'uWS', 'node,uws', ' '],
   WORKERS: [...NOT_COUNTS, '0', '513', 'AUTO', 'auto,2'],
   ROUTE_FILE: NOT_FILES,
   INGRESS_HOST: ['https://a', 'a/b', 'a b'],
@@ -127,7 +128,13 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   JWT_CACHE_MAX_ENTRIES: [...NOT_COUNTS, '0', '10000001'],
   CACHE_SECRET: ['é', 'a\nb', ' '],
   REDIS_URL: [',', 'http://a', 'localhost:6379', 'redis://a b', 'redis://a,http://b'],
-  POSTGRES_DSN: ['mysql://a', 'host=a user=b', 'postgres://a b'],
+  POSTGRES_DSN: [
+    'postgres://a/b?sslmode=maybe',
+    'postgres://a/b?sslmode=verify-ca',
+    'mysql://a',
+    'host=a user=b',
+    'postgres://a b',
+  ],
   REVOCATION_TTL_SECONDS: NOT_TIMES,
   AUTH_TIMEOUT_SECONDS: [...NOT_TIMES, '2147484'],
   MAX_CONNECT_BYTES: NOT_SIZES,
@@ -212,6 +219,7 @@ describe('readEnvironment', () => {
     assert.deepEqual(config.listen, {
       host: '0.0.0.0',
       port: 8080,
+      listener: 'auto',
       workers: 1,
       tls: undefined,
       compression: 'off',
