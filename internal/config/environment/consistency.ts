@@ -11,14 +11,10 @@ import type { Values } from './variables.js';
 export function inconsistencies(values: Values): Problem[] {
   return [
     ...tlsProblems(values),
-<<<<<<< HEAD
-    ...keySourceProblems(values),
-    ...rateLimitProblems(values),
-    ...postgresProblems(values),
-=======
     ...listenerProblems(values),
     ...keySourceProblems(values),
     ...rateLimitProblems(values),
+    ...postgresProblems(values),
   ];
 }
 
@@ -29,7 +25,6 @@ function listenerProblems({ LISTENER: listener, WS_COMPRESSION: compression }: V
       name: 'WS_COMPRESSION',
       message: `${quote(compression)} is not allowed beside LISTENER=node, which does not compress: must be off, or LISTENER auto or uws`,
     },
->>>>>>> trust-stores
   ];
 }
 
