@@ -10,17 +10,21 @@ import { TieredTokenCache } from '../auth/token-cache/tiered.js';
 import { TrustedIssuers } from '../auth/trusted-issuers.js';
 import type { Config, RouteTable } from '../config/config.js';
 import type { RoutesSource } from '../config/routes/file.js';
+import { hasHttpRoutes } from '../config/routes/table.js';
 import { fromUnknown } from '../errors.js';
+import { Exchanges } from '../exchange/exchanges.js';
+import { Intake } from '../exchange/intake.js';
+import { chooseListener, type ListenerChoice } from '../gateway/choice.js';
 import { HttpEndpoints } from '../gateway/endpoints.js';
 import { Gate } from '../gateway/gate.js';
-import type { Listener } from '../gateway/listener.js';
-import { UwsListener } from '../gateway/uws/listener.js';
+import type { Listener, ListenerParts } from '../gateway/listener.js';
 import { HeapTrim } from '../heap-trim.js';
 import { ConnectionSlots } from '../ratelimit/connection-limits.js';
 import { FailedLogins } from '../ratelimit/failed-logins.js';
 import { Leases } from '../ratelimit/leases.js';
 import { Limiter } from '../ratelimit/limiter.js';
 import { LimitsInForce } from '../ratelimit/limits-in-force.js';
+import { RequestLimits } from '../ratelimit/request-limits.js';
 import { TrustedProxies } from '../request/forwarded.js';
 import { AllowedOrigins } from '../request/origin.js';
 import { Admission } from '../session/admission.js';
@@ -30,6 +34,7 @@ import { createLog, type Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { Tracing } from '../telemetry/tracing.js';
 import { turnClock } from '../turn-clock.js';
+import { Sockets } from '../upstream/socket/sockets.js';
 import { Upstreams } from '../upstream/upstreams.js';
 import { HostOperations } from '../workers/host-operations.js';
 import type { Siblings } from '../workers/siblings.js';
@@ -53,12 +58,14 @@ export interface Parts {
   readonly limits: LimitsInForce;
   readonly limiter: Limiter;
   readonly sessions: Sessions;
+  readonly exchanges: Exchanges;
   readonly wheel: TimerWheel;
   readonly heapTrim: HeapTrim;
   readonly routes: RoutesInEffect;
   readonly reloader: Reloader;
   readonly localOperations: LocalOperations;
   readonly listener: Listener;
+  readonly choice: ListenerChoice;
   /** The other workers of this host; undefined: this process is the whole gateway. */
   readonly siblings: Siblings | undefined;
 }
@@ -86,11 +93,14 @@ export async function build(
     store: stores.revocations,
     counter: metrics.revocations,
   });
+  const sockets = new Sockets();
   const bans = new Bans({ list: stores.bans, log, counter: metrics.bans });
   const upstreams = new Upstreams(
     { ...config.upstream, controlTimeoutMs: config.session.controlTimeoutMs },
     metrics,
     log,
+    undefined,
+    sockets,
   );
   const ledger = sharedLedger(stores.redis, siblings?.ledger);
   const now = turnClock();
@@ -111,10 +121,13 @@ export async function build(
     limiter,
   });
   const admission = new Admission(config, access, upstreams);
-  const routes = new RoutesInEffect(table, upstreams, sessions);
+  const choice = await chooseListener(config.listen, hasHttpRoutes(table));
+  const exchanges = new Exchanges();
+  const routes = new RoutesInEffect(table, upstreams, sessions, choice.kind === 'node');
   const reloader = siblings?.reloader ?? (await watchRoutes(routesSource, routes, metrics, log));
   const localOperations = new LocalOperations({
     sessions,
+    exchanges,
     revocations,
     bans,
     limits,
@@ -126,11 +139,28 @@ export async function build(
     siblings === undefined
       ? localOperations
       : new HostOperations(localOperations, siblings, config.revocationTtlMs);
+  const proxies = new TrustedProxies(config.opening.trustedProxies);
+  const origins = new AllowedOrigins(config.opening.allowedOrigins);
+  const intake = new Intake({
+    credentials: config.credentials,
+    verifies: config.verification.keySource.kind !== 'none',
+    proxies,
+    origins,
+    table: () => routes.table,
+    access,
+    failedLogins,
+    requestLimits: new RequestLimits({ store: stores.redis }),
+    revocations,
+    upstreams,
+    exchanges,
+    metrics,
+    log,
+  });
   const gate = new Gate(
     { config: config.session, admission, sessions, wheel, metrics, log },
     {
-      proxies: new TrustedProxies(config.opening.trustedProxies),
-      origins: new AllowedOrigins(config.opening.allowedOrigins),
+      proxies,
+      origins,
       subprotocolNames: config.credentials.subprotocolNames,
       match: (path) => routes.match(path),
     },
@@ -142,10 +172,31 @@ export async function build(
     () => (sessions.draining ? 'draining' : keys.ready ? undefined : 'no verification keys yet'),
     new AdminApi({ token: config.adminToken, operations, log }),
   );
-  const listener = new UwsListener({ config: config.listen, gate, endpoints });
+  const listener = await createListener(
+    choice,
+    { config: config.listen, gate, endpoints, httpRoutes: intake },
+    sockets,
+    siblings,
+  );
   const heapTrim = new HeapTrim();
   return {
     ...{ config, log, metrics, tracing, stores, keys, cache, revocations, bans, upstreams, leases },
-    ...{ limits, limiter, sessions, wheel, heapTrim, routes, reloader, localOperations, listener, siblings },
+    ...{ limits, limiter, sessions, exchanges, wheel, heapTrim, routes, reloader, localOperations },
+    ...{ listener, choice, siblings },
   };
+}
+
+/** Only the one that serves is loaded: the other's native library alone takes some megabytes. */
+async function createListener(
+  { kind }: ListenerChoice,
+  parts: ListenerParts,
+  sockets: Sockets,
+  siblings: Siblings | undefined,
+): Promise<Listener> {
+  if (kind === 'uws') return new (await import('../gateway/uws/listener.js')).UwsListener(parts);
+  return new (await import('../gateway/node/listener.js')).NodeListener(
+    parts,
+    sockets,
+    siblings?.connections,
+  );
 }

@@ -1,6 +1,7 @@
 import type { Config, RouteTable } from '../config/config.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import { flushed } from '../telemetry/log.js';
+import { version } from '../version.js';
 import type { Siblings } from '../workers/siblings.js';
 import { build } from './build.js';
 import { connect, watchCertificate } from './connect.js';
@@ -33,14 +34,19 @@ export async function createApp(
   connect(parts);
   const certificate = watchCertificate(parts);
   const { log, metrics, tracing, stores, keys, revocations, bans, upstreams, leases } = parts;
-  const { limits, limiter, sessions, wheel, heapTrim, reloader, listener } = parts;
+  const { limits, limiter, sessions, exchanges, wheel, heapTrim, reloader, listener, choice } = parts;
 
   const stop = async () => {
     log.info({ sessions: sessions.size }, 'draining');
     const { drainTimeoutMs, hardLimitMs } = config.shutdown;
     const endMs = performance.now() + drainTimeoutMs + hardLimitMs;
     certificate?.stop();
-    await Promise.all([reloader.stop(), sessions.drain(drainTimeoutMs, hardLimitMs)]);
+    await Promise.all([
+      reloader.stop(),
+      sessions.drain(drainTimeoutMs, hardLimitMs),
+      exchanges.drain(drainTimeoutMs),
+    ]);
+    exchanges.stop();
     listener.close();
     upstreams.stop();
     keys.stop();
@@ -65,16 +71,21 @@ export async function createApp(
     const port = await listener.listen();
     reloader.start();
     certificate?.start();
-    log.info({ host: config.listen.host, port, routes: table.routes.length }, 'listening');
+    log.info(
+      { host: config.listen.host, port, routes: table.routes.length, listener: choice.kind, why: choice.why },
+      'listening',
+    );
   };
 
   return {
     async start() {
       metrics.collectProcessMetrics();
+      metrics.buildInfo.set({ version: version(), node: process.version, listener: choice.kind }, 1);
       upstreams.apply(table);
       wheel.start();
       heapTrim.start();
       limiter.start();
+      exchanges.start();
       // The first fetch of the keys takes as long as it takes: until then /readyz says why not.
       await Promise.all([keys.start(), serve()]);
     },

@@ -47,12 +47,14 @@ export class Session extends Timed implements LiveSession, ClientListener {
   /**
    * @param ip the client's address, as far as trusted proxies are believed.
    * @param requestId a trusted peer's, if there is one.
+   * @param slot the address that it holds a slot of, which it gives back; undefined: none.
    */
   constructor(
     readonly parts: SessionParts,
     readonly id: string,
     readonly ip: string,
     readonly requestId: string = id,
+    readonly slot: string | undefined = undefined,
   ) {
     super();
   }

@@ -2,6 +2,7 @@ import { type Aggregator, collectDefaultMetrics, Gauge, Registry } from 'prom-cl
 import { CLOSE_REASONS } from '../close-codes.js';
 import { BoundedLabel } from './bounded-label.js';
 import { Durations } from './durations.js';
+import { HttpMetrics } from './http-metrics.js';
 import { Tally } from './tally.js';
 
 /** Upper bounds of `ws_connection_duration_seconds`: 0.1 s to 1 day. */
@@ -30,6 +31,8 @@ export class Metrics {
   readonly #names: BoundedLabel;
   readonly #keys: BoundedLabel;
 
+  /** SPEC section 17. */
+  readonly http = new HttpMetrics(this.registry);
   readonly connections = this.#counter(
     'ws_connections_total',
     'Well-formed opening handshakes, refused ones too',
@@ -38,6 +41,11 @@ export class Metrics {
     'ws_handshakes_refused_total',
     'Well-formed opening handshakes answered with an HTTP error',
     ['status'],
+  );
+  readonly refused = this.#counter(
+    'ws_refused_total',
+    'Requests answered with an HTTP error before a session or an exchange; status closed: connections closed at accept',
+    ['status', 'route'],
   );
   readonly authFailures = this.#counter('ws_auth_failures_total', 'Clients whose authentication failed');
   readonly authSuccess = this.#counter('ws_auth_success_total', 'Clients authenticated', [
@@ -129,6 +137,12 @@ export class Metrics {
     'ws_unready',
     'Whether /readyz answers 503 for this reason: 1 or 0',
     ['reason'],
+    'max',
+  );
+  readonly buildInfo = this.#gauge(
+    'ws_build_info',
+    'Always 1: which gateway this is, on which Node.js, with which listener',
+    ['version', 'node', 'listener'],
     'max',
   );
   readonly workersReplaced = this.#counter(

@@ -12,6 +12,7 @@ import type { Protocol, RouteTable, WebSocketRoute } from '../../internal/config
 import type { ReloadResult } from '../../internal/config/routes/reload.js';
 import { createRouteTable } from '../../internal/config/routes/table.js';
 import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
+import { Exchanges } from '../../internal/exchange/exchanges.js';
 import { ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
 import { LimitsInForce } from '../../internal/ratelimit/limits-in-force.js';
 import { closeBanned } from '../../internal/session/banned-sessions.js';
@@ -54,6 +55,7 @@ export const ROUTE: WebSocketRoute = {
 /** A session as others see it: raw and open by default, or not recognised yet without an identity. */
 export class StandInSession implements LiveSession {
   readonly ip = '192.0.2.1';
+  readonly slot = '192.0.2.1';
   readonly acceptedMs = performance.now();
   readonly pump = undefined;
   state: LiveSession['state'] = 'open';
@@ -147,6 +149,7 @@ export async function bench(t: TestContext, options: BenchOptions = {}): Promise
     log: log.log,
   });
   const local = new LocalOperations({
+    exchanges: new Exchanges(),
     sessions,
     revocations,
     bans,
@@ -189,7 +192,6 @@ export function request(
     query,
     headers: new Map([['host', ['localhost:8080']]]),
     peer: '127.0.0.1',
-    proxied: false,
     body: Promise.resolve(Buffer.from(body)),
     ...changes,
   };
