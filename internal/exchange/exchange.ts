@@ -131,7 +131,7 @@ export class Exchange implements LiveExchange, AnswerListener {
     const { exchanges, failedLogins, access } = this.parts;
     const { route, client, headers, method } = this.facts;
     const preflight = rulesOf(route).cors?.preflight(method, headers);
-    if (preflight !== undefined) return this.answer({ status: 204, headers: preflight, body: '' });
+    if (preflight !== undefined) return this.#send({ status: 204, headers: preflight, body: '' });
     if (exchanges.draining) throw new GatewayError('ERR_DRAINING', 'draining');
     if (!failedLogins.allows(client.ip)) throw new GatewayError('ERR_TOO_MANY_LOGINS', `from ${client.ip}`);
     const found = this.#token();
@@ -219,8 +219,7 @@ export class Exchange implements LiveExchange, AnswerListener {
 
   #serveFile({ files, auth }: FilesRoute): void {
     const { request, response, facts } = this;
-    const [target = ''] = (request.url ?? '').split('?', 1);
-    const file = { folder: files, rest: facts.rest, target, isPublic: auth === 'public' };
+    const file = { folder: files, rest: facts.rest, path: facts.path, isPublic: auth === 'public' };
     const sent = serveFile(file, request, response, (headers) => {
       this.#record.status = response.statusCode;
       if (facts.method !== 'HEAD')
@@ -378,10 +377,14 @@ export class Exchange implements LiveExchange, AnswerListener {
   }
 
   /** The whole answer, from here. @param changed whether `responseHeaders` applies to it. */
-  answer({ status, headers, body }: LocalAnswer, changed = false): void {
+  answer(answer: LocalAnswer, changed = false): void {
+    this.#send({ ...answer, headers: answerHeaders([...answer.headers], this.facts, this.#caller, changed) });
+  }
+
+  #send({ status, headers, body }: LocalAnswer): void {
     const { request, response } = this;
     this.#record.status = status;
-    const lines = answerHeaders([...headers], this.facts, this.#caller, changed);
+    const lines = [...headers];
     const isBodiless = status === 204 || status === 304;
     // RFC 9110 §8.6
     if (!isBodiless) lines.push('Content-Length', String(Buffer.byteLength(body)));
