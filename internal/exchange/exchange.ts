@@ -319,7 +319,10 @@ export class Exchange implements LiveExchange, AnswerListener {
     this.#record.status = status;
     const { response } = this;
     const lines = answerHeaders(passedHeaders(headers), this.facts, this.#caller, true);
-    if (this.parts.exchanges.draining) lines.push('Connection', 'close');
+    if (this.parts.exchanges.draining) {
+      this.parts.exchanges.ending.add(this.request.socket);
+      lines.push('Connection', 'close');
+    }
     try {
       // A reason phrase is for people (RFC 9112 §4): one that cannot be written again is left out.
       if (/^[\t\x20-\x7e]+$/.test(statusText)) response.writeHead(status, statusText, lines);
@@ -389,8 +392,12 @@ export class Exchange implements LiveExchange, AnswerListener {
     // RFC 9110 §8.6
     if (!isBodiless) lines.push('Content-Length', String(Buffer.byteLength(body)));
     // A body that is still under way is read on for a while, and then no more (RFC 9112 §9.6).
-    if ((hasBody(request) && !request.complete) || this.parts.exchanges.draining)
+    const isUnread = hasBody(request) && !request.complete;
+    // Of a client whose targets can be read in two ways nothing more is read.
+    if (isUnread || status === 400 || this.parts.exchanges.draining) {
+      this.parts.exchanges.ending.add(request.socket);
       lines.push('Connection', 'close');
+    }
     response.writeHead(status, lines);
     if (request.method !== 'HEAD' && !isBodiless) {
       response.write(body);

@@ -49,6 +49,7 @@ export class Intake {
   ): boolean {
     const table = this.parts.table();
     if (!hasHttpRoutes(table)) return false;
+    if (this.parts.exchanges.ending.has(request.socket)) return true;
     if (hasToken(head.headers.get('upgrade'), 'websocket')) return false;
     const target = requestTarget(head.target, head.query, head.headers.get('host')?.[0] ?? '');
     const match = target && table.match(target.path)[0];
