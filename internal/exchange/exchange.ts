@@ -60,6 +60,8 @@ export class Exchange implements LiveExchange, AnswerListener {
   #isHeldUp: boolean = false;
   /** Whether nobody may cut it: the answer of a logout survives its own revocation. */
   #isExempt: boolean = false;
+  /** Whether its target can be read in two ways: of such a client nothing more is read. */
+  #isAmbiguous: boolean = false;
   #isDone: boolean = false;
 
   /** @param expectsContinue whether the client waits for a 100 before it sends its body. */
@@ -209,11 +211,11 @@ export class Exchange implements LiveExchange, AnswerListener {
       case 'http':
         return this.#check(route);
       case 'respond':
-        return this.answer(respondWith(route), true);
+        return this.#afterBody(() => this.#try(() => this.answer(respondWith(route), true)));
       case 'files':
         return this.#serveFile(route);
       case 'logout':
-        return this.#logOut(route);
+        return this.#afterBody(() => this.#try(() => this.#logOut(route)));
     }
   }
 
@@ -363,17 +365,21 @@ export class Exchange implements LiveExchange, AnswerListener {
     this.#record.failed(thrown);
     this.#sending?.abort('destroyed');
     if (this.response.headersSent) return this.#cutOff();
+    this.#afterBody(() => this.#answerProblem(thrown));
+  }
+
+  /** What came of the body along with the head has not been read yet: once it has, the connection may stay. */
+  #afterBody(step: () => void): void {
     const { request } = this;
-    // What came along with the head has not been read yet: once it has, the connection may stay.
-    if (hasBody(request) && !request.complete && !this.expectsContinue) {
-      request.resume();
-      setImmediate(() => {
-        if (!this.#isDone && !this.response.headersSent) this.#answerProblem(thrown);
-      });
-    } else this.#answerProblem(thrown);
+    if (!hasBody(request) || request.complete || this.expectsContinue) return step();
+    request.resume();
+    setImmediate(() => {
+      if (!this.#isDone && !this.response.headersSent) step();
+    });
   }
 
   #answerProblem(thrown: unknown): void {
+    this.#isAmbiguous = thrown instanceof GatewayError && thrown.code === 'ERR_REQUEST_MALFORMED';
     const answer = problemAnswer(thrown);
     const loggedOut = this.route.kind === 'logout' && statusOf(thrown) === 401;
     this.answer(loggedOut ? { ...answer, headers: [...answer.headers, ...this.#clearedCookies()] } : answer);
@@ -393,8 +399,7 @@ export class Exchange implements LiveExchange, AnswerListener {
     if (!isBodiless) lines.push('Content-Length', String(Buffer.byteLength(body)));
     // A body that is still under way is read on for a while, and then no more (RFC 9112 §9.6).
     const isUnread = hasBody(request) && !request.complete;
-    // Of a client whose targets can be read in two ways nothing more is read.
-    if (isUnread || status === 400 || this.parts.exchanges.draining) {
+    if (isUnread || this.#isAmbiguous || this.parts.exchanges.draining) {
       this.parts.exchanges.ending.add(request.socket);
       lines.push('Connection', 'close');
     }

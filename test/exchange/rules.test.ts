@@ -6,7 +6,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { parseRoutes } from '../../internal/config/routes/routes.js';
 import { directory, linesOf, put } from '../config/files.js';
 import { type HttpAnswer, http } from '../support/http.js';
-import { door, listening } from './bench.js';
+import { door, listening, say } from './bench.js';
 
 /** What an upstream got. */
 interface Received {
@@ -253,6 +253,28 @@ describe('schemas of a route', () => {
     const problem = JSON.parse((await ask('/api/items', post('{"name":"secret-value"}'))).body);
     assert.deepEqual(problem.errors, [{ path: '/name', message: 'must NOT have more than 10 characters' }]);
     assert.deepEqual(JSON.parse((await ask('/api/items/7?limit=x')).body).errors, [{ path: '/limit' }]);
+  });
+});
+
+describe('a connection', () => {
+  it('stays after a refusal of a request that was read whole', async (t) => {
+    const { port } = await rules(
+      t,
+      (upstream) =>
+        `- {prefix: /api, upstream: "${upstream}", auth: public, schemas: api.yaml}\n- {prefix: /r, auth: public, respond: {body: here}}`,
+    );
+    const post = (path: string, body: string) =>
+      `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    const heard = await say(
+      port,
+      post('/api/items', '{"name":1}') +
+        post('/r', 'x') +
+        'GET /r HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
+    );
+    assert.deepEqual(
+      [...heard.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status),
+      ['400', '200', '200'],
+    );
   });
 });
 
