@@ -7,7 +7,6 @@ import type { TimerWheel } from '../../session/timer-wheel.js';
 import type { SocketOwner, UpstreamSocket } from '../../upstream/socket/socket.js';
 import type { Sockets } from '../../upstream/socket/sockets.js';
 import { StreamSocket } from '../../upstream/socket/stream-socket.js';
-
 import { FrameWriter } from '../../upstream/websocket/frame-writer.js';
 import { type Answer, refusalAnswer } from '../answer.js';
 import type { Endpoint } from '../endpoint.js';
