@@ -73,6 +73,8 @@ function routesSourceOf(config: Config, env: Environment): RoutesSource {
     keySourceGiven: Boolean(
       env.JWKS_URL || env.JWT_PUBLIC_KEY_FILE || env.JWT_EXPECTED_ISSUER || env.ISSUERS_FILE,
     ),
+    claimsShared:
+      config.listen.workers === 1 || config.redisUrls.length > 0 || config.postgresDsn !== undefined,
     issuerNames:
       env.ISSUERS_FILE && config.verification.issuers.length === 0
         ? undefined

@@ -7,7 +7,13 @@ import type { Values } from './variables.js';
 
 /** What is wrong with variables that are each well-formed: files they name, and what does not go together. */
 export function inconsistencies(values: Values): Problem[] {
-  return [...tlsProblems(values), ...keySourceProblems(values), ...rateLimitProblems(values)];
+  return [
+    ...tlsProblems(values),
+    ...keySourceProblems(values),
+    ...rateLimitProblems(values),
+    ...backchannelProblems(values),
+    ...tokenLimitProblems(values),
+  ];
 }
 
 function tlsProblems({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }: Values): Problem[] {
@@ -66,6 +72,30 @@ function keySourceProblems(values: Values): Problem[] {
           message: `${quote(issuer)} is not allowed: must be an http:// or https:// URL, as the keys are discovered from it (or set JWKS_URL or JWT_PUBLIC_KEY_FILE)`,
         },
       ];
+}
+
+function backchannelProblems(values: Values): Problem[] {
+  if (!values.BACKCHANNEL_LOGOUT || values.BACKCHANNEL_CLIENT_ID !== undefined) return [];
+  // Back-Channel Logout 1.0 §2.6, step 3: a logout token for another client must not count here.
+  return values.JWT_EXPECTED_AUDIENCE !== undefined
+    ? []
+    : [
+        {
+          name: 'BACKCHANNEL_CLIENT_ID',
+          message: 'must be set, as BACKCHANNEL_LOGOUT is on and JWT_EXPECTED_AUDIENCE is not set',
+        },
+      ];
+}
+
+function tokenLimitProblems(values: Values): Problem[] {
+  return values.MAX_SESSIONS_PER_TOKEN > 0 && values.WORKERS > 1
+    ? [
+        {
+          name: 'MAX_SESSIONS_PER_TOKEN',
+          message: 'goes with WORKERS=1 only: each worker would count for itself',
+        },
+      ]
+    : [];
 }
 
 function rateLimitProblems(values: Values): Problem[] {
