@@ -108,7 +108,8 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
       'masking keys of frames to upstreams; `random` for an upstream behind an untrusted network or a proxy that caches',
   },
   'Rate limits': {
-    RATE_LIMIT_PER_SECOND: 'messages a second per subject, or per address on public routes; 0: off',
+    RATE_LIMIT_PER_SECOND:
+      'messages a second per subject, or per address on public routes; of MQTT clients PUBLISH, SUBSCRIBE and UNSUBSCRIBE packets, however they lie in frames; 0: off',
     RATE_LIMIT_BURST: 'messages that may come at once; 0 only while RATE_LIMIT_PER_SECOND is 0',
     RATE_LIMIT_BYTES_PER_SECOND: 'payload bytes a second per subject; 0: off',
   },
@@ -123,8 +124,10 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     OTEL_EXPORTER_OTLP_HEADERS: 'headers sent to it, such as a key. Secret',
     OTEL_SERVICE_NAME: 'what the traces call this service',
     OTEL_RESOURCE_ATTRIBUTES: 'further attributes of the service',
+    OTEL_SDK_DISABLED: 'true: no traces, whatever else is set',
+    OTEL_TRACES_EXPORTER: 'none: no traces',
     OTEL_TRACES_SAMPLER:
-      'which openings are traced; `parentbased_` ones follow what a trusted proxy has decided, if it has',
+      'which openings are traced; `parentbased_` ones follow what a trusted proxy has decided, if it has. A sampler that is not offered is a warning',
     OTEL_TRACES_SAMPLER_ARG: 'part of the traces that the `traceidratio` samplers take',
   },
 };

@@ -10,6 +10,7 @@ import { JWT_CACHE_TABLE, PostgresTokenCache } from '../auth/token-cache/postgre
 import { RedisTokenCache } from '../auth/token-cache/redis.js';
 import { EntrySeal } from '../auth/token-cache/sealed-entry.js';
 import type { Config } from '../config/config.js';
+import { RATE_LIMITS_TABLE } from '../ratelimit/limits-in-force.js';
 import type { PostgresStore } from '../store/postgres.js';
 import { PostgresRecords, postgresTableOf, type RecordTable } from '../store/records/postgres-records.js';
 import { RedisRecords } from '../store/records/redis-records.js';
@@ -28,6 +29,7 @@ export interface Stores {
   /** Where revocations are; likewise below. */
   readonly bans: RecordList | undefined;
   readonly claims: ClaimStore | undefined;
+  readonly rateLimits: RecordList | undefined;
   /** Waits for neither longer than 2 s: a store that is down at start is found later. */
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -36,14 +38,15 @@ export interface Stores {
 export async function createStores(config: Config, metrics: Metrics, log: Log): Promise<Stores> {
   const redis = await createRedis(config, log);
   const postgres = await createPostgres(config, log);
-  redis?.onChange((up) => metrics.dependencyUp.set({ dependency: 'redis' }, up ? 1 : 0));
-  postgres?.onChange((up) => metrics.dependencyUp.set({ dependency: 'postgres' }, up ? 1 : 0));
+  redis?.onWholeChange((whole) => metrics.dependencyUp.set({ dependency: 'redis' }, whole ? 1 : 0));
+  postgres?.onWholeChange((whole) => metrics.dependencyUp.set({ dependency: 'postgres' }, whole ? 1 : 0));
   return {
     redis,
     tokenCache: tokenCacheStore(config, redis, postgres, metrics, log),
     revocations: revocationStore(config, redis, postgres),
     bans: recordList(BANS_TABLE, redis, postgres),
     claims: claimStore(redis, postgres),
+    rateLimits: recordList(RATE_LIMITS_TABLE, redis, postgres),
     async start() {
       await Promise.all([redis?.start(), postgres?.start()]);
     },
@@ -68,7 +71,13 @@ async function createPostgres({ postgresDsn: dsn }: Config, log: Log): Promise<P
   return new PostgresStore({
     dsn,
     log,
-    tables: [JWT_CACHE_TABLE, REVOCATIONS_TABLE, postgresTableOf(BANS_TABLE), CLAIMS_TABLE],
+    tables: [
+      JWT_CACHE_TABLE,
+      REVOCATIONS_TABLE,
+      postgresTableOf(BANS_TABLE),
+      postgresTableOf(RATE_LIMITS_TABLE),
+      CLAIMS_TABLE,
+    ],
   });
 }
 

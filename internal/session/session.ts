@@ -12,13 +12,22 @@ import type { LiveSession } from './live-session.js';
 import { type Opening, selectedForToken } from './opening.js';
 import { PingAllowance } from './ping-allowance.js';
 import type { Plan } from './plan.js';
-import { Pump } from './pump.js';
+import type { Pump, PumpOptions } from './pump.js';
+import { pumpFor } from './pump-for.js';
 import { isDenial, recordAccepted, recordClose, recordOpen } from './record.js';
 import { Refused } from './refused.js';
 import type { SessionParts } from './session-parts.js';
 import { type In, NEW, type SessionState } from './session-state.js';
 import { Timed } from './timer-wheel.js';
 import { WaitingMessages } from './waiting.js';
+
+/** Whoever ends a session for one of these has forbidden it: not even the rest of a frame passes. */
+const AT_ONCE: ReadonlySet<CloseReasonKey> = new Set([
+  'tokenRevoked',
+  'tokenExpired',
+  'banned',
+  'closedByAdmin',
+]);
 
 /**
  * One client's life, from its opening handshake to its last byte (SPEC sections 4 to 9). Every way out goes through
@@ -228,14 +237,16 @@ export class Session extends Timed implements LiveSession, ClientListener {
       upstream.destroy();
       return this.close('clientLost');
     }
-    const pump = new Pump(this, client, upstream, {
+    const options: PumpOptions = {
       config: parts.config,
       metrics: parts.metrics,
       protocol: plan.adapter.protocol,
       allowsText: plan.adapter.allowsText,
       budget,
+      packets: plan.adapter.packets(),
       nowMs: performance.now(),
-    });
+    };
+    const pump = pumpFor(this, client, upstream, options, plan.match.route.schemas);
     this.#state = { name: 'open', pump };
     recordOpen(this, plan.opening);
     if (greeting !== undefined) pump.forwardGreeting(greeting);
@@ -245,7 +256,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
     if (this.#state.name !== 'open') return;
     parts.wheel.schedule(this, 0);
     // Last: what came along with the upstream's 101 may end the session, which sets a deadline of its own.
-    upstream.start(pump);
+    pump.start();
   }
 
   onClientAlive(): void {
@@ -335,8 +346,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
       state.budget?.release();
     }
     if (state.name === 'open') {
-      const toUpstream = reason.upstream ?? passed;
-      if (toUpstream !== undefined) state.pump.upstream.close(toUpstream.code, toUpstream.reason);
+      state.pump.end(reason.upstream ?? passed, AT_ONCE.has(key));
       state.pump.release();
     }
     if (this.#client === undefined) return this.#leave();
