@@ -1,8 +1,9 @@
-import { errors, jwtVerify } from 'jose';
+import { errors, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { GatewayError } from '../errors.js';
 import { isJsonObject, own } from './identity/claims.js';
 import { isEpochSeconds } from './identity/identity.js';
 import { decodeToken } from './identity/jwt-shape.js';
+import type { VerificationKey } from './keys/key-set.js';
 import type { TrustedIssuers } from './trusted-issuers.js';
 
 /** What a provider says with a logout token: a session of its own has ended, or all of a subject's. */
@@ -51,10 +52,9 @@ export class LogoutTokens {
     if (kid !== undefined && typeof kid !== 'string') throw refused('kid is not a string');
     let claims: Readonly<Record<string, unknown>>;
     try {
-      const key = await issuer.keys.find(kid, alg);
       const { rules } = issuer;
       const audience = this.options.clientIds.length > 0 ? this.options.clientIds : rules.audiences;
-      const { payload } = await jwtVerify(token, key.publicKey, {
+      claims = await verifiedByAny(token, await issuer.keys.find(kid, alg), {
         algorithms: [alg],
         requiredClaims: ['iat', 'jti'],
         clockTolerance: this.options.clockSkewMs / 1000,
@@ -62,7 +62,6 @@ export class LogoutTokens {
         audience: [...audience],
         ...(rules.issuer === undefined ? {} : { issuer: rules.issuer }),
       });
-      claims = payload;
     } catch (error) {
       if (error instanceof GatewayError && error.code === 'ERR_KEYS_UNAVAILABLE') throw error;
       // no cause: these errors carry all claims of the token
@@ -87,6 +86,23 @@ export class LogoutTokens {
     if (expiresAtMs <= this.now()) throw refused('it has expired');
     return { issuer: textOf(claims, 'iss'), sid, sub, jti, expiresAtMs };
   }
+}
+
+/** By the first key whose signature it is; of several with one `kid` any may be. */
+async function verifiedByAny(
+  token: string,
+  keys: readonly VerificationKey[],
+  options: JWTVerifyOptions,
+): Promise<Readonly<Record<string, unknown>>> {
+  let failure: unknown;
+  for (const { publicKey } of keys)
+    try {
+      return (await jwtVerify(token, publicKey, options)).payload;
+    } catch (thrown) {
+      failure = thrown;
+      if (!(thrown instanceof errors.JWSSignatureVerificationFailed)) break;
+    }
+  throw failure;
 }
 
 /** RFC 7515 §4.1.9: `application/` may be left out. */
