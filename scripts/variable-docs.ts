@@ -9,6 +9,8 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
   Listening: {
     HOST: 'address that is listened on',
     PORT: 'port that is listened on; 0 takes any free one',
+    LISTENER:
+      'who accepts clients: `node`, on the sockets of Node.js; `uws`, uWebSockets.js; `auto` is `uws` where TLS_CERT_FILE or WS_COMPRESSION is set and its build is sound, else `node`. See [listeners](listeners.md)',
     WORKERS: 'processes that share the port',
     TLS_CERT_FILE:
       'listen with TLS: certificate chain in PEM form, the own certificate first; read again when it changes. Goes with TLS_KEY_FILE',
@@ -29,9 +31,10 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
       "pages that may connect beside those of the gateway's own host and port, which always may. `https://*.example.com` is any subdomain, not `example.com` itself; without a scheme it means https; without a port the scheme's own; `http://localhost:*` any port; `capacitor://localhost`, `chrome-extension://…` and the like are apps and extensions, `file://` clients that call themselves local files; `*` everything, `null` too. Clients that send no Origin (anything but a browser) always may",
     TRUSTED_PROXIES:
       'peers whose X-Forwarded-For, -Proto and -Host, X-Request-Id and traceparent are believed',
-    MAX_CONNECTIONS: 'connections in one process; more get HTTP 503. 0: no limit',
+    MAX_CONNECTIONS:
+      'connections of every kind in one process; more are closed unanswered, or get HTTP 503 (LISTENER=uws: handshakes only). 0: no limit',
     MAX_CONNECTIONS_PER_IP:
-      'connections from one address (IPv6: one /64) in one process; more get HTTP 429. 0: no limit',
+      'connections from one address (IPv6: from one /64) in one process; more are closed unanswered, or get HTTP 429 behind a trusted proxy and with LISTENER=uws. 0: no limit',
     MAX_SESSIONS_PER_TOKEN:
       'live sessions of one token (its `jti`); more are closed with 1008. 0: no limit. Goes with WORKERS=1',
     MAX_CONNECTIONS_PER_SUB:

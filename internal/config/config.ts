@@ -39,6 +39,8 @@ export interface IssuerConfig {
 export interface ListenConfig {
   readonly host: string;
   readonly port: number;
+  /** Who accepts clients; `auto` is decided at start, see `chooseListener`. */
+  readonly listener: 'auto' | 'node' | 'uws';
   /** Processes sharing the port; `auto` has already become the number of cores. */
   readonly workers: number;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;

@@ -50,6 +50,7 @@ const NOT_FILES = ['a\0b'];
 const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   HOST: ['a b', 'http://a', '-a', 'a..b', '[::1]', 'a:80'],
   PORT: [...NOT_COUNTS, '65536'],
+  LISTENER: ['NODE', 'uWS', 'node,uws', ' '],
   WORKERS: [...NOT_COUNTS, '0', '513', 'AUTO', 'auto,2'],
   ROUTE_FILE: NOT_FILES,
   INGRESS_HOST: ['https://a', 'a/b', 'a b'],
@@ -212,6 +213,7 @@ describe('readEnvironment', () => {
     assert.deepEqual(config.listen, {
       host: '0.0.0.0',
       port: 8080,
+      listener: 'auto',
       workers: 1,
       tls: undefined,
       compression: 'off',

@@ -15,6 +15,7 @@ export function assemble(values: Values, issuers: readonly IssuerConfig[]): Conf
     listen: {
       host: values.HOST,
       port: values.PORT,
+      listener: values.LISTENER,
       workers: values.WORKERS,
       tls:
         values.TLS_CERT_FILE === undefined || values.TLS_KEY_FILE === undefined
