@@ -1,3 +1,5 @@
+import { fromUnknown } from '../../errors.js';
+import { readPostgresDsn } from '../../postgres-dsn.js';
 import type { ListenConfig, RouteTable } from '../config.js';
 import { belongTogether, type Pem, readCertificate, readPrivateKey, readPublicKey } from '../key-pair.js';
 import type { Problem } from '../problem.js';
@@ -14,6 +16,7 @@ export function inconsistencies(values: Values): Problem[] {
     ...rateLimitProblems(values),
     ...backchannelProblems(values),
     ...tokenLimitProblems(values),
+    ...postgresProblems(values),
   ];
 }
 
@@ -123,6 +126,15 @@ function tokenLimitProblems(values: Values): Problem[] {
         },
       ]
     : [];
+}
+
+function postgresProblems({ POSTGRES_DSN: dsn }: Values): Problem[] {
+  try {
+    if (dsn !== undefined) readPostgresDsn(dsn);
+    return [];
+  } catch (thrown) {
+    return [{ name: 'POSTGRES_DSN', message: fromUnknown(thrown).message }];
+  }
 }
 
 function rateLimitProblems(values: Values): Problem[] {
