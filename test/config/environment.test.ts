@@ -128,7 +128,13 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   JWT_CACHE_MAX_ENTRIES: [...NOT_COUNTS, '0', '10000001'],
   CACHE_SECRET: ['é', 'a\nb', ' '],
   REDIS_URL: [',', 'http://a', 'localhost:6379', 'redis://a b', 'redis://a,http://b'],
-  POSTGRES_DSN: ['mysql://a', 'host=a user=b', 'postgres://a b'],
+  POSTGRES_DSN: [
+    'postgres://a/b?sslmode=maybe',
+    'postgres://a/b?sslmode=verify-ca',
+    'mysql://a',
+    'host=a user=b',
+    'postgres://a b',
+  ],
   REVOCATION_TTL_SECONDS: NOT_TIMES,
   AUTH_TIMEOUT_SECONDS: [...NOT_TIMES, '2147484'],
   MAX_CONNECT_BYTES: NOT_SIZES,
@@ -170,6 +176,9 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   OTEL_EXPORTER_OTLP_HEADERS: [',', 'x', '=x', 'a b=x', 'x=é', 'x=%0a', 'x=%zz', 'x=1,y'],
   OTEL_SERVICE_NAME: ['é', 'a\nb'],
   OTEL_RESOURCE_ATTRIBUTES: [',', 'x', '=x', 'a b=x', 'x=%00', 'x=%zz', 'x=1,y'],
+  HTTP_PROXY: ['socks5://a', 'http://', 'a b', 'http://a/#b'],
+  HTTPS_PROXY: ['ftp://a', ' '],
+  NO_PROXY: [',', 'a b', 'http://a'],
   OTEL_SDK_DISABLED: [' '],
   OTEL_TRACES_EXPORTER: ['é', ' '],
   OTEL_TRACES_SAMPLER: ['é', ' '],
@@ -243,6 +252,7 @@ describe('readEnvironment', () => {
       scopeClaim: 'scope',
       clockSkewMs: 5000,
       closeOnExpiry: true,
+      proxies: { http: undefined, https: undefined, except: [] },
     });
     assert.deepEqual(config.tokenCache, {
       store: 'memory',
@@ -388,6 +398,7 @@ describe('readEnvironment', () => {
       resource: {},
       sampler: 'parentbased_always_on',
       ratio: 1,
+      proxies: { http: undefined, https: undefined, except: [] },
     });
     assert.deepEqual(
       configOf({
@@ -405,6 +416,7 @@ describe('readEnvironment', () => {
         resource: { 'deployment.environment.name': 'staging', team: 'café' },
         sampler: 'parentbased_traceidratio',
         ratio: 0.25,
+        proxies: { http: undefined, https: undefined, except: [] },
       },
     );
   });
