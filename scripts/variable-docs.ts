@@ -110,6 +110,13 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     RATE_LIMIT_BURST: 'messages that may come at once; 0 only while RATE_LIMIT_PER_SECOND is 0',
     RATE_LIMIT_BYTES_PER_SECOND: 'payload bytes a second per subject; 0: off',
   },
+  'What the gateway asks for itself': {
+    HTTP_PROXY:
+      'proxy for http:// addresses of keys, discovery and traces. Also `http_proxy`; likewise below',
+    HTTPS_PROXY: 'proxy for https:// addresses, through CONNECT',
+    NO_PROXY:
+      'what is asked directly: a host with all below it, an address or CIDR, each but the last with `:port` if need be; `*`: everything',
+  },
   'Metrics and logs': {
     METRICS_MAX_USERS: 'distinct values of a label that holds users; later ones are counted as `_other`',
     LOG_LEVEL: 'least severe level that is written',

@@ -3,6 +3,7 @@
  * environment. `environment.ts` makes a frozen `Config` from variables, `routes.ts` a `RouteTable` from YAML.
  */
 
+import type { ProxySettings } from '../outbound-proxy.js';
 import type { LogOptions } from '../telemetry/log.js';
 import type { TracingOptions } from '../telemetry/opening-trace.js';
 import type { ALGORITHMS } from './algorithms.js';
@@ -82,6 +83,8 @@ export interface VerificationConfig {
   readonly scopeClaim: string;
   readonly clockSkewMs: number;
   readonly closeOnExpiry: boolean;
+  /** For what is fetched to verify tokens. */
+  readonly proxies: ProxySettings;
 }
 
 export interface TokenCacheConfig {

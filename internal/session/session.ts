@@ -264,7 +264,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
 
   onClientDrain(): void {
     if (this.#state.name === 'open') this.#state.pump.clientDrained();
-    else if (this.#state.name === 'closing') this.#endClient(this.#state);
+    else if (this.#state.name === 'closing' && !this.#state.awaitsUpstream) this.#endClient(this.#state);
   }
 
   onClientClosed(code: number, reason: string): void {
@@ -291,7 +291,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
         return nextMs === undefined ? undefined : this.#scheduleWithin(nextMs);
       }
       case 'closing':
-        return this.#client?.terminate();
+        return state.awaitsUpstream ? this.#answerClient(state) : this.#client?.terminate();
       case 'new':
       case 'authenticating':
       case 'dialing':
@@ -324,13 +324,14 @@ export class Session extends Timed implements LiveSession, ClientListener {
    */
   close(key: CloseReasonKey, passed?: CloseCode, cause?: Error): void {
     const state = this.#state;
-    if (state.name === 'closing') return;
+    if (state.name === 'closing') return state.awaitsUpstream ? this.#answerClient(state) : undefined;
     const reason: CloseReason = CLOSE_REASONS[key];
-    const closing: SessionState = {
+    const closing: In<'closing'> = {
       name: 'closing',
       told: reason.client ?? passed,
       // What the upstream had sent before it ended is still the client's, as long as it takes any of it.
       patient: key === 'upstreamClosed' || key === 'upstreamLost',
+      awaitsUpstream: false,
     };
     this.#state = closing;
     recordClose(this.parts, this, state, reason, closing.told?.code, cause);
@@ -343,12 +344,20 @@ export class Session extends Timed implements LiveSession, ClientListener {
       state.budget?.release();
     }
     if (state.name === 'open') {
-      state.pump.end(reason.upstream ?? passed, AT_ONCE.has(key));
+      const rest = AT_ONCE.has(key) ? 'nothing' : key === 'clientClosed' ? 'answer' : 'frame';
+      closing.awaitsUpstream = state.pump.end(reason.upstream ?? passed, rest);
       state.pump.release();
     }
     if (this.#client === undefined) return this.#leave();
     this.parts.wheel.schedule(this, this.parts.config.controlTimeoutMs);
-    return this.#endClient(closing);
+    return closing.awaitsUpstream ? undefined : this.#endClient(closing);
+  }
+
+  /** The upstream has ended too, or had the time to. */
+  #answerClient(closing: In<'closing'>): void {
+    closing.awaitsUpstream = false;
+    this.parts.wheel.schedule(this, this.parts.config.controlTimeoutMs);
+    this.#endClient(closing);
   }
 
   /** What the protocol itself says to a client whose greeting is not accepted: a CONNACK, for MQTT. */
