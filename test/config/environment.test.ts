@@ -127,7 +127,15 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   JWT_CACHE_PREFIX: ['a b', 'a\nb', 'é', ' ', 'a'.repeat(129)],
   JWT_CACHE_MAX_ENTRIES: [...NOT_COUNTS, '0', '10000001'],
   CACHE_SECRET: ['é', 'a\nb', ' '],
-  REDIS_URL: [',', 'http://a', 'localhost:6379', 'redis://a b', 'redis://a,http://b'],
+  REDIS_URL: [
+    'redis+sentinel://a:1,b:2',
+    'redis://a,redis+sentinel://b/m',
+    ',',
+    'http://a',
+    'localhost:6379',
+    'redis://a b',
+    'redis://a,http://b',
+  ],
   POSTGRES_DSN: [
     'postgres://a/b?sslmode=maybe',
     'postgres://a/b?sslmode=verify-ca',
@@ -142,6 +150,9 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   MAX_BUFFERED_BYTES: NOT_SIZES,
   MAX_CONNECTIONS: NOT_COUNTS,
   MAX_CONNECTIONS_PER_IP: NOT_COUNTS,
+  MAX_SESSIONS_PER_TOKEN: NOT_COUNTS,
+  BACKCHANNEL_LOGOUT: ['yes', '1', 'TRUE'],
+  BACKCHANNEL_CLIENT_ID: [',', 'é'],
   MAX_CONNECTIONS_PER_SUB: NOT_COUNTS,
   WS_IDLE_TIMEOUT_SECONDS: [...NOT_TIMES, '0.5', '1', '7.99', '960.1', '961'],
   WS_WRITE_TIMEOUT_SECONDS: NOT_TIMES,
@@ -231,6 +242,7 @@ describe('readEnvironment', () => {
       maxConnections: 0,
       maxConnectionsPerIp: 0,
       maxConnectionsPerSub: 0,
+      maxSessionsPerToken: 0,
     });
     assert.deepEqual(config.credentials, {
       headerNames: ['authorization'],
