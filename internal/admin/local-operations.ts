@@ -2,6 +2,7 @@ import type { Revocations, RevocationTarget } from '../auth/revocations/revocati
 import type { RouteTable } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
 import type { ReloadResult } from '../config/routes/reload.js';
+import { isLive } from '../session/revoked-sessions.js';
 import type { Sessions } from '../session/sessions.js';
 import type { EndpointSnapshot } from '../upstream/upstreams.js';
 import type { AdminOperations, ReloadOutcome, RevokeResult } from './operations.js';
@@ -30,10 +31,10 @@ export class LocalOperations implements AdminOperations {
 
   async revoke(target: RevocationTarget): Promise<RevokeResult> {
     const { sessions, revocations } = this.#parts;
-    const live = sessions.ofSubject(target.sub).filter(({ state }) => state !== 'closing');
+    const live = sessions.ofSubject(target.sub).filter(isLive);
     // A revocation is carried out, sessions included, before the store is waited for.
     const told = revocations.revoke(target);
-    const sessionsClosed = live.filter(({ state }) => state === 'closing').length;
+    const sessionsClosed = live.filter((session) => !isLive(session)).length;
     const { propagated } = await told;
     return { sessionsClosed, propagated };
   }

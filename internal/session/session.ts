@@ -20,6 +20,12 @@ import { type In, NEW, type SessionState } from './session-state.js';
 import { Timed } from './timer-wheel.js';
 import { WaitingMessages } from './waiting.js';
 
+/** Times the write timeout that a client may take for what its upstream said before its end. */
+const PATIENCE = 5;
+
+/** What ends a session at once even if it is closing: the client may no longer be told anything (SPEC section 9). */
+const FINAL: ReadonlySet<CloseReasonKey> = new Set(['tokenRevoked', 'tokenExpired', 'closedByAdmin']);
+
 /**
  * One client's life, from its opening handshake to its last byte (SPEC sections 4 to 9). Every way out goes through
  * `close`, which counts it once.
@@ -64,6 +70,12 @@ export class Session extends Timed implements LiveSession {
 
   get state(): SessionState['name'] {
     return this.#state.name;
+  }
+
+  get lingers(): boolean {
+    const state = this.#state;
+    if (state.name !== 'closing' || state.patientUntilMs === undefined) return false;
+    return (this.#client?.bufferedBytes() ?? 0) > 0;
   }
 
   /** When the 101 went out, in milliseconds of the monotonic clock; undefined: it has not. */
@@ -294,13 +306,19 @@ export class Session extends Timed implements LiveSession {
    */
   close(key: CloseReasonKey, passed?: CloseCode, cause?: Error): void {
     const state = this.#state;
-    if (state.name === 'closing') return;
+    if (state.name === 'closing') {
+      if (FINAL.has(key) && this.lingers) this.#cutShort(key);
+      return;
+    }
     const reason: CloseReason = CLOSE_REASONS[key];
     const closing: SessionState = {
       name: 'closing',
       told: reason.client ?? passed,
       // What the upstream had sent before it ended is still the client's, as long as it takes any of it.
-      patient: key === 'upstreamClosed' || key === 'upstreamLost',
+      patientUntilMs:
+        key === 'upstreamClosed' || key === 'upstreamLost'
+          ? performance.now() + PATIENCE * this.#clientStallMs()
+          : undefined,
     };
     this.#state = closing;
     recordClose(this.parts, this, state, reason, closing.told?.code, cause);
@@ -322,6 +340,21 @@ export class Session extends Timed implements LiveSession {
     return this.#endClient(closing);
   }
 
+  /** How long a client may take nothing. Either limit may be 0: off. */
+  #clientStallMs(): number {
+    const { writeTimeoutMs, idleTimeoutMs } = this.parts.config;
+    return writeTimeoutMs || idleTimeoutMs || Number.POSITIVE_INFINITY;
+  }
+
+  /** Drops a client that is still taking what its upstream said. The session has been counted already. */
+  #cutShort(key: CloseReasonKey): void {
+    this.parts.log.info(
+      { session: this.id, requestId: this.requestId, reason: CLOSE_REASONS[key].name },
+      'closing session cut short',
+    );
+    this.#client?.terminate();
+  }
+
   /** What the protocol itself says to a client whose greeting is not accepted: a CONNACK, for MQTT. */
   #sendRefusal(greeting: Greeting | undefined, reason: CloseReason): void {
     const reply = greeting?.refusal(isDenial(reason) ? 'authentication' : 'unavailable');
@@ -329,15 +362,16 @@ export class Session extends Timed implements LiveSession {
   }
 
   /** Sends the close frame once nothing waits before it: uWebSockets.js drops what is buffered when it ends a socket. */
-  #endClient({ told, patient }: In<'closing'>): void {
+  #endClient({ told, patientUntilMs }: In<'closing'>): void {
     const client = this.#client;
     if (client === undefined) return undefined;
     if (told === undefined) return client.terminate();
     if (client.bufferedBytes() === 0) return client.end(told.code, told.reason);
-    const { writeTimeoutMs, idleTimeoutMs } = this.parts.config;
-    // Either may be 0: off.
-    if (patient) this.parts.wheel.schedule(this, writeTimeoutMs || idleTimeoutMs || Number.POSITIVE_INFINITY);
-    return undefined;
+    if (patientUntilMs === undefined) return undefined;
+    const leftMs = Math.min(patientUntilMs - performance.now(), this.#expiresAtMs - Date.now());
+    // Now, not at the next tick: every byte that it takes would put that off.
+    if (leftMs <= 0) return client.terminate();
+    return this.parts.wheel.schedule(this, Math.min(this.#clientStallMs(), leftMs));
   }
 
   /** Drops the connection at once, whatever state it is in. */
