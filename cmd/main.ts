@@ -1,37 +1,40 @@
 #!/usr/bin/env node
-import { loadConfiguration } from '../internal/config/environment.js';
-import { problemLine } from '../internal/config/problem.js';
 import { fromUnknown } from '../internal/errors.js';
-import { createDaemon } from './daemon.js';
-import { HELP, readFlags, version } from './flags.js';
-import { heed } from './signals.js';
+import { closest } from './line/closest.js';
+import { runCommand, UsageError } from './line/command.js';
+import { overview, VERBS } from './verbs.js';
+import { version } from './version.js';
 
-await run().catch(failed);
+const args = process.argv.slice(2);
+const [first = ''] = args;
+const named = VERBS.find(({ name }) => name === first);
 
-async function run(): Promise<void> {
-  if (process.argv[2] === 'explain') {
-    const { explain } = await import('./explain.js');
-    process.exit(await explain(process.argv.slice(3)));
-  }
-  const flags = readFlags(process.argv.slice(2));
-  if (flags.help) return void process.stdout.write(HELP);
-  if (flags.version) return void process.stdout.write(`${version()}\n`);
-  const loaded = loadConfiguration(undefined, { routeFile: flags.routeFile });
-  if ('problems' in loaded) return fail(loaded.problems.map(problemLine));
-  if (flags.check) {
-    for (const warning of loaded.warnings) process.stderr.write(`warning: ${problemLine(warning)}\n`);
-    return void process.stdout.write('configuration ok\n');
-  }
-  const daemon = createDaemon(loaded);
-  heed(daemon, failed);
-  await (await daemon).start();
+try {
+  process.exitCode = await main();
+} catch (thrown) {
+  const usage = thrown instanceof UsageError;
+  process.stderr.write(`${(usage ? thrown.lines : [fromUnknown(thrown).message]).join('\n')}\n`);
+  // The daemon knows one status for all that keeps it from starting.
+  process.exit(usage && named !== undefined && !['run', 'check'].includes(named.name) ? 2 : 1);
 }
 
-function failed(thrown: unknown): void {
-  fail([fromUnknown(thrown).message]);
+async function main(): Promise<number> {
+  if (['--version', '-v'].includes(first)) return print(`${version()}\n`);
+  if (['--help', '-h', 'help'].includes(first)) return print(overview());
+  if (named !== undefined) return await runCommand(await named.load(), args.slice(1));
+  if (first !== '' && !first.startsWith('-')) {
+    const words = VERBS.map(({ name }) => name);
+    const meant = closest(first, words);
+    const hint = meant === undefined ? `there are ${words.join(', ')}` : `did you mean ${meant}?`;
+    throw new UsageError([`unknown command ${JSON.stringify(first)}: ${hint}`]);
+  }
+  // Without a verb it is the daemon's own flags, of which --check is one.
+  const verb = VERBS.find(({ name }) => name === (args.includes('--check') ? 'check' : 'run'));
+  const rest = args.filter((arg) => arg !== '--check');
+  return verb === undefined ? 1 : await runCommand(await verb.load(), rest);
 }
 
-function fail(lines: readonly string[]): void {
-  process.stderr.write(`${lines.join('\n')}\n`);
-  process.exit(1);
+function print(text: string): number {
+  process.stdout.write(text);
+  return 0;
 }

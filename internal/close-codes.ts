@@ -49,6 +49,20 @@ export const CLOSE_REASONS = Object.freeze({
     retry: true,
     meaning: 'the client vanished without a close frame',
   }),
+  clientProtocolError: told(
+    'client_protocol_error',
+    1002,
+    'Protocol error',
+    false,
+    'the client broke RFC 6455 (listener node; with uws it is client_lost)',
+  ),
+  clientInvalidText: told(
+    'client_invalid_text',
+    1007,
+    'Invalid text',
+    false,
+    'the reason in a close frame of the client is not UTF-8 (listener node)',
+  ),
   clientIdle: told('client_idle', 1001, 'Idle timeout', true, 'the client was silent and answered no ping'),
   clientWriteTimeout: Object.freeze({
     name: 'client_write_timeout',

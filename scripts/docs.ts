@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { CLOSE_REASONS, type CloseReason } from '../internal/close-codes.js';
 import { ERROR_CODES } from '../internal/errors.js';
+import { commandsPage } from './commands-page.js';
 import { table } from './markdown-table.js';
 import { metricsPage } from './metrics-page.js';
 import { configuration, envExample } from './variable-pages.js';
@@ -16,6 +17,7 @@ const PAGES: readonly { readonly name: string; readonly render: () => string }[]
   { name: 'close-codes.md', render: closeCodes },
   { name: 'errors.md', render: errors },
   { name: 'metrics.md', render: metricsPage },
+  { name: 'commands.md', render: commandsPage },
   { name: 'configuration.md', render: configuration },
   { name: '../.env.example', render: envExample },
 ];

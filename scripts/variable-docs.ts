@@ -21,6 +21,8 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     ROUTE_FILE: 'the routes file; wins over `--route-file`',
     RAW_WS_BACKEND_URL: 'upstream of raw clients on plain `/ws` that no route takes',
     MQTT_WS_BACKEND_URL: 'upstream of MQTT clients on plain `/ws` that no route takes',
+    RESPOND_VARIABLES:
+      'environment variables that the body of a `respond` route may show, as $NAME in braces',
   },
   'Who may connect': {
     WS_ALLOWED_ORIGINS:

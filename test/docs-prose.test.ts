@@ -9,7 +9,7 @@ import { CLOSE_REASONS, type CloseReason } from '../internal/close-codes.js';
 import { VARIABLES, type Variable } from '../internal/config/environment/variables.js';
 import { readEnvironment } from '../internal/config/environment.js';
 import { parseRoutes } from '../internal/config/routes/routes.js';
-import { entrySchema } from '../internal/config/routes/schema.js';
+import { entrySchemas } from '../internal/config/routes/schema.js';
 import { ERROR_CODES } from '../internal/errors.js';
 import { Metrics } from '../internal/telemetry/metrics.js';
 import { VARIABLE_GROUPS } from '../scripts/variable-docs.js';
@@ -141,7 +141,7 @@ describe('what the prose names is there', () => {
   });
 
   it('defaults of route keys', () => {
-    const minimal = entrySchema.parse({ prefix: '/x', upstream: 'ws://x' });
+    const minimal = entrySchemas.websocket.parse({ prefix: '/x', upstream: 'ws://x' });
     const rows = new Map(
       [...read('docs/configuration.md').matchAll(/^\| ([a-zA-Z]+) \| .* \| ([^|]*) \|$/gm)].map(
         ([, key, value]) => [key, value],

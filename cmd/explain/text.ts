@@ -1,3 +1,4 @@
+import { printable, relativeTime } from '../line/words.js';
 import type { Report } from './report.js';
 
 const LABEL_CHARS = 14;
@@ -12,7 +13,7 @@ export function text(report: Report): string {
     ['identity', identity(report)],
     ['upstream', upstream(report)],
     ['limits', limits(report)],
-    ['ends', report.endsAt === undefined ? [] : [report.endsAt + relative(Date.parse(report.endsAt))]],
+    ['ends', report.endsAt === undefined ? [] : [report.endsAt + relativeTime(Date.parse(report.endsAt))]],
     ['log', report.log.map(shown)],
   ];
   return sections
@@ -52,7 +53,7 @@ function token({ place, verified, keys, says, wanted }: NonNullable<Report['toke
     const expected =
       rule === undefined ? '' : rule[1] === undefined ? ' (not checked)' : ` (wanted: ${shown(rule[1])})`;
     const time =
-      ['iat', 'nbf', 'exp'].includes(name) && typeof value === 'number' ? relative(value * 1000) : '';
+      ['iat', 'nbf', 'exp'].includes(name) && typeof value === 'number' ? relativeTime(value * 1000) : '';
     return `${name.padEnd(20)}${value === undefined ? 'none' : shown(value)}${time}${expected}`;
   });
   return [`in the ${printable(place ?? '')}, ${state}`, `keys: ${printable(keys)}`, ...claims];
@@ -95,19 +96,6 @@ function limits({ limits: of }: Report): string[] {
   ];
 }
 
-/** How far a moment is from now. */
-function relative(ms: number): string {
-  if (!Number.isFinite(ms)) return '';
-  const seconds = Math.round(Math.abs(ms - Date.now()) / 1000);
-  const size =
-    seconds < 120
-      ? `${seconds} s`
-      : seconds < 7200
-        ? `${Math.round(seconds / 60)} min`
-        : `${Math.round(seconds / 3600)} h`;
-  return ms < Date.now() ? `, ${size} ago` : `, in ${size}`;
-}
-
 /** Longest value that is shown, in characters. */
 const MAX_SHOWN_CHARS = 300;
 
@@ -115,9 +103,4 @@ const MAX_SHOWN_CHARS = 300;
 function shown(value: unknown): string {
   const json = JSON.stringify(value) ?? 'none';
   return printable(json.length <= MAX_SHOWN_CHARS ? json : `${json.slice(0, MAX_SHOWN_CHARS)}…`);
-}
-
-/** Control, formatting and unassigned characters escaped. */
-function printable(text: string): string {
-  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (sign) => `\\u{${sign.codePointAt(0)?.toString(16)}}`);
 }

@@ -119,6 +119,8 @@ export interface Config {
   readonly routeFile: string;
   readonly rawBackendUrl: string | undefined;
   readonly mqttBackendUrl: string | undefined;
+  /** Names of variables that fixed answers may show. */
+  readonly respondVariables: readonly string[];
   readonly listen: ListenConfig;
   readonly opening: OpeningConfig;
   readonly credentials: CredentialsConfig;

@@ -68,6 +68,7 @@ function routesSourceOf(config: Config, env: Environment): RoutesSource {
     backendGiven: Boolean(env.RAW_WS_BACKEND_URL || env.MQTT_WS_BACKEND_URL),
     rawBackendUrl: config.rawBackendUrl,
     mqttBackendUrl: config.mqttBackendUrl,
+    respondVariables: Object.fromEntries(config.respondVariables.map((name) => [name, env[name] ?? ''])),
     keySourceGiven: Boolean(env.JWKS_URL || env.JWT_PUBLIC_KEY_FILE || env.JWT_EXPECTED_ISSUER),
   };
 }

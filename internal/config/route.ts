@@ -57,6 +57,13 @@ interface UpstreamEntry extends RouteEntry {
   readonly onRemove: 'keep' | 'close';
   readonly tls: RouteTls | undefined;
   readonly mqttRoles: 'none' | 'user-property' | 'username';
+  /** The file of JSON Schemas (SPEC section 20), checked, and its text as it was read; undefined: none. */
+  readonly schemas: SchemaText | undefined;
+}
+
+export interface SchemaText {
+  readonly file: string;
+  readonly text: string;
 }
 
 /** What is changed in a head: first the names of `remove` go, then those of `set` replace what is there. */
@@ -118,8 +125,6 @@ export interface HttpRoute extends UpstreamEntry, ExchangeEntry {
     /** Without a byte either way. */
     readonly idleMs: number;
   };
-  /** Path of the file of JSON Schemas (SPEC section 20), and its text as it was read; undefined: none. */
-  readonly schemas: { readonly file: string; readonly text: string } | undefined;
 }
 
 /** A fixed answer; `body` is complete, its variables filled in. */

@@ -34,6 +34,22 @@ const OURS: ReadonlySet<string> = new Set([...HOP_BY_HOP, ...SET_HERE]);
  * @param name in any case.
  */
 export function isOwnHeader(name: string): boolean {
-  const alike = name.toLowerCase().replaceAll(/[^a-z\d]/g, '-');
+  const alike = spelledAlike(name);
   return OURS.has(alike) || FAMILIES.test(alike);
+}
+
+/** How a message is framed and where it goes. */
+const FRAMING: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'content-length', 'expect', 'host']);
+
+/**
+ * Whether a header says how a message is framed or where it goes, in any spelling: not even a route's to change, as that is
+ * how requests are smuggled.
+ */
+export function isFramingHeader(name: string): boolean {
+  const alike = spelledAlike(name);
+  return FRAMING.has(alike) || alike.startsWith('sec-websocket-');
+}
+
+function spelledAlike(name: string): string {
+  return name.toLowerCase().replaceAll(/[^a-z\d]/g, '-');
 }

@@ -1,3 +1,5 @@
+import type { CloseCode, CloseReasonKey } from '../close-codes.js';
+import type { FrameSource } from '../upstream/websocket/frame-walker.js';
 import type { FragmentPosition } from '../upstream/websocket/message-listener.js';
 
 /** What became of a message handed to a `ClientSocket`. */
@@ -10,8 +12,78 @@ export const SendResult = Object.freeze({
   LOST: 2,
 });
 
-/** What a session may do with its client's WebSocket. `gateway/client-socket.ts` implements it on uWebSockets.js. */
+/** Who takes a client's frames as they came. Bytes are valid during the call only. */
+export interface ClientFrameSink {
+  /** Whether a data frame may pass, by its header. @param messageBytes of its message, this frame included. */
+  judgeClientFrame(first: number, length: number, messageBytes: number): CloseReasonKey | undefined;
+  /**
+   * Likewise by a piece of its payload; asked only if the sink wants to be.
+   * @param key masking key, first byte most significant. @param phase which byte of it is the first piece's.
+   */
+  inspectClientPayload(
+    bytes: Buffer,
+    from: number,
+    to: number,
+    key: number,
+    phase: number,
+  ): CloseReasonKey | undefined;
+  /** Frames, and pieces of frames, headers and all. */
+  clientFrames(bytes: Buffer, from: number, to: number): void;
+  /** The frame after which nothing passes any more has passed. */
+  clientFramesFinished(): void;
+}
+
+export interface PassingOptions {
+  /** Whether payloads are inspected. */
+  readonly inspects: boolean;
+  /** Whether masking keys are replaced (UPSTREAM_MASKING=random). */
+  readonly remasks: boolean;
+}
+
+/** A client's connection as frames: they can pass through it untouched, and reading can stop. */
+export interface ClientFrames extends FrameSource {
+  /** Set by every read; whoever watches for silence takes it back. */
+  heard: boolean;
+  /** Messages that have passed, and bytes of their payload. */
+  readonly messages: number;
+  readonly payloadBytes: number;
+  /** Bytes that have left the process. */
+  readonly takenBytes: number;
+  /**
+   * From the next message on the client's frames go to `sink` as they come, and those of `source` to the client: what the
+   * gateway itself has to say waits for the end of a frame.
+   */
+  passTo(sink: ClientFrameSink, source: FrameSource, options: PassingOptions): void;
+  /** Passes frames on to the client. @returns whether the kernel took all of them. */
+  write(bytes: Buffer, from: number, to: number): boolean;
+  /** `source` has come to the end of a frame: what has waited for it goes out. */
+  atBoundary(): void;
+  /** Stops reading; what has been read is still handed over. */
+  pause(): void;
+  resume(): void;
+  /** No more of the client's frames pass after the one that is under way. */
+  finish(): void;
+}
+
+/** Who hears a client's WebSocket: its session. */
+export interface ClientListener {
+  /** A message of the client; `payload` is valid during the call only. */
+  onClientMessage(payload: Uint8Array, isBinary: boolean): void;
+  /** Why a message may not become as long as `bytes`; undefined: it may. Asked before its bytes are gathered. */
+  messageRefusal(bytes: number): CloseReasonKey | undefined;
+  /** A ping or pong of the client. */
+  onClientAlive(): void;
+  /** The kernel took some of what waited for the client. */
+  onClientDrain(): void;
+  /** The client's connection is gone; code 1006 stands for no close frame (RFC 6455 §7.1.5). */
+  onClientClosed(code: number, reason: string): void;
+  close(reason: CloseReasonKey, passed?: CloseCode, cause?: Error): void;
+}
+
+/** What a session may do with its client's WebSocket; a listener's own class implements it. */
 export interface ClientSocket {
+  /** undefined: messages only. */
+  readonly frames: ClientFrames | undefined;
   /** Sends a whole message. The bytes are taken or copied before it returns one of `SendResult`. */
   send(payload: Uint8Array, isBinary: boolean): number;
   /** Sends a piece of a fragmented message, in order; results as `send`. */
@@ -22,8 +94,9 @@ export interface ClientSocket {
   cork(work: () => void): void;
   ping(): void;
   /**
-   * Starts the closing handshake; code 1005 sends a close frame without a code. Nothing can be sent after it, and what
-   * is still buffered is lost: callers wait for `bufferedBytes()` to be 0 first.
+   * Starts or answers the closing handshake; code 1005 sends a close frame without a code. Nothing can be sent after it,
+   * and what is still buffered may be lost: callers wait for `bufferedBytes()` to be 0 first. In the middle of a frame it
+   * waits for its end, or drops the connection where that will not come.
    */
   end(code: number, reason: string): void;
   /** Drops the connection without a close frame. */

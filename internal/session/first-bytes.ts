@@ -44,6 +44,11 @@ export class FirstBytesReader {
     readonly limitBytes: number,
   ) {}
 
+  /** What has been taken, of `limitBytes`. */
+  get takenBytes(): number {
+    return this.#taken;
+  }
+
   /** Takes one message; `payload` is copied. */
   add(payload: Uint8Array, isBinary: boolean): FirstBytesOutcome {
     this.#taken += Math.max(1, payload.length);

@@ -6,7 +6,7 @@ import { adapterForSubprotocol } from '../protocol/protocols.js';
 import { Cancellation } from '../upstream/upstreams.js';
 import type { UpstreamConnection } from '../upstream/websocket/connection.js';
 import { refusedFor } from './admission.js';
-import type { ClientHandshake, ClientSocket } from './client-socket.js';
+import type { ClientHandshake, ClientListener, ClientSocket } from './client-socket.js';
 import { FirstBytesReader } from './first-bytes.js';
 import type { LiveSession } from './live-session.js';
 import { type Opening, selectedForToken } from './opening.js';
@@ -30,7 +30,7 @@ const FINAL: ReadonlySet<CloseReasonKey> = new Set(['tokenRevoked', 'tokenExpire
  * One client's life, from its opening handshake to its last byte (SPEC sections 4 to 9). Every way out goes through
  * `close`, which counts it once.
  */
-export class Session extends Timed implements LiveSession {
+export class Session extends Timed implements LiveSession, ClientListener {
   #state: SessionState = NEW;
   #handshake: ClientHandshake | undefined;
   #client: ClientSocket | undefined;
@@ -118,7 +118,6 @@ export class Session extends Timed implements LiveSession {
     if (client !== undefined) this.#acceptedMs = performance.now();
   }
 
-  /** A message of the client; `payload` is valid during the call only. */
   onClientMessage(payload: Uint8Array, isBinary: boolean): void {
     const state = this.#state;
     switch (state.name) {
@@ -129,6 +128,27 @@ export class Session extends Timed implements LiveSession {
       case 'authenticating':
       case 'dialing':
         return this.#keepWaiting(state, payload, isBinary);
+      case 'new':
+      case 'closing':
+        return undefined;
+    }
+  }
+
+  messageRefusal(bytes: number): CloseReasonKey | undefined {
+    const state = this.#state;
+    const { maxConnectBytes, maxBufferedBytes, maxMessageBytes } = this.parts.config;
+    switch (state.name) {
+      case 'awaiting-credentials':
+        return bytes > maxConnectBytes - state.reader.takenBytes ? 'messageTooBig' : undefined;
+      case 'authenticating':
+        return bytes > maxConnectBytes - state.plan.first.length - state.waiting.bytes
+          ? 'messageTooBig'
+          : undefined;
+      case 'dialing':
+        if (bytes > maxMessageBytes) return 'messageTooBig';
+        return bytes > maxBufferedBytes - state.waiting.bytes ? 'tooMuchWaiting' : undefined;
+      case 'open':
+        return bytes > maxMessageBytes ? 'messageTooBig' : undefined;
       case 'new':
       case 'closing':
         return undefined;
@@ -235,20 +255,17 @@ export class Session extends Timed implements LiveSession {
     upstream.start(pump);
   }
 
-  /** A ping or pong of the client. */
   onClientAlive(): void {
     if (this.#pings.take(this.parts.wheel.nowMs)) this.pump?.clientAlive();
     else if (this.#state.name === 'closing') this.#client?.terminate();
     else this.close('rateLimited');
   }
 
-  /** The kernel took some of what waited for the client. */
   onClientDrain(): void {
     if (this.#state.name === 'open') this.#state.pump.clientDrained();
     else if (this.#state.name === 'closing') this.#endClient(this.#state);
   }
 
-  /** The client's connection is gone; code 1006 stands for no close frame (RFC 6455 §7.1.5). */
   onClientClosed(code: number, reason: string): void {
     this.#client = undefined;
     this.#handshake = undefined;

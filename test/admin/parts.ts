@@ -43,6 +43,7 @@ export const ROUTE: WebSocketRoute = {
     insecureSkipVerify: false,
   },
   mqttRoles: 'none',
+  schemas: undefined,
 };
 
 /** A session as others see it: raw and open by default, or not recognised yet without an identity. */

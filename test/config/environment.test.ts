@@ -55,6 +55,7 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   INGRESS_HOST: ['https://a', 'a/b', 'a b'],
   RAW_WS_BACKEND_URL: NOT_UPSTREAMS,
   MQTT_WS_BACKEND_URL: NOT_UPSTREAMS,
+  RESPOND_VARIABLES: [',', 'A-B', '1A', 'A B', 'NODE_NAME,ADMIN_TOKEN', 'REDIS_URL'],
   WS_ALLOWED_ORIGINS: [
     ',',
     'https://',

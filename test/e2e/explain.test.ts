@@ -1,43 +1,22 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { connect } from '../protocol/connect-packet.js';
+import { type Ran, runCommand } from '../support/command.js';
 import { eventually } from '../support/eventually.js';
-import { GATEWAY_COMMAND, type Gateway, startGateway } from '../support/gateway.js';
+import { type Gateway, startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
 import { Peer, Refused } from '../support/ws-client.js';
 
-interface Told {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 /** Runs `ws-gateway explain` to its end, `input` on its standard input. */
-async function run(args: readonly string[], env: NodeJS.ProcessEnv, input = ''): Promise<Told> {
-  const [command = '', ...first] = GATEWAY_COMMAND;
-  const child = spawn(command, [...first, 'explain', ...args], {
-    env: { PATH: process.env.PATH, ...env },
-  });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  child.stdin.on('error', () => {});
-  child.stdin.end(input);
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  return { code, stdout, stderr };
+function run(args: readonly string[], env: NodeJS.ProcessEnv, input = ''): Promise<Ran> {
+  return runCommand(['explain', ...args], { env, input });
 }
 
 /** What explain foretells, in the words in which a client meets it. */
@@ -388,7 +367,15 @@ describe('ws-gateway explain', () => {
   it('is in the help, and has its own', async () => {
     const help = await run(['--help'], {});
     assert.equal(help.code, 0);
-    for (const flag of ['--path', '--token -', '--token-file', '--origin', '--protocol', '--ip', '--json'])
+    for (const flag of [
+      '--path',
+      '--token TOKEN',
+      '--token-file',
+      '--origin',
+      '--protocol',
+      '--ip',
+      '--json',
+    ])
       assert.ok(help.stdout.includes(flag), flag);
   });
 

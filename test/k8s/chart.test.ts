@@ -8,7 +8,7 @@ import type { IHorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2/
 import type { IConfigMap } from 'kubernetes-models/v1/ConfigMap';
 import type { ISecret } from 'kubernetes-models/v1/Secret';
 import { parse } from 'yaml';
-import { entrySchema } from '../../internal/config/routes/schema.js';
+import { ENTRY_KEYS } from '../../internal/config/routes/schema.js';
 import { all, helmTemplate, k8s, one, run } from '../support/kubernetes-render.js';
 import { podOf, variablesOf } from './pod-files.js';
 import { CHART_VALUES } from './renders.js';
@@ -43,7 +43,8 @@ const REFUSED: readonly (readonly [string, object, RegExp])[] = [
   ['an `off` that YAML takes for false', { config: { WS_COMPRESSION: false } }, /WS_COMPRESSION/],
   ['an unknown key of a route', route({ upstreams: [] }), /upstreams/],
   ['a route without an upstream', { gatewayRoutes: [{ prefix: '/a' }] }, /upstream is required/],
-  ['a route that is no WebSocket URL', route({ upstream: 'http://a:1/' }), /upstream/],
+  ['a route that is no URL of a backend', route({ upstream: 'ftp://a:1/' }), /upstream/],
+  ['a route of two kinds', route({ respond: {} }), /oneOf|one of|valid against/],
   ['a route with a password in it', route({ upstream: 'ws://a:b@c/' }), /upstream/],
   ['a route that hides /admin', route({ prefix: '/admin/x' }), /prefix/],
   ['an unknown protocol', route({ protocol: 'stomp' }), /protocol/],
@@ -108,9 +109,13 @@ describe('the chart', () => {
   it('takes every key of a route, and no other', () => {
     const { definitions } = JSON.parse(readFileSync(k8s('chart/values.schema.json'), 'utf8'));
     const keys = Object.keys(definitions.route.properties);
-    assert.deepEqual(new Set(keys), new Set(Object.keys(entrySchema.shape)));
+    assert.deepEqual(new Set(keys), new Set(ENTRY_KEYS));
     for (const [name, nested] of [
-      ['rateLimit', ['perSecond', 'burst']],
+      ['rateLimit', ['perSecond', 'burst', 'perMinute', 'by']],
+      ['timeouts', ['connect', 'answer', 'idle']],
+      ['cors', ['origins', 'methods', 'headers', 'expose', 'credentials', 'maxAge']],
+      ['respond', ['status', 'body', 'headers']],
+      ['logout', ['redirect', 'everywhere']],
       ['health', ['path', 'status']],
       ['tls', ['caFile', 'certFile', 'keyFile', 'serverName', 'insecureSkipVerify']],
       ['mqtt', ['roles']],

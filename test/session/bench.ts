@@ -56,6 +56,7 @@ export class StandInClient implements ClientSocket, ClientHandshake {
   /** Answers no close frame. */
   stubborn = false;
   session: Session | undefined;
+  readonly frames = undefined;
   #gone = false;
 
   constructor(readonly offered: readonly string[]) {}

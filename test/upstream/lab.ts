@@ -62,6 +62,7 @@ export function routeTo(
     onRemove: 'keep',
     tls: undefined,
     mqttRoles: 'none',
+    schemas: undefined,
     ...more,
   };
 }

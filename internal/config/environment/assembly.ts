@@ -8,6 +8,7 @@ export function assemble(values: Values): Config {
     routeFile: values.ROUTE_FILE,
     rawBackendUrl: values.RAW_WS_BACKEND_URL,
     mqttBackendUrl: values.MQTT_WS_BACKEND_URL,
+    respondVariables: values.RESPOND_VARIABLES,
     listen: {
       host: values.HOST,
       port: values.PORT,

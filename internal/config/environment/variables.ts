@@ -50,6 +50,11 @@ const redisUrl = text(
 const postgresDsn = text('a postgres:// or postgresql:// URL', (value) =>
   isUrl(value, { schemes: ['postgres', 'postgresql'], credentials: true }),
 );
+/** What may stand in an answer to anybody must not be one of the gateway's own secrets. */
+const variableName = text(
+  'the name of an environment variable, none of those that hold secrets of the gateway',
+  (name) => /^[A-Za-z_]\w*$/.test(name) && !isSecret(name),
+);
 const originPattern = text(
   '*, null, file://, or a host with https://, http:// or the scheme of an app before it (or none) and :port after it (or not); *. before the host, * as port',
   isOriginPattern,
@@ -94,6 +99,7 @@ export const VARIABLES = Object.freeze({
   INGRESS_HOST: { reader: hostName },
   RAW_WS_BACKEND_URL: { reader: upstreamUrl },
   MQTT_WS_BACKEND_URL: { reader: upstreamUrl },
+  RESPOND_VARIABLES: { reader: list(variableName), default: 'NODE_NAME' },
   WS_ALLOWED_ORIGINS: { reader: list(originPattern) },
   TRUSTED_PROXIES: {
     reader: list(text('an IP address or CIDR', isAddressOrCidr)),
@@ -173,6 +179,11 @@ export const VARIABLES = Object.freeze({
   OTEL_TRACES_SAMPLER: { reader: sampler, default: 'parentbased_always_on' },
   OTEL_TRACES_SAMPLER_ARG: { reader: decimal(1), default: '1' },
 }) satisfies Readonly<Record<string, Variable<unknown>>>;
+
+function isSecret(name: string): boolean {
+  const variables: Readonly<Record<string, Variable<unknown>>> = VARIABLES;
+  return Object.hasOwn(variables, name) && variables[name]?.secret === true;
+}
 
 export type VariableName = keyof typeof VARIABLES;
 

@@ -1,9 +1,9 @@
 import { dirname } from 'node:path';
 import type { Protocol, Route, RouteTable } from '../config.js';
 import type { Problem } from '../problem.js';
-import { type Entry, entrySchema, mqttSchema, prefixSchema, protocolSchema } from './schema.js';
-import { type Claim, createRouteTable, hiding, isFallback } from './table.js';
-import { readRouteTls } from './tls.js';
+import { protocolOf, readEntry } from './entry/assembly.js';
+import { kindOf, mqttSchema, prefixSchema, protocolSchema, webSocketSchema } from './schema.js';
+import { type Claim, type ClientKind, createRouteTable, hiding, isFallback } from './table.js';
 import { type Place, readYaml, type YamlSource } from './yaml-source.js';
 
 /** Problems that are listed; a file with more is no routes file. */
@@ -18,6 +18,8 @@ export interface RoutesContext {
   readonly backendGiven: boolean;
   /** Whether tokens can be verified, so that a route may require one. */
   readonly keySourceGiven: boolean;
+  /** What `${NAME}` in fixed answers may stand for: RESPOND_VARIABLES with their values. */
+  readonly respondVariables?: Readonly<Record<string, string>>;
 }
 
 export type RoutesResult = { readonly table: RouteTable } | { readonly problems: readonly Problem[] };
@@ -36,7 +38,7 @@ export function parseRoutes(text: string, fileName: string, context: RoutesConte
     const more = faults.length - problems.length;
     return { problems: more === 0 ? problems : [...problems, moreProblems(more)] };
   }
-  const parsed = new RoutesParser(source, fileName);
+  const parsed = new RoutesParser(source, fileName, context.respondVariables ?? {});
   const routes = [...parsed.routes(), ...fallbacks(context)];
   const { problems } = parsed;
   if (routes.length === 0 && problems.length === 0 && !context.backendGiven) {
@@ -57,10 +59,13 @@ export function parseRoutes(text: string, fileName: string, context: RoutesConte
 class RoutesParser {
   readonly #found: { readonly line: number; readonly problem: Problem }[] = [];
   #more = 0;
+  /** Where the list of routes stands. */
+  #base: readonly PropertyKey[] = [];
 
   constructor(
     readonly source: YamlSource,
     readonly fileName: string,
+    readonly respondVariables: Readonly<Record<string, string>>,
   ) {}
 
   /** In the order of the file; of very many, the first ones and their number. */
@@ -69,65 +74,42 @@ class RoutesParser {
     return this.#more === 0 ? found : [...found, moreProblems(this.#more)];
   }
 
-  get #count(): number {
-    return this.#found.length + this.#more;
-  }
-
   routes(): Route[] {
     const { value } = this.source;
     if (value === null) return [];
-    if (!Array.isArray(value)) {
-      this.#add([], 'must be a list of routes, each with at least prefix and upstream');
-      return [];
-    }
-    const items: unknown[] = value;
+    const items = this.#entries(value);
     this.#findHidden(items);
     return items.flatMap((item, index) => this.#route(item, index) ?? []);
   }
 
-  #route(item: unknown, index: number): Route | undefined {
-    const parsed = entrySchema.safeParse(item);
-    if (parsed.success) return this.#toRoute(parsed.data, index);
-    for (const issue of parsed.error.issues) {
-      const path = [index, ...issue.path];
-      if (issue.code !== 'unrecognized_keys') this.#add(path, issue.message);
-      else for (const key of issue.keys) this.#add([...path, key], 'is not a key that is known here');
+  /** The list itself, or what stands under `routes` in a mapping. */
+  #entries(value: unknown): readonly unknown[] {
+    if (Array.isArray(value)) return value;
+    if (!isMapping(value) || !Object.hasOwn(value, 'routes')) {
+      this.#add(
+        [],
+        'must be a list of routes, each with at least prefix and upstream, or a mapping {routes}',
+      );
+      return [];
     }
-    return undefined;
+    for (const key of Object.keys(value))
+      if (key !== 'routes') this.#add([key], 'is not a key that is known here');
+    this.#base = ['routes'];
+    if (value.routes === null) return [];
+    if (Array.isArray(value.routes)) return value.routes;
+    this.#add(this.#base, 'must be a list of routes, each with at least prefix and upstream');
+    return [];
   }
 
-  #toRoute(entry: Entry, index: number): Route | undefined {
-    const before = this.#count;
-    if (entry.auth === 'public' && entry.requireRoles.length > 0) {
-      this.#add([index, 'requireRoles'], 'goes with auth: required only: who needs no token has no roles');
-    }
-    if (entry.protocol === 'raw' && entry.mqtt.roles !== 'none') {
-      this.#add([index, 'mqtt', 'roles'], 'goes with protocol: mqtt only');
-    }
-    if (entry.tls && entry.upstream.some((url) => new URL(url).protocol !== 'wss:')) {
-      this.#add([index, 'tls'], 'goes with wss:// upstreams only');
-    }
-    const tls = entry.tls && readRouteTls(entry.tls, dirname(this.fileName));
-    if (tls && 'faults' in tls) {
-      for (const { key, message } of tls.faults) this.#add([index, 'tls', key], message);
-      return undefined;
-    }
-    if (this.#count > before) return undefined;
-    const { upstream, mqtt, requireRoles, forwardHeaders, ...rest } = entry;
-    return {
-      ...rest,
-      kind: 'websocket',
-      fallback: false,
-      forwardToken: true,
-      upstreams: upstream,
-      protocol: protocolOf(entry),
-      requireRoles: [...new Set(requireRoles)],
-      forwardHeaders: [...new Set(forwardHeaders)],
-      rateLimit: entry.rateLimit,
-      health: entry.health,
-      tls,
-      mqttRoles: mqtt.roles,
-    };
+  #route(item: unknown, index: number): Route | undefined {
+    const kind = isMapping(item) ? kindOf(item) : 'websocket';
+    const found = readEntry(kind, item, {
+      directory: dirname(this.fileName),
+      respondVariables: this.respondVariables,
+    });
+    if ('route' in found) return found.route;
+    for (const { path, message } of found.faults) this.#add([...this.#base, index, ...path], message);
+    return undefined;
   }
 
   /** Looks at entries with other faults too, as long as what they claim is clear. */
@@ -141,8 +123,8 @@ class RoutesParser {
         const names = takers
           .map(({ prefix, line }) => `${JSON.stringify(prefix)} in line ${line}`)
           .join(' and ');
-        this.#add([index, 'prefix'], `is hidden by ${names}: put the narrower route first`);
-      } else claims.push({ ...claim, line: this.source.locate([index, 'prefix']).line });
+        this.#add([...this.#base, index, 'prefix'], `is hidden by ${names}: put the narrower route first`);
+      } else claims.push({ ...claim, line: this.source.locate([...this.#base, index, 'prefix']).line });
     }
   }
 
@@ -159,20 +141,26 @@ class RoutesParser {
 }
 
 function claimOf(item: unknown): Claim | undefined {
-  if (typeof item !== 'object' || item === null || !('prefix' in item)) return undefined;
+  if (!isMapping(item)) return undefined;
   const prefix = prefixSchema.safeParse(item.prefix);
-  const protocol = protocolSchema.safeParse('protocol' in item ? item.protocol : undefined);
-  const mqtt = mqttSchema.safeParse('mqtt' in item ? item.mqtt : undefined);
-  if (!prefix.success || !protocol.success || !mqtt.success) return undefined;
-  return { prefix: prefix.data, protocol: protocolOf({ protocol: protocol.data, mqtt: mqtt.data }) };
+  const protocol = protocolSchema.safeParse(item.protocol);
+  const mqtt = mqttSchema.safeParse(item.mqtt);
+  const webSocket = webSocketSchema.safeParse(item.webSocket);
+  if (!prefix.success || !protocol.success || !mqtt.success || !webSocket.success) return undefined;
+  const kind = kindOf(item);
+  const only = protocolOf({ protocol: protocol.data, mqtt: mqtt.data });
+  // Who comes with a handshake to a route that takes none is refused there, not sent on to the next.
+  const all = kind !== 'websocket' && (kind !== 'http' || !webSocket.data);
+  const sessions: readonly ClientKind[] = all || only === undefined ? ['mqtt', 'raw'] : [only];
+  return {
+    prefix: prefix.data,
+    mounted: kind === 'websocket',
+    clients: kind === 'websocket' ? sessions : ['http', ...sessions],
+  };
 }
 
-/**
- * Roles in the CONNECT make a route one for MQTT: a client that passes for raw would send the broker a CONNECT of its own
- * making, with any roles in it.
- */
-function protocolOf({ protocol, mqtt }: Pick<Entry, 'protocol' | 'mqtt'>): Protocol | undefined {
-  return mqtt.roles === 'none' ? protocol : (protocol ?? 'mqtt');
+function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function fallbacks({ rawBackendUrl, mqttBackendUrl }: RoutesContext): Route[] {
@@ -195,6 +183,7 @@ function fallbacks({ rawBackendUrl, mqttBackendUrl }: RoutesContext): Route[] {
     onRemove: 'keep',
     tls: undefined,
     mqttRoles: 'none',
+    schemas: undefined,
   });
   return [
     ...(rawBackendUrl === undefined ? [] : [route(rawBackendUrl, 'raw')]),
@@ -221,8 +210,10 @@ function problem(fileName: string, line: number, key: string, message: string): 
 }
 
 /** `tls.caFile`, `upstream[1]`; the index of the entry itself is left to the line. */
-function keyName({ path: [entry, ...keys] }: Place): string {
+function keyName({ path }: Place): string {
+  const [entry, ...keys] = path[0] === 'routes' ? path.slice(1) : path;
   if (entry === undefined) return 'routes';
+  if (typeof entry !== 'number') return String(entry);
   if (keys.length === 0) return `route ${Number(entry) + 1}`;
   const name = keys.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
   return name.replace(/^\./, '');

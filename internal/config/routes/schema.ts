@@ -1,33 +1,10 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { isOwnHeader } from '../../request/own-headers.js';
-import { quote } from '../secrets.js';
-import { isHostName, isName, isUpstreamUrl } from '../syntax.js';
-
-/** The words of every message: what is wrong with a value, and what is allowed. */
-function mustBe(allowed: string) {
-  return {
-    error: ({ input }: { readonly input?: unknown }) =>
-      input === undefined ? `is required: ${allowed}` : `${quote(input)} is not allowed: must be ${allowed}`,
-  };
-}
-
-function word(allowed: string, test: (text: string) => boolean) {
-  return z.string(mustBe(allowed)).refine(test, mustBe(allowed));
-}
-
-function oneOf<const T extends string>(...words: readonly T[]) {
-  return z.enum(words, mustBe(words.length > 2 ? `one of ${words.join(', ')}` : words.join(' or ')));
-}
-
-function listOf<T extends z.ZodType>(item: T, allowed: string, max: number) {
-  return z
-    .array(item, mustBe(allowed))
-    .min(1, mustBe(allowed))
-    .max(max, mustBe(`at most ${max} items`));
-}
-
-const flag = z.boolean(mustBe('true or false')).default(false);
+import { isHostName, isUrl } from '../syntax.js';
+import { auth, onlyRequired } from './entry/auth.js';
+import { exchangeKeys } from './entry/exchange.js';
+import { filePath, flag, listOf, mustBe, number, oneOf, seconds, wholeNumber, word } from './entry/fields.js';
+import { answerHeaders, forwardHeaders } from './entry/headers.js';
 
 /** Paths that the gateway answers itself. */
 const OWN_PATHS = ['healthz', 'readyz', 'metrics', 'admin'];
@@ -51,69 +28,191 @@ export const mqttSchema = z
   )
   .default({ roles: 'none' });
 
-const headerName = word(
-  'the name of a header that the gateway may pass on: not Authorization, Host, Content-Length, X-Request-Id, traceparent, tracestate, hop-by-hop, X-User-*, X-Forwarded-*, Sec-WebSocket-*',
-  (name) => isName(name) && !isOwnHeader(name),
-).transform((name) => name.toLowerCase());
+export const webSocketSchema = flag(true);
 
-const upstream = word('a ws:// or wss:// URL without credentials and fragment', isUpstreamUrl);
 const role = word('a role: text that is not empty', (text) => text.trim() !== '');
-const filePath = word('the path of a file', (path) => path !== '' && !path.includes('\0'));
 const httpPath = word('a path that starts with /', (path) => /^\/[!-~]*$/.test(path) && !path.includes('#'));
 const hostName = word('a host name', (name) => isHostName(name) && isIP(name) === 0);
 
-const number = (min: number, max: number, allowed: string) =>
-  z.number(mustBe(allowed)).min(min, mustBe(allowed)).max(max, mustBe(allowed));
-const wholeNumber = (min: number, max: number) =>
-  number(min, max, `a whole number, ${min} to ${max}`).int(mustBe('a whole number'));
-
-/** One entry of routes.yaml, as SPEC section 3 lists its keys. */
-export const entrySchema = z.strictObject(
-  {
-    prefix: prefixSchema,
-    upstream: z.preprocess(
-      (value) => (Array.isArray(value) ? value : [value]),
-      listOf(upstream, 'a ws:// or wss:// URL, or a list of them', 256),
+/** One URL or several, all of one kind. */
+function upstreams(schemes: readonly [string, string]) {
+  const allowed = `a ${schemes.map((scheme) => `${scheme}://`).join(' or ')} URL without credentials and fragment`;
+  return z.preprocess(
+    (value) => (Array.isArray(value) ? value : [value]),
+    listOf(
+      word(allowed, (text) => isUrl(text, { schemes, credentials: false })),
+      'a URL, or a list of them',
+      256,
     ),
-    protocol: protocolSchema,
-    copySubProtocol: flag,
-    preserveQuery: flag,
-    appendPath: flag,
-    auth: oneOf('required', 'public').default('required'),
-    requireRoles: listOf(role, 'a list of one or more roles', 256).default([]),
-    forwardHeaders: z
-      .array(headerName, mustBe('a list of header names'))
-      .max(64, mustBe('at most 64 items'))
-      .default([]),
-    rateLimit: z
-      .strictObject(
-        { perSecond: number(0, 1e9, 'a number, 0 (off) to 1000000000'), burst: wholeNumber(1, 1e9) },
-        mustBe('a mapping {perSecond, burst}'),
-      )
-      .optional(),
-    balance: oneOf('round-robin', 'least-sessions', 'hash:sub').default('round-robin'),
-    health: z
-      .strictObject(
-        { path: httpPath, status: wholeNumber(200, 599).default(200) },
-        mustBe('a mapping {path, status}'),
-      )
-      .optional(),
-    onRemove: oneOf('keep', 'close').default('keep'),
-    tls: z
-      .strictObject(
-        {
-          caFile: filePath.optional(),
-          certFile: filePath.optional(),
-          keyFile: filePath.optional(),
-          serverName: hostName.optional(),
-          insecureSkipVerify: flag,
-        },
-        mustBe('a mapping {caFile, certFile, keyFile, serverName, insecureSkipVerify}'),
-      )
-      .optional(),
-    mqtt: mqttSchema,
-  },
-  mustBe('a mapping with at least prefix and upstream'),
-);
+  );
+}
 
-export type Entry = z.output<typeof entrySchema>;
+/** The keys of every entry. */
+const everyKey = {
+  prefix: prefixSchema,
+  auth,
+  requireRoles: z
+    .array(role, mustBe('a list of one or more roles'))
+    .min(1, mustBe('a list of one or more roles'))
+    .max(256, mustBe('at most 256 items'))
+    .default([])
+    .transform((roles) => [...new Set(roles)]),
+};
+
+/** The keys of entries with endpoints behind them. */
+const upstreamKeys = {
+  protocol: protocolSchema,
+  copySubProtocol: flag(false),
+  forwardToken: flag(true),
+  forwardHeaders,
+  balance: oneOf('round-robin', 'least-sessions', 'hash:sub').default('round-robin'),
+  health: z
+    .strictObject(
+      { path: httpPath, status: wholeNumber(200, 599).default(200) },
+      mustBe('a mapping {path, status}'),
+    )
+    .optional(),
+  onRemove: oneOf('keep', 'close').default('keep'),
+  tls: z
+    .strictObject(
+      {
+        caFile: filePath.optional(),
+        certFile: filePath.optional(),
+        keyFile: filePath.optional(),
+        serverName: hostName.optional(),
+        insecureSkipVerify: flag(false),
+      },
+      mustBe('a mapping {caFile, certFile, keyFile, serverName, insecureSkipVerify}'),
+    )
+    .optional(),
+  mqtt: mqttSchema,
+  schemas: filePath.optional(),
+};
+
+/** The keys of WebSocket routes (SPEC section 3). */
+const webSocketKeys = {
+  ...everyKey,
+  ...upstreamKeys,
+  upstream: upstreams(['ws', 'wss']),
+  preserveQuery: flag(false),
+  appendPath: flag(false),
+  rateLimit: z
+    .strictObject(
+      { perSecond: number(0, 1e9, 'a number, 0 (off) to 1000000000'), burst: wholeNumber(1, 1e9) },
+      mustBe('a mapping {perSecond, burst}'),
+    )
+    .optional(),
+};
+
+/** The keys of HTTP routes (SPEC section 17). */
+const httpKeys = {
+  ...everyKey,
+  ...upstreamKeys,
+  ...exchangeKeys,
+  upstream: upstreams(['http', 'https']),
+  preserveQuery: flag(true),
+  appendPath: flag(true),
+  preserveHost: flag(false),
+  webSocket: webSocketSchema,
+  timeouts: z
+    .strictObject(
+      { connect: seconds(5), answer: seconds(60), idle: seconds(60) },
+      mustBe('a mapping {connect, answer, idle}'),
+    )
+    .prefault({}),
+};
+
+const respondKeys = {
+  ...everyKey,
+  ...exchangeKeys,
+  respond: z.strictObject(
+    {
+      status: wholeNumber(200, 599).default(200),
+      body: word('text of at most 65536 characters', (text) => text.length <= 65_536).default(''),
+      headers: answerHeaders,
+    },
+    mustBe('a mapping {status, body, headers}'),
+  ),
+};
+
+const filesKeys = { ...everyKey, ...exchangeKeys, files: filePath };
+
+const logoutKeys = {
+  ...everyKey,
+  ...exchangeKeys,
+  auth: onlyRequired,
+  logout: z.preprocess(
+    (value) => value ?? {},
+    z.strictObject(
+      {
+        redirect: word('a path that begins with one /, or an http:// or https:// URL', isRedirect).optional(),
+        everywhere: flag(false),
+      },
+      mustBe('a mapping {redirect, everywhere}'),
+    ),
+  ),
+};
+
+/** SPEC section 21. Browsers take `//host` and `/\host` for another site. */
+function isRedirect(text: string): boolean {
+  if (!/^[!-~]{1,2048}$/.test(text) || text.includes('\\')) return false;
+  return (
+    /^\/(?!\/)/.test(text) ||
+    isUrl(text.split('#', 1)[0] ?? '', { schemes: ['http', 'https'], credentials: false })
+  );
+}
+
+const mapping = mustBe('a mapping with at least prefix and upstream');
+
+/** One entry of routes.yaml, by what it does with its clients. */
+export const entrySchemas = {
+  websocket: z.strictObject(webSocketKeys, mapping),
+  http: z.strictObject(httpKeys, mapping),
+  respond: z.strictObject(respondKeys, mapping),
+  files: z.strictObject(filesKeys, mapping),
+  logout: z.strictObject(logoutKeys, mapping),
+};
+
+export type EntryKind = keyof typeof entrySchemas;
+export type EntryOf<K extends EntryKind> = z.output<(typeof entrySchemas)[K]>;
+
+/** What stands in an entry instead of `upstream`. */
+export const LOCAL_KINDS = ['respond', 'files', 'logout'] as const;
+
+const KEYS: Readonly<Record<EntryKind, Readonly<Record<string, unknown>>>> = {
+  websocket: webSocketKeys,
+  http: httpKeys,
+  respond: respondKeys,
+  files: filesKeys,
+  logout: logoutKeys,
+};
+
+/** Every key that some entry may have. */
+export const ENTRY_KEYS: readonly string[] = [...new Set(Object.values(KEYS).flatMap(Object.keys))];
+
+/** What the routes of a kind are called. */
+const KIND_NAMES: Readonly<Record<EntryKind, string>> = {
+  websocket: 'ws:// and wss:// upstreams',
+  http: 'http:// and https:// upstreams',
+  respond: 'respond',
+  files: 'files',
+  logout: 'logout',
+};
+
+/** The kind an entry means to be, as far as its keys are there to tell. */
+export function kindOf(item: Readonly<Record<string, unknown>>): EntryKind {
+  const local = LOCAL_KINDS.find((kind) => Object.hasOwn(item, kind));
+  if (local !== undefined) return local;
+  const [first]: unknown[] = Array.isArray(item.upstream) ? item.upstream : [item.upstream];
+  return typeof first === 'string' && /^https?:/i.test(first) ? 'http' : 'websocket';
+}
+
+/** What is wrong with a key that entries of a kind do not have. */
+export function foreignKey(key: string): string {
+  const kinds = (Object.keys(KEYS) as EntryKind[]).filter((kind) => Object.hasOwn(KEYS[kind], key));
+  if (key === 'upstream' || LOCAL_KINDS.some((kind) => kind === key))
+    return `stands alone: an entry has one of upstream, ${LOCAL_KINDS.join(', ')}`;
+  return kinds.length === 0
+    ? 'is not a key that is known here'
+    : `goes with ${kinds.map((kind) => KIND_NAMES[kind]).join(', ')} only`;
+}

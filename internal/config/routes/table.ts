@@ -11,10 +11,15 @@ import { deepFreeze } from '../deep-freeze.js';
 /** Where clients of any prefix may connect, too (SPEC section 4). */
 const MOUNT = '/ws';
 
-/** What a route claims of the paths and protocols. */
+/** Who may come to a route: WebSocket clients of a protocol, or plain HTTP requests. */
+export type ClientKind = Protocol | 'http';
+
+/** What a route claims of the paths and clients. */
 export interface Claim {
   readonly prefix: string;
-  readonly protocol: Protocol | undefined;
+  /** SPEC section 17: HTTP routes match the path as it is, WebSocket routes also behind the mount. */
+  readonly mounted: boolean;
+  readonly clients: readonly ClientKind[];
 }
 
 /** A frozen table over `routes`, in their order. Matching costs one comparison of prefixes per route. */
@@ -84,28 +89,25 @@ export function sessionMatches(matches: readonly RouteMatch[]): readonly RouteMa
 }
 
 /**
- * The earlier claims because of which `later` would never be asked: one of them, or one per protocol, takes every path
- * and protocol that it fits. Empty: it is reachable.
+ * The earlier claims because of which `later` would never be asked: one of them, or one per kind of client, takes every
+ * path and client that it fits. Empty: it is reachable.
  */
 export function hiding<C extends Claim>(earlier: readonly C[], later: Claim): readonly C[] {
-  const protocols: readonly Protocol[] = later.protocol === undefined ? ['mqtt', 'raw'] : [later.protocol];
   const takers = new Set<C>();
-  for (const protocol of protocols) {
-    const taker = earlier.find(
-      (claim) =>
-        (claim.protocol === undefined || claim.protocol === protocol) && covers(claim.prefix, later.prefix),
-    );
-    if (taker === undefined) return [];
-    takers.add(taker);
-  }
+  for (const client of later.clients)
+    for (const path of shortestPaths(later)) {
+      const taker = earlier.find((claim) => claim.clients.includes(client) && covers(claim, path));
+      if (taker === undefined) return [];
+      takers.add(taker);
+    }
   return [...takers];
 }
 
-/**
- * Whether every path that fits `later` fits `earlier`. The shortest such path is `later` itself, and whatever fits below
- * it goes on with whole segments, so that one path decides. A prefix under the mount has only paths under the mount,
- * which other prefixes see without it (`/mqtt` takes all of `/ws/mqtt`); the other way round, `/mqtt` itself is left over.
- */
-function covers(earlier: string, later: string): boolean {
-  return restAfter(earlier, isUnderMount(earlier) ? later : withoutMount(later)) !== undefined;
+/** The shortest paths that fit a claim; whatever fits below them goes on with whole segments, so that they decide. */
+function shortestPaths({ prefix, mounted }: Claim): readonly string[] {
+  return mounted && !isUnderMount(prefix) ? [prefix, `${MOUNT}${prefix}`] : [prefix];
+}
+
+function covers({ prefix, mounted }: Claim, path: string): boolean {
+  return restAfter(prefix, mounted && !isUnderMount(prefix) ? withoutMount(path) : path) !== undefined;
 }

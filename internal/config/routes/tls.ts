@@ -2,9 +2,9 @@ import { resolve } from 'node:path';
 import type { RouteTls } from '../config.js';
 import { belongTogether, type Pem, readCertificate, readPrivateKey } from '../key-pair.js';
 import { quote } from '../secrets.js';
-import type { Entry } from './schema.js';
+import type { EntryOf } from './schema.js';
 
-type TlsEntry = NonNullable<Entry['tls']>;
+type TlsEntry = NonNullable<EntryOf<'http'>['tls']>;
 
 /** What is wrong with one key of `tls`. */
 export interface TlsFault {

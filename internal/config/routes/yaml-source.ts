@@ -11,7 +11,7 @@ import {
   visit,
 } from 'yaml';
 
-/** Nesting that is read: flow collections, block indicators in one line, columns of indentation. */
+/** Nesting that is read: flow collections unless the caller says otherwise, block indicators in one line, columns of indentation. */
 const MAX_FLOW_DEPTH = 16;
 const MAX_INDICATORS_PER_LINE = 16;
 const MAX_INDENTATION = 64;
@@ -36,10 +36,18 @@ export interface YamlFault {
   readonly message: string;
 }
 
+export interface YamlLimits {
+  /** Flow collections in each other, default 16: JSON is made of them. At most 64, for the sake of the stack. */
+  readonly maxFlowDepth?: number;
+}
+
 /** Reads one YAML 1.2 document (core schema, no merge keys, no custom tags), or everything that is wrong with it. */
-export function readYaml(text: string): YamlSource | { readonly faults: readonly YamlFault[] } {
+export function readYaml(
+  text: string,
+  { maxFlowDepth = MAX_FLOW_DEPTH }: YamlLimits = {},
+): YamlSource | { readonly faults: readonly YamlFault[] } {
   // The parser recurses, and an exhausted stack can end the process inside a regular expression, past any catch.
-  const deepLine = lineOfDeepNesting(text);
+  const deepLine = lineOfDeepNesting(text, maxFlowDepth);
   if (deepLine !== undefined) return { faults: [{ line: deepLine, message: 'is nested too deeply' }] };
   const lines = new LineCounter();
   const document = parseDocument(text, {
@@ -67,8 +75,8 @@ export function readYaml(text: string): YamlSource | { readonly faults: readonly
   }
 }
 
-/** The first line that nests deeper than a routes file has reason to, from a pass over its tokens alone. */
-function lineOfDeepNesting(text: string): number | undefined {
+/** The first line that nests deeper than such a file has reason to, from a pass over its tokens alone. */
+function lineOfDeepNesting(text: string, maxFlowDepth: number): number | undefined {
   let line = 1;
   let flowDepth = 0;
   let indicators = 0;
@@ -81,7 +89,7 @@ function lineOfDeepNesting(text: string): number | undefined {
       if (flowDepth === 0) indicators++;
     }
     const indented = atLineStart && type === 'space' && token.length > MAX_INDENTATION;
-    if (indented || flowDepth > MAX_FLOW_DEPTH || indicators > MAX_INDICATORS_PER_LINE) return line;
+    if (indented || flowDepth > maxFlowDepth || indicators > MAX_INDICATORS_PER_LINE) return line;
     atLineStart = type === 'newline';
     if (atLineStart) indicators = 0;
     line += token.split('\n').length - 1;

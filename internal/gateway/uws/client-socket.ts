@@ -26,6 +26,10 @@ export class UwsClientSocket implements ClientSocket {
     this.#compress = compress;
   }
 
+  get frames(): undefined {
+    return undefined;
+  }
+
   /** Whether there is a connection: from the upgrade to the close handler. */
   get attached(): boolean {
     return this.#ws !== undefined;

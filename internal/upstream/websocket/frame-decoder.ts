@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { isValidOnWire } from '../../close-codes.js';
-import { FIN, MASK, MAX_CONTROL_BYTES, OPCODE, Opcode, RSV } from './frame.js';
+import { FIN, OPCODE, Opcode } from './frame.js';
+import { frameFault, headerBytes, lengthFault, payloadLength, readClose } from './frame-rules.js';
 import type { FragmentPosition } from './message-listener.js';
 import { Utf8Stream } from './utf8-stream.js';
 
@@ -159,46 +159,15 @@ export abstract class FrameDecoder {
 
   /** Judges the first two bytes of a frame. */
   #check(header: Buffer, at: number): boolean {
-    const first = header[at] ?? 0;
-    const second = header[at + 1] ?? 0;
-    const why = this.#fault(first, second);
+    const why = frameFault(header[at] ?? 0, header[at + 1] ?? 0, this.#message !== 0, false);
     if (why !== undefined) this.#violate(1002, why);
     return why === undefined;
   }
 
-  #fault(first: number, second: number): string | undefined {
-    if ((first & RSV) !== 0) return 'a reserved bit is set'; // RFC 6455 §5.2: no extension was negotiated
-    if ((second & MASK) !== 0) return 'a masked frame from a server'; // RFC 6455 §5.1
-    switch (first & OPCODE) {
-      case Opcode.CONTINUATION:
-        return this.#message === 0 ? 'a continuation of no message' : undefined; // RFC 6455 §5.4
-      case Opcode.TEXT:
-      case Opcode.BINARY:
-        return this.#message === 0 ? undefined : 'a new message inside a message'; // RFC 6455 §5.4
-      case Opcode.CLOSE:
-      case Opcode.PING:
-      case Opcode.PONG:
-        if ((first & FIN) === 0) return 'a fragmented control frame'; // RFC 6455 §5.5
-        return second > MAX_CONTROL_BYTES ? 'a control frame of more than 125 bytes' : undefined;
-      default:
-        return `an unknown opcode ${first & OPCODE}`;
-    }
-  }
-
   /** Payload length of a complete header; a violation unless it is written in the fewest bytes and below 2^53. */
   #length(header: Buffer, at: number): number {
-    const short = (header[at + 1] ?? 0) & 0x7f;
-    if (short < 126) return short;
-    if (short === 126) {
-      const length = header.readUInt16BE(at + 2);
-      if (length < 126) this.#violate(1002, 'a length that is not minimal'); // RFC 6455 §5.2
-      return length;
-    }
-    const high = header.readUInt32BE(at + 2);
-    const length = high * 2 ** 32 + header.readUInt32BE(at + 6);
-    // The most significant bit must be 0; beyond 2^53 a number is no longer exact.
-    if (high >= 2 ** 21) this.#violate(1002, 'a length of 2^53 or more');
-    else if (length < 65_536) this.#violate(1002, 'a length that is not minimal');
+    const length = payloadLength(header, at);
+    if (length < 0) this.#violate(1002, lengthFault(length));
     return length;
   }
 
@@ -251,18 +220,15 @@ export abstract class FrameDecoder {
     else if (opcode === Opcode.CLOSE) this.#close(payload);
   }
 
-  /** RFC 6455 §5.5.1 and §7.4. */
   #close(payload: Buffer): void {
-    const code = payload.length === 0 ? 1005 : payload.length === 1 ? 0 : payload.readUInt16BE(0);
-    if (payload.length > 0 && !isValidOnWire(code)) {
-      this.#violate(1002, 'a close frame without a valid code');
-    } else if (!isUtf8(payload.subarray(2))) {
-      this.#violate(1007, 'a close reason that is not UTF-8');
-    } else {
-      // Nothing follows a close frame.
-      this.stopDecoding();
-      this.onClose(code, payload.toString('utf8', 2));
+    const close = readClose(payload);
+    if (!close.valid) {
+      this.#violate(close.code, close.why);
+      return;
     }
+    // Nothing follows a close frame.
+    this.stopDecoding();
+    this.onClose(close.code, close.reason);
   }
 
   #violate(code: number, why: string): void {
@@ -270,12 +236,4 @@ export abstract class FrameDecoder {
     this.stopDecoding();
     this.onViolation(code, why);
   }
-}
-
-/** Bytes of the header at `at`, as far as what is there of it tells. */
-function headerBytes(bytes: Buffer, at: number, end: number): number {
-  if (end - at < 2) return 2;
-  const short = (bytes[at + 1] ?? 0) & 0x7f;
-  if (short < 126) return 2;
-  return short === 126 ? 4 : MAX_HEADER_BYTES;
 }

@@ -98,6 +98,22 @@ export class FrameWriter {
     this.#end = 0;
   }
 
+  /**
+   * Writes `bytes` between `from` and `to` as they are, at once; they may be reused when it returns.
+   * @returns whether the kernel took all that was written to this socket.
+   */
+  pass(socket: UpstreamSocket, bytes: Buffer, from: number, to: number): boolean {
+    this.flush();
+    for (let at = from; at < to && socket.writable; ) {
+      const length = Math.min(to - at, this.#arena.length);
+      if (this.#end + length > this.#arena.length) this.#renew();
+      this.#end += bytes.copy(this.#arena.bytes, this.#end, at, at + length);
+      this.#send(socket, this.#arena.view(this.#start, this.#end));
+      at += length;
+    }
+    return socket.writableLength === 0;
+  }
+
   #writeAlone(socket: UpstreamSocket, opcode: number, payload: Uint8Array, bytes: number): void {
     if (!socket.writable) return;
     const frame = Buffer.allocUnsafeSlow(bytes);

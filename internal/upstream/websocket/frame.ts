@@ -27,14 +27,19 @@ export class MaskingKeys {
   readonly #pool = Buffer.allocUnsafeSlow(POOLED_KEYS * KEY_BYTES);
   #at = this.#pool.length;
 
-  /** Writes the next key at `at` of `target`. */
-  write(target: Buffer, at: number): void {
-    if (this.#at === this.#pool.length) {
-      randomFillSync(this.#pool);
-      this.#at = 0;
+  /** XORs the key at `at` of `target` with the next one, which it returns: never 0, which would change nothing. */
+  change(target: Buffer, at: number): number {
+    let key = 0;
+    while (key === 0) {
+      if (this.#at === this.#pool.length) {
+        randomFillSync(this.#pool);
+        this.#at = 0;
+      }
+      key = this.#pool.readUInt32BE(this.#at);
+      this.#at += KEY_BYTES;
     }
-    this.#pool.copy(target, at, this.#at, this.#at + KEY_BYTES);
-    this.#at += KEY_BYTES;
+    xorBytes(target, at, at + KEY_BYTES, key, 0);
+    return key;
   }
 }
 
@@ -77,33 +82,35 @@ export function writeClientFrame(
   target[at++] = 0;
   target[at++] = 0;
   target.set(payload, at);
-  if (keys !== undefined) {
-    keys.write(target, keyAt);
-    mask(target, keyAt, at, at + length);
-  }
+  if (keys !== undefined) xorBytes(target, at, at + length, keys.change(target, keyAt), 0);
   return at + length;
 }
 
-/** XORs `target` between `from` and `to` with the four bytes at `keyAt` (RFC 6455 §5.3). */
-function mask(target: Buffer, keyAt: number, from: number, to: number): void {
+/** From this many bytes on whole words are worth the view that they take. */
+const WORDWISE_BYTES = 32;
+
+/**
+ * XORs `target` between `from` and `to` with a masking key (RFC 6455 §5.3).
+ * @param key its four bytes, the first one the most significant.
+ * @param phase which of them `from` is masked with, 0 to 3.
+ */
+export function xorBytes(target: Buffer, from: number, to: number, key: number, phase: number): void {
   let at = from;
-  // Single bytes up to a four-byte boundary of the memory, whole words from there, single bytes at the end.
-  for (; at < to && ((target.byteOffset + at) & 3) !== 0; at++) maskByte(target, keyAt, from, at);
-  const words = (to - at) >>> 2;
-  if (words > 0) {
-    const key = Buffer.alloc(KEY_BYTES);
-    for (let index = 0; index < KEY_BYTES; index++)
-      key[index] = target[keyAt + ((at - from + index) & 3)] ?? 0;
-    const word = new Uint32Array(key.buffer, key.byteOffset, 1)[0] ?? 0;
+  if (to - from >= WORDWISE_BYTES) {
+    // Single bytes up to a four-byte boundary of the memory, whole words from there, single bytes at the end.
+    for (; ((target.byteOffset + at) & 3) !== 0; at++) target[at] = (target[at] ?? 0) ^ keyByte(key, phase++);
+    const words = (to - at) >>> 2;
+    const bytes = new Uint8Array(KEY_BYTES).map((_, index) => keyByte(key, phase + index));
+    const word = new Uint32Array(bytes.buffer)[0] ?? 0;
     const view = new Uint32Array(target.buffer, target.byteOffset + at, words);
     for (let index = 0; index < words; index++) view[index] = (view[index] ?? 0) ^ word;
     at += words * 4;
   }
-  for (; at < to; at++) maskByte(target, keyAt, from, at);
+  for (; at < to; at++) target[at] = (target[at] ?? 0) ^ keyByte(key, phase++);
 }
 
-function maskByte(target: Buffer, keyAt: number, from: number, at: number): void {
-  target[at] = (target[at] ?? 0) ^ (target[keyAt + ((at - from) & 3)] ?? 0);
+function keyByte(key: number, phase: number): number {
+  return (key >>> (24 - 8 * (phase & 3))) & 0xff;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -119,4 +126,28 @@ export function closePayload(code: number, reason: string): Buffer {
   payload.writeUInt16BE(code, 0);
   text.copy(payload, 2);
   return payload;
+}
+
+/** Bytes of the header of a server's frame. */
+export function serverHeaderBytes(payloadBytes: number): number {
+  return payloadBytes < 126 ? 2 : payloadBytes < 65_536 ? 4 : 10;
+}
+
+/** A whole frame of a server, unmasked (RFC 6455 §5.1). @param first FIN and opcode. */
+export function serverFrame(first: number, payload: Uint8Array): Buffer {
+  const { length } = payload;
+  const header = serverHeaderBytes(length);
+  const frame = Buffer.allocUnsafeSlow(header + length);
+  frame[0] = first;
+  if (header === 2) frame[1] = length;
+  else if (header === 4) {
+    frame[1] = 126;
+    frame.writeUInt16BE(length, 2);
+  } else {
+    frame[1] = 127;
+    frame.writeUInt32BE(Math.floor(length / 2 ** 32), 2);
+    frame.writeUInt32BE(length >>> 0, 6);
+  }
+  frame.set(payload, header);
+  return frame;
 }

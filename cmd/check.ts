@@ -1,0 +1,23 @@
+import { loadConfiguration } from '../internal/config/environment.js';
+import { problemLine } from '../internal/config/problem.js';
+import { command as define } from './line/command.js';
+import { ROUTE_FILE_OPTION } from './line/configuration.js';
+
+export const command = define({
+  name: 'check',
+  summary: 'Validates environment and routes, and prints every problem',
+  about:
+    'Reads what the gateway would read at its start, the key and certificate files too, and listens nowhere.',
+  options: ROUTE_FILE_OPTION,
+  notes: 'Exit status: 0 all well, 1 problems.',
+  async run(flags) {
+    const loaded = loadConfiguration(undefined, { routeFile: flags['route-file'] });
+    if ('problems' in loaded) {
+      process.stderr.write(`${loaded.problems.map(problemLine).join('\n')}\n`);
+      return 1;
+    }
+    for (const warning of loaded.warnings) process.stderr.write(`warning: ${problemLine(warning)}\n`);
+    process.stdout.write('configuration ok\n');
+    return 0;
+  },
+});

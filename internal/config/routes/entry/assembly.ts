@@ -1,0 +1,217 @@
+import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { z } from 'zod';
+import type { Protocol, RespondRoute, Route, RouteTls, SchemaText, UpstreamRoute } from '../../config.js';
+import { readSchemas } from '../../schemas/read.js';
+import { quote } from '../../secrets.js';
+import { type EntryKind, type EntryOf, entrySchemas, foreignKey } from '../schema.js';
+import { readRouteTls } from '../tls.js';
+import { filledIn } from './respond-body.js';
+
+/** What an entry needs from around it. */
+export interface EntryContext {
+  /** Of the routes file: relative paths start there. */
+  readonly directory: string;
+  /** Values that `${NAME}` in a fixed answer may stand for. */
+  readonly respondVariables: Readonly<Record<string, string>>;
+}
+
+/** What is wrong with an entry. */
+export interface EntryFault {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
+export type EntryResult = { readonly route: Route } | { readonly faults: readonly EntryFault[] };
+
+/** The route that an entry of a kind means, or all that is wrong with it. Reads the files that it names. */
+export function readEntry(kind: EntryKind, item: unknown, context: EntryContext): EntryResult {
+  switch (kind) {
+    case 'websocket':
+      return parsed(kind, item, (entry, faults) => webSocketRoute(entry, context, faults));
+    case 'http':
+      return parsed(kind, item, (entry, faults) => httpRoute(entry, context, faults));
+    case 'respond':
+      return parsed(kind, item, (entry, faults): Route => {
+        const { respond } = entry;
+        const filled = filledIn(respond.body, context.respondVariables);
+        if ('fault' in filled) faults.push({ path: ['respond', 'body'], message: filled.fault });
+        const body = 'body' in filled ? filled.body : '';
+        return { kind, ...everyKey(entry), ...exchangeKeys(entry), respond: { ...respond, body } };
+      });
+    case 'files':
+      return parsed(kind, item, (entry, faults): Route => {
+        const files = resolve(context.directory, entry.files);
+        if (statSync(files, { throwIfNoEntry: false })?.isDirectory() !== true)
+          faults.push({ path: ['files'], message: `${quote(entry.files)} is no folder` });
+        return { kind, ...everyKey(entry), ...exchangeKeys(entry), files };
+      });
+    case 'logout':
+      return parsed(kind, item, (entry): Route => {
+        const { redirect, everywhere } = entry.logout;
+        const exchange = exchangeKeys(entry);
+        return {
+          kind,
+          ...everyKey(entry),
+          ...exchange,
+          methods: exchange.methods ?? ['POST'],
+          logout: { redirect, everywhere },
+        };
+      });
+  }
+}
+
+function parsed<K extends EntryKind>(
+  kind: K,
+  item: unknown,
+  assemble: (entry: EntryOf<K>, faults: EntryFault[]) => Route,
+): EntryResult {
+  const result = entrySchemas[kind].safeParse(item);
+  if (!result.success) return { faults: faultsOf(result.error.issues) };
+  // The schema was looked up by the kind, which the compiler does not follow through the union.
+  const entry = result.data as EntryOf<K>;
+  const faults: EntryFault[] = [];
+  if (entry.auth === 'public' && entry.requireRoles.length > 0)
+    faults.push({
+      path: ['requireRoles'],
+      message: 'goes with auth: required only: who needs no token has no roles',
+    });
+  const route = assemble(entry, faults);
+  return faults.length > 0 ? { faults } : { route };
+}
+
+function faultsOf(issues: readonly z.core.$ZodIssue[]): EntryFault[] {
+  return issues.flatMap((issue): EntryFault[] =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => ({
+          path: [...issue.path, key],
+          message: issue.path.length === 0 ? foreignKey(key) : 'is not a key that is known here',
+        }))
+      : [{ path: issue.path, message: issue.message }],
+  );
+}
+
+type UpstreamEntry = EntryOf<'websocket'> | EntryOf<'http'>;
+type LocalEntry = EntryOf<'respond'> | EntryOf<'files'> | EntryOf<'logout'>;
+
+function webSocketRoute(entry: EntryOf<'websocket'>, context: EntryContext, faults: EntryFault[]): Route {
+  const { rateLimit, preserveQuery, appendPath } = entry;
+  return {
+    kind: 'websocket',
+    ...everyKey(entry),
+    ...upstreamKeys(entry, context, faults),
+    preserveQuery,
+    appendPath,
+    rateLimit,
+  };
+}
+
+function httpRoute(entry: EntryOf<'http'>, context: EntryContext, faults: EntryFault[]): Route {
+  const { preserveQuery, appendPath, preserveHost, webSocket, timeouts } = entry;
+  return {
+    kind: 'http',
+    ...everyKey(entry),
+    ...upstreamKeys(entry, context, faults),
+    ...exchangeKeys(entry),
+    preserveQuery,
+    appendPath,
+    rateLimit: undefined,
+    preserveHost,
+    webSocket,
+    timeouts: { connectMs: timeouts.connect, answerMs: timeouts.answer, idleMs: timeouts.idle },
+  };
+}
+
+function everyKey({ prefix, auth, requireRoles }: UpstreamEntry | LocalEntry) {
+  return { prefix, auth, requireRoles };
+}
+
+type SharedUpstreamKeys = Omit<UpstreamRoute, 'kind' | keyof ReturnType<typeof everyKey>>;
+
+function upstreamKeys(
+  entry: UpstreamEntry,
+  context: EntryContext,
+  faults: EntryFault[],
+): Omit<SharedUpstreamKeys, 'preserveQuery' | 'appendPath' | 'rateLimit'> {
+  if (entry.protocol === 'raw' && entry.mqtt.roles !== 'none')
+    faults.push({ path: ['mqtt', 'roles'], message: 'goes with protocol: mqtt only' });
+  return {
+    fallback: false,
+    upstreams: entry.upstream,
+    protocol: protocolOf(entry),
+    copySubProtocol: entry.copySubProtocol,
+    forwardToken: entry.forwardToken,
+    forwardHeaders: entry.forwardHeaders,
+    balance: entry.balance,
+    health: entry.health,
+    onRemove: entry.onRemove,
+    tls: tlsOf(entry, context, faults),
+    mqttRoles: entry.mqtt.roles,
+    schemas: schemasOf(entry, context, faults),
+  };
+}
+
+/**
+ * Roles in the CONNECT make a route one for MQTT: a client that passes for raw would send the broker a CONNECT of its own
+ * making, with any roles in it.
+ */
+export function protocolOf({
+  protocol,
+  mqtt,
+}: {
+  readonly protocol?: Protocol | undefined;
+  readonly mqtt: { readonly roles: UpstreamRoute['mqttRoles'] };
+}): Protocol | undefined {
+  return mqtt.roles === 'none' ? protocol : (protocol ?? 'mqtt');
+}
+
+function tlsOf(
+  entry: UpstreamEntry,
+  { directory }: EntryContext,
+  faults: EntryFault[],
+): RouteTls | undefined {
+  if (entry.tls === undefined) return undefined;
+  if (entry.upstream.some((url) => !['wss:', 'https:'].includes(new URL(url).protocol)))
+    faults.push({ path: ['tls'], message: 'goes with wss:// and https:// upstreams only' });
+  const tls = readRouteTls(entry.tls, directory);
+  if (!('faults' in tls)) return tls;
+  for (const { key, message } of tls.faults) faults.push({ path: ['tls', key], message });
+  return undefined;
+}
+
+function schemasOf(
+  entry: UpstreamEntry,
+  { directory }: EntryContext,
+  faults: EntryFault[],
+): SchemaText | undefined {
+  if (entry.schemas === undefined) return undefined;
+  const read = readSchemas(entry.schemas, directory);
+  if ('faults' in read) {
+    for (const message of read.faults) faults.push({ path: ['schemas'], message });
+    return undefined;
+  }
+  if (!('timeouts' in entry)) {
+    if (protocolOf(entry) === 'mqtt')
+      faults.push({
+        path: ['schemas'],
+        message: 'does not go with protocol: mqtt, whose clients speak no JSON-RPC',
+      });
+    if (read.file.rpc === undefined || read.file.endpoints.length > 0)
+      faults.push({ path: ['schemas'], message: 'must hold rpc, and no endpoints, on a WebSocket route' });
+  }
+  return read.text;
+}
+
+function exchangeKeys(
+  entry: EntryOf<'http'> | LocalEntry,
+): Omit<RespondRoute, 'kind' | 'respond' | keyof ReturnType<typeof everyKey>> {
+  return {
+    methods: entry.methods,
+    requestHeaders: entry.requestHeaders,
+    responseHeaders: entry.responseHeaders,
+    securityHeaders: entry.securityHeaders,
+    requestLimit: entry.rateLimit,
+    cors: entry.cors,
+    maxBodyBytes: entry.maxBodyBytes,
+  };
+}

@@ -1,0 +1,143 @@
+import { createRequire } from 'node:module';
+import type { AnySchema, ErrorObject, FormatDefinition, ValidateFunction } from 'ajv';
+import type { JsonSchema, PlacedFault, PlacedSchema } from './file.js';
+import { linearPattern } from './patterns.js';
+import { areUnique } from './unique-items.js';
+import { FORMATS } from './walk.js';
+
+/** Where a value fails its schema, as a JSON pointer (RFC 6901), and why; never a part of the value. */
+export interface SchemaError {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** Nothing wrong: undefined. `every`: all that is wrong, as far as it is listed; else the first only. */
+export type SchemaCheck = (value: unknown, every: boolean) => readonly SchemaError[] | undefined;
+
+/** Errors that are listed. */
+const MAX_ERRORS = 50;
+/** Longest text that a format is held against: no address or date is longer. */
+const MAX_FORMAT_CHARS = 8_192;
+const MAX_REGEX_CHARS = 1_024;
+
+// Loaded where schemas are: 9 MB of each process, and most gateways have none.
+const load = createRequire(import.meta.url);
+
+/** Compiles schemas of draft 2020-12; those of one compiler are from one file. */
+export class SchemaCompiler {
+  readonly #first = createAjv(false);
+  readonly #every = createAjv(true);
+
+  /** What the meta-schema and the compiler have against a schema; none: []. */
+  faultsOf({ path, schema }: PlacedSchema): PlacedFault[] {
+    try {
+      if (this.#first.validateSchema(toAjv(schema)) !== true)
+        return firstOf(this.#first.errors).map((error) => ({
+          path: [...path, ...pointerParts(error.instancePath)],
+          message: error.message ?? 'is no JSON Schema',
+        }));
+      this.#first.compile(toAjv(schema));
+      return [];
+    } catch (thrown) {
+      return [{ path, message: thrown instanceof Error ? thrown.message : 'cannot be compiled' }];
+    }
+  }
+
+  /** @param listsAll whether `every` will be asked for. */
+  check(schema: JsonSchema, listsAll: boolean): SchemaCheck {
+    const first = this.#first.compile(toAjv(schema));
+    const every = listsAll ? this.#every.compile(toAjv(schema)) : first;
+    return (value, all) => {
+      try {
+        const validate = all ? every : first;
+        return validate(value) ? undefined : errorsOf(validate);
+      } catch {
+        // A schema that refers to itself without looking deeper exhausts the stack.
+        return [{ path: '', message: 'cannot be checked' }];
+      }
+    };
+  }
+}
+
+function createAjv(allErrors: boolean) {
+  const { Ajv2020 } = load('ajv/dist/2020') as typeof import('ajv/dist/2020.js');
+  const { fullFormats } = load('ajv-formats/dist/formats') as typeof import('ajv-formats/dist/formats.js');
+  const ajv = new Ajv2020({
+    allErrors,
+    strictSchema: true,
+    strictTypes: false,
+    strictTuples: false,
+    strictRequired: false,
+    allowUnionTypes: true,
+    // `constructor` and `__proto__` are names like others: only what the body itself has counts.
+    ownProperties: true,
+    logger: false,
+    code: { regExp: Object.assign(linearPattern, { code: 'linearPattern' }) },
+  });
+  for (const name of FORMATS) ajv.addFormat(name, bounded(name, fullFormats[name]));
+  // Ajv compares each item with each other: a mebibyte of them would take hours.
+  ajv.removeKeyword('uniqueItems');
+  ajv.addKeyword({
+    keyword: 'uniqueItems',
+    type: 'array',
+    schemaType: 'boolean',
+    validate: (wanted: boolean, items: readonly unknown[]) => !wanted || areUnique(items),
+    error: { message: 'must not have equal items' },
+  });
+  return ajv;
+}
+
+type Format = typeof import('ajv-formats/dist/formats.js')['fullFormats'][(typeof FORMATS)[number]];
+
+function bounded(name: string, format: Format): FormatDefinition<string> {
+  const test = testOf(format);
+  const limit = name === 'regex' ? MAX_REGEX_CHARS : MAX_FORMAT_CHARS;
+  return { type: 'string', validate: (text: string) => text.length <= limit && test(text) };
+}
+
+function testOf(format: Format): (text: string) => boolean {
+  if (format instanceof RegExp) return (text) => format.test(text);
+  if (typeof format === 'function') return (text) => format(text) === true;
+  if (typeof format === 'object' && 'validate' in format) return testOf(format.validate as Format);
+  throw new TypeError('a format without a test');
+}
+
+function toAjv(schema: JsonSchema): AnySchema {
+  return schema as AnySchema;
+}
+
+function errorsOf(validate: ValidateFunction): SchemaError[] {
+  return (validate.errors ?? []).slice(0, MAX_ERRORS).map((error) => ({
+    path: pathOf(error),
+    message: error.message ?? 'is not allowed',
+  }));
+}
+
+/** The value that is wrong; of one that is missing, where it should be. */
+function pathOf({ instancePath, keyword, params }: ErrorObject): string {
+  const named: unknown =
+    keyword === 'required' || keyword === 'dependentRequired'
+      ? params.missingProperty
+      : keyword === 'additionalProperties'
+        ? params.additionalProperty
+        : keyword === 'unevaluatedProperties'
+          ? params.unevaluatedProperty
+          : undefined;
+  return typeof named === 'string'
+    ? `${instancePath}/${named.replaceAll('~', '~0').replaceAll('/', '~1').slice(0, 200)}`
+    : instancePath;
+}
+
+function firstOf<T>(list: readonly T[] | null | undefined): readonly T[] {
+  return (list ?? []).slice(0, 1);
+}
+
+function pointerParts(pointer: string): (string | number)[] {
+  return pointer
+    .split('/')
+    .slice(1)
+    .map((part) => {
+      const name = part.replaceAll('~1', '/').replaceAll('~0', '~');
+      return /^\d+$/.test(name) ? Number(name) : name;
+    });
+}

@@ -1,0 +1,72 @@
+import type { SchemaText } from '../config.js';
+import { type SchemaCheck, SchemaCompiler } from './compile.js';
+import { type JsonSchema, parseSchemaFile, type SchemaEndpoint, type SchemaFile } from './file.js';
+import { type ParameterTypes, parameterTypes } from './parameter-types.js';
+
+/** What requests to an endpoint are held against. */
+export interface CompiledEndpoint {
+  readonly method: string;
+  /** undefined: any text that is not empty. */
+  readonly segments: readonly (string | undefined)[];
+  readonly query: { readonly check: SchemaCheck; readonly types: ParameterTypes } | undefined;
+  readonly body: SchemaCheck | undefined;
+  readonly detail: boolean;
+}
+
+/** A schema file ready for use. */
+export interface CompiledSchemas {
+  readonly unknown: SchemaFile['unknown'];
+  /** The narrower ones first. */
+  readonly endpoints: readonly CompiledEndpoint[];
+  /** Checks of `params` by method; undefined: no rules for JSON-RPC. */
+  readonly rpc: ReadonlyMap<string, SchemaCheck> | undefined;
+}
+
+/** Functions do not cross processes: each compiles what it was given once, as long as the table is in use. */
+const compiled = new WeakMap<SchemaText, CompiledSchemas>();
+
+/** @throws Error when the text was not checked. */
+export function compiledSchemas(text: SchemaText): CompiledSchemas {
+  let schemas = compiled.get(text);
+  if (schemas === undefined) {
+    schemas = compile(text);
+    compiled.set(text, schemas);
+  }
+  return schemas;
+}
+
+function compile({ text, file }: SchemaText): CompiledSchemas {
+  const parsed = parseSchemaFile(text, file);
+  if ('problems' in parsed) throw new Error(`${file} was not checked`);
+  const compiler = new SchemaCompiler();
+  const { unknown, endpoints, rpc } = parsed.file;
+  return {
+    unknown,
+    endpoints: endpoints.map((endpoint) => compileEndpoint(endpoint, compiler)).sort(narrowerFirst),
+    rpc: rpc && new Map([...rpc].map(([method, params]) => [method, compiler.check(params, false)])),
+  };
+}
+
+function compileEndpoint(endpoint: SchemaEndpoint, compiler: SchemaCompiler): CompiledEndpoint {
+  const { method, path, query, body, detail } = endpoint;
+  const check = (schema: JsonSchema) => compiler.check(schema, detail);
+  return {
+    method,
+    segments: path
+      .slice(1)
+      .split('/')
+      .map((segment) => (segment.startsWith('{') ? undefined : segment)),
+    query: query === undefined ? undefined : { check: check(query), types: parameterTypes(query) },
+    body: body === undefined ? undefined : check(body),
+    detail,
+  };
+}
+
+/** Of two paths that fit, the one with a word where the other has `{name}` comes first, from the left. */
+function narrowerFirst(a: CompiledEndpoint, b: CompiledEndpoint): number {
+  for (const [index, segment] of a.segments.entries()) {
+    const other = b.segments[index];
+    if ((segment === undefined) !== (other === undefined)) return segment === undefined ? 1 : -1;
+  }
+  return 0;
+}

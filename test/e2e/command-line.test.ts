@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { runCommand } from '../support/command.js';
+import { type Gateway, startGateway } from '../support/gateway.js';
+import { type Issuer, startIssuer } from '../support/issuer.js';
+import { type Mosquitto, startMosquitto } from '../support/mosquitto.js';
+import { startEcho, type Upstream } from '../support/upstream.js';
+import { Peer } from '../support/ws-client.js';
+
+describe('the commands', () => {
+  let directory: string;
+  let issuer: Issuer;
+  let echo: Upstream;
+  let broker: Mosquitto;
+  let gateway: Gateway;
+  let tokenFile: string;
+
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'commands-'));
+    [issuer, echo, broker] = await Promise.all([startIssuer(), startEcho(), startMosquitto()]);
+    gateway = await startGateway({
+      env: { JWKS_URL: issuer.jwksUrl },
+      routes: [
+        { prefix: '/echo', upstream: echo.url },
+        { prefix: '/clerks', upstream: echo.url, requireRoles: ['clerk'] },
+        { prefix: '/mqtt', upstream: broker.url, protocol: 'mqtt' },
+      ],
+    });
+    tokenFile = join(directory, 'token.txt');
+    await writeFile(tokenFile, issuer.sign({ sub: 'alice' }));
+  });
+
+  after(async () => {
+    await gateway.stop();
+    await Promise.all([echo.close(), broker.stop(), issuer.close(), rm(directory, { recursive: true })]);
+  });
+
+  it('connect sends lines and prints what comes back, wherever the token is', async () => {
+    for (const place of ['header', 'query', 'cookie', 'message', 'subprotocol']) {
+      const { code, stdout, stderr } = await runCommand(
+        ['connect', `${gateway.ws}/echo`, '--token-file', tokenFile, '--in', place, '--wait', '0.5s'],
+        { input: 'hello\nworld\n' },
+      );
+      assert.deepEqual(
+        { place, code, stdout, stderr },
+        { place, code: 0, stdout: 'hello\nworld\n', stderr: '' },
+      );
+    }
+  });
+
+  it('connect says what a close code means', async () => {
+    const refused = await runCommand(['connect', `${gateway.ws}/clerks`, '--token-file', tokenFile]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /^closed: 1008 "Forbidden" \(forbidden\): /);
+    const nowhere = await runCommand(['connect', `${gateway.ws}/nowhere`]);
+    assert.equal(nowhere.code, 1);
+    assert.match(nowhere.stderr, /^refused: HTTP 404: no route fits the path/);
+  });
+
+  it('connect speaks MQTT 5.0 and 3.1.1', async () => {
+    for (const version of ['--mqtt', '--mqtt-3']) {
+      const { code, stdout, stderr } = await runCommand(
+        ['connect', version, `${gateway.ws}/mqtt`, '--token-file', tokenFile, '--wait', '0.5s'],
+        { input: 'sub a/b\npub a/b it works\n' },
+      );
+      assert.deepEqual(
+        { version, code, stdout, stderr },
+        { version, code: 0, stdout: 'a/b: it works\n', stderr: '' },
+      );
+    }
+    const { code, stderr } = await runCommand(['connect', '--mqtt', `${gateway.ws}/mqtt`]);
+    assert.equal(code, 1);
+    assert.match(stderr, /closed: 1008 "JWT missing"/);
+  });
+
+  it('token signs what the gateway lets in, and shows it', async () => {
+    const key = join(directory, 'key.pem');
+    await writeFile(key, issuer.privateKey().export({ type: 'pkcs8', format: 'pem' }));
+    const made = await runCommand(['token', '--key', key, '--sub', 'carol', '--role', 'clerk']);
+    assert.equal(made.code, 0, made.stderr);
+    const client = await Peer.open(`${gateway.ws}/clerks`, {
+      headers: { Authorization: `Bearer ${made.stdout.trim()}` },
+    });
+    client.send('in');
+    assert.equal(String((await client.next()).data), 'in');
+    await client.close();
+    const shown = await runCommand(['token', 'inspect', '--token', '-'], { input: made.stdout });
+    assert.equal(shown.code, 0);
+    assert.match(shown.stdout, /sub +"carol"/);
+  });
+
+  it('top shows sessions, routes, subjects and circuits', async () => {
+    const client = await Peer.open(`${gateway.ws}/echo`, {
+      headers: { Authorization: `Bearer ${issuer.sign({ sub: 'dora' })}` },
+    });
+    const { code, stdout, stderr } = await runCommand([
+      'top',
+      '--once',
+      '--every',
+      '0.1s',
+      '--url',
+      gateway.http,
+    ]);
+    await client.close();
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /sessions 1 /);
+    assert.match(stdout, /^\/echo +1$/m);
+    assert.match(stdout, /^dora +1$/m);
+    assert.match(stdout, /closed +0 +1$/m);
+    const nobody = await runCommand(['top', '--once', '--url', 'http://127.0.0.1:9']);
+    assert.equal(nobody.code, 1);
+    assert.match(nobody.stderr, /^no gateway at /);
+  });
+
+  it('knows what was meant', async () => {
+    for (const [args, hint] of [
+      [['conect'], /did you mean connect\?/],
+      [['connect', '--tokne', 'x'], /did you mean --token\?/],
+      [['connect', 'http://x'], /no ws:\/\/ or wss:\/\/ URL/],
+    ] as const) {
+      const { code, stderr, stdout } = await runCommand(args);
+      assert.equal(code, args.length === 1 ? 1 : 2);
+      assert.match(stderr, hint);
+      assert.equal(stdout, '');
+    }
+  });
+});
