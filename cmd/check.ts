@@ -1,5 +1,7 @@
 import { loadConfiguration } from '../internal/config/environment.js';
 import { problemLine } from '../internal/config/problem.js';
+import { examine } from './doctor/examination.js';
+import { findingLine } from './doctor/finding.js';
 import { command as define } from './line/command.js';
 import { ROUTE_FILE_OPTION } from './line/configuration.js';
 
@@ -8,7 +10,10 @@ export const command = define({
   summary: 'Validates environment and routes, and prints every problem',
   about:
     'Reads what the gateway would read at its start, the key and certificate files too, and listens nowhere.',
-  options: ROUTE_FILE_OPTION,
+  options: {
+    ...ROUTE_FILE_OPTION,
+    online: { text: 'ask issuer, stores and upstreams too, as doctor does' },
+  },
   notes: 'Exit status: 0 all well, 1 problems.',
   async run(flags) {
     const loaded = loadConfiguration(undefined, { routeFile: flags['route-file'] });
@@ -18,6 +23,9 @@ export const command = define({
     }
     for (const warning of loaded.warnings) process.stderr.write(`warning: ${problemLine(warning)}\n`);
     process.stdout.write('configuration ok\n');
-    return 0;
+    if (!flags.online) return 0;
+    const findings = await examine(loaded.config, loaded.table);
+    for (const finding of findings) process.stdout.write(`${findingLine(finding, false)}\n`);
+    process.exit(findings.some(({ state }) => state === 'bad') ? 1 : 0);
   },
 });

@@ -8,6 +8,11 @@ export const VERBS: readonly Verb[] = [
   verb('token', 'Makes a token, or shows what is in one', () => import('./token.js')),
   verb('connect', 'Talks to a gateway: raw WebSocket or MQTT, line by line', () => import('./connect.js')),
   verb('explain', 'Tells what would become of a client, and why', () => import('./explain.js')),
+  verb(
+    'doctor',
+    'Looks at everything the gateway depends on, and says what is wrong',
+    () => import('./doctor.js'),
+  ),
   verb('top', 'Shows what a running gateway is doing, live', () => import('./top.js')),
   verb('completion', 'Prints what bash or zsh need to complete these commands', async () => ({
     command: (await import('./completion.js')).completionOf(VERBS),

@@ -164,6 +164,7 @@ export const CLOSE_REASONS = Object.freeze({
     'the token of a live session reached its exp',
   ),
   tokenRevoked: told('token_revoked', 1008, 'Token revoked', false, 'the token was revoked'),
+  banned: told('banned', 1008, 'Banned', false, 'the subject is banned through the admin API'),
   forbidden: told('forbidden', 1008, 'Forbidden', false, 'none of the roles the route requires'),
   rateLimited: told(
     'rate_limited',

@@ -12,6 +12,7 @@ export const ERROR_CODES = {
   ERR_TOKEN_MISSING: 'no token where the route requires one',
   ERR_IDENTITY_MISSING: 'no trusted peer says who the client is, and the route goes by that',
   ERR_TOKEN_REVOKED: 'the token was revoked',
+  ERR_BANNED: 'the subject is banned',
   ERR_FORBIDDEN: 'none of the roles that the route requires is held',
   ERR_TOO_MANY_CONNECTIONS: 'the subject has as many connections as MAX_CONNECTIONS_PER_SUB allows',
   ERR_CONNECT_MALFORMED: 'the MQTT CONNECT packet breaks the specification',

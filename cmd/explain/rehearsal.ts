@@ -2,8 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { Access } from '../../internal/access/access.js';
 import { type HttpRefusal, judgeArrival } from '../../internal/access/arrival.js';
-import { createStores, type Stores } from '../../internal/app/stores.js';
+import { createStores } from '../../internal/app/stores.js';
 import { Authenticator } from '../../internal/auth/authenticator.js';
+import { Bans } from '../../internal/auth/bans/bans.js';
 import type { Identity } from '../../internal/auth/identity/identity.js';
 import { VerificationKeys } from '../../internal/auth/keys/keys.js';
 import { Revocations } from '../../internal/auth/revocations/revocations.js';
@@ -25,6 +26,7 @@ import type { Opening } from '../../internal/session/opening.js';
 import type { Plan } from '../../internal/session/plan.js';
 import { isDenial } from '../../internal/session/record.js';
 import { Refused } from '../../internal/session/refused.js';
+import type { SharedList } from '../../internal/store/agreement/shared-list.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
 import { type DialRequest, Upstreams } from '../../internal/upstream/upstreams.js';
 import { type Client, firstMessage, requestHead } from './client.js';
@@ -62,7 +64,7 @@ const LOAD_LIMIT_MS = 5_000;
 
 /**
  * Leads a client through the gateway's own parts, from the opening handshake up to where the upstream would be dialled
- * (SPEC sections 4 to 8). Fetches the verification keys and reads the list of revocations; the token cache is left alone
+ * (SPEC sections 4 to 8). Fetches the verification keys and reads the lists of revocations and bans; the token cache is left alone
  * and no upstream is touched.
  * @param log gets what the gateway would log.
  * @throws GatewayError ERR_CONFIG when the file of JWT_PUBLIC_KEY_FILE cannot be used.
@@ -94,11 +96,13 @@ export async function rehearse(
     store: undefined,
     counter: metrics.revocations,
   });
+  const bans = new Bans({ list: undefined, log, counter: metrics.bans });
   const cache = new TieredTokenCache(new MemoryTokenCache(0), undefined, metrics);
   const access = new Access({
     config: config.verification,
     authenticator: new Authenticator(config.verification, keys, cache, metrics),
     revocations,
+    bans,
     failedLogins: new FailedLogins(),
     slotsPerSub: new ConnectionSlots(config.opening).perSub,
     limiter: new Limiter({ config: config.rateLimit, shared: undefined }),
@@ -112,7 +116,10 @@ export async function rehearse(
   if (plan instanceof Refused) return { matches, opening, refusal: refusal(plan, undefined) };
   try {
     await Promise.all([keys.start(), stores.start()]);
-    const revocationsUnknown = await learnRevocations(revocations, stores.revocations);
+    const [revocationsUnknown] = await Promise.all([
+      learnAll(stores.revocations, (revocation) => revocations.learn(revocation)),
+      learnAll(stores.bans, (ban) => bans.records.learn(ban)),
+    ]);
     return { matches, opening, plan, revocationsUnknown, ...(await admit(plan, admission)) };
   } finally {
     keys.stop();
@@ -163,13 +170,14 @@ function refusal({ reason: key, why, reply }: Refused, plan: Plan | undefined): 
   return { reason, why: why?.message, connack: said?.at(3) };
 }
 
-/** @returns why the revocations in effect are not known; '': they are. */
-async function learnRevocations(revocations: Revocations, store: Stores['revocations']): Promise<string> {
+/** @returns why what is on the list is not known; '': it is. */
+async function learnAll<Entry>(
+  store: SharedList<Entry> | undefined,
+  learn: (entry: Entry) => unknown,
+): Promise<string> {
   if (store === undefined) return 'no REDIS_URL or POSTGRES_DSN: each process keeps its own';
   if (!store.up) return 'the store cannot be reached';
-  const onRevocation = (revocation: Parameters<Revocations['learn']>[0]) =>
-    void revocations.learn(revocation);
-  const loading = store.load({ onRevocation, onIgnored: () => {} }).then(() => '');
+  const loading = store.load({ onEntry: (entry) => void learn(entry), onIgnored: () => {} }).then(() => '');
   const late = pause(LOAD_LIMIT_MS, 'the store did not answer in time', { ref: false });
   return Promise.race([loading, late]).catch(() => 'the store did not hand over its list');
 }

@@ -1,4 +1,5 @@
 import type { Authenticator } from '../auth/authenticator.js';
+import type { Bans } from '../auth/bans/bans.js';
 import type { Identity } from '../auth/identity/identity.js';
 import { identityInHeader } from '../auth/identity/trusted-header.js';
 import type { Revocations } from '../auth/revocations/revocations.js';
@@ -11,6 +12,7 @@ export interface AccessParts {
   readonly config: Pick<VerificationConfig, 'closeOnExpiry' | 'clockSkewMs'>;
   readonly authenticator: Pick<Authenticator, 'authenticate'>;
   readonly revocations: Pick<Revocations, 'isRevoked'>;
+  readonly bans: Pick<Bans, 'isBanned'>;
   readonly failedLogins: Pick<FailedLogins, 'failed' | 'succeeded'>;
   /** Connections a subject may have: `ConnectionSlots.perSub`. */
   readonly slotsPerSub: { tryEnter(sub: string): boolean };
@@ -73,11 +75,13 @@ export class Access {
 
   /**
    * Whether that client may be on that route.
-   * @throws GatewayError ERR_TOKEN_REVOKED, ERR_FORBIDDEN.
+   * @throws GatewayError ERR_TOKEN_REVOKED, ERR_BANNED, ERR_FORBIDDEN.
    */
   permit({ requireRoles }: Pick<Route, 'requireRoles'>, identity: Identity | undefined): void {
     if (identity !== undefined && this.parts.revocations.isRevoked(identity))
       throw new GatewayError('ERR_TOKEN_REVOKED', 'the token was revoked');
+    if (identity !== undefined && this.parts.bans.isBanned(identity.sub))
+      throw new GatewayError('ERR_BANNED', 'the subject is banned');
     if (requireRoles.length === 0) return;
     if (!requireRoles.some((role) => identity?.roles.includes(role)))
       throw new GatewayError('ERR_FORBIDDEN', `none of the roles ${requireRoles.join(', ')} is held`);
@@ -86,7 +90,7 @@ export class Access {
   /**
    * Likewise for a connection that stays: it takes a slot of its subject, which the caller gives back when it ends, and a
    * message budget, its subject's or, where there is none, its address's; undefined: no limit.
-   * @throws GatewayError ERR_TOKEN_REVOKED, ERR_FORBIDDEN, ERR_TOO_MANY_CONNECTIONS.
+   * @throws GatewayError ERR_TOKEN_REVOKED, ERR_BANNED, ERR_FORBIDDEN, ERR_TOO_MANY_CONNECTIONS.
    */
   permitSession(route: UpstreamRoute, identity: Identity | undefined, ip: string): MessageBudget | undefined {
     this.permit(route, identity);

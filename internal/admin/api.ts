@@ -1,9 +1,11 @@
 import { fromUnknown } from '../errors.js';
 import { forLog, type Log } from '../telemetry/log.js';
 import { AdminAuthorization } from './authorization.js';
+import { readBan, readBanQuery } from './bans.js';
 import type { AdminAnswer, AdminRequest } from './message.js';
 import type { AdminOperations } from './operations.js';
-import { readParameters } from './parameters.js';
+import { invalid, readParameters } from './parameters.js';
+import { invalidPayload } from './payload.js';
 import { AdminRefusal } from './refusal.js';
 import { readRevocationQuery } from './revocations.js';
 import { readRevocation } from './revoke.js';
@@ -29,7 +31,8 @@ interface Call {
 
 interface Result {
   readonly status?: number;
-  readonly body: Readonly<Record<string, unknown>>;
+  /** undefined: none, with a status that has none. */
+  readonly body?: object;
 }
 
 type Endpoint = (operations: AdminOperations, call: Call) => Promise<Result>;
@@ -40,14 +43,24 @@ export const ENDPOINTS: ReadonlyMap<string, ReadonlyMap<string, Endpoint>> = new
   ['/admin/sessions', new Map([['GET', sessions]])],
   ['/admin/sessions/{id}', new Map([['DELETE', closeSession]])],
   ['/admin/revocations', new Map([['GET', revocations]])],
+  [
+    '/admin/bans',
+    new Map([
+      ['POST', ban],
+      ['GET', bans],
+    ]),
+  ],
+  ['/admin/bans/{sub}', new Map([['DELETE', liftBan]])],
   ['/admin/upstreams', new Map([['GET', upstreams]])],
   ['/admin/routes', new Map([['GET', routes]])],
   ['/admin/reload', new Map([['POST', reload]])],
 ]);
 
 const SESSION_PATH = '/admin/sessions/';
+const BAN_PATH = '/admin/bans/';
 
 /** On every answer: what an operator sees is nobody's to keep. */
+const BODILESS_HEADERS = { 'Cache-Control': 'no-store' };
 const HEADERS = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
 
 /**
@@ -74,7 +87,10 @@ export class AdminApi {
       this.#authorization.check(request);
       const endpoint = endpointFor(path, request.method);
       const { status = 200, body } = await endpoint(this.#operations, { request, id, audit });
-      answer = { status, headers: HEADERS, body: json(body) };
+      answer =
+        body === undefined
+          ? { status, headers: BODILESS_HEADERS, body: '' }
+          : { status, headers: HEADERS, body: json(body) };
     } catch (thrown) {
       answer = refusalAnswer(thrown);
       audit.error = thrown instanceof AdminRefusal ? thrown.message : undefined;
@@ -90,7 +106,11 @@ export class AdminApi {
 
 function splitPath(target: string): { readonly path: string; readonly id: string } {
   const id = target.startsWith(SESSION_PATH) ? target.slice(SESSION_PATH.length) : '';
-  return SESSION_ID.test(id) ? { path: `${SESSION_PATH}{id}`, id } : { path: target, id: '' };
+  if (SESSION_ID.test(id)) return { path: `${SESSION_PATH}{id}`, id };
+  const sub = target.startsWith(BAN_PATH) ? target.slice(BAN_PATH.length) : '';
+  // A subject may hold any character: its slashes come as %2F.
+  if (sub !== '' && !sub.includes('/')) return { path: `${BAN_PATH}{sub}`, id: sub };
+  return { path: target, id: '' };
 }
 
 function endpointFor(path: string, method: string): Endpoint {
@@ -103,15 +123,49 @@ function endpointFor(path: string, method: string): Endpoint {
 }
 
 async function revoke(operations: AdminOperations, { request, audit }: Call): Promise<Result> {
-  const body = await request.body;
-  if (body === 'too-large') throw new AdminRefusal(413, 'payload_too_large', 'the body is over 64 KiB');
-  if (body === 'aborted') throw new AdminRefusal(400, 'invalid_payload', 'invalid payload');
-  const target = readRevocation(body);
+  const target = readRevocation(await bodyOf(request));
   audit.sub = forLog(target.sub);
   Object.assign(audit, 'jti' in target ? { jti: forLog(target.jti) } : { all: true });
   const result = await operations.revoke(target);
   Object.assign(audit, result);
   return { status: result.propagated ? 200 : 202, body: { revoked: true, ...result } };
+}
+
+async function bodyOf({ body }: AdminRequest): Promise<Buffer> {
+  const bytes = await body;
+  if (bytes === 'too-large') throw new AdminRefusal(413, 'payload_too_large', 'the body is over 64 KiB');
+  if (bytes === 'aborted') throw invalidPayload();
+  return bytes;
+}
+
+async function ban(operations: AdminOperations, { request, audit }: Call): Promise<Result> {
+  readParameters(request.query, []);
+  const order = readBan(await bodyOf(request), Date.now());
+  audit.sub = forLog(order.sub);
+  const result = await operations.ban(order);
+  Object.assign(audit, { until: result.until, persisted: result.persisted });
+  return { status: 201, body: result };
+}
+
+async function liftBan(operations: AdminOperations, { request, id, audit }: Call): Promise<Result> {
+  readParameters(request.query, []);
+  const sub = decoded(id);
+  audit.sub = forLog(sub);
+  if (await operations.liftBan(sub)) return { status: 204 };
+  throw new AdminRefusal(404, 'not_found', 'no ban of this subject is in force');
+}
+
+/** @throws AdminRefusal 400 */
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw invalid('the path is not percent-encoded UTF-8');
+  }
+}
+
+async function bans(operations: AdminOperations, { request }: Call): Promise<Result> {
+  return { body: await operations.bans(readBanQuery(request.query)) };
 }
 
 async function sessions(operations: AdminOperations, { request }: Call): Promise<Result> {
@@ -168,6 +222,6 @@ function refusalAnswer(thrown: unknown): AdminAnswer {
   };
 }
 
-function json(body: Readonly<Record<string, unknown>>): string {
+function json(body: object): string {
   return `${JSON.stringify(body)}\n`;
 }

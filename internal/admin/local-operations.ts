@@ -1,3 +1,4 @@
+import type { Bans } from '../auth/bans/bans.js';
 import type { Revocations, RevocationTarget } from '../auth/revocations/revocations.js';
 import type { RouteTable } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
@@ -5,6 +6,7 @@ import type { ReloadResult } from '../config/routes/reload.js';
 import { isLive } from '../session/revoked-sessions.js';
 import type { Sessions } from '../session/sessions.js';
 import type { EndpointSnapshot } from '../upstream/upstreams.js';
+import { type BanOrder, type BanPage, type BanQuery, type BanResult, banResult, listBans } from './bans.js';
 import type { AdminOperations, ReloadOutcome, RevokeResult } from './operations.js';
 import type { Page } from './page.js';
 import { listRevocations, type RevocationPage, type RevocationQuery } from './revocations.js';
@@ -15,6 +17,8 @@ export interface LocalParts {
   readonly sessions: Sessions;
   /** Whoever listens to it ends the sessions of what is revoked (see `closeRevoked`). */
   readonly revocations: Pick<Revocations, 'revoke' | 'current' | 'unsent'>;
+  /** Whoever listens to it ends the sessions of who is banned (see `closeBanned`). */
+  readonly bans: Pick<Bans, 'ban' | 'lift' | 'all'>;
   readonly upstreams: { snapshot(): readonly EndpointSnapshot[] };
   /** The table in effect. */
   readonly table: () => RouteTable;
@@ -55,6 +59,19 @@ export class LocalOperations implements AdminOperations {
 
   async unsentRevocations(): Promise<number> {
     return this.#parts.revocations.unsent;
+  }
+
+  async ban({ sub, reason, untilMs }: BanOrder): Promise<BanResult> {
+    const { ban, persisted } = await this.#parts.bans.ban(sub, reason, untilMs);
+    return banResult(ban, persisted);
+  }
+
+  async liftBan(sub: string): Promise<boolean> {
+    return (await this.#parts.bans.lift(sub)) !== undefined;
+  }
+
+  async bans(query: BanQuery): Promise<BanPage> {
+    return listBans(this.#parts.bans, query);
   }
 
   async upstreams(): Promise<readonly EndpointSnapshot[]> {

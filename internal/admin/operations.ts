@@ -1,5 +1,6 @@
 import type { RevocationTarget } from '../auth/revocations/revocations.js';
 import type { EndpointSnapshot } from '../upstream/upstreams.js';
+import type { BanOrder, BanPage, BanQuery, BanResult } from './bans.js';
 import type { Page } from './page.js';
 import type { RevocationPage, RevocationQuery } from './revocations.js';
 import type { RouteInfo } from './routes.js';
@@ -31,6 +32,11 @@ export interface AdminOperations {
   revocations(query: RevocationQuery): Promise<RevocationPage>;
   /** Revocations that the store has yet to be told. */
   unsentRevocations(): Promise<number>;
+  /** Bans a subject: the local effect is there before the first await. */
+  ban(order: BanOrder): Promise<BanResult>;
+  /** @returns false when the subject is not banned. */
+  liftBan(sub: string): Promise<boolean>;
+  bans(query: BanQuery): Promise<BanPage>;
   upstreams(): Promise<readonly EndpointSnapshot[]>;
   routes(): Promise<readonly RouteInfo[]>;
   reload(): Promise<ReloadOutcome>;

@@ -2,6 +2,7 @@ import { AdminRefusal } from './refusal.js';
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1000;
+const MAX_OFFSET = 1_000_000;
 
 /**
  * The parameters of a query string. A name that is not known or stands twice is refused: a mistyped filter must not
@@ -29,6 +30,14 @@ export function readLimit(text: string | undefined): number {
   const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
   if (limit < 1 || limit > MAX_LIMIT) throw invalid(`limit must be 1 to ${MAX_LIMIT}`);
   return limit;
+}
+
+/** Entries before a page, 0 to 1,000,000. @throws AdminRefusal 400 */
+export function readOffset(text: string | undefined): number {
+  if (text === undefined) return 0;
+  const offset = /^\d{1,7}$/.test(text) ? Number(text) : MAX_OFFSET + 1;
+  if (offset > MAX_OFFSET) throw invalid(`offset must be 0 to ${MAX_OFFSET}`);
+  return offset;
 }
 
 export function invalid(why: string): AdminRefusal {

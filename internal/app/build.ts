@@ -3,6 +3,7 @@ import { Access } from '../access/access.js';
 import { AdminApi } from '../admin/api.js';
 import { LocalOperations } from '../admin/local-operations.js';
 import { Authenticator } from '../auth/authenticator.js';
+import { Bans } from '../auth/bans/bans.js';
 import { VerificationKeys } from '../auth/keys/keys.js';
 import { Revocations } from '../auth/revocations/revocations.js';
 import { MemoryTokenCache } from '../auth/token-cache/memory.js';
@@ -45,6 +46,7 @@ export interface Parts {
   readonly keys: VerificationKeys;
   readonly cache: TieredTokenCache;
   readonly revocations: Revocations;
+  readonly bans: Bans;
   readonly upstreams: Upstreams;
   readonly leases: Leases | undefined;
   readonly limiter: Limiter;
@@ -82,6 +84,7 @@ export async function build(
     store: stores.revocations,
     counter: metrics.revocations,
   });
+  const bans = new Bans({ list: stores.bans, log, counter: metrics.bans });
   const upstreams = new Upstreams(
     { ...config.upstream, controlTimeoutMs: config.session.controlTimeoutMs },
     metrics,
@@ -99,6 +102,7 @@ export async function build(
     config: config.verification,
     authenticator,
     revocations,
+    bans,
     failedLogins,
     slotsPerSub: slots.perSub,
     limiter,
@@ -109,6 +113,7 @@ export async function build(
   const localOperations = new LocalOperations({
     sessions,
     revocations,
+    bans,
     upstreams,
     table: () => routes.table,
     reload: () => reloader.reload(),
@@ -136,7 +141,7 @@ export async function build(
   const listener = new UwsListener({ config: config.listen, gate, endpoints });
   const heapTrim = new HeapTrim();
   return {
-    ...{ config, log, metrics, tracing, stores, keys, cache, revocations, upstreams, leases, limiter },
-    ...{ sessions, wheel, heapTrim, routes, reloader, localOperations, listener, siblings },
+    ...{ config, log, metrics, tracing, stores, keys, cache, revocations, bans, upstreams, leases },
+    ...{ limiter, sessions, wheel, heapTrim, routes, reloader, localOperations, listener, siblings },
   };
 }

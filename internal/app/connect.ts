@@ -1,15 +1,17 @@
 import { CertificateWatch } from '../config/certificate-watch.js';
 import { problemLine } from '../config/problem.js';
 import { fromUnknown } from '../errors.js';
+import { closeBanned } from '../session/banned-sessions.js';
 import { closeRevoked } from '../session/revoked-sessions.js';
 import type { Parts } from './build.js';
 
-/** Who hears of what: revocations, scrapes, what other workers say. */
+/** Who hears of what: revocations, bans, scrapes, what other workers say. */
 export function connect({
   metrics,
   sessions,
   keys,
   revocations,
+  bans,
   cache,
   routes,
   localOperations,
@@ -19,15 +21,19 @@ export function connect({
     metrics.unready.set({ reason: 'draining' }, sessions.draining ? 1 : 0);
     metrics.unready.set({ reason: 'no_keys' }, keys.ready ? 0 : 1);
     metrics.revocationsUnsent.set(revocations.unsent);
+    metrics.bansUnsent.set(bans.unsent);
   });
   revocations.onRevoked((revocation) => {
     cache.forget(revocation);
     const ended = closeRevoked(sessions, revocation);
     siblings?.revoked(revocation, ended);
   });
+  bans.onBanned((sub) => closeBanned(sessions, sub));
+  bans.records.onChange((record) => siblings?.recordChanged('bans', record));
   siblings?.introduce({
     metrics,
     revocations,
+    records: { bans: bans.records },
     operations: localOperations,
     applyTable: (changed) => routes.apply(changed),
   });

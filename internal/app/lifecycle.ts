@@ -32,8 +32,8 @@ export async function createApp(
   const parts = await build(config, table, routesSource, siblings);
   connect(parts);
   const certificate = watchCertificate(parts);
-  const { log, metrics, tracing, stores, keys, revocations, upstreams, leases, limiter } = parts;
-  const { sessions, wheel, heapTrim, reloader, listener } = parts;
+  const { log, metrics, tracing, stores, keys, revocations, bans, upstreams, leases } = parts;
+  const { limiter, sessions, wheel, heapTrim, reloader, listener } = parts;
 
   const stop = async () => {
     log.info({ sessions: sessions.size }, 'draining');
@@ -45,6 +45,7 @@ export async function createApp(
     upstreams.stop();
     keys.stop();
     revocations.stop();
+    bans.stop();
     await leases?.stop();
     limiter.stop();
     wheel.stop();
@@ -58,7 +59,7 @@ export async function createApp(
     await stores.start();
     // Not before Redis had its chance: the leases of this host are void once those of all replicas are there.
     leases?.start();
-    await revocations.start();
+    await Promise.all([revocations.start(), bans.start()]);
     await tracing.start();
     const port = await listener.listen();
     reloader.start();

@@ -1,3 +1,4 @@
+import { BANS_TABLE } from '../auth/bans/ban.js';
 import { PostgresRevocations, REVOCATIONS_TABLE } from '../auth/revocations/postgres.js';
 import { RedisRevocations } from '../auth/revocations/redis.js';
 import type { RevocationStore } from '../auth/revocations/revocation-store.js';
@@ -7,6 +8,9 @@ import { RedisTokenCache } from '../auth/token-cache/redis.js';
 import { EntrySeal } from '../auth/token-cache/sealed-entry.js';
 import type { Config } from '../config/config.js';
 import type { PostgresStore } from '../store/postgres.js';
+import { PostgresRecords, postgresTableOf, type RecordTable } from '../store/records/postgres-records.js';
+import { RedisRecords } from '../store/records/redis-records.js';
+import type { RecordList } from '../store/records/shared-records.js';
 import type { RedisStore } from '../store/redis.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -18,6 +22,8 @@ export interface Stores {
   readonly tokenCache: TokenCacheStore | undefined;
   /** Redis if there is one, else Postgres; undefined: revocations stay in this process. */
   readonly revocations: RevocationStore | undefined;
+  /** Where revocations are; likewise below. */
+  readonly bans: RecordList | undefined;
   /** Waits for neither longer than 2 s: a store that is down at start is found later. */
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -32,6 +38,7 @@ export async function createStores(config: Config, metrics: Metrics, log: Log): 
     redis,
     tokenCache: tokenCacheStore(config, redis, postgres, metrics, log),
     revocations: revocationStore(config, redis, postgres),
+    bans: recordList(BANS_TABLE, redis, postgres),
     async start() {
       await Promise.all([redis?.start(), postgres?.start()]);
     },
@@ -53,7 +60,11 @@ async function createRedis({ redisUrls: urls }: Config, log: Log): Promise<Redis
 async function createPostgres({ postgresDsn: dsn }: Config, log: Log): Promise<PostgresStore | undefined> {
   if (dsn === undefined) return undefined;
   const { PostgresStore } = await import('../store/postgres.js');
-  return new PostgresStore({ dsn, log, tables: [JWT_CACHE_TABLE, REVOCATIONS_TABLE] });
+  return new PostgresStore({
+    dsn,
+    log,
+    tables: [JWT_CACHE_TABLE, REVOCATIONS_TABLE, postgresTableOf(BANS_TABLE)],
+  });
 }
 
 function tokenCacheStore(
@@ -83,4 +94,13 @@ function revocationStore(
 ): RevocationStore | undefined {
   if (redis !== undefined) return new RedisRevocations(redis, revocationTtlMs);
   return postgres === undefined ? undefined : new PostgresRevocations(postgres, revocationTtlMs);
+}
+
+function recordList(
+  table: RecordTable,
+  redis: RedisStore | undefined,
+  postgres: PostgresStore | undefined,
+): RecordList | undefined {
+  if (redis !== undefined) return new RedisRecords(redis, table.name);
+  return postgres === undefined ? undefined : new PostgresRecords(postgres, table);
 }

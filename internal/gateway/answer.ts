@@ -1,6 +1,8 @@
 const STATUS_TEXT: Readonly<Record<number, string>> = {
   200: 'OK',
+  201: 'Created',
   202: 'Accepted',
+  204: 'No Content',
   400: 'Bad Request',
   401: 'Unauthorized',
   403: 'Forbidden',
@@ -33,9 +35,15 @@ export function statusText(status: number): string {
 }
 
 /** Every header line of an answer beyond those that say where it ends. */
-export function answerHeaders({ headers = {} }: Answer): (readonly [string, string])[] {
+export function answerHeaders({ status, headers = {} }: Answer): (readonly [string, string])[] {
+  if (hasNoBody(status)) return [...SECURITY_HEADERS, ...Object.entries(headers)];
   const type = headers['Content-Type'] ?? 'text/plain; charset=utf-8';
   return [...SECURITY_HEADERS, ...Object.entries({ 'Content-Type': type, ...headers })];
+}
+
+/** RFC 9110 §6.4.1 */
+export function hasNoBody(status: number): boolean {
+  return status === 204;
 }
 
 export function answerBody({ status, body }: Answer): string {

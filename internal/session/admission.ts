@@ -19,6 +19,7 @@ const REFUSALS: Partial<Record<ErrorCode, CloseReasonKey>> = {
   ERR_TOKEN_MISSING: 'jwtMissing',
   ERR_IDENTITY_MISSING: 'identityMissing',
   ERR_TOKEN_REVOKED: 'tokenRevoked',
+  ERR_BANNED: 'banned',
   ERR_FORBIDDEN: 'forbidden',
   ERR_TOO_MANY_CONNECTIONS: 'tooManyConnections',
   ERR_JWT_MALFORMED: 'jwtMalformed',

@@ -11,9 +11,6 @@ export interface PostgresSubscriber {
 
 export interface ListenerOptions {
   readonly dsn: string;
-  /** A constant identifier. */
-  readonly channel: string;
-  readonly subscriber: PostgresSubscriber;
   readonly timeoutMs: number;
   readonly onTrouble: (thrown: unknown) => void;
 }
@@ -21,38 +18,71 @@ export interface ListenerOptions {
 /** An idle listener is asked this often whether anyone is there. */
 const PING_INTERVAL_MS = 2_000;
 
-/** LISTENs until closed, on a connection that is opened again whenever it is lost. */
-export function listenToPostgres(options: ListenerOptions): LastingConnection {
-  return new LastingConnection(() => open(options), options.onTrouble);
-}
+/** LISTENs to channels until closed, all on one connection that is opened again whenever it is lost. */
+export class PostgresListener {
+  readonly #options: ListenerOptions;
+  readonly #subscribers = new Map<string, PostgresSubscriber>();
+  #connection: LastingConnection | undefined;
+  /** The connection that stands. */
+  #client: Client | undefined;
 
-async function open({ dsn, channel, subscriber, timeoutMs }: ListenerOptions): Promise<OpenConnection> {
-  const client = new Client({
-    connectionString: dsn,
-    application_name: 'ws-gateway listener',
-    connectionTimeoutMillis: 2 * timeoutMs,
-    query_timeout: 2 * timeoutMs,
-    keepAlive: true,
-  });
-  const close = () => void client.end().catch(() => {});
-  const lost = new Promise<void>((resolve) => {
-    client.on('error', () => {
-      close();
-      resolve();
-    });
-    client.on('end', () => resolve());
-  });
-  client.on('notification', ({ payload }) => subscriber.onMessage(payload ?? ''));
-  try {
-    await client.connect();
-    await client.query(`LISTEN ${client.escapeIdentifier(channel)}`);
-  } catch (thrown) {
-    close();
-    throw thrown;
+  constructor(options: ListenerOptions) {
+    this.#options = options;
   }
-  // After an unanswered query end() drops the connection without a goodbye.
-  const ping = setInterval(() => void client.query('SELECT 1').catch(close), PING_INTERVAL_MS).unref();
-  void lost.then(() => clearInterval(ping));
-  subscriber.onSubscribed();
-  return { lost, close };
+
+  /** @param channel a constant identifier. */
+  add(channel: string, subscriber: PostgresSubscriber): void {
+    this.#subscribers.set(channel, subscriber);
+    this.#connection ??= new LastingConnection(() => this.#open(), this.#options.onTrouble);
+    const client = this.#client;
+    if (client !== undefined) this.#listen(client, channel, subscriber).catch(this.#options.onTrouble);
+  }
+
+  close(): void {
+    this.#connection?.close();
+  }
+
+  async #open(): Promise<OpenConnection> {
+    const { dsn, timeoutMs } = this.#options;
+    const client = new Client({
+      connectionString: dsn,
+      application_name: 'ws-gateway listener',
+      connectionTimeoutMillis: 2 * timeoutMs,
+      query_timeout: 2 * timeoutMs,
+      keepAlive: true,
+    });
+    const close = () => void client.end().catch(() => {});
+    const lost = new Promise<void>((resolve) => {
+      client.on('error', () => {
+        close();
+        resolve();
+      });
+      client.on('end', () => resolve());
+    });
+    void lost.then(() => {
+      if (this.#client === client) this.#client = undefined;
+    });
+    client.on('notification', ({ channel, payload }) =>
+      this.#subscribers.get(channel)?.onMessage(payload ?? ''),
+    );
+    try {
+      await client.connect();
+      this.#client = client;
+      await Promise.all(
+        [...this.#subscribers].map(([channel, subscriber]) => this.#listen(client, channel, subscriber)),
+      );
+    } catch (thrown) {
+      close();
+      throw thrown;
+    }
+    // After an unanswered query end() drops the connection without a goodbye.
+    const ping = setInterval(() => void client.query('SELECT 1').catch(close), PING_INTERVAL_MS).unref();
+    void lost.then(() => clearInterval(ping));
+    return { lost, close };
+  }
+
+  async #listen(client: Client, channel: string, subscriber: PostgresSubscriber): Promise<void> {
+    await client.query(`LISTEN ${client.escapeIdentifier(channel)}`);
+    subscriber.onSubscribed();
+  }
 }

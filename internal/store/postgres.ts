@@ -3,9 +3,8 @@ import { GatewayError } from '../errors.js';
 import type { Log } from '../telemetry/log.js';
 import { Availability } from './availability.js';
 import { withinDeadline } from './deadline.js';
-import type { LastingConnection } from './lasting-connection.js';
 import { meansPostgresIsDown, postgresFailure } from './postgres-failure.js';
-import { listenToPostgres, type PostgresSubscriber } from './postgres-listener.js';
+import { PostgresListener, type PostgresSubscriber } from './postgres-listener.js';
 import { PostgresSchema } from './postgres-schema.js';
 import { type PostgresTable, PURGE_BATCH_ROWS, purgeTable } from './postgres-table.js';
 
@@ -28,7 +27,7 @@ const MAX_WAITING = 256;
 const MAX_PURGE_BATCHES = 50;
 
 /**
- * The process' Postgres: a small pool for statements, and one connection per LISTEN. Statements have a deadline, and while
+ * The process' Postgres: a small pool for statements, and one connection that listens. Statements have a deadline, and while
  * Postgres is down or refuses writes they fail at once.
  */
 export class PostgresStore {
@@ -37,7 +36,7 @@ export class PostgresStore {
   readonly #pool: Pool;
   readonly #schema: PostgresSchema;
   readonly #availability: Availability;
-  readonly #listeners: LastingConnection[] = [];
+  readonly #listener: PostgresListener;
   #purging: NodeJS.Timeout | undefined;
 
   constructor(options: PostgresStoreOptions) {
@@ -61,6 +60,14 @@ export class PostgresStore {
       log: options.log,
       probe: () => this.#probe(),
       reasonOf: postgresFailure,
+    });
+    this.#listener = new PostgresListener({
+      dsn: options.dsn,
+      timeoutMs: this.#timeoutMs,
+      onTrouble: (thrown) => {
+        if (this.up)
+          options.log.warn({ dependency: 'postgres', reason: postgresFailure(thrown) }, 'cannot listen');
+      },
     });
     // An idle connection was lost: perhaps only that one.
     this.#pool.on('error', () => void this.#availability.check());
@@ -103,27 +110,16 @@ export class PostgresStore {
     }
   }
 
-  /** LISTENs on a connection of its own, for as long as the store lives. */
+  /** LISTENs, on a connection of all channels, for as long as the store lives. */
   listen(channel: string, subscriber: PostgresSubscriber): void {
-    const { dsn, log } = this.#options;
-    this.#listeners.push(
-      listenToPostgres({
-        dsn,
-        channel,
-        subscriber,
-        timeoutMs: this.#timeoutMs,
-        onTrouble: (thrown) => {
-          if (this.up) log.warn({ dependency: 'postgres', reason: postgresFailure(thrown) }, 'cannot listen');
-        },
-      }),
-    );
+    this.#listener.add(channel, subscriber);
   }
 
   /** Resolves when the connections are closed, or after 500 ms: a hung server keeps nobody. */
   async stop(): Promise<void> {
     this.#availability.stop();
     clearInterval(this.#purging);
-    for (const listener of this.#listeners) listener.close();
+    this.#listener.close();
     await withinDeadline(this.#pool.end(), 500).catch(() => {});
   }
 

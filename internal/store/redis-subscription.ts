@@ -10,53 +10,85 @@ export interface RedisSubscriber {
   onSubscribed(): void;
 }
 
-export interface SubscriptionOptions {
-  /** A constant: nothing that came from a peer, whose `*` or `[` would be a pattern here. */
-  readonly pattern: string;
-  readonly subscriber: RedisSubscriber;
+export interface SubscriptionsOptions {
   readonly nextEndpoint: () => RedisEndpoint;
   readonly timeoutMs: number;
   readonly onTrouble: (thrown: unknown) => void;
 }
 
-/** An idle subscription is asked this often whether anyone is there. */
+/** An idle connection is asked this often whether anyone is there. */
 const PING_INTERVAL_MS = 2_000;
 
-/** Listens to a pattern until closed, on a connection that is opened again whenever it is lost. */
-export function subscribeToRedis(options: SubscriptionOptions): LastingConnection {
-  return new LastingConnection(() => open(options), options.onTrouble);
-}
+/** Listens to patterns until closed, all on one connection that is opened again whenever it is lost. */
+export class RedisSubscriptions {
+  readonly #options: SubscriptionsOptions;
+  readonly #subscribers = new Map<string, RedisSubscriber>();
+  #connection: LastingConnection | undefined;
+  /** The connection that stands. */
+  #client: Redis | undefined;
 
-async function open({
-  pattern,
-  subscriber,
-  nextEndpoint,
-  timeoutMs,
-}: SubscriptionOptions): Promise<OpenConnection> {
-  const client = new Redis({
-    ...connectionOptions(timeoutMs),
-    ...nextEndpoint(),
-    retryStrategy: null,
-    enableOfflineQueue: false,
-  });
-  let failure: unknown;
-  client.on('error', (error: unknown) => {
-    failure = error;
-  });
-  client.on('pmessageBuffer', (_pattern: unknown, channel: Buffer, payload: Buffer) =>
-    subscriber.onMessage(channel, payload),
-  );
-  const lost = new Promise((resolve) => client.once('end', resolve));
-  try {
-    await client.connect();
-    await client.psubscribe(pattern);
-  } catch (thrown) {
-    client.disconnect();
-    throw failure ?? thrown;
+  constructor(options: SubscriptionsOptions) {
+    this.#options = options;
   }
-  // An unanswered ping makes the connection's socketTimeout end it.
-  const ping = setInterval(() => void client.ping().catch(() => {}), PING_INTERVAL_MS).unref();
-  client.once('end', () => clearInterval(ping));
-  subscriber.onSubscribed();
-  return { lost, close: () => client.disconnect() };
+
+  /** @param pattern a constant: nothing that came from a peer, whose `*` or `[` would be a pattern here. */
+  add(pattern: string, subscriber: RedisSubscriber): void {
+    this.#subscribers.set(pattern, subscriber);
+    this.#connection ??= new LastingConnection(() => this.#open(), this.#options.onTrouble);
+    const client = this.#client;
+    if (client !== undefined) this.#subscribe(client, pattern, subscriber).catch(this.#options.onTrouble);
+  }
+
+  close(): void {
+    this.#connection?.close();
+  }
+
+  async #open(): Promise<OpenConnection> {
+    const { timeoutMs, nextEndpoint } = this.#options;
+    const client = new Redis({
+      ...connectionOptions(timeoutMs),
+      ...nextEndpoint(),
+      retryStrategy: null,
+      enableOfflineQueue: false,
+    });
+    let failure: unknown;
+    client.on('error', (error: unknown) => {
+      failure = error;
+    });
+    client.on('pmessageBuffer', (pattern: unknown, channel: Buffer, payload: Buffer) =>
+      this.#subscribers.get(String(pattern))?.onMessage(channel, payload),
+    );
+    const lost = new Promise((resolve) => client.once('end', resolve));
+    client.once('end', () => {
+      if (this.#client === client) this.#client = undefined;
+    });
+    try {
+      await client.connect();
+      this.#client = client;
+      await this.#subscribeAll(client);
+    } catch (thrown) {
+      client.disconnect();
+      throw failure ?? thrown;
+    }
+    // An unanswered ping makes the connection's socketTimeout end it.
+    const ping = setInterval(() => void client.ping().catch(() => {}), PING_INTERVAL_MS).unref();
+    client.once('end', () => clearInterval(ping));
+    return { lost, close: () => client.disconnect() };
+  }
+
+  /** A pattern that is refused, by rights say, takes none of the others with it. */
+  async #subscribeAll(client: Redis): Promise<void> {
+    const outcomes = await Promise.allSettled(
+      [...this.#subscribers].map(([pattern, subscriber]) => this.#subscribe(client, pattern, subscriber)),
+    );
+    const refused = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (refused === undefined) return;
+    if (!outcomes.some(({ status }) => status === 'fulfilled')) throw refused.reason;
+    this.#options.onTrouble(refused.reason);
+  }
+
+  async #subscribe(client: Redis, pattern: string, subscriber: RedisSubscriber): Promise<void> {
+    await client.psubscribe(pattern);
+    subscriber.onSubscribed();
+  }
 }

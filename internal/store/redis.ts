@@ -5,10 +5,9 @@ import type { Log } from '../telemetry/log.js';
 import { Availability } from './availability.js';
 import { backoffMs } from './backoff.js';
 import { withinDeadline } from './deadline.js';
-import type { LastingConnection } from './lasting-connection.js';
 import { connectionOptions, parseRedisUrl, type RedisEndpoint } from './redis-connection.js';
 import { meansRedisIsDown, redisFailure } from './redis-failure.js';
-import { type RedisSubscriber, subscribeToRedis } from './redis-subscription.js';
+import { type RedisSubscriber, RedisSubscriptions } from './redis-subscription.js';
 
 export type RedisClient = Redis | Cluster;
 
@@ -26,23 +25,21 @@ const START_LIMIT_MS = 1_400;
 const PROBE_KEY = '{ws:revocations}:probe';
 
 /**
- * The process' Redis: one connection for commands (one per node of a cluster) and one per subscription. Commands have a
+ * The process' Redis: one connection for commands (one per node of a cluster) and one for all subscriptions. Commands have a
  * deadline, none waits for a connection, and while Redis is down or refuses writes they fail at once.
  */
 export class RedisStore {
   readonly #endpoints: readonly RedisEndpoint[];
-  readonly #log: Log;
   readonly #timeoutMs: number;
   readonly #client: RedisClient;
   readonly #availability: Availability;
-  readonly #subscriptions: LastingConnection[] = [];
+  readonly #subscriptions: RedisSubscriptions;
   /** Of the scripts that were run, by their text. */
   readonly #digests = new Map<string, string>();
   #lastError: unknown;
 
   constructor({ urls, log, commandTimeoutMs = 500 }: RedisStoreOptions) {
     this.#endpoints = urls.map(parseRedisUrl);
-    this.#log = log;
     this.#timeoutMs = commandTimeoutMs;
     this.#client = this.#createClient();
     this.#availability = new Availability({
@@ -50,6 +47,18 @@ export class RedisStore {
       log,
       probe: () => this.#probe(),
       reasonOf: redisFailure,
+    });
+    let turn = 0;
+    this.#subscriptions = new RedisSubscriptions({
+      // The next node each time: the one that was lost may be gone for good.
+      nextEndpoint: () => {
+        const endpoints = this.#nodes();
+        return endpoints[turn++ % endpoints.length] ?? { host: 'localhost', port: 6379 };
+      },
+      timeoutMs: this.#timeoutMs,
+      onTrouble: (thrown) => {
+        if (this.up) log.warn({ dependency: 'redis', reason: redisFailure(thrown) }, 'cannot subscribe');
+      },
     });
     this.#client.on('error', (error: unknown) => {
       this.#lastError = error;
@@ -112,30 +121,14 @@ export class RedisStore {
     });
   }
 
-  /** Listens to a pattern on a connection of its own, for as long as the store lives. */
+  /** Listens to a pattern, on a connection of all patterns, for as long as the store lives. */
   subscribe(pattern: string, subscriber: RedisSubscriber): void {
-    let turn = 0;
-    this.#subscriptions.push(
-      subscribeToRedis({
-        pattern,
-        subscriber,
-        // The next node each time: the one that was lost may be gone for good.
-        nextEndpoint: () => {
-          const endpoints = this.#nodes();
-          return endpoints[turn++ % endpoints.length] ?? { host: 'localhost', port: 6379 };
-        },
-        timeoutMs: this.#timeoutMs,
-        onTrouble: (thrown) => {
-          if (this.up)
-            this.#log.warn({ dependency: 'redis', reason: redisFailure(thrown) }, 'cannot subscribe');
-        },
-      }),
-    );
+    this.#subscriptions.add(pattern, subscriber);
   }
 
   stop(): void {
     this.#availability.stop();
-    for (const subscription of this.#subscriptions) subscription.close();
+    this.#subscriptions.close();
     this.#client.disconnect();
   }
 

@@ -52,6 +52,11 @@ export class Metrics {
   );
   // Every worker takes each into effect: the supervisor's own count, which is aggregated first, tells them once.
   readonly revocations = this.#counter('ws_revocations_total', 'Revocations taken into effect', [], 'first');
+  readonly bans = this.#counter('ws_bans_total', 'Bans taken into effect', [], 'first');
+  readonly bansUnsent = this.#gauge(
+    'ws_bans_unsent',
+    'Bans, and liftings of them, that the store has yet to be told',
+  );
   readonly revocationsUnsent = this.#gauge(
     'ws_revocations_unsent',
     'Revocations that the store has yet to be told',

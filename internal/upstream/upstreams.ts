@@ -1,7 +1,7 @@
 import { hasUpstreams, type Route, type UpstreamConfig, type UpstreamRoute } from '../config/config.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import type { Cancellation } from './pool/cancellation.js';
+import { Cancellation } from './pool/cancellation.js';
 import { CircuitBreaker, type CircuitBreakerSources, type CircuitState } from './pool/circuit-breaker.js';
 import { Endpoint } from './pool/endpoint.js';
 import { Endpoints } from './pool/endpoints.js';
@@ -13,7 +13,7 @@ import type { ConnectionShared } from './websocket/connection-shared.js';
 import { Dialer, type DialRequest } from './websocket/dial.js';
 import { MaskingKeys } from './websocket/frame.js';
 import { FrameWriter } from './websocket/frame-writer.js';
-import { Health, type HealthCheck } from './websocket/health.js';
+import { Health, type HealthCheck, probe } from './websocket/health.js';
 import { HandshakeKeys } from './websocket/opening-request.js';
 import { ReadBatch } from './websocket/read-batch.js';
 
@@ -33,6 +33,14 @@ export interface EndpointSnapshot {
   /** Consecutive faults; 0 unless the circuit is closed. */
   readonly faults: number;
   readonly sessions: number;
+}
+
+/** What one look at an endpoint found. */
+export interface EndpointHealth {
+  /** URL without credentials and query. */
+  readonly upstream: string;
+  /** undefined: healthy. */
+  readonly failure: string | undefined;
 }
 
 /** `ws_circuit_state` (SPEC section 12). */
@@ -102,6 +110,17 @@ export class Upstreams {
       faults: breaker.faults,
       sessions,
     }));
+  }
+
+  /** Looks at every endpoint of the current table once, without anybody's credentials. */
+  probe(): Promise<readonly EndpointHealth[]> {
+    const never = new Cancellation();
+    return Promise.all(
+      this.#health.checks.map(async (check) => ({
+        upstream: check.endpoint.name,
+        failure: (await probe(this.#health.parts, check, never))?.message,
+      })),
+    );
   }
 
   /** Ends the health checks. Connections belong to their sessions. */

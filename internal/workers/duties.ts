@@ -4,6 +4,7 @@ import type { Config, Route } from '../config/config.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import type { ReloadResult } from '../config/routes/reload.js';
 import type { Ledger } from '../ratelimit/lease-ledger.js';
+import type { SharedRecord } from '../store/records/record.js';
 import type { MetricsSnapshot } from '../telemetry/metrics.js';
 
 /** All that a worker needs to be a gateway. */
@@ -15,6 +16,9 @@ export interface Assignment {
   readonly routes: readonly Route[];
   readonly routesSource: RoutesSource;
 }
+
+/** Records that every process knows, by name. */
+export type RecordsName = 'bans';
 
 /** What any worker can be asked on behalf of another one. */
 export type SiblingDuties = Pick<
@@ -34,6 +38,7 @@ export interface WorkerDuties extends SiblingDuties {
   /** Another worker has asked this one for leases. */
   mailCame(): void;
   learn(revocations: readonly Revocation[]): void;
+  learnRecords(name: RecordsName, records: readonly SharedRecord<unknown>[]): void;
   /** Carries a revocation out. @returns how many sessions it ended, however the worker heard of it first. */
   revoke(revocation: Revocation): number;
 }
@@ -46,6 +51,8 @@ export interface SupervisorDuties extends Pick<Ledger, 'settle' | 'readMail' | '
   reload(): Promise<ReloadResult>;
   /** A revocation took effect here: the other workers are told, as far as it is news to them. */
   learned(revocation: Revocation): void;
+  /** A record is new or newer here: the other workers are told, as far as it is news to them. */
+  recordChanged(name: RecordsName, record: SharedRecord<unknown>): void;
   /** Has all other workers carry out a revocation. @returns the sessions they ended. */
   revoke(revocation: Revocation): Promise<number>;
   /** Puts a question to all other workers. @returns the answers of those that gave one in time. */

@@ -1,3 +1,4 @@
+import type { BanOrder, BanPage, BanQuery, BanResult } from '../admin/bans.js';
 import type { LocalOperations } from '../admin/local-operations.js';
 import type { AdminOperations, ReloadOutcome, RevokeResult } from '../admin/operations.js';
 import type { Page } from '../admin/page.js';
@@ -46,6 +47,20 @@ export class HostOperations implements AdminOperations {
   async unsentRevocations(): Promise<number> {
     const others = await this.#siblings.ask('unsentRevocations', []);
     return others.reduce((sum, unsent) => sum + unsent, await this.#local.unsentRevocations());
+  }
+
+  /** The other workers hear of it as of any record. */
+  ban(order: BanOrder): Promise<BanResult> {
+    return this.#local.ban(order);
+  }
+
+  liftBan(sub: string): Promise<boolean> {
+    return this.#local.liftBan(sub);
+  }
+
+  /** Every worker knows them all. */
+  bans(query: BanQuery): Promise<BanPage> {
+    return this.#local.bans(query);
   }
 
   async upstreams(): Promise<readonly EndpointSnapshot[]> {

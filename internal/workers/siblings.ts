@@ -5,8 +5,10 @@ import type { RouteTable } from '../config/config.js';
 import type { RouteReloader } from '../config/routes/reload.js';
 import { createRouteTable } from '../config/routes/table.js';
 import type { Ledger } from '../ratelimit/lease-ledger.js';
+import type { SharedRecord } from '../store/records/record.js';
+import type { SharedRecords } from '../store/records/shared-records.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import type { SiblingDuties, SupervisorDuties, WorkerDuties } from './duties.js';
+import type { RecordsName, SiblingDuties, SupervisorDuties, WorkerDuties } from './duties.js';
 import { HostLedger } from './host-ledger.js';
 import type { Answer, Arguments, Link } from './link.js';
 
@@ -19,6 +21,7 @@ const MAX_ENDED = 1_000;
 export interface WorkerParts {
   readonly metrics: Metrics;
   readonly revocations: Pick<Revocations, 'learn'>;
+  readonly records: Readonly<Record<RecordsName, Pick<SharedRecords<unknown>, 'learn'>>>;
   readonly operations: LocalOperations;
   readonly applyTable: (table: RouteTable) => void;
 }
@@ -49,12 +52,15 @@ export class Siblings {
   }
 
   /** From now on this worker answers what the others want to know. */
-  introduce({ metrics, revocations, operations, applyTable }: WorkerParts): void {
+  introduce({ metrics, revocations, records, operations, applyTable }: WorkerParts): void {
     this.#link.offer({
       snapshot: () => metrics.snapshot(),
       applyRoutes: (routes) => applyTable(createRouteTable(routes)),
       learn: (learned) => {
         for (const revocation of learned) revocations.learn(revocation);
+      },
+      learnRecords: (name, learned) => {
+        for (const record of learned) records[name].learn(record);
       },
       revoke: (revocation) => {
         revocations.learn(revocation);
@@ -74,6 +80,11 @@ export class Siblings {
     if (oldest !== undefined && this.#ended.size > MAX_ENDED) this.#ended.delete(oldest);
     // Without a supervisor there are no others any more, and this worker is about to end.
     this.#link.ask('learned', [revocation]).catch(() => {});
+  }
+
+  /** A record is new or newer in this worker. */
+  recordChanged(name: RecordsName, record: SharedRecord<unknown>): void {
+    this.#link.ask('recordChanged', [name, record]).catch(() => {});
   }
 
   /** Has the others carry out a revocation. @returns the sessions they ended; those out of reach hear of it later. */

@@ -1,4 +1,5 @@
-import { type Revocation, Revocations } from '../auth/revocations/revocations.js';
+import { Bans } from '../auth/bans/bans.js';
+import { Revocations } from '../auth/revocations/revocations.js';
 import type { Config, RouteTable } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
 import type { RoutesSource } from '../config/routes/file.js';
@@ -8,7 +9,7 @@ import { MemoryLedger } from '../ratelimit/memory-ledger.js';
 import { createLog, flushed, type Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { Crew, WORKER_ANSWER_MS } from './crew.js';
-import type { SiblingDuties, SupervisorDuties } from './duties.js';
+import type { RecordsName, SiblingDuties, SupervisorDuties } from './duties.js';
 import { freePort } from './free-port.js';
 import { HostMetrics } from './host-metrics.js';
 import type { Arguments } from './link.js';
@@ -24,7 +25,7 @@ export interface SupervisorParts {
 
 /** Over the drain time and the hard limit: a worker that is still there then is stuck. */
 const STUCK_MS = 5_000;
-/** Revocations told to a new worker at once. */
+/** Revocations and records told to a new worker at once. */
 const LEARN_BATCH = 1_000;
 
 /**
@@ -37,6 +38,8 @@ export class Supervisor {
   readonly #metrics: Metrics;
   readonly #hostMetrics: HostMetrics;
   readonly #revocations: Revocations;
+  readonly #bans: Bans;
+  readonly #records: Readonly<Record<RecordsName, Bans['records']>>;
   readonly #ledger = new MemoryLedger();
   readonly #reloader: RouteReloader;
   readonly #crew: Crew;
@@ -60,6 +63,8 @@ export class Supervisor {
       store: undefined,
       counter: this.#metrics.revocations,
     });
+    this.#bans = new Bans({ list: undefined, log: this.#log, counter: this.#metrics.bans });
+    this.#records = { bans: this.#bans.records };
     this.#crew = new Crew({
       entry,
       log: this.#log,
@@ -93,6 +98,7 @@ export class Supervisor {
     process.once('exit', () => this.#crew.kill());
     this.#metrics.collectProcessMetrics();
     await this.#revocations.start();
+    await this.#bans.start();
     await this.#crew.start(workers);
     this.#reloader.start();
     this.#heapTrim.start();
@@ -110,6 +116,7 @@ export class Supervisor {
     this.#log.info('draining all workers');
     await Promise.all([this.#reloader.stop(), this.#crew.dismiss(drainTimeoutMs + hardLimitMs + STUCK_MS)]);
     this.#revocations.stop();
+    this.#bans.stop();
     this.#heapTrim.stop();
     this.#log.info('all workers have ended');
     await flushed(this.#log);
@@ -124,14 +131,10 @@ export class Supervisor {
     // What changes from here on comes behind the assignment.
     worker.assigned = true;
     await taken;
-    let batch: Revocation[] = [];
-    for (const revocation of this.#revocations.current()) {
-      batch.push(revocation);
-      if (batch.length < LEARN_BATCH) continue;
-      await link.ask('learn', [batch]);
-      batch = [];
-    }
-    await link.ask('learn', [batch]);
+    for (const batch of batches(this.#revocations.current(), LEARN_BATCH)) await link.ask('learn', [batch]);
+    for (const name of ['bans'] as const)
+      for (const batch of batches(this.#records[name], LEARN_BATCH))
+        await link.ask('learnRecords', [name, batch]);
     await link.ask('start', []);
   }
 
@@ -149,6 +152,9 @@ export class Supervisor {
       reload: () => this.#reload(),
       learned: (revocation) => {
         if (this.#revocations.learn(revocation)) void crew.ask('learn', [[revocation]], worker);
+      },
+      recordChanged: (name, record) => {
+        if (this.#records[name].learn(record)) void crew.ask('learnRecords', [name, [record]], worker);
       },
       revoke: async (revocation) => {
         this.#revocations.learn(revocation);
@@ -198,4 +204,15 @@ export class Supervisor {
     this.#metrics.configReloads.inc({ result: 'ok' });
     this.#log.info({ routes: table.routes.length }, 'routes reloaded');
   }
+}
+
+function* batches<T>(items: Iterable<T>, size: number): Generator<readonly T[]> {
+  let batch: T[] = [];
+  for (const item of items) {
+    batch.push(item);
+    if (batch.length < size) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
 }

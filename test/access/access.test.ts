@@ -24,11 +24,13 @@ const VISITOR: Visitor = {
 /** An access in which one thing or another stands in the way. */
 function access({
   revoked = false,
+  banned = false,
   perSub = 0,
   found = ANN,
   closeOnExpiry = true,
 }: {
   readonly revoked?: boolean;
+  readonly banned?: boolean;
   readonly perSub?: number;
   readonly found?: Identity | Promise<Identity>;
   readonly closeOnExpiry?: boolean;
@@ -39,6 +41,7 @@ function access({
     config: { closeOnExpiry, clockSkewMs: 5000 },
     authenticator: { authenticate: () => found },
     revocations: { isRevoked: () => revoked },
+    bans: { isBanned: () => banned },
     failedLogins: {
       failed: (ip) => logins.push(`failed ${ip}`),
       succeeded: (ip) => logins.push(`succeeded ${ip}`),
@@ -98,13 +101,15 @@ describe('the way in', () => {
     assert.equal(identity.sub, 'bob');
   });
 
-  it('asks in order: revoked, roles, slots', () => {
+  it('asks in order: revoked, banned, roles, slots', () => {
     const forbidden = routeTo('ws://a', { requireRoles: ['admin'] });
     const full = access({ perSub: 1 });
     assert.ok(full.slots.tryEnter('ann'));
-    const all = access({ revoked: true, perSub: 1 });
+    const all = access({ revoked: true, banned: true, perSub: 1 });
+    const banned = access({ banned: true, perSub: 1 });
     assert.ok(all.slots.tryEnter('ann'));
     assert.throws(() => all.made.permitSession(forbidden, ANN, 'ip'), code('ERR_TOKEN_REVOKED'));
+    assert.throws(() => banned.made.permitSession(forbidden, ANN, 'ip'), code('ERR_BANNED'));
     assert.throws(() => full.made.permitSession(forbidden, ANN, 'ip'), code('ERR_FORBIDDEN'));
     assert.throws(() => full.made.permitSession(route, ANN, 'ip'), code('ERR_TOO_MANY_CONNECTIONS'));
   });

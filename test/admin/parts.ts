@@ -3,6 +3,7 @@ import type { TestContext } from 'node:test';
 import { type AdminAnswer, AdminApi, type AdminRequest } from '../../internal/admin/api.js';
 import { LocalOperations } from '../../internal/admin/local-operations.js';
 import type { AdminOperations } from '../../internal/admin/operations.js';
+import { Bans } from '../../internal/auth/bans/bans.js';
 import { freezeIdentity, type Identity } from '../../internal/auth/identity/identity.js';
 import type { RevocationStore } from '../../internal/auth/revocations/revocation-store.js';
 import { Revocations } from '../../internal/auth/revocations/revocations.js';
@@ -11,6 +12,7 @@ import type { Protocol, RouteTable, WebSocketRoute } from '../../internal/config
 import type { ReloadResult } from '../../internal/config/routes/reload.js';
 import { createRouteTable } from '../../internal/config/routes/table.js';
 import { ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
+import { closeBanned } from '../../internal/session/banned-sessions.js';
 import type { LiveSession } from '../../internal/session/live-session.js';
 import { closeRevoked } from '../../internal/session/revoked-sessions.js';
 import { Sessions } from '../../internal/session/sessions.js';
@@ -131,9 +133,12 @@ export async function bench(t: TestContext, options: BenchOptions = {}): Promise
   revocations.onRevoked((revocation) => void closeRevoked(sessions, revocation));
   await revocations.start();
   t.after(() => revocations.stop());
+  const bans = new Bans({ list: undefined, log: log.log, counter: metrics.bans });
+  bans.onBanned((sub) => closeBanned(sessions, sub));
   const local = new LocalOperations({
     sessions,
     revocations,
+    bans,
     upstreams: { snapshot: () => options.endpoints ?? [] },
     table: () => options.table ?? createRouteTable([ROUTE]),
     reload: options.reload ?? (async () => ({ outcome: 'unchanged', problems: [] })),

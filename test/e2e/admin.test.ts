@@ -70,6 +70,11 @@ describe('the admin API', () => {
       headers,
       ...(text === undefined ? {} : { body: text }),
     });
+    if (answer.status === 204) {
+      assert.equal(answer.body, '');
+      assert.ok(responsesOf(method, url)?.['204'], `${method} ${url}`);
+      return { ...answer, json: {} };
+    }
     assert.match(
       answer.headers['content-type'] ?? '',
       /^application\/json/,
@@ -88,7 +93,9 @@ describe('the admin API', () => {
     ]);
     assert.deepEqual(served, documented);
     for (const [path, methods] of documented) {
-      const url = String(path).replace('{id}', '0b1c6f1e-6f0c-4c39-8d0e-0a1f6b0f4f5d');
+      const url = String(path)
+        .replace('{id}', '0b1c6f1e-6f0c-4c39-8d0e-0a1f6b0f4f5d')
+        .replace('{sub}', 'nobody');
       for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']) {
         if (methods?.includes(method)) continue;
         const answer = await call(method, url);
@@ -214,6 +221,27 @@ describe('the admin API', () => {
     client.destroy();
   });
 
+  it('bans a subject, shows it, and lets it in again', async () => {
+    const peer = await Peer.open(`${gateway.ws}/echo`, { token: issuer.sign({ sub: 'a/b c' }) });
+    const banned = await call('POST', '/admin/bans', { sub: 'a/b c', reason: 'spam', seconds: 60 });
+    assert.equal(banned.status, 201);
+    assert.deepEqual(await peer.ended(), { code: 1008, reason: 'Banned' });
+    const again = await Peer.open(`${gateway.ws}/echo`, { token: issuer.sign({ sub: 'a/b c' }) });
+    assert.deepEqual(await again.ended(), { code: 1008, reason: 'Banned' });
+    const listed = await call('GET', '/admin/bans?active=true&sub=a%2Fb%20c');
+    assert.equal(listed.json.total, 1);
+    assert.equal((await call('DELETE', '/admin/bans/a%2Fb%20c')).status, 204);
+    assert.equal((await call('DELETE', '/admin/bans/a%2Fb%20c')).status, 404);
+    assert.equal((await call('DELETE', '/admin/bans/%ff')).status, 400);
+    const free = await Peer.open(`${gateway.ws}/echo`, { token: issuer.sign({ sub: 'a/b c' }) });
+    free.send('in');
+    assert.equal(await free.text(), 'in');
+    await free.close();
+    for (const body of ['{', '{}', { sub: 'x', seconds: 0 }, { sub: 'x', seconds: 1, until: '2100-01-01' }])
+      assert.equal((await call('POST', '/admin/bans', body)).status, 400);
+    assert.equal((await call('POST', '/admin/bans', 'x'.repeat(70_000))).status, 413);
+  });
+
   it('leaves one line in the log for each request, without a token', async () => {
     const audit = (): readonly Readonly<Record<string, unknown>>[] => {
       const lines = gateway.logs.filter(({ msg }) => msg === 'admin action');
@@ -273,16 +301,22 @@ describe('the admin API', () => {
   });
 });
 
+function responsesOf(method: string, url: string): Readonly<Record<string, Response>> | undefined {
+  const [path = ''] = url.split('?');
+  const template = path
+    .replace(/^(\/admin\/sessions\/)[\da-f-]{36}$/, '$1{id}')
+    .replace(/^(\/admin\/bans\/)[^/]+$/, '$1{sub}');
+  const operations = document.paths[template];
+  return (operations?.[method.toLowerCase()] ?? Object.values(operations ?? {})[0])?.responses;
+}
+
 /** The status must be a documented one of the operation (of any, where the method is refused), the body must fit it. */
 function checkAgainstDocument(method: string, url: string, status: number, body: unknown): void {
-  const [path = ''] = url.split('?');
-  const template = path.replace(/^(\/admin\/sessions\/)[\da-f-]{36}$/, '$1{id}');
-  const operations = document.paths[template];
-  const operation = operations?.[method.toLowerCase()] ?? Object.values(operations ?? {})[0];
-  assert.ok(operation, `${method} ${template} is not documented`);
-  const response = resolve(operation.responses[status]);
+  const responses = responsesOf(method, url);
+  assert.ok(responses, `${method} ${url} is not documented`);
+  const response = resolve(responses[status]);
   const schema = response?.content?.['application/json'].schema;
-  assert.ok(schema, `${method} ${template} is not documented to answer ${status}: ${JSON.stringify(body)}`);
+  assert.ok(schema, `${method} ${url} is not documented to answer ${status}: ${JSON.stringify(body)}`);
   const whole = JSON.stringify({ ...schema, $defs: document.components.schemas });
   const checked = z.fromJSONSchema(JSON.parse(whole.replaceAll('#/components/schemas/', '#/$defs/')));
   const result = checked.safeParse(body);

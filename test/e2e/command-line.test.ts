@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { runCommand } from '../support/command.js';
+import { freePort } from '../support/free-port.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.js';
@@ -113,6 +114,41 @@ describe('the commands', () => {
     const nobody = await runCommand(['top', '--once', '--url', 'http://127.0.0.1:9']);
     assert.equal(nobody.code, 1);
     assert.match(nobody.stderr, /^no gateway at /);
+  });
+
+  it('doctor finds all well, or names what is not', async () => {
+    const routes = join(directory, 'routes.yaml');
+    await writeFile(routes, JSON.stringify([{ prefix: '/', upstream: echo.url }]));
+    const env = { JWKS_URL: issuer.jwksUrl, JWT_EXPECTED_AUDIENCE: 'a', ROUTE_FILE: routes };
+    const well = await runCommand(['doctor'], { env });
+    assert.equal(well.code, 0, well.stdout);
+    for (const about of ['configuration', 'keys', 'clock', 'upstream', 'file limit'])
+      assert.match(well.stdout, new RegExp(`^ok {4}${about} `, 'm'));
+    assert.doesNotMatch(well.stdout, /FAIL/);
+
+    const dead = `127.0.0.1:${await freePort()}`;
+    await writeFile(routes, JSON.stringify([{ prefix: '/', upstream: [echo.url, `ws://${dead}`] }]));
+    const ill = await runCommand(['doctor', '--json'], {
+      env: { ...env, JWKS_URL: `http://${dead}/`, REDIS_URL: `redis://${dead}` },
+    });
+    assert.equal(ill.code, 1);
+    const bad = (JSON.parse(ill.stdout) as { about: string; state: string; text: string }[])
+      .filter(({ state }) => state === 'bad')
+      .map(({ about, text }) => `${about}: ${text}`);
+    assert.equal(bad.length, 3, bad.join('\n'));
+    for (const about of [
+      /^keys: .*ECONNREFUSED/,
+      /^redis: .*/,
+      new RegExp(`^upstream: ws://${dead}/: .*ECONNREFUSED`),
+    ])
+      assert.ok(
+        bad.some((line) => about.test(line)),
+        `${about}: ${bad.join('\n')}`,
+      );
+
+    const online = await runCommand(['check', '--online'], { env: { ...env, JWKS_URL: `http://${dead}/` } });
+    assert.equal(online.code, 1);
+    assert.match(online.stdout, /^FAIL {2}keys/m);
   });
 
   it('knows what was meant', async () => {

@@ -20,6 +20,8 @@ const METRICS = {
   ws_connection_duration_seconds: 'histogram',
   ws_revocations_total: 'counter',
   ws_revocations_unsent: 'gauge',
+  ws_bans_total: 'counter',
+  ws_bans_unsent: 'gauge',
   ws_protocol_connections_total: 'counter',
   ws_proxy_errors_total: 'counter',
   ws_proxy_retries_total: 'counter',

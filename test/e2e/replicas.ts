@@ -7,6 +7,8 @@ import { Peer } from '../support/ws-client.js';
 
 export const REVOKED = { code: 1008, reason: 'Token revoked' };
 
+export const BANNED = { code: 1008, reason: 'Banned' };
+
 export interface RevokeAnswer {
   readonly status: number;
   readonly revoked: boolean;
@@ -61,11 +63,29 @@ export class Replicas {
   }
 
   /** A client that is turned away with this token, everywhere. */
-  async refusedEverywhere(token: string): Promise<void> {
+  async refusedEverywhere(token: string, told = REVOKED): Promise<void> {
     for (const gateway of this.gateways) {
       const peer = await Peer.open(`${gateway.ws}/echo`, { token });
-      assert.deepEqual(await peer.ended(), REVOKED);
+      assert.deepEqual(await peer.ended(), told);
     }
+  }
+
+  /** @returns `persisted` of the answer. */
+  async ban(gateway: Gateway | undefined, order: object): Promise<boolean> {
+    assert.ok(gateway);
+    const { status, body } = await http(`${gateway.http}/admin/bans`, {
+      method: 'POST',
+      body: JSON.stringify(order),
+    });
+    assert.equal(status, 201, body);
+    return (JSON.parse(body) as { persisted: boolean }).persisted;
+  }
+
+  /** @returns the status. */
+  async liftBan(gateway: Gateway | undefined, sub: string): Promise<number> {
+    assert.ok(gateway);
+    const url = `${gateway.http}/admin/bans/${encodeURIComponent(sub)}`;
+    return (await http(url, { method: 'DELETE' })).status;
   }
 
   async revoke(gateway: Gateway | undefined, target: object): Promise<RevokeAnswer> {

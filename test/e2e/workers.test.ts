@@ -12,6 +12,7 @@ import { Peer } from '../support/ws-client.js';
 
 const WORKERS = 2;
 const SHUTDOWN = { code: 1001, reason: 'Server shutting down' };
+const BANNED = { code: 1008, reason: 'Banned' };
 const REVOKED = { code: 1008, reason: 'Token revoked' };
 /** So many sessions that the kernel leaves no worker without one: it would in one of half a million runs. */
 const CROWD = 20;
@@ -200,6 +201,28 @@ describe('several workers', () => {
     await killWorker(gateway, 2);
     for (const peer of await crowd(gateway, token)) assert.deepEqual(await peer.ended(), REVOKED);
     assert.equal((JSON.parse((await revoke()).body) as { sessionsClosed: number }).sessionsClosed, 0);
+  });
+
+  it('carry out a ban all of them, and a replacement knows it; lifted, it is lifted in all', async () => {
+    const token = issuer.sign({ sub: 'mallory' });
+    const peers = await crowd(gateway, token);
+    const body = JSON.stringify({ sub: 'mallory', reason: 'spam' });
+    const answer = await http(`${gateway.http}/admin/bans`, { method: 'POST', body });
+    assert.deepEqual(JSON.parse(answer.body), {
+      sub: 'mallory',
+      reason: 'spam',
+      until: null,
+      persisted: false,
+    });
+    for (const peer of peers) assert.deepEqual(await peer.ended(), BANNED);
+    await killWorker(gateway, 1);
+    await killWorker(gateway, 2);
+    for (const peer of await crowd(gateway, token)) assert.deepEqual(await peer.ended(), BANNED);
+    const lift = () => http(`${gateway.http}/admin/bans/mallory`, { method: 'DELETE' });
+    assert.equal((await lift()).status, 204);
+    // Each worker is asked on a connection of its own.
+    for (let i = 0; i < CROWD; i++) await eventually(async () => (await lift()).status === 404);
+    for (const peer of await crowd(gateway, token)) await peer.close();
   });
 
   it('are one gateway to the admin API', async () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { Access } from '../../internal/access/access.js';
+import { Bans } from '../../internal/auth/bans/bans.js';
 import { Revocations } from '../../internal/auth/revocations/revocations.js';
 import type { CloseCode } from '../../internal/close-codes.js';
 import type { SessionConfig, WebSocketRoute } from '../../internal/config/config.js';
@@ -9,6 +10,7 @@ import { ConnectionSlots, type SlotLimits } from '../../internal/ratelimit/conne
 import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
 import { Admission } from '../../internal/session/admission.js';
+import { closeBanned } from '../../internal/session/banned-sessions.js';
 import { type ClientHandshake, type ClientSocket, SendResult } from '../../internal/session/client-socket.js';
 import type { Opening } from '../../internal/session/opening.js';
 import { closeRevoked } from '../../internal/session/revoked-sessions.js';
@@ -137,6 +139,7 @@ export interface Bench extends Awaited<ReturnType<typeof authBench>> {
   readonly sessions: Sessions;
   readonly wheel: TimerWheel;
   readonly revocations: Revocations;
+  readonly bans: Bans;
   /** A client of this opening handshake. */
   connect(opening?: Partial<Opening> & { readonly token?: string; readonly path?: string }): StandInClient;
   /** Turns the wheel this far into the future. */
@@ -170,6 +173,8 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
   const limits = { maxConnections: 0, maxConnectionsPerIp: 0, maxConnectionsPerSub: 0, ...options.limits };
   const slots = new ConnectionSlots(limits);
   const sessions = new Sessions(limits, slots, metrics);
+  const bans = new Bans({ list: undefined, log, counter: metrics.bans });
+  bans.onBanned((sub) => closeBanned(sessions, sub));
   revocations.onRevoked((revocation) => void closeRevoked(sessions, revocation));
   const upstreams = new Upstreams(
     {
@@ -206,6 +211,7 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
     config: checked,
     authenticator,
     revocations,
+    bans,
     failedLogins: new FailedLogins(),
     slotsPerSub: slots.perSub,
     limiter,
@@ -229,6 +235,7 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
     sessions,
     wheel,
     revocations,
+    bans,
     connect: ({ token, path = '/t', subprotocols = [], ...rest } = {}) => {
       const opening: Opening = {
         path,

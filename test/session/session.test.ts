@@ -134,6 +134,31 @@ test('a token revoked between verification and registration, while dialling or w
   await parts.quiet();
 });
 
+test('a subject banned between verification and registration, while dialling or when open, is out', async (t) => {
+  const silent = await startRawUpstream(() => {});
+  const echo = await startEcho();
+  t.after(() => Promise.all([silent.close(), echo.close()]));
+  const parts = await bench(t, {
+    routes: [{ prefix: '/silent', upstreams: [silent.url] }, { upstreams: [echo.url] }],
+  });
+  const token = (sub: string) => parts.issuer.sign({ sub });
+  const verifying = parts.connect({ token: token('ann') });
+  const dialling = parts.connect({ token: token('bob'), path: '/silent' });
+  const live = parts.connect({ token: token('cid') });
+  const for60s = Date.now() + 60_000;
+  await parts.bans.ban('ann', undefined, for60s);
+  await eventually(() => silent.heads.length === 1 && live.session?.state === 'open');
+  await parts.bans.ban('bob', undefined, for60s);
+  await parts.bans.ban('cid', undefined, for60s);
+  for (const client of [verifying, dialling, live, parts.connect({ token: token('cid') })])
+    assert.deepEqual(await ended(client), { code: 1008, reason: 'Banned' });
+  assert.equal(echo.sessions.length, 1);
+  assert.equal((await echo.sessions[0]?.ended())?.code, 1001);
+  await parts.bans.lift('cid');
+  (await open(parts, token('cid'))).leave(1000);
+  await parts.quiet();
+});
+
 test('a subject has no more sessions than allowed, and one more when one ends', async (t) => {
   const parts = await withUpstream(t, { limits: { maxConnectionsPerSub: 1 } });
   const first = await open(parts);

@@ -15,6 +15,8 @@ const NAMES = [
   'ws_connection_duration_seconds',
   'ws_revocations_total',
   'ws_revocations_unsent',
+  'ws_bans_total',
+  'ws_bans_unsent',
   'ws_protocol_connections_total',
   'ws_proxy_errors_total',
   'ws_proxy_retries_total',

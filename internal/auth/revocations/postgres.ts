@@ -52,7 +52,7 @@ export class PostgresRevocations implements RevocationStore {
         if (payload === PUT_BACK_PAYLOAD) return receiver.onPutBack();
         const revocation = deserializeRevocation(payload, Date.now() + this.#ttlMs);
         if (revocation === undefined) receiver.onIgnored();
-        else receiver.onRevocation(revocation);
+        else receiver.onEntry(revocation);
       },
       onSubscribed: () => receiver.onGap(),
     });
@@ -79,7 +79,7 @@ export class PostgresRevocations implements RevocationStore {
     await this.#store.query(query, { whileDown: true });
   }
 
-  async load(receiver: Pick<RevocationReceiver, 'onRevocation' | 'onIgnored'>): Promise<void> {
+  async load(receiver: Pick<RevocationReceiver, 'onEntry' | 'onIgnored'>): Promise<void> {
     let after = '';
     for (;;) {
       const rows = await this.#store.query<{ id: string; entry: string; expires_at_ms: number }>(
@@ -90,7 +90,7 @@ export class PostgresRevocations implements RevocationStore {
         after = id;
         const revocation = deserializeRevocation(entry, expires_at_ms);
         if (revocation === undefined) receiver.onIgnored();
-        else receiver.onRevocation(revocation);
+        else receiver.onEntry(revocation);
       }
       if (rows.length < PAGE_ENTRIES) return;
     }

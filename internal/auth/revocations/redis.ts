@@ -42,7 +42,7 @@ export class RedisRevocations implements RevocationStore {
         if (payload.length === 0 && channel.equals(PUT_BACK_CHANNEL)) return receiver.onPutBack();
         const revocation = parseMessage(channel, payload, Date.now() + this.#ttlMs);
         if (revocation === undefined) receiver.onIgnored();
-        else receiver.onRevocation(revocation);
+        else receiver.onEntry(revocation);
       },
       onSubscribed: () => receiver.onGap(),
     });
@@ -84,7 +84,7 @@ export class RedisRevocations implements RevocationStore {
     await this.#store.run((redis) => redis.publish(PUT_BACK_CHANNEL, ''), { whileDown: true });
   }
 
-  async load(receiver: Pick<RevocationReceiver, 'onRevocation' | 'onIgnored'>): Promise<void> {
+  async load(receiver: Pick<RevocationReceiver, 'onEntry' | 'onIgnored'>): Promise<void> {
     // Paged by score, not by rank: ranks shift when another process removes what has expired.
     let score = String(Date.now());
     let offset = 0;
@@ -97,7 +97,7 @@ export class RedisRevocations implements RevocationStore {
       for (let i = 0; i + 1 < page.length; i += 2) {
         const revocation = deserializeRevocation(page[i] ?? '', Number(page[i + 1]));
         if (revocation === undefined) receiver.onIgnored();
-        else receiver.onRevocation(revocation);
+        else receiver.onEntry(revocation);
         offset = page[i + 1] === score ? offset + 1 : 1;
         score = page[i + 1] ?? score;
       }

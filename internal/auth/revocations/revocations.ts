@@ -1,8 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { fromUnknown } from '../../errors.js';
+import { Agreement } from '../../store/agreement/agreement.js';
 import type { Log } from '../../telemetry/log.js';
-import { Outbox } from './outbox.js';
-import type { RevocableToken, Revocation } from './revocation.js';
+import { type RevocableToken, type Revocation, serializeRevocation } from './revocation.js';
 import type { RevocationStore } from './revocation-store.js';
 import { RevokedSet } from './revoked-set.js';
 
@@ -26,41 +25,36 @@ export interface RevocationsOptions {
   readonly maxEntries?: number;
 }
 
-const TICK_MS = 1_000;
-/** The whole list is loaded this often although nothing seems missed: a cluster's bus can lose a publication unseen. */
-const RELOAD_TICKS = 60;
-/** After a gap it is loaded once more, when the others have put back what a store without memory lost. */
-const RELOAD_TICKS_AFTER_GAP = 5;
-const RELOAD_TICKS_AFTER_FAILURE = 2;
-/** Revocations put back on the list at once. */
-const LIST_BATCH = 500;
-/** A start-up waits this long for the list. */
-const START_LIMIT_MS = 1_000;
 /** Characters of subjects and ids remembered at most. */
 const MAX_CHARS = 256 * 1024 * 1024;
 
 /**
- * Which tokens are revoked. Looking one up needs no round trip: every process remembers them all, hears of new ones over
- * the store's channel, and after a gap loads what it missed.
+ * Which tokens are revoked. Looking one up needs no round trip: every process remembers them all (see `Agreement`).
  */
 export class Revocations {
   readonly #options: RevocationsOptions;
   readonly #ttlMs: number;
   readonly #revoked: RevokedSet;
-  readonly #outbox: Outbox | undefined;
+  readonly #agreement: Agreement<Revocation>;
   readonly #listeners: ((revocation: Revocation) => void)[] = [];
-  #timer: NodeJS.Timeout | undefined;
-  #loading: Promise<void> | undefined;
-  #loadAgain: Promise<void> | undefined;
-  #ticksToReload = RELOAD_TICKS;
-  #ignored = 0;
-  #ignoredReported = 0;
 
   constructor(options: RevocationsOptions) {
     this.#options = options;
     this.#ttlMs = Math.max(1_000, options.ttlMs);
     this.#revoked = new RevokedSet({ entries: options.maxEntries ?? 1_000_000, chars: MAX_CHARS });
-    this.#outbox = options.store && new Outbox(options.store, options.log);
+    this.#agreement = new Agreement({
+      memory: {
+        learn: (revocation, from) => this.#hear(revocation, from),
+        beginRound: () => this.#revoked.beginRound(),
+        unspoken: () => this.#revoked.unspoken(Date.now()),
+      },
+      list: options.store,
+      keyOf: serializeRevocation,
+      isOver: ({ expiresAtMs }) => expiresAtMs <= Date.now(),
+      what: 'revocations',
+      log: options.log,
+      onTick: () => this.#sweep(),
+    });
   }
 
   /** Revocations remembered. */
@@ -70,41 +64,21 @@ export class Revocations {
 
   /** Revocations the store has yet to be told. */
   get unsent(): number {
-    return this.#outbox?.size ?? 0;
+    return this.#agreement.unsent;
   }
 
   /** Malformed or oversized messages and entries that came from the store. */
   get ignored(): number {
-    return this.#ignored;
+    return this.#agreement.ignored;
   }
 
   /** Listens to the other processes. Resolves when what they revoked is known, or can not be learned within a second. */
-  async start(): Promise<void> {
-    this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
-    const { store } = this.#options;
-    if (store === undefined) return;
-    const loaded = new Promise<void>((resolve) => {
-      store.listen({
-        onRevocation: (revocation) => this.#hear(revocation),
-        onIgnored: () => void this.#ignored++,
-        onGap: () => {
-          this.#ticksToReload = RELOAD_TICKS_AFTER_GAP;
-          void this.#load().then(resolve);
-        },
-        // At the next tick, not at once: two that never agree must not keep each other loading.
-        onPutBack: () => {
-          this.#ticksToReload = 1;
-        },
-      });
-    });
-    store.onChange((up) => {
-      if (up) void this.#outbox?.flush();
-    });
-    if (store.up) await Promise.race([loaded, pause(START_LIMIT_MS, undefined, { ref: false })]);
+  start(): Promise<void> {
+    return this.#agreement.start();
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#agreement.stop();
   }
 
   isRevoked(token: RevocableToken): boolean {
@@ -128,7 +102,7 @@ export class Revocations {
         ? { kind: 'token', sub: target.sub, jti: target.jti, expiresAtMs }
         : { kind: 'subject', sub: target.sub, issuedUntilMs: nowMs, expiresAtMs };
     this.learn(revocation);
-    return { propagated: (await this.#outbox?.send(revocation)) ?? true };
+    return { propagated: (await this.#agreement.send(revocation)) ?? true };
   }
 
   /** Takes in what another process said, without passing it on. Returns whether it was news. */
@@ -153,67 +127,14 @@ export class Revocations {
     return this.#revoked.values(Date.now());
   }
 
-  #hear(revocation: Revocation): void {
+  #hear(revocation: Revocation, from: 'channel' | 'list'): void {
     // A Go gateway keeps no list: whoever hears it puts it there for those who start later.
-    if (this.learn(revocation) && revocation.kind === 'joined')
+    if (this.learn(revocation) && from === 'channel' && revocation.kind === 'joined')
       this.#options.store?.list([revocation]).catch(() => {});
   }
 
-  /** Loads the list; asked again meanwhile, once more after that. */
-  async #load(): Promise<void> {
-    const under = this.#loading;
-    if (under !== undefined) {
-      this.#loadAgain ??= under.then(() => this.#load());
-      return this.#loadAgain;
-    }
-    this.#loadAgain = undefined;
-    this.#loading = this.#loadOnce().finally(() => {
-      this.#loading = undefined;
-    });
-    await this.#loading;
-  }
-
-  async #loadOnce(): Promise<void> {
-    const { store, log } = this.#options;
-    this.#revoked.beginRound();
-    try {
-      await store?.load({
-        onRevocation: (revocation) => void this.learn(revocation),
-        onIgnored: () => void this.#ignored++,
-      });
-    } catch (thrown) {
-      log.warn({ reason: fromUnknown(thrown).message }, 'revocations could not be loaded, trying again');
-      this.#ticksToReload = RELOAD_TICKS_AFTER_FAILURE;
-      return;
-    }
-    try {
-      await this.#putBack();
-    } catch {
-      this.#ticksToReload = RELOAD_TICKS_AFTER_FAILURE;
-    }
-  }
-
-  /** A store can lose what it held (a restart without a disk, a failover): those who remember put it back. */
-  async #putBack(): Promise<void> {
-    const { store } = this.#options;
-    const lost = [...this.#revoked.unspoken(Date.now())];
-    for (let i = 0; i < lost.length; i += LIST_BATCH) await store?.list(lost.slice(i, i + LIST_BATCH));
-    // Another process may have missed them on the channel and have loaded the list while they were not on it.
-    if (lost.length > 0) await store?.announcePutBack();
-  }
-
-  #tick(): void {
-    const { store, log } = this.#options;
+  #sweep(): void {
     const evicted = this.#revoked.sweep(Date.now());
-    if (evicted > 0) log.error({ evicted }, 'too many revocations: the oldest were forgotten');
-    if (this.#ignored > this.#ignoredReported) {
-      log.warn({ ignored: this.#ignored - this.#ignoredReported }, 'malformed revocations were ignored');
-      this.#ignoredReported = this.#ignored;
-    }
-    if (store?.up !== true) return;
-    void this.#outbox?.flush();
-    if (--this.#ticksToReload > 0) return;
-    this.#ticksToReload = RELOAD_TICKS;
-    void this.#load();
+    if (evicted > 0) this.#options.log.error({ evicted }, 'too many revocations: the oldest were forgotten');
   }
 }

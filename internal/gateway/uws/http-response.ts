@@ -1,5 +1,5 @@
 import type { HttpResponse } from 'uWebSockets.js';
-import { type Answer, answerBody, answerHeaders, statusText } from '../answer.js';
+import { type Answer, answerBody, answerHeaders, hasNoBody, statusText } from '../answer.js';
 
 export interface SendOptions {
   /** Whether the connection ends with it. */
@@ -18,7 +18,7 @@ export function sendAnswer(
     response.writeStatus(`${answer.status} ${statusText(answer.status)}`);
     for (const [name, value] of answerHeaders(answer)) response.writeHeader(name, value);
     // Called with any length, even an undefined one, uWebSockets.js waits for that many bytes.
-    if (bodiless) response.endWithoutBody();
+    if (bodiless || hasNoBody(answer.status)) response.endWithoutBody();
     // Bytes: the library's build for Node 24 writes a string of Latin-1 characters as Latin-1.
     else response.end(Buffer.from(answerBody(answer), 'utf8'), close);
   });

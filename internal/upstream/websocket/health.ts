@@ -47,11 +47,14 @@ const NOBODY: ConnectionTenancy = { name: 'health check', ended: () => {} };
  */
 export class Health {
   readonly #probes = new Map<Endpoint, Probe>();
+  /** Of the current table. */
+  checks: readonly HealthCheck[] = [];
 
   constructor(readonly parts: HealthParts) {}
 
   /** Probes these from now on, and no others. */
   apply(checks: readonly HealthCheck[]): void {
+    this.checks = checks;
     if (this.parts.config.healthcheckIntervalMs <= 0) return;
     const kept = new Set(checks.map(({ endpoint }) => endpoint));
     for (const [endpoint, probe] of this.#probes) {
@@ -97,7 +100,7 @@ class Probe {
   async #run(): Promise<void> {
     const { config, metrics, log, random } = this.parts;
     const { endpoint } = this.check;
-    const failure = await this.#failure();
+    const failure = await probe(this.parts, this.check, this.#stopped);
     if (this.#stopped.cancelled) return;
     if (failure === undefined) {
       metrics.upstreamHealthSuccess.inc();
@@ -110,52 +113,62 @@ class Probe {
     this.#wasHealthy = failure === undefined;
     this.#timer = this.#in(config.healthcheckIntervalMs * (1 + JITTER * (random() - 0.5)));
   }
+}
 
-  async #failure(): Promise<Error | undefined> {
-    try {
-      const { http } = this.check;
-      if (http === undefined) await this.#shakeHands();
-      else await this.#get(http.path, http.status);
-      return undefined;
-    } catch (thrown) {
-      return thrown instanceof DialFailure && thrown.isHealthy ? undefined : fromUnknown(thrown);
-    }
-  }
+/** What a probe needs. */
+type ProbeParts = Pick<HealthParts, 'config' | 'contexts' | 'shared'>;
 
-  async #shakeHands(): Promise<void> {
-    const { config, contexts, shared } = this.parts;
-    const { endpoint, subprotocols } = this.check;
-    const { url } = endpoint;
-    const target = targetUrl(url, { appendPath: false, rest: '', preserveQuery: false, query: '' });
-    const connection = await shakeHands({
-      target: socketTarget(endpoint, contexts),
-      request: openingRequest(url.host, target, subprotocols, [], shared.keys.next()),
-      timeoutMs: config.dialTimeoutMs,
-      shared,
-      tenancy: NOBODY,
-      cancellation: this.#stopped,
-    });
-    connection.close(1000, '');
+/** One look at an endpoint. @returns why it is not healthy; undefined: it is. Never rejects. */
+export async function probe(
+  parts: ProbeParts,
+  check: HealthCheck,
+  cancellation: Cancellation,
+): Promise<Error | undefined> {
+  try {
+    await (check.http === undefined ? handshake : get)(parts, check, cancellation);
+    return undefined;
+  } catch (thrown) {
+    return thrown instanceof DialFailure && thrown.isHealthy ? undefined : fromUnknown(thrown);
   }
+}
 
-  #get(path: string, expected: number): Promise<void> {
-    const { config, contexts } = this.parts;
-    const { endpoint } = this.check;
-    const target = socketTarget(endpoint, contexts);
-    const request = httpRequest({
-      path,
-      headers: { Host: endpoint.url.host, Connection: 'close' },
-      signal: AbortSignal.timeout(config.dialTimeoutMs),
-      createConnection: () => connectSocket(target),
+async function handshake(
+  { config, contexts, shared }: ProbeParts,
+  { endpoint, subprotocols }: HealthCheck,
+  cancellation: Cancellation,
+): Promise<void> {
+  const { url } = endpoint;
+  const target = targetUrl(url, { appendPath: false, rest: '', preserveQuery: false, query: '' });
+  const connection = await shakeHands({
+    target: socketTarget(endpoint, contexts),
+    request: openingRequest(url.host, target, subprotocols, [], shared.keys.next()),
+    timeoutMs: config.dialTimeoutMs,
+    shared,
+    tenancy: NOBODY,
+    cancellation,
+  });
+  connection.close(1000, '');
+}
+
+function get(
+  { config, contexts }: ProbeParts,
+  { endpoint, http }: HealthCheck,
+  cancellation: Cancellation,
+): Promise<void> {
+  const target = socketTarget(endpoint, contexts);
+  const request = httpRequest({
+    path: http?.path,
+    headers: { Host: endpoint.url.host, Connection: 'close' },
+    signal: AbortSignal.timeout(config.dialTimeoutMs),
+    createConnection: () => connectSocket(target),
+  });
+  cancellation.watch(() => request.destroy());
+  return new Promise((resolve, reject) => {
+    request.once('error', reject).once('response', ({ statusCode }) => {
+      request.destroy();
+      if (statusCode === http?.status) resolve();
+      else reject(new DialFailure(`it answered ${statusCode}, not ${http?.status}`, undefined, 'handshake'));
     });
-    this.#stopped.watch(() => request.destroy());
-    return new Promise((resolve, reject) => {
-      request.once('error', reject).once('response', ({ statusCode }) => {
-        request.destroy();
-        if (statusCode === expected) resolve();
-        else reject(new DialFailure(`it answered ${statusCode}, not ${expected}`, undefined, 'handshake'));
-      });
-      request.end();
-    });
-  }
+    request.end();
+  });
 }

@@ -1,0 +1,163 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { fromUnknown } from '../../errors.js';
+import type { Log } from '../../telemetry/log.js';
+import { Outbox } from './outbox.js';
+import type { SharedList } from './shared-list.js';
+
+/** What a process remembers of the entries that all agree on. */
+export interface Memory<Entry> {
+  /** Takes in what another process said, on the channel or when it put it on the list. */
+  learn(entry: Entry, from: 'channel' | 'list'): void;
+  /** From here on `unspoken` tells what was not learned again. */
+  beginRound(): void;
+  /** What is remembered and counts though nobody spoke of it in this round. */
+  unspoken(): Iterable<Entry>;
+}
+
+export interface AgreementOptions<Entry> {
+  readonly memory: Memory<Entry>;
+  /** undefined: this process is alone. */
+  readonly list: SharedList<Entry> | undefined;
+  /** Entries of one key replace each other. */
+  readonly keyOf: (entry: Entry) => string;
+  /** Whether an entry is no longer worth telling. */
+  readonly isOver: (entry: Entry) => boolean;
+  /** What entries are called in the log, in the plural. */
+  readonly what: string;
+  readonly log: Log;
+  /** Called every second. */
+  readonly onTick?: () => void;
+}
+
+const TICK_MS = 1_000;
+/** The whole list is loaded this often although nothing seems missed: a cluster's bus can lose a publication unseen. */
+const RELOAD_TICKS = 60;
+/** After a gap it is loaded once more, when the others have put back what a store without memory lost. */
+const RELOAD_TICKS_AFTER_GAP = 5;
+const RELOAD_TICKS_AFTER_FAILURE = 2;
+/** Entries put back on the list at once. */
+const LIST_BATCH = 500;
+/** A start-up waits this long for the list. */
+const START_LIMIT_MS = 1_000;
+
+/**
+ * Keeps what one process remembers the same as what all others do: hears what is new over the store's channel, loads what
+ * it missed after a gap, sends later what the store could not be told, and puts back what the store has lost.
+ */
+export class Agreement<Entry> {
+  readonly #options: AgreementOptions<Entry>;
+  readonly #outbox: Outbox<Entry> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #loading: Promise<void> | undefined;
+  #loadAgain: Promise<void> | undefined;
+  #ticksToReload = RELOAD_TICKS;
+  #ignored = 0;
+  #ignoredReported = 0;
+
+  constructor(options: AgreementOptions<Entry>) {
+    this.#options = options;
+    const { list, keyOf, isOver, what, log } = options;
+    this.#outbox = list && new Outbox({ tell: (entry) => list.tell(entry), keyOf, isOver, what, log });
+  }
+
+  /** Entries the store has yet to be told. */
+  get unsent(): number {
+    return this.#outbox?.size ?? 0;
+  }
+
+  /** Malformed or oversized messages and entries that came from the store. */
+  get ignored(): number {
+    return this.#ignored;
+  }
+
+  /** Listens to the others. Resolves when what they agreed on is known, or can not be learned within a second. */
+  async start(): Promise<void> {
+    this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
+    const { list, memory } = this.#options;
+    if (list === undefined) return;
+    const loaded = new Promise<void>((resolve) => {
+      list.listen({
+        onEntry: (entry) => memory.learn(entry, 'channel'),
+        onIgnored: () => void this.#ignored++,
+        onGap: () => {
+          this.#ticksToReload = RELOAD_TICKS_AFTER_GAP;
+          void this.#load().then(resolve);
+        },
+        // At the next tick, not at once: two that never agree must not keep each other loading.
+        onPutBack: () => {
+          this.#ticksToReload = 1;
+        },
+      });
+    });
+    list.onChange((up) => {
+      if (up) void this.#outbox?.flush();
+    });
+    if (list.up) await Promise.race([loaded, pause(START_LIMIT_MS, undefined, { ref: false })]);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Tells the store, now or when it is back. @returns whether it was told now; undefined: there is none. */
+  async send(entry: Entry): Promise<boolean | undefined> {
+    return this.#outbox?.send(entry);
+  }
+
+  /** Loads the list; asked again meanwhile, once more after that. */
+  async #load(): Promise<void> {
+    const under = this.#loading;
+    if (under !== undefined) {
+      this.#loadAgain ??= under.then(() => this.#load());
+      return this.#loadAgain;
+    }
+    this.#loadAgain = undefined;
+    this.#loading = this.#loadOnce().finally(() => {
+      this.#loading = undefined;
+    });
+    await this.#loading;
+  }
+
+  async #loadOnce(): Promise<void> {
+    const { list, log, memory, what } = this.#options;
+    memory.beginRound();
+    try {
+      await list?.load({
+        onEntry: (entry) => memory.learn(entry, 'list'),
+        onIgnored: () => void this.#ignored++,
+      });
+    } catch (thrown) {
+      log.warn({ reason: fromUnknown(thrown).message }, `${what} could not be loaded, trying again`);
+      this.#ticksToReload = RELOAD_TICKS_AFTER_FAILURE;
+      return;
+    }
+    try {
+      await this.#putBack();
+    } catch {
+      this.#ticksToReload = RELOAD_TICKS_AFTER_FAILURE;
+    }
+  }
+
+  /** A store can lose what it held (a restart without a disk, a failover): those who remember put it back. */
+  async #putBack(): Promise<void> {
+    const { list, memory } = this.#options;
+    const lost = [...memory.unspoken()];
+    for (let i = 0; i < lost.length; i += LIST_BATCH) await list?.list(lost.slice(i, i + LIST_BATCH));
+    // Another process may have missed them on the channel and have loaded the list while they were not on it.
+    if (lost.length > 0) await list?.announcePutBack();
+  }
+
+  #tick(): void {
+    const { list, log, onTick, what } = this.#options;
+    onTick?.();
+    if (this.#ignored > this.#ignoredReported) {
+      log.warn({ ignored: this.#ignored - this.#ignoredReported }, `malformed ${what} were ignored`);
+      this.#ignoredReported = this.#ignored;
+    }
+    if (list?.up !== true) return;
+    void this.#outbox?.flush();
+    if (--this.#ticksToReload > 0) return;
+    this.#ticksToReload = RELOAD_TICKS;
+    void this.#load();
+  }
+}

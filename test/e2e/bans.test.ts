@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { eventually } from '../support/eventually.js';
+import { type Issuer, startIssuer } from '../support/issuer.js';
+import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
+import { assertQuiet } from '../support/quiet.js';
+import { type RedisServer, startRedis } from '../support/redis-server.js';
+import { startEcho, type Upstream } from '../support/upstream.js';
+import { BANNED, Replicas, stillIn } from './replicas.js';
+
+const LATE_MS = 30_000;
+const ROUNDS = 15;
+
+/** The store of three replicas, and what the gateway calls it. */
+interface Shared {
+  readonly server: RedisServer | PostgresServer;
+  readonly env: Readonly<Record<string, string>>;
+  readonly dependency: 'redis' | 'postgres';
+}
+
+function bansOver(name: string, start: () => Promise<Shared>): void {
+  describe(`bans over three replicas and ${name}`, () => {
+    let issuer: Issuer;
+    let echo: Upstream;
+    let shared: Shared;
+    let replicas: Replicas;
+
+    before(async () => {
+      issuer = await startIssuer();
+      echo = await startEcho();
+      shared = await start();
+      replicas = await Replicas.start(3, issuer, echo, shared.env);
+      await connected(true);
+    });
+    after(async () => {
+      await replicas.stop();
+      await Promise.all([shared.server.stop(), echo.close(), issuer.close()]);
+    });
+    afterEach(async () => {
+      await replicas.leave();
+      for (const gateway of replicas.gateways) await assertQuiet(gateway, { upstreams: [echo] });
+      echo.reset();
+    });
+
+    async function connected(up: boolean): Promise<void> {
+      const { dependency } = shared;
+      await eventually(async () => {
+        for (const gateway of replicas.gateways)
+          assert.equal((await gateway.metrics()).sum('ws_dependency_up', { dependency }), up ? 1 : 0);
+      }, LATE_MS);
+    }
+
+    it('reach a live session on another replica within 50 ms, and no other subject', async (t) => {
+      const others = await replicas.openEverywhere(issuer.sign({ sub: 'ann' }));
+      const latenciesMs: number[] = [];
+      for (let round = 0; round < ROUNDS; round++) {
+        const sub = `ann ${round}`;
+        const doomed = await replicas.open(replicas.gateways[(round + 1) % 3], issuer.sign({ sub }));
+        const closedAt = doomed.closed.then(() => performance.now());
+        const startMs = performance.now();
+        assert.equal(await replicas.ban(replicas.gateways[round % 3], { sub, seconds: 60 }), true);
+        assert.deepEqual(await doomed.ended(), BANNED);
+        latenciesMs.push((await closedAt) - startMs);
+        if (round === 0) await replicas.refusedEverywhere(issuer.sign({ sub }), BANNED);
+      }
+      const medianMs = latenciesMs.sort((a, b) => a - b)[Math.floor(ROUNDS / 2)] ?? Number.NaN;
+      t.diagnostic(`median from the admin call to the closed session elsewhere: ${medianMs.toFixed(1)} ms`);
+      assert.ok(medianMs < 50);
+      await stillIn(others);
+    });
+
+    it('end when they are lifted, on whichever replica, and by themselves', async () => {
+      const token = issuer.sign({ sub: 'bob' });
+      await replicas.ban(replicas.gateways[0], { sub: 'bob', reason: 'spam' });
+      await eventually(() => replicas.refusedEverywhere(token, BANNED).then(() => true));
+      assert.equal(await replicas.liftBan(replicas.gateways[2], 'bob'), 204);
+      await eventually(async () => (await replicas.liftBan(replicas.gateways[0], 'bob')) === 404);
+      await eventually(() => replicas.openEverywhere(token));
+      await replicas.ban(replicas.gateways[1], {
+        sub: 'bea',
+        until: new Date(Date.now() + 500).toISOString(),
+      });
+      await eventually(() => replicas.openEverywhere(issuer.sign({ sub: 'bea' })));
+    });
+
+    it('are known to a replica that starts later', async () => {
+      assert.equal(await replicas.ban(replicas.gateways[0], { sub: 'dora' }), true);
+      await replicas.add();
+      await replicas.refusedEverywhere(issuer.sign({ sub: 'dora' }), BANNED);
+    });
+
+    it('made while the store is dead close here at once, and elsewhere when it is back', async () => {
+      const [here, ...elsewhere] = await replicas.openEverywhere(issuer.sign({ sub: 'erin' }));
+      await shared.server.kill();
+      assert.equal(await replicas.ban(replicas.gateways[0], { sub: 'erin' }), false);
+      assert.deepEqual(await here?.ended(), BANNED);
+      await stillIn(elsewhere);
+      await shared.server.restart();
+      for (const peer of elsewhere) assert.deepEqual(await peer.ended(LATE_MS), BANNED);
+      await connected(true);
+    });
+  });
+}
+
+bansOver('Redis', async () => {
+  const server = await startRedis();
+  return { server, env: { REDIS_URL: server.url }, dependency: 'redis' };
+});
+bansOver('Postgres', async () => {
+  const server = await startPostgres();
+  return { server, env: { POSTGRES_DSN: server.dsn }, dependency: 'postgres' };
+});
