@@ -165,7 +165,7 @@ export const CLOSE_REASONS = Object.freeze({
   ),
   tokenRevoked: told('token_revoked', 1008, 'Token revoked', false, 'the token was revoked'),
   banned: told('banned', 1008, 'Banned', false, 'the subject is banned through the admin API'),
-  forbidden: told('forbidden', 1008, 'Forbidden', false, 'none of the roles the route requires'),
+  forbidden: told('forbidden', 1008, 'Forbidden', false, 'not the roles or scopes that the route requires'),
   rateLimited: told(
     'rate_limited',
     1008,

@@ -54,6 +54,14 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     JWT_EXPECTED_ISSUER: 'what `iss` must be, to the letter; unset: not checked',
     JWT_EXPECTED_AUDIENCE:
       'one of these must be in `aud`; unset: not checked. A list of nothing but commas is an error',
+    JWT_EXPECTED_AZP:
+      'one of these must be `azp`, the client that the token was issued to; unset: not checked',
+    ISSUERS_FILE:
+      'file of several issuers, each with keys and rules of its own. Not together with JWKS_URL, JWT_PUBLIC_KEY_FILE or JWT_EXPECTED_ISSUER; JWT_EXPECTED_AUDIENCE, JWT_VALID_ALGORITHMS and JWT_ROLES_CLAIMS are for those that have none of their own',
+    JWT_ROLES_CLAIMS:
+      'where roles are, instead of `realm_access.roles`, every `resource_access.*.roles`, `roles` and `groups`: names of claims (`cognito:groups`) or paths (`resource_access.*.roles`). A text is split at its blanks',
+    JWT_NAME_CLAIM: 'where the user name is',
+    JWT_SCOPE_CLAIM: 'where the scopes are, for `requireScopes`',
     JWT_VALID_ALGORITHMS: 'signature algorithms; `none` and HS* cannot be listed',
     JWT_CLOCK_SKEW_SECONDS: 'leeway for `exp` and `nbf`',
     JWT_CLOSE_ON_EXPIRY: 'whether a session ends when its token expires',

@@ -8,13 +8,14 @@ import { parse } from 'yaml';
 import { CLOSE_REASONS, type CloseReason } from '../internal/close-codes.js';
 import { VARIABLES, type Variable } from '../internal/config/environment/variables.js';
 import { readEnvironment } from '../internal/config/environment.js';
+import { readIssuers } from '../internal/config/issuers.js';
 import { parseRoutes } from '../internal/config/routes/routes.js';
 import { entrySchemas } from '../internal/config/routes/schema.js';
 import { ERROR_CODES } from '../internal/errors.js';
 import { Metrics } from '../internal/telemetry/metrics.js';
 import { VARIABLE_GROUPS } from '../scripts/variable-docs.js';
 import { bench } from './auth/parts.js';
-import { certificate, directory, linesOf } from './config/files.js';
+import { certificate, directory, linesOf, put } from './config/files.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
@@ -211,6 +212,8 @@ describe('the troubleshooting page', () => {
 /** Words in backticks that are no log lines. */
 const OTHERS_WORDS = new Set(['signature verification failed', 'docker stop -t']);
 
+const ISSUER_DEFAULTS = { audiences: [], algorithms: ['RS256'], rolesClaims: undefined } as const;
+
 describe('snippets', () => {
   for (const page of PAGES) {
     const routes = blocks(page, 'yaml').filter((text) => {
@@ -223,8 +226,26 @@ describe('snippets', () => {
       });
     const environments = blocks(page, 'env');
     if (environments.length > 0)
-      it(`of variables in ${page} are taken as they are`, () => {
-        for (const text of environments) assert.deepEqual(linesOf(readEnvironment(parseEnv(text))), [], text);
+      it(`of variables in ${page} are taken as they are`, (t) => {
+        const issuers = put(directory(t), 'issuers.yaml', '- {name: a, issuer: https://a}');
+        for (const text of environments) {
+          const env: Record<string, string | undefined> = parseEnv(text);
+          if (env.ISSUERS_FILE !== undefined) env.ISSUERS_FILE = issuers;
+          assert.deepEqual(linesOf(readEnvironment(env)), [], text);
+        }
+      });
+    const issuers = blocks(page, 'yaml').filter((text) => {
+      const value: unknown = parse(text);
+      return Array.isArray(value) && typeof value[0] === 'object' && 'issuer' in value[0];
+    });
+    if (issuers.length > 0)
+      it(`of issuers in ${page} are taken as they are`, (t) => {
+        for (const text of issuers)
+          assert.deepEqual(
+            linesOf(readIssuers(put(directory(t), 'issuers.yaml', text), ISSUER_DEFAULTS)),
+            [],
+            text,
+          );
       });
   }
 

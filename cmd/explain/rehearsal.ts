@@ -6,10 +6,10 @@ import { createStores } from '../../internal/app/stores.js';
 import { Authenticator } from '../../internal/auth/authenticator.js';
 import { Bans } from '../../internal/auth/bans/bans.js';
 import type { Identity } from '../../internal/auth/identity/identity.js';
-import { VerificationKeys } from '../../internal/auth/keys/keys.js';
 import { Revocations } from '../../internal/auth/revocations/revocations.js';
 import { MemoryTokenCache } from '../../internal/auth/token-cache/memory.js';
 import { TieredTokenCache } from '../../internal/auth/token-cache/tiered.js';
+import { TrustedIssuers } from '../../internal/auth/trusted-issuers.js';
 import { CLOSE_REASONS, type CloseReason } from '../../internal/close-codes.js';
 import type { Config, RouteMatch, RouteTable } from '../../internal/config/config.js';
 import { adapterForSubprotocol } from '../../internal/protocol/protocols.js';
@@ -88,7 +88,7 @@ export async function rehearse(
   });
   if (typeof opening === 'number') return { matches, refusal: { status: opening } };
   const metrics = new Metrics(0);
-  const keys = new VerificationKeys(config.verification, log, metrics);
+  const keys = TrustedIssuers.create(config.verification, log, metrics);
   const stores = await createStores(config, metrics, log);
   const revocations = new Revocations({
     ttlMs: config.revocationTtlMs,

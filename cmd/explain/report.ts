@@ -45,6 +45,7 @@ export function report(client: Client, config: Config, table: RouteTable, outcom
     token: plan?.token === undefined ? undefined : tokenOf(plan.token, plan, config, identity !== undefined),
     identity,
     roles: plan && { required: plan.match.route.requireRoles, held: identity?.roles },
+    scopes: plan && { required: plan.match.route.tokens.requireScopes, held: identity?.scopes },
     revoked: identity && revoked(outcome),
     upstream: plan && dial && upstreamOf(plan, dial),
     limits: plan && dial && limitsOf(plan.match.route, dial, config),
@@ -92,7 +93,9 @@ function verdictOn(
 function tokenOf(token: string, plan: Plan, { verification }: Config, verified: boolean) {
   const unverified = decodeToken(token);
   const { header = {}, claims = {} } = unverified ?? {};
-  const { issuer, audiences, algorithms, keySource, clockSkewMs } = verification;
+  const { clockSkewMs } = verification;
+  const listed = verification.issuers.find(({ issuer }) => issuer === claims.iss);
+  const { issuer, audiences, algorithms, keySource } = listed ?? verification;
   return {
     place: plan.tokenPlace,
     verified,
@@ -126,6 +129,8 @@ function keySourceText(source: KeySource): string {
       return `discovered from JWT_EXPECTED_ISSUER ${withoutQuery(source.issuer)}`;
     case 'pem':
       return `JWT_PUBLIC_KEY_FILE ${source.file}`;
+    case 'issuers':
+      return 'those of each issuer in ISSUERS_FILE';
     case 'none':
       return 'none: no token is looked at';
   }

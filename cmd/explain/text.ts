@@ -59,10 +59,13 @@ function token({ place, verified, keys, says, wanted }: NonNullable<Report['toke
   return [`in the ${printable(place ?? '')}, ${state}`, `keys: ${printable(keys)}`, ...claims];
 }
 
-function identity({ identity: who, roles, revoked }: Report): string[] {
+function identity({ identity: who, roles, scopes, revoked }: Report): string[] {
   if (who === undefined) return [];
   return [
     `${shown(who.sub)}, roles: ${who.roles.map(shown).join(', ') || 'none'}`,
+    ...(scopes === undefined || scopes.required.length === 0
+      ? []
+      : [`the route wants all of the scopes: ${scopes.required.map(shown).join(', ')}`]),
     ...(roles === undefined || roles.required.length === 0
       ? []
       : [`the route wants one of: ${roles.required.map(shown).join(', ')}`]),

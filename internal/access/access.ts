@@ -47,14 +47,17 @@ export class Access {
    * @throws GatewayError, or rejects with it: ERR_TOKEN_MISSING, ERR_IDENTITY_MISSING, ERR_JWT_MALFORMED, ERR_JWT_INVALID,
    *   ERR_KEYS_UNAVAILABLE.
    */
-  identify({ auth }: Pick<Route, 'auth'>, visitor: Visitor): Identity | undefined | Promise<Identity> {
+  identify(
+    { auth, tokens }: Pick<Route, 'auth' | 'tokens'>,
+    visitor: Visitor,
+  ): Identity | undefined | Promise<Identity> {
     if (typeof auth === 'object') return identityInHeader(auth, visitor.client.peer, visitor.headers);
     const { token, client } = visitor;
     if (token === undefined) {
       if (auth === 'public') return undefined;
       throw new GatewayError('ERR_TOKEN_MISSING', 'no token anywhere');
     }
-    const found = this.parts.authenticator.authenticate(token);
+    const found = this.parts.authenticator.authenticate(token, tokens);
     if (found instanceof Promise) return this.#verified(found, client.ip);
     this.parts.failedLogins.succeeded(client.ip);
     return found;
@@ -77,14 +80,19 @@ export class Access {
    * Whether that client may be on that route.
    * @throws GatewayError ERR_TOKEN_REVOKED, ERR_BANNED, ERR_FORBIDDEN.
    */
-  permit({ requireRoles }: Pick<Route, 'requireRoles'>, identity: Identity | undefined): void {
+  permit(
+    { requireRoles, tokens }: Pick<Route, 'requireRoles' | 'tokens'>,
+    identity: Identity | undefined,
+  ): void {
     if (identity !== undefined && this.parts.revocations.isRevoked(identity))
       throw new GatewayError('ERR_TOKEN_REVOKED', 'the token was revoked');
     if (identity !== undefined && this.parts.bans.isBanned(identity.sub))
       throw new GatewayError('ERR_BANNED', 'the subject is banned');
-    if (requireRoles.length === 0) return;
-    if (!requireRoles.some((role) => identity?.roles.includes(role)))
+    if (requireRoles.length > 0 && !requireRoles.some((role) => identity?.roles.includes(role)))
       throw new GatewayError('ERR_FORBIDDEN', `none of the roles ${requireRoles.join(', ')} is held`);
+    const missing = tokens.requireScopes.filter((scope) => identity?.scopes.includes(scope) !== true);
+    if (missing.length > 0)
+      throw new GatewayError('ERR_FORBIDDEN', `the scopes ${missing.join(', ')} are not held`);
   }
 
   /**

@@ -7,7 +7,8 @@ import { type HeaderRules, hasUpstreams, type Route, type UpstreamRoute } from '
 export type RouteInfo = Readonly<Record<string, unknown>>;
 
 export function routeInfo(route: Route): RouteInfo {
-  const shown = hasUpstreams(route) ? upstreamInfo(route) : { ...route };
+  const { tokens, ...entry }: RouteInfo = hasUpstreams(route) ? upstreamInfo(route) : { ...route };
+  const shown = { ...entry, ...route.tokens };
   if (route.kind === 'websocket') return shown;
   return {
     ...shown,

@@ -7,9 +7,19 @@ import type { Metrics } from '../telemetry/metrics.js';
 import { type Identity, identityOf, sameIdentity } from './identity/identity.js';
 import { decodeToken, isTokenShaped, MAX_TOKEN_CHARS, type UnverifiedToken } from './identity/jwt-shape.js';
 import type { VerificationKey } from './keys/key-set.js';
-import type { VerificationKeys } from './keys/keys.js';
 import { type CachedIdentity, MAX_CACHE_LIFETIME_MS } from './token-cache/cache.js';
 import type { TieredTokenCache } from './token-cache/tiered.js';
+import type { TrustedIssuer, TrustedIssuers } from './trusted-issuers.js';
+
+/** What a route demands of a token beyond what its issuer's rules do (SPEC section 23). */
+export interface RouteTrust {
+  /** Names of issuers, of which one must have issued it; empty: any. */
+  readonly issuers: readonly string[];
+  /** One must be in `aud`; empty: not checked. */
+  readonly audience: readonly string[];
+}
+
+const ANY: RouteTrust = Object.freeze({ issuers: Object.freeze([]), audience: Object.freeze([]) });
 
 /** Turns tokens into identities (SPEC section 7). Whether a token was revoked is asked elsewhere, after this. */
 export class Authenticator {
@@ -20,28 +30,51 @@ export class Authenticator {
   /** @param now milliseconds since the epoch. */
   constructor(
     private readonly config: VerificationConfig,
-    private readonly keys: Pick<VerificationKeys, 'find' | 'has'>,
+    private readonly trusted: Pick<TrustedIssuers, 'of' | 'named'>,
     private readonly cache: Pick<TieredTokenCache, 'near' | 'far' | 'keep' | 'set'>,
     private readonly metrics: Pick<Metrics, 'auth'>,
     private readonly now: () => number = Date.now,
   ) {
-    const { issuer, audiences, algorithms, keySource } = config;
-    this.#policyFingerprint = JSON.stringify([1, issuer ?? null, audiences, algorithms, keySource]);
+    const { issuer, audiences, algorithms, keySource, authorizedParties, issuers } = config;
+    const { rolesClaims, nameClaim, scopeClaim } = config;
+    this.#policyFingerprint = JSON.stringify([
+      ...[2, issuer ?? null, audiences, algorithms, keySource, authorizedParties, issuers],
+      ...[rolesClaims ?? null, nameClaim, scopeClaim],
+    ]);
   }
 
   /**
    * The identity a token stands for: at once if this process knows the token.
+   * @param route asked about each time, of tokens that are known too.
    * @throws GatewayError, by rejecting: ERR_JWT_MALFORMED, ERR_JWT_INVALID or ERR_KEYS_UNAVAILABLE. The message says why,
    *   for the log; no part of the token is in it beyond its `alg` and `kid`.
    */
-  authenticate(token: string): Identity | Promise<Identity> {
+  authenticate(token: string, route: RouteTrust = ANY): Identity | Promise<Identity> {
     const startMs = performance.now();
     const digest = isTokenShaped(token) ? this.#digest(token) : undefined;
     const near = digest === undefined ? undefined : this.cache.near(digest);
     if (near === undefined || !this.#counts(near))
-      return this.#identify(token, digest).finally(() => this.#took(startMs));
+      return this.#identify(token, digest)
+        .finally(() => this.#took(startMs))
+        .then((identity) => {
+          const problem = this.#problemOn(route, identity);
+          if (problem !== undefined) throw problem;
+          return identity;
+        });
     this.#took(startMs);
-    return near.identity;
+    const problem = this.#problemOn(route, near.identity);
+    return problem === undefined ? near.identity : Promise.reject(problem);
+  }
+
+  /** Why a token that is good is none on that route: ERR_JWT_INVALID. */
+  #problemOn({ issuers, audience }: RouteTrust, identity: Identity): GatewayError | undefined {
+    if (issuers.length > 0) {
+      const name = this.trusted.named(identity.issuer)?.rules.name ?? '';
+      if (!issuers.includes(name)) return invalid(`the route does not take tokens of issuer ${quoted(name)}`);
+    }
+    if (audience.length > 0 && !audience.some((one) => identity.audiences.includes(one)))
+      return invalid('aud holds none of the audiences of the route');
+    return undefined;
   }
 
   #took(startMs: number): void {
@@ -67,33 +100,37 @@ export class Authenticator {
     return hash('sha256', `${this.#policyFingerprint}\0${token}`, 'base64url');
   }
 
-  #counts({ expiresAtMs, keyThumbprint }: CachedIdentity): boolean {
-    return expiresAtMs > this.now() && this.keys.has(keyThumbprint);
+  #counts({ expiresAtMs, keyThumbprint, identity }: CachedIdentity): boolean {
+    const issuer = this.trusted.named(identity.issuer);
+    return expiresAtMs > this.now() && issuer !== undefined && issuer.keys.has(keyThumbprint);
   }
 
   async #far(digest: string, { claims }: UnverifiedToken): Promise<Identity | undefined> {
     const entry = await this.cache.far(digest);
     if (entry === undefined || !this.#counts(entry)) return undefined;
     // a row that says other than the very token it stands for was tampered with or put in the wrong place
-    const claimed = identityOf(claims);
+    const claimed = identityOf(claims, this.trusted.of(claims)?.claimNames);
     if (!('sub' in claimed) || !sameIdentity(claimed, entry.identity)) return undefined;
     this.cache.keep(digest, entry);
     return entry.identity;
   }
 
-  async #verify(token: string, { header }: UnverifiedToken, digest: string): Promise<Identity> {
-    const alg = this.#algorithm(header);
-    const key = await this.#key(header, alg);
-    const identity = await this.#verified(token, alg, key);
+  async #verify(token: string, { header, claims }: UnverifiedToken, digest: string): Promise<Identity> {
+    const issuer = this.trusted.of(claims);
+    if (issuer === undefined) throw invalid('iss is none of the issuers in ISSUERS_FILE');
+    const alg = this.#algorithm(header, issuer);
+    const key = await this.#key(header, alg, issuer);
+    const identity = await this.#verified(token, alg, key, issuer);
     const expiresAtMs = Math.min(identity.exp * 1000, this.now() + MAX_CACHE_LIFETIME_MS);
     if (expiresAtMs > this.now())
       this.cache.set(digest, { identity, keyThumbprint: key.thumbprint, expiresAtMs });
     return identity;
   }
 
-  #algorithm(header: UnverifiedToken['header']): Algorithm {
-    const listed = this.config.algorithms.find((alg) => alg === header.alg);
-    if (listed === undefined) throw invalid(`alg ${quoted(header.alg)} is not in JWT_VALID_ALGORITHMS`);
+  #algorithm(header: UnverifiedToken['header'], { rules }: TrustedIssuer): Algorithm {
+    const listed = rules.algorithms.find((alg) => alg === header.alg);
+    const list = rules.name === '' ? 'JWT_VALID_ALGORITHMS' : `the algorithms of issuer ${rules.name}`;
+    if (listed === undefined) throw invalid(`alg ${quoted(header.alg)} is not in ${list}`);
     // RFC 7515 §4.1.11: extensions that are not understood make a token invalid, and none is
     if (Object.hasOwn(header, 'crit')) throw invalid('crit names extensions, and none is supported');
     // RFC 7797 §6: the payload of a JWT is always encoded
@@ -102,14 +139,24 @@ export class Authenticator {
   }
 
   /** By `kid` alone: jwk, jku, x5u, x5c and x5t of a header are a forger's to choose. */
-  async #key(header: UnverifiedToken['header'], alg: Algorithm): Promise<VerificationKey> {
+  async #key(
+    header: UnverifiedToken['header'],
+    alg: Algorithm,
+    { keys }: TrustedIssuer,
+  ): Promise<VerificationKey> {
     const kid = header.kid;
     if (kid !== undefined && typeof kid !== 'string') throw invalid('kid is not a string');
-    return this.keys.find(kid, alg);
+    return keys.find(kid, alg);
   }
 
-  async #verified(token: string, alg: Algorithm, key: VerificationKey): Promise<Identity> {
-    const { issuer, audiences, clockSkewMs } = this.config;
+  async #verified(
+    token: string,
+    alg: Algorithm,
+    key: VerificationKey,
+    { rules, claimNames }: TrustedIssuer,
+  ): Promise<Identity> {
+    const { clockSkewMs, authorizedParties } = this.config;
+    const { issuer, audiences } = rules;
     let identity: ReturnType<typeof identityOf>;
     try {
       const { payload } = await jwtVerify(token, key.publicKey, {
@@ -120,7 +167,9 @@ export class Authenticator {
         ...(issuer === undefined ? {} : { issuer }),
         ...(audiences.length === 0 ? {} : { audience: [...audiences] }),
       });
-      identity = identityOf(payload);
+      if (authorizedParties.length > 0 && !authorizedParties.some((party) => party === payload.azp))
+        throw new errors.JWTClaimValidationFailed('azp is not in JWT_EXPECTED_AZP', payload, 'azp');
+      identity = identityOf(payload, claimNames);
     } catch (error) {
       // no cause: these errors carry all claims of the token, which have no place in a log
       if (error instanceof errors.JOSEError) throw invalid(error.message);

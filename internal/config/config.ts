@@ -5,6 +5,7 @@
 
 import type { LogOptions } from '../telemetry/log.js';
 import type { TracingOptions } from '../telemetry/opening-trace.js';
+import type { ALGORITHMS } from './algorithms.js';
 import type { Route } from './route.js';
 
 export * from './route.js';
@@ -14,20 +15,26 @@ export type KeySource =
   | { readonly kind: 'jwks'; readonly url: string }
   | { readonly kind: 'issuer'; readonly issuer: string }
   | { readonly kind: 'pem'; readonly file: string }
+  /** Each issuer of ISSUERS_FILE has its own. */
+  | { readonly kind: 'issuers' }
   | { readonly kind: 'none' };
 
-/** Asymmetric JWS algorithms that may be listed in JWT_VALID_ALGORITHMS (RFC 7518 §3.1, RFC 8037). */
-export type Algorithm =
-  | 'RS256'
-  | 'RS384'
-  | 'RS512'
-  | 'PS256'
-  | 'PS384'
-  | 'PS512'
-  | 'ES256'
-  | 'ES384'
-  | 'ES512'
-  | 'EdDSA';
+/** One that may be listed in JWT_VALID_ALGORITHMS. */
+export type Algorithm = (typeof ALGORITHMS)[number];
+
+/** One whose tokens are believed, and by which rules. */
+export interface IssuerConfig {
+  /** What routes call it; '' for the one of the environment. */
+  readonly name: string;
+  /** Required `iss`; undefined: not checked. */
+  readonly issuer: string | undefined;
+  readonly keySource: KeySource;
+  /** One must be in `aud`; empty: not checked. */
+  readonly audiences: readonly string[];
+  readonly algorithms: readonly Algorithm[];
+  /** Where roles are; undefined: in the places of SPEC section 7. */
+  readonly rolesClaims: readonly string[] | undefined;
+}
 
 export interface ListenConfig {
   readonly host: string;
@@ -63,7 +70,14 @@ export interface VerificationConfig {
   readonly issuer: string | undefined;
   /** One must be in `aud`; empty: not checked. */
   readonly audiences: readonly string[];
+  /** One must be `azp`; empty: not checked. */
+  readonly authorizedParties: readonly string[];
   readonly algorithms: readonly Algorithm[];
+  /** Those of ISSUERS_FILE, by which alone tokens are verified then; empty: there is none. */
+  readonly issuers: readonly IssuerConfig[];
+  readonly rolesClaims: readonly string[] | undefined;
+  readonly nameClaim: string;
+  readonly scopeClaim: string;
   readonly clockSkewMs: number;
   readonly closeOnExpiry: boolean;
 }

@@ -1,10 +1,11 @@
-import type { Config, RouteTable } from './config.js';
+import type { Config, IssuerConfig, RouteTable } from './config.js';
 import { deepFreeze } from './deep-freeze.js';
 import { assemble } from './environment/assembly.js';
 import { inconsistencies } from './environment/consistency.js';
 import { Refused } from './environment/readers.js';
 import { readVariable, VARIABLES, type Values, type Variable } from './environment/variables.js';
 import { warnings } from './environment/warnings.js';
+import { type IssuerDefaults, readIssuers } from './issuers.js';
 import type { Problem } from './problem.js';
 import { loadRoutes, type RoutesSource } from './routes/file.js';
 import { quote, readSecret } from './secrets.js';
@@ -35,15 +36,15 @@ export type ConfigurationResult = LoadedConfiguration | { readonly problems: rea
  * and secret files that they name.
  */
 export function readEnvironment(env: Environment = process.env, flags: Flags = {}): EnvironmentResult {
-  const { values, problems } = readValues(withFlags(env, flags));
-  return problems.length > 0 ? { problems } : { config: deepFreeze(assemble(values)) };
+  const { values, issuers, problems } = readValues(withFlags(env, flags));
+  return problems.length > 0 ? { problems } : { config: deepFreeze(assemble(values, issuers)) };
 }
 
 /** The environment and the routes file that it names: a frozen configuration, or all problems of both. */
 export function loadConfiguration(env: Environment = process.env, flags: Flags = {}): ConfigurationResult {
   const given = withFlags(env, flags);
-  const { values, problems } = readValues(given);
-  const config = deepFreeze(assemble(values));
+  const { values, issuers, problems } = readValues(given);
+  const config = deepFreeze(assemble(values, issuers));
   const routesSource = deepFreeze(routesSourceOf(config, given));
   const routes = loadRoutes(routesSource);
   if ('problems' in routes) return { problems: [...problems, ...routes.problems] };
@@ -69,12 +70,25 @@ function routesSourceOf(config: Config, env: Environment): RoutesSource {
     rawBackendUrl: config.rawBackendUrl,
     mqttBackendUrl: config.mqttBackendUrl,
     respondVariables: Object.fromEntries(config.respondVariables.map((name) => [name, env[name] ?? ''])),
-    keySourceGiven: Boolean(env.JWKS_URL || env.JWT_PUBLIC_KEY_FILE || env.JWT_EXPECTED_ISSUER),
+    keySourceGiven: Boolean(
+      env.JWKS_URL || env.JWT_PUBLIC_KEY_FILE || env.JWT_EXPECTED_ISSUER || env.ISSUERS_FILE,
+    ),
+    issuerNames:
+      env.ISSUERS_FILE && config.verification.issuers.length === 0
+        ? undefined
+        : config.verification.issuers.map(({ name }) => name),
   };
 }
 
+interface Read {
+  readonly values: Values;
+  /** Of ISSUERS_FILE. */
+  readonly issuers: readonly IssuerConfig[];
+  readonly problems: readonly Problem[];
+}
+
 /** Reads every variable of the table; a malformed one is a problem and then holds its default. */
-function readValues(env: Environment): { values: Values; problems: readonly Problem[] } {
+function readValues(env: Environment): Read {
   const values: Record<string, unknown> = {};
   const problems: Problem[] = [];
   for (const [name, variable] of Object.entries<Variable<unknown>>(VARIABLES)) {
@@ -87,7 +101,20 @@ function readValues(env: Environment): { values: Values; problems: readonly Prob
   }
   // The loop went over the whole table, and each value was read by the reader that the type `Values` is made of.
   const read = values as unknown as Values;
-  return { values: read, problems: [...problems, ...inconsistencies(read)] };
+  const file = read.ISSUERS_FILE;
+  const listed = file === undefined ? { issuers: [] } : readIssuers(file, issuerDefaults(read));
+  problems.push(...inconsistencies(read));
+  return 'problems' in listed
+    ? { values: read, issuers: [], problems: [...problems, ...listed.problems] }
+    : { values: read, issuers: listed.issuers, problems };
+}
+
+function issuerDefaults(values: Values): IssuerDefaults {
+  return {
+    audiences: values.JWT_EXPECTED_AUDIENCE ?? [],
+    algorithms: values.JWT_VALID_ALGORITHMS,
+    rolesClaims: values.JWT_ROLES_CLAIMS,
+  };
 }
 
 function refusal({ reader, secret }: Variable<unknown>, { part }: Refused): string {

@@ -27,6 +27,16 @@ export interface HeaderIdentityRule {
 /** `required`: a token; `public`: none, but one that is sent is verified. */
 export type RouteAuth = 'required' | 'public' | HeaderIdentityRule;
 
+/** What a route demands of a token beyond what its issuer's rules do (SPEC section 23). */
+export interface TokenRules {
+  /** Names of ISSUERS_FILE, of which one must have issued it; empty: any. */
+  readonly issuers: readonly string[];
+  /** One must be in `aud`; empty: not checked. */
+  readonly audience: readonly string[];
+  /** All must be held. */
+  readonly requireScopes: readonly string[];
+}
+
 /** What every entry of the table says. */
 interface RouteEntry {
   /** As written; also the route's name in logs and metrics. */
@@ -34,6 +44,7 @@ interface RouteEntry {
   readonly auth: RouteAuth;
   /** Empty: any role will do. */
   readonly requireRoles: readonly string[];
+  readonly tokens: TokenRules;
 }
 
 /** What entries with endpoints behind them say; WebSocket clients may come to any of them. */

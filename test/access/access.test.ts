@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Access, type Visitor } from '../../internal/access/access.js';
 import { freezeIdentity, type Identity } from '../../internal/auth/identity/identity.js';
+import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 import { GatewayError } from '../../internal/errors.js';
 import { ConnectionLimit } from '../../internal/ratelimit/connection-limits.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
@@ -14,6 +15,10 @@ const ANN: Identity = freezeIdentity({
   exp: 2,
   jti: 'j',
   roles: ['user'],
+  scopes: ['read'],
+  issuer: '',
+  audiences: [],
+  sid: '',
 });
 const VISITOR: Visitor = {
   token: 't',
@@ -79,9 +84,9 @@ describe('the way in', () => {
   it('needs a token unless the route is public', () => {
     const { made } = access();
     const visitor = { ...VISITOR, token: undefined };
-    assert.throws(() => made.identify({ auth: 'required' }, visitor), code('ERR_TOKEN_MISSING'));
-    assert.equal(made.identify({ auth: 'public' }, visitor), undefined);
-    assert.equal(made.identify({ auth: 'public' }, VISITOR), ANN);
+    assert.throws(() => made.identify({ ...route, auth: 'required' }, visitor), code('ERR_TOKEN_MISSING'));
+    assert.equal(made.identify({ ...route, auth: 'public' }, visitor), undefined);
+    assert.equal(made.identify({ ...route, auth: 'public' }, VISITOR), ANN);
   });
 
   it('goes by a trusted header where the route says so, whatever token there is', () => {
@@ -94,9 +99,9 @@ describe('the way in', () => {
       separator: ',',
       from: ['192.0.2.1'],
     };
-    assert.throws(() => made.identify({ auth }, VISITOR), code('ERR_IDENTITY_MISSING'));
+    assert.throws(() => made.identify({ ...route, auth }, VISITOR), code('ERR_IDENTITY_MISSING'));
     const visitor = { ...VISITOR, headers: new Map([['x-user', ['bob']]]) };
-    const identity = made.identify({ auth }, visitor);
+    const identity = made.identify({ ...route, auth }, visitor);
     assert.ok(identity !== undefined && 'sub' in identity);
     assert.equal(identity.sub, 'bob');
   });
@@ -112,6 +117,15 @@ describe('the way in', () => {
     assert.throws(() => banned.made.permitSession(forbidden, ANN, 'ip'), code('ERR_BANNED'));
     assert.throws(() => full.made.permitSession(forbidden, ANN, 'ip'), code('ERR_FORBIDDEN'));
     assert.throws(() => full.made.permitSession(route, ANN, 'ip'), code('ERR_TOO_MANY_CONNECTIONS'));
+  });
+
+  it('wants every scope that the route requires', () => {
+    const { made } = access();
+    const wanting = (...requireScopes: string[]) =>
+      routeTo('ws://a', { tokens: { ...NO_TOKEN_RULES, requireScopes } });
+    made.permit(wanting('read'), ANN);
+    assert.throws(() => made.permit(wanting('read', 'write'), ANN), code('ERR_FORBIDDEN'));
+    assert.throws(() => made.permit(wanting('read'), undefined), code('ERR_FORBIDDEN'));
   });
 
   it('takes a slot of those it lets in, and of nobody else', () => {

@@ -11,6 +11,7 @@ import type { CloseReasonKey } from '../../internal/close-codes.js';
 import type { Protocol, RouteTable, WebSocketRoute } from '../../internal/config/config.js';
 import type { ReloadResult } from '../../internal/config/routes/reload.js';
 import { createRouteTable } from '../../internal/config/routes/table.js';
+import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 import { ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
 import { closeBanned } from '../../internal/session/banned-sessions.js';
 import type { LiveSession } from '../../internal/session/live-session.js';
@@ -32,6 +33,7 @@ export const ROUTE: WebSocketRoute = {
   appendPath: false,
   auth: 'required',
   requireRoles: ['user'],
+  tokens: NO_TOKEN_RULES,
   forwardHeaders: ['user-agent'],
   rateLimit: { perSecond: 5, burst: 10 },
   balance: 'round-robin',
@@ -83,6 +85,10 @@ export function identity(sub: string, jti = 'j', claims: Partial<Identity> = {})
     iat: nowSeconds,
     exp: nowSeconds + 3600,
     roles: [],
+    scopes: [],
+    issuer: '',
+    audiences: [],
+    sid: '',
     ...claims,
   });
 }

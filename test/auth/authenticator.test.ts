@@ -4,7 +4,9 @@ import { describe, test } from 'node:test';
 import { Authenticator } from '../../internal/auth/authenticator.js';
 import { MemoryTokenCache } from '../../internal/auth/token-cache/memory.js';
 import { TieredTokenCache } from '../../internal/auth/token-cache/tiered.js';
+import { TrustedIssuers } from '../../internal/auth/trusted-issuers.js';
 import type { Algorithm, VerificationConfig } from '../../internal/config/config.js';
+import { identityWith } from './cached-entry.js';
 import { type Bench, bench, compact, refusedWith, verification } from './parts.js';
 
 const ALL: readonly Algorithm[] = [
@@ -355,7 +357,9 @@ describe('the cache', () => {
     const shared = new TieredTokenCache(b.memory, undefined, b.metrics);
     const withPolicy = (policy: Partial<VerificationConfig>) => {
       const config = verification({ keySource: { kind: 'jwks', url: b.issuer.jwksUrl }, ...policy });
-      return { authenticator: new Authenticator(config, b.keys, shared, b.metrics) };
+      return {
+        authenticator: new Authenticator(config, new TrustedIssuers(config, () => b.keys), shared, b.metrics),
+      };
     };
     const token = b.issuer.sign({ aud: 'one' });
     await withPolicy({ audiences: ['one'] }).authenticator.authenticate(token);
@@ -393,6 +397,9 @@ describe('the cache', () => {
     const b = await bench(t);
     let lookups = 0;
     const counting = {
+      ready: true,
+      start: () => Promise.resolve(),
+      stop: () => {},
       has: (thumbprint: string) => b.keys.has(thumbprint),
       find: (kid: string | undefined, alg: Algorithm) => {
         lookups++;
@@ -401,7 +408,12 @@ describe('the cache', () => {
     };
     const config = verification({ keySource: { kind: 'jwks', url: b.issuer.jwksUrl } });
     const cache = new TieredTokenCache(new MemoryTokenCache(10), undefined, b.metrics);
-    const authenticator = new Authenticator(config, counting, cache, b.metrics);
+    const authenticator = new Authenticator(
+      config,
+      new TrustedIssuers(config, () => counting),
+      cache,
+      b.metrics,
+    );
     const [token, bad] = [b.issuer.sign(), `${b.issuer.sign()}AAAA`];
     const identities = await Promise.all(
       Array.from({ length: 100 }, () => authenticator.authenticate(token)),
@@ -416,7 +428,7 @@ describe('the cache', () => {
 
   test('a million tokens leave no more than the bound', () => {
     const cache = new MemoryTokenCache(1000);
-    const identity = { sub: 's', preferredUsername: '', iat: undefined, exp: 4e9, jti: '', roles: [] };
+    const identity = identityWith({ sub: 's', exp: 4e9 });
     for (let i = 0; i < 1_000_000; i++)
       cache.set(`digest-${i}`, {
         identity: { ...identity, sub: `s${i}` },

@@ -1,3 +1,4 @@
+import { type Identity, identityOf } from '../../internal/auth/identity/identity.js';
 import type { CachedIdentity } from '../../internal/auth/token-cache/cache.js';
 import { EntrySeal } from '../../internal/auth/token-cache/sealed-entry.js';
 
@@ -11,11 +12,20 @@ export const digestOf = (name: string) =>
     .padEnd(43, '-')
     .slice(0, 43);
 
+/** Of a token with these claims and little else. */
+export function identityWith(
+  claims: { readonly sub: string; readonly exp: number } & Partial<Identity>,
+): Identity {
+  const least = identityOf({ sub: claims.sub, exp: claims.exp });
+  if ('problem' in least) throw new Error(least.problem);
+  return { ...least, ...claims };
+}
+
 /** An entry as verification makes it, good for `seconds`. */
 export function entryOf(sub: string, seconds = 60, roles: readonly string[] = []): CachedIdentity {
   const exp = Math.ceil(Date.now() / 1000) + 3_600;
   return {
-    identity: { sub, preferredUsername: '', iat: undefined, exp, jti: '', roles },
+    identity: identityWith({ sub, exp, roles }),
     keyThumbprint: 'k'.repeat(43),
     expiresAtMs: Date.now() + seconds * 1000,
   };

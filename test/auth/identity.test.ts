@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Identity, identityOf } from '../../internal/auth/identity/identity.js';
+import { DEFAULT_CLAIM_NAMES, type Identity, identityOf } from '../../internal/auth/identity/identity.js';
 
 const CLAIMS = { sub: 'alice', exp: 2_000_000_000 };
 
@@ -20,6 +20,10 @@ describe('the identity in a token', () => {
       resource_access: { app: { roles: ['b', 'c'] }, other: { roles: ['d'] } },
       roles: ['e', 'a'],
       groups: ['/f'],
+      scope: 'read write',
+      iss: 'https://id.example',
+      aud: 'gateway',
+      sid: 's1',
     };
     assert.deepEqual(identity(full), {
       sub: 'alice',
@@ -28,6 +32,10 @@ describe('the identity in a token', () => {
       exp: 2_000_000_000,
       jti: 'j1',
       roles: ['a', 'b', 'c', 'd', 'e', '/f'],
+      scopes: ['read', 'write'],
+      issuer: 'https://id.example',
+      audiences: ['gateway'],
+      sid: 's1',
     });
   });
 
@@ -39,6 +47,10 @@ describe('the identity in a token', () => {
       exp: 2_000_000_000,
       jti: '',
       roles: [],
+      scopes: [],
+      issuer: '',
+      audiences: [],
+      sid: '',
     });
   });
 
@@ -82,6 +94,43 @@ describe('the identity in a token', () => {
     assert.deepEqual(identity(odd).roles, ['ok', 'fine']);
     for (const value of [null, 1, 'admin', true, []])
       assert.deepEqual(identity({ realm_access: value, resource_access: value, roles: value }).roles, []);
+  });
+
+  describe('with other claims named', () => {
+    const roles = (claims: object, ...names: string[]): readonly string[] => {
+      const found = identityOf({ ...CLAIMS, ...claims }, { ...DEFAULT_CLAIM_NAMES, roles: names });
+      assert.ok('sub' in found);
+      return found.roles;
+    };
+
+    test('has roles from these alone, in their order, a text split at its blanks', () => {
+      const claims = {
+        roles: ['left out'],
+        'cognito:groups': ['a', 'b'],
+        permissions: ['b', 'c:d'],
+        scp: ' read  write ',
+        'https://example.com/roles': ['e'],
+        deep: { er: { roles: 'f g' } },
+        resource_access: { one: { roles: ['h'] }, two: { roles: ['i'] }, three: 1 },
+      };
+      assert.deepEqual(roles(claims, 'cognito:groups', 'permissions'), ['a', 'b', 'c:d']);
+      assert.deepEqual(roles(claims, 'scp', 'https://example.com/roles'), ['read', 'write', 'e']);
+      assert.deepEqual(roles(claims, 'deep.er.roles', 'resource_access.*.roles'), ['f', 'g', 'h', 'i']);
+      assert.deepEqual(roles(claims, 'none', 'deep.none', 'deep', '*.roles', 'roles.0', '__proto__.x'), []);
+    });
+
+    test('a name that is a claim as a whole wins over a path', () => {
+      assert.deepEqual(roles({ 'a.b': ['whole'], a: { b: ['path'] } }, 'a.b'), ['whole']);
+    });
+
+    test('has name and scopes from where they are said to be', () => {
+      const found = identityOf(
+        { ...CLAIMS, user: { login: 'Al' }, scp: ['x', 'y', 1], preferred_username: 'no', scope: 'no' },
+        { roles: undefined, name: 'user.login', scope: 'scp' },
+      );
+      assert.ok('sub' in found);
+      assert.deepEqual([found.preferredUsername, found.scopes], ['Al', ['x', 'y']]);
+    });
   });
 
   test('claims named as Object.prototype has them do no harm', () => {

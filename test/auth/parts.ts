@@ -7,6 +7,7 @@ import { VerificationKeys } from '../../internal/auth/keys/keys.js';
 import type { TokenCacheStore } from '../../internal/auth/token-cache/cache.js';
 import { MemoryTokenCache } from '../../internal/auth/token-cache/memory.js';
 import { TieredTokenCache } from '../../internal/auth/token-cache/tiered.js';
+import { TrustedIssuers } from '../../internal/auth/trusted-issuers.js';
 import type { VerificationConfig } from '../../internal/config/config.js';
 import type { Log } from '../../internal/telemetry/log.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
@@ -83,6 +84,11 @@ export function verification(overrides: Partial<VerificationConfig>): Verificati
     jwksMaxStaleMs: 86_400_000,
     issuer: undefined,
     audiences: [],
+    authorizedParties: [],
+    issuers: [],
+    rolesClaims: undefined,
+    nameClaim: 'preferred_username',
+    scopeClaim: 'scope',
     algorithms: ['RS256'],
     clockSkewMs: 5000,
     closeOnExpiry: true,
@@ -127,7 +133,13 @@ export async function bench(t: TestContext, options: BenchOptions = {}): Promise
   await keys.start();
   const memory = new MemoryTokenCache(1000, options.now);
   const cache = new TieredTokenCache(memory, options.store, metrics, options.now);
-  const authenticator = new Authenticator(config, keys, cache, metrics, options.now);
+  const authenticator = new Authenticator(
+    config,
+    new TrustedIssuers(config, () => keys),
+    cache,
+    metrics,
+    options.now,
+  );
   return { issuer, keys, authenticator, memory, metrics, clock, log };
 }
 

@@ -10,6 +10,7 @@ import {
 import { MemoryTokenCache } from '../../internal/auth/token-cache/memory.js';
 import { TieredTokenCache } from '../../internal/auth/token-cache/tiered.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
+import { identityWith } from './cached-entry.js';
 import { bench, refusedWith } from './parts.js';
 
 const THUMBPRINT = 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs';
@@ -20,7 +21,10 @@ function entry(
   expiresAtMs = Date.now() + 60_000,
 ): CachedIdentity {
   const exp = Math.ceil(expiresAtMs / 1000);
-  const identity = { sub: 'alice', preferredUsername: 'A', iat: 1, exp, jti: 'j', roles: ['r'], ...more };
+  const identity = identityWith({
+    ...{ sub: 'alice', preferredUsername: 'A', iat: 1, exp, jti: 'j', roles: ['r'] },
+    ...more,
+  });
   return { identity, keyThumbprint: THUMBPRINT, expiresAtMs };
 }
 
@@ -107,6 +111,10 @@ describe('an entry read back from a store', () => {
       { roles: [1] },
       { roles: [['admin']] },
       { roles: { length: 0 } },
+      { scopes: 'admin' },
+      { audiences: [1] },
+      { issuer: undefined },
+      { sid: 1 },
       { exp: 1 },
     ].map((bad) => ({
       ...good,
@@ -301,6 +309,9 @@ describe('a poisoned row', () => {
       { iat: 0 },
       { roles: [] },
       { roles: ['user', 'admin'] },
+      { scopes: ['admin'] },
+      { audiences: ['other'] },
+      { sid: 'other' },
     ];
     for (const change of changes) {
       poison({ ...row, identity: { ...row.identity, ...change } });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { hasUpstreams, type UpstreamRoute } from '../../internal/config/config.js';
 import { parseRoutes, type RoutesContext } from '../../internal/config/routes/routes.js';
+import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 import { certificate, directory, linesOf, put } from './files.js';
 
 const CONTEXT: RoutesContext = {
@@ -44,6 +45,7 @@ describe('parseRoutes', () => {
         appendPath: false,
         auth: 'required',
         requireRoles: [],
+        tokens: NO_TOKEN_RULES,
         forwardHeaders: [],
         rateLimit: undefined,
         balance: 'round-robin',
@@ -87,6 +89,7 @@ describe('parseRoutes', () => {
         appendPath: true,
         auth: 'required',
         requireRoles: ['r', 's'],
+        tokens: NO_TOKEN_RULES,
         forwardHeaders: ['accept-language', 'cookie'],
         rateLimit: { perSecond: 0.5, burst: 2 },
         balance: 'hash:sub',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { WebSocketRoute } from '../../internal/config/config.js';
+import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 import { GatewayError } from '../../internal/errors.js';
 import { createLog } from '../../internal/telemetry/log.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
@@ -55,6 +56,7 @@ export function routeTo(
     appendPath: false,
     auth: 'required',
     requireRoles: [],
+    tokens: NO_TOKEN_RULES,
     forwardHeaders: [],
     rateLimit: undefined,
     balance: 'round-robin',

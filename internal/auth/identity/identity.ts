@@ -1,3 +1,8 @@
+import { claimsAt, textAt, textsIn, wordsAt } from './claim-paths.js';
+import { type JsonObject, own } from './claims.js';
+
+export { isJsonObject } from './claims.js';
+
 /** Who a verified token speaks for. Frozen. */
 export interface Identity {
   /** Never empty. */
@@ -12,20 +17,46 @@ export interface Identity {
   readonly jti: string;
   /** Without duplicates, in the order the token lists them. */
   readonly roles: readonly string[];
+  /** Likewise; of the claim JWT_SCOPE_CLAIM. */
+  readonly scopes: readonly string[];
+  /** `iss`; '' when the token has none. */
+  readonly issuer: string;
+  /** `aud`, whether it was one text or a list. */
+  readonly audiences: readonly string[];
+  /** The session at the provider that the token belongs to (OpenID Connect Back-Channel Logout 1.0 §2.1); '' for none. */
+  readonly sid: string;
 }
+
+/** Where in a token's claims what is (SPEC section 23); see `claimsAt`. */
+export interface ClaimNames {
+  /** undefined: section 7's places. */
+  readonly roles: readonly string[] | undefined;
+  readonly name: string;
+  readonly scope: string;
+}
+
+export const DEFAULT_CLAIM_NAMES: ClaimNames = Object.freeze({
+  roles: undefined,
+  name: 'preferred_username',
+  scope: 'scope',
+});
 
 /** The last second that a Date can hold (ECMA-262 §21.4.1.1): a lifetime beyond it is no lifetime. */
 const MAX_EPOCH_SECONDS = 8.64e12;
 
-const NO_ROLES: readonly string[] = Object.freeze([]);
+const NONE: readonly string[] = Object.freeze([]);
 
-type JsonObject = Readonly<Record<string, unknown>>;
+/** SPEC section 7: in each of these a list. */
+const ROLE_PLACES = ['realm_access.roles', 'resource_access.*.roles', 'roles', 'groups'];
 
 /**
  * The identity in a token's claims, or the reason why they hold none (`sub` must be a non-empty string, `exp` a number
  * that a clock can reach). Only own properties of the claims count, and what has the wrong type counts as absent.
  */
-export function identityOf(claims: JsonObject): Identity | { readonly problem: string } {
+export function identityOf(
+  claims: JsonObject,
+  names: ClaimNames = DEFAULT_CLAIM_NAMES,
+): Identity | { readonly problem: string } {
   const sub = own(claims, 'sub');
   if (typeof sub !== 'string' || sub === '') return { problem: 'sub is not a non-empty string' };
   const exp = own(claims, 'exp');
@@ -33,27 +64,29 @@ export function identityOf(claims: JsonObject): Identity | { readonly problem: s
   const iat = own(claims, 'iat');
   return freezeIdentity({
     sub,
-    preferredUsername: textOf(own(claims, 'preferred_username')),
+    preferredUsername: textAt(claims, names.name),
     iat: isEpochSeconds(iat) ? iat : undefined,
     exp,
     jti: textOf(own(claims, 'jti')),
-    roles: rolesOf(claims),
+    roles: [...new Set(names.roles === undefined ? customaryRoles(claims) : wordsIn(claims, names.roles))],
+    scopes: [...new Set(wordsAt(claims, names.scope))],
+    issuer: textOf(own(claims, 'iss')),
+    audiences: audiencesOf(own(claims, 'aud')),
+    sid: textOf(own(claims, 'sid')),
   });
 }
 
-/** Roles from `realm_access.roles`, every `resource_access.*.roles`, `roles` and `groups`. */
-function rolesOf(claims: JsonObject): readonly string[] {
-  const roles = new Set<string>();
-  const add = (list: unknown) => {
-    if (!Array.isArray(list)) return;
-    for (const role of list) if (typeof role === 'string' && role !== '') roles.add(role);
-  };
-  add(own(own(claims, 'realm_access'), 'roles'));
-  const resources = own(claims, 'resource_access');
-  if (isJsonObject(resources)) for (const resource of Object.values(resources)) add(own(resource, 'roles'));
-  add(own(claims, 'roles'));
-  add(own(claims, 'groups'));
-  return [...roles];
+function* customaryRoles(claims: JsonObject): Generator<string> {
+  for (const place of ROLE_PLACES) for (const list of claimsAt(claims, place)) yield* textsIn(list);
+}
+
+function* wordsIn(claims: JsonObject, places: readonly string[]): Generator<string> {
+  for (const place of places) yield* wordsAt(claims, place);
+}
+
+/** RFC 7519 §4.1.3. */
+function audiencesOf(aud: unknown): readonly string[] {
+  return typeof aud === 'string' ? [aud] : [...textsIn(aud)];
 }
 
 /** Whether two identities say the same. */
@@ -64,31 +97,34 @@ export function sameIdentity(a: Identity, b: Identity): boolean {
     a.iat === b.iat &&
     a.exp === b.exp &&
     a.jti === b.jti &&
-    a.roles.length === b.roles.length &&
-    a.roles.every((role, index) => role === b.roles[index])
+    a.issuer === b.issuer &&
+    a.sid === b.sid &&
+    sameTexts(a.roles, b.roles) &&
+    sameTexts(a.scopes, b.scopes) &&
+    sameTexts(a.audiences, b.audiences)
   );
+}
+
+function sameTexts(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text, index) => text === b[index]);
 }
 
 /** A frozen copy with exactly the fields of an identity. */
 export function freezeIdentity(identity: Identity): Identity {
-  const { sub, preferredUsername, iat, exp, jti } = identity;
-  const roles = identity.roles.length === 0 ? NO_ROLES : Object.freeze([...identity.roles]);
-  return Object.freeze({ sub, preferredUsername, iat, exp, jti, roles });
+  const { sub, preferredUsername, iat, exp, jti, issuer, sid } = identity;
+  const roles = frozen(identity.roles);
+  const scopes = frozen(identity.scopes);
+  const audiences = frozen(identity.audiences);
+  return Object.freeze({ sub, preferredUsername, iat, exp, jti, roles, scopes, issuer, audiences, sid });
+}
+
+function frozen(texts: readonly string[]): readonly string[] {
+  return texts.length === 0 ? NONE : Object.freeze([...texts]);
 }
 
 /** Whether a value is a NumericDate (RFC 7519 §2) that a clock can reach. */
 export function isEpochSeconds(value: unknown): value is number {
   return typeof value === 'number' && Math.abs(value) <= MAX_EPOCH_SECONDS;
-}
-
-/** Whether a value parsed from JSON is an object and not an array. */
-export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** An own property of a JSON object; undefined for everything else, inherited ones included. */
-function own(value: unknown, name: string): unknown {
-  return isJsonObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
 }
 
 function textOf(value: unknown): string {

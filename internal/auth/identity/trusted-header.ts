@@ -31,6 +31,10 @@ export function identityInHeader(
     exp: Number.POSITIVE_INFINITY,
     jti: '',
     roles: [...new Set(roles.split(rule.separator).map((role) => role.trim()))].filter((role) => role !== ''),
+    scopes: [],
+    issuer: '',
+    audiences: [],
+    sid: '',
   });
 }
 

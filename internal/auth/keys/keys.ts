@@ -18,7 +18,10 @@ const LONGEST_RETRY_MS = 8000;
 export type KeysConfig = Pick<
   VerificationConfig,
   'keySource' | 'jwksTtlMs' | 'jwksMaxStaleMs' | 'algorithms'
->;
+> & {
+  /** The `dependency` label of `ws_dependency_up`; default `jwks`. */
+  readonly name?: string;
+};
 
 /**
  * The verification keys in use (SPEC section 7). A JWKS is fetched at start and again when its TTL is over; when that
@@ -58,8 +61,8 @@ export class VerificationKeys {
   async start(): Promise<void> {
     const { keySource, algorithms } = this.config;
     if (keySource.kind === 'pem') this.#set = await readPemKey(keySource.file, algorithms);
-    if (keySource.kind === 'pem' || keySource.kind === 'none') return;
-    this.metrics.dependencyUp.set({ dependency: 'jwks' }, 0);
+    if (keySource.kind !== 'jwks' && keySource.kind !== 'issuer') return;
+    this.#report(0);
     await this.#load();
   }
 
@@ -127,7 +130,7 @@ export class VerificationKeys {
     } catch (error) {
       if (this.#abort.signal.aborted) return;
       nextMs = retryDelayMs(this.#failures++);
-      this.metrics.dependencyUp.set({ dependency: 'jwks' }, 0);
+      this.#report(0);
       const state = this.#current() === undefined ? 'there are none to use' : 'the last good ones serve on';
       this.log.warn(
         { reason: fromUnknown(error).message, retryInMs: Math.round(nextMs) },
@@ -139,7 +142,7 @@ export class VerificationKeys {
 
   async #fetchSet(): Promise<KeySet> {
     const { keySource, algorithms } = this.config;
-    if (keySource.kind === 'pem' || keySource.kind === 'none') throw new Error('no JWKS is configured');
+    if (keySource.kind !== 'jwks' && keySource.kind !== 'issuer') throw new Error('no JWKS is configured');
     const timeout = new AbortController();
     const onStop = () => timeout.abort(this.#abort.signal.reason);
     this.#abort.signal.addEventListener('abort', onStop, { once: true });
@@ -158,8 +161,12 @@ export class VerificationKeys {
     }
   }
 
+  #report(up: 0 | 1): void {
+    this.metrics.dependencyUp.set({ dependency: this.config.name ?? 'jwks' }, up);
+  }
+
   #reportSuccess(set: KeySet, earlier: KeySet | undefined): void {
-    this.metrics.dependencyUp.set({ dependency: 'jwks' }, 1);
+    this.#report(1);
     const changed =
       earlier?.keys.length !== set.keys.length || set.keys.some((key) => !earlier.has(key.thumbprint));
     const level = changed || this.#failures > 0 ? 'info' : 'debug';

@@ -41,7 +41,7 @@ export function parseCachedIdentity(json: unknown): CachedIdentity | undefined {
 
 function isIdentity(value: unknown): value is Identity {
   if (!isJsonObject(value)) return false;
-  const { sub, preferredUsername, iat, exp, jti, roles } = value;
+  const { sub, preferredUsername, iat, exp, jti, roles, scopes, issuer, audiences, sid } = value;
   return (
     typeof sub === 'string' &&
     sub !== '' &&
@@ -49,7 +49,14 @@ function isIdentity(value: unknown): value is Identity {
     (iat === undefined || isEpochSeconds(iat)) &&
     isEpochSeconds(exp) &&
     typeof jti === 'string' &&
-    Array.isArray(roles) &&
-    roles.every((role) => typeof role === 'string')
+    typeof issuer === 'string' &&
+    typeof sid === 'string' &&
+    areTexts(roles) &&
+    areTexts(scopes) &&
+    areTexts(audiences)
   );
+}
+
+function areTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((text) => typeof text === 'string');
 }

@@ -1,9 +1,12 @@
 import type { TracingOptions } from '../../telemetry/opening-trace.js';
-import type { Config, KeySource } from '../config.js';
+import type { Config, IssuerConfig, KeySource } from '../config.js';
 import type { Values } from './variables.js';
 
-/** The configuration that well-formed variables make. */
-export function assemble(values: Values): Config {
+/**
+ * The configuration that well-formed variables make.
+ * @param issuers those of ISSUERS_FILE; none: it is not set.
+ */
+export function assemble(values: Values, issuers: readonly IssuerConfig[]): Config {
   return {
     routeFile: values.ROUTE_FILE,
     rawBackendUrl: values.RAW_WS_BACKEND_URL,
@@ -38,7 +41,12 @@ export function assemble(values: Values): Config {
       jwksMaxStaleMs: values.JWKS_MAX_STALE_MINUTES,
       issuer: values.JWT_EXPECTED_ISSUER,
       audiences: values.JWT_EXPECTED_AUDIENCE ?? [],
+      authorizedParties: values.JWT_EXPECTED_AZP ?? [],
       algorithms: values.JWT_VALID_ALGORITHMS,
+      issuers,
+      rolesClaims: values.JWT_ROLES_CLAIMS,
+      nameClaim: values.JWT_NAME_CLAIM,
+      scopeClaim: values.JWT_SCOPE_CLAIM,
       clockSkewMs: values.JWT_CLOCK_SKEW_SECONDS,
       closeOnExpiry: values.JWT_CLOSE_ON_EXPIRY,
     },
@@ -104,6 +112,7 @@ function tracing(values: Values): TracingOptions | undefined {
 
 /** A key given outright comes before keys that are discovered; both ways to give them at once were refused before. */
 function keySource(values: Values): KeySource {
+  if (values.ISSUERS_FILE !== undefined) return { kind: 'issuers' };
   if (values.JWT_PUBLIC_KEY_FILE !== undefined) return { kind: 'pem', file: values.JWT_PUBLIC_KEY_FILE };
   if (values.JWKS_URL !== undefined) return { kind: 'jwks', url: values.JWKS_URL };
   if (values.JWT_EXPECTED_ISSUER !== undefined) return { kind: 'issuer', issuer: values.JWT_EXPECTED_ISSUER };

@@ -40,6 +40,14 @@ export function keyPairProblems({ certFile, keyFile }: NonNullable<ListenConfig[
 function keySourceProblems(values: Values): Problem[] {
   const file = values.JWT_PUBLIC_KEY_FILE;
   const issuer = values.JWT_EXPECTED_ISSUER;
+  if (values.ISSUERS_FILE !== undefined) {
+    return (['JWKS_URL', 'JWT_PUBLIC_KEY_FILE', 'JWT_EXPECTED_ISSUER'] as const)
+      .filter((name) => values[name] !== undefined)
+      .map((name) => ({
+        name,
+        message: 'is set beside ISSUERS_FILE, which has all of that for each issuer',
+      }));
+  }
   if (file !== undefined) {
     return [
       ...fileProblem('JWT_PUBLIC_KEY_FILE', file, readPublicKey(file)),

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import type { SamplerName } from '../../telemetry/opening-trace.js';
+import { ALGORITHMS } from '../algorithms.js';
 import type { Algorithm } from '../config.js';
 import { isAddressOrCidr, isHostName, isName, isOriginPattern, isUpstreamUrl, isUrl } from '../syntax.js';
 import {
@@ -69,10 +70,8 @@ const attributePairs = pairs(
 );
 const queryName = text('a parameter name: printable ASCII without space & = # % + ?', /^[!"$'-*,-<>@-~]+$/);
 
-/** none and HS* are no choice: whoever knows the verification key could sign with it (RFC 8725 §2.1, §3.1). */
-const algorithm: Reader<Algorithm> = oneOf(
-  ...(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const),
-);
+const algorithm: Reader<Algorithm> = oneOf(...ALGORITHMS);
+const claim = text('the name of a claim, or a path of names with dots between them', /^[!-~]{1,256}$/);
 
 const sampler: Reader<SamplerName> = oneOf(
   ...(['always_on', 'always_off', 'traceidratio'] as const),
@@ -127,6 +126,11 @@ export const VARIABLES = Object.freeze({
   },
   JWT_EXPECTED_ISSUER: { reader: printable },
   JWT_EXPECTED_AUDIENCE: { reader: list(printable) },
+  JWT_EXPECTED_AZP: { reader: list(printable) },
+  ISSUERS_FILE: { reader: file },
+  JWT_ROLES_CLAIMS: { reader: list(claim) },
+  JWT_NAME_CLAIM: { reader: claim, default: 'preferred_username' },
+  JWT_SCOPE_CLAIM: { reader: claim, default: 'scope' },
   JWT_VALID_ALGORITHMS: { reader: list(algorithm), default: 'RS256' },
   JWT_CLOCK_SKEW_SECONDS: { reader: seconds, default: '5' },
   JWT_CLOSE_ON_EXPIRY: { reader: boolean, default: 'true' },

@@ -4,6 +4,7 @@ import type { Problem } from '../problem.js';
 import { protocolOf, readEntry } from './entry/assembly.js';
 import { kindOf, mqttSchema, prefixSchema, protocolSchema, webSocketSchema } from './schema.js';
 import { type Claim, type ClientKind, createRouteTable, hiding, isFallback } from './table.js';
+import { NO_TOKEN_RULES } from './token-rules.js';
 import { type Place, readYaml, type YamlSource } from './yaml-source.js';
 
 /** Problems that are listed; a file with more is no routes file. */
@@ -18,6 +19,8 @@ export interface RoutesContext {
   readonly backendGiven: boolean;
   /** Whether tokens can be verified, so that a route may require one. */
   readonly keySourceGiven: boolean;
+  /** Of ISSUERS_FILE, which a route may name; undefined: not known, none is wrong. */
+  readonly issuerNames?: readonly string[] | undefined;
   /** What `${NAME}` in fixed answers may stand for: RESPOND_VARIABLES with their values. */
   readonly respondVariables?: Readonly<Record<string, string>>;
 }
@@ -38,7 +41,7 @@ export function parseRoutes(text: string, fileName: string, context: RoutesConte
     const more = faults.length - problems.length;
     return { problems: more === 0 ? problems : [...problems, moreProblems(more)] };
   }
-  const parsed = new RoutesParser(source, fileName, context.respondVariables ?? {});
+  const parsed = new RoutesParser(source, fileName, context);
   const routes = [...parsed.routes(), ...fallbacks(context)];
   const { problems } = parsed;
   if (routes.length === 0 && problems.length === 0 && !context.backendGiven) {
@@ -65,7 +68,7 @@ class RoutesParser {
   constructor(
     readonly source: YamlSource,
     readonly fileName: string,
-    readonly respondVariables: Readonly<Record<string, string>>,
+    readonly context: RoutesContext,
   ) {}
 
   /** In the order of the file; of very many, the first ones and their number. */
@@ -105,7 +108,8 @@ class RoutesParser {
     const kind = isMapping(item) ? kindOf(item) : 'websocket';
     const found = readEntry(kind, item, {
       directory: dirname(this.fileName),
-      respondVariables: this.respondVariables,
+      respondVariables: this.context.respondVariables ?? {},
+      issuerNames: this.context.issuerNames,
     });
     if ('route' in found) return found.route;
     for (const { path, message } of found.faults) this.#add([...this.#base, index, ...path], message);
@@ -176,6 +180,7 @@ function fallbacks({ rawBackendUrl, mqttBackendUrl }: RoutesContext): Route[] {
     appendPath: false,
     auth: 'required',
     requireRoles: [],
+    tokens: NO_TOKEN_RULES,
     forwardHeaders: [],
     rateLimit: undefined,
     balance: 'round-robin',
@@ -200,7 +205,7 @@ function keySourceProblems(routes: readonly Route[], { keySourceGiven }: RoutesC
   return [
     {
       name: 'JWKS_URL',
-      message: `no source of verification keys, and ${which} a token: set JWKS_URL, JWT_PUBLIC_KEY_FILE or JWT_EXPECTED_ISSUER`,
+      message: `no source of verification keys, and ${which} a token: set JWKS_URL, JWT_PUBLIC_KEY_FILE, JWT_EXPECTED_ISSUER or ISSUERS_FILE`,
     },
   ];
 }

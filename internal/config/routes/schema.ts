@@ -5,6 +5,7 @@ import { auth, onlyRequired } from './entry/auth.js';
 import { exchangeKeys } from './entry/exchange.js';
 import { filePath, flag, listOf, mustBe, number, oneOf, seconds, wholeNumber, word } from './entry/fields.js';
 import { answerHeaders, forwardHeaders } from './entry/headers.js';
+import { tokenRuleKeys } from './token-rules.js';
 
 /** Paths that the gateway answers itself. */
 const OWN_PATHS = ['healthz', 'readyz', 'metrics', 'admin'];
@@ -57,6 +58,7 @@ const everyKey = {
     .max(256, mustBe('at most 256 items'))
     .default([])
     .transform((roles) => [...new Set(roles)]),
+  ...tokenRuleKeys,
 };
 
 /** The keys of entries with endpoints behind them. */

@@ -6,6 +6,7 @@ import { readSchemas } from '../../schemas/read.js';
 import { quote } from '../../secrets.js';
 import { type EntryKind, type EntryOf, entrySchemas, foreignKey } from '../schema.js';
 import { readRouteTls } from '../tls.js';
+import { tokenRulesOf } from '../token-rules.js';
 import { filledIn } from './respond-body.js';
 
 /** What an entry needs from around it. */
@@ -14,6 +15,8 @@ export interface EntryContext {
   readonly directory: string;
   /** Values that `${NAME}` in a fixed answer may stand for. */
   readonly respondVariables: Readonly<Record<string, string>>;
+  /** Of ISSUERS_FILE; undefined: not known, none is wrong. */
+  readonly issuerNames: readonly string[] | undefined;
 }
 
 /** What is wrong with an entry. */
@@ -28,11 +31,11 @@ export type EntryResult = { readonly route: Route } | { readonly faults: readonl
 export function readEntry(kind: EntryKind, item: unknown, context: EntryContext): EntryResult {
   switch (kind) {
     case 'websocket':
-      return parsed(kind, item, (entry, faults) => webSocketRoute(entry, context, faults));
+      return parsed(kind, item, context, (entry, faults) => webSocketRoute(entry, context, faults));
     case 'http':
-      return parsed(kind, item, (entry, faults) => httpRoute(entry, context, faults));
+      return parsed(kind, item, context, (entry, faults) => httpRoute(entry, context, faults));
     case 'respond':
-      return parsed(kind, item, (entry, faults): Route => {
+      return parsed(kind, item, context, (entry, faults): Route => {
         const { respond } = entry;
         const filled = filledIn(respond.body, context.respondVariables);
         if ('fault' in filled) faults.push({ path: ['respond', 'body'], message: filled.fault });
@@ -40,14 +43,14 @@ export function readEntry(kind: EntryKind, item: unknown, context: EntryContext)
         return { kind, ...everyKey(entry), ...exchangeKeys(entry), respond: { ...respond, body } };
       });
     case 'files':
-      return parsed(kind, item, (entry, faults): Route => {
+      return parsed(kind, item, context, (entry, faults): Route => {
         const files = resolve(context.directory, entry.files);
         if (statSync(files, { throwIfNoEntry: false })?.isDirectory() !== true)
           faults.push({ path: ['files'], message: `${quote(entry.files)} is no folder` });
         return { kind, ...everyKey(entry), ...exchangeKeys(entry), files };
       });
     case 'logout':
-      return parsed(kind, item, (entry): Route => {
+      return parsed(kind, item, context, (entry): Route => {
         const { redirect, everywhere } = entry.logout;
         const exchange = exchangeKeys(entry);
         return {
@@ -64,6 +67,7 @@ export function readEntry(kind: EntryKind, item: unknown, context: EntryContext)
 function parsed<K extends EntryKind>(
   kind: K,
   item: unknown,
+  context: EntryContext,
   assemble: (entry: EntryOf<K>, faults: EntryFault[]) => Route,
 ): EntryResult {
   const result = entrySchemas[kind].safeParse(item);
@@ -76,6 +80,14 @@ function parsed<K extends EntryKind>(
       path: ['requireRoles'],
       message: 'goes with auth: required only: who needs no token has no roles',
     });
+  if (entry.auth === 'public' && entry.requireScopes !== undefined)
+    faults.push({
+      path: ['requireScopes'],
+      message: 'goes with auth: required only: who needs no token has no scopes',
+    });
+  const unknown = entry.issuers?.find((name) => context.issuerNames?.includes(name) === false);
+  if (unknown !== undefined)
+    faults.push({ path: ['issuers'], message: `${quote(unknown)} is none of the names in ISSUERS_FILE` });
   const route = assemble(entry, faults);
   return faults.length > 0 ? { faults } : { route };
 }
@@ -122,8 +134,9 @@ function httpRoute(entry: EntryOf<'http'>, context: EntryContext, faults: EntryF
   };
 }
 
-function everyKey({ prefix, auth, requireRoles }: UpstreamEntry | LocalEntry) {
-  return { prefix, auth, requireRoles };
+function everyKey(entry: UpstreamEntry | LocalEntry) {
+  const { prefix, auth, requireRoles } = entry;
+  return { prefix, auth, requireRoles, tokens: tokenRulesOf(entry) };
 }
 
 type SharedUpstreamKeys = Omit<UpstreamRoute, 'kind' | keyof ReturnType<typeof everyKey>>;

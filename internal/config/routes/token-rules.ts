@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import type { TokenRules } from '../config.js';
+import { listOf, mustBe, word } from './entry/fields.js';
+
+const NONE: readonly string[] = Object.freeze([]);
+
+/** Of a route that takes whatever its issuers' rules let pass. */
+export const NO_TOKEN_RULES: TokenRules = Object.freeze({
+  issuers: NONE,
+  audience: NONE,
+  requireScopes: NONE,
+});
+
+const text = (allowed: string) => word(allowed, (value) => /^[ -~]+$/.test(value) && value.trim() === value);
+const scope = word('a scope: printable ASCII without blanks', (value) => /^[!-~]+$/.test(value));
+
+/** The keys of an entry that make its `TokenRules`. */
+export const tokenRuleKeys = {
+  issuers: listOf(
+    word('the name of an issuer', (name) => name !== ''),
+    'a list of names of ISSUERS_FILE',
+    256,
+  ).optional(),
+  audience: z.preprocess(
+    (value) => (typeof value === 'string' ? [value] : value),
+    listOf(text('an audience: printable ASCII text'), 'an audience or a list of them', 64).optional(),
+  ),
+  requireScopes: listOf(scope, 'a list of one or more scopes', 256).optional(),
+};
+
+const keysSchema = z.object(tokenRuleKeys, mustBe('a mapping'));
+type TokenRuleKeys = z.output<typeof keysSchema>;
+
+export function tokenRulesOf({ issuers, audience, requireScopes }: TokenRuleKeys): TokenRules {
+  if (issuers === undefined && audience === undefined && requireScopes === undefined) return NO_TOKEN_RULES;
+  return {
+    issuers: [...new Set(issuers)],
+    audience: [...new Set(audience)],
+    requireScopes: [...new Set(requireScopes)],
+  };
+}
