@@ -102,7 +102,8 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
       'masking keys of frames to upstreams; `random` for an upstream behind an untrusted network or a proxy that caches',
   },
   'Rate limits': {
-    RATE_LIMIT_PER_SECOND: 'messages a second per subject, or per address on public routes; 0: off',
+    RATE_LIMIT_PER_SECOND:
+      'messages a second per subject, or per address on public routes; of MQTT clients PUBLISH, SUBSCRIBE and UNSUBSCRIBE packets, however they lie in frames; 0: off',
     RATE_LIMIT_BURST: 'messages that may come at once; 0 only while RATE_LIMIT_PER_SECOND is 0',
     RATE_LIMIT_BYTES_PER_SECOND: 'payload bytes a second per subject; 0: off',
   },

@@ -1,6 +1,7 @@
 import { GatewayError } from '../errors.js';
 import { withoutBearer } from './bearer.js';
 import { CONNECT_TYPE, type Connect, readConnect } from './mqtt-connect.js';
+import { MqttPackets } from './mqtt-packets.js';
 import { withRoles } from './mqtt-roles.js';
 import { readVarint } from './mqtt-varint.js';
 import type { FirstBytes, Greeting, ProtocolAdapter, Sniff } from './protocol.js';
@@ -25,6 +26,7 @@ export const mqtt: ProtocolAdapter = Object.freeze({
   tokenPlace: 'MQTT password',
   // [MQTT-6.0.0-1]
   allowsText: false,
+  packets: () => new MqttPackets(),
   sniff,
   read,
 });

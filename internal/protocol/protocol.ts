@@ -37,6 +37,21 @@ export interface Greeting {
   refusal(kind: RefusalKind): Buffer | undefined;
 }
 
+/** Follows what a client sends as its protocol's packets, where these need not be messages. */
+export interface PacketWalker {
+  /** First packets of a connection so far: more than one is a breach of most protocols. */
+  readonly connects: number;
+  /** Whether the client has said in the protocol's own words that it is leaving. */
+  readonly disconnected: boolean;
+  /**
+   * Walks over the next bytes, those between `from` and `to`.
+   * @param key masking key (RFC 6455 §5.3), first byte most significant; 0: none.
+   * @param phase which byte of it is the first one's.
+   * @returns how many packets begin there that count against a limit on messages.
+   */
+  walk(bytes: Uint8Array, from: number, to: number, key?: number, phase?: number): number;
+}
+
 /**
  * One protocol the gateway recognises. Pure: bytes in, verdict out. Adding a protocol is one file here and one line in
  * the list of `protocols.ts`.
@@ -49,6 +64,8 @@ export interface ProtocolAdapter {
   readonly tokenPlace: string;
   /** Whether text frames may appear in a session of this protocol. */
   readonly allowsText: boolean;
+  /** A walker over a client's packets, which are then the messages of the rate limit; undefined: those of WebSocket are. */
+  packets(): PacketWalker | undefined;
   /** Recognition on a prefix of the client's bytes. */
   sniff(bytes: Uint8Array): Sniff;
   /**

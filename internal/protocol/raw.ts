@@ -19,6 +19,7 @@ export const raw: ProtocolAdapter = Object.freeze({
   subprotocols: Object.freeze([]),
   tokenPlace: 'first message',
   allowsText: true,
+  packets: () => undefined,
   sniff: () => 'match',
   read,
 });

@@ -191,10 +191,14 @@ export class MessageBudget {
     return shared.some((ready) => ready !== undefined) ? Promise.all(shared) : undefined;
   }
 
-  /** Pays for one message. @returns false when it is one too many: it must not be forwarded. */
-  take(payloadBytes: number): boolean {
+  /**
+   * Pays for messages, one if no other number is given, and for bytes of payload.
+   * @returns false when it is too much: they must not be forwarded.
+   */
+  take(payloadBytes: number, messages = 1): boolean {
     const nowMs = this.#now();
-    if (this.#messageBucket !== undefined && !this.#messageBucket.take(nowMs)) return false;
+    const bucket = messages === 0 ? undefined : this.#messageBucket;
+    if (bucket !== undefined && !bucket.take(nowMs, messages)) return false;
     return this.#byteBucket === undefined || this.#byteBucket.take(nowMs, payloadBytes);
   }
 

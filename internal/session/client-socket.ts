@@ -1,4 +1,5 @@
 import type { CloseCode, CloseReasonKey } from '../close-codes.js';
+import type { MaskingKeys } from '../upstream/websocket/frame.js';
 import type { FrameSource } from '../upstream/websocket/frame-walker.js';
 import type { FragmentPosition } from '../upstream/websocket/message-listener.js';
 
@@ -31,13 +32,15 @@ export interface ClientFrameSink {
   clientFrames(bytes: Buffer, from: number, to: number): void;
   /** The frame after which nothing passes any more has passed. */
   clientFramesFinished(): void;
+  /** All that waited for the client has left the process. */
+  clientDrained(): void;
 }
 
 export interface PassingOptions {
   /** Whether payloads are inspected. */
   readonly inspects: boolean;
-  /** Whether masking keys are replaced (UPSTREAM_MASKING=random). */
-  readonly remasks: boolean;
+  /** What masking keys are changed with (UPSTREAM_MASKING=random); undefined: they pass. */
+  readonly keys: MaskingKeys | undefined;
 }
 
 /** A client's connection as frames: they can pass through it untouched, and reading can stop. */
@@ -56,6 +59,8 @@ export interface ClientFrames extends FrameSource {
   passTo(sink: ClientFrameSink, source: FrameSource, options: PassingOptions): void;
   /** Passes frames on to the client. @returns whether the kernel took all of them. */
   write(bytes: Buffer, from: number, to: number): boolean;
+  /** Whether something waits for the end of a frame of `source`. */
+  readonly hasDue: boolean;
   /** `source` has come to the end of a frame: what has waited for it goes out. */
   atBoundary(): void;
   /** Stops reading; what has been read is still handed over. */

@@ -1,11 +1,11 @@
 import type { CloseCode, CloseReasonKey } from '../close-codes.js';
 import type { Protocol, SessionConfig } from '../config/config.js';
 import type { ErrorCode, GatewayError } from '../errors.js';
+import type { PacketWalker } from '../protocol/protocol.js';
 import type { MessageBudget } from '../ratelimit/limiter.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { UpstreamConnection } from '../upstream/websocket/connection.js';
-import type { FragmentPosition, UpstreamListener } from '../upstream/websocket/message-listener.js';
-import { type ClientSocket, SendResult } from './client-socket.js';
+import type { ClientSocket } from './client-socket.js';
 import type { TrafficCounts, TrafficSource } from './traffic.js';
 
 /** What a pump needs of its session. */
@@ -23,6 +23,8 @@ export interface PumpOptions {
   readonly allowsText: boolean;
   /** undefined: no rate limit. */
   readonly budget: MessageBudget | undefined;
+  /** undefined: messages are what the rate limit counts. */
+  readonly packets: PacketWalker | undefined;
   readonly nowMs: number;
 }
 
@@ -33,100 +35,92 @@ const LOST: Partial<Record<ErrorCode, CloseReasonKey>> = {
 };
 
 /**
- * Moves messages both ways between one client and one upstream, untouched (SPEC section 9). Per message: no promise,
- * closure, timer or object that survives the call; counters are plain numbers, which `Traffic` collects at scrape and at
- * close.
+ * What all pumps have in common: between one client and one upstream nothing is changed (SPEC section 9). Looks after
+ * silent and stuck peers, and moves whole messages upstream, for clients whose frames do not (yet) pass as they are. Per
+ * message: no promise, closure, timer or object that survives the call; counters are plain numbers, which `Traffic`
+ * collects at scrape and at close.
  */
-export class Pump implements UpstreamListener, TrafficSource {
+export abstract class Pump implements TrafficSource {
   #messagesUp = 0;
   #bytesUp = 0;
-  #messagesDown = 0;
-  #bytesDown = 0;
-  /** Set by every sign of life of the client, taken back by `check`. */
-  #clientHeard = false;
   #clientHeardMs: number;
   #upstreamHeardMs: number;
-  /** Since when the client has taken nothing; 0: nothing waits for it. */
-  #clientBlockedMs = 0;
-  /** Likewise for the upstream. */
+  /** Since when the upstream has taken nothing; 0: nothing waits for it. */
   #upstreamBlockedMs = 0;
   #upstreamTaken = 0;
-  #paused = false;
   // Fields of its own, not an object of options: with thousands of sessions each object on the way of a message is a
   // wait for memory.
   readonly protocol: Protocol;
-  readonly #config: SessionConfig;
-  readonly #metrics: Metrics;
-  readonly #allowsText: boolean;
-  readonly #budget: MessageBudget | undefined;
+  protected readonly config: SessionConfig;
+  protected readonly metrics: Metrics;
+  protected readonly allowsText: boolean;
+  protected readonly budget: MessageBudget | undefined;
+  protected readonly packets: PacketWalker | undefined;
 
   constructor(
     readonly owner: PumpOwner,
     readonly client: ClientSocket,
     readonly upstream: UpstreamConnection,
-    { protocol, config, metrics, allowsText, budget, nowMs }: PumpOptions,
+    { protocol, config, metrics, allowsText, budget, packets, nowMs }: PumpOptions,
   ) {
     this.protocol = protocol;
-    this.#config = config;
-    this.#metrics = metrics;
-    this.#allowsText = allowsText;
-    this.#budget = budget;
+    this.config = config;
+    this.metrics = metrics;
+    this.allowsText = allowsText;
+    this.budget = budget;
+    this.packets = packets;
     this.#clientHeardMs = nowMs;
     this.#upstreamHeardMs = nowMs;
   }
 
-  /** What the client said before it was let in; it is no message of the rate limit's. */
+  /** Begins to read from the upstream, and whatever else has waited for what came before to be forwarded. */
+  abstract start(): void;
+  /** A ping or pong of the client. */
+  abstract clientAlive(): void;
+  /** The client's socket took some of what waited for it. */
+  abstract clientDrained(): void;
+  /** Bytes have to wait for the upstream. */
+  protected abstract upstreamFaltered(): void;
+  /** Whether the client was heard since the last question. */
+  protected abstract takeClientHeard(): boolean;
+  /** Whether nobody listens to that side, for the other one's sake: its silence is not its own. */
+  protected abstract get clientPaused(): boolean;
+  protected abstract get upstreamPaused(): boolean;
+  /** Whether anything waits for the client. */
+  protected abstract get clientBlocked(): boolean;
+  /** Whether the client has taken nothing for that long. */
+  protected abstract isClientStuck(nowMs: number, limitMs: number): boolean;
+  /**
+   * The session ends: nothing more passes, but for the rest of a frame that is under way.
+   * @param told what the upstream is told; undefined: nothing.
+   * @param atOnce not even that rest: who sends it, or takes it, has no right to it any more.
+   */
+  abstract end(told: CloseCode | undefined, atOnce: boolean): void;
+
+  /** What the client said before it was let in; what is a greeting is no message of the rate limit's. */
   forwardGreeting(bytes: Uint8Array): void {
-    this.#messagesUp++;
-    this.#bytesUp += bytes.length;
-    this.upstream.send(bytes, true);
+    const behind = this.packets?.walk(bytes, 0, bytes.length) ?? 0;
+    if (behind > 0 && this.budget?.take(0, behind) === false) return this.owner.close('rateLimited');
+    this.#forward(bytes, true);
   }
 
   /** A message of the client; `payload` is valid during the call only. */
   fromClient(payload: Uint8Array, isBinary: boolean): void {
-    const { upstream } = this;
-    this.#clientHeard = true;
-    if (payload.length > this.#config.maxMessageBytes) return this.owner.close('messageTooBig');
-    if (!isBinary && !this.#allowsText) return this.owner.close('mqttTextFrame');
-    if (this.#budget !== undefined && !this.#budget.take(payload.length)) {
+    if (payload.length > this.config.maxMessageBytes) return this.owner.close('messageTooBig');
+    if (!isBinary && !this.allowsText) return this.owner.close('mqttTextFrame');
+    const messages = this.packets === undefined ? 1 : this.packets.walk(payload, 0, payload.length);
+    if (this.budget !== undefined && !this.budget.take(payload.length, messages)) {
       return this.owner.close('rateLimited');
     }
+    return this.#forward(payload, isBinary);
+  }
+
+  #forward(payload: Uint8Array, isBinary: boolean): void {
+    const { upstream } = this;
     this.#messagesUp++;
     this.#bytesUp += payload.length;
     upstream.send(payload, isBinary);
-    if (upstream.bufferedBytes > this.#config.maxBufferedBytes) {
-      // uWebSockets.js cannot stop reading from a client, so there is nowhere else for the bytes to wait.
-      this.#metrics.backpressure.inc({ direction: 'client_to_upstream' });
-      this.owner.close('upstreamTooSlow');
-    }
-  }
-
-  /** A ping or pong of the client. */
-  clientAlive(): void {
-    this.#clientHeard = true;
-    // The pongs that uWebSockets.js answers with wait in the same buffer as messages: who does not take them is slow.
-    if (this.#clientBlockedMs === 0 && this.client.bufferedBytes() > 0)
-      this.#clientFaltered(SendResult.BUFFERED);
-  }
-
-  onUpstreamMessage(payload: Buffer, isBinary: boolean): void {
-    if (!isBinary && !this.#allowsText) return this.owner.close('mqttTextFrame');
-    this.#messagesDown++;
-    this.#bytesDown += payload.length;
-    const result = this.client.send(payload, isBinary);
-    if (result !== SendResult.SENT) this.#clientFaltered(result);
-  }
-
-  onUpstreamFragment(payload: Buffer, isBinary: boolean, position: FragmentPosition): void {
-    if (!isBinary && !this.#allowsText) return this.owner.close('mqttTextFrame');
-    if (position === 'last') this.#messagesDown++;
-    this.#bytesDown += payload.length;
-    const result = this.client.sendFragment(payload, isBinary, position);
-    if (result !== SendResult.SENT) this.#clientFaltered(result);
-  }
-
-  onUpstreamBatch(work: () => void): void {
-    this.client.cork(work);
+    if (upstream.bufferedBytes > 0) this.upstreamFaltered();
   }
 
   onUpstreamDrain(): void {
@@ -142,33 +136,10 @@ export class Pump implements UpstreamListener, TrafficSource {
     this.owner.close(LOST[cause.code] ?? 'upstreamLost', undefined, cause);
   }
 
-  #clientFaltered(result: number): void {
-    if (result === SendResult.LOST) return this.owner.close('clientWriteTimeout');
-    if (this.#clientBlockedMs === 0) {
-      this.#clientBlockedMs = performance.now();
-      this.owner.hurry();
-    }
-    if (!this.#paused && this.client.bufferedBytes() > this.#config.maxBufferedBytes) {
-      this.#paused = true;
-      this.upstream.pause();
-      this.#metrics.backpressure.inc({ direction: 'upstream_to_client' });
-    }
-  }
-
-  /** The client's socket took some of what waited for it. */
-  clientDrained(): void {
-    const waiting = this.client.bufferedBytes();
-    this.#clientBlockedMs = waiting === 0 ? 0 : performance.now();
-    if (this.#paused && waiting <= this.#config.maxBufferedBytes / 2) {
-      this.#paused = false;
-      this.upstream.resume();
-    }
-  }
-
   /** Bytes waiting for each side, for `ws_buffered_bytes`. */
   bufferedBytes(): { toClient: number; toUpstream: number } {
     return {
-      toClient: this.#clientBlockedMs === 0 ? 0 : this.client.bufferedBytes(),
+      toClient: this.clientBlocked ? this.client.bufferedBytes() : 0,
       toUpstream: this.upstream.bufferedBytes,
     };
   }
@@ -178,7 +149,7 @@ export class Pump implements UpstreamListener, TrafficSource {
    * @returns milliseconds until the next look, or undefined when it closed the session.
    */
   check(nowMs: number): number | undefined {
-    const { idleTimeoutMs, writeTimeoutMs } = this.#config;
+    const { idleTimeoutMs, writeTimeoutMs } = this.config;
     // Before pings go out: until they are flushed they look like bytes that the upstream does not take.
     const stuck = this.#checkStuck(nowMs, writeTimeoutMs);
     const reason = stuck ?? (idleTimeoutMs === 0 ? undefined : this.#checkSilence(nowMs, idleTimeoutMs));
@@ -186,17 +157,14 @@ export class Pump implements UpstreamListener, TrafficSource {
       this.owner.close(reason);
       return undefined;
     }
-    const blocked = this.#clientBlockedMs !== 0 || this.#upstreamBlockedMs !== 0;
+    const blocked = this.clientBlocked || this.#upstreamBlockedMs !== 0;
     return Math.min(orNever(idleTimeoutMs) / 4, orNever(writeTimeoutMs) / (blocked ? 4 : 1));
   }
 
   #checkSilence(nowMs: number, idleTimeoutMs: number): CloseReasonKey | undefined {
-    if (this.#clientHeard) this.#clientHeardMs = nowMs;
-    this.#clientHeard = false;
-    if (this.upstream.heard) this.#upstreamHeardMs = nowMs;
+    if (this.takeClientHeard() || this.clientPaused) this.#clientHeardMs = nowMs;
+    if (this.upstream.heard || this.upstreamPaused) this.#upstreamHeardMs = nowMs;
     this.upstream.heard = false;
-    // A paused upstream is silent because nobody listens to it.
-    if (this.#paused) this.#upstreamHeardMs = nowMs;
     const clientSilentMs = nowMs - this.#clientHeardMs;
     const upstreamSilentMs = nowMs - this.#upstreamHeardMs;
     if (clientSilentMs >= idleTimeoutMs) return 'clientIdle';
@@ -208,7 +176,7 @@ export class Pump implements UpstreamListener, TrafficSource {
 
   #checkStuck(nowMs: number, writeTimeoutMs: number): CloseReasonKey | undefined {
     const limitMs = orNever(writeTimeoutMs);
-    if (this.#clientBlockedMs !== 0 && nowMs - this.#clientBlockedMs >= limitMs) return 'clientWriteTimeout';
+    if (this.isClientStuck(nowMs, limitMs)) return 'clientWriteTimeout';
     const { takenBytes } = this.upstream;
     if (this.upstream.bufferedBytes === 0) this.#upstreamBlockedMs = 0;
     else if (this.#upstreamBlockedMs === 0 || takenBytes > this.#upstreamTaken)
@@ -222,13 +190,11 @@ export class Pump implements UpstreamListener, TrafficSource {
   addCounts(total: TrafficCounts): void {
     total.messagesToUpstream += this.#messagesUp;
     total.bytesToUpstream += this.#bytesUp;
-    total.messagesToClient += this.#messagesDown;
-    total.bytesToClient += this.#bytesDown;
   }
 
   /** Called once, when the session leaves the open state. */
   release(): void {
-    this.#budget?.release();
+    this.budget?.release();
   }
 }
 

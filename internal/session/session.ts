@@ -8,11 +8,13 @@ import type { UpstreamConnection } from '../upstream/websocket/connection.js';
 import { refusedFor } from './admission.js';
 import type { ClientHandshake, ClientListener, ClientSocket } from './client-socket.js';
 import { FirstBytesReader } from './first-bytes.js';
+import { FramePump } from './frame-pump.js';
 import type { LiveSession } from './live-session.js';
+import { MessagePump } from './message-pump.js';
 import { type Opening, selectedForToken } from './opening.js';
 import { PingAllowance } from './ping-allowance.js';
 import type { Plan } from './plan.js';
-import { Pump } from './pump.js';
+import type { Pump, PumpOptions } from './pump.js';
 import { isDenial, recordAccepted, recordClose, recordOpen } from './record.js';
 import { Refused } from './refused.js';
 import type { SessionParts } from './session-parts.js';
@@ -23,8 +25,11 @@ import { WaitingMessages } from './waiting.js';
 /** Times the write timeout that a client may take for what its upstream said before its end. */
 const PATIENCE = 5;
 
-/** What ends a session at once even if it is closing: the client may no longer be told anything (SPEC section 9). */
-const FINAL: ReadonlySet<CloseReasonKey> = new Set(['tokenRevoked', 'tokenExpired', 'closedByAdmin']);
+/**
+ * Whoever ends a session for one of these has forbidden it: not even the rest of a frame passes, nor what a closing session
+ * still has for its client (SPEC section 9).
+ */
+const AT_ONCE: ReadonlySet<CloseReasonKey> = new Set(['tokenRevoked', 'tokenExpired', 'closedByAdmin']);
 
 /**
  * One client's life, from its opening handshake to its last byte (SPEC sections 4 to 9). Every way out goes through
@@ -235,14 +240,20 @@ export class Session extends Timed implements LiveSession, ClientListener {
       upstream.destroy();
       return this.close('clientLost');
     }
-    const pump = new Pump(this, client, upstream, {
+    const options: PumpOptions = {
       config: parts.config,
       metrics: parts.metrics,
       protocol: plan.adapter.protocol,
       allowsText: plan.adapter.allowsText,
       budget,
+      packets: plan.adapter.packets(),
       nowMs: performance.now(),
-    });
+    };
+    const { frames } = client;
+    const pump =
+      frames === undefined
+        ? new MessagePump(this, client, upstream, options)
+        : new FramePump(this, client, frames, upstream, options);
     this.#state = { name: 'open', pump };
     recordOpen(this, plan.opening);
     if (greeting !== undefined) pump.forwardGreeting(greeting);
@@ -252,7 +263,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
     if (this.#state.name !== 'open') return;
     parts.wheel.schedule(this, 0);
     // Last: what came along with the upstream's 101 may end the session, which sets a deadline of its own.
-    upstream.start(pump);
+    pump.start();
   }
 
   onClientAlive(): void {
@@ -324,7 +335,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
   close(key: CloseReasonKey, passed?: CloseCode, cause?: Error): void {
     const state = this.#state;
     if (state.name === 'closing') {
-      if (FINAL.has(key) && this.lingers) this.#cutShort(key);
+      if (AT_ONCE.has(key) && this.lingers) this.#cutShort(key);
       return;
     }
     const reason: CloseReason = CLOSE_REASONS[key];
@@ -348,8 +359,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
       state.budget?.release();
     }
     if (state.name === 'open') {
-      const toUpstream = reason.upstream ?? passed;
-      if (toUpstream !== undefined) state.pump.upstream.close(toUpstream.code, toUpstream.reason);
+      state.pump.end(reason.upstream ?? passed, AT_ONCE.has(key));
       state.pump.release();
     }
     if (this.#client === undefined) return this.#leave();

@@ -251,6 +251,11 @@ describe('a local route', () => {
     const [route] = routesOf('- {prefix: /a, files: site}', file);
     assert.ok(route?.kind === 'files');
     assert.equal(route.files, join(folder, 'site'));
+    assert.deepEqual(route.methods, ['GET', 'HEAD']);
+    assert.match(
+      problemsOf({ prefix: '/a', files: 'site', methods: ['PUT'] }, file)[0] ?? '',
+      /:1: methods: /,
+    );
     for (const files of ['nowhere', 'routes.yaml'])
       assert.match(problemsOf({ prefix: '/a', files }, file)[0] ?? '', /:1: files: .* is no folder/);
   });

@@ -10,7 +10,7 @@ import {
 } from '../../session/client-socket.js';
 import type { ReusedBuffer } from '../../upstream/socket/reused-buffer.js';
 import type { SocketOwner, UpstreamSocket } from '../../upstream/socket/socket.js';
-import { closePayload, FIN, type MaskingKeys, Opcode, serverFrame } from '../../upstream/websocket/frame.js';
+import { closePayload, FIN, Opcode, serverFrame } from '../../upstream/websocket/frame.js';
 import { type FrameSource, FrameWalker } from '../../upstream/websocket/frame-walker.js';
 import type { FrameWriter } from '../../upstream/websocket/frame-writer.js';
 import type { FragmentPosition } from '../../upstream/websocket/message-listener.js';
@@ -20,8 +20,6 @@ export interface ClientSocketShared {
   /** What the sockets read into. */
   readonly readBuffer: ReusedBuffer;
   readonly writer: FrameWriter;
-  /** New masking keys for frames on their way upstream, where they are wanted (UPSTREAM_MASKING=random). */
-  readonly keys: MaskingKeys;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -87,11 +85,11 @@ export class NodeClientSocket extends FrameWalker implements ClientSocket, Clien
     return this.socket.bytesWritten - this.socket.writableLength;
   }
 
-  passTo(sink: ClientFrameSink, source: FrameSource, { inspects, remasks }: PassingOptions): void {
+  passTo(sink: ClientFrameSink, source: FrameSource, { inspects, keys }: PassingOptions): void {
     this.#sink = sink;
     this.#source = source;
     this.inspects = inspects;
-    this.remasks = remasks ? this.shared.keys : undefined;
+    this.remasks = keys;
     this.pass();
   }
 
@@ -142,7 +140,8 @@ export class NodeClientSocket extends FrameWalker implements ClientSocket, Clien
   end(code: number, reason: string): void {
     if (this.#state !== 'open' || this.#closeDue !== undefined) return;
     this.finish();
-    this.resume();
+    // What passes to a slow upstream still waits for it.
+    if (!this.midFrame) this.resume();
     if (this.#mayWrite) this.#tell({ code, reason });
     else if (this.#source?.stopped === true) this.#hangUp();
     else this.#closeDue = { code, reason };
@@ -157,6 +156,10 @@ export class NodeClientSocket extends FrameWalker implements ClientSocket, Clien
   /** Whether a frame of the gateway's own may go out now. */
   get #mayWrite(): boolean {
     return this.#source?.midFrame !== true;
+  }
+
+  get hasDue(): boolean {
+    return this.#closeDue !== undefined || this.#pongDue !== undefined || this.#pingDue;
   }
 
   atBoundary(): void {
@@ -206,6 +209,7 @@ export class NodeClientSocket extends FrameWalker implements ClientSocket, Clien
   socketDrained(): void {
     try {
       if (this.#pongDue !== undefined) this.#pong(this.#pongDue);
+      this.#sink?.clientDrained();
       this.#session?.onClientDrain();
     } catch (thrown) {
       this.#session?.close('internalError', undefined, fromUnknown(thrown));
@@ -255,6 +259,7 @@ export class NodeClientSocket extends FrameWalker implements ClientSocket, Clien
   }
 
   protected override onFinished(): void {
+    this.resume();
     this.#sink?.clientFramesFinished();
   }
 

@@ -26,6 +26,8 @@ export interface UpstreamSocket {
   readonly writable: boolean;
   /** Bytes written and not yet taken by the kernel. */
   readonly writableLength: number;
+  /** Writes that the kernel has not taken whole. */
+  readonly waitingWrites: number;
   /** Bytes written, those that wait included. */
   readonly bytesWritten: number;
   /** `bytes` stay untouched until `writableLength` is 0. */

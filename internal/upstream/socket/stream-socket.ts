@@ -12,6 +12,7 @@ interface WrappedSocket extends Socket {
 /** A socket of Node's: TLS, and TCP where there is no `TcpBinding`. Its events go through functions that all share. */
 export class StreamSocket implements UpstreamSocket {
   readonly #socket: Socket;
+  waitingWrites = 0;
 
   constructor(
     target: SocketTarget,
@@ -42,7 +43,7 @@ export class StreamSocket implements UpstreamSocket {
   }
 
   write(bytes: Uint8Array): void {
-    if (this.#socket.writable) this.#socket.write(bytes);
+    if (this.#socket.writable && !this.#socket.write(bytes)) this.waitingWrites++;
   }
 
   pause(): void {
@@ -86,6 +87,7 @@ function onReady(this: Socket): void {
 }
 
 function onDrain(this: Socket): void {
+  (this as WrappedSocket)[WRAPPER].waitingWrites = 0;
   ownerOf(this).socketDrained?.();
 }
 

@@ -32,8 +32,7 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
   #connect: TcpConnect | undefined;
   #handle: SocketHandle | undefined;
   #reading: boolean = false;
-  /** Writes that the kernel has not taken whole. */
-  #waiting = 0;
+  waitingWrites = 0;
 
   constructor(
     readonly shared: TcpShared,
@@ -49,7 +48,7 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
   }
 
   get writableLength(): number {
-    return this.#waiting === 0 ? 0 : (this.#handle?.writeQueueSize ?? 0);
+    return this.waitingWrites === 0 ? 0 : (this.#handle?.writeQueueSize ?? 0);
   }
 
   write(bytes: Uint8Array): void {
@@ -66,7 +65,7 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
   }
 
   #waitFor(write: SocketWrite, bytes: Uint8Array): void {
-    this.#waiting++;
+    this.waitingWrites++;
     write[SOCKET] = this;
     write.buffer = bytes;
     write.oncomplete = onWritten;
@@ -98,7 +97,7 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
     this.#connect?.cancel();
     this.#connect = undefined;
     this.#reading = false;
-    this.#waiting = 0;
+    this.waitingWrites = 0;
     const handle = this.#handle;
     this.#handle = undefined;
     if (handle === undefined) setImmediate(() => this.owner.socketClosed());
@@ -144,9 +143,9 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
   /** @internal */
   tcpWritten(status: number): void {
     if (this.#state === 'destroyed') return;
-    this.#waiting--;
+    this.waitingWrites--;
     if (status !== 0) this.#failLater(systemError('write', status));
-    else if (this.#waiting === 0) this.owner.socketDrained?.();
+    else if (this.waitingWrites === 0) this.owner.socketDrained?.();
   }
 
   /** Not at once: whoever writes is not the one to hear of it. */

@@ -48,11 +48,12 @@ export abstract class FrameDecoder {
   protected abstract onMessage(payload: Buffer, isBinary: boolean): void;
   /** A piece of a message, at least two of which follow one another; only a last one may be empty. */
   protected abstract onFragment(payload: Buffer, isBinary: boolean, position: FragmentPosition): void;
-  protected abstract onPing(payload: Buffer): void;
-  /** @param code 1005 when the frame has none (RFC 6455 §7.1.5). */
-  protected abstract onClose(code: number, reason: string): void;
-  /** @param code 1002, or 1007 for text that is not UTF-8. */
-  protected abstract onViolation(code: number, why: string): void;
+  /** @internal */
+  abstract onPing(payload: Buffer): void;
+  /** @param code 1005 when the frame has none (RFC 6455 §7.1.5). @internal */
+  abstract onClose(code: number, reason: string): void;
+  /** @param code 1002, or 1007 for text that is not UTF-8. @internal */
+  abstract onViolation(code: number, why: string): void;
 
   /** A view of `chunk`, for the length of a call. */
   protected slice(chunk: Buffer, start: number, end: number): Buffer {

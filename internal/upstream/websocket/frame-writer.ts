@@ -19,16 +19,13 @@ export class FrameWriter {
   /** Whose frames wait. */
   #socket: UpstreamSocket | undefined;
   #scheduled: boolean = false;
-  readonly #keys: MaskingKeys | undefined;
   readonly #onTurnEnd = (): void => {
     this.#scheduled = false;
     this.flush();
   };
 
   /** @param keys undefined: zero masking keys. */
-  constructor(keys: MaskingKeys | undefined) {
-    this.#keys = keys;
-  }
+  constructor(readonly keys: MaskingKeys | undefined) {}
 
   /** Bytes that wait here for `socket`. */
   pendingBytes(socket: UpstreamSocket): number {
@@ -46,7 +43,7 @@ export class FrameWriter {
       }
       this.#begin(socket, bytes);
     }
-    this.#end = writeClientFrame(this.#arena.bytes, this.#end, opcode, payload, this.#keys);
+    this.#end = writeClientFrame(this.#arena.bytes, this.#end, opcode, payload, this.keys);
   }
 
   #begin(socket: UpstreamSocket, bytes: number): void {
@@ -117,7 +114,7 @@ export class FrameWriter {
   #writeAlone(socket: UpstreamSocket, opcode: number, payload: Uint8Array, bytes: number): void {
     if (!socket.writable) return;
     const frame = Buffer.allocUnsafeSlow(bytes);
-    writeClientFrame(frame, 0, opcode, payload, this.#keys);
+    writeClientFrame(frame, 0, opcode, payload, this.keys);
     socket.write(frame);
   }
 }

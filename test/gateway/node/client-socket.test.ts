@@ -7,7 +7,6 @@ import { NodeClientSocket } from '../../../internal/gateway/node/client-socket.j
 import type { ClientListener } from '../../../internal/session/client-socket.js';
 import { Sockets } from '../../../internal/upstream/socket/sockets.js';
 import { tcpBinding } from '../../../internal/upstream/socket/tcp-binding.js';
-import { MaskingKeys } from '../../../internal/upstream/websocket/frame.js';
 import { FrameWriter } from '../../../internal/upstream/websocket/frame-writer.js';
 import { eventually, within } from '../../support/eventually.js';
 import { closePayload, encodeFrame, type Frame, FrameReader, OPCODE } from '../../support/frames.js';
@@ -85,7 +84,6 @@ async function connected(t: TestContext, early: Buffer = Buffer.alloc(0), handle
   const shared = {
     readBuffer: sockets.readBuffer,
     writer: new FrameWriter(undefined),
-    keys: new MaskingKeys(),
   };
   const client = new NodeClientSocket(socket, shared);
   listener.client = client;

@@ -43,13 +43,13 @@ class Noting extends FrameDecoder {
     this.messages.push(Buffer.from(payload));
     this.notes.push(`${isBinary ? 'binary' : 'text'} ${payload.toString('base64')}`);
   }
-  protected override onPing(payload: Buffer): void {
+  override onPing(payload: Buffer): void {
     this.notes.push(`ping ${payload.toString('base64')}`);
   }
-  protected override onClose(code: number, reason: string): void {
+  override onClose(code: number, reason: string): void {
     this.notes.push(`close ${code} ${reason}`);
   }
-  protected override onViolation(code: number): void {
+  override onViolation(code: number): void {
     this.notes.push(`violation ${code}`);
   }
 }

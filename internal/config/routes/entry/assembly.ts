@@ -47,7 +47,11 @@ export function readEntry(kind: EntryKind, item: unknown, context: EntryContext)
         const files = resolve(context.directory, entry.files);
         if (statSync(files, { throwIfNoEntry: false })?.isDirectory() !== true)
           faults.push({ path: ['files'], message: `${quote(entry.files)} is no folder` });
-        return { kind, ...everyKey(entry), ...exchangeKeys(entry), files };
+        const exchange = exchangeKeys(entry);
+        const methods = exchange.methods ?? ['GET', 'HEAD'];
+        if (methods.some((method) => method !== 'GET' && method !== 'HEAD'))
+          faults.push({ path: ['methods'], message: 'must be GET and HEAD at most beside files' });
+        return { kind, ...everyKey(entry), ...exchange, methods, files };
       });
     case 'logout':
       return parsed(kind, item, context, (entry): Route => {

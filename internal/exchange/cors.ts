@@ -1,0 +1,76 @@
+import type { CorsRule } from '../config/config.js';
+import type { HeaderLines } from '../request/head.js';
+import { AllowedOrigins } from '../request/origin.js';
+import { withoutLines } from './flat-headers.js';
+import type { FlatHeaders } from './local-answer.js';
+
+/** Methods a page may use where neither `cors.methods` nor `methods` names any. */
+const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
+
+/**
+ * Which pages of other origins may use a route, and what they may see of its answers (WHATWG Fetch, CORS protocol). The
+ * upstream's own say in this is replaced.
+ */
+export class Cors {
+  readonly #rule: CorsRule;
+  readonly #origins: AllowedOrigins;
+  readonly #anybody: boolean;
+  readonly #methods: readonly string[];
+
+  /** @param methods those of the route; undefined: all. */
+  constructor(rule: CorsRule, methods: readonly string[] | undefined) {
+    this.#rule = rule;
+    this.#origins = new AllowedOrigins(rule.origins);
+    this.#anybody = rule.origins.includes('*') && !rule.credentials;
+    this.#methods = rule.methods.length > 0 ? rule.methods : (methods ?? USUAL_METHODS);
+  }
+
+  /** Pages that may use the route may also change something in the user's name. */
+  get origins(): AllowedOrigins {
+    return this.#origins;
+  }
+
+  /**
+   * The headers of the answer to a preflight, which needs no token; undefined: the request is none. A page that may not
+   * gets an answer without permission: browsers then say so themselves.
+   */
+  preflight(method: string, headers: HeaderLines): FlatHeaders | undefined {
+    const asked = headers.get('access-control-request-method');
+    if (method !== 'OPTIONS' || asked === undefined || !headers.has('origin')) return undefined;
+    const vary = 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers';
+    const allowed = this.#allowed(headers);
+    if (allowed === undefined) return ['Vary', vary];
+    const { headers: allowedHeaders, maxAgeSeconds } = this.#rule;
+    const answer = ['Access-Control-Allow-Origin', allowed, ...this.#credentials()];
+    answer.push('Access-Control-Allow-Methods', this.#methods.join(', '));
+    if (allowedHeaders.length > 0) answer.push('Access-Control-Allow-Headers', allowedHeaders.join(', '));
+    if (maxAgeSeconds !== undefined) answer.push('Access-Control-Max-Age', String(maxAgeSeconds));
+    return [...answer, 'Vary', vary];
+  }
+
+  /** An answer's headers with this rule's permissions in place of the upstream's; errors of the gateway get them, too. */
+  permit(answer: FlatHeaders, request: HeaderLines): FlatHeaders {
+    const own = withoutLines(answer, (name) => name.startsWith('access-control-'));
+    // Caches must not hand one origin's permission to another, nor its absence.
+    if (!this.#anybody) own.push('Vary', 'Origin');
+    const allowed = this.#allowed(request);
+    if (allowed === undefined) return own;
+    own.push('Access-Control-Allow-Origin', allowed, ...this.#credentials());
+    const { expose } = this.#rule;
+    if (expose.length > 0) own.push('Access-Control-Expose-Headers', expose.join(', '));
+    return own;
+  }
+
+  /** What Access-Control-Allow-Origin says; undefined: nothing. */
+  #allowed(headers: HeaderLines): string | undefined {
+    const lines = headers.get('origin') ?? [];
+    const [origin] = lines;
+    // Without a host none is the own one: to pages of the gateway's own origin CORS does not apply.
+    if (origin === undefined || !this.#origins.allows(lines, '')) return undefined;
+    return this.#anybody ? '*' : origin;
+  }
+
+  #credentials(): FlatHeaders {
+    return this.#rule.credentials ? ['Access-Control-Allow-Credentials', 'true'] : [];
+  }
+}

@@ -1,0 +1,134 @@
+import type { Stats } from 'node:fs';
+import { realpath, stat } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { join, sep } from 'node:path';
+import send from 'send';
+import type { FlatHeaders } from './local-answer.js';
+
+/** A request for something in a folder; the method is GET or HEAD. */
+export interface FileRequest {
+  /** Absolute path of the folder. */
+  readonly folder: string;
+  /** What follows the prefix in the decoded path. */
+  readonly rest: string;
+  /** The path as it came, for the redirect to a folder's own path. */
+  readonly target: string;
+  /** Whether everybody may have it, caches included. */
+  readonly isPublic: boolean;
+}
+
+/** What became of it; `redirected` and `refused` are the caller's to answer. */
+export type FileOutcome =
+  | { readonly kind: 'sent' }
+  | { readonly kind: 'redirected'; readonly location: string }
+  /** Of 416 the headers say how long the file is (RFC 9110 §15.5.17). */
+  | { readonly kind: 'refused'; readonly status: 404 | 412 | 416; readonly headers: FlatHeaders };
+
+const MISSING: FileOutcome = { kind: 'refused', status: 404, headers: [] };
+
+/**
+ * Serves a file with ETag, Last-Modified and ranges (RFC 9110 §13, §14), a folder by its index.html. Nothing whose name
+ * begins with a dot is there, nor what a link outside of the folder leads to, nor anything but regular files: opening a
+ * pipe would wait for whoever writes into it.
+ * @param finish changes the answer's headers before they are sent.
+ */
+export async function serveFile(
+  request: FileRequest,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  finish: (headers: FlatHeaders) => FlatHeaders,
+): Promise<FileOutcome> {
+  const found = await findFile(request);
+  if (typeof found === 'string') return sendFile(found, request, incoming, outgoing, finish);
+  return found ?? MISSING;
+}
+
+/** The real path of a regular file in the folder. */
+async function findFile({ folder, rest, target }: FileRequest): Promise<string | FileOutcome | undefined> {
+  const segments = rest.split('/').filter((segment) => segment !== '');
+  if (segments.some((segment) => segment.startsWith('.') || segment.includes('\0'))) return undefined;
+  const found = await inside(folder, segments);
+  if (found === undefined) return undefined;
+  const asFolder = target.endsWith('/') || segments.length === 0;
+  if (found.stats.isFile()) return asFolder ? undefined : found.path;
+  if (!found.stats.isDirectory()) return undefined;
+  const index = await inside(folder, [...segments, 'index.html']);
+  if (index?.stats.isFile() !== true) return undefined;
+  // Without the slash the links of the page would lead beside it. An empty segment at the front was refused before, so
+  // that this can be no other host.
+  return target.endsWith('/') ? index.path : { kind: 'redirected', location: `${target}/` };
+}
+
+/** What is at a path in the folder, once all links are followed; undefined: nothing, or it lies outside. */
+async function inside(
+  folder: string,
+  segments: readonly string[],
+): Promise<{ readonly path: string; readonly stats: Stats } | undefined> {
+  try {
+    const root = await realpath(folder);
+    const path = await realpath(join(root, ...segments));
+    const within = root.endsWith(sep) ? root : `${root}${sep}`;
+    if (path !== root && !path.startsWith(within)) return undefined;
+    return { path, stats: await stat(path) };
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The library takes ranges, preconditions, types and the stream; it is told a real path that was found good, so that a dot
+ * in it is one that a link of the folder's owner leads through (Kubernetes mounts `..data`).
+ */
+function sendFile(
+  path: string,
+  { isPublic }: FileRequest,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  finish: (headers: FlatHeaders) => FlatHeaders,
+): Promise<FileOutcome> {
+  const pathname = path.split(sep).map(encodeURIComponent).join('/');
+  const sending = send(incoming, pathname, { dotfiles: 'allow', cacheControl: false, index: false });
+  outgoing.setHeader('Cache-Control', isPublic ? 'no-cache' : 'private, no-cache');
+  beforeHead(outgoing, finish);
+  return new Promise((resolve) => {
+    sending.on('error', (error: { readonly status?: number }) => {
+      // Broken off in the middle: never an answer that looks complete.
+      if (outgoing.headersSent) outgoing.destroy();
+      else resolve(refusal(error.status, outgoing));
+    });
+    sending.on('directory', () => resolve(MISSING));
+    outgoing.once('close', () => resolve({ kind: 'sent' }));
+    sending.pipe(outgoing);
+  });
+}
+
+/** Lets `finish` change the headers that the library has put together, when it begins to send. */
+function beforeHead(outgoing: ServerResponse, finish: (headers: FlatHeaders) => FlatHeaders): void {
+  const writeHead = outgoing.writeHead.bind(outgoing);
+  Object.defineProperty(outgoing, 'writeHead', {
+    configurable: true,
+    value: (status: number) => {
+      const headers = finish(linesOf(outgoing));
+      clear(outgoing);
+      return writeHead(status, headers);
+    },
+  });
+}
+
+function refusal(status: number | undefined, outgoing: ServerResponse): FileOutcome {
+  const range = outgoing.getHeader('Content-Range');
+  clear(outgoing);
+  // From here on the head is the caller's.
+  Reflect.deleteProperty(outgoing, 'writeHead');
+  if (status === 412) return { kind: 'refused', status, headers: [] };
+  if (status !== 416) return MISSING;
+  return { kind: 'refused', status, headers: ['Content-Range', String(range ?? 'bytes */0')] };
+}
+
+function linesOf(outgoing: ServerResponse): FlatHeaders {
+  return outgoing.getHeaderNames().flatMap((name) => [name, String(outgoing.getHeader(name))]);
+}
+
+function clear(outgoing: ServerResponse): void {
+  for (const name of outgoing.getHeaderNames()) outgoing.removeHeader(name);
+}

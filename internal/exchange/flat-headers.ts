@@ -1,0 +1,18 @@
+import type { FlatHeaders } from './local-answer.js';
+
+/** The value of the first line of a name, given in lower case; undefined: there is none. */
+export function firstValue(lines: readonly string[], name: string): string | undefined {
+  for (let at = 0; at + 1 < lines.length; at += 2)
+    if (lines[at]?.toLowerCase() === name) return lines[at + 1];
+  return undefined;
+}
+
+/** Without the lines whose name, in lower case, fits. */
+export function withoutLines(lines: readonly string[], fits: (name: string) => boolean): FlatHeaders {
+  const kept: FlatHeaders = [];
+  for (let at = 0; at + 1 < lines.length; at += 2) {
+    const name = lines[at] ?? '';
+    if (!fits(name.toLowerCase())) kept.push(name, lines[at + 1] ?? '');
+  }
+  return kept;
+}

@@ -1,0 +1,79 @@
+import type { Identity } from '../auth/identity/identity.js';
+import { claimText, roleList } from '../claim-text.js';
+import type { HeaderRules } from '../config/config.js';
+import { type TemplatePart, templateParts } from '../config/routes/templates.js';
+import { withoutLines } from './flat-headers.js';
+import type { FlatHeaders } from './local-answer.js';
+
+/** What the placeholders of a template stand for. */
+export interface TemplateSubject {
+  /** undefined: nobody has said who it is. */
+  readonly identity: Pick<Identity, 'sub' | 'preferredUsername' | 'roles'> | undefined;
+  /** The claims of the verified token; asked for only where a template names one. */
+  readonly claims: () => Readonly<Record<string, unknown>> | undefined;
+  readonly requestId: string;
+}
+
+/** `requestHeaders` or `responseHeaders` of a route, taken apart once. */
+export class HeaderChanges {
+  readonly #set: readonly { readonly name: string; readonly parts: readonly TemplatePart[] }[];
+  /** Names that go, those that are set among them: what is set replaces what is there. */
+  readonly #gone: ReadonlySet<string>;
+
+  constructor({ set, remove }: HeaderRules) {
+    this.#set = set.map(({ name, value }) => ({ name, parts: templateParts(value) }));
+    this.#gone = new Set([...remove, ...set.map(({ name }) => name.toLowerCase())]);
+  }
+
+  /** Whether nothing is changed, as on most routes. */
+  get none(): boolean {
+    return this.#gone.size === 0;
+  }
+
+  apply(headers: FlatHeaders, subject: TemplateSubject): FlatHeaders {
+    if (this.none) return headers;
+    const changed = withoutLines(headers, (name) => this.#gone.has(name));
+    for (const { name, parts } of this.#set) changed.push(name, filled(parts, subject));
+    return changed;
+  }
+}
+
+function filled(parts: readonly TemplatePart[], subject: TemplateSubject): string {
+  return parts.map((part) => textOf(part, subject)).join('');
+}
+
+/** What stands for something unknown is empty; claim text is encoded as in every header (SPEC section 8). */
+function textOf(part: TemplatePart, { identity, claims, requestId }: TemplateSubject): string {
+  switch (part.kind) {
+    case 'text':
+      return part.text;
+    case 'sub':
+      return claimText(identity?.sub ?? '');
+    case 'name':
+      return claimText(identity?.preferredUsername ?? '');
+    case 'roles':
+      return roleList(identity?.roles ?? []);
+    case 'requestId':
+      return requestId;
+    case 'claim':
+      return claimValue(claimAt(claims(), part.claim));
+  }
+}
+
+function claimValue(value: unknown): string {
+  if (typeof value === 'string') return claimText(value);
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  return Array.isArray(value) ? roleList(value.filter((item) => typeof item === 'string')) : '';
+}
+
+/** A claim by its name as a whole, else along a path of names with dots between. */
+function claimAt(claims: unknown, path: string): unknown {
+  if (own(claims, path) !== undefined) return own(claims, path);
+  return path.split('.').reduce((value, name) => own(value, name), claims);
+}
+
+function own(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? (value as Readonly<Record<string, unknown>>)[name]
+    : undefined;
+}

@@ -1,0 +1,149 @@
+import { hash } from 'node:crypto';
+import type { RequestLimit } from '../config/config.js';
+import { fromUnknown } from '../errors.js';
+import { TokenBucket } from './token-bucket.js';
+
+/** The little of Redis that limits of requests need. */
+export interface RequestLimitStore {
+  /** @throws GatewayError ERR_STORE. */
+  runScript(script: string, keys: readonly string[], args: readonly string[]): Promise<unknown>;
+}
+
+/** Whose requests are counted together. */
+export interface RequestClient {
+  readonly kind: 'sub' | 'ip';
+  readonly name: string;
+}
+
+export interface RequestLimitsOptions {
+  /** Shares the limits over replicas and workers; undefined: each process counts for itself. */
+  readonly store: RequestLimitStore | undefined;
+  /** Clients remembered in the process at most, default 100,000; the ones that came first are forgotten first. */
+  readonly maxClients?: number;
+  /** Monotonic milliseconds. */
+  readonly now?: () => number;
+}
+
+/**
+ * A token bucket as the moment at which it will be full again: one number for each client, with a life as long as it is
+ * not full. The server's clock alone is used: those of the replicas may differ.
+ *
+ * KEYS bucket; ARGV tokens wanted, -, burst, ms in which an empty bucket fills up. Returns tokens taken (more than burst:
+ * refused, and nothing was taken), then ms until the next one is there.
+ */
+const TAKE = `
+local wanted, burst, window = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + time[2] / 1000
+local full = math.max(now, tonumber(redis.call('GET', KEYS[1]) or now))
+local after = full + wanted * window / burst
+local over = after - now - window
+if over > 1 then return {burst + 1, math.ceil(over)} end
+redis.call('SET', KEYS[1], string.format('%.17g', after), 'PX', math.max(1, math.ceil(after - now)))
+return {math.min(burst, math.ceil((after - now) * burst / window)), math.ceil(window / burst)}
+`;
+
+/** What rate-limiter-flexible asks of a Redis client with the script above. */
+interface ScriptClient {
+  rlflxIncr(args: readonly [key: string, ...args: string[]]): Promise<unknown>;
+}
+
+type Library = typeof import('rate-limiter-flexible');
+type Shared = InstanceType<Library['RateLimiterRedis']>;
+
+/** Rules whose limiters are kept; a reload may bring others. */
+const MAX_RULES = 1_000;
+
+/**
+ * How often a subject or an address may ask (SPEC section 17, `rateLimit` of HTTP routes). Exact over all replicas: a
+ * request waits for Redis, which no message does. Where Redis does not answer the process counts for itself.
+ */
+export class RequestLimits {
+  readonly #client: ScriptClient | undefined;
+  readonly #maxClients: number;
+  readonly #now: () => number;
+  readonly #shared = new Map<string, Promise<Shared>>();
+  readonly #own = new Map<string, TokenBucket>();
+
+  constructor({ store, maxClients = 100_000, now = () => performance.now() }: RequestLimitsOptions) {
+    this.#client = store && { rlflxIncr: ([key, ...args]) => store.runScript(TAKE, [key], args) };
+    this.#maxClients = maxClients;
+    this.#now = now;
+  }
+
+  /**
+   * Counts one request.
+   * @param scope the route's prefix: each has buckets of its own.
+   * @returns undefined if it may pass, else milliseconds until the next one may.
+   */
+  async take(scope: string, limit: RequestLimit, client: RequestClient): Promise<number | undefined> {
+    // Subjects are anybody's text of any length: what names the bucket is not.
+    const key = hash('sha256', JSON.stringify([scope, client.kind, client.name]), 'base64url');
+    if (this.#client === undefined) return this.#takeOwn(key, limit);
+    const shared = await this.#sharedOf(limit, this.#client);
+    try {
+      await shared.consume(key);
+      return undefined;
+    } catch (thrown) {
+      if (isRefusal(thrown)) return Math.max(1, thrown.msBeforeNext);
+      if (fromUnknown(thrown).name !== 'GatewayError') throw thrown;
+      return this.#takeOwn(key, limit);
+    }
+  }
+
+  #sharedOf(limit: RequestLimit, storeClient: ScriptClient): Promise<Shared> {
+    const { burst } = limit;
+    const windowMs = windowOf(limit);
+    const rule = `${burst} ${windowMs}`;
+    let shared = this.#shared.get(rule);
+    if (shared === undefined) {
+      if (this.#shared.size >= MAX_RULES) this.#shared.clear();
+      // The library's own script counts in fixed windows: twice the burst passes where two of them meet. As the unit of
+      // `duration` is the script's affair, it is milliseconds here.
+      shared = import('rate-limiter-flexible').then(
+        ({ RateLimiterRedis }) =>
+          new RateLimiterRedis({
+            storeClient,
+            keyPrefix: 'ws:requests',
+            points: burst,
+            duration: Math.max(1, windowMs),
+            customIncrTtlLuaScript: TAKE,
+          }),
+      );
+      this.#shared.set(rule, shared);
+    }
+    return shared;
+  }
+
+  #takeOwn(key: string, limit: RequestLimit): number | undefined {
+    const nowMs = this.#now();
+    const perMs = limit.burst / windowOf(limit);
+    const name = `${key} ${perMs} ${limit.burst}`;
+    let bucket = this.#own.get(name);
+    if (bucket === undefined) {
+      this.#forget(nowMs);
+      bucket = new TokenBucket(perMs * 1_000, limit.burst, nowMs);
+      this.#own.set(name, bucket);
+    }
+    if (bucket.take(nowMs)) return undefined;
+    return Math.max(1, Math.ceil((1 - bucket.level(nowMs)) / perMs));
+  }
+
+  /** Makes room for one more: full buckets at the front say no more than new ones, and past the bound the first go. */
+  #forget(nowMs: number): void {
+    for (const [name, bucket] of this.#own) {
+      if (this.#own.size < this.#maxClients && !bucket.isFull(nowMs)) return;
+      this.#own.delete(name);
+    }
+  }
+}
+
+/** Milliseconds in which an empty bucket fills up. */
+function windowOf({ requests, perMs, burst }: RequestLimit): number {
+  return (burst * perMs) / requests;
+}
+
+/** What the library throws for too many requests: no Error. */
+function isRefusal(thrown: unknown): thrown is { readonly msBeforeNext: number } {
+  return typeof thrown === 'object' && thrown !== null && 'msBeforeNext' in thrown;
+}

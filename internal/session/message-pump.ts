@@ -1,0 +1,113 @@
+import type { CloseCode } from '../close-codes.js';
+import type { FragmentPosition, UpstreamListener } from '../upstream/websocket/message-listener.js';
+import { SendResult } from './client-socket.js';
+import { Pump } from './pump.js';
+import type { TrafficCounts } from './traffic.js';
+
+/** A pump for clients of which only messages are known (uWebSockets.js): they are taken apart and put together again. */
+export class MessagePump extends Pump implements UpstreamListener {
+  #messagesDown = 0;
+  #bytesDown = 0;
+  /** Set by every sign of life of the client. */
+  #clientHeard = false;
+  /** Since when the client has taken nothing; 0: nothing waits for it. */
+  #clientBlockedMs = 0;
+  #paused = false;
+
+  override start(): void {
+    this.upstream.start(this);
+  }
+
+  override fromClient(payload: Uint8Array, isBinary: boolean): void {
+    this.#clientHeard = true;
+    super.fromClient(payload, isBinary);
+  }
+
+  protected override upstreamFaltered(): void {
+    if (this.upstream.waitingCost <= this.config.maxBufferedBytes) return;
+    // uWebSockets.js cannot stop reading from a client, so there is nowhere else for the bytes to wait.
+    this.metrics.backpressure.inc({ direction: 'client_to_upstream' });
+    this.owner.close('upstreamTooSlow');
+  }
+
+  override clientAlive(): void {
+    this.#clientHeard = true;
+    // The pongs that uWebSockets.js answers with wait in the same buffer as messages: who does not take them is slow.
+    if (this.#clientBlockedMs === 0 && this.client.bufferedBytes() > 0)
+      this.#clientFaltered(SendResult.BUFFERED);
+  }
+
+  onUpstreamMessage(payload: Buffer, isBinary: boolean): void {
+    if (!isBinary && !this.allowsText) return this.owner.close('mqttTextFrame');
+    this.#messagesDown++;
+    this.#bytesDown += payload.length;
+    const result = this.client.send(payload, isBinary);
+    if (result !== SendResult.SENT) this.#clientFaltered(result);
+  }
+
+  onUpstreamFragment(payload: Buffer, isBinary: boolean, position: FragmentPosition): void {
+    if (!isBinary && !this.allowsText) return this.owner.close('mqttTextFrame');
+    if (position === 'last') this.#messagesDown++;
+    this.#bytesDown += payload.length;
+    const result = this.client.sendFragment(payload, isBinary, position);
+    if (result !== SendResult.SENT) this.#clientFaltered(result);
+  }
+
+  onUpstreamBatch(work: () => void): void {
+    this.client.cork(work);
+  }
+
+  #clientFaltered(result: number): void {
+    if (result === SendResult.LOST) return this.owner.close('clientWriteTimeout');
+    if (this.#clientBlockedMs === 0) {
+      this.#clientBlockedMs = performance.now();
+      this.owner.hurry();
+    }
+    if (!this.#paused && this.client.bufferedBytes() > this.config.maxBufferedBytes) {
+      this.#paused = true;
+      this.upstream.pause();
+      this.metrics.backpressure.inc({ direction: 'upstream_to_client' });
+    }
+  }
+
+  override clientDrained(): void {
+    const waiting = this.client.bufferedBytes();
+    this.#clientBlockedMs = waiting === 0 ? 0 : performance.now();
+    if (this.#paused && waiting <= this.config.maxBufferedBytes / 2) {
+      this.#paused = false;
+      this.upstream.resume();
+    }
+  }
+
+  protected override takeClientHeard(): boolean {
+    const heard = this.#clientHeard;
+    this.#clientHeard = false;
+    return heard;
+  }
+
+  protected override get clientPaused(): boolean {
+    return false;
+  }
+
+  protected override get upstreamPaused(): boolean {
+    return this.#paused;
+  }
+
+  protected override get clientBlocked(): boolean {
+    return this.#clientBlockedMs !== 0;
+  }
+
+  protected override isClientStuck(nowMs: number, limitMs: number): boolean {
+    return this.#clientBlockedMs !== 0 && nowMs - this.#clientBlockedMs >= limitMs;
+  }
+
+  override end(told: CloseCode | undefined): void {
+    if (told !== undefined) this.upstream.close(told.code, told.reason);
+  }
+
+  override addCounts(total: TrafficCounts): void {
+    super.addCounts(total);
+    total.messagesToClient += this.#messagesDown;
+    total.bytesToClient += this.#bytesDown;
+  }
+}
