@@ -108,7 +108,7 @@ export async function build(
     limiter,
   });
   const admission = new Admission(config, access, upstreams);
-  const routes = new RoutesInEffect(table, upstreams, sessions);
+  const routes = new RoutesInEffect(table, upstreams, sessions, metrics);
   const reloader = siblings?.reloader ?? (await watchRoutes(routesSource, routes, metrics, log));
   const localOperations = new LocalOperations({
     sessions,

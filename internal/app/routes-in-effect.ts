@@ -18,8 +18,10 @@ export class RoutesInEffect {
     table: RouteTable,
     readonly upstreams: Upstreams,
     readonly sessions: Sessions,
+    readonly metrics: Pick<Metrics, 'prepareRoutes'>,
   ) {
     this.#table = table;
+    metrics.prepareRoutes(table.routes);
   }
 
   get table(): RouteTable {
@@ -33,6 +35,7 @@ export class RoutesInEffect {
   /** Swaps the table in; sessions on endpoints that go with `onRemove: close` end. */
   apply(changed: RouteTable): void {
     this.#table = changed;
+    this.metrics.prepareRoutes(changed.routes);
     const orphans = this.upstreams.apply(changed);
     for (const session of [...this.sessions]) {
       const tenancy = session.pump?.upstream.tenancy;

@@ -82,8 +82,9 @@ export function recordClose(
 ): void {
   const { protocol, acceptedMs } = session;
   const wasOpen = state.name === 'open';
-  const traffic = wasOpen ? sessions.traffic.ended(state.pump) : undefined;
-  metrics.sessionClosed.inc({ reason: reason.name });
+  const route = metrics.routeLabel(session.route);
+  const traffic = wasOpen ? sessions.traffic.ended(state.pump, route) : undefined;
+  metrics.sessionClosed.inc({ reason: reason.name, route });
   if (!wasOpen && AUTH_FAILURES.has(reason)) metrics.authFailures.inc();
   if (UPSTREAM_FAULTS.has(reason) && protocol !== undefined) metrics.proxyErrors.inc({ protocol });
   if (reason === CLOSE_REASONS.circuitOpen && protocol !== undefined) metrics.circuitOpen.inc({ protocol });
