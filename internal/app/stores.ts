@@ -32,8 +32,8 @@ export interface Stores {
 export async function createStores(config: Config, metrics: Metrics, log: Log): Promise<Stores> {
   const redis = await createRedis(config, log);
   const postgres = await createPostgres(config, log);
-  redis?.onChange((up) => metrics.dependencyUp.set({ dependency: 'redis' }, up ? 1 : 0));
-  postgres?.onChange((up) => metrics.dependencyUp.set({ dependency: 'postgres' }, up ? 1 : 0));
+  redis?.onWholeChange((whole) => metrics.dependencyUp.set({ dependency: 'redis' }, whole ? 1 : 0));
+  postgres?.onWholeChange((whole) => metrics.dependencyUp.set({ dependency: 'postgres' }, whole ? 1 : 0));
   return {
     redis,
     tokenCache: tokenCacheStore(config, redis, postgres, metrics, log),

@@ -21,6 +21,8 @@ export interface AvailabilityOptions {
 export class Availability {
   readonly #options: AvailabilityOptions;
   readonly #listeners: ((up: boolean) => void)[] = [];
+  readonly #wholeListeners: ((whole: boolean) => void)[] = [];
+  #missing: readonly string[] = [];
   #state: 'unknown' | 'up' | 'down' | 'stopped' = 'unknown';
   #timer: NodeJS.Timeout | undefined;
   #probing: Promise<void> | undefined;
@@ -38,6 +40,38 @@ export class Availability {
   onChange(listener: (up: boolean) => void): void {
     this.#listeners.push(listener);
     listener(this.up);
+  }
+
+  /** Calls `listener` now and at every change with whether the store is up and refuses nothing. */
+  onWholeChange(listener: (whole: boolean) => void): void {
+    this.#wholeListeners.push(listener);
+    listener(this.whole);
+  }
+
+  /** Whether the store is up and lets the gateway do all that it needs. */
+  get whole(): boolean {
+    return this.up && this.#missing.length === 0;
+  }
+
+  /** Rights that the gateway needs and does not have; said once whenever they change. */
+  get missing(): readonly string[] {
+    return this.#missing;
+  }
+
+  /** What was found to be missing now; empty: nothing. */
+  lacks(missing: readonly string[]): void {
+    const before = this.#missing;
+    if (missing.length === before.length && missing.every((right) => before.includes(right))) return;
+    this.#missing = missing;
+    const { dependency, log } = this.#options;
+    if (missing.length > 0)
+      log.warn({ dependency, missing }, 'rights are missing: a part of the work is refused');
+    else log.info({ dependency }, 'no right is missing any more');
+    this.#tellWhole();
+  }
+
+  #tellWhole(): void {
+    for (const listener of this.#wholeListeners) listener(this.whole);
   }
 
   /** Looks at once, and from then on by itself. Resolves when this look, or the one under way, is over. */
@@ -83,6 +117,7 @@ export class Availability {
     if (state === 'down') log.warn({ dependency, reason }, 'store is down, going on without it');
     else if (before === 'down') log.info({ dependency }, 'store is back');
     for (const listener of this.#listeners) listener(this.up);
+    this.#tellWhole();
   }
 
   #scheduleCheck(): void {

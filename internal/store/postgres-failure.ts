@@ -2,8 +2,10 @@ import { GatewayError } from '../errors.js';
 
 /** SQLSTATE classes about one statement or its data: 22 data exception, 23 constraint, 42 syntax or access rule. */
 const ABOUT_THE_STATEMENT = /^(22|23|42)[0-9A-Z]{3}$/;
-/** Of class 42 nevertheless the store's: no privilege, no such table. */
-const ABOUT_THE_STORE = new Set(['42501', '42P01']);
+/** SQLSTATE of what this user may not do. */
+export const INSUFFICIENT_PRIVILEGE = '42501';
+/** Of class 42 nevertheless the store's: no such table. */
+const UNDEFINED_TABLE = '42P01';
 
 /**
  * What went wrong, as a word for logs: a SQLSTATE, a socket error's code, or what the client library says. Never a
@@ -18,5 +20,5 @@ export function postgresFailure(thrown: unknown): string {
 
 /** Whether a failure says that the store as a whole does not answer, or refuses to serve. */
 export function meansPostgresIsDown(reason: string): boolean {
-  return ABOUT_THE_STORE.has(reason) || !ABOUT_THE_STATEMENT.test(reason);
+  return reason === UNDEFINED_TABLE || !ABOUT_THE_STATEMENT.test(reason);
 }

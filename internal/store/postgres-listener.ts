@@ -15,6 +15,8 @@ export interface ListenerOptions {
   readonly onTrouble: (thrown: unknown) => void;
 }
 
+/** What a listening connection calls itself. */
+export const LISTENER = 'ws-gateway listener';
 /** An idle listener is asked this often whether anyone is there. */
 const PING_INTERVAL_MS = 2_000;
 
@@ -46,7 +48,7 @@ export class PostgresListener {
     const { dsn, timeoutMs } = this.#options;
     const client = new Client({
       connectionString: dsn,
-      application_name: 'ws-gateway listener',
+      application_name: LISTENER,
       connectionTimeoutMillis: 2 * timeoutMs,
       query_timeout: 2 * timeoutMs,
       keepAlive: true,

@@ -1,9 +1,12 @@
 import type { ClientBase, Pool, PoolClient } from 'pg';
-import { fromUnknown } from '../errors.js';
+import { fromUnknown, GatewayError } from '../errors.js';
+import { INSUFFICIENT_PRIVILEGE, postgresFailure } from './postgres-failure.js';
 import type { PostgresTable } from './postgres-table.js';
 
 /** Which version each table is at. A table without a row was made by hand, or before there were versions: the first. */
 const VERSIONS = 'ws_gateway_schema';
+/** Needed on each table. */
+const RIGHTS = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'];
 /** Serialises the migrations of processes that start together ("ws-gw" in ASCII). */
 const MIGRATION_LOCK = 0x77_73_2d_67_77;
 /** One migration may build an index over a large table; meanwhile the store counts as down. */
@@ -34,6 +37,16 @@ export class PostgresSchema {
       .filter((name) => !this.#newer.has(name));
     for (const name of newer) this.#newer.add(name);
     return newer;
+  }
+
+  /** The rights on its tables that this user lacks, as log lines name them: `UPDATE on jwt_cache`. */
+  async missingRights(pool: Pool): Promise<readonly string[]> {
+    const { rows } = await pool.query<{ missing: string }>(
+      `SELECT privilege || ' on ' || name AS missing FROM unnest($1::text[]) AS name, unnest($2::text[]) AS privilege
+       WHERE NOT has_table_privilege(name, privilege)`,
+      [this.#tables.map(({ name }) => name), RIGHTS],
+    );
+    return rows.map(({ missing }) => missing);
   }
 
   /** The versions of the tables that are there. */
@@ -70,6 +83,8 @@ export class PostgresSchema {
       await client.query('COMMIT');
     } catch (thrown) {
       failure = fromUnknown(thrown);
+      if (postgresFailure(thrown) === INSUFFICIENT_PRIVILEGE)
+        throw new GatewayError('ERR_STORE', 'this user may not make or change tables (42501)');
       throw thrown;
     } finally {
       // A client that is released with a failure is closed, which rolls back what it has begun.

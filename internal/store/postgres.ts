@@ -3,8 +3,8 @@ import { GatewayError } from '../errors.js';
 import type { Log } from '../telemetry/log.js';
 import { Availability } from './availability.js';
 import { withinDeadline } from './deadline.js';
-import { meansPostgresIsDown, postgresFailure } from './postgres-failure.js';
-import { PostgresListener, type PostgresSubscriber } from './postgres-listener.js';
+import { INSUFFICIENT_PRIVILEGE, meansPostgresIsDown, postgresFailure } from './postgres-failure.js';
+import { LISTENER, PostgresListener, type PostgresSubscriber } from './postgres-listener.js';
 import { PostgresSchema } from './postgres-schema.js';
 import { type PostgresTable, PURGE_BATCH_ROWS, purgeTable } from './postgres-table.js';
 
@@ -23,6 +23,8 @@ export interface PostgresStoreOptions {
 const POOL_SIZE = 4;
 /** Statements that may wait for a connection; more fail at once. */
 const MAX_WAITING = 256;
+const NOTIFY = `SELECT pg_notify($1, $2), (SELECT count(*)::int FROM pg_stat_activity
+  WHERE application_name = $3 AND datname = current_database()) AS listeners`;
 /** Batches of one purge: what is left waits for the next. */
 const MAX_PURGE_BATCHES = 50;
 
@@ -83,6 +85,11 @@ export class PostgresStore {
     this.#availability.onChange(listener);
   }
 
+  /** Calls `listener` now and whenever what Postgres can do for the gateway becomes whole, or is no longer. */
+  onWholeChange(listener: (whole: boolean) => void): void {
+    this.#availability.onWholeChange(listener);
+  }
+
   /** Connects, makes or migrates its tables, and keeps trying in the background. Resolves when that is done, or after 2 s. */
   async start(): Promise<void> {
     this.#purging = setInterval(() => void this.#purge(), this.#options.purgeIntervalMs ?? 60_000).unref();
@@ -104,7 +111,8 @@ export class PostgresStore {
       return (await this.#pool.query<R>(query)).rows;
     } catch (thrown) {
       const reason = postgresFailure(thrown);
-      if (meansPostgresIsDown(reason)) this.#availability.failed(reason);
+      if (reason === INSUFFICIENT_PRIVILEGE) void this.#availability.check();
+      else if (meansPostgresIsDown(reason)) this.#availability.failed(reason);
       // Without the cause: a driver's error carries the values of the statement.
       throw new GatewayError('ERR_STORE', `postgres: ${reason}`);
     }
@@ -113,6 +121,18 @@ export class PostgresStore {
   /** LISTENs, on a connection of all channels, for as long as the store lives. */
   listen(channel: string, subscriber: PostgresSubscriber): void {
     this.#listener.add(channel, subscriber);
+  }
+
+  /**
+   * Notifies a channel, although Postgres may be thought down.
+   * @returns how many connections of gateways listen, to whatever channels; undefined: that is not to be seen.
+   * @throws GatewayError ERR_STORE
+   */
+  async notify(channel: string, payload: string): Promise<number | undefined> {
+    const query = { name: 'notify', text: NOTIFY, values: [channel, payload, LISTENER] };
+    const [row] = await this.query<{ listeners: number }>(query, { whileDown: true });
+    // None, though this process listens: those of other users are not shown.
+    return row?.listeners || undefined;
   }
 
   /** Resolves when the connections are closed, or after 500 ms: a hung server keeps nobody. */
@@ -130,6 +150,7 @@ export class PostgresStore {
     // 25006 read_only_sql_transaction: a standby, or a server that is being moved.
     if (rows[0]?.read_only !== 'off') throw new GatewayError('ERR_STORE', '25006');
     const newer = await this.#schema.bringUpToDate(this.#pool);
+    this.#availability.lacks(await this.#schema.missingRights(this.#pool));
     if (newer.length > 0)
       this.#options.log.warn({ dependency: 'postgres', tables: newer }, 'tables are of a later release');
   }

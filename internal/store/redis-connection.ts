@@ -1,4 +1,6 @@
-import type { RedisOptions } from 'ioredis';
+import type { Cluster, Redis, RedisOptions } from 'ioredis';
+
+export type RedisClient = Redis | Cluster;
 
 /** Where a Redis server is and how to log in, for one connection. */
 export type RedisEndpoint = Pick<RedisOptions, 'username' | 'password' | 'db' | 'tls'> & {

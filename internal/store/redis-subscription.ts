@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis';
 import { LastingConnection, type OpenConnection } from './lasting-connection.js';
 import { connectionOptions, type RedisEndpoint } from './redis-connection.js';
+import { isRefusal } from './redis-rights.js';
 
 /** Who is told what comes in on a subscription. */
 export interface RedisSubscriber {
@@ -14,6 +15,8 @@ export interface SubscriptionsOptions {
   readonly nextEndpoint: () => RedisEndpoint;
   readonly timeoutMs: number;
   readonly onTrouble: (thrown: unknown) => void;
+  /** `refused` is another one now. */
+  readonly onRightsChange: () => void;
 }
 
 /** An idle connection is asked this often whether anyone is there. */
@@ -23,12 +26,18 @@ const PING_INTERVAL_MS = 2_000;
 export class RedisSubscriptions {
   readonly #options: SubscriptionsOptions;
   readonly #subscribers = new Map<string, RedisSubscriber>();
+  readonly #refused = new Set<string>();
   #connection: LastingConnection | undefined;
   /** The connection that stands. */
   #client: Redis | undefined;
 
   constructor(options: SubscriptionsOptions) {
     this.#options = options;
+  }
+
+  /** Patterns that the server's access rules do not allow. */
+  get refused(): ReadonlySet<string> {
+    return this.#refused;
   }
 
   /** @param pattern a constant: nothing that came from a peer, whose `*` or `[` would be a pattern here. */
@@ -65,7 +74,9 @@ export class RedisSubscriptions {
     try {
       await client.connect();
       this.#client = client;
-      await this.#subscribeAll(client);
+      await Promise.all(
+        [...this.#subscribers].map(([pattern, subscriber]) => this.#subscribe(client, pattern, subscriber)),
+      );
     } catch (thrown) {
       client.disconnect();
       throw failure ?? thrown;
@@ -76,19 +87,30 @@ export class RedisSubscriptions {
     return { lost, close: () => client.disconnect() };
   }
 
-  /** A pattern that is refused, by rights say, takes none of the others with it. */
-  async #subscribeAll(client: Redis): Promise<void> {
-    const outcomes = await Promise.allSettled(
-      [...this.#subscribers].map(([pattern, subscriber]) => this.#subscribe(client, pattern, subscriber)),
-    );
-    const refused = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (refused === undefined) return;
-    if (!outcomes.some(({ status }) => status === 'fulfilled')) throw refused.reason;
-    this.#options.onTrouble(refused.reason);
+  /** Once more, for those that the server's access rules did not allow. */
+  retryRefused(): void {
+    const client = this.#client;
+    if (client === undefined) return;
+    for (const pattern of this.#refused) {
+      const subscriber = this.#subscribers.get(pattern);
+      if (subscriber !== undefined)
+        this.#subscribe(client, pattern, subscriber).catch(this.#options.onTrouble);
+    }
   }
 
+  /** @throws what the server or the connection says, unless it is about rights. */
   async #subscribe(client: Redis, pattern: string, subscriber: RedisSubscriber): Promise<void> {
-    await client.psubscribe(pattern);
+    try {
+      await client.psubscribe(pattern);
+    } catch (thrown) {
+      if (!isRefusal(thrown)) throw thrown;
+      // It takes none of the others with it.
+      const known = this.#refused.has(pattern);
+      this.#refused.add(pattern);
+      if (!known) this.#options.onRightsChange();
+      return;
+    }
+    if (this.#refused.delete(pattern)) this.#options.onRightsChange();
     subscriber.onSubscribed();
   }
 }

@@ -5,11 +5,15 @@ import type { Log } from '../telemetry/log.js';
 import { Availability } from './availability.js';
 import { backoffMs } from './backoff.js';
 import { withinDeadline } from './deadline.js';
-import { connectionOptions, parseRedisUrl, type RedisEndpoint } from './redis-connection.js';
+import {
+  connectionOptions,
+  parseRedisUrl,
+  type RedisClient,
+  type RedisEndpoint,
+} from './redis-connection.js';
 import { meansRedisIsDown, redisFailure } from './redis-failure.js';
+import { isRefusal, missingRight, missingRights, type RedisPart } from './redis-rights.js';
 import { type RedisSubscriber, RedisSubscriptions } from './redis-subscription.js';
-
-export type RedisClient = Redis | Cluster;
 
 export interface RedisStoreOptions {
   /** redis:// or rediss:// URLs, at least one; several are seeds of one cluster. */
@@ -22,7 +26,9 @@ export interface RedisStoreOptions {
 /** A start-up waits this long for Redis at most; the probe takes its command's time on top. */
 const START_LIMIT_MS = 1_400;
 /** Written by every check: only a write shows that the server is no replica and not out of memory. */
-const PROBE_KEY = '{ws:revocations}:probe';
+export const PROBE_KEY = '{ws:revocations}:probe';
+/** While no right is missing they are looked at this often, besides at once when a command is refused. */
+const RIGHTS_INTERVAL_MS = 30_000;
 
 /**
  * The process' Redis: one connection for commands (one per node of a cluster) and one for all subscriptions. Commands have a
@@ -34,6 +40,10 @@ export class RedisStore {
   readonly #client: RedisClient;
   readonly #availability: Availability;
   readonly #subscriptions: RedisSubscriptions;
+  readonly #parts: RedisPart[] = [];
+  /** The parts that subscriptions belong to, by their patterns. */
+  readonly #patterns = new Map<string, RedisPart['name']>();
+  #rightsCheckedMs = Number.NEGATIVE_INFINITY;
   /** Of the scripts that were run, by their text. */
   readonly #digests = new Map<string, string>();
   #lastError: unknown;
@@ -59,6 +69,7 @@ export class RedisStore {
       onTrouble: (thrown) => {
         if (this.up) log.warn({ dependency: 'redis', reason: redisFailure(thrown) }, 'cannot subscribe');
       },
+      onRightsChange: () => this.#checkRights(),
     });
     this.#client.on('error', (error: unknown) => {
       this.#lastError = error;
@@ -75,6 +86,22 @@ export class RedisStore {
   /** Calls `listener` now and whenever Redis goes or comes back. */
   onChange(listener: (up: boolean) => void): void {
     this.#availability.onChange(listener);
+  }
+
+  /** Calls `listener` now and whenever what Redis can do for the gateway becomes whole, or is no longer. */
+  onWholeChange(listener: (whole: boolean) => void): void {
+    this.#availability.onWholeChange(listener);
+  }
+
+  /** Has the rights looked at that a part of the gateway needs, from the next check on. */
+  serve(part: RedisPart): void {
+    this.#parts.push(part);
+    this.#rightsCheckedMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Whether Redis is up and lets this part do all that it needs. */
+  serves(part: RedisPart): boolean {
+    return this.up && !this.#availability.missing.some((right) => right.startsWith(`${part.name}: `));
   }
 
   /** Connects, and keeps trying in the background. Resolves when Redis is up, or after 2 s. */
@@ -98,7 +125,8 @@ export class RedisStore {
       return await withinDeadline(command(this.#client), this.#timeoutMs);
     } catch (thrown) {
       const reason = redisFailure(thrown);
-      if (meansRedisIsDown(reason)) this.#suspect(reason);
+      if (isRefusal(thrown)) this.#checkRights();
+      else if (meansRedisIsDown(reason)) this.#suspect(reason);
       // Without the cause: a library's error carries the arguments of its command.
       throw new GatewayError('ERR_STORE', `redis: ${reason}`);
     }
@@ -122,7 +150,8 @@ export class RedisStore {
   }
 
   /** Listens to a pattern, on a connection of all patterns, for as long as the store lives. */
-  subscribe(pattern: string, subscriber: RedisSubscriber): void {
+  subscribe(part: RedisPart['name'], pattern: string, subscriber: RedisSubscriber): void {
+    this.#patterns.set(pattern, part);
     this.#subscriptions.add(pattern, subscriber);
   }
 
@@ -141,7 +170,29 @@ export class RedisStore {
   async #probe(): Promise<void> {
     const client = this.#client;
     const write = client.set(PROBE_KEY, '1', 'PX', 1000);
-    await withinDeadline(write, this.#timeoutMs);
+    const refused = await withinDeadline(write, this.#timeoutMs).then(
+      () => [],
+      (thrown: unknown) => {
+        if (!isRefusal(thrown)) throw thrown;
+        return [missingRight('revocations', 'SET', '{ws:revocations}:*')];
+      },
+    );
+    const nowMs = performance.now();
+    const due = nowMs - this.#rightsCheckedMs >= RIGHTS_INTERVAL_MS || refused.length > 0;
+    if (this.#availability.missing.length === 0 && !due) return;
+    this.#rightsCheckedMs = nowMs;
+    this.#subscriptions.retryRefused();
+    const missing = this.#parts.map((part) => missingRights(client, part));
+    const found = (await withinDeadline(Promise.all(missing), this.#timeoutMs)).flat();
+    const patterns = [...this.#subscriptions.refused].map((pattern) =>
+      missingRight(this.#patterns.get(pattern) ?? 'subscriptions', 'PSUBSCRIBE', pattern),
+    );
+    this.#availability.lacks([...refused, ...found, ...patterns]);
+  }
+
+  #checkRights(): void {
+    this.#rightsCheckedMs = Number.NEGATIVE_INFINITY;
+    void this.#availability.check();
   }
 
   #nodes(): readonly RedisEndpoint[] {

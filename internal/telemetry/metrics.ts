@@ -148,7 +148,7 @@ export class Metrics {
   );
   readonly dependencyUp = this.#gauge(
     'ws_dependency_up',
-    'Whether a dependency answers: 1 or 0',
+    'Whether a dependency answers and refuses no part of the work: 1 or 0',
     ['dependency'],
     'min',
   );

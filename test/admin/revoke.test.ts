@@ -172,7 +172,11 @@ class FlakyStore implements RevocationStore {
 
   async list(): Promise<void> {}
 
-  async announcePutBack(): Promise<void> {}
+  async call(): Promise<undefined> {}
+
+  async count(): Promise<number> {
+    return 0;
+  }
 
   async load(): Promise<void> {}
 

@@ -103,6 +103,15 @@ describe('Revocations over Postgres', () => {
     await eventually(() => two.counted() === 20);
   });
 
+  it('are known to a process that starts when the table has lost them, before it serves anybody', async (t) => {
+    const own = await startPostgres();
+    t.after(() => own.stop());
+    const one = await postgresProcess(t, own.dsn);
+    await one.revocations.revoke(ALICE);
+    await own.sql('TRUNCATE ws_revocations');
+    assert.equal((await postgresProcess(t, own.dsn)).revocations.isRevoked(ALICE), true);
+  });
+
   it('are told again after the table was dropped', async (t) => {
     const own = await startPostgres();
     t.after(() => own.stop());

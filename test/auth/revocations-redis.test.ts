@@ -266,6 +266,36 @@ describe('Revocations over Redis', () => {
     await eventually(() => two.revocations.isRevoked(ALICE), 30_000);
   });
 
+  it('are known to a process that starts when Redis has forgotten them, before it serves anybody', async (t) => {
+    const own = await startRedis();
+    t.after(() => own.stop());
+    const running = [await redisProcess(t, [own.url]), await redisProcess(t, [own.url])];
+    await running[0]!.revocations.revoke(ALICE);
+    await eventually(() => running[1]!.revocations.isRevoked(ALICE));
+    for (let round = 0; round < 3; round++) {
+      await own.admin.flushall();
+      const began = performance.now();
+      const late = await redisProcess(t, [own.url]);
+      assert.equal(late.revocations.isRevoked(ALICE), true);
+      assert.ok(performance.now() - began < 4_000);
+    }
+  });
+
+  it('keep nobody from starting whom no other process answers', async (t) => {
+    const own = await startRedis();
+    t.after(() => own.stop());
+    // Listens as an older release does, and says nothing.
+    const mute = own.admin.duplicate();
+    t.after(() => mute.disconnect());
+    await mute.psubscribe('ws:revocations:*');
+    const began = performance.now();
+    const { revocations, lines } = await redisProcess(t, [own.url]);
+    const tookMs = performance.now() - began;
+    assert.ok(tookMs > 1_500 && tookMs < 5_000, `${tookMs} ms`);
+    await revocations.revoke(ALICE);
+    assert.deepEqual(lines, []);
+  });
+
   it('outlive a Redis that forgets everything: who remembers them puts them back', async (t) => {
     const own = await startRedis();
     t.after(() => own.stop());

@@ -178,3 +178,22 @@ describe('revocation over three replicas and Redis', () => {
     for (const peer of peers) assert.deepEqual(await peer.ended(LATE_MS), REVOKED);
   });
 });
+
+it('T-08: a token stays revoked at a pod that starts right after FLUSHALL, workers and all', async (t) => {
+  const [issuer, echo, redis] = await Promise.all([startIssuer(), startEcho(), startRedis()]);
+  const replicas = await Replicas.start(1, issuer, echo, { REDIS_URL: redis.url, WORKERS: '2' });
+  t.after(async () => {
+    await replicas.stop();
+    await Promise.all([redis.stop(), echo.close(), issuer.close()]);
+  });
+  const jti = randomUUID();
+  const token = issuer.sign({ sub: 'ann', jti });
+  await eventually(async () => {
+    const { propagated } = await replicas.revoke(replicas.gateways[0], { sub: 'ann', jti });
+    assert.equal(propagated, true);
+  }, LATE_MS);
+  await redis.admin.flushall();
+  await replicas.add();
+  // Often enough to reach every worker.
+  for (let i = 0; i < 6; i++) await replicas.refusedEverywhere(token);
+});

@@ -112,6 +112,36 @@ describe('the tables of a PostgresStore', () => {
     await postgres.sql('DROP TABLE missing');
   });
 
+  it('name the rights on them that are missing, and are not whole until those are there', async (t) => {
+    await clear();
+    await postgres.sql(`${first.migrations[0]} CREATE USER poor; GRANT SELECT, INSERT ON notes TO poor`);
+    const { store, lines, messages } = await started([first], postgres.dsn.replace('gw@', 'poor@'));
+    t.after(() => store.stop());
+    let whole = true;
+    store.onWholeChange((changed) => {
+      whole = changed;
+    });
+    assert.deepEqual([store.up, whole], [true, false]);
+    assert.deepEqual(lines[0]?.missing, ['UPDATE on notes', 'DELETE on notes']);
+    for (let i = 0; i < 5; i++)
+      await assert.rejects(store.query({ text: 'DELETE FROM notes' }), { code: 'ERR_STORE' });
+    assert.equal(store.up, true, 'reading goes on');
+    await postgres.sql('GRANT UPDATE, DELETE ON notes TO poor');
+    await eventually(() => whole);
+    assert.deepEqual(messages(), [
+      'rights are missing: a part of the work is refused',
+      'no right is missing any more',
+    ]);
+  });
+
+  it('that may not be made are said to be the reason', async (t) => {
+    await clear();
+    const { store, lines } = await started([second], postgres.dsn.replace('gw@', 'poor@'));
+    t.after(() => store.stop());
+    assert.equal(store.up, false);
+    assert.equal(lines[0]?.reason, 'this user may not make or change tables (42501)');
+  });
+
   it('need no right to create anything as long as they are there', async (t) => {
     await clear();
     await postgres.sql(first.migrations[0]);

@@ -30,7 +30,7 @@ describe('RedisStore with a cluster of three', () => {
     await store.start();
     const heard = new Set<string>();
     let subscribed = 0;
-    store.subscribe('c:*', {
+    store.subscribe('revocations', 'c:*', {
       onMessage: (_channel, payload) => heard.add(payload.toString()),
       onSubscribed: () => subscribed++,
     });
@@ -47,7 +47,7 @@ describe('RedisStore with a cluster of three', () => {
     await store.start();
     const heard = new Set<string>();
     let subscribed = 0;
-    store.subscribe('d:*', {
+    store.subscribe('revocations', 'd:*', {
       onMessage: (_channel, payload) => heard.add(payload.toString()),
       onSubscribed: () => subscribed++,
     });

@@ -189,7 +189,7 @@ describe('RedisStore', () => {
     await store.start();
     let subscribed = 0;
     const heard: string[] = [];
-    store.subscribe('news:*', {
+    store.subscribe('revocations', 'news:*', {
       onMessage: (channel, payload) => heard.push(`${channel}=${payload}`),
       onSubscribed: () => subscribed++,
     });
@@ -213,7 +213,7 @@ describe('RedisStore', () => {
     });
     await store.start();
     let subscribed = 0;
-    store.subscribe('x:*', { onMessage: () => {}, onSubscribed: () => subscribed++ });
+    store.subscribe('revocations', 'x:*', { onMessage: () => {}, onSubscribed: () => subscribed++ });
     await eventually(() => subscribed === 1);
     own.hang();
     await eventually(() => !store.up);

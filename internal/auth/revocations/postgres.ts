@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { deserializeCall, type PeerCall, serializeCall } from '../../store/agreement/peer-call.js';
 import type { PostgresStore } from '../../store/postgres.js';
 import { expiringTable } from '../../store/postgres-table.js';
 import { deserializeRevocation, type Revocation, serializeRevocation } from './revocation.js';
@@ -12,8 +13,6 @@ export const REVOCATIONS_TABLE = expiringTable({
 });
 
 const CHANNEL = 'ws_revocations';
-/** No JSON: what is no revocation itself. */
-const PUT_BACK_PAYLOAD = 'put back';
 /** A notification's payload must be shorter than 8000 bytes; a longer revocation is announced without it. */
 const MAX_PAYLOAD_BYTES = 7_999;
 const PAGE_ENTRIES = 1_000;
@@ -49,7 +48,8 @@ export class PostgresRevocations implements RevocationStore {
     this.#store.listen(CHANNEL, {
       onMessage: (payload) => {
         if (payload === '') return receiver.onGap();
-        if (payload === PUT_BACK_PAYLOAD) return receiver.onPutBack();
+        const call = deserializeCall(payload);
+        if (call !== undefined) return receiver.onCall(call);
         const revocation = deserializeRevocation(payload, Date.now() + this.#ttlMs);
         if (revocation === undefined) receiver.onIgnored();
         else receiver.onEntry(revocation);
@@ -70,13 +70,15 @@ export class PostgresRevocations implements RevocationStore {
     await this.#store.query(query, { whileDown: true });
   }
 
-  async announcePutBack(): Promise<void> {
-    const query = {
-      name: 'ws_revocations put back',
-      text: 'SELECT pg_notify($1, $2)',
-      values: [CHANNEL, PUT_BACK_PAYLOAD],
-    };
-    await this.#store.query(query, { whileDown: true });
+  call(call: PeerCall): Promise<number | undefined> {
+    return this.#store.notify(CHANNEL, serializeCall(call));
+  }
+
+  async count(): Promise<number> {
+    const text = 'SELECT count(*)::int AS listed FROM ws_revocations WHERE expires > now()';
+    const query = { name: 'ws_revocations count', text };
+    const [row] = await this.#store.query<{ listed: number }>(query, { whileDown: true });
+    return row?.listed ?? 0;
   }
 
   async load(receiver: Pick<RevocationReceiver, 'onEntry' | 'onIgnored'>): Promise<void> {

@@ -1,5 +1,7 @@
 import { fromUnknown } from '../../errors.js';
+import { deserializeCall, type PeerCall, serializeCall } from '../../store/agreement/peer-call.js';
 import type { RedisStore } from '../../store/redis.js';
+import type { RedisPart } from '../../store/redis-rights.js';
 import {
   deserializeRevocation,
   MAX_REVOCATION_BYTES,
@@ -9,11 +11,25 @@ import {
 import type { RevocationReceiver, RevocationStore } from './revocation-store.js';
 
 const CHANNEL_PREFIX = 'ws:revocations:';
-/** It names no token, as every subject and id has a character; its message is empty. */
-const PUT_BACK_CHANNEL = Buffer.from(CHANNEL_PREFIX);
+/** It names no token, as every subject and id has a character: what processes say to each other. */
+const CALL_CHANNEL = Buffer.from(CHANNEL_PREFIX);
 /** Sorted set: revocations by the time they expire. The hash tag keeps it beside the store's probe. */
 const LIST_KEY = '{ws:revocations}:list';
 const PAGE_ENTRIES = 1_000;
+/** Said there to nobody: it shows that publishing is allowed. */
+const RIGHTS_PAYLOAD = Buffer.from('rights');
+/** What this needs Redis for; nothing here changes the list. */
+const PART: RedisPart = {
+  name: 'revocations',
+  needs: [
+    { command: ['ZADD', LIST_KEY, 'XX', 0, 'rights'], on: '{ws:revocations}:*' },
+    { command: ['ZREMRANGEBYSCORE', LIST_KEY, '-inf', '(0'], on: '{ws:revocations}:*' },
+    { command: ['ZCOUNT', LIST_KEY, '+inf', '+inf'], on: '{ws:revocations}:*' },
+    { command: ['ZRANGEBYSCORE', LIST_KEY, '+inf', '+inf'], on: '{ws:revocations}:*' },
+    { command: ['PEXPIRE', '{ws:revocations}:probe', 1_000], on: '{ws:revocations}:*' },
+    { command: ['PUBLISH', CHANNEL_PREFIX, 'rights'], on: `${CHANNEL_PREFIX}*` },
+  ],
+};
 /** All that Go gateways publish. */
 const GO_PAYLOAD = '1';
 
@@ -26,6 +42,7 @@ export class RedisRevocations implements RevocationStore {
   constructor(store: RedisStore, ttlMs: number) {
     this.#store = store;
     this.#ttlMs = ttlMs;
+    store.serve(PART);
   }
 
   get up(): boolean {
@@ -37,9 +54,13 @@ export class RedisRevocations implements RevocationStore {
   }
 
   listen(receiver: RevocationReceiver): void {
-    this.#store.subscribe(`${CHANNEL_PREFIX}*`, {
+    this.#store.subscribe(PART.name, `${CHANNEL_PREFIX}*`, {
       onMessage: (channel, payload) => {
-        if (payload.length === 0 && channel.equals(PUT_BACK_CHANNEL)) return receiver.onPutBack();
+        if (channel.equals(CALL_CHANNEL)) {
+          if (payload.equals(RIGHTS_PAYLOAD)) return;
+          const call = deserializeCall(payload.toString('latin1'));
+          if (call !== undefined) return receiver.onCall(call);
+        }
         const revocation = parseMessage(channel, payload, Date.now() + this.#ttlMs);
         if (revocation === undefined) receiver.onIgnored();
         else receiver.onEntry(revocation);
@@ -80,8 +101,19 @@ export class RedisRevocations implements RevocationStore {
     if (failure !== undefined) throw failure;
   }
 
-  async announcePutBack(): Promise<void> {
-    await this.#store.run((redis) => redis.publish(PUT_BACK_CHANNEL, ''), { whileDown: true });
+  async call(call: PeerCall): Promise<number | undefined> {
+    // Of a cluster's nodes each counts its own subscribers only.
+    return this.#store.run(
+      async (redis) => {
+        const heard = await redis.publish(CALL_CHANNEL, serializeCall(call));
+        return redis.isCluster ? undefined : heard;
+      },
+      { whileDown: true },
+    );
+  }
+
+  async count(): Promise<number> {
+    return this.#store.run((redis) => redis.zcount(LIST_KEY, Date.now(), '+inf'), { whileDown: true });
   }
 
   async load(receiver: Pick<RevocationReceiver, 'onEntry' | 'onIgnored'>): Promise<void> {

@@ -44,6 +44,7 @@ export class Revocations {
     this.#revoked = new RevokedSet({ entries: options.maxEntries ?? 1_000_000, chars: MAX_CHARS });
     this.#agreement = new Agreement({
       memory: {
+        size: () => this.#revoked.size,
         learn: (revocation, from) => this.#hear(revocation, from),
         beginRound: () => this.#revoked.beginRound(),
         unspoken: () => this.#revoked.unspoken(Date.now()),
@@ -72,7 +73,7 @@ export class Revocations {
     return this.#agreement.ignored;
   }
 
-  /** Listens to the other processes. Resolves when what they revoked is known, or can not be learned within a second. */
+  /** Listens to the other processes. Resolves when what they revoked is known, or can not be learned within 2 s. */
   start(): Promise<void> {
     return this.#agreement.start();
   }

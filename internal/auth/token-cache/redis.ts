@@ -18,6 +18,15 @@ export class RedisTokenCache implements TokenCacheStore {
     this.#store = store;
     this.#prefix = prefix;
     this.#seal = seal;
+    const key = `${prefix}rights`;
+    store.serve({
+      name: 'token cache',
+      needs: [
+        { command: ['GETRANGE', key, 0, 0], on: `${prefix}*` },
+        { command: ['SET', key, '', 'PX', 1], on: `${prefix}*` },
+        { command: ['DEL', key], on: `${prefix}*` },
+      ],
+    });
   }
 
   /** @throws GatewayError ERR_STORE */

@@ -1,13 +1,17 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { fromUnknown } from '../../errors.js';
 import type { Log } from '../../telemetry/log.js';
+import { Inquiry } from './inquiry.js';
 import { Outbox } from './outbox.js';
+import type { PeerCall } from './peer-call.js';
 import type { SharedList } from './shared-list.js';
 
 /** What a process remembers of the entries that all agree on. */
 export interface Memory<Entry> {
   /** Takes in what another process said, on the channel or when it put it on the list. */
   learn(entry: Entry, from: 'channel' | 'list'): void;
+  /** Entries remembered. */
+  size(): number;
   /** From here on `unspoken` tells what was not learned again. */
   beginRound(): void;
   /** What is remembered and counts though nobody spoke of it in this round. */
@@ -37,8 +41,8 @@ const RELOAD_TICKS_AFTER_GAP = 5;
 const RELOAD_TICKS_AFTER_FAILURE = 2;
 /** Entries put back on the list at once. */
 const LIST_BATCH = 500;
-/** A start-up waits this long for the list. */
-const START_LIMIT_MS = 1_000;
+/** A start-up waits this long for the list, and for others to complete it. */
+const START_LIMIT_MS = 2_000;
 
 /**
  * Keeps what one process remembers the same as what all others do: hears what is new over the store's channel, loads what
@@ -48,8 +52,9 @@ export class Agreement<Entry> {
   readonly #options: AgreementOptions<Entry>;
   readonly #outbox: Outbox<Entry> | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #loading: Promise<void> | undefined;
-  #loadAgain: Promise<void> | undefined;
+  #loading: Promise<boolean> | undefined;
+  #loadAgain: Promise<boolean> | undefined;
+  #inquiry: Inquiry | undefined;
   #ticksToReload = RELOAD_TICKS;
   #ignored = 0;
   #ignoredReported = 0;
@@ -70,7 +75,7 @@ export class Agreement<Entry> {
     return this.#ignored;
   }
 
-  /** Listens to the others. Resolves when what they agreed on is known, or can not be learned within a second. */
+  /** Listens to the others. Resolves when what they agreed on is known, or can not be learned within 2 s. */
   async start(): Promise<void> {
     this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
     const { list, memory } = this.#options;
@@ -81,18 +86,44 @@ export class Agreement<Entry> {
         onIgnored: () => void this.#ignored++,
         onGap: () => {
           this.#ticksToReload = RELOAD_TICKS_AFTER_GAP;
-          void this.#load().then(resolve);
+          void this.#load().then(() => resolve());
         },
-        // At the next tick, not at once: two that never agree must not keep each other loading.
-        onPutBack: () => {
-          this.#ticksToReload = 1;
-        },
+        onCall: (call) => this.#heed(call, list),
       });
     });
     list.onChange((up) => {
       if (up) void this.#outbox?.flush();
     });
-    if (list.up) await Promise.race([loaded, pause(START_LIMIT_MS, undefined, { ref: false })]);
+    if (!list.up) return;
+    const endMs = performance.now() + START_LIMIT_MS;
+    const complete = loaded.then(() => this.#askOthers(list, endMs));
+    await Promise.race([complete, pause(START_LIMIT_MS, undefined, { ref: false })]);
+  }
+
+  /** The list may have lost what the others remember: they put it back before this process serves anybody. */
+  async #askOthers(list: SharedList<Entry>, endMs: number): Promise<void> {
+    const inquiry = new Inquiry((call) => list.call(call));
+    this.#inquiry = inquiry;
+    const answered = await inquiry.ask(endMs - performance.now()).catch(() => false);
+    if (answered) await this.#load();
+  }
+
+  #heed(call: PeerCall, list: SharedList<Entry>): void {
+    if (call.kind === 'answer') {
+      if (call.id === this.#inquiry?.id) this.#inquiry.answered();
+    } else if (call.kind === 'put-back') {
+      // At the next tick, not at once: two that never agree must not keep each other loading.
+      this.#ticksToReload = 1;
+    } else if (call.id !== this.#inquiry?.id) {
+      this.#answer(call.id, list).catch(() => {});
+    }
+  }
+
+  async #answer(id: string, list: SharedList<Entry>): Promise<void> {
+    // As a rule all is there, and nobody has to load it for each process that starts.
+    const listed = await list.count?.();
+    const complete = listed !== undefined && listed >= this.#options.memory.size();
+    if (complete || (await this.#load())) await list.call({ kind: 'answer', id });
   }
 
   stop(): void {
@@ -104,8 +135,8 @@ export class Agreement<Entry> {
     return this.#outbox?.send(entry);
   }
 
-  /** Loads the list; asked again meanwhile, once more after that. */
-  async #load(): Promise<void> {
+  /** Loads the list; asked again meanwhile, once more after that. Resolves to whether this process and the list agree now. */
+  async #load(): Promise<boolean> {
     const under = this.#loading;
     if (under !== undefined) {
       this.#loadAgain ??= under.then(() => this.#load());
@@ -115,10 +146,10 @@ export class Agreement<Entry> {
     this.#loading = this.#loadOnce().finally(() => {
       this.#loading = undefined;
     });
-    await this.#loading;
+    return this.#loading;
   }
 
-  async #loadOnce(): Promise<void> {
+  async #loadOnce(): Promise<boolean> {
     const { list, log, memory, what } = this.#options;
     memory.beginRound();
     try {
@@ -129,12 +160,14 @@ export class Agreement<Entry> {
     } catch (thrown) {
       log.warn({ reason: fromUnknown(thrown).message }, `${what} could not be loaded, trying again`);
       this.#ticksToReload = RELOAD_TICKS_AFTER_FAILURE;
-      return;
+      return false;
     }
     try {
       await this.#putBack();
+      return true;
     } catch {
       this.#ticksToReload = RELOAD_TICKS_AFTER_FAILURE;
+      return false;
     }
   }
 
@@ -144,7 +177,7 @@ export class Agreement<Entry> {
     const lost = [...memory.unspoken()];
     for (let i = 0; i < lost.length; i += LIST_BATCH) await list?.list(lost.slice(i, i + LIST_BATCH));
     // Another process may have missed them on the channel and have loaded the list while they were not on it.
-    if (lost.length > 0) await list?.announcePutBack();
+    if (lost.length > 0) await list?.call({ kind: 'put-back' });
   }
 
   #tick(): void {

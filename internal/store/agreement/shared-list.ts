@@ -1,3 +1,5 @@
+import type { PeerCall } from './peer-call.js';
+
 /** Who is told what other processes put on a shared list. */
 export interface Receiver<Entry> {
   onEntry(entry: Entry): void;
@@ -5,8 +7,8 @@ export interface Receiver<Entry> {
   onIgnored(): void;
   /** Entries may have been missed (the subscription stands, for the first time or again): time to load. */
   onGap(): void;
-  /** Another process put back what the list had lost: time to load soon. */
-  onPutBack(): void;
+  /** Another process, or this one, called to all. */
+  onCall(call: PeerCall): void;
 }
 
 /** What processes share through a store: a durable list, and a channel that announces what is new on it. */
@@ -27,10 +29,16 @@ export interface SharedList<Entry> {
    */
   tell(entry: Entry): Promise<void>;
   /**
-   * Makes every listener load soon: entries were put back on a list that had lost them, and others may not know them.
+   * Calls to all that listen, this process among them.
+   * @returns how many those are; undefined: the store does not tell.
    * @throws GatewayError ERR_STORE
    */
-  announcePutBack(): Promise<void>;
+  call(call: PeerCall): Promise<number | undefined>;
+  /**
+   * How many entries are on the list and still count, where that costs less than to load them.
+   * @throws GatewayError ERR_STORE
+   */
+  count?(): Promise<number>;
   /**
    * Hands over all that is on the durable list and still counts.
    * @throws GatewayError ERR_STORE

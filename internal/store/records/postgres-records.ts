@@ -1,3 +1,4 @@
+import { deserializeCall, type PeerCall, serializeCall } from '../agreement/peer-call.js';
 import type { Receiver } from '../agreement/shared-list.js';
 import type { PostgresStore } from '../postgres.js';
 import { expiringTable, type PostgresTable } from '../postgres-table.js';
@@ -17,8 +18,6 @@ export interface RecordTable {
   readonly columns: readonly ReadableColumn[];
 }
 
-/** No JSON: what is no record itself. */
-const PUT_BACK_PAYLOAD = 'put back';
 /** A notification's payload must be shorter than 8000 bytes; a longer record is announced without it. */
 const MAX_PAYLOAD_BYTES = 7_999;
 const PAGE_ENTRIES = 1_000;
@@ -59,7 +58,8 @@ export class PostgresRecords implements RecordList {
     this.#store.listen(this.#channel, {
       onMessage: (payload) => {
         if (payload === '') return receiver.onGap();
-        if (payload === PUT_BACK_PAYLOAD) return receiver.onPutBack();
+        const call = deserializeCall(payload);
+        if (call !== undefined) return receiver.onCall(call);
         const record = deserializeRecord(payload);
         if (record === undefined) receiver.onIgnored();
         else receiver.onEntry(record);
@@ -88,15 +88,8 @@ export class PostgresRecords implements RecordList {
     );
   }
 
-  async announcePutBack(): Promise<void> {
-    await this.#store.query(
-      {
-        name: `${this.#table.name} put back`,
-        text: 'SELECT pg_notify($1, $2)',
-        values: [this.#channel, PUT_BACK_PAYLOAD],
-      },
-      { whileDown: true },
-    );
+  call(call: PeerCall): Promise<number | undefined> {
+    return this.#store.notify(this.#channel, serializeCall(call));
   }
 
   async load(receiver: Pick<Receiver<SharedRecord<unknown>>, 'onEntry' | 'onIgnored'>): Promise<void> {

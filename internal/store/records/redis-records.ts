@@ -1,11 +1,11 @@
+import { deserializeCall, type PeerCall, serializeCall } from '../agreement/peer-call.js';
 import type { Receiver } from '../agreement/shared-list.js';
-import type { RedisStore } from '../redis.js';
+import { PROBE_KEY, type RedisStore } from '../redis.js';
+import type { RedisPart } from '../redis-rights.js';
 import { deserializeRecord, type SharedRecord, serializeRecord, supersedes } from './record.js';
 import type { RecordList } from './shared-records.js';
 
 const CHANNEL_PREFIX = 'ws:records:';
-/** No JSON: what is no record itself. */
-const PUT_BACK_PAYLOAD = 'put back';
 const PAGE_ENTRIES = 1_000;
 
 /**
@@ -17,12 +17,23 @@ export class RedisRecords implements RecordList {
   /** The hash tag keeps it beside the store's probe. */
   readonly #key: string;
   readonly #channel: string;
+  readonly #part: RedisPart;
 
   /** @param name a constant that tells these records from others. */
   constructor(store: RedisStore, name: string) {
     this.#store = store;
     this.#key = `{ws:revocations}:${name}`;
     this.#channel = `${CHANNEL_PREFIX}${name}`;
+    this.#part = {
+      name,
+      needs: [
+        { command: ['HSCAN', this.#key, 0, 'COUNT', 1], on: this.#key },
+        { command: ['HDEL', this.#key, ''], on: this.#key },
+        // The store's probe is no hash: allowed or not, nothing comes of it.
+        { command: ['HSET', PROBE_KEY, 'rights', 1], on: this.#key },
+      ],
+    };
+    store.serve(this.#part);
   }
 
   get up(): boolean {
@@ -35,10 +46,11 @@ export class RedisRecords implements RecordList {
 
   listen(receiver: Receiver<SharedRecord<unknown>>): void {
     // A constant without `*`: as a pattern it is this one channel.
-    this.#store.subscribe(this.#channel, {
+    this.#store.subscribe(this.#part.name, this.#channel, {
       onMessage: (_channel, payload) => {
         const text = payload.toString('utf8');
-        if (text === PUT_BACK_PAYLOAD) return receiver.onPutBack();
+        const call = deserializeCall(text);
+        if (call !== undefined) return receiver.onCall(call);
         const record = deserializeRecord(text);
         if (record === undefined) receiver.onIgnored();
         else receiver.onEntry(record);
@@ -59,8 +71,8 @@ export class RedisRecords implements RecordList {
     await this.#publish(serializeRecord(record));
   }
 
-  async announcePutBack(): Promise<void> {
-    await this.#publish(PUT_BACK_PAYLOAD);
+  async call(call: PeerCall): Promise<number | undefined> {
+    return this.#publish(serializeCall(call));
   }
 
   async load(receiver: Pick<Receiver<SharedRecord<unknown>>, 'onEntry' | 'onIgnored'>): Promise<void> {
@@ -96,8 +108,15 @@ export class RedisRecords implements RecordList {
       await this.#store.run((redis) => redis.hdel(this.#key, ...over.slice(0, PAGE_ENTRIES)));
   }
 
-  async #publish(payload: string): Promise<void> {
-    await this.#store.run((redis) => redis.publish(this.#channel, payload), { whileDown: true });
+  /** @returns how many heard it; undefined: a cluster's nodes count their own subscribers only. */
+  async #publish(payload: string): Promise<number | undefined> {
+    return this.#store.run(
+      async (redis) => {
+        const heard = await redis.publish(this.#channel, payload);
+        return redis.isCluster ? undefined : heard;
+      },
+      { whileDown: true },
+    );
   }
 }
 

@@ -41,6 +41,7 @@ export class SharedRecords<Value> {
     const { list, log, what, onTick } = options;
     this.#agreement = new Agreement({
       memory: {
+        size: () => this.#entries.size,
         learn: (record) => void this.learn(record),
         beginRound: () => void this.#round++,
         unspoken: () => this.#unspoken(),
@@ -67,7 +68,7 @@ export class SharedRecords<Value> {
     return this.#agreement.ignored + this.#malformed;
   }
 
-  /** Resolves when what the others know is known, or can not be learned within a second. */
+  /** Resolves when what the others know is known, or can not be learned within 2 s. */
   start(): Promise<void> {
     return this.#agreement.start();
   }
