@@ -93,7 +93,7 @@ const FOREIGN = new Set(
 );
 
 /** Tables in Postgres, which look like metrics. */
-const TABLES = new Set(['ws_revocations', 'ws_gateway_schema']);
+const TABLES = new Set(['ws_revocations', 'ws_gateway_schema', 'ws_rate_limits']);
 
 describe('what the prose names is there', () => {
   const variables = Object.entries<Variable<unknown>>(VARIABLES);

@@ -12,6 +12,7 @@ import { TieredTokenCache } from '../../internal/auth/token-cache/tiered.js';
 import { TrustedIssuers } from '../../internal/auth/trusted-issuers.js';
 import { CLOSE_REASONS, type CloseReason } from '../../internal/close-codes.js';
 import type { Config, RouteMatch, RouteTable } from '../../internal/config/config.js';
+import { GatewayError } from '../../internal/errors.js';
 import { adapterForSubprotocol } from '../../internal/protocol/protocols.js';
 import { ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
 import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
@@ -19,7 +20,7 @@ import { Limiter } from '../../internal/ratelimit/limiter.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
 import { checkHandshake } from '../../internal/request/handshake.js';
 import { AllowedOrigins } from '../../internal/request/origin.js';
-import { Admission, firstFit } from '../../internal/session/admission.js';
+import { Admission, firstFit, refusedFor } from '../../internal/session/admission.js';
 import { dialRequest } from '../../internal/session/dial-request.js';
 import { FirstBytesReader } from '../../internal/session/first-bytes.js';
 import type { Opening } from '../../internal/session/opening.js';
@@ -154,8 +155,8 @@ async function admit(
     admission.access.permitSession(route, identity, plan.opening.client.ip)?.release();
     admission.greetingToForward(plan, identity);
   } catch (thrown) {
-    if (!(thrown instanceof Refused)) throw thrown;
-    return { identity, refusal: refusal(thrown, plan) };
+    if (!(thrown instanceof Refused || thrown instanceof GatewayError)) throw thrown;
+    return { identity, refusal: refusal(refusedFor(thrown), plan) };
   }
   return {
     identity,

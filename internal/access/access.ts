@@ -108,7 +108,7 @@ export class Access {
       identity === undefined
         ? ({ kind: 'ip', name: ip } as const)
         : ({ kind: 'sub', name: identity.sub } as const);
-    return this.parts.limiter.acquire(client, route.rateLimit && { scope: route.prefix, ...route.rateLimit });
+    return this.parts.limiter.acquire(client, { scope: route.prefix, ...route.rateLimit });
   }
 
   /** When whoever was let in must go, in milliseconds since the epoch; Infinity: never. */

@@ -51,6 +51,14 @@ export const ENDPOINTS: ReadonlyMap<string, ReadonlyMap<string, Endpoint>> = new
     ]),
   ],
   ['/admin/bans/{sub}', new Map([['DELETE', liftBan]])],
+  [
+    '/admin/ratelimits',
+    new Map([
+      ['GET', rateLimits],
+      ['PUT', setRateLimit],
+      ['DELETE', resetRateLimit],
+    ]),
+  ],
   ['/admin/upstreams', new Map([['GET', upstreams]])],
   ['/admin/routes', new Map([['GET', routes]])],
   ['/admin/reload', new Map([['POST', reload]])],
@@ -184,6 +192,24 @@ async function revocations(operations: AdminOperations, { request }: Call): Prom
   const { items, next } = await operations.revocations(readRevocationQuery(request.query));
   const unsent = await operations.unsentRevocations();
   return { body: { revocations: items, unsent, next: next ?? null } };
+}
+
+async function rateLimits(operations: AdminOperations, { request }: Call): Promise<Result> {
+  readParameters(request.query, []);
+  return { body: await operations.rateLimits() };
+}
+
+async function setRateLimit(operations: AdminOperations, { request, audit }: Call): Promise<Result> {
+  readParameters(request.query, []);
+  const { order, persisted } = await operations.setRateLimit(await bodyOf(request));
+  Object.assign(audit, order, { persisted });
+  return { body: { ...(await operations.rateLimits()), persisted } };
+}
+
+async function resetRateLimit(operations: AdminOperations, { request, audit }: Call): Promise<Result> {
+  const { route, persisted } = await operations.resetRateLimit(request.query);
+  Object.assign(audit, { route, persisted });
+  return { body: { ...(await operations.rateLimits()), persisted } };
 }
 
 async function upstreams(operations: AdminOperations, { request }: Call): Promise<Result> {

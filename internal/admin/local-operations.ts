@@ -3,12 +3,20 @@ import type { Revocations, RevocationTarget } from '../auth/revocations/revocati
 import type { RouteTable } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
 import type { ReloadResult } from '../config/routes/reload.js';
+import type { LimitsInForce } from '../ratelimit/limits-in-force.js';
 import { isLive } from '../session/revoked-sessions.js';
 import type { Sessions } from '../session/sessions.js';
 import type { EndpointSnapshot } from '../upstream/upstreams.js';
 import { type BanOrder, type BanPage, type BanQuery, type BanResult, banResult, listBans } from './bans.js';
 import type { AdminOperations, ReloadOutcome, RevokeResult } from './operations.js';
 import type { Page } from './page.js';
+import {
+  type LimitOrder,
+  type LimitsInfo,
+  readLimitOrder,
+  readLimitRoute,
+  showLimits,
+} from './rate-limits.js';
 import { listRevocations, type RevocationPage, type RevocationQuery } from './revocations.js';
 import { type RouteInfo, routeInfo } from './routes.js';
 import { listSessions, type SessionInfo, type SessionQuery } from './sessions.js';
@@ -19,6 +27,7 @@ export interface LocalParts {
   readonly revocations: Pick<Revocations, 'revoke' | 'current' | 'unsent'>;
   /** Whoever listens to it ends the sessions of who is banned (see `closeBanned`). */
   readonly bans: Pick<Bans, 'ban' | 'lift' | 'all'>;
+  readonly limits: LimitsInForce;
   readonly upstreams: { snapshot(): readonly EndpointSnapshot[] };
   /** The table in effect. */
   readonly table: () => RouteTable;
@@ -72,6 +81,23 @@ export class LocalOperations implements AdminOperations {
 
   async bans(query: BanQuery): Promise<BanPage> {
     return listBans(this.#parts.bans, query);
+  }
+
+  async rateLimits(): Promise<LimitsInfo> {
+    return showLimits(this.#parts.table(), this.#parts.limits);
+  }
+
+  async setRateLimit(body: Buffer): Promise<{ readonly order: LimitOrder; readonly persisted: boolean }> {
+    const order = readLimitOrder(body, this.#parts.table());
+    return { order, persisted: await this.#parts.limits.set(order.route, order) };
+  }
+
+  async resetRateLimit(
+    query: string,
+  ): Promise<{ readonly route: string | undefined; readonly persisted: boolean }> {
+    const { limits, table } = this.#parts;
+    const route = readLimitRoute(query, table(), limits);
+    return { route, persisted: await limits.reset(route) };
   }
 
   async upstreams(): Promise<readonly EndpointSnapshot[]> {

@@ -2,6 +2,7 @@ import type { RevocationTarget } from '../auth/revocations/revocations.js';
 import type { EndpointSnapshot } from '../upstream/upstreams.js';
 import type { BanOrder, BanPage, BanQuery, BanResult } from './bans.js';
 import type { Page } from './page.js';
+import type { LimitOrder, LimitsInfo } from './rate-limits.js';
 import type { RevocationPage, RevocationQuery } from './revocations.js';
 import type { RouteInfo } from './routes.js';
 import type { SessionInfo, SessionQuery } from './sessions.js';
@@ -37,6 +38,18 @@ export interface AdminOperations {
   /** @returns false when the subject is not banned. */
   liftBan(sub: string): Promise<boolean>;
   bans(query: BanQuery): Promise<BanPage>;
+  rateLimits(): Promise<LimitsInfo>;
+  /**
+   * Sets a limit from the body of a request.
+   * @returns whether a store keeps it by now.
+   * @throws AdminRefusal 400
+   */
+  setRateLimit(body: Buffer): Promise<{ readonly order: LimitOrder; readonly persisted: boolean }>;
+  /**
+   * Goes back to the configured limit of the route that the query names.
+   * @throws AdminRefusal 400
+   */
+  resetRateLimit(query: string): Promise<{ readonly route: string | undefined; readonly persisted: boolean }>;
   upstreams(): Promise<readonly EndpointSnapshot[]>;
   routes(): Promise<readonly RouteInfo[]>;
   reload(): Promise<ReloadOutcome>;

@@ -20,6 +20,7 @@ import { ConnectionSlots } from '../ratelimit/connection-limits.js';
 import { FailedLogins } from '../ratelimit/failed-logins.js';
 import { Leases } from '../ratelimit/leases.js';
 import { Limiter } from '../ratelimit/limiter.js';
+import { LimitsInForce } from '../ratelimit/limits-in-force.js';
 import { TrustedProxies } from '../request/forwarded.js';
 import { AllowedOrigins } from '../request/origin.js';
 import { Admission } from '../session/admission.js';
@@ -49,6 +50,7 @@ export interface Parts {
   readonly bans: Bans;
   readonly upstreams: Upstreams;
   readonly leases: Leases | undefined;
+  readonly limits: LimitsInForce;
   readonly limiter: Limiter;
   readonly sessions: Sessions;
   readonly wheel: TimerWheel;
@@ -93,7 +95,8 @@ export async function build(
   const ledger = sharedLedger(stores.redis, siblings?.ledger);
   const now = turnClock();
   const leases = ledger && new Leases({ ledger, now });
-  const limiter = new Limiter({ config: config.rateLimit, shared: leases, now });
+  const limits = new LimitsInForce({ configured: config.rateLimit, list: stores.rateLimits, log });
+  const limiter = new Limiter({ config: limits, shared: leases, now });
   const failedLogins = new FailedLogins();
   const slots = new ConnectionSlots(config.opening);
   const sessions = new Sessions(config.opening, slots, metrics);
@@ -114,6 +117,7 @@ export async function build(
     sessions,
     revocations,
     bans,
+    limits,
     upstreams,
     table: () => routes.table,
     reload: () => reloader.reload(),
@@ -142,6 +146,6 @@ export async function build(
   const heapTrim = new HeapTrim();
   return {
     ...{ config, log, metrics, tracing, stores, keys, cache, revocations, bans, upstreams, leases },
-    ...{ limiter, sessions, wheel, heapTrim, routes, reloader, localOperations, listener, siblings },
+    ...{ limits, limiter, sessions, wheel, heapTrim, routes, reloader, localOperations, listener, siblings },
   };
 }

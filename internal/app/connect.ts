@@ -13,6 +13,7 @@ export function connect({
   keys,
   revocations,
   bans,
+  limits,
   cache,
   routes,
   localOperations,
@@ -31,10 +32,11 @@ export function connect({
   });
   bans.onBanned((sub) => closeBanned(sessions, sub));
   bans.records.onChange((record) => siblings?.recordChanged('bans', record));
+  limits.records.onChange((record) => siblings?.recordChanged('rateLimits', record));
   siblings?.introduce({
     metrics,
     revocations,
-    records: { bans: bans.records },
+    records: { bans: bans.records, rateLimits: limits.records },
     operations: localOperations,
     applyTable: (changed) => routes.apply(changed),
   });

@@ -7,6 +7,7 @@ import { JWT_CACHE_TABLE, PostgresTokenCache } from '../auth/token-cache/postgre
 import { RedisTokenCache } from '../auth/token-cache/redis.js';
 import { EntrySeal } from '../auth/token-cache/sealed-entry.js';
 import type { Config } from '../config/config.js';
+import { RATE_LIMITS_TABLE } from '../ratelimit/limits-in-force.js';
 import type { PostgresStore } from '../store/postgres.js';
 import { PostgresRecords, postgresTableOf, type RecordTable } from '../store/records/postgres-records.js';
 import { RedisRecords } from '../store/records/redis-records.js';
@@ -24,6 +25,7 @@ export interface Stores {
   readonly revocations: RevocationStore | undefined;
   /** Where revocations are; likewise below. */
   readonly bans: RecordList | undefined;
+  readonly rateLimits: RecordList | undefined;
   /** Waits for neither longer than 2 s: a store that is down at start is found later. */
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -39,6 +41,7 @@ export async function createStores(config: Config, metrics: Metrics, log: Log): 
     tokenCache: tokenCacheStore(config, redis, postgres, metrics, log),
     revocations: revocationStore(config, redis, postgres),
     bans: recordList(BANS_TABLE, redis, postgres),
+    rateLimits: recordList(RATE_LIMITS_TABLE, redis, postgres),
     async start() {
       await Promise.all([redis?.start(), postgres?.start()]);
     },
@@ -63,7 +66,12 @@ async function createPostgres({ postgresDsn: dsn }: Config, log: Log): Promise<P
   return new PostgresStore({
     dsn,
     log,
-    tables: [JWT_CACHE_TABLE, REVOCATIONS_TABLE, postgresTableOf(BANS_TABLE)],
+    tables: [
+      JWT_CACHE_TABLE,
+      REVOCATIONS_TABLE,
+      postgresTableOf(BANS_TABLE),
+      postgresTableOf(RATE_LIMITS_TABLE),
+    ],
   });
 }
 

@@ -1,5 +1,6 @@
 import type { RateLimitConfig } from '../config/config.js';
 import { addressBlock } from '../request/client-key.js';
+import { LimitsInForce } from './limits-in-force.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** Whose budget a session spends: a subject's, or on public routes an address'. */
@@ -8,12 +9,13 @@ export interface LimitedClient {
   readonly name: string;
 }
 
-/** A route's own limit on messages; its buckets are apart from the global ones and from other routes'. */
+/** The route of a client, with its own limit on messages if it has one. */
 export interface RouteLimit {
-  /** The route's prefix. */
+  /** The route's prefix: own buckets are apart from the global ones and from other routes'. */
   readonly scope: string;
-  readonly perSecond: number;
-  readonly burst: number;
+  /** undefined: none of its own; likewise below. */
+  readonly perSecond?: number;
+  readonly burst?: number;
 }
 
 /** Makes buckets that are shared with other processes; `Leases` does. */
@@ -32,8 +34,8 @@ interface SharedBucket extends TokenBucket {
 }
 
 export interface LimiterOptions {
-  /** The global limits; 0 a second: off. */
-  readonly config: RateLimitConfig;
+  /** The global limits; 0 a second: off. `LimitsInForce`: they and those of routes may change, for live sessions too. */
+  readonly config: RateLimitConfig | LimitsInForce;
   /** undefined: every process counts for itself. */
   readonly shared: SharedBuckets | undefined;
   /** Monotonic milliseconds; the clock of `shared` too. */
@@ -42,6 +44,9 @@ export interface LimiterOptions {
   readonly maxIdle?: number;
 }
 
+/** After a change of limits so many budgets are brought up to date at once: some milliseconds' work. */
+const RETUNE_BATCH = 1_000;
+const RETUNE_INTERVAL_MS = 20;
 const SWEEP_INTERVAL_MS = 1000;
 /** Idle buckets looked at in one sweep: about a millisecond's work. */
 const SWEEP_BATCH = 10_000;
@@ -56,19 +61,28 @@ class Entry {
   ) {}
 }
 
+/** What a budget draws on; undefined: no limit. */
+interface BudgetEntries {
+  readonly messages: Entry | undefined;
+  readonly bytes: Entry | undefined;
+}
+
 /**
  * The message and byte budgets of all clients (SPEC section 10). A subject has one bucket however many sessions it
  * has. Without a session its bucket is kept until it would be full again, so that reconnecting gains nothing, and then
  * forgotten: memory is bounded by the subjects of the last `burst / perSecond` seconds and by `maxIdle`.
  */
 export class Limiter {
-  readonly #config: RateLimitConfig;
+  readonly #config: RateLimitConfig | LimitsInForce;
   readonly #shared: SharedBuckets | undefined;
   readonly #now: () => number;
   readonly #maxIdle: number;
   readonly #entries = new Map<string, Entry>();
   /** Those without a session, longest idle or looked at first. */
   readonly #idle = new Set<Entry>();
+  /** Those of live sessions, where limits may change. */
+  readonly #live = new Set<MessageBudget>();
+  #retuning: Iterator<MessageBudget> | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor({ config, shared, now = () => performance.now(), maxIdle = 100_000 }: LimiterOptions) {
@@ -76,6 +90,7 @@ export class Limiter {
     this.#shared = shared;
     this.#now = now;
     this.#maxIdle = maxIdle;
+    if (config instanceof LimitsInForce) config.onChange(() => this.#retune());
   }
 
   start(): void {
@@ -88,19 +103,47 @@ export class Limiter {
   }
 
   /**
-   * The budget a new session draws on; undefined when no limit applies. Release it when the session ends.
+   * The budget a new session draws on; undefined when no limit applies, nor ever will. Release it when the session ends.
    *
    * With shared buckets ask for it as soon as the client is known: the share of this process is fetched meanwhile.
    */
   acquire(client: LimitedClient, route?: RouteLimit): MessageBudget | undefined {
-    const { perSecond, burst, bytesPerSecond } = this.#config;
-    const scope = route?.scope ?? '';
-    const messages = this.#use(client, `m${scope}`, route?.perSecond ?? perSecond, route?.burst ?? burst);
-    // A second's worth of bytes may come at once: a larger message never fits.
-    const bytes = this.#use(client, 'b', bytesPerSecond, bytesPerSecond);
-    if (messages === undefined && bytes === undefined) return undefined;
-    return new MessageBudget(messages, bytes, this.#now, this.#release);
+    const entries = this.#entriesFor(client, route);
+    const adjustable = this.#config instanceof LimitsInForce;
+    if (!adjustable && entries.messages === undefined && entries.bytes === undefined) return undefined;
+    const budget = new MessageBudget(client, route, entries, this.#now, this.#release);
+    if (adjustable) this.#live.add(budget);
+    return budget;
   }
+
+  #entriesFor(client: LimitedClient, route: RouteLimit | undefined): BudgetEntries {
+    const { messages, bytes } = limitsOf(this.#config, route);
+    return {
+      messages: this.#use(client, `m${messages.scope}`, messages.perSecond, messages.burst),
+      // A second's worth of bytes may come at once: a larger message never fits.
+      bytes: this.#use(client, `b${bytes.scope}`, bytes.perSecond, bytes.perSecond),
+    };
+  }
+
+  /** Limits have changed: gives every live session the buckets it would get now, a part of them at a time. */
+  #retune(): void {
+    const underWay = this.#retuning !== undefined;
+    this.#retuning = [...this.#live].values();
+    if (!underWay) this.#retuneSome();
+  }
+
+  readonly #retuneSome = (): void => {
+    for (let left = RETUNE_BATCH; left > 0; left--) {
+      const next = this.#retuning?.next();
+      if (next === undefined || next.done === true) {
+        this.#retuning = undefined;
+        return;
+      }
+      const budget = next.value;
+      if (this.#live.has(budget)) budget.exchange(this.#entriesFor(budget.client, budget.route));
+    }
+    setTimeout(this.#retuneSome, RETUNE_INTERVAL_MS).unref();
+  };
 
   /** Buckets kept, those of live sessions and those that are not full again yet. */
   get size(): number {
@@ -138,12 +181,18 @@ export class Limiter {
   }
 
   /** One function for all budgets. */
-  readonly #release = (entry: Entry): void => {
+  readonly #release = ({ messages, bytes }: BudgetEntries, budget?: MessageBudget): void => {
+    if (budget !== undefined) this.#live.delete(budget);
+    if (messages !== undefined) this.#leave(messages);
+    if (bytes !== undefined) this.#leave(bytes);
+  };
+
+  #leave(entry: Entry): void {
     if (--entry.sessions > 0) return;
     entry.shared?.leave();
     if (entry.bucket.isFull(this.#now())) this.#entries.delete(entry.key);
     else this.#keepIdle(entry);
-  };
+  }
 
   #keepIdle(entry: Entry): void {
     this.#idle.add(entry);
@@ -160,26 +209,37 @@ export class Limiter {
 
 /** What one session may still send. */
 export class MessageBudget {
-  readonly #messages: Entry | undefined;
-  readonly #bytes: Entry | undefined;
-  readonly #messageBucket: TokenBucket | undefined;
-  readonly #byteBucket: TokenBucket | undefined;
+  #entries: BudgetEntries;
+  #messageBucket: TokenBucket | undefined;
+  #byteBucket: TokenBucket | undefined;
   readonly #now: () => number;
-  readonly #onRelease: (entry: Entry) => void;
+  readonly #onRelease: (entries: BudgetEntries, budget?: MessageBudget) => void;
   #released: boolean = false;
 
+  /**
+   * @param onRelease told of entries that are not used any more, and with the last ones that the budget is not either.
+   */
   constructor(
-    messages: Entry | undefined,
-    bytes: Entry | undefined,
+    readonly client: LimitedClient,
+    readonly route: RouteLimit | undefined,
+    entries: BudgetEntries,
     now: () => number,
-    onRelease: (entry: Entry) => void,
+    onRelease: (entries: BudgetEntries, budget?: MessageBudget) => void,
   ) {
-    this.#messages = messages;
-    this.#bytes = bytes;
-    this.#messageBucket = messages?.bucket;
-    this.#byteBucket = bytes?.bucket;
+    this.#entries = entries;
+    this.#messageBucket = entries.messages?.bucket;
+    this.#byteBucket = entries.bytes?.bucket;
     this.#now = now;
     this.#onRelease = onRelease;
+  }
+
+  /** Draws on other entries from now on, which may be the same. Not to be called after `release`. */
+  exchange(entries: BudgetEntries): void {
+    const former = this.#entries;
+    this.#entries = entries;
+    this.#messageBucket = entries.messages?.bucket;
+    this.#byteBucket = entries.bytes?.bucket;
+    this.#onRelease(former);
   }
 
   /**
@@ -187,7 +247,7 @@ export class MessageBudget {
    * so); undefined when there is nothing to wait for. Before, one lease can be spent. Never rejects.
    */
   get ready(): Promise<unknown> | undefined {
-    const shared = [this.#messages?.shared?.ready, this.#bytes?.shared?.ready];
+    const shared = [this.#entries.messages?.shared?.ready, this.#entries.bytes?.shared?.ready];
     return shared.some((ready) => ready !== undefined) ? Promise.all(shared) : undefined;
   }
 
@@ -196,6 +256,7 @@ export class MessageBudget {
    * @returns false when it is too much: they must not be forwarded.
    */
   take(payloadBytes: number, messages = 1): boolean {
+    if (this.#messageBucket === undefined && this.#byteBucket === undefined) return true;
     const nowMs = this.#now();
     const bucket = messages === 0 ? undefined : this.#messageBucket;
     if (bucket !== undefined && !bucket.take(nowMs, messages)) return false;
@@ -206,9 +267,39 @@ export class MessageBudget {
   release(): void {
     if (this.#released) return;
     this.#released = true;
-    if (this.#messages !== undefined) this.#onRelease(this.#messages);
-    if (this.#bytes !== undefined) this.#onRelease(this.#bytes);
+    this.#onRelease(this.#entries, this);
   }
+}
+
+interface ScopedRate {
+  /** '': shared by all that have no limit of their own. */
+  readonly scope: string;
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+/** What applies on a route: what an operator has set for it, what it says itself, what applies to all. */
+function limitsOf(
+  config: RateLimitConfig | LimitsInForce,
+  route: RouteLimit | undefined,
+): { readonly messages: ScopedRate; readonly bytes: ScopedRate } {
+  const set = config instanceof LimitsInForce ? config.setting(route?.scope ?? '') : undefined;
+  const { perSecond, burst, bytesPerSecond } = config instanceof LimitsInForce ? config.default : config;
+  const scope = route?.scope ?? '';
+  const own = route === undefined ? undefined : (set ?? route);
+  const ownBytes = route === undefined ? undefined : set?.bytesPerSecond;
+  return {
+    messages: {
+      scope: own?.perSecond === undefined ? '' : scope,
+      perSecond: own?.perSecond ?? perSecond,
+      burst: own?.burst ?? burst,
+    },
+    bytes: {
+      scope: ownBytes === undefined ? '' : scope,
+      perSecond: ownBytes ?? bytesPerSecond,
+      burst: ownBytes ?? bytesPerSecond,
+    },
+  };
 }
 
 /**

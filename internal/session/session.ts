@@ -29,7 +29,12 @@ const PATIENCE = 5;
  * Whoever ends a session for one of these has forbidden it: not even the rest of a frame passes, nor what a closing session
  * still has for its client (SPEC section 9).
  */
-const AT_ONCE: ReadonlySet<CloseReasonKey> = new Set(['tokenRevoked', 'tokenExpired', 'closedByAdmin']);
+const AT_ONCE: ReadonlySet<CloseReasonKey> = new Set([
+  'tokenRevoked',
+  'banned',
+  'tokenExpired',
+  'closedByAdmin',
+]);
 
 /**
  * One client's life, from its opening handshake to its last byte (SPEC sections 4 to 9). Every way out goes through

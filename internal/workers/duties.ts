@@ -18,7 +18,7 @@ export interface Assignment {
 }
 
 /** Records that every process knows, by name. */
-export type RecordsName = 'bans';
+export type RecordsName = 'bans' | 'rateLimits';
 
 /** What any worker can be asked on behalf of another one. */
 export type SiblingDuties = Pick<

@@ -2,6 +2,7 @@ import type { BanOrder, BanPage, BanQuery, BanResult } from '../admin/bans.js';
 import type { LocalOperations } from '../admin/local-operations.js';
 import type { AdminOperations, ReloadOutcome, RevokeResult } from '../admin/operations.js';
 import type { Page } from '../admin/page.js';
+import type { LimitOrder, LimitsInfo } from '../admin/rate-limits.js';
 import type { RevocationPage, RevocationQuery } from '../admin/revocations.js';
 import type { RouteInfo } from '../admin/routes.js';
 import type { SessionInfo, SessionQuery } from '../admin/sessions.js';
@@ -61,6 +62,21 @@ export class HostOperations implements AdminOperations {
   /** Every worker knows them all. */
   bans(query: BanQuery): Promise<BanPage> {
     return this.#local.bans(query);
+  }
+
+  /** As bans: every worker knows them. */
+  rateLimits(): Promise<LimitsInfo> {
+    return this.#local.rateLimits();
+  }
+
+  setRateLimit(body: Buffer): Promise<{ readonly order: LimitOrder; readonly persisted: boolean }> {
+    return this.#local.setRateLimit(body);
+  }
+
+  resetRateLimit(
+    query: string,
+  ): Promise<{ readonly route: string | undefined; readonly persisted: boolean }> {
+    return this.#local.resetRateLimit(query);
   }
 
   async upstreams(): Promise<readonly EndpointSnapshot[]> {

@@ -5,7 +5,10 @@ import { problemLine } from '../config/problem.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import { type ReloadResult, RouteReloader } from '../config/routes/reload.js';
 import { HeapTrim } from '../heap-trim.js';
+import { LimitsInForce } from '../ratelimit/limits-in-force.js';
 import { MemoryLedger } from '../ratelimit/memory-ledger.js';
+import type { SharedRecord } from '../store/records/record.js';
+import type { SharedRecords } from '../store/records/shared-records.js';
 import { createLog, flushed, type Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { Crew, WORKER_ANSWER_MS } from './crew.js';
@@ -23,6 +26,9 @@ export interface SupervisorParts {
   readonly entry: string;
 }
 
+/** Records of any kind, to be passed on. */
+type KnownRecords = Pick<SharedRecords<unknown>, 'learn'> & Iterable<SharedRecord<unknown>>;
+
 /** Over the drain time and the hard limit: a worker that is still there then is stuck. */
 const STUCK_MS = 5_000;
 /** Revocations and records told to a new worker at once. */
@@ -39,7 +45,8 @@ export class Supervisor {
   readonly #hostMetrics: HostMetrics;
   readonly #revocations: Revocations;
   readonly #bans: Bans;
-  readonly #records: Readonly<Record<RecordsName, Bans['records']>>;
+  readonly #limits: LimitsInForce;
+  readonly #records: Readonly<Record<RecordsName, KnownRecords>>;
   readonly #ledger = new MemoryLedger();
   readonly #reloader: RouteReloader;
   readonly #crew: Crew;
@@ -64,7 +71,8 @@ export class Supervisor {
       counter: this.#metrics.revocations,
     });
     this.#bans = new Bans({ list: undefined, log: this.#log, counter: this.#metrics.bans });
-    this.#records = { bans: this.#bans.records };
+    this.#limits = new LimitsInForce({ configured: config.rateLimit, list: undefined, log: this.#log });
+    this.#records = { bans: this.#bans.records, rateLimits: this.#limits.records };
     this.#crew = new Crew({
       entry,
       log: this.#log,
@@ -98,7 +106,7 @@ export class Supervisor {
     process.once('exit', () => this.#crew.kill());
     this.#metrics.collectProcessMetrics();
     await this.#revocations.start();
-    await this.#bans.start();
+    await Promise.all([this.#bans.start(), this.#limits.start()]);
     await this.#crew.start(workers);
     this.#reloader.start();
     this.#heapTrim.start();
@@ -117,6 +125,7 @@ export class Supervisor {
     await Promise.all([this.#reloader.stop(), this.#crew.dismiss(drainTimeoutMs + hardLimitMs + STUCK_MS)]);
     this.#revocations.stop();
     this.#bans.stop();
+    this.#limits.stop();
     this.#heapTrim.stop();
     this.#log.info('all workers have ended');
     await flushed(this.#log);
@@ -132,7 +141,7 @@ export class Supervisor {
     worker.assigned = true;
     await taken;
     for (const batch of batches(this.#revocations.current(), LEARN_BATCH)) await link.ask('learn', [batch]);
-    for (const name of ['bans'] as const)
+    for (const name of ['bans', 'rateLimits'] as const)
       for (const batch of batches(this.#records[name], LEARN_BATCH))
         await link.ask('learnRecords', [name, batch]);
     await link.ask('start', []);

@@ -13,6 +13,7 @@ import type { ReloadResult } from '../../internal/config/routes/reload.js';
 import { createRouteTable } from '../../internal/config/routes/table.js';
 import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 import { ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
+import { LimitsInForce } from '../../internal/ratelimit/limits-in-force.js';
 import { closeBanned } from '../../internal/session/banned-sessions.js';
 import type { LiveSession } from '../../internal/session/live-session.js';
 import { closeRevoked } from '../../internal/session/revoked-sessions.js';
@@ -141,10 +142,16 @@ export async function bench(t: TestContext, options: BenchOptions = {}): Promise
   t.after(() => revocations.stop());
   const bans = new Bans({ list: undefined, log: log.log, counter: metrics.bans });
   bans.onBanned((sub) => closeBanned(sessions, sub));
+  const limits = new LimitsInForce({
+    configured: { perSecond: 10, burst: 30, bytesPerSecond: 0 },
+    list: undefined,
+    log: log.log,
+  });
   const local = new LocalOperations({
     sessions,
     revocations,
     bans,
+    limits,
     upstreams: { snapshot: () => options.endpoints ?? [] },
     table: () => options.table ?? createRouteTable([ROUTE]),
     reload: options.reload ?? (async () => ({ outcome: 'unchanged', problems: [] })),

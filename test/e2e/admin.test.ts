@@ -242,6 +242,38 @@ describe('the admin API', () => {
     assert.equal((await call('POST', '/admin/bans', 'x'.repeat(70_000))).status, 413);
   });
 
+  it('changes rate limits for live sessions, and goes back to the configured ones', async () => {
+    const peer = await Peer.open(`${gateway.ws}/echo`, { token: issuer.sign({ sub: 'flo' }) });
+    const before = await call('GET', '/admin/ratelimits');
+    assert.deepEqual(before.json, {
+      default: { perSecond: 0, burst: 30, bytesPerSecond: 0 },
+      routes: { '/open': { perSecond: 100, burst: 100 } },
+      changed: { default: false, routes: [] },
+    });
+    const set = await call('PUT', '/admin/ratelimits', { perSecond: 0.001, burst: 2 });
+    assert.deepEqual(set.json.default, { perSecond: 0.001, burst: 2, bytesPerSecond: 0 });
+    await call('PUT', '/admin/ratelimits', { perSecond: 7, burst: 9, bytesPerSecond: 1000, route: '/echo' });
+    const both = await call('GET', '/admin/ratelimits');
+    assert.deepEqual((both.json.routes as object)['/echo' as never], {
+      perSecond: 7,
+      burst: 9,
+      bytesPerSecond: 1000,
+    });
+    assert.deepEqual(both.json.changed, { default: true, routes: ['/echo'] });
+    const reset = await call('DELETE', '/admin/ratelimits?route=/echo');
+    assert.deepEqual(reset.json.changed, { default: true, routes: [] });
+    for (const text of ['1', '2', '3']) peer.send(text);
+    assert.deepEqual(await peer.ended(), { code: 1008, reason: 'Rate limit exceeded' });
+    assert.deepEqual((await call('DELETE', '/admin/ratelimits')).json, { ...before.json, persisted: false });
+    for (const body of [{}, { perSecond: 1 }, { perSecond: -1, burst: 1 }, { perSecond: 1, burst: 0.5 }])
+      assert.equal((await call('PUT', '/admin/ratelimits', body)).status, 400);
+    assert.equal(
+      (await call('PUT', '/admin/ratelimits', { perSecond: 1, burst: 1, route: '/no' })).status,
+      400,
+    );
+    assert.equal((await call('DELETE', '/admin/ratelimits?route=/no')).status, 400);
+  });
+
   it('leaves one line in the log for each request, without a token', async () => {
     const audit = (): readonly Readonly<Record<string, unknown>>[] => {
       const lines = gateway.logs.filter(({ msg }) => msg === 'admin action');

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { eventually } from '../support/eventually.js';
+import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
 import { assertQuiet } from '../support/quiet.js';
@@ -81,6 +82,26 @@ function bansOver(name: string, start: () => Promise<Shared>): void {
         until: new Date(Date.now() + 500).toISOString(),
       });
       await eventually(() => replicas.openEverywhere(issuer.sign({ sub: 'bea' })));
+    });
+
+    it('(and rate limits set on one replica are in force for live sessions on the others within 2 s)', async () => {
+      const peers = await replicas.openEverywhere(issuer.sign({ sub: 'flo' }));
+      const change = (method: string, body?: object) =>
+        http(`${replicas.gateways[0]?.http}/admin/ratelimits`, {
+          method,
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        });
+      assert.equal((await change('PUT', { perSecond: 0.001, burst: 1 })).status, 200);
+      for (const gateway of replicas.gateways)
+        await eventually(async () => {
+          const { body } = await http(`${gateway.http}/admin/ratelimits`);
+          return (JSON.parse(body) as { changed: { default: boolean } }).changed.default;
+        }, 2_000);
+      for (const peer of peers) {
+        for (let i = 0; i < 3; i++) peer.send('x');
+        assert.deepEqual(await peer.ended(), { code: 1008, reason: 'Rate limit exceeded' });
+      }
+      assert.equal((await change('DELETE')).status, 200);
     });
 
     it('are known to a replica that starts later', async () => {

@@ -225,6 +225,22 @@ describe('several workers', () => {
     for (const peer of await crowd(gateway, token)) await peer.close();
   });
 
+  it('take over a rate limit that is set at one of them', async () => {
+    const peers = await crowd(gateway, issuer.sign({ sub: 'flo' }));
+    const url = `${gateway.http}/admin/ratelimits`;
+    const set = await http(url, { method: 'PUT', body: '{"perSecond":0.001,"burst":1}' });
+    assert.equal(set.status, 200);
+    for (let i = 0; i < CROWD; i++)
+      await eventually(
+        async () => (JSON.parse((await http(url)).body) as { changed: { default: boolean } }).changed.default,
+      );
+    for (const peer of peers) {
+      for (let i = 0; i < 3; i++) peer.send('x');
+      assert.deepEqual(await peer.ended(), { code: 1008, reason: 'Rate limit exceeded' });
+    }
+    assert.equal((await http(url, { method: 'DELETE' })).status, 200);
+  });
+
   it('are one gateway to the admin API', async () => {
     const peers = await crowd(gateway, issuer.sign({ sub: 'bob' }));
     type Listed = { sessions: { id: string }[]; next: string | null };
