@@ -118,8 +118,10 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     OTEL_EXPORTER_OTLP_HEADERS: 'headers sent to it, such as a key. Secret',
     OTEL_SERVICE_NAME: 'what the traces call this service',
     OTEL_RESOURCE_ATTRIBUTES: 'further attributes of the service',
+    OTEL_SDK_DISABLED: 'true: no traces, whatever else is set',
+    OTEL_TRACES_EXPORTER: 'none: no traces',
     OTEL_TRACES_SAMPLER:
-      'which openings are traced; `parentbased_` ones follow what a trusted proxy has decided, if it has',
+      'which openings are traced; `parentbased_` ones follow what a trusted proxy has decided, if it has. A sampler that is not offered is a warning',
     OTEL_TRACES_SAMPLER_ARG: 'part of the traces that the `traceidratio` samplers take',
   },
 };

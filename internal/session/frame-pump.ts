@@ -56,7 +56,7 @@ export class FramePump extends Pump implements UpstreamFrameListener, ClientFram
 
   clientFrames(bytes: Buffer, from: number, to: number): void {
     const { upstream } = this;
-    if (!upstream.write(bytes, from, to)) this.upstreamFaltered();
+    if (!upstream.write(bytes, from, to)) this.#upstreamFaltered();
     if (upstream.hasDue && !this.frames.midFrame) upstream.atBoundary();
   }
 
@@ -82,7 +82,11 @@ export class FramePump extends Pump implements UpstreamFrameListener, ClientFram
     this.frames.atBoundary();
   }
 
-  protected override upstreamFaltered(): void {
+  protected override messageWaits(): void {
+    if (this.upstream.blocked) this.#upstreamFaltered();
+  }
+
+  #upstreamFaltered(): void {
     if (this.#clientPaused) return;
     this.#clientPaused = true;
     this.frames.pause();

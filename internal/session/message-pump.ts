@@ -23,7 +23,7 @@ export class MessagePump extends Pump implements UpstreamListener {
     super.fromClient(payload, isBinary);
   }
 
-  protected override upstreamFaltered(): void {
+  protected override messageWaits(): void {
     if (this.upstream.waitingCost <= this.config.maxBufferedBytes) return;
     // uWebSockets.js cannot stop reading from a client, so there is nowhere else for the bytes to wait.
     this.metrics.backpressure.inc({ direction: 'client_to_upstream' });

@@ -79,8 +79,8 @@ export abstract class Pump implements TrafficSource {
   abstract clientAlive(): void;
   /** The client's socket took some of what waited for it. */
   abstract clientDrained(): void;
-  /** Bytes have to wait for the upstream. */
-  protected abstract upstreamFaltered(): void;
+  /** A message has not left the process, be it only for the end of the turn. */
+  protected abstract messageWaits(): void;
   /** Whether the client was heard since the last question. */
   protected abstract takeClientHeard(): boolean;
   /** Whether nobody listens to that side, for the other one's sake: its silence is not its own. */
@@ -112,7 +112,13 @@ export abstract class Pump implements TrafficSource {
     if (this.budget !== undefined && !this.budget.take(payload.length, messages)) {
       return this.owner.close('rateLimited');
     }
-    return this.#forward(payload, isBinary);
+    if (this.keepsBack(payload)) return;
+    this.#forward(payload, isBinary);
+  }
+
+  /** Whether a client's message is not for the upstream; @param payload valid during the call only. */
+  protected keepsBack(_payload: Uint8Array): boolean {
+    return false;
   }
 
   #forward(payload: Uint8Array, isBinary: boolean): void {
@@ -120,7 +126,7 @@ export abstract class Pump implements TrafficSource {
     this.#messagesUp++;
     this.#bytesUp += payload.length;
     upstream.send(payload, isBinary);
-    if (upstream.bufferedBytes > 0) this.upstreamFaltered();
+    if (upstream.bufferedBytes > 0) this.messageWaits();
   }
 
   onUpstreamDrain(): void {

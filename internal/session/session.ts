@@ -8,13 +8,12 @@ import type { UpstreamConnection } from '../upstream/websocket/connection.js';
 import { refusedFor } from './admission.js';
 import type { ClientHandshake, ClientListener, ClientSocket } from './client-socket.js';
 import { FirstBytesReader } from './first-bytes.js';
-import { FramePump } from './frame-pump.js';
 import type { LiveSession } from './live-session.js';
-import { MessagePump } from './message-pump.js';
 import { type Opening, selectedForToken } from './opening.js';
 import { PingAllowance } from './ping-allowance.js';
 import type { Plan } from './plan.js';
 import type { Pump, PumpOptions } from './pump.js';
+import { pumpFor } from './pump-for.js';
 import { isDenial, recordAccepted, recordClose, recordOpen } from './record.js';
 import { Refused } from './refused.js';
 import type { SessionParts } from './session-parts.js';
@@ -254,11 +253,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
       packets: plan.adapter.packets(),
       nowMs: performance.now(),
     };
-    const { frames } = client;
-    const pump =
-      frames === undefined
-        ? new MessagePump(this, client, upstream, options)
-        : new FramePump(this, client, frames, upstream, options);
+    const pump = pumpFor(this, client, upstream, options, plan.match.route.schemas);
     this.#state = { name: 'open', pump };
     recordOpen(this, plan.opening);
     if (greeting !== undefined) pump.forwardGreeting(greeting);

@@ -1,6 +1,6 @@
 import type { TracingOptions } from '../../telemetry/opening-trace.js';
 import type { Config, IssuerConfig, KeySource } from '../config.js';
-import type { Values } from './variables.js';
+import { DEFAULT_SAMPLER, SAMPLERS, type Values } from './variables.js';
 
 /**
  * The configuration that well-formed variables make.
@@ -97,16 +97,21 @@ export function assemble(values: Values, issuers: readonly IssuerConfig[]): Conf
   };
 }
 
+/** Whether OTEL_TRACES_EXPORTER, a comma list, names the one exporter that is offered. */
+export function exportsOtlp({ OTEL_TRACES_EXPORTER: names }: Values): boolean {
+  return names.split(',').some((name) => name.trim() === 'otlp');
+}
+
 function tracing(values: Values): TracingOptions | undefined {
   const endpoint = values.OTEL_EXPORTER_OTLP_ENDPOINT;
-  if (endpoint === undefined) return undefined;
+  if (endpoint === undefined || values.OTEL_SDK_DISABLED || !exportsOtlp(values)) return undefined;
   return {
     endpoint,
     headers: values.OTEL_EXPORTER_OTLP_HEADERS ?? {},
     serviceName: values.OTEL_SERVICE_NAME,
     resource: values.OTEL_RESOURCE_ATTRIBUTES ?? {},
-    sampler: values.OTEL_TRACES_SAMPLER,
-    ratio: values.OTEL_TRACES_SAMPLER_ARG,
+    sampler: SAMPLERS.find((name) => name === values.OTEL_TRACES_SAMPLER) ?? DEFAULT_SAMPLER,
+    ratio: values.OTEL_TRACES_SAMPLER_ARG ?? 1,
   };
 }
 

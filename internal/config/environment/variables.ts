@@ -73,10 +73,15 @@ const queryName = text('a parameter name: printable ASCII without space & = # % 
 const algorithm: Reader<Algorithm> = oneOf(...ALGORITHMS);
 const claim = text('the name of a claim, or a path of names with dots between them', /^[!-~]{1,256}$/);
 
-const sampler: Reader<SamplerName> = oneOf(
+/** Of OpenTelemetry's samplers those that are offered. */
+export const SAMPLERS: readonly SamplerName[] = [
   ...(['always_on', 'always_off', 'traceidratio'] as const),
   ...(['parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'] as const),
-);
+];
+export const DEFAULT_SAMPLER = 'parentbased_always_on' satisfies SamplerName;
+/** What the specification knows and is not offered is a warning, not an error: a platform may have set it for all. */
+const sampler: Reader<string> = { ...printable, allowed: oneOf(...SAMPLERS).allowed };
+const samplerArgument = decimal(1);
 
 const MAX_WORKERS = 512;
 const count = wholeNumber(1, MAX_WORKERS);
@@ -180,8 +185,24 @@ export const VARIABLES = Object.freeze({
   OTEL_EXPORTER_OTLP_HEADERS: { reader: headerPairs, secret: true },
   OTEL_SERVICE_NAME: { reader: printable, default: 'ws-gateway' },
   OTEL_RESOURCE_ATTRIBUTES: { reader: attributePairs },
-  OTEL_TRACES_SAMPLER: { reader: sampler, default: 'parentbased_always_on' },
-  OTEL_TRACES_SAMPLER_ARG: { reader: decimal(1), default: '1' },
+  OTEL_SDK_DISABLED: {
+    // Whatever is not true means false, says the specification.
+    reader: {
+      allowed: 'true or false',
+      read: (value) => value.toLowerCase() === 'true',
+    } satisfies Reader<boolean>,
+    default: 'false',
+  },
+  OTEL_TRACES_EXPORTER: { reader: { ...printable, allowed: 'otlp or none' }, default: 'otlp' },
+  OTEL_TRACES_SAMPLER: { reader: sampler, default: DEFAULT_SAMPLER },
+  OTEL_TRACES_SAMPLER_ARG: {
+    // Of samplers that are not offered it is no number.
+    reader: {
+      allowed: samplerArgument.allowed,
+      read: (value) => (/^[a-z]\w*=/i.test(value) ? undefined : samplerArgument.read(value)),
+    } satisfies Reader<number | undefined>,
+    default: '1',
+  },
 }) satisfies Readonly<Record<string, Variable<unknown>>>;
 
 function isSecret(name: string): boolean {

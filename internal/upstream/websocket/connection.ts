@@ -83,6 +83,11 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
     return this.socket.writableLength + this.shared.writer.pendingBytes(this.socket);
   }
 
+  /** Whether the kernel has not taken all that was written. */
+  get blocked(): boolean {
+    return this.socket.writableLength > 0;
+  }
+
   /** What they cost the process: a write that waits takes memory beside its bytes. */
   get waitingCost(): number {
     return this.bufferedBytes + this.socket.waitingWrites * WRITE_COST_BYTES;
