@@ -67,7 +67,8 @@ async function boundedText(response: Response): Promise<string> {
     if (bytes > LIMIT_BYTES) throw new Error(`answered more than ${LIMIT_BYTES} bytes`);
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  // A byte order mark is no part of the JSON, and is taken off here.
+  return new TextDecoder().decode(Buffer.concat(chunks));
 }
 
 /** What went wrong in a line; fetch hides the network's error in `cause`. */

@@ -73,18 +73,18 @@ export class VerificationKeys {
   }
 
   /**
-   * The key for a token's header. An unknown kid makes the JWKS be fetched anew, at most once in 30 s.
+   * The keys that may have signed a token with this header, one as a rule. An unknown kid makes the JWKS be fetched anew, at most once in 30 s.
    * @param kid undefined: the token names none.
    * @throws GatewayError ERR_JWT_INVALID when no key is for this token, ERR_KEYS_UNAVAILABLE when there are none at all.
    */
-  async find(kid: string | undefined, alg: Algorithm): Promise<VerificationKey> {
+  async find(kid: string | undefined, alg: Algorithm): Promise<readonly VerificationKey[]> {
     if (this.#current() === undefined) await this.#loading;
     let found = this.#currentOrThrow().find(kid, alg);
     if (found.outcome === 'unknown-kid') {
       await this.#loadForUnknownKid();
       found = this.#currentOrThrow().find(kid, alg);
     }
-    if (found.outcome === 'found') return found.key;
+    if (found.outcome === 'found') return found.keys;
     const why =
       found.outcome === 'unfit' ? found.why : `no key has the kid ${JSON.stringify(forLog(kid ?? ''))}`;
     throw new GatewayError('ERR_JWT_INVALID', why);
