@@ -32,6 +32,7 @@ export function isDenial(reason: CloseReason): boolean {
 const ENDED_BY_CLIENT: ReadonlySet<CloseReason> = new Set([
   CLOSE_REASONS.clientClosed,
   CLOSE_REASONS.clientLost,
+  CLOSE_REASONS.mqttDisconnect,
 ]);
 const ENDED_BY_UPSTREAM: ReadonlySet<CloseReason> = new Set([
   CLOSE_REASONS.upstreamClosed,
@@ -108,7 +109,9 @@ export function recordClose(
     closedBy: ENDED_BY_CLIENT.has(reason) ? 'client' : ENDED_BY_UPSTREAM.has(reason) ? 'upstream' : 'gateway',
     reason: reason.name,
     code,
-    why: cause?.message,
+    why:
+      cause?.message ??
+      (wasOpen && reason === CLOSE_REASONS.rateLimited ? state.pump.limitExceeded : undefined),
     durationMs: acceptedMs && Math.round(performance.now() - acceptedMs),
     tokenAgeSeconds: tokenAgeSeconds(session),
     upstream: wasOpen ? state.pump.upstream.tenancy.name : undefined,

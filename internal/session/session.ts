@@ -244,13 +244,15 @@ export class Session extends Timed implements LiveSession, ClientListener {
       upstream.destroy();
       return this.close('clientLost');
     }
+    const packets = plan.adapter.packets();
+    upstream.tenancy.farewell = packets;
     const options: PumpOptions = {
       config: parts.config,
       metrics: parts.metrics,
       protocol: plan.adapter.protocol,
       allowsText: plan.adapter.allowsText,
       budget,
-      packets: plan.adapter.packets(),
+      packets,
       nowMs: performance.now(),
     };
     const pump = pumpFor(this, client, upstream, options, plan.match.route.schemas);
@@ -269,7 +271,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
   onClientAlive(): void {
     if (this.#pings.take(this.parts.wheel.nowMs)) this.pump?.clientAlive();
     else if (this.#state.name === 'closing') this.#client?.terminate();
-    else this.close('rateLimited');
+    else this.close('rateLimited', undefined, new Error('pings and pongs'));
   }
 
   onClientDrain(): void {
@@ -280,7 +282,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
   onClientClosed(code: number, reason: string): void {
     this.#client = undefined;
     this.#handshake = undefined;
-    if (code === 1006) this.close('clientLost');
+    if (code === 1006) this.close(this.pump?.clientSaidGoodbye === true ? 'mqttDisconnect' : 'clientLost');
     else this.close('clientClosed', { code, reason });
     this.#leave();
   }
@@ -344,7 +346,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
       told: reason.client ?? passed,
       // What the upstream had sent before it ended is still the client's, as long as it takes any of it.
       patientUntilMs:
-        key === 'upstreamClosed' || key === 'upstreamLost'
+        key === 'upstreamClosed' || key === 'upstreamLost' || key === 'mqttDisconnect'
           ? performance.now() + PATIENCE * this.#clientStallMs()
           : undefined,
     };
