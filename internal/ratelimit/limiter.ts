@@ -1,15 +1,7 @@
 import type { RateLimitConfig } from '../config/config.js';
 import { addressBlock } from '../request/client-key.js';
-
-<<<<<<< HEAD
-
-import { LimitsInForce } from './limits-in-force.js';
-
-=======
-
 import { forLog } from '../telemetry/log.js';
-
->>>>>>> 8d5cecd5cb0db34645658e65bbfd7e580486ae94
+import { LimitsInForce } from './limits-in-force.js';
 
 import { TokenBucket } from './token-bucket.js';
 
