@@ -2,7 +2,6 @@ import type { RateLimitConfig } from '../config/config.js';
 import { addressBlock } from '../request/client-key.js';
 import { forLog } from '../telemetry/log.js';
 import { LimitsInForce } from './limits-in-force.js';
-
 import { TokenBucket } from './token-bucket.js';
 
 /** Whose budget a session spends: a subject's, or on public routes an address'. */
@@ -263,11 +262,11 @@ export class MessageBudget {
     const nowMs = this.#now();
     const bucket = messages === 0 ? undefined : this.#messageBucket;
     if (bucket !== undefined && !bucket.take(nowMs, messages)) {
-      this.#exceeded = this.#messages;
+      this.#exceeded = this.#entries.messages;
       return false;
     }
     if (this.#byteBucket === undefined || this.#byteBucket.take(nowMs, payloadBytes)) return true;
-    this.#exceeded = this.#bytes;
+    this.#exceeded = this.#entries.bytes;
     return false;
   }
 
