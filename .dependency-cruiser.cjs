@@ -21,6 +21,7 @@ const floors = [
     'internal/heap-trim.ts',
     'internal/turn-clock.ts',
     'internal/multimap.ts',
+    'internal/version.ts',
   ],
 ];
 const pattern = (places) => `^(${places.map((place) => place.replace('.', '\\.')).join('|')})(/|$)`;

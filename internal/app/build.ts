@@ -11,10 +11,10 @@ import { TrustedIssuers } from '../auth/trusted-issuers.js';
 import type { Config, RouteTable } from '../config/config.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import { fromUnknown } from '../errors.js';
+import { chooseListener, type ListenerChoice } from '../gateway/choice.js';
 import { HttpEndpoints } from '../gateway/endpoints.js';
 import { Gate } from '../gateway/gate.js';
-import type { Listener } from '../gateway/listener.js';
-import { UwsListener } from '../gateway/uws/listener.js';
+import type { Listener, ListenerParts } from '../gateway/listener.js';
 import { HeapTrim } from '../heap-trim.js';
 import { ConnectionSlots } from '../ratelimit/connection-limits.js';
 import { FailedLogins } from '../ratelimit/failed-logins.js';
@@ -30,6 +30,7 @@ import { createLog, type Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { Tracing } from '../telemetry/tracing.js';
 import { turnClock } from '../turn-clock.js';
+import { Sockets } from '../upstream/socket/sockets.js';
 import { Upstreams } from '../upstream/upstreams.js';
 import { HostOperations } from '../workers/host-operations.js';
 import type { Siblings } from '../workers/siblings.js';
@@ -59,6 +60,7 @@ export interface Parts {
   readonly reloader: Reloader;
   readonly localOperations: LocalOperations;
   readonly listener: Listener;
+  readonly choice: ListenerChoice;
   /** The other workers of this host; undefined: this process is the whole gateway. */
   readonly siblings: Siblings | undefined;
 }
@@ -86,11 +88,14 @@ export async function build(
     store: stores.revocations,
     counter: metrics.revocations,
   });
+  const sockets = new Sockets();
   const bans = new Bans({ list: stores.bans, log, counter: metrics.bans });
   const upstreams = new Upstreams(
     { ...config.upstream, controlTimeoutMs: config.session.controlTimeoutMs },
     metrics,
     log,
+    undefined,
+    sockets,
   );
   const ledger = sharedLedger(stores.redis, siblings?.ledger);
   const now = turnClock();
@@ -142,10 +147,43 @@ export async function build(
     () => (sessions.draining ? 'draining' : keys.ready ? undefined : 'no verification keys yet'),
     new AdminApi({ token: config.adminToken, operations, log }),
   );
-  const listener = new UwsListener({ config: config.listen, gate, endpoints });
+  const choice = await chooseListener(config.listen);
+  const listener = await createListener(
+    choice,
+    { config: config.listen, gate, endpoints },
+    sockets,
+    siblings,
+  );
   const heapTrim = new HeapTrim();
   return {
     ...{ config, log, metrics, tracing, stores, keys, cache, revocations, bans, upstreams, leases },
-    ...{ limits, limiter, sessions, wheel, heapTrim, routes, reloader, localOperations, listener, siblings },
+    ...{
+      limits,
+      limiter,
+      sessions,
+      wheel,
+      heapTrim,
+      routes,
+      reloader,
+      localOperations,
+      listener,
+      choice,
+      siblings,
+    },
   };
+}
+
+/** Only the one that serves is loaded: the other's native library alone takes some megabytes. */
+async function createListener(
+  { kind }: ListenerChoice,
+  parts: ListenerParts,
+  sockets: Sockets,
+  siblings: Siblings | undefined,
+): Promise<Listener> {
+  if (kind === 'uws') return new (await import('../gateway/uws/listener.js')).UwsListener(parts);
+  return new (await import('../gateway/node/listener.js')).NodeListener(
+    parts,
+    sockets,
+    siblings?.connections,
+  );
 }

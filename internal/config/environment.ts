@@ -109,7 +109,8 @@ function readValues(env: Environment): Read {
   const values: Record<string, unknown> = {};
   const problems: Problem[] = [];
   for (const [name, variable] of Object.entries<Variable<unknown>>(VARIABLES)) {
-    const source = readVariableText(env, name);
+    const small = name.toLowerCase();
+    const source = readVariableText(env, variable.inSmallLetters && env[small] ? small : name);
     const given = 'text' in source ? source.text : undefined;
     if ('fault' in source) problems.push({ name: source.name, message: source.fault });
     const value = readVariable(variable, given);

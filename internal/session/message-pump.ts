@@ -101,8 +101,9 @@ export class MessagePump extends Pump implements UpstreamListener {
     return this.#clientBlockedMs !== 0 && nowMs - this.#clientBlockedMs >= limitMs;
   }
 
-  override end(told: CloseCode | undefined): void {
+  override end(told: CloseCode | undefined): boolean {
     if (told !== undefined) this.upstream.close(told.code, told.reason);
+    return false;
   }
 
   override addCounts(total: TrafficCounts): void {

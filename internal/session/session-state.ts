@@ -31,6 +31,8 @@ export type SessionState =
        * as it takes anything; undefined: it need not be waited for.
        */
       readonly patientUntilMs: number | undefined;
+      /** Whether the client's close frame is answered when the upstream has ended too: what it still says passes. */
+      awaitsUpstream: boolean;
     };
 
 /** The state of that name. */

@@ -53,12 +53,14 @@ export class Session extends Timed implements LiveSession, ClientListener {
   /**
    * @param ip the client's address, as far as trusted proxies are believed.
    * @param requestId a trusted peer's, if there is one.
+   * @param slot the address that it holds a slot of, which it gives back; undefined: none.
    */
   constructor(
     readonly parts: SessionParts,
     readonly id: string,
     readonly ip: string,
     readonly requestId: string = id,
+    readonly slot: string | undefined = undefined,
   ) {
     super();
   }
@@ -83,8 +85,9 @@ export class Session extends Timed implements LiveSession, ClientListener {
 
   get lingers(): boolean {
     const state = this.#state;
-    if (state.name !== 'closing' || state.patientUntilMs === undefined) return false;
-    return (this.#client?.bufferedBytes() ?? 0) > 0;
+    if (state.name !== 'closing') return false;
+    if (state.awaitsUpstream) return true;
+    return state.patientUntilMs !== undefined && (this.#client?.bufferedBytes() ?? 0) > 0;
   }
 
   /** When the 101 went out, in milliseconds of the monotonic clock; undefined: it has not. */
@@ -276,7 +279,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
 
   onClientDrain(): void {
     if (this.#state.name === 'open') this.#state.pump.clientDrained();
-    else if (this.#state.name === 'closing') this.#endClient(this.#state);
+    else if (this.#state.name === 'closing' && !this.#state.awaitsUpstream) this.#endClient(this.#state);
   }
 
   onClientClosed(code: number, reason: string): void {
@@ -303,7 +306,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
         return nextMs === undefined ? undefined : this.#scheduleWithin(nextMs);
       }
       case 'closing':
-        return this.#client?.terminate();
+        return state.awaitsUpstream ? this.#answerClient(state) : this.#client?.terminate();
       case 'new':
       case 'authenticating':
       case 'dialing':
@@ -338,10 +341,11 @@ export class Session extends Timed implements LiveSession, ClientListener {
     const state = this.#state;
     if (state.name === 'closing') {
       if (AT_ONCE.has(key) && this.lingers) this.#cutShort(key);
+      else if (state.awaitsUpstream) this.#answerClient(state);
       return;
     }
     const reason: CloseReason = CLOSE_REASONS[key];
-    const closing: SessionState = {
+    const closing: In<'closing'> = {
       name: 'closing',
       told: reason.client ?? passed,
       // What the upstream had sent before it ended is still the client's, as long as it takes any of it.
@@ -349,6 +353,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
         key === 'upstreamClosed' || key === 'upstreamLost' || key === 'mqttDisconnect'
           ? performance.now() + PATIENCE * this.#clientStallMs()
           : undefined,
+      awaitsUpstream: false,
     };
     this.#state = closing;
     recordClose(this.parts, this, state, reason, closing.told?.code, cause);
@@ -361,12 +366,20 @@ export class Session extends Timed implements LiveSession, ClientListener {
       state.budget?.release();
     }
     if (state.name === 'open') {
-      state.pump.end(reason.upstream ?? passed, AT_ONCE.has(key));
+      const rest = AT_ONCE.has(key) ? 'nothing' : key === 'clientClosed' ? 'answer' : 'frame';
+      closing.awaitsUpstream = state.pump.end(reason.upstream ?? passed, rest);
       state.pump.release();
     }
     if (this.#client === undefined) return this.#leave();
     this.parts.wheel.schedule(this, this.parts.config.controlTimeoutMs);
-    return this.#endClient(closing);
+    return closing.awaitsUpstream ? undefined : this.#endClient(closing);
+  }
+
+  /** The upstream has ended too, or had the time to. */
+  #answerClient(closing: In<'closing'>): void {
+    closing.awaitsUpstream = false;
+    this.parts.wheel.schedule(this, this.parts.config.controlTimeoutMs);
+    this.#endClient(closing);
   }
 
   /** How long a client may take nothing. Either limit may be 0: off. */

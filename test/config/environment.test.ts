@@ -50,6 +50,7 @@ const NOT_FILES = ['a\0b'];
 const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   HOST: ['a b', 'http://a', '-a', 'a..b', '[::1]', 'a:80'],
   PORT: [...NOT_COUNTS, '65536'],
+  LISTENER: ['NODE', 'uWS', 'node,uws', ' '],
   WORKERS: [...NOT_COUNTS, '0', '513', 'AUTO', 'auto,2'],
   ROUTE_FILE: NOT_FILES,
   INGRESS_HOST: ['https://a', 'a/b', 'a b'],
@@ -169,6 +170,9 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   OTEL_EXPORTER_OTLP_HEADERS: [',', 'x', '=x', 'a b=x', 'x=é', 'x=%0a', 'x=%zz', 'x=1,y'],
   OTEL_SERVICE_NAME: ['é', 'a\nb'],
   OTEL_RESOURCE_ATTRIBUTES: [',', 'x', '=x', 'a b=x', 'x=%00', 'x=%zz', 'x=1,y'],
+  HTTP_PROXY: ['socks5://a', 'http://', 'a b', 'http://a/#b'],
+  HTTPS_PROXY: ['ftp://a', ' '],
+  NO_PROXY: [',', 'a b', 'http://a'],
   OTEL_SDK_DISABLED: [' '],
   OTEL_TRACES_EXPORTER: ['é', ' '],
   OTEL_TRACES_SAMPLER: ['é', ' '],
@@ -209,6 +213,7 @@ describe('readEnvironment', () => {
     assert.deepEqual(config.listen, {
       host: '0.0.0.0',
       port: 8080,
+      listener: 'auto',
       workers: 1,
       tls: undefined,
       compression: 'off',
@@ -241,6 +246,7 @@ describe('readEnvironment', () => {
       scopeClaim: 'scope',
       clockSkewMs: 5000,
       closeOnExpiry: true,
+      proxies: { http: undefined, https: undefined, except: [] },
     });
     assert.deepEqual(config.tokenCache, {
       store: 'memory',
@@ -386,6 +392,7 @@ describe('readEnvironment', () => {
       resource: {},
       sampler: 'parentbased_always_on',
       ratio: 1,
+      proxies: { http: undefined, https: undefined, except: [] },
     });
     assert.deepEqual(
       configOf({
@@ -403,6 +410,7 @@ describe('readEnvironment', () => {
         resource: { 'deployment.environment.name': 'staging', team: 'café' },
         sampler: 'parentbased_traceidratio',
         ratio: 0.25,
+        proxies: { http: undefined, https: undefined, except: [] },
       },
     );
   });

@@ -170,10 +170,11 @@ describe('closing codes', () => {
       const { client, upstream } = await front.open();
       const [told, heard] = [new Inbox(client), new Inbox(upstream)];
       client.write(up(OPCODE.close, closePayload(code, 'é'.repeat(61))));
-      await eventually(() => told.ended && codes(heard).length === 1);
+      await eventually(() => codes(heard).length === 1);
+      upstream.end(down(OPCODE.close, closePayload(code)));
+      await eventually(() => told.ended);
       assert.deepEqual([codes(told), codes(heard)], [[code], [code]]);
       assert.equal(frames(heard)[0]!.payload.toString('utf8', 2), 'é'.repeat(61));
-      upstream.end();
     }
     await front.bench.quiet();
   });
@@ -188,6 +189,30 @@ describe('closing codes', () => {
       assert.deepEqual([codes(told), codes(heard)], [[code === 1010 ? 1011 : code], [code]]);
       client.end(up(OPCODE.close, closePayload(code)));
     }
+    await front.bench.quiet();
+  });
+
+  it('are answered once the upstream has said all it had to say, or had the time to', async (t) => {
+    const front = await Front.start(t, { config: { controlTimeoutMs: 50 } });
+    const { client, upstream } = await front.open();
+    const [told, heard] = [new Inbox(client), new Inbox(upstream)];
+    const answer = down(OPCODE.text, 'the answer');
+    client.write(Buffer.concat([up(OPCODE.text, 'the question'), up(OPCODE.close, closePayload(1000))]));
+    await eventually(() => codes(heard).length === 1);
+    upstream.write(Buffer.concat([answer.subarray(0, 5)]));
+    await eventually(() => told.length === 5);
+    upstream.write(Buffer.concat([answer.subarray(5), down(OPCODE.close, closePayload(1000))]));
+    await eventually(() => told.ended);
+    assert.deepEqual(
+      frames(told).map(({ opcode }) => opcode),
+      [OPCODE.text, OPCODE.close],
+    );
+    const silent = await front.open();
+    const toldToo = new Inbox(silent.client);
+    silent.upstream.resume();
+    silent.client.write(up(OPCODE.close, closePayload(4001)));
+    await eventually(() => toldToo.ended);
+    assert.deepEqual(codes(toldToo), [4001]);
     await front.bench.quiet();
   });
 
@@ -218,9 +243,11 @@ describe('closing codes', () => {
     };
     const one = await open();
     one.client.write(up(OPCODE.close));
-    await eventually(() => one.told.ended && codes(one.heard).length === 1);
-    assert.deepEqual([codes(one.told), codes(one.heard)], [[1005], [1005]]);
+    await eventually(() => codes(one.heard).length === 1);
+    // An upstream that just ends TCP has answered, too.
     one.upstream.end();
+    await eventually(() => one.told.ended);
+    assert.deepEqual([codes(one.told), codes(one.heard)], [[1005], [1005]]);
     const two = await open();
     two.upstream.write(down(OPCODE.close));
     await eventually(() => two.heard.ended && codes(two.told).length === 1);

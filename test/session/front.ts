@@ -25,6 +25,7 @@ export interface Between {
 export class Front {
   readonly #sockets: Sockets;
   readonly #shared: ClientSocketShared;
+  #opened: Promise<unknown> = Promise.resolve();
 
   constructor(
     readonly bench: Bench,
@@ -105,8 +106,14 @@ export class Front {
     return { session, client };
   }
 
-  /** An open session; both ends are paused. */
-  async open(early?: Buffer): Promise<Between> {
+  /** An open session; both ends are paused. One after the other, so that each gets its own two ends. */
+  open(early?: Buffer): Promise<Between> {
+    const opened = this.#opened.then(() => this.#open(early));
+    this.#opened = opened.catch(() => {});
+    return opened;
+  }
+
+  async #open(early: Buffer | undefined): Promise<Between> {
     const upstream = this.#nextUpstream();
     const { session, client } = await this.dial(early);
     const far = await upstream;

@@ -7,7 +7,22 @@ import type { Values } from './variables.js';
 
 /** What is wrong with variables that are each well-formed: files they name, and what does not go together. */
 export function inconsistencies(values: Values): Problem[] {
-  return [...tlsProblems(values), ...keySourceProblems(values), ...rateLimitProblems(values)];
+  return [
+    ...tlsProblems(values),
+    ...listenerProblems(values),
+    ...keySourceProblems(values),
+    ...rateLimitProblems(values),
+  ];
+}
+
+function listenerProblems({ LISTENER: listener, WS_COMPRESSION: compression }: Values): Problem[] {
+  if (listener !== 'node' || compression === 'off') return [];
+  return [
+    {
+      name: 'WS_COMPRESSION',
+      message: `${quote(compression)} is not allowed beside LISTENER=node, which does not compress: must be off, or LISTENER auto or uws`,
+    },
+  ];
 }
 
 function tlsProblems({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }: Values): Problem[] {

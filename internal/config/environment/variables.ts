@@ -25,6 +25,8 @@ export interface Variable<T> {
   readonly reader: Reader<T>;
   /** Read like a value of the operator's; none: undefined when unset. */
   readonly default?: string;
+  /** Read too, and first, under its name in small letters. */
+  readonly inSmallLetters?: true;
   /** Its value is never printed, and `<name>_FILE` may name a file that holds it. */
   readonly secret?: true;
 }
@@ -42,6 +44,9 @@ const hostName = text('a host name or IP address', (value) => isHostName(value) 
 const upstreamUrl = text('a ws:// or wss:// URL without credentials and fragment', isUpstreamUrl);
 const httpUrl = text('an http:// or https:// URL without credentials and fragment', (value) =>
   isUrl(value, { schemes: ['http', 'https'], credentials: false }),
+);
+const proxy = text('host:port, or an http:// or https:// URL', (value) =>
+  isUrl(value.includes('://') ? value : `http://${value}`, { schemes: ['http', 'https'], credentials: true }),
 );
 const redisUrl = text(
   'a redis:// or rediss:// URL with a host',
@@ -98,6 +103,7 @@ const MAX_TTL_MINUTES = Math.floor(MAX_TIMER_SECONDS / 60);
 export const VARIABLES = Object.freeze({
   HOST: { reader: hostName, default: '0.0.0.0' },
   PORT: { reader: wholeNumber(0, 65_535), default: '8080' },
+  LISTENER: { reader: oneOf('auto', 'node', 'uws'), default: 'auto' },
   WORKERS: { reader: workers, default: '1' },
   ROUTE_FILE: { reader: file, default: '/etc/ws-gw/routes.yaml' },
   INGRESS_HOST: { reader: hostName },
@@ -181,6 +187,12 @@ export const VARIABLES = Object.freeze({
   METRICS_MAX_USERS: { reader: limit, default: '1000' },
   LOG_LEVEL: { reader: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal'), default: 'info' },
   LOG_FORMAT: { reader: oneOf('json', 'pretty'), default: 'json' },
+  HTTP_PROXY: { reader: proxy, inSmallLetters: true },
+  HTTPS_PROXY: { reader: proxy, inSmallLetters: true },
+  NO_PROXY: {
+    reader: list(text('a host, an address, a CIDR or *', /^(?!.*:\/\/)[\w.*:[\]/-]+$/)),
+    inSmallLetters: true,
+  },
   OTEL_EXPORTER_OTLP_ENDPOINT: { reader: httpUrl },
   OTEL_EXPORTER_OTLP_HEADERS: { reader: headerPairs, secret: true },
   OTEL_SERVICE_NAME: { reader: printable, default: 'ws-gateway' },

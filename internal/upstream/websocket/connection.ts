@@ -198,6 +198,7 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
   /** No more of the upstream's frames pass after the one that is under way. */
   finish(): void {
     this.#frames?.finish();
+    if (this.#state !== 'open' && !this.midFrame) this.#read();
   }
 
   /** Between the pieces of a frame that passes to the upstream nothing else may be said. */
@@ -225,8 +226,8 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
     else if (this.#source?.stopped === true) return this.#cut();
     else this.#closeDue = { code, reason };
     this.#destroyInTime();
-    // What passes to a slow client still waits for it.
-    if (!this.midFrame) this.#read();
+    // What passes to a slow client still waits for it, until `finish`.
+    if (this.#frames === undefined) this.#read();
   }
 
   /** In the middle of a frame that will never be whole there is no place for a close frame. */
@@ -258,7 +259,7 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
       return false;
     }
     this.#receive(bytes, length);
-    return !this.#paused || (this.#state !== 'open' && !this.midFrame);
+    return !this.#paused || (this.#state !== 'open' && this.#frames === undefined);
   }
 
   /** @internal */
