@@ -60,6 +60,8 @@ export class Exchange implements LiveExchange, AnswerListener {
   #isHeldUp: boolean = false;
   /** Whether nobody may cut it: the answer of a logout survives its own revocation. */
   #isExempt: boolean = false;
+  /** Whether its target can be read in two ways: of such a client nothing more is read. */
+  #isAmbiguous: boolean = false;
   #isDone: boolean = false;
 
   /** @param expectsContinue whether the client waits for a 100 before it sends its body. */
@@ -131,7 +133,7 @@ export class Exchange implements LiveExchange, AnswerListener {
     const { exchanges, failedLogins, access } = this.parts;
     const { route, client, headers, method } = this.facts;
     const preflight = rulesOf(route).cors?.preflight(method, headers);
-    if (preflight !== undefined) return this.answer({ status: 204, headers: preflight, body: '' });
+    if (preflight !== undefined) return this.#send({ status: 204, headers: preflight, body: '' });
     if (exchanges.draining) throw new GatewayError('ERR_DRAINING', 'draining');
     if (!failedLogins.allows(client.ip)) throw new GatewayError('ERR_TOO_MANY_LOGINS', `from ${client.ip}`);
     const found = this.#token();
@@ -209,18 +211,17 @@ export class Exchange implements LiveExchange, AnswerListener {
       case 'http':
         return this.#check(route);
       case 'respond':
-        return this.answer(respondWith(route), true);
+        return this.#afterBody(() => this.#try(() => this.answer(respondWith(route), true)));
       case 'files':
         return this.#serveFile(route);
       case 'logout':
-        return this.#logOut(route);
+        return this.#afterBody(() => this.#try(() => this.#logOut(route)));
     }
   }
 
   #serveFile({ files, auth }: FilesRoute): void {
     const { request, response, facts } = this;
-    const [target = ''] = (request.url ?? '').split('?', 1);
-    const file = { folder: files, rest: facts.rest, target, isPublic: auth === 'public' };
+    const file = { folder: files, rest: facts.rest, path: facts.path, isPublic: auth === 'public' };
     const sent = serveFile(file, request, response, (headers) => {
       this.#record.status = response.statusCode;
       if (facts.method !== 'HEAD')
@@ -364,34 +365,41 @@ export class Exchange implements LiveExchange, AnswerListener {
     this.#record.failed(thrown);
     this.#sending?.abort('destroyed');
     if (this.response.headersSent) return this.#cutOff();
+    this.#afterBody(() => this.#answerProblem(thrown));
+  }
+
+  /** What came of the body along with the head has not been read yet: once it has, the connection may stay. */
+  #afterBody(step: () => void): void {
     const { request } = this;
-    // What came along with the head has not been read yet: once it has, the connection may stay.
-    if (hasBody(request) && !request.complete && !this.expectsContinue) {
-      request.resume();
-      setImmediate(() => {
-        if (!this.#isDone && !this.response.headersSent) this.#answerProblem(thrown);
-      });
-    } else this.#answerProblem(thrown);
+    if (!hasBody(request) || request.complete || this.expectsContinue) return step();
+    request.resume();
+    setImmediate(() => {
+      if (!this.#isDone && !this.response.headersSent) step();
+    });
   }
 
   #answerProblem(thrown: unknown): void {
+    this.#isAmbiguous = thrown instanceof GatewayError && thrown.code === 'ERR_REQUEST_MALFORMED';
     const answer = problemAnswer(thrown);
     const loggedOut = this.route.kind === 'logout' && statusOf(thrown) === 401;
     this.answer(loggedOut ? { ...answer, headers: [...answer.headers, ...this.#clearedCookies()] } : answer);
   }
 
   /** The whole answer, from here. @param changed whether `responseHeaders` applies to it. */
-  answer({ status, headers, body }: LocalAnswer, changed = false): void {
+  answer(answer: LocalAnswer, changed = false): void {
+    this.#send({ ...answer, headers: answerHeaders([...answer.headers], this.facts, this.#caller, changed) });
+  }
+
+  #send({ status, headers, body }: LocalAnswer): void {
     const { request, response } = this;
     this.#record.status = status;
-    const lines = answerHeaders([...headers], this.facts, this.#caller, changed);
+    const lines = [...headers];
     const isBodiless = status === 204 || status === 304;
     // RFC 9110 §8.6
     if (!isBodiless) lines.push('Content-Length', String(Buffer.byteLength(body)));
     // A body that is still under way is read on for a while, and then no more (RFC 9112 §9.6).
     const isUnread = hasBody(request) && !request.complete;
-    // Of a client whose targets can be read in two ways nothing more is read.
-    if (isUnread || status === 400 || this.parts.exchanges.draining) {
+    if (isUnread || this.#isAmbiguous || this.parts.exchanges.draining) {
       this.parts.exchanges.ending.add(request.socket);
       lines.push('Connection', 'close');
     }

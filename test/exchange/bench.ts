@@ -58,7 +58,7 @@ export async function serveRaw(t: TestContext, onSocket: (socket: Socket) => voi
   return `http://127.0.0.1:${await listening(t, server)}`;
 }
 
-async function listening(t: TestContext, server: Server | ReturnType<typeof createTcpServer>) {
+export async function listening(t: TestContext, server: Server | ReturnType<typeof createTcpServer>) {
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);

@@ -1,3 +1,5 @@
+import { fromUnknown } from '../../errors.js';
+import { readPostgresDsn } from '../../postgres-dsn.js';
 import type { ListenConfig, RouteTable } from '../config.js';
 import { belongTogether, type Pem, readCertificate, readPrivateKey, readPublicKey } from '../key-pair.js';
 import type { Problem } from '../problem.js';
@@ -12,6 +14,7 @@ export function inconsistencies(values: Values): Problem[] {
     ...compressionProblems(values),
     ...keySourceProblems(values),
     ...rateLimitProblems(values),
+    ...postgresProblems(values),
   ];
 }
 
@@ -97,6 +100,15 @@ function keySourceProblems(values: Values): Problem[] {
           message: `${quote(issuer)} is not allowed: must be an http:// or https:// URL, as the keys are discovered from it (or set JWKS_URL or JWT_PUBLIC_KEY_FILE)`,
         },
       ];
+}
+
+function postgresProblems({ POSTGRES_DSN: dsn }: Values): Problem[] {
+  try {
+    if (dsn !== undefined) readPostgresDsn(dsn);
+    return [];
+  } catch (thrown) {
+    return [{ name: 'POSTGRES_DSN', message: fromUnknown(thrown).message }];
+  }
 }
 
 function rateLimitProblems(values: Values): Problem[] {
