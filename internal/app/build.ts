@@ -1,9 +1,12 @@
 import { hostname } from 'node:os';
 import { Access } from '../access/access.js';
 import { AdminApi } from '../admin/api.js';
+import { BACKCHANNEL_LOGOUT_TARGET, BackchannelLogout } from '../admin/backchannel-logout.js';
 import { LocalOperations } from '../admin/local-operations.js';
 import { Authenticator } from '../auth/authenticator.js';
 import { Bans } from '../auth/bans/bans.js';
+import { LogoutTokens } from '../auth/logout-token.js';
+import { Claims, MemoryClaims } from '../auth/once/claims.js';
 import { Revocations } from '../auth/revocations/revocations.js';
 import { MemoryTokenCache } from '../auth/token-cache/memory.js';
 import { TieredTokenCache } from '../auth/token-cache/tiered.js';
@@ -15,6 +18,7 @@ import { fromUnknown } from '../errors.js';
 import { Exchanges } from '../exchange/exchanges.js';
 import { Intake } from '../exchange/intake.js';
 import { chooseListener, type ListenerChoice } from '../gateway/choice.js';
+import type { Endpoint } from '../gateway/endpoint.js';
 import { HttpEndpoints } from '../gateway/endpoints.js';
 import { Gate } from '../gateway/gate.js';
 import type { Listener, ListenerParts } from '../gateway/listener.js';
@@ -93,6 +97,7 @@ export async function build(
     store: stores.revocations,
     counter: metrics.revocations,
   });
+  const claims = new Claims(stores.claims ?? new MemoryClaims());
   const sockets = new Sockets();
   const bans = new Bans({ list: stores.bans, log, counter: metrics.bans });
   const upstreams = new Upstreams(
@@ -118,12 +123,14 @@ export async function build(
     bans,
     failedLogins,
     slotsPerSub: slots.perSub,
+    slotsPerToken: slots.perToken,
+    claims,
     limiter,
   });
   const admission = new Admission(config, access, upstreams);
   const choice = await chooseListener(config.listen, hasHttpRoutes(table));
   const exchanges = new Exchanges();
-  const routes = new RoutesInEffect(table, upstreams, sessions, choice.kind === 'node');
+  const routes = new RoutesInEffect(table, upstreams, sessions, metrics, choice.kind === 'node');
   const reloader = siblings?.reloader ?? (await watchRoutes(routesSource, routes, metrics, log));
   const localOperations = new LocalOperations({
     sessions,
@@ -167,10 +174,22 @@ export async function build(
     failedLogins,
     tracing,
   );
+  const tokenEndpoints = new Map<string, Endpoint>();
+  if (config.backchannel !== undefined) {
+    const { clockSkewMs } = config.verification;
+    const tokens = new LogoutTokens({ clockSkewMs, clientIds: config.backchannel.clientIds }, keys);
+    const logout = new BackchannelLogout(tokens, claims, operations, log);
+    tokenEndpoints.set(BACKCHANNEL_LOGOUT_TARGET, {
+      kind: 'later',
+      answer: ({ head, body }) =>
+        logout.handle({ method: head.method, contentType: head.headers.get('content-type')?.[0], body }),
+    });
+  }
   const endpoints = new HttpEndpoints(
     siblings ?? metrics,
     () => (sessions.draining ? 'draining' : keys.ready ? undefined : 'no verification keys yet'),
     new AdminApi({ token: config.adminToken, operations, log }),
+    tokenEndpoints,
   );
   const listener = await createListener(
     choice,

@@ -36,6 +36,9 @@ const CUT_CODES: Readonly<Record<CutReason, ErrorCode>> = {
 
 const NOBODY: Caller = { identity: undefined, token: undefined, ambient: false };
 
+/** Largest piece that is copied to go out with its head, in bytes. */
+const MAX_HELD_BYTES = 8_192;
+
 /** How long a body may keep still where no upstream has a say in it. */
 const LOCAL_IDLE_MS = 60_000;
 
@@ -60,7 +63,14 @@ export class Exchange implements LiveExchange, AnswerListener {
   #isHeldUp: boolean = false;
   /** Whether nobody may cut it: the answer of a logout survives its own revocation. */
   #isExempt: boolean = false;
+  /** Whether its target can be read in two ways: of such a client nothing more is read. */
+  #isAmbiguous: boolean = false;
+  /** When a body that is read whole must be there. */
+  #wholeByMs = Number.POSITIVE_INFINITY;
   #isDone: boolean = false;
+  /** Whether a first small piece of the answer may wait for its end, which often comes in the same turn. */
+  #mayHold: boolean = false;
+  #held: Buffer | undefined;
 
   /** @param expectsContinue whether the client waits for a 100 before it sends its body. */
   constructor(
@@ -131,7 +141,7 @@ export class Exchange implements LiveExchange, AnswerListener {
     const { exchanges, failedLogins, access } = this.parts;
     const { route, client, headers, method } = this.facts;
     const preflight = rulesOf(route).cors?.preflight(method, headers);
-    if (preflight !== undefined) return this.answer({ status: 204, headers: preflight, body: '' });
+    if (preflight !== undefined) return this.#send({ status: 204, headers: preflight, body: '' });
     if (exchanges.draining) throw new GatewayError('ERR_DRAINING', 'draining');
     if (!failedLogins.allows(client.ip)) throw new GatewayError('ERR_TOO_MANY_LOGINS', `from ${client.ip}`);
     const found = this.#token();
@@ -209,18 +219,25 @@ export class Exchange implements LiveExchange, AnswerListener {
       case 'http':
         return this.#check(route);
       case 'respond':
-        return this.answer(respondWith(route), true);
+        return this.#afterBody(() =>
+          this.#try(() => this.#once(() => this.answer(respondWith(route), true))),
+        );
       case 'files':
-        return this.#serveFile(route);
+        return this.#once(() => this.#serveFile(route));
       case 'logout':
-        return this.#logOut(route);
+        return this.#afterBody(() => this.#try(() => this.#once(() => this.#logOut(route))));
     }
+  }
+
+  /** The last of all checks: on routes that take a token once, it is used up here. */
+  #once(work: () => void): void {
+    const claiming = this.parts.access.claim(this.facts.route, this.identity);
+    return claiming === undefined ? work() : this.#then(claiming, work);
   }
 
   #serveFile({ files, auth }: FilesRoute): void {
     const { request, response, facts } = this;
-    const [target = ''] = (request.url ?? '').split('?', 1);
-    const file = { folder: files, rest: facts.rest, target, isPublic: auth === 'public' };
+    const file = { folder: files, rest: facts.rest, path: facts.path, isPublic: auth === 'public' };
     const sent = serveFile(file, request, response, (headers) => {
       this.#record.status = response.statusCode;
       if (facts.method !== 'HEAD')
@@ -255,10 +272,13 @@ export class Exchange implements LiveExchange, AnswerListener {
     const { schemas } = rulesOf(route);
     const endpoint = schemas && checkEndpoint(schemas, this.facts);
     if (endpoint === undefined)
-      return this.#forward(route, hasBody(this.request) ? this.#body(route) : undefined);
+      return this.#once(() => this.#forward(route, hasBody(this.request) ? this.#body(route) : undefined));
+    // Held whole, by anybody on a public route: not for as long as a byte comes now and then.
+    this.#wholeByMs = this.parts.exchanges.nowMs + route.timeouts.answerMs;
     return this.#then(readWhole(this.request, route.maxBodyBytes, this.#bodyOptions()), (bytes) => {
+      this.#wholeByMs = Number.POSITIVE_INFINITY;
       checkBody(endpoint, bytes);
-      this.#forward(route, bytes);
+      this.#once(() => this.#forward(route, bytes));
     });
   }
 
@@ -333,12 +353,19 @@ export class Exchange implements LiveExchange, AnswerListener {
       return this.refuse(new GatewayError('ERR_UPSTREAM_PROTOCOL', fromUnknown(thrown).message));
     }
     // With the first bytes, if they came along; else alone: SSE waits for its head.
-    process.nextTick(flushHead, response);
+    this.#mayHold = true;
+    process.nextTick(flushHead, this);
   }
 
   onBytes(chunk: Buffer): boolean {
     this.#lastMs = this.parts.exchanges.nowMs;
     this.#record.bytesOut += chunk.length;
+    if (this.#mayHold && chunk.length <= MAX_HELD_BYTES) {
+      this.#mayHold = false;
+      this.#held = chunk;
+      return true;
+    }
+    this.#release();
     if (this.response.write(chunk)) return true;
     this.#isHeldUp = true;
     this.response.once('drain', () => {
@@ -350,8 +377,28 @@ export class Exchange implements LiveExchange, AnswerListener {
   }
 
   onEnd(trailers: readonly Buffer[]): void {
+    const held = this.#held;
+    this.#mayHold = false;
     if (trailers.length > 0) this.response.addTrailers(trailerPairs(trailers));
-    this.#finish();
+    if (held === undefined) return this.#finish();
+    this.#held = undefined;
+    // As text it goes out in one piece with the head, which costs half of what two pieces do.
+    return this.#finish(held.toString('latin1'));
+  }
+
+  /** At the end of the turn that brought the head: sends it, with what came along. */
+  flush(): void {
+    const { response } = this;
+    const isBare = this.#mayHold;
+    this.#release();
+    if (isBare && !response.destroyed && !response.writableEnded) response.flushHeaders();
+  }
+
+  #release(): void {
+    const held = this.#held;
+    this.#mayHold = false;
+    this.#held = undefined;
+    if (held !== undefined && !this.response.destroyed) this.response.write(held);
   }
 
   onFailed(error: GatewayError): void {
@@ -364,34 +411,41 @@ export class Exchange implements LiveExchange, AnswerListener {
     this.#record.failed(thrown);
     this.#sending?.abort('destroyed');
     if (this.response.headersSent) return this.#cutOff();
+    this.#afterBody(() => this.#answerProblem(thrown));
+  }
+
+  /** What came of the body along with the head has not been read yet: once it has, the connection may stay. */
+  #afterBody(step: () => void): void {
     const { request } = this;
-    // What came along with the head has not been read yet: once it has, the connection may stay.
-    if (hasBody(request) && !request.complete && !this.expectsContinue) {
-      request.resume();
-      setImmediate(() => {
-        if (!this.#isDone && !this.response.headersSent) this.#answerProblem(thrown);
-      });
-    } else this.#answerProblem(thrown);
+    if (!hasBody(request) || request.complete || this.expectsContinue) return step();
+    request.resume();
+    setImmediate(() => {
+      if (!this.#isDone && !this.response.headersSent) step();
+    });
   }
 
   #answerProblem(thrown: unknown): void {
+    this.#isAmbiguous = thrown instanceof GatewayError && thrown.code === 'ERR_REQUEST_MALFORMED';
     const answer = problemAnswer(thrown);
     const loggedOut = this.route.kind === 'logout' && statusOf(thrown) === 401;
     this.answer(loggedOut ? { ...answer, headers: [...answer.headers, ...this.#clearedCookies()] } : answer);
   }
 
   /** The whole answer, from here. @param changed whether `responseHeaders` applies to it. */
-  answer({ status, headers, body }: LocalAnswer, changed = false): void {
+  answer(answer: LocalAnswer, changed = false): void {
+    this.#send({ ...answer, headers: answerHeaders([...answer.headers], this.facts, this.#caller, changed) });
+  }
+
+  #send({ status, headers, body }: LocalAnswer): void {
     const { request, response } = this;
     this.#record.status = status;
-    const lines = answerHeaders([...headers], this.facts, this.#caller, changed);
+    const lines = [...headers];
     const isBodiless = status === 204 || status === 304;
     // RFC 9110 §8.6
     if (!isBodiless) lines.push('Content-Length', String(Buffer.byteLength(body)));
     // A body that is still under way is read on for a while, and then no more (RFC 9112 §9.6).
     const isUnread = hasBody(request) && !request.complete;
-    // Of a client whose targets can be read in two ways nothing more is read.
-    if (isUnread || status === 400 || this.parts.exchanges.draining) {
+    if (isUnread || this.#isAmbiguous || this.parts.exchanges.draining) {
       this.parts.exchanges.ending.add(request.socket);
       lines.push('Connection', 'close');
     }
@@ -403,11 +457,12 @@ export class Exchange implements LiveExchange, AnswerListener {
     this.#finish();
   }
 
-  #finish(): void {
+  #finish(last = ''): void {
     const { request, response } = this;
     // An answer before the request's end: nobody wants the rest.
     if (!request.complete) response.once('finish', () => request.socket.destroySoon());
-    response.end();
+    if (last === '') response.end();
+    else response.end(last, 'latin1');
   }
 
   cut(reason: CutReason): void {
@@ -418,6 +473,8 @@ export class Exchange implements LiveExchange, AnswerListener {
     if (this.#isDone) return;
     if (this.#expiresAtMs <= Date.now())
       return this.refuse(new GatewayError('ERR_JWT_INVALID', 'the token expired'));
+    if (nowMs >= this.#wholeByMs)
+      return this.refuse(new GatewayError('ERR_REQUEST_TIMEOUT', 'the request body took too long'));
     const { route } = this.facts;
     const waitedMs = nowMs - this.#lastMs;
     const { answerMs, idleMs } =
@@ -457,8 +514,8 @@ export class Exchange implements LiveExchange, AnswerListener {
   }
 }
 
-function flushHead(response: ServerResponse): void {
-  if (!response.destroyed && !response.writableEnded) response.flushHeaders();
+function flushHead(exchange: Exchange): void {
+  exchange.flush();
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {

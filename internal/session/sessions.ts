@@ -1,3 +1,4 @@
+import { tokenKey } from '../auth/identity/identity.js';
 import { Multimap } from '../multimap.js';
 import type { ConnectionSlots } from '../ratelimit/connection-limits.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -20,6 +21,8 @@ export class Sessions {
   readonly #metrics: Metrics;
   /** What they have moved. */
   readonly traffic: Traffic;
+  /** Live sessions by the metrics' label of their route; 0 where there were some. */
+  readonly #byRoute = new Map<string, number>();
   #draining = false;
   #idle: (() => void) | undefined;
 
@@ -31,6 +34,7 @@ export class Sessions {
   ) {
     this.#metrics = metrics;
     this.traffic = new Traffic(metrics);
+    this.#byRoute.set(metrics.routeLabel(undefined), 0);
     metrics.beforeScrape(() => this.#report());
   }
 
@@ -53,7 +57,7 @@ export class Sessions {
     this.#live.set(session.id, session);
   }
 
-  /** Files a session under its subject, of which it has a slot: `slots.perSub`. */
+  /** Files a session under its subject, of which it has a slot, and one of its token: `slots.perSub`, `slots.perToken`. */
   identify(session: LiveSession, sub: string): void {
     this.#bySub.add(sub, session);
   }
@@ -63,7 +67,11 @@ export class Sessions {
     if (!this.#live.delete(session.id)) return;
     if (session.slot !== undefined) this.slots.perIp.leave(session.slot);
     const sub = session.identity?.sub;
-    if (sub !== undefined && this.#bySub.delete(sub, session)) this.slots.perSub.leave(sub);
+    if (sub !== undefined && this.#bySub.delete(sub, session)) {
+      this.slots.perSub.leave(sub);
+      const token = session.identity && tokenKey(session.identity);
+      if (token !== undefined) this.slots.perToken.leave(token);
+    }
     if (session.acceptedMs !== undefined) {
       this.#metrics.connectionDuration.observe((performance.now() - session.acceptedMs) / 1000);
     }
@@ -122,16 +130,19 @@ export class Sessions {
     const metrics = this.#metrics;
     let toClient = 0;
     let toUpstream = 0;
-    const pumps: Pump[] = [];
-    for (const { pump } of this.#live.values()) {
+    const pumps: [Pump, string][] = [];
+    for (const label of this.#byRoute.keys()) this.#byRoute.set(label, 0);
+    for (const { pump, route } of this.#live.values()) {
+      const label = metrics.routeLabel(route);
+      this.#byRoute.set(label, (this.#byRoute.get(label) ?? 0) + 1);
       if (pump === undefined) continue;
-      pumps.push(pump);
+      pumps.push([pump, label]);
       const buffered = pump.bufferedBytes();
       toClient += buffered.toClient;
       toUpstream += buffered.toUpstream;
     }
     this.traffic.show(pumps);
-    metrics.activeSessions.set(this.#live.size);
+    for (const [route, sessions] of this.#byRoute) metrics.activeSessions.set({ route }, sessions);
     metrics.bufferedBytes.set({ direction: 'upstream_to_client' }, toClient);
     metrics.bufferedBytes.set({ direction: 'client_to_upstream' }, toUpstream);
   }

@@ -59,6 +59,7 @@ export class StandInSession implements LiveSession {
   readonly acceptedMs = performance.now();
   readonly pump = undefined;
   state: LiveSession['state'] = 'open';
+  lingers = false;
   closedWith: CloseReasonKey | undefined;
 
   constructor(
@@ -129,7 +130,7 @@ export async function bench(t: TestContext, options: BenchOptions = {}): Promise
   const metrics = new Metrics(10);
   const sessions = new Sessions(
     { maxConnections: 0 },
-    new ConnectionSlots({ maxConnectionsPerIp: 0, maxConnectionsPerSub: 0 }),
+    new ConnectionSlots({ maxConnectionsPerIp: 0, maxConnectionsPerSub: 0, maxSessionsPerToken: 0 }),
     metrics,
   );
   const revocations = new Revocations({

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { Access } from '../../internal/access/access.js';
+import { Claims, MemoryClaims } from '../../internal/auth/once/claims.js';
 import { Revocations } from '../../internal/auth/revocations/revocations.js';
 import type { HttpRoute, Route } from '../../internal/config/config.js';
 import { createRouteTable } from '../../internal/config/routes/table.js';
@@ -58,7 +59,7 @@ export async function serveRaw(t: TestContext, onSocket: (socket: Socket) => voi
   return `http://127.0.0.1:${await listening(t, server)}`;
 }
 
-async function listening(t: TestContext, server: Server | ReturnType<typeof createTcpServer>) {
+export async function listening(t: TestContext, server: Server | ReturnType<typeof createTcpServer>) {
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
@@ -107,6 +108,8 @@ export async function door(t: TestContext, { routes, trustedProxies = [] }: Door
     bans: { isBanned: () => false },
     failedLogins: new FailedLogins(),
     slotsPerSub: new ConnectionLimit(0),
+    slotsPerToken: new ConnectionLimit(0),
+    claims: new Claims(new MemoryClaims()),
     limiter: new Limiter({ config: { perSecond: 0, burst: 1, bytesPerSecond: 0 }, shared: undefined }),
   });
   const exchanges = new Exchanges();
