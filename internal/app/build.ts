@@ -24,6 +24,7 @@ import { LimitsInForce } from '../ratelimit/limits-in-force.js';
 import { TrustedProxies } from '../request/forwarded.js';
 import { AllowedOrigins } from '../request/origin.js';
 import { Admission } from '../session/admission.js';
+import { Arrivals } from '../session/arrivals.js';
 import { Sessions } from '../session/sessions.js';
 import { TimerWheel } from '../session/timer-wheel.js';
 import { createLog, type Log } from '../telemetry/log.js';
@@ -131,8 +132,9 @@ export async function build(
     siblings === undefined
       ? localOperations
       : new HostOperations(localOperations, siblings, config.revocationTtlMs);
+  const arrivals = new Arrivals({ perSecond: config.opening.maxHandshakesPerSecond });
   const gate = new Gate(
-    { config: config.session, admission, sessions, wheel, metrics, log },
+    { config: config.session, admission, sessions, wheel, metrics, log, arrivals },
     {
       proxies: new TrustedProxies(config.opening.trustedProxies),
       origins: new AllowedOrigins(config.opening.allowedOrigins),

@@ -137,6 +137,8 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   MAX_CONNECTIONS: NOT_COUNTS,
   MAX_CONNECTIONS_PER_IP: NOT_COUNTS,
   MAX_CONNECTIONS_PER_SUB: NOT_COUNTS,
+  MAX_HANDSHAKES_PER_SECOND: NOT_COUNTS,
+  MAX_DIALS_PER_ENDPOINT: [...NOT_COUNTS, '0'],
   WS_IDLE_TIMEOUT_SECONDS: [...NOT_TIMES, '0.5', '1', '7.99', '960.1', '961'],
   WS_WRITE_TIMEOUT_SECONDS: NOT_TIMES,
   WS_CONTROL_TIMEOUT_SECONDS: NOT_TIMES,
@@ -225,6 +227,7 @@ describe('readEnvironment', () => {
       maxConnections: 0,
       maxConnectionsPerIp: 0,
       maxConnectionsPerSub: 0,
+      maxHandshakesPerSecond: 0,
     });
     assert.deepEqual(config.credentials, {
       headerNames: ['authorization'],
@@ -270,6 +273,7 @@ describe('readEnvironment', () => {
       failureThreshold: 5,
       openTimeoutMs: 60_000,
       healthcheckIntervalMs: 30_000,
+      maxDialsPerEndpoint: 128,
       masking: 'zero',
     });
     assert.deepEqual(config.rateLimit, { perSecond: 10, burst: 30, bytesPerSecond: 0 });
