@@ -3,6 +3,7 @@ import type { Revocations, RevocationTarget } from '../auth/revocations/revocati
 import type { RouteTable } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
 import type { ReloadResult } from '../config/routes/reload.js';
+import type { Exchanges } from '../exchange/exchanges.js';
 import type { LimitsInForce } from '../ratelimit/limits-in-force.js';
 import { isLive } from '../session/revoked-sessions.js';
 import type { Sessions } from '../session/sessions.js';
@@ -23,6 +24,7 @@ import { listSessions, type SessionInfo, type SessionQuery } from './sessions.js
 
 export interface LocalParts {
   readonly sessions: Sessions;
+  readonly exchanges: Exchanges;
   /** Whoever listens to it ends the sessions of what is revoked (see `closeRevoked`). */
   readonly revocations: Pick<Revocations, 'revoke' | 'current' | 'unsent'>;
   /** Whoever listens to it ends the sessions of who is banned (see `closeBanned`). */
@@ -44,7 +46,8 @@ export class LocalOperations implements AdminOperations {
 
   async revoke(target: RevocationTarget): Promise<RevokeResult> {
     const { sessions, revocations } = this.#parts;
-    const live = sessions.ofSubject(target.sub).filter(isLive);
+    const all = 'sid' in target ? [...sessions] : sessions.ofSubject(target.sub);
+    const live = all.filter(isLive);
     // A revocation is carried out, sessions included, before the store is waited for.
     const told = revocations.revoke(target);
     const sessionsClosed = live.filter((session) => !isLive(session)).length;
@@ -53,13 +56,13 @@ export class LocalOperations implements AdminOperations {
   }
 
   async sessions(query: SessionQuery): Promise<Page<SessionInfo>> {
-    return listSessions(this.#parts.sessions, query);
+    return listSessions(this.#parts.sessions, this.#parts.exchanges, query);
   }
 
   async closeSession(id: string): Promise<boolean> {
     const session = this.#parts.sessions.get(id);
     session?.close('closedByAdmin');
-    return session !== undefined;
+    return session !== undefined || this.#parts.exchanges.cut(id);
   }
 
   async revocations(query: RevocationQuery): Promise<RevocationPage> {

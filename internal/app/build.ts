@@ -1,17 +1,24 @@
 import { hostname } from 'node:os';
 import { Access } from '../access/access.js';
 import { AdminApi } from '../admin/api.js';
+import { BACKCHANNEL_LOGOUT_TARGET, BackchannelLogout } from '../admin/backchannel-logout.js';
 import { LocalOperations } from '../admin/local-operations.js';
 import { Authenticator } from '../auth/authenticator.js';
 import { Bans } from '../auth/bans/bans.js';
+import { LogoutTokens } from '../auth/logout-token.js';
+import { Claims, MemoryClaims } from '../auth/once/claims.js';
 import { Revocations } from '../auth/revocations/revocations.js';
 import { MemoryTokenCache } from '../auth/token-cache/memory.js';
 import { TieredTokenCache } from '../auth/token-cache/tiered.js';
 import { TrustedIssuers } from '../auth/trusted-issuers.js';
 import type { Config, RouteTable } from '../config/config.js';
 import type { RoutesSource } from '../config/routes/file.js';
+import { hasHttpRoutes } from '../config/routes/table.js';
 import { fromUnknown } from '../errors.js';
+import { Exchanges } from '../exchange/exchanges.js';
+import { Intake } from '../exchange/intake.js';
 import { chooseListener, type ListenerChoice } from '../gateway/choice.js';
+import type { Endpoint } from '../gateway/endpoint.js';
 import { HttpEndpoints } from '../gateway/endpoints.js';
 import { Gate } from '../gateway/gate.js';
 import type { Listener, ListenerParts } from '../gateway/listener.js';
@@ -21,6 +28,7 @@ import { FailedLogins } from '../ratelimit/failed-logins.js';
 import { Leases } from '../ratelimit/leases.js';
 import { Limiter } from '../ratelimit/limiter.js';
 import { LimitsInForce } from '../ratelimit/limits-in-force.js';
+import { RequestLimits } from '../ratelimit/request-limits.js';
 import { TrustedProxies } from '../request/forwarded.js';
 import { AllowedOrigins } from '../request/origin.js';
 import { Admission } from '../session/admission.js';
@@ -55,6 +63,7 @@ export interface Parts {
   readonly limits: LimitsInForce;
   readonly limiter: Limiter;
   readonly sessions: Sessions;
+  readonly exchanges: Exchanges;
   readonly wheel: TimerWheel;
   readonly heapTrim: HeapTrim;
   readonly routes: RoutesInEffect;
@@ -89,6 +98,7 @@ export async function build(
     store: stores.revocations,
     counter: metrics.revocations,
   });
+  const claims = new Claims(stores.claims ?? new MemoryClaims());
   const sockets = new Sockets();
   const bans = new Bans({ list: stores.bans, log, counter: metrics.bans });
   const upstreams = new Upstreams(
@@ -114,13 +124,18 @@ export async function build(
     bans,
     failedLogins,
     slotsPerSub: slots.perSub,
+    slotsPerToken: slots.perToken,
+    claims,
     limiter,
   });
   const admission = new Admission(config, access, upstreams);
-  const routes = new RoutesInEffect(table, upstreams, sessions, metrics);
+  const choice = await chooseListener(config.listen, hasHttpRoutes(table));
+  const exchanges = new Exchanges();
+  const routes = new RoutesInEffect(table, upstreams, sessions, metrics, choice.kind === 'node');
   const reloader = siblings?.reloader ?? (await watchRoutes(routesSource, routes, metrics, log));
   const localOperations = new LocalOperations({
     sessions,
+    exchanges,
     revocations,
     bans,
     limits,
@@ -132,46 +147,63 @@ export async function build(
     siblings === undefined
       ? localOperations
       : new HostOperations(localOperations, siblings, config.revocationTtlMs);
+  const proxies = new TrustedProxies(config.opening.trustedProxies);
+  const origins = new AllowedOrigins(config.opening.allowedOrigins);
+  const intake = new Intake({
+    credentials: config.credentials,
+    verifies: config.verification.keySource.kind !== 'none',
+    proxies,
+    origins,
+    table: () => routes.table,
+    access,
+    failedLogins,
+    requestLimits: new RequestLimits({ store: stores.redis }),
+    revocations,
+    upstreams,
+    exchanges,
+    metrics,
+    log,
+  });
   const arrivals = new Arrivals({ perSecond: config.opening.maxHandshakesPerSecond });
   const gate = new Gate(
     { config: config.session, admission, sessions, wheel, metrics, log, arrivals },
     {
-      proxies: new TrustedProxies(config.opening.trustedProxies),
-      origins: new AllowedOrigins(config.opening.allowedOrigins),
+      proxies,
+      origins,
       subprotocolNames: config.credentials.subprotocolNames,
       match: (path) => routes.match(path),
     },
     failedLogins,
     tracing,
   );
+  const tokenEndpoints = new Map<string, Endpoint>();
+  if (config.backchannel !== undefined) {
+    const { clockSkewMs } = config.verification;
+    const tokens = new LogoutTokens({ clockSkewMs, clientIds: config.backchannel.clientIds }, keys);
+    const logout = new BackchannelLogout(tokens, claims, operations, log);
+    tokenEndpoints.set(BACKCHANNEL_LOGOUT_TARGET, {
+      kind: 'later',
+      answer: ({ head, body }) =>
+        logout.handle({ method: head.method, contentType: head.headers.get('content-type')?.[0], body }),
+    });
+  }
   const endpoints = new HttpEndpoints(
     siblings ?? metrics,
     () => (sessions.draining ? 'draining' : keys.ready ? undefined : 'no verification keys yet'),
     new AdminApi({ token: config.adminToken, operations, log }),
+    tokenEndpoints,
   );
-  const choice = await chooseListener(config.listen);
   const listener = await createListener(
     choice,
-    { config: config.listen, gate, endpoints },
+    { config: config.listen, gate, endpoints, httpRoutes: intake },
     sockets,
     siblings,
   );
   const heapTrim = new HeapTrim();
   return {
     ...{ config, log, metrics, tracing, stores, keys, cache, revocations, bans, upstreams, leases },
-    ...{
-      limits,
-      limiter,
-      sessions,
-      wheel,
-      heapTrim,
-      routes,
-      reloader,
-      localOperations,
-      listener,
-      choice,
-      siblings,
-    },
+    ...{ limits, limiter, sessions, exchanges, wheel, heapTrim, routes, reloader, localOperations },
+    ...{ listener, choice, siblings },
   };
 }
 

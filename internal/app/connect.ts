@@ -10,6 +10,7 @@ import { showCertificateExpiry } from './certificate-expiry.js';
 export function connect({
   metrics,
   sessions,
+  exchanges,
   keys,
   revocations,
   bans,
@@ -27,10 +28,13 @@ export function connect({
   });
   revocations.onRevoked((revocation) => {
     cache.forget(revocation);
-    const ended = closeRevoked(sessions, revocation);
+    const ended = closeRevoked(sessions, revocation) + exchanges.revoked(revocation);
     siblings?.revoked(revocation, ended);
   });
-  bans.onBanned((sub) => closeBanned(sessions, sub));
+  bans.onBanned((sub) => {
+    closeBanned(sessions, sub);
+    exchanges.banned(sub);
+  });
   bans.records.onChange((record) => siblings?.recordChanged('bans', record));
   limits.records.onChange((record) => siblings?.recordChanged('rateLimits', record));
   siblings?.introduce({

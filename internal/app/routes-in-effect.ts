@@ -2,6 +2,8 @@ import type { RouteMatch, RouteTable } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import type { RouteReloader } from '../config/routes/reload.js';
+import { hasHttpRoutes } from '../config/routes/table.js';
+import { GatewayError } from '../errors.js';
 import type { Sessions } from '../session/sessions.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -19,6 +21,8 @@ export class RoutesInEffect {
     readonly upstreams: Upstreams,
     readonly sessions: Sessions,
     readonly metrics: Pick<Metrics, 'prepareRoutes'>,
+    /** Whether the listener can serve HTTP routes. */
+    readonly servesHttp: boolean,
   ) {
     this.#table = table;
     metrics.prepareRoutes(table.routes);
@@ -32,8 +36,13 @@ export class RoutesInEffect {
     return this.#table.match(path);
   }
 
-  /** Swaps the table in; sessions on endpoints that go with `onRemove: close` end. */
+  /**
+   * Swaps the table in; sessions on endpoints that go with `onRemove: close` end.
+   * @throws GatewayError ERR_CONFIG when it has HTTP routes, and the listener that was chosen at start cannot serve them.
+   */
   apply(changed: RouteTable): void {
+    if (!this.servesHttp && hasHttpRoutes(changed))
+      throw new GatewayError('ERR_CONFIG', 'HTTP routes need the listener node: restart the gateway');
     this.#table = changed;
     this.metrics.prepareRoutes(changed.routes);
     const orphans = this.upstreams.apply(changed);

@@ -1,4 +1,7 @@
 import { BANS_TABLE } from '../auth/bans/ban.js';
+import type { ClaimStore } from '../auth/once/claims.js';
+import { CLAIMS_TABLE, PostgresClaims } from '../auth/once/postgres.js';
+import { RedisClaims } from '../auth/once/redis.js';
 import { PostgresRevocations, REVOCATIONS_TABLE } from '../auth/revocations/postgres.js';
 import { RedisRevocations } from '../auth/revocations/redis.js';
 import type { RevocationStore } from '../auth/revocations/revocation-store.js';
@@ -25,6 +28,7 @@ export interface Stores {
   readonly revocations: RevocationStore | undefined;
   /** Where revocations are; likewise below. */
   readonly bans: RecordList | undefined;
+  readonly claims: ClaimStore | undefined;
   readonly rateLimits: RecordList | undefined;
   /** Waits for neither longer than 2 s: a store that is down at start is found later. */
   start(): Promise<void>;
@@ -41,6 +45,7 @@ export async function createStores(config: Config, metrics: Metrics, log: Log): 
     tokenCache: tokenCacheStore(config, redis, postgres, metrics, log),
     revocations: revocationStore(config, redis, postgres),
     bans: recordList(BANS_TABLE, redis, postgres),
+    claims: claimStore(redis, postgres),
     rateLimits: recordList(RATE_LIMITS_TABLE, redis, postgres),
     async start() {
       await Promise.all([redis?.start(), postgres?.start()]);
@@ -71,6 +76,7 @@ async function createPostgres({ postgresDsn: dsn }: Config, log: Log): Promise<P
       REVOCATIONS_TABLE,
       postgresTableOf(BANS_TABLE),
       postgresTableOf(RATE_LIMITS_TABLE),
+      CLAIMS_TABLE,
     ],
   });
 }
@@ -102,6 +108,14 @@ function revocationStore(
 ): RevocationStore | undefined {
   if (redis !== undefined) return new RedisRevocations(redis, revocationTtlMs);
   return postgres === undefined ? undefined : new PostgresRevocations(postgres, revocationTtlMs);
+}
+
+function claimStore(
+  redis: RedisStore | undefined,
+  postgres: PostgresStore | undefined,
+): ClaimStore | undefined {
+  if (redis !== undefined) return new RedisClaims(redis);
+  return postgres && new PostgresClaims(postgres);
 }
 
 function recordList(

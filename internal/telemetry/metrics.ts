@@ -3,6 +3,7 @@ import { CLOSE_REASONS } from '../close-codes.js';
 import { BoundedLabel } from './bounded-label.js';
 import { Durations } from './durations.js';
 import { SharedRendering } from './exposition.js';
+import { HttpMetrics } from './http-metrics.js';
 import { Tally } from './tally.js';
 
 /** Upper bounds of `ws_connection_duration_seconds`: 0.1 s to 1 day. */
@@ -43,6 +44,8 @@ export class Metrics {
   readonly #tallies = new Map<string, { text(): string }>();
   readonly #rendering = new SharedRendering(() => this.#render());
 
+  /** SPEC section 17. */
+  readonly http = new HttpMetrics(this.registry);
   readonly connections = this.#counter(
     'ws_connections_total',
     'Well-formed opening handshakes, refused ones too',

@@ -62,6 +62,7 @@ describe('a real Prometheus that scrapes a busy gateway', () => {
 
   it('finds no alert while all is well', async () => {
     await busy.visit('zoe', 2);
+    await busy.browse();
     await data('instance:ws_auth_success_total:sum', 'a scrape and a round of rules after it');
     // Some rules were evaluated before the first scrape.
     await eventually(async () => assert.deepEqual(await alerting(), new Set()));
@@ -72,6 +73,7 @@ describe('a real Prometheus that scrapes a busy gateway', () => {
     await Promise.all([
       busy.visit('ann', 5),
       busy.turnAway(),
+      busy.browse(),
       busy.exceedRate('carl'),
       busy.failUpstreams(),
       busy.revoke('dave'),

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
+import { isSentinelUrl } from '../../redis-url.js';
 import type { SamplerName } from '../../telemetry/opening-trace.js';
 import { ALGORITHMS } from '../algorithms.js';
 import type { Algorithm } from '../config.js';
@@ -53,6 +54,11 @@ const redisUrl = text(
   (value) =>
     isUrl(value, { schemes: ['redis', 'rediss'], credentials: true }) && new URL(value).hostname !== '',
 );
+const redisServers = list(redisUrl);
+const redis: Reader<readonly string[]> = {
+  allowed: `${redisServers.allowed}; or one redis+sentinel://host:port,host:port/master`,
+  read: (value) => (isSentinelUrl(value) ? [value] : redisServers.read(value)),
+};
 const postgresDsn = text('a postgres:// or postgresql:// URL', (value) =>
   isUrl(value, { schemes: ['postgres', 'postgresql'], credentials: true }),
 );
@@ -152,8 +158,10 @@ export const VARIABLES = Object.freeze({
   },
   JWT_CACHE_MAX_ENTRIES: { reader: wholeNumber(1, 10_000_000), default: '100000' },
   CACHE_SECRET: { reader: printable, secret: true },
-  REDIS_URL: { reader: list(redisUrl), secret: true },
+  REDIS_URL: { reader: redis, secret: true },
   POSTGRES_DSN: { reader: postgresDsn, secret: true },
+  BACKCHANNEL_LOGOUT: { reader: boolean, default: 'false' },
+  BACKCHANNEL_CLIENT_ID: { reader: list(printable) },
   REVOCATION_TTL_SECONDS: { reader: keptSeconds, default: '86400' },
   AUTH_TIMEOUT_SECONDS: { reader: seconds, default: '10' },
   MAX_CONNECT_BYTES: { reader: bytes, default: '65536' },
@@ -161,6 +169,7 @@ export const VARIABLES = Object.freeze({
   MAX_BUFFERED_BYTES: { reader: bytes, default: '1048576' },
   MAX_CONNECTIONS: { reader: limit, default: '0' },
   MAX_CONNECTIONS_PER_IP: { reader: limit, default: '0' },
+  MAX_SESSIONS_PER_TOKEN: { reader: limit, default: '0' },
   MAX_CONNECTIONS_PER_SUB: { reader: limit, default: '0' },
   MAX_HANDSHAKES_PER_SECOND: { reader: limit, default: '0' },
   MAX_DIALS_PER_ENDPOINT: { reader: wholeNumber(1), default: '128' },

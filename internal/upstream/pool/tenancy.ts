@@ -10,7 +10,7 @@ export type TenancyEnd = 'closed' | 'hung-up' | 'lost' | 'destroyed';
 
 /** For whom an endpoint is dialled: of `RequestFacts`. */
 export interface Tenant {
-  readonly protocol: Protocol;
+  readonly protocol: Protocol | 'http';
   readonly identity: { readonly sub: string } | undefined;
   readonly client: { readonly ip: string };
 }
@@ -30,7 +30,7 @@ export class Tenancy {
   openedMs: number | undefined;
   /** Where it shows that the client has taken its leave in its protocol's own words; undefined: it has none for it. */
   farewell: { readonly disconnected: boolean } | undefined;
-  readonly protocol: Protocol;
+  readonly protocol: Protocol | 'http';
   /** See `clientKey`. */
   readonly client: string;
 
