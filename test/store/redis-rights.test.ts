@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { RedisClaims } from '../../internal/auth/once/redis.js';
 import { RedisRevocations } from '../../internal/auth/revocations/redis.js';
 import { RedisTokenCache } from '../../internal/auth/token-cache/redis.js';
 import { LEASE_RIGHTS } from '../../internal/ratelimit/lease-rights.js';
@@ -12,7 +13,7 @@ import { redisStoreWithLog } from './recorded-log.js';
 const ALL = ['+@all', '~*', '&*'];
 /** What docs/stores.md grants. */
 const DOCUMENTED =
-  '-@all +ping +psubscribe +publish +getrange +set +del +exists +zadd +zcount +zrangebyscore +zremrangebyscore +pexpire +eval +evalsha +time +hgetall +hset +hdel +hscan ~jwt_cached_token_* ~{ws:revocations}:* ~ws:ratelimit:* &ws:revocations:* &ws:records:bans &ws:records:ws_rate_limits'.split(
+  '-@all +ping +psubscribe +publish +getrange +set +del +exists +zadd +zcount +zrangebyscore +zremrangebyscore +pexpire +eval +evalsha +time +hgetall +hset +hdel +hscan ~jwt_cached_token_* ~{ws:revocations}:* ~ws:ratelimit:* ~ws:used:* &ws:revocations:* &ws:records:bans &ws:records:ws_rate_limits'.split(
     ' ',
   );
 
@@ -32,6 +33,7 @@ describe('the rights of a Redis user (T-07)', () => {
     const bans = new RedisRecords(store, 'bans');
     const settings = new RedisRecords(store, 'ws_rate_limits');
     new RedisTokenCache(store, 'jwt_cached_token_', SEAL);
+    new RedisClaims(store);
     store.serve(LEASE_RIGHTS);
     const revocations = new RedisRevocations(store, 60_000);
     let whole = false;
@@ -73,7 +75,7 @@ describe('the rights of a Redis user (T-07)', () => {
     ],
     [[...ALL, '-publish'], ['revocations: PUBLISH ws:revocations:*']],
     [
-      ['+@all', '~jwt_cached_token_*', '~ws:ratelimit:*', '&*'],
+      ['+@all', '~jwt_cached_token_*', '~ws:ratelimit:*', '~ws:used:*', '&*'],
       [
         ...['SET', 'ZADD', 'ZREMRANGEBYSCORE', 'ZCOUNT', 'ZRANGEBYSCORE', 'PEXPIRE'].map(
           (command) => `revocations: ${command} {ws:revocations}:*`,
@@ -85,7 +87,10 @@ describe('the rights of a Redis user (T-07)', () => {
     ],
     [
       ['+@all', '~{ws:revocations}:*', '~ws:ratelimit:*', '&*'],
-      ['GETRANGE', 'SET', 'DEL'].map((command) => `token cache: ${command} jwt_cached_token_*`),
+      [
+        ...['GETRANGE', 'SET', 'DEL'].map((command) => `token cache: ${command} jwt_cached_token_*`),
+        'used tokens: SET ws:used:*',
+      ],
     ],
     [
       ['+@all', '~*', 'resetchannels'],
