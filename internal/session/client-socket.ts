@@ -102,8 +102,10 @@ export interface ClientSocket {
    * Starts or answers the closing handshake; code 1005 sends a close frame without a code. Nothing can be sent after it,
    * and what is still buffered may be lost: callers wait for `bufferedBytes()` to be 0 first. In the middle of a frame it
    * waits for its end, or drops the connection where that will not come.
+   * @param before a binary message that leaves in one write with the close frame: a client that hangs up on what it says
+   *   has the code, too.
    */
-  end(code: number, reason: string): void;
+  end(code: number, reason: string, before?: Uint8Array): void;
   /** Drops the connection without a close frame. */
   terminate(): void;
 }

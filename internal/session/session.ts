@@ -45,6 +45,8 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
   #state: SessionState = NEW;
   #handshake: ClientHandshake | undefined;
   #client: ClientSocket | undefined;
+  /** What a refused client is told in its protocol's own words, right before the close frame. */
+  #lastWords: Buffer | undefined;
   #acceptedMs: number | undefined;
   #expiresAtMs = Number.POSITIVE_INFINITY;
   #identity: Identity | undefined;
@@ -364,7 +366,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
 
   /** Ends a session that was never open. */
   #refuse(refused: Refused): void {
-    if (refused.reply !== undefined) this.#client?.send(refused.reply, true);
+    this.#lastWords = refused.reply;
     this.close(refused.reason, undefined, refused.why);
   }
 
@@ -435,8 +437,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
 
   /** What the protocol itself says to a client whose greeting is not accepted: a CONNACK, for MQTT. */
   #sendRefusal(greeting: Greeting | undefined, reason: CloseReason): void {
-    const reply = greeting?.refusal(isDenial(reason) ? 'authentication' : 'unavailable');
-    if (reply !== undefined) this.#client?.send(reply, true);
+    this.#lastWords ??= greeting?.refusal(isDenial(reason) ? 'authentication' : 'unavailable');
   }
 
   /** Sends the close frame once nothing waits before it: uWebSockets.js drops what is buffered when it ends a socket. */
@@ -444,7 +445,10 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     const client = this.#client;
     if (client === undefined) return undefined;
     if (told === undefined) return client.terminate();
-    if (client.bufferedBytes() === 0) return client.end(told.code, told.reason);
+    const before = this.#lastWords;
+    this.#lastWords = undefined;
+    if (client.bufferedBytes() === 0) return client.end(told.code, told.reason, before);
+    if (before !== undefined) client.send(before, true);
     if (patientUntilMs === undefined) return undefined;
     const leftMs = Math.min(patientUntilMs - performance.now(), this.#expiresAtMs - Date.now());
     // Now, not at the next tick: every byte that it takes would put that off.

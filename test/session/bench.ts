@@ -105,8 +105,9 @@ export class StandInClient implements ClientSocket, ClientHandshake {
     this.pings++;
   }
 
-  end(code: number, reason: string): void {
+  end(code: number, reason: string, before?: Uint8Array): void {
     this.#check();
+    if (before !== undefined) this.send(before, true);
     // As with uWebSockets.js, a second time does nothing.
     if (this.told !== undefined) return;
     this.told = { code, reason };

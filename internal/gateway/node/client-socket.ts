@@ -137,12 +137,12 @@ export class NodeClientSocket extends FrameWalker implements ClientSocket, Clien
     else this.#pingDue = true;
   }
 
-  end(code: number, reason: string): void {
+  end(code: number, reason: string, before?: Uint8Array): void {
     if (this.#state !== 'open' || this.#closeDue !== undefined) return;
     this.finish();
     // What passes to a slow upstream still waits for it.
     if (!this.midFrame) this.resume();
-    if (this.#mayWrite) this.#tell({ code, reason });
+    if (this.#mayWrite) this.#tell({ code, reason }, before);
     else if (this.#source?.stopped === true) this.#hangUp();
     else this.#closeDue = { code, reason };
   }
@@ -174,8 +174,11 @@ export class NodeClientSocket extends FrameWalker implements ClientSocket, Clien
     this.#tell(due);
   }
 
-  #tell({ code, reason }: CloseCode): void {
-    this.#send(FIN | Opcode.CLOSE, closePayload(code, reason));
+  #tell({ code, reason }: CloseCode, before?: Uint8Array): void {
+    const close = serverFrame(FIN | Opcode.CLOSE, closePayload(code, reason));
+    this.socket.write(
+      before === undefined ? close : Buffer.concat([serverFrame(FIN | Opcode.BINARY, before), close]),
+    );
     this.#state = 'told';
     if (this.#heardClose) this.#hangUp();
   }

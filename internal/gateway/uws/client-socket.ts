@@ -75,7 +75,15 @@ export class UwsClientSocket implements ClientSocket {
     this.#ws?.ping();
   }
 
-  end(code: number, reason: string): void {
+  end(code: number, reason: string, before?: Uint8Array): void {
+    if (before === undefined) return this.#end(code, reason);
+    this.cork(() => {
+      this.send(before, true);
+      this.#end(code, reason);
+    });
+  }
+
+  #end(code: number, reason: string): void {
     if (code === NO_STATUS) this.#ws?.end();
     // Bytes: the library's build for Node 24 writes a string of Latin-1 characters as Latin-1 (RFC 6455 §5.5.1: UTF-8).
     else this.#ws?.end(code, Buffer.from(cutReason(reason), 'utf8'));
