@@ -1,3 +1,4 @@
+import type { Protocol } from '../config/config.js';
 import type { LiveSession } from '../session/live-session.js';
 import type { Sessions } from '../session/sessions.js';
 import { firstPage, type Page } from './page.js';
@@ -10,7 +11,7 @@ export interface SessionInfo {
   readonly state: LiveSession['state'];
   /** The client's address, as far as trusted proxies are believed. */
   readonly ip: string;
-  readonly protocol: 'mqtt' | 'raw' | null;
+  readonly protocol: Protocol | null;
   /** The route's prefix. */
   readonly route: string | null;
   readonly sub: string | null;

@@ -1,4 +1,4 @@
-import type { Protocol } from '../config/config.js';
+import { PROTOCOL_NAMES, type Protocol } from '../config/config.js';
 import type { Metrics } from '../telemetry/metrics.js';
 
 /** Messages, and bytes of their payload, that went either way. */
@@ -39,7 +39,7 @@ export class Traffic {
   show(live: Iterable<TrafficSource>): void {
     const now = totals();
     for (const source of live) source.addCounts(now[source.protocol]);
-    for (const protocol of ['mqtt', 'raw'] as const) {
+    for (const protocol of PROTOCOL_NAMES) {
       const total = now[protocol];
       add(total, this.#ended[protocol]);
       const shown = this.#shown[protocol];
@@ -55,7 +55,7 @@ export class Traffic {
 }
 
 function totals(): Totals {
-  return { mqtt: noTraffic(), raw: noTraffic() };
+  return { mqtt: noTraffic(), raw: noTraffic(), stomp: noTraffic(), graphql: noTraffic() };
 }
 
 function noTraffic(): TrafficCounts {

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import type { Protocol, Route, RouteTable } from '../config.js';
+import { PROTOCOL_NAMES, type Protocol, type Route, type RouteTable } from '../config.js';
 import type { Problem } from '../problem.js';
 import { protocolOf, readEntry } from './entry/assembly.js';
 import { kindOf, mqttSchema, prefixSchema, protocolSchema, webSocketSchema } from './schema.js';
@@ -158,7 +158,7 @@ function claimOf(item: unknown): Claim | undefined {
   const only = protocolOf({ protocol: protocol.data, mqtt: mqtt.data });
   // Who comes with a handshake to a route that takes none is refused there, not sent on to the next.
   const all = kind !== 'websocket' && (kind !== 'http' || !webSocket.data);
-  const sessions: readonly ClientKind[] = all || only === undefined ? ['mqtt', 'raw'] : [only];
+  const sessions: readonly ClientKind[] = all || only === undefined ? PROTOCOL_NAMES : [only];
   return {
     prefix: prefix.data,
     mounted: kind === 'websocket',
@@ -176,6 +176,7 @@ function fallbacks({ rawBackendUrl, mqttBackendUrl }: RoutesContext): Route[] {
     prefix: '/ws',
     fallback: true,
     forwardToken: true,
+    keepGreetingToken: false,
     upstreams: [url],
     protocol,
     copySubProtocol: false,
