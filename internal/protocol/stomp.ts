@@ -64,10 +64,16 @@ function headerOf(line: string): Header | undefined {
   return { name: line.slice(0, colon).trim().toLowerCase(), value: line.slice(colon + 1).trim() };
 }
 
-/** The first that looks like a token, as a passcode may be the broker's; else the first that is there. */
+/** What stands in a header that can hold a token; a passcode that does not look like one is the broker's. */
+function textOf({ name, value }: Header): string | undefined {
+  const text = withoutBearer(value);
+  return name === 'passcode' && text !== undefined && !looksLikeToken(text) ? undefined : text;
+}
+
+/** The first that looks like a token; else the first that is there. */
 function tokenIn(headers: readonly Header[]): string | undefined {
   const found = TOKEN_HEADERS.flatMap((wanted) =>
-    headers.filter(({ name }) => name === wanted).flatMap(({ value }) => withoutBearer(value) ?? []),
+    headers.filter(({ name }) => name === wanted).flatMap((header) => textOf(header) ?? []),
   );
   return found.find(looksLikeToken) ?? found[0];
 }

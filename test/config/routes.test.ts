@@ -176,7 +176,7 @@ describe('a malformed value of a key is an error', () => {
       ...[7, null, '', [], {}, 'ws://', 'ws://a#', 'ws://u@a', 'ws://a b', 'ws://{sub}.a', [['ws://a']]],
       Array.from({ length: 257 }, () => 'ws://a'),
     ],
-    protocol: [null, 'MQTT', 'stomp', ['mqtt']],
+    protocol: [null, 'MQTT', 'amqp', ['mqtt']],
     copySubProtocol: [null, 'true', 1],
     preserveQuery: ['yes'],
     appendPath: ['no'],
