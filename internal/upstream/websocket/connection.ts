@@ -154,9 +154,9 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
   }
 
   /** Passes frames on as they are. @returns whether the kernel took all of them. */
-  write(bytes: Buffer, from: number, to: number): boolean {
+  write(frames: Buffer): boolean {
     if (this.#state !== 'open' && this.#closeDue === undefined) return true;
-    return this.shared.writer.pass(this.socket, bytes, from, to);
+    return this.shared.writer.pass(this.socket, frames);
   }
 
   /** undefined: masking keys pass as they are. */
@@ -304,7 +304,8 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
     }
   }
 
-  protected override slice(chunk: Buffer, start: number, end: number): Buffer {
+  /** @internal */
+  override slice(chunk: Buffer, start: number, end: number): Buffer {
     const { readBuffer } = this.shared.sockets;
     return chunk === readBuffer.bytes ? readBuffer.view(start, end) : chunk.subarray(start, end);
   }
