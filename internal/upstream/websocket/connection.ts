@@ -14,6 +14,8 @@ import { type ControlFrames, type UpstreamFrameListener, UpstreamFrames } from '
 export interface ConnectionTenancy {
   /** The endpoint's name. */
   readonly name: string;
+  /** See `Tenancy.farewell`. */
+  farewell: { readonly disconnected: boolean } | undefined;
   /** Called once, when no more messages can go either way. */
   ended(end: TenancyEnd): void;
 }
