@@ -1,6 +1,6 @@
 import type { WebSocket } from 'uWebSockets.js';
 import { cutReason } from '../../close-codes.js';
-import { type ClientSocket, SendResult } from '../../session/client-socket.js';
+import { type ClientSocket, type LastWords, SendResult } from '../../session/client-socket.js';
 import type { Session } from '../../session/session.js';
 import type { FragmentPosition } from '../../upstream/websocket/message-listener.js';
 
@@ -75,10 +75,10 @@ export class UwsClientSocket implements ClientSocket {
     this.#ws?.ping();
   }
 
-  end(code: number, reason: string, before?: Uint8Array): void {
+  end(code: number, reason: string, before?: LastWords): void {
     if (before === undefined) return this.#end(code, reason);
     this.cork(() => {
-      this.send(before, true);
+      this.send(before.payload, before.isBinary);
       this.#end(code, reason);
     });
   }
