@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 import { fromUnknown } from '../internal/errors.js';
+import { version } from '../internal/version.js';
 import { closest } from './line/closest.js';
 import { runCommand, UsageError } from './line/command.js';
 import { overview, VERBS } from './verbs.js';
-import { version } from './version.js';
 
 const args = process.argv.slice(2);
 const [first = ''] = args;

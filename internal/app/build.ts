@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { Access } from '../access/access.js';
+import { SessionLog } from '../activity/session-log.js';
 import { AdminApi } from '../admin/api.js';
 import { LocalOperations } from '../admin/local-operations.js';
 import { Authenticator } from '../auth/authenticator.js';
@@ -11,6 +12,7 @@ import { TrustedIssuers } from '../auth/trusted-issuers.js';
 import type { Config, RouteTable } from '../config/config.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import { fromUnknown } from '../errors.js';
+import { discoveryAnswer } from '../gateway/discovery.js';
 import { HttpEndpoints } from '../gateway/endpoints.js';
 import { Gate } from '../gateway/gate.js';
 import type { Listener } from '../gateway/listener.js';
@@ -28,9 +30,11 @@ import { Sessions } from '../session/sessions.js';
 import { TimerWheel } from '../session/timer-wheel.js';
 import { createLog, type Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
+import { RecentRefusals } from '../telemetry/recent-refusals.js';
 import { Tracing } from '../telemetry/tracing.js';
 import { turnClock } from '../turn-clock.js';
 import { Upstreams } from '../upstream/upstreams.js';
+import { version } from '../version.js';
 import { HostOperations } from '../workers/host-operations.js';
 import type { Siblings } from '../workers/siblings.js';
 import { type Reloader, RoutesInEffect, watchRoutes } from './routes-in-effect.js';
@@ -48,6 +52,8 @@ export interface Parts {
   readonly cache: TieredTokenCache;
   readonly revocations: Revocations;
   readonly bans: Bans;
+  /** undefined: none is kept. */
+  readonly activity: SessionLog | undefined;
   readonly upstreams: Upstreams;
   readonly leases: Leases | undefined;
   readonly limits: LimitsInForce;
@@ -87,6 +93,8 @@ export async function build(
     counter: metrics.revocations,
   });
   const bans = new Bans({ list: stores.bans, log, counter: metrics.bans });
+  const refusals = new RecentRefusals();
+  const activity = sessionLog(config, stores, metrics, log);
   const upstreams = new Upstreams(
     { ...config.upstream, controlTimeoutMs: config.session.controlTimeoutMs },
     metrics,
@@ -119,6 +127,8 @@ export async function build(
     bans,
     limits,
     upstreams,
+    refusals,
+    activity,
     table: () => routes.table,
     reload: () => reloader.reload(),
   });
@@ -127,7 +137,7 @@ export async function build(
       ? localOperations
       : new HostOperations(localOperations, siblings, config.revocationTtlMs);
   const gate = new Gate(
-    { config: config.session, admission, sessions, wheel, metrics, log },
+    { config: config.session, admission, sessions, wheel, metrics, log, refusals, history: activity },
     {
       proxies: new TrustedProxies(config.opening.trustedProxies),
       origins: new AllowedOrigins(config.opening.allowedOrigins),
@@ -141,11 +151,36 @@ export async function build(
     siblings ?? metrics,
     () => (sessions.draining ? 'draining' : keys.ready ? undefined : 'no verification keys yet'),
     new AdminApi({ token: config.adminToken, operations, log }),
+    config.discovery
+      ? () => discoveryAnswer({ version: version(), config, table: () => routes.table })
+      : undefined,
   );
   const listener = new UwsListener({ config: config.listen, gate, endpoints });
   const heapTrim = new HeapTrim();
   return {
     ...{ config, log, metrics, tracing, stores, keys, cache, revocations, bans, upstreams, leases },
-    ...{ limits, limiter, sessions, wheel, heapTrim, routes, reloader, localOperations, listener, siblings },
+    ...{
+      activity,
+      limits,
+      limiter,
+      sessions,
+      wheel,
+      heapTrim,
+      routes,
+      reloader,
+      localOperations,
+      listener,
+      siblings,
+    },
   };
+}
+
+function sessionLog(
+  { activity }: Config,
+  { postgres }: Stores,
+  metrics: Metrics,
+  log: Log,
+): SessionLog | undefined {
+  if (activity === undefined || postgres === undefined) return undefined;
+  return new SessionLog({ store: postgres, keptMs: activity.keptMs, dropped: metrics.activityDropped, log });
 }

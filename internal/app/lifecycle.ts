@@ -33,7 +33,7 @@ export async function createApp(
   connect(parts);
   const certificate = watchCertificate(parts);
   const { log, metrics, tracing, stores, keys, revocations, bans, upstreams, leases } = parts;
-  const { limits, limiter, sessions, wheel, heapTrim, reloader, listener } = parts;
+  const { activity, limits, limiter, sessions, wheel, heapTrim, reloader, listener } = parts;
 
   const stop = async () => {
     log.info({ sessions: sessions.size }, 'draining');
@@ -47,6 +47,7 @@ export async function createApp(
     revocations.stop();
     bans.stop();
     limits.stop();
+    await activity?.stop();
     await leases?.stop();
     limiter.stop();
     wheel.stop();
@@ -60,6 +61,7 @@ export async function createApp(
     await stores.start();
     // Not before Redis had its chance: the leases of this host are void once those of all replicas are there.
     leases?.start();
+    activity?.start();
     await Promise.all([revocations.start(), bans.start(), limits.start()]);
     await tracing.start();
     const port = await listener.listen();

@@ -2,6 +2,7 @@ import { canonicalIp, isLoopback } from '../request/address.js';
 import type { RequestHead } from '../request/head.js';
 import { type AdminHandler, isAdminTarget, serveAdmin } from './admin-endpoint.js';
 import type { Answer } from './answer.js';
+import { DISCOVERY_TARGET } from './discovery.js';
 import type { Endpoint, EndpointRequest } from './endpoint.js';
 
 const READ_METHODS: readonly string[] = ['GET', 'HEAD'];
@@ -22,12 +23,14 @@ export class HttpEndpoints {
   readonly #admin: Endpoint = { kind: 'later', answer: (request) => this.#serveAdmin(request) };
 
   /**
+   * @param discovery what clients are told of how to connect; undefined: the routes decide about its path.
    * @param unreadyReason why no traffic should come now, in words fit for an operator; undefined: it may.
    */
   constructor(
     readonly metrics: Scraped,
     readonly unreadyReason: () => string | undefined,
     readonly admin: AdminHandler,
+    readonly discovery?: (() => Answer) | undefined,
   ) {}
 
   /** Who answers the request, if its path is one of these. To be asked about every request, handshakes too. */
@@ -53,6 +56,8 @@ export class HttpEndpoints {
         return this.#ready;
       case '/metrics':
         return this.#metrics;
+      case DISCOVERY_TARGET:
+        return this.discovery && { kind: 'now', answer: this.discovery };
       default:
         return undefined;
     }

@@ -17,6 +17,7 @@ import { closeRevoked } from '../../internal/session/revoked-sessions.js';
 import { Session } from '../../internal/session/session.js';
 import { type SessionLimits, Sessions } from '../../internal/session/sessions.js';
 import { TimerWheel } from '../../internal/session/timer-wheel.js';
+import { RecentRefusals } from '../../internal/telemetry/recent-refusals.js';
 import { Upstreams } from '../../internal/upstream/upstreams.js';
 import type { FragmentPosition } from '../../internal/upstream/websocket/message-listener.js';
 import { bench as authBench, verification } from '../auth/parts.js';
@@ -140,6 +141,7 @@ export interface Bench extends Awaited<ReturnType<typeof authBench>> {
   readonly wheel: TimerWheel;
   readonly revocations: Revocations;
   readonly bans: Bans;
+  readonly refusals: RecentRefusals;
   /** A client of this opening handshake. */
   connect(opening?: Partial<Opening> & { readonly token?: string; readonly path?: string }): StandInClient;
   /** Turns the wheel this far into the future. */
@@ -173,6 +175,7 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
   const limits = { maxConnections: 0, maxConnectionsPerIp: 0, maxConnectionsPerSub: 0, ...options.limits };
   const slots = new ConnectionSlots(limits);
   const sessions = new Sessions(limits, slots, metrics);
+  const refusals = new RecentRefusals();
   const bans = new Bans({ list: undefined, log, counter: metrics.bans });
   bans.onBanned((sub) => closeBanned(sessions, sub));
   revocations.onRevoked((revocation) => void closeRevoked(sessions, revocation));
@@ -236,6 +239,7 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
     wheel,
     revocations,
     bans,
+    refusals,
     connect: ({ token, path = '/t', subprotocols = [], ...rest } = {}) => {
       const opening: Opening = {
         path,
@@ -256,7 +260,7 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
       };
       const client = new StandInClient(subprotocols);
       const session = new Session(
-        { config, admission, sessions, wheel, metrics, log },
+        { config, admission, sessions, wheel, metrics, log, refusals, history: undefined },
         randomUUID(),
         '192.0.2.1',
       );

@@ -7,7 +7,12 @@ import type { Values } from './variables.js';
 
 /** What is wrong with variables that are each well-formed: files they name, and what does not go together. */
 export function inconsistencies(values: Values): Problem[] {
-  return [...tlsProblems(values), ...keySourceProblems(values), ...rateLimitProblems(values)];
+  return [
+    ...tlsProblems(values),
+    ...keySourceProblems(values),
+    ...rateLimitProblems(values),
+    ...activityProblems(values),
+  ];
 }
 
 function tlsProblems({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }: Values): Problem[] {
@@ -66,6 +71,12 @@ function keySourceProblems(values: Values): Problem[] {
           message: `${quote(issuer)} is not allowed: must be an http:// or https:// URL, as the keys are discovered from it (or set JWKS_URL or JWT_PUBLIC_KEY_FILE)`,
         },
       ];
+}
+
+function activityProblems(values: Values): Problem[] {
+  return values.ACTIVITY_STORE === 'postgres' && values.POSTGRES_DSN === undefined
+    ? [{ name: 'ACTIVITY_STORE', message: 'postgres is not allowed without POSTGRES_DSN' }]
+    : [];
 }
 
 function rateLimitProblems(values: Values): Problem[] {

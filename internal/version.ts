@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 
-/** The version of package.json. */
+/** The gateway's own version; `unknown` where its package.json is not at hand. */
 export function version(): string {
-  // Two folders up from dist/cmd, one from cmd.
+  // Two folders up from dist/internal, one from internal.
   for (const place of ['../../package.json', '../package.json']) {
     try {
       const json: { name?: string; version?: string } = JSON.parse(
