@@ -22,6 +22,7 @@ const floors = [
     'internal/turn-clock.ts',
     'internal/version.ts',
     'internal/multimap.ts',
+    'internal/version.ts',
   ],
 ];
 const pattern = (places) => `^(${places.map((place) => place.replace('.', '\\.')).join('|')})(/|$)`;

@@ -5,6 +5,7 @@ import { table } from './markdown-table.js';
 export const EXAMPLE_QUERIES: Readonly<Record<string, string>> = {
   ws_connections_total: 'sum(rate(ws_connections_total[5m]))',
   ws_handshakes_refused_total: 'sum by (status) (rate(ws_handshakes_refused_total[5m]))',
+  ws_refused_total: 'topk(10, sum by (status, route) (rate(ws_refused_total[5m])))',
   ws_auth_failures_total: 'sum by (instance) (rate(ws_auth_failures_total[5m]))',
   ws_auth_success_total: 'topk(10, sum by (sub) (ws_auth_success_total))',
   ws_active_sessions: 'sum(ws_active_sessions)',
@@ -36,6 +37,7 @@ export const EXAMPLE_QUERIES: Readonly<Record<string, string>> = {
   ws_dependency_up: 'min by (dependency) (ws_dependency_up)',
   ws_config_reloads_total: 'sum by (result) (increase(ws_config_reloads_total[1h]))',
   ws_unready: 'max by (instance, reason) (ws_unready)',
+  ws_build_info: 'sum by (version, node, listener) (ws_build_info)',
   ws_workers_replaced_total: 'sum by (instance) (increase(ws_workers_replaced_total[1h]))',
 };
 

@@ -9,6 +9,8 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
   Listening: {
     HOST: 'address that is listened on',
     PORT: 'port that is listened on; 0 takes any free one',
+    LISTENER:
+      'who accepts clients: `node`, on the sockets of Node.js; `uws`, uWebSockets.js; `auto` is `uws` where TLS_CERT_FILE or WS_COMPRESSION is set and its build is sound, else `node`. See [listeners](listeners.md)',
     WORKERS: 'processes that share the port',
     TLS_CERT_FILE:
       'listen with TLS: certificate chain in PEM form, the own certificate first; read again when it changes. Goes with TLS_KEY_FILE',
@@ -29,9 +31,10 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
       "pages that may connect beside those of the gateway's own host and port, which always may. `https://*.example.com` is any subdomain, not `example.com` itself; without a scheme it means https; without a port the scheme's own; `http://localhost:*` any port; `capacitor://localhost`, `chrome-extension://…` and the like are apps and extensions, `file://` clients that call themselves local files; `*` everything, `null` too. Clients that send no Origin (anything but a browser) always may",
     TRUSTED_PROXIES:
       'peers whose X-Forwarded-For, -Proto and -Host, X-Request-Id and traceparent are believed',
-    MAX_CONNECTIONS: 'connections in one process; more get HTTP 503. 0: no limit',
+    MAX_CONNECTIONS:
+      'connections of every kind in one process; more are closed unanswered, or get HTTP 503 (LISTENER=uws: handshakes only). 0: no limit',
     MAX_CONNECTIONS_PER_IP:
-      'connections from one address (IPv6: one /64) in one process; more get HTTP 429. 0: no limit',
+      'connections from one address (IPv6: from one /64) in one process; more are closed unanswered, or get HTTP 429 behind a trusted proxy and with LISTENER=uws. 0: no limit',
     MAX_CONNECTIONS_PER_SUB:
       'connections of one subject in one process; more are closed with 1008. 0: no limit',
   },
@@ -112,6 +115,13 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     ACTIVITY_DAYS: 'days after which they are deleted',
     DISCOVERY: 'whether `GET /discovery` tells clients the routes, and where a token may be',
   },
+  'What the gateway asks for itself': {
+    HTTP_PROXY:
+      'proxy for http:// addresses of keys, discovery and traces. Also `http_proxy`; likewise below',
+    HTTPS_PROXY: 'proxy for https:// addresses, through CONNECT',
+    NO_PROXY:
+      'what is asked directly: a host with all below it, an address or CIDR, each but the last with `:port` if need be; `*`: everything',
+  },
   'Metrics and logs': {
     METRICS_MAX_USERS: 'distinct values of a label that holds users; later ones are counted as `_other`',
     LOG_LEVEL: 'least severe level that is written',
@@ -123,8 +133,10 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     OTEL_EXPORTER_OTLP_HEADERS: 'headers sent to it, such as a key. Secret',
     OTEL_SERVICE_NAME: 'what the traces call this service',
     OTEL_RESOURCE_ATTRIBUTES: 'further attributes of the service',
+    OTEL_SDK_DISABLED: 'true: no traces, whatever else is set',
+    OTEL_TRACES_EXPORTER: 'none: no traces',
     OTEL_TRACES_SAMPLER:
-      'which openings are traced; `parentbased_` ones follow what a trusted proxy has decided, if it has',
+      'which openings are traced; `parentbased_` ones follow what a trusted proxy has decided, if it has. A sampler that is not offered is a warning',
     OTEL_TRACES_SAMPLER_ARG: 'part of the traces that the `traceidratio` samplers take',
   },
 };

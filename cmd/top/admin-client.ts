@@ -1,4 +1,4 @@
-import { readSecret } from '../../internal/config/secrets.js';
+import { readVariableText } from '../../internal/config/secrets.js';
 import { fromUnknown } from '../../internal/errors.js';
 import { UsageError } from '../line/command.js';
 
@@ -14,7 +14,7 @@ export class AdminClient {
     if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
       throw new UsageError([`${JSON.stringify(url)} is no http:// or https:// URL`]);
     this.url = url.replace(/\/+$/, '');
-    const token = readSecret(env, 'ADMIN_TOKEN');
+    const token = readVariableText(env, 'ADMIN_TOKEN');
     if ('fault' in token) throw new UsageError([`${token.name}: ${token.fault}`]);
     if (token.text !== undefined && token.text !== '') this.#headers.Authorization = `Bearer ${token.text}`;
   }

@@ -4,7 +4,7 @@ import { isLoopback } from '../request/address.js';
 import type { AdminRequest } from './message.js';
 import { AdminRefusal } from './refusal.js';
 
-type Caller = Pick<AdminRequest, 'headers' | 'peer' | 'proxied'>;
+type Caller = Pick<AdminRequest, 'headers' | 'peer'>;
 
 /** What proxies add, beside the X-Forwarded-* family: who sends one of these is not who he seems. */
 const FORWARDING_HEADERS = ['forwarded', 'via', 'x-real-ip', 'x-client-ip', 'true-client-ip'];
@@ -42,10 +42,10 @@ function checkBearer({ headers }: Caller, expected: Buffer): void {
   });
 }
 
-function checkLocal({ headers, peer, proxied }: Caller): void {
-  const forwarded =
-    proxied ||
-    [...headers.keys()].some((name) => name.startsWith('x-forwarded-') || FORWARDING_HEADERS.includes(name));
+function checkLocal({ headers, peer }: Caller): void {
+  const forwarded = [...headers.keys()].some(
+    (name) => name.startsWith('x-forwarded-') || FORWARDING_HEADERS.includes(name),
+  );
   if (!isLoopback(peer) || forwarded) {
     throw new AdminRefusal(403, 'forbidden', 'without ADMIN_TOKEN only direct loopback peers may call this');
   }

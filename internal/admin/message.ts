@@ -9,8 +9,6 @@ export interface AdminRequest {
   readonly headers: ReadonlyMap<string, readonly string[]>;
   /** The TCP peer's address in canonical text form. */
   readonly peer: string;
-  /** Whether a PROXY protocol header came before the request. */
-  readonly proxied: boolean;
   /** Settles when the body is there, has grown too large, or will never come; never rejects. */
   readonly body: Promise<Buffer | 'too-large' | 'aborted'>;
 }

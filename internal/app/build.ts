@@ -12,11 +12,11 @@ import { TrustedIssuers } from '../auth/trusted-issuers.js';
 import type { Config, RouteTable } from '../config/config.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import { fromUnknown } from '../errors.js';
+import { chooseListener, type ListenerChoice } from '../gateway/choice.js';
 import { discoveryAnswer } from '../gateway/discovery.js';
 import { HttpEndpoints } from '../gateway/endpoints.js';
 import { Gate } from '../gateway/gate.js';
-import type { Listener } from '../gateway/listener.js';
-import { UwsListener } from '../gateway/uws/listener.js';
+import type { Listener, ListenerParts } from '../gateway/listener.js';
 import { HeapTrim } from '../heap-trim.js';
 import { ConnectionSlots } from '../ratelimit/connection-limits.js';
 import { FailedLogins } from '../ratelimit/failed-logins.js';
@@ -33,6 +33,7 @@ import { Metrics } from '../telemetry/metrics.js';
 import { RecentRefusals } from '../telemetry/recent-refusals.js';
 import { Tracing } from '../telemetry/tracing.js';
 import { turnClock } from '../turn-clock.js';
+import { Sockets } from '../upstream/socket/sockets.js';
 import { Upstreams } from '../upstream/upstreams.js';
 import { version } from '../version.js';
 import { HostOperations } from '../workers/host-operations.js';
@@ -65,6 +66,7 @@ export interface Parts {
   readonly reloader: Reloader;
   readonly localOperations: LocalOperations;
   readonly listener: Listener;
+  readonly choice: ListenerChoice;
   /** The other workers of this host; undefined: this process is the whole gateway. */
   readonly siblings: Siblings | undefined;
 }
@@ -92,6 +94,7 @@ export async function build(
     store: stores.revocations,
     counter: metrics.revocations,
   });
+  const sockets = new Sockets();
   const bans = new Bans({ list: stores.bans, log, counter: metrics.bans });
   const refusals = new RecentRefusals();
   const activity = sessionLog(config, stores, metrics, log);
@@ -99,6 +102,8 @@ export async function build(
     { ...config.upstream, controlTimeoutMs: config.session.controlTimeoutMs },
     metrics,
     log,
+    undefined,
+    sockets,
   );
   const ledger = sharedLedger(stores.redis, siblings?.ledger);
   const now = turnClock();
@@ -155,7 +160,13 @@ export async function build(
       ? () => discoveryAnswer({ version: version(), config, table: () => routes.table })
       : undefined,
   );
-  const listener = new UwsListener({ config: config.listen, gate, endpoints });
+  const choice = await chooseListener(config.listen);
+  const listener = await createListener(
+    choice,
+    { config: config.listen, gate, endpoints },
+    sockets,
+    siblings,
+  );
   const heapTrim = new HeapTrim();
   return {
     ...{ config, log, metrics, tracing, stores, keys, cache, revocations, bans, upstreams, leases },
@@ -170,6 +181,7 @@ export async function build(
       reloader,
       localOperations,
       listener,
+      choice,
       siblings,
     },
   };
@@ -183,4 +195,19 @@ function sessionLog(
 ): SessionLog | undefined {
   if (activity === undefined || postgres === undefined) return undefined;
   return new SessionLog({ store: postgres, keptMs: activity.keptMs, dropped: metrics.activityDropped, log });
+}
+
+/** Only the one that serves is loaded: the other's native library alone takes some megabytes. */
+async function createListener(
+  { kind }: ListenerChoice,
+  parts: ListenerParts,
+  sockets: Sockets,
+  siblings: Siblings | undefined,
+): Promise<Listener> {
+  if (kind === 'uws') return new (await import('../gateway/uws/listener.js')).UwsListener(parts);
+  return new (await import('../gateway/node/listener.js')).NodeListener(
+    parts,
+    sockets,
+    siblings?.connections,
+  );
 }

@@ -1,6 +1,7 @@
 import type { Config, RouteTable } from '../config/config.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import { flushed } from '../telemetry/log.js';
+import { version } from '../version.js';
 import type { Siblings } from '../workers/siblings.js';
 import { build } from './build.js';
 import { connect, watchCertificate } from './connect.js';
@@ -33,7 +34,7 @@ export async function createApp(
   connect(parts);
   const certificate = watchCertificate(parts);
   const { log, metrics, tracing, stores, keys, revocations, bans, upstreams, leases } = parts;
-  const { activity, limits, limiter, sessions, wheel, heapTrim, reloader, listener } = parts;
+  const { activity, limits, limiter, sessions, wheel, heapTrim, reloader, listener, choice } = parts;
 
   const stop = async () => {
     log.info({ sessions: sessions.size }, 'draining');
@@ -67,12 +68,16 @@ export async function createApp(
     const port = await listener.listen();
     reloader.start();
     certificate?.start();
-    log.info({ host: config.listen.host, port, routes: table.routes.length }, 'listening');
+    log.info(
+      { host: config.listen.host, port, routes: table.routes.length, listener: choice.kind, why: choice.why },
+      'listening',
+    );
   };
 
   return {
     async start() {
       metrics.collectProcessMetrics();
+      metrics.buildInfo.set({ version: version(), node: process.version, listener: choice.kind }, 1);
       upstreams.apply(table);
       wheel.start();
       heapTrim.start();

@@ -119,8 +119,8 @@ export class Authenticator {
     const issuer = this.trusted.of(claims);
     if (issuer === undefined) throw invalid('iss is none of the issuers in ISSUERS_FILE');
     const alg = this.#algorithm(header, issuer);
-    const key = await this.#key(header, alg, issuer);
-    const identity = await this.#verified(token, alg, key, issuer);
+    const keys = await this.#keys(header, alg, issuer);
+    const { identity, key } = await this.#verifiedByAny(token, alg, keys, issuer);
     const expiresAtMs = Math.min(identity.exp * 1000, this.now() + MAX_CACHE_LIFETIME_MS);
     if (expiresAtMs > this.now())
       this.cache.set(digest, { identity, keyThumbprint: key.thumbprint, expiresAtMs });
@@ -139,14 +139,33 @@ export class Authenticator {
   }
 
   /** By `kid` alone: jwk, jku, x5u, x5c and x5t of a header are a forger's to choose. */
-  async #key(
+  async #keys(
     header: UnverifiedToken['header'],
     alg: Algorithm,
     { keys }: TrustedIssuer,
-  ): Promise<VerificationKey> {
+  ): Promise<readonly VerificationKey[]> {
     const kid = header.kid;
     if (kid !== undefined && typeof kid !== 'string') throw invalid('kid is not a string');
     return keys.find(kid, alg);
+  }
+
+  /** By the first of `keys` whose signature it is. @throws GatewayError as the last of them says. */
+  async #verifiedByAny(
+    token: string,
+    alg: Algorithm,
+    keys: readonly VerificationKey[],
+    issuer: TrustedIssuer,
+  ): Promise<{ identity: Identity; key: VerificationKey }> {
+    let failure: unknown;
+    for (const key of keys) {
+      try {
+        return { identity: await this.#verified(token, alg, key, issuer), key };
+      } catch (thrown) {
+        failure = thrown;
+        if (!(thrown instanceof WrongSignature)) break;
+      }
+    }
+    throw failure;
   }
 
   async #verified(
@@ -172,11 +191,19 @@ export class Authenticator {
       identity = identityOf(payload, claimNames);
     } catch (error) {
       // no cause: these errors carry all claims of the token, which have no place in a log
+      if (error instanceof errors.JWSSignatureVerificationFailed) throw new WrongSignature(error.message);
       if (error instanceof errors.JOSEError) throw invalid(error.message);
       throw new GatewayError('ERR_JWT_INVALID', fromUnknown(error).message, { cause: error });
     }
     if (!('sub' in identity)) throw invalid(identity.problem);
     return identity;
+  }
+}
+
+/** Not of this key: perhaps of another one with the same id. */
+class WrongSignature extends GatewayError {
+  constructor(why: string) {
+    super('ERR_JWT_INVALID', why);
   }
 }
 

@@ -47,11 +47,11 @@ export class TrustedIssuers {
     clock?: Clock,
   ): TrustedIssuers {
     return new TrustedIssuers(config, (rules, name) => {
-      const { jwksTtlMs, jwksMaxStaleMs } = config;
+      const { jwksTtlMs, jwksMaxStaleMs, proxies } = config;
       const { keySource, algorithms } = rules;
       const ownLog = rules.name === '' ? log : log.child({ issuer: rules.name });
       return new VerificationKeys(
-        { keySource, algorithms, jwksTtlMs, jwksMaxStaleMs, name },
+        { keySource, algorithms, jwksTtlMs, jwksMaxStaleMs, proxies, name },
         ownLog,
         metrics,
         clock,

@@ -3,6 +3,7 @@
  * environment. `environment.ts` makes a frozen `Config` from variables, `routes.ts` a `RouteTable` from YAML.
  */
 
+import type { ProxySettings } from '../outbound-proxy.js';
 import type { LogOptions } from '../telemetry/log.js';
 import type { TracingOptions } from '../telemetry/opening-trace.js';
 import type { ALGORITHMS } from './algorithms.js';
@@ -39,6 +40,8 @@ export interface IssuerConfig {
 export interface ListenConfig {
   readonly host: string;
   readonly port: number;
+  /** Who accepts clients; `auto` is decided at start, see `chooseListener`. */
+  readonly listener: 'auto' | 'node' | 'uws';
   /** Processes sharing the port; `auto` has already become the number of cores. */
   readonly workers: number;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
@@ -80,6 +83,8 @@ export interface VerificationConfig {
   readonly scopeClaim: string;
   readonly clockSkewMs: number;
   readonly closeOnExpiry: boolean;
+  /** For what is fetched to verify tokens. */
+  readonly proxies: ProxySettings;
 }
 
 export interface TokenCacheConfig {

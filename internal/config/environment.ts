@@ -1,14 +1,21 @@
 import type { Config, IssuerConfig, RouteTable } from './config.js';
 import { deepFreeze } from './deep-freeze.js';
-import { assemble } from './environment/assembly.js';
+import { assemble, exportsOtlp } from './environment/assembly.js';
 import { inconsistencies } from './environment/consistency.js';
+import { lookAlikes } from './environment/look-alikes.js';
 import { Refused } from './environment/readers.js';
-import { readVariable, VARIABLES, type Values, type Variable } from './environment/variables.js';
+import {
+  readVariable,
+  VARIABLES,
+  type Values,
+  type Variable,
+  type VariableName,
+} from './environment/variables.js';
 import { warnings } from './environment/warnings.js';
 import { type IssuerDefaults, readIssuers } from './issuers.js';
 import type { Problem } from './problem.js';
 import { loadRoutes, type RoutesSource } from './routes/file.js';
-import { quote, readSecret } from './secrets.js';
+import { quote, readVariableText } from './secrets.js';
 
 /** What the command line says beside the environment. */
 export interface Flags {
@@ -43,19 +50,24 @@ export function readEnvironment(env: Environment = process.env, flags: Flags = {
 /** The environment and the routes file that it names: a frozen configuration, or all problems of both. */
 export function loadConfiguration(env: Environment = process.env, flags: Flags = {}): ConfigurationResult {
   const given = withFlags(env, flags);
-  const { values, issuers, problems } = readValues(given);
+  const { values, issuers, problems, ignored } = readValues(given);
   const config = deepFreeze(assemble(values, issuers));
   const routesSource = deepFreeze(routesSourceOf(config, given));
   const routes = loadRoutes(routesSource);
   if ('problems' in routes) return { problems: [...problems, ...routes.problems] };
   return problems.length > 0
     ? { problems }
-    : { config, table: routes.table, routesSource, warnings: warnings(values) };
+    : {
+        config,
+        table: routes.table,
+        routesSource,
+        warnings: [...lookAlikes(env), ...warnings(values), ...ignored],
+      };
 }
 
 /** `--route-file` counts only where ROUTE_FILE is not set. */
 function withFlags(env: Environment, { routeFile }: Flags): Environment {
-  return routeFile && !env.ROUTE_FILE ? { ...env, ROUTE_FILE: routeFile } : env;
+  return routeFile && !isGiven(env, 'ROUTE_FILE') ? { ...env, ROUTE_FILE: routeFile } : env;
 }
 
 /**
@@ -65,19 +77,22 @@ function withFlags(env: Environment, { routeFile }: Flags): Environment {
 function routesSourceOf(config: Config, env: Environment): RoutesSource {
   return {
     file: config.routeFile,
-    fileGiven: Boolean(env.ROUTE_FILE),
-    backendGiven: Boolean(env.RAW_WS_BACKEND_URL || env.MQTT_WS_BACKEND_URL),
+    fileGiven: isGiven(env, 'ROUTE_FILE'),
+    backendGiven: isGiven(env, 'RAW_WS_BACKEND_URL', 'MQTT_WS_BACKEND_URL'),
     rawBackendUrl: config.rawBackendUrl,
     mqttBackendUrl: config.mqttBackendUrl,
     respondVariables: Object.fromEntries(config.respondVariables.map((name) => [name, env[name] ?? ''])),
-    keySourceGiven: Boolean(
-      env.JWKS_URL || env.JWT_PUBLIC_KEY_FILE || env.JWT_EXPECTED_ISSUER || env.ISSUERS_FILE,
-    ),
+    keySourceGiven: isGiven(env, 'JWKS_URL', 'JWT_PUBLIC_KEY_FILE', 'JWT_EXPECTED_ISSUER', 'ISSUERS_FILE'),
     issuerNames:
-      env.ISSUERS_FILE && config.verification.issuers.length === 0
+      isGiven(env, 'ISSUERS_FILE') && config.verification.issuers.length === 0
         ? undefined
         : config.verification.issuers.map(({ name }) => name),
   };
+}
+
+/** Whether one of these variables is set, itself or by its file. */
+function isGiven(env: Environment, ...names: VariableName[]): boolean {
+  return names.some((name) => Boolean(env[name] || env[`${name}_FILE`]));
 }
 
 interface Read {
@@ -85,6 +100,8 @@ interface Read {
   /** Of ISSUERS_FILE. */
   readonly issuers: readonly IssuerConfig[];
   readonly problems: readonly Problem[];
+  /** Problems with variables that change nothing. */
+  readonly ignored: readonly Problem[];
 }
 
 /** Reads every variable of the table; a malformed one is a problem and then holds its default. */
@@ -92,7 +109,8 @@ function readValues(env: Environment): Read {
   const values: Record<string, unknown> = {};
   const problems: Problem[] = [];
   for (const [name, variable] of Object.entries<Variable<unknown>>(VARIABLES)) {
-    const source = variable.secret ? readSecret(env, name) : { name, text: env[name] };
+    const small = name.toLowerCase();
+    const source = readVariableText(env, variable.inSmallLetters && env[small] ? small : name);
     const given = 'text' in source ? source.text : undefined;
     if ('fault' in source) problems.push({ name: source.name, message: source.fault });
     const value = readVariable(variable, given);
@@ -103,10 +121,25 @@ function readValues(env: Environment): Read {
   const read = values as unknown as Values;
   const file = read.ISSUERS_FILE;
   const listed = file === undefined ? { issuers: [] } : readIssuers(file, issuerDefaults(read));
-  problems.push(...inconsistencies(read));
-  return 'problems' in listed
-    ? { values: read, issuers: [], problems: [...problems, ...listed.problems] }
-    : { values: read, issuers: listed.issuers, problems };
+  problems.push(...inconsistencies(read), ...('problems' in listed ? listed.problems : []));
+  // A platform sets these for all that it runs: they end nothing that makes no use of them.
+  const off = tracingIsOff(read, problems);
+  return {
+    values: read,
+    issuers: 'problems' in listed ? [] : listed.issuers,
+    problems: problems.filter((problem) => !(off && isAboutTracing(problem))),
+    ignored: problems.filter((problem) => off && isAboutTracing(problem)),
+  };
+}
+
+function tracingIsOff(values: Values, problems: readonly Problem[]): boolean {
+  if (values.OTEL_SDK_DISABLED || !exportsOtlp(values)) return true;
+  const endpoint = 'OTEL_EXPORTER_OTLP_ENDPOINT';
+  return values[endpoint] === undefined && !problems.some(({ name }) => name.startsWith(endpoint));
+}
+
+function isAboutTracing({ name }: Problem): boolean {
+  return name.startsWith('OTEL_');
 }
 
 function issuerDefaults(values: Values): IssuerDefaults {

@@ -2,8 +2,8 @@ import { readTextFile } from './text-file.js';
 
 /** Longest part of a value that a message repeats, in characters. */
 const MAX_QUOTED_CHARS = 80;
-/** Largest secret that is read from a file, in bytes. */
-const MAX_SECRET_BYTES = 65_536;
+/** Largest value that is read from a file, in bytes. */
+const MAX_VALUE_BYTES = 65_536;
 
 /**
  * A value as a message may repeat it: cut to 80 characters, control and non-ASCII characters escaped. What could be the
@@ -27,21 +27,24 @@ function withoutCredentials(value: string): string {
   return query === -1 ? value : `${value.slice(0, query)}?...`;
 }
 
-/** A secret variable's text, where it was found, or why it could not be read. */
-export type SecretText =
+/** A variable's text, where it was found, or why it could not be read. */
+export type VariableText =
   | { readonly name: string; readonly text: string | undefined }
   | { readonly name: string; readonly fault: string };
 
 /**
- * A secret from the variable `name`, or from the file that `<name>_FILE` names (white space around it removed), as
- * container platforms mount them. Both at once are refused: which one counts must not be a guess.
+ * The variable `name`, or what is in the file that `<name>_FILE` names (white space around it removed), as container
+ * platforms mount them. Both at once are refused: which one counts must not be a guess.
  */
-export function readSecret(env: Readonly<Record<string, string | undefined>>, name: string): SecretText {
+export function readVariableText(
+  env: Readonly<Record<string, string | undefined>>,
+  name: string,
+): VariableText {
   const fileVariable = `${name}_FILE`;
   const file = env[fileVariable];
   if (!file) return { name, text: env[name] };
   if (env[name]) return { name: fileVariable, fault: `is set beside ${name}: set only one of them` };
-  const read = readTextFile(file, MAX_SECRET_BYTES);
+  const read = readTextFile(file, MAX_VALUE_BYTES);
   if ('fault' in read) return { name: fileVariable, fault: `${quote(file)} ${read.fault}` };
   const text = read.text.trim();
   return text === ''

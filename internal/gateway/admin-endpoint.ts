@@ -12,8 +12,6 @@ export interface AdminHandler {
     readonly headers: HeaderLines;
     /** The TCP peer's address in canonical text form. */
     readonly peer: string;
-    /** Whether a PROXY protocol header came before the request, or may have come before an earlier one. */
-    readonly proxied: boolean;
     /** Up to 64 KiB. */
     readonly body: Promise<Body>;
   }): Promise<Answer>;
@@ -25,8 +23,8 @@ export function isAdminTarget(target: string): boolean {
 }
 
 /** Hands a request to the admin API. */
-export function serveAdmin(handler: AdminHandler, { head, proxied, body }: EndpointRequest): Promise<Answer> {
+export function serveAdmin(handler: AdminHandler, { head, body }: EndpointRequest): Promise<Answer> {
   const { method, target, query, headers } = head;
   const peer = canonicalIp(head.peer) ?? head.peer;
-  return handler.handle({ method, target, query, headers, peer, proxied, body });
+  return handler.handle({ method, target, query, headers, peer, body });
 }

@@ -7,11 +7,12 @@ export type Body = Buffer | 'too-large' | 'aborted';
 /** A request to an endpoint, as a listener hands it over. */
 export interface EndpointRequest {
   readonly head: RequestHead;
-  /** Whether a PROXY protocol header came before it. */
-  readonly proxied: boolean;
   /** Up to `MAX_BODY_BYTES`; never rejects. */
   readonly body: Promise<Body>;
 }
+
+/** What orchestrators ask again and again: the only answers of the gateway's own that a connection outlives. */
+export const PROBES: readonly string[] = ['/healthz', '/readyz'];
 
 /** Largest request body an endpoint looks at; SPEC section 11. */
 export const MAX_BODY_BYTES = 65_536;

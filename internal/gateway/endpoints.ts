@@ -1,9 +1,8 @@
-import { canonicalIp, isLoopback } from '../request/address.js';
 import type { RequestHead } from '../request/head.js';
 import { type AdminHandler, isAdminTarget, serveAdmin } from './admin-endpoint.js';
 import type { Answer } from './answer.js';
 import { DISCOVERY_TARGET } from './discovery.js';
-import type { Endpoint, EndpointRequest } from './endpoint.js';
+import type { Endpoint } from './endpoint.js';
 
 const READ_METHODS: readonly string[] = ['GET', 'HEAD'];
 
@@ -15,12 +14,10 @@ export interface Scraped {
 
 /** What is no WebSocket: /healthz, /readyz, /metrics for orchestrators and scrapers, /admin/* for operators. */
 export class HttpEndpoints {
-  /** Whether a proxy on this host has shown itself. */
-  #localProxy: boolean = false;
   readonly #health: Endpoint = { kind: 'now', answer: () => ({ status: 200, body: 'ok' }) };
   readonly #ready: Endpoint = { kind: 'now', answer: () => this.#readiness() };
   readonly #metrics: Endpoint = { kind: 'later', answer: () => this.#scrape() };
-  readonly #admin: Endpoint = { kind: 'later', answer: (request) => this.#serveAdmin(request) };
+  readonly #admin: Endpoint = { kind: 'later', answer: (request) => serveAdmin(this.admin, request) };
 
   /**
    * @param discovery what clients are told of how to connect; undefined: the routes decide about its path.
@@ -38,14 +35,6 @@ export class HttpEndpoints {
     if (isAdminTarget(target)) return this.#admin;
     const endpoint = this.#reading(target);
     return endpoint === undefined || READ_METHODS.includes(method) ? endpoint : NOT_ALLOWED;
-  }
-
-  /**
-   * A PROXY protocol header has come from this peer: behind a proxy a client can send one of its own with its next
-   * request, which takes the first one back. Once one has been seen, no peer on loopback is certain to be one.
-   */
-  sawProxy(peer: string): void {
-    this.#localProxy ||= isLoopback(canonicalIp(peer) ?? '');
   }
 
   #reading(target: string): Endpoint | undefined {
@@ -71,10 +60,6 @@ export class HttpEndpoints {
   async #scrape(): Promise<Answer> {
     const body = await this.metrics.scrape();
     return { status: 200, headers: { 'Content-Type': this.metrics.contentType }, body };
-  }
-
-  #serveAdmin(request: EndpointRequest): Promise<Answer> {
-    return serveAdmin(this.admin, { ...request, proxied: request.proxied || this.#localProxy });
   }
 }
 

@@ -4,6 +4,7 @@ import type { FailedLogins } from '../ratelimit/failed-logins.js';
 import { isGivenRequestId } from '../request/forwarded.js';
 import { checkHandshake } from '../request/handshake.js';
 import type { RequestHead } from '../request/head.js';
+import { decodePath } from '../request/path.js';
 import type { Opening } from '../session/opening.js';
 import { Session } from '../session/session.js';
 import type { SessionParts } from '../session/session-parts.js';
@@ -11,6 +12,9 @@ import { forLog } from '../telemetry/log.js';
 import type { Tracing } from '../telemetry/tracing.js';
 import { statusText } from './answer.js';
 import { RefusalLog } from './refusal-log.js';
+
+/** Label of a refusal that no route is to blame for. */
+const NO_ROUTE = '_none';
 
 /** A client that is let in, and what it said. */
 export interface Admitted {
@@ -31,17 +35,22 @@ export class Gate {
     this.#refusals = new RefusalLog(sessionParts.log, rules.proxies);
   }
 
-  /** @returns a session that awaits its handshake, or the status of the refusal, which is counted and logged. */
-  admit(head: RequestHead): Admitted | number {
+  /**
+   * @param counted whether its socket holds a slot of its address already.
+   * @returns a session that awaits its handshake, or the status of the refusal, which is counted and logged.
+   */
+  admit(head: RequestHead, counted: boolean): Admitted | number {
     const arrival = this.#judge(head);
     if (typeof arrival === 'number') return this.#refuse(head, arrival);
-    const limit = this.#limit(arrival.client.ip);
+    const { ip } = arrival.client;
+    const slot = counted ? undefined : ip;
+    const limit = this.#limit(ip, slot);
     if (limit !== undefined) return this.#refuse(head, limit);
-    const { ip, requestId, traceContext } = arrival.client;
+    const { requestId, traceContext } = arrival.client;
     // A request id that was made here is the session's own name, too.
     const id = isGivenRequestId(requestId, head.headers) ? randomUUID() : requestId;
     const trace = this.tracing.opening(id, ip, traceContext);
-    const session = new Session(this.sessionParts, id, ip, requestId);
+    const session = new Session(this.sessionParts, id, ip, requestId, slot);
     this.sessionParts.sessions.add(session);
     return { session, opening: trace === undefined ? arrival : { ...arrival, trace } };
   }
@@ -50,6 +59,19 @@ export class Gate {
   turnAway(head: RequestHead): number {
     const arrival = this.#judge(head);
     return this.#refuse(head, typeof arrival === 'number' ? arrival : 426);
+  }
+
+  /** Likewise for a request that is no good before it is judged; what is known of it is in its head. */
+  turnAwayUnread(head: RequestHead, status: 400 | 431): number {
+    this.#count(head, status);
+    this.#refusals.refused(head, status);
+    return status;
+  }
+
+  /** A connection that is closed as soon as it is accepted: there are too many. */
+  closeAtDoor(peer: string): void {
+    this.sessionParts.metrics.refused.inc({ status: 'closed', route: NO_ROUTE });
+    this.#refusals.closedAtDoor(peer);
   }
 
   /** The opening handshake, or the status it is refused with. */
@@ -63,6 +85,7 @@ export class Gate {
     if (checkHandshake(head) === undefined) {
       this.sessionParts.metrics.handshakesRefused.inc({ status });
     }
+    this.#count(head, status);
     this.#refusals.refused(head, status);
     this.sessionParts.refusals.add({
       atMs: Date.now(),
@@ -77,11 +100,17 @@ export class Gate {
     return status;
   }
 
+  #count(head: RequestHead, status: number): void {
+    const path = decodePath(head.target);
+    const route = path === undefined ? undefined : this.rules.match(path)[0]?.route.prefix;
+    this.sessionParts.metrics.refused.inc({ status: String(status), route: route ?? NO_ROUTE });
+  }
+
   /** The status a good handshake is turned away with, in the order of SPEC section 4: full, then the address's own limits. */
-  #limit(ip: string): 503 | 429 | undefined {
+  #limit(ip: string, slot: string | undefined): 503 | 429 | undefined {
     const { sessions } = this.sessionParts;
     if (sessions.full) return 503;
     if (!this.failedLogins.allows(ip)) return 429;
-    return sessions.slots.perIp.tryEnter(ip) ? undefined : 429;
+    return slot === undefined || sessions.slots.perIp.tryEnter(slot) ? undefined : 429;
   }
 }

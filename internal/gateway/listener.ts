@@ -1,6 +1,7 @@
 import type { ListenConfig } from '../config/config.js';
 import type { HttpEndpoints } from './endpoints.js';
 import type { Gate } from './gate.js';
+import type { HttpRoutes } from './http-routes.js';
 
 /** The public face: serves HTTP and hands WebSocket clients to sessions. */
 export interface Listener {
@@ -25,4 +26,6 @@ export interface ListenerParts {
   readonly config: ListenConfig;
   readonly gate: Gate;
   readonly endpoints: HttpEndpoints;
+  /** undefined: there are none. */
+  readonly httpRoutes?: HttpRoutes | undefined;
 }

@@ -20,10 +20,7 @@ export class RefusalLog {
 
   /** Says who was refused what. The query may hold a token: it stays out. */
   refused({ method, target, headers, peer, secure }: RequestHead, status: number): void {
-    if (!this.#bucket.take(performance.now())) {
-      this.#unlogged++;
-      return;
-    }
+    if (!this.#mayWrite()) return;
     const { ip, requestId } = this.proxies.client(peer, secure, headers);
     this.log.info(
       {
@@ -39,6 +36,19 @@ export class RefusalLog {
       'handshake refused',
     );
     this.#unlogged = 0;
+  }
+
+  /** Says whose connection was closed without an answer. @param ip of the peer itself. */
+  closedAtDoor(ip: string): void {
+    if (!this.#mayWrite()) return;
+    this.log.info({ status: 'closed', ip, unlogged: this.#unlogged || undefined }, 'connection refused');
+    this.#unlogged = 0;
+  }
+
+  #mayWrite(): boolean {
+    if (this.#bucket.take(performance.now())) return true;
+    this.#unlogged++;
+    return false;
   }
 }
 

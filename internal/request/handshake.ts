@@ -22,7 +22,9 @@ export function checkHandshake(head: RequestHead): 400 | 426 | undefined {
   if (!upgrade && version === undefined && key === undefined) return 426;
   // RFC 6455 §4.4: the answer names the version that is spoken here.
   if (version?.length !== 1 || version[0] !== '13') return 426;
-  if (head.method !== 'GET' || !upgrade || !hasToken(connection, 'upgrade')) return 400;
+  // RFC 6455 §4.1: HTTP/1.1 or higher.
+  if (head.isOld === true || head.method !== 'GET' || !upgrade || !hasToken(connection, 'upgrade'))
+    return 400;
   // uWebSockets.js takes a first line of five characters for `close`, whatever it says, and closes behind the 101 without
   // telling: the session would stay for ever.
   if (connection?.[0]?.length === 'close'.length) return 400;

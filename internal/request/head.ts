@@ -15,4 +15,6 @@ export interface RequestHead {
   readonly peer: string;
   /** Whether it came over TLS. */
   readonly secure: boolean;
+  /** Whether it is HTTP/1.0. */
+  readonly isOld?: boolean;
 }

@@ -3,7 +3,7 @@ import type { UpstreamConnection } from '../upstream/websocket/connection.js';
 import { OPCODE, Opcode } from '../upstream/websocket/frame.js';
 import type { UpstreamFrameListener } from '../upstream/websocket/upstream-frames.js';
 import type { ClientFrameSink, ClientFrames, ClientSocket } from './client-socket.js';
-import { Pump, type PumpOptions, type PumpOwner } from './pump.js';
+import { Pump, type PumpOptions, type PumpOwner, type Rest } from './pump.js';
 import type { TrafficCounts } from './traffic.js';
 
 /**
@@ -56,7 +56,7 @@ export class FramePump extends Pump implements UpstreamFrameListener, ClientFram
 
   clientFrames(bytes: Buffer, from: number, to: number): void {
     const { upstream } = this;
-    if (!upstream.write(bytes, from, to)) this.upstreamFaltered();
+    if (!upstream.write(bytes, from, to)) this.#upstreamFaltered();
     if (upstream.hasDue && !this.frames.midFrame) upstream.atBoundary();
   }
 
@@ -82,7 +82,11 @@ export class FramePump extends Pump implements UpstreamFrameListener, ClientFram
     this.frames.atBoundary();
   }
 
-  protected override upstreamFaltered(): void {
+  protected override messageWaits(): void {
+    if (this.upstream.blocked) this.#upstreamFaltered();
+  }
+
+  #upstreamFaltered(): void {
     if (this.#clientPaused) return;
     this.#clientPaused = true;
     this.frames.pause();
@@ -142,13 +146,15 @@ export class FramePump extends Pump implements UpstreamFrameListener, ClientFram
     return false;
   }
 
-  override end(told: CloseCode | undefined, atOnce: boolean): void {
+  override end(told: CloseCode | undefined, rest: Rest): boolean {
     const { frames, upstream } = this;
-    if (atOnce && frames.midFrame) upstream.destroy();
+    if (rest === 'nothing' && frames.midFrame) upstream.destroy();
     else if (told !== undefined) upstream.close(told.code, told.reason);
-    if (atOnce && upstream.midFrame) this.client.terminate();
+    if (rest === 'nothing' && upstream.midFrame) this.client.terminate();
     frames.finish();
-    upstream.finish();
+    const goesOn = rest === 'answer' && !upstream.ended;
+    if (!goesOn) upstream.finish();
+    return goesOn;
   }
 
   override addCounts(total: TrafficCounts): void {

@@ -10,6 +10,8 @@ export interface LiveSession {
   readonly requestId: string;
   /** The client's address, as far as trusted proxies are believed. */
   readonly ip: string;
+  /** The address that it holds a slot of; undefined: none. */
+  readonly slot: string | undefined;
   /** undefined before authentication, and on public routes without a token. */
   readonly identity: Identity | undefined;
   /** undefined until it is chosen. */

@@ -23,7 +23,7 @@ export class MessagePump extends Pump implements UpstreamListener {
     super.fromClient(payload, isBinary);
   }
 
-  protected override upstreamFaltered(): void {
+  protected override messageWaits(): void {
     if (this.upstream.waitingCost <= this.config.maxBufferedBytes) return;
     // uWebSockets.js cannot stop reading from a client, so there is nowhere else for the bytes to wait.
     this.metrics.backpressure.inc({ direction: 'client_to_upstream' });
@@ -101,8 +101,9 @@ export class MessagePump extends Pump implements UpstreamListener {
     return this.#clientBlockedMs !== 0 && nowMs - this.#clientBlockedMs >= limitMs;
   }
 
-  override end(told: CloseCode | undefined): void {
+  override end(told: CloseCode | undefined): boolean {
     if (told !== undefined) this.upstream.close(told.code, told.reason);
+    return false;
   }
 
   override addCounts(total: TrafficCounts): void {

@@ -35,6 +35,12 @@ const LOST: Partial<Record<ErrorCode, CloseReasonKey>> = {
 };
 
 /**
+ * What may still pass when a session ends: the rest of a frame that is under way; not even that, as who sends it, or takes
+ * it, has no right to it any more; or all that the upstream says until it answers the client's close frame.
+ */
+export type Rest = 'frame' | 'nothing' | 'answer';
+
+/**
  * What all pumps have in common: between one client and one upstream nothing is changed (SPEC section 9). Looks after
  * silent and stuck peers, and moves whole messages upstream, for clients whose frames do not (yet) pass as they are. Per
  * message: no promise, closure, timer or object that survives the call; counters are plain numbers, which `Traffic`
@@ -79,8 +85,8 @@ export abstract class Pump implements TrafficSource {
   abstract clientAlive(): void;
   /** The client's socket took some of what waited for it. */
   abstract clientDrained(): void;
-  /** Bytes have to wait for the upstream. */
-  protected abstract upstreamFaltered(): void;
+  /** A message has not left the process, be it only for the end of the turn. */
+  protected abstract messageWaits(): void;
   /** Whether the client was heard since the last question. */
   protected abstract takeClientHeard(): boolean;
   /** Whether nobody listens to that side, for the other one's sake: its silence is not its own. */
@@ -91,11 +97,11 @@ export abstract class Pump implements TrafficSource {
   /** Whether the client has taken nothing for that long. */
   protected abstract isClientStuck(nowMs: number, limitMs: number): boolean;
   /**
-   * The session ends: nothing more passes, but for the rest of a frame that is under way.
+   * The session ends.
    * @param told what the upstream is told; undefined: nothing.
-   * @param atOnce not even that rest: who sends it, or takes it, has no right to it any more.
+   * @returns whether more of the upstream passes until its own end, of which the owner hears by another `close`.
    */
-  abstract end(told: CloseCode | undefined, atOnce: boolean): void;
+  abstract end(told: CloseCode | undefined, rest: Rest): boolean;
 
   /** What the client said before it was let in; what is a greeting is no message of the rate limit's. */
   forwardGreeting(bytes: Uint8Array): void {
@@ -112,7 +118,13 @@ export abstract class Pump implements TrafficSource {
     if (this.budget !== undefined && !this.budget.take(payload.length, messages)) {
       return this.owner.close('rateLimited');
     }
-    return this.#forward(payload, isBinary);
+    if (this.keepsBack(payload)) return;
+    this.#forward(payload, isBinary);
+  }
+
+  /** Whether a client's message is not for the upstream; @param payload valid during the call only. */
+  protected keepsBack(_payload: Uint8Array): boolean {
+    return false;
   }
 
   #forward(payload: Uint8Array, isBinary: boolean): void {
@@ -120,7 +132,7 @@ export abstract class Pump implements TrafficSource {
     this.#messagesUp++;
     this.#bytesUp += payload.length;
     upstream.send(payload, isBinary);
-    if (upstream.bufferedBytes > 0) this.upstreamFaltered();
+    if (upstream.bufferedBytes > 0) this.messageWaits();
   }
 
   onUpstreamDrain(): void {

@@ -28,6 +28,8 @@ export type SessionState =
       readonly told: CloseCode | undefined;
       /** Whether the client may take as long as it takes anything, for what the upstream said before its end. */
       readonly patient: boolean;
+      /** Whether the client's close frame is answered when the upstream has ended too: what it still says passes. */
+      awaitsUpstream: boolean;
     };
 
 /** The state of that name. */

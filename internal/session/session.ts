@@ -8,13 +8,12 @@ import type { UpstreamConnection } from '../upstream/websocket/connection.js';
 import { refusedFor } from './admission.js';
 import type { ClientHandshake, ClientListener, ClientSocket } from './client-socket.js';
 import { FirstBytesReader } from './first-bytes.js';
-import { FramePump } from './frame-pump.js';
 import type { LiveSession } from './live-session.js';
-import { MessagePump } from './message-pump.js';
 import { type Opening, selectedForToken } from './opening.js';
 import { PingAllowance } from './ping-allowance.js';
 import type { Plan } from './plan.js';
 import type { Pump, PumpOptions } from './pump.js';
+import { pumpFor } from './pump-for.js';
 import { isDenial, recordAccepted, recordClose, recordOpen } from './record.js';
 import { Refused } from './refused.js';
 import type { SessionParts } from './session-parts.js';
@@ -23,7 +22,12 @@ import { Timed } from './timer-wheel.js';
 import { WaitingMessages } from './waiting.js';
 
 /** Whoever ends a session for one of these has forbidden it: not even the rest of a frame passes. */
-const AT_ONCE: ReadonlySet<CloseReasonKey> = new Set(['tokenRevoked', 'tokenExpired', 'closedByAdmin']);
+const AT_ONCE: ReadonlySet<CloseReasonKey> = new Set([
+  'tokenRevoked',
+  'tokenExpired',
+  'banned',
+  'closedByAdmin',
+]);
 
 /**
  * One client's life, from its opening handshake to its last byte (SPEC sections 4 to 9). Every way out goes through
@@ -43,12 +47,14 @@ export class Session extends Timed implements LiveSession, ClientListener {
   /**
    * @param ip the client's address, as far as trusted proxies are believed.
    * @param requestId a trusted peer's, if there is one.
+   * @param slot the address that it holds a slot of, which it gives back; undefined: none.
    */
   constructor(
     readonly parts: SessionParts,
     readonly id: string,
     readonly ip: string,
     readonly requestId: string = id,
+    readonly slot: string | undefined = undefined,
   ) {
     super();
   }
@@ -237,11 +243,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
       packets: plan.adapter.packets(),
       nowMs: performance.now(),
     };
-    const { frames } = client;
-    const pump =
-      frames === undefined
-        ? new MessagePump(this, client, upstream, options)
-        : new FramePump(this, client, frames, upstream, options);
+    const pump = pumpFor(this, client, upstream, options, plan.match.route.schemas);
     this.#state = { name: 'open', pump };
     recordOpen(this, plan.opening);
     if (greeting !== undefined) pump.forwardGreeting(greeting);
@@ -262,7 +264,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
 
   onClientDrain(): void {
     if (this.#state.name === 'open') this.#state.pump.clientDrained();
-    else if (this.#state.name === 'closing') this.#endClient(this.#state);
+    else if (this.#state.name === 'closing' && !this.#state.awaitsUpstream) this.#endClient(this.#state);
   }
 
   onClientClosed(code: number, reason: string): void {
@@ -289,7 +291,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
         return nextMs === undefined ? undefined : this.#scheduleWithin(nextMs);
       }
       case 'closing':
-        return this.#client?.terminate();
+        return state.awaitsUpstream ? this.#answerClient(state) : this.#client?.terminate();
       case 'new':
       case 'authenticating':
       case 'dialing':
@@ -322,13 +324,14 @@ export class Session extends Timed implements LiveSession, ClientListener {
    */
   close(key: CloseReasonKey, passed?: CloseCode, cause?: Error): void {
     const state = this.#state;
-    if (state.name === 'closing') return;
+    if (state.name === 'closing') return state.awaitsUpstream ? this.#answerClient(state) : undefined;
     const reason: CloseReason = CLOSE_REASONS[key];
-    const closing: SessionState = {
+    const closing: In<'closing'> = {
       name: 'closing',
       told: reason.client ?? passed,
       // What the upstream had sent before it ended is still the client's, as long as it takes any of it.
       patient: key === 'upstreamClosed' || key === 'upstreamLost',
+      awaitsUpstream: false,
     };
     this.#state = closing;
     recordClose(this.parts, this, state, reason, closing.told?.code, cause);
@@ -341,12 +344,20 @@ export class Session extends Timed implements LiveSession, ClientListener {
       state.budget?.release();
     }
     if (state.name === 'open') {
-      state.pump.end(reason.upstream ?? passed, AT_ONCE.has(key));
+      const rest = AT_ONCE.has(key) ? 'nothing' : key === 'clientClosed' ? 'answer' : 'frame';
+      closing.awaitsUpstream = state.pump.end(reason.upstream ?? passed, rest);
       state.pump.release();
     }
     if (this.#client === undefined) return this.#leave();
     this.parts.wheel.schedule(this, this.parts.config.controlTimeoutMs);
-    return this.#endClient(closing);
+    return closing.awaitsUpstream ? undefined : this.#endClient(closing);
+  }
+
+  /** The upstream has ended too, or had the time to. */
+  #answerClient(closing: In<'closing'>): void {
+    closing.awaitsUpstream = false;
+    this.parts.wheel.schedule(this, this.parts.config.controlTimeoutMs);
+    this.#endClient(closing);
   }
 
   /** What the protocol itself says to a client whose greeting is not accepted: a CONNACK, for MQTT. */

@@ -48,7 +48,7 @@ export class Sessions {
     return this.#draining || (maxConnections > 0 && this.#live.size >= maxConnections);
   }
 
-  /** Takes in a session that has a slot of its address: `slots.perIp`. */
+  /** Takes in a session; if it has a slot of its address, `slots.perIp`, it gives that back when it goes. */
   add(session: LiveSession): void {
     this.#live.set(session.id, session);
   }
@@ -61,7 +61,7 @@ export class Sessions {
   /** Forgets a session whose client is gone; a second time does nothing. */
   remove(session: LiveSession): void {
     if (!this.#live.delete(session.id)) return;
-    this.slots.perIp.leave(session.ip);
+    if (session.slot !== undefined) this.slots.perIp.leave(session.slot);
     const sub = session.identity?.sub;
     if (sub !== undefined && this.#bySub.delete(sub, session)) this.slots.perSub.leave(sub);
     if (session.acceptedMs !== undefined) {

@@ -39,6 +39,11 @@ export class Metrics {
     'Well-formed opening handshakes answered with an HTTP error',
     ['status'],
   );
+  readonly refused = this.#counter(
+    'ws_refused_total',
+    'Requests answered with an HTTP error before a session or an exchange; status closed: connections closed at accept',
+    ['status', 'route'],
+  );
   readonly authFailures = this.#counter('ws_auth_failures_total', 'Clients whose authentication failed');
   readonly authSuccess = this.#counter('ws_auth_success_total', 'Clients authenticated', [
     'sub',
@@ -133,6 +138,12 @@ export class Metrics {
     'ws_unready',
     'Whether /readyz answers 503 for this reason: 1 or 0',
     ['reason'],
+    'max',
+  );
+  readonly buildInfo = this.#gauge(
+    'ws_build_info',
+    'Always 1: which gateway this is, on which Node.js, with which listener',
+    ['version', 'node', 'listener'],
     'max',
   );
   readonly workersReplaced = this.#counter(

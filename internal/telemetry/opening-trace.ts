@@ -1,3 +1,4 @@
+import type { ProxySettings } from '../outbound-proxy.js';
 import type { TraceContext } from './trace-context.js';
 
 /** Where traces go and which of them: the OTEL_* variables, checked. */
@@ -11,6 +12,7 @@ export interface TracingOptions {
   readonly sampler: SamplerName;
   /** 0 to 1: the part of all traces that the `traceidratio` samplers take. */
   readonly ratio: number;
+  readonly proxies: ProxySettings;
 }
 
 export type SamplerName =

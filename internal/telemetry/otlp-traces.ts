@@ -10,6 +10,7 @@ import {
   type Sampler,
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace-base';
+import { OutboundHttp } from '../outbound-http.js';
 import type { Log } from './log.js';
 import { OpeningSpans } from './opening-spans.js';
 import type { OpeningTrace, SamplerName, TraceSource, TracingOptions } from './opening-trace.js';
@@ -35,11 +36,13 @@ export class OtlpTraces implements TraceSource {
   readonly #tracer: Tracer;
 
   constructor(options: TracingOptions, instance: string, log: Log) {
+    const url = tracesUrl(options.endpoint);
+    const http = new OutboundHttp(options.proxies);
     const exporter = new OTLPTraceExporter({
-      url: tracesUrl(options.endpoint),
+      url,
       headers: { ...options.headers },
       timeoutMillis: EXPORT_TIMEOUT_MS,
-      httpAgentOptions: { keepAlive: true },
+      httpAgentOptions: () => http.agent(new URL(url), true),
     });
     this.#provider = new BasicTracerProvider({
       resource: defaultResource().merge(

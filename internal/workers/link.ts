@@ -4,7 +4,7 @@ import { fromUnknown } from '../errors.js';
 export interface ChannelEnd {
   readonly connected: boolean;
   send?(message: object, callback: (error: Error | null) => void): boolean;
-  on(event: 'message', listener: (message: unknown) => void): unknown;
+  on(event: 'message', listener: (message: unknown, handle?: unknown) => void): unknown;
   once(event: 'disconnect', listener: () => void): unknown;
 }
 

@@ -4,11 +4,13 @@ import type { Revocation, Revocations } from '../auth/revocations/revocations.js
 import type { RouteTable } from '../config/config.js';
 import type { RouteReloader } from '../config/routes/reload.js';
 import { createRouteTable } from '../config/routes/table.js';
+import type { Accepted } from '../gateway/node/acceptor.js';
 import type { Ledger } from '../ratelimit/lease-ledger.js';
 import type { SharedRecord } from '../store/records/record.js';
 import type { SharedRecords } from '../store/records/shared-records.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { RecordsName, SiblingDuties, SupervisorDuties, WorkerDuties } from './duties.js';
+import type { HandedConnections } from './handed-connections.js';
 import { HostLedger } from './host-ledger.js';
 import type { Answer, Arguments, Link } from './link.js';
 
@@ -37,10 +39,14 @@ export class Siblings {
   readonly reloader: Pick<RouteReloader, 'start' | 'stop' | 'reload'>;
   readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE;
 
-  /** @param worker this worker's number. */
+  /**
+   * @param worker this worker's number.
+   * @param connections those that the supervisor hands over, where it is the one that listens.
+   */
   constructor(
     readonly worker: number,
     link: Link<WorkerDuties, SupervisorDuties>,
+    readonly connections: HandedConnections<Accepted>,
   ) {
     this.#link = link;
     this.ledger = new HostLedger(link);

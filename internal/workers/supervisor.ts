@@ -4,6 +4,7 @@ import type { Config, RouteTable } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import { type ReloadResult, RouteReloader } from '../config/routes/reload.js';
+import { chooseListener } from '../gateway/choice.js';
 import { HeapTrim } from '../heap-trim.js';
 import { LimitsInForce } from '../ratelimit/limits-in-force.js';
 import { MemoryLedger } from '../ratelimit/memory-ledger.js';
@@ -16,6 +17,7 @@ import type { RecordsName, SiblingDuties, SupervisorDuties } from './duties.js';
 import { freePort } from './free-port.js';
 import { HostMetrics } from './host-metrics.js';
 import type { Arguments } from './link.js';
+import { SharedPort } from './shared-port.js';
 import type { WorkerProcess } from './worker-process.js';
 
 export interface SupervisorParts {
@@ -55,6 +57,8 @@ export class Supervisor {
   #applied: Promise<unknown> = Promise.resolve();
   #scraping: Promise<string> | undefined;
   readonly #heapTrim = new HeapTrim();
+  /** undefined: the workers listen themselves, each on the same port. */
+  #port: SharedPort | undefined;
 
   constructor(parts: SupervisorParts) {
     const { config, table, routesSource, entry } = parts;
@@ -100,17 +104,22 @@ export class Supervisor {
   async start(): Promise<void> {
     const { listen } = this.#config;
     const { host, workers } = listen;
+    const { kind, why } = await chooseListener(listen);
     const port = await freePort(listen);
-    this.#config = { ...this.#config, listen: { ...listen, port } };
+    this.#config = { ...this.#config, listen: { ...listen, port, listener: kind } };
     // Whatever ends this process, a second signal too: no worker stays behind.
     process.once('exit', () => this.#crew.kill());
     this.#metrics.collectProcessMetrics();
     await this.#revocations.start();
     await Promise.all([this.#bans.start(), this.#limits.start()]);
     await this.#crew.start(workers);
+    if (kind === 'node') {
+      this.#port = new SharedPort(() => this.#crew.members());
+      await this.#port.listen(host, port);
+    }
     this.#reloader.start();
     this.#heapTrim.start();
-    this.#log.info({ host, port, workers }, 'all workers are listening');
+    this.#log.info({ host, port, workers, listener: kind, why }, 'all workers are listening');
   }
 
   /** Reads the routes file again. */
@@ -123,6 +132,7 @@ export class Supervisor {
     const { drainTimeoutMs, hardLimitMs } = this.#config.shutdown;
     this.#log.info('draining all workers');
     await Promise.all([this.#reloader.stop(), this.#crew.dismiss(drainTimeoutMs + hardLimitMs + STUCK_MS)]);
+    this.#port?.close();
     this.#revocations.stop();
     this.#bans.stop();
     this.#limits.stop();
@@ -145,6 +155,7 @@ export class Supervisor {
       for (const batch of batches(this.#records[name], LEARN_BATCH))
         await link.ask('learnRecords', [name, batch]);
     await link.ask('start', []);
+    worker.serving = true;
   }
 
   /** Synchronous, so that a scrape finds what a worker counted either there or among the ended. */

@@ -1,4 +1,5 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, fork, type SendHandle } from 'node:child_process';
+import { type Accepted, discard, isHandle } from '../gateway/node/acceptor.js';
 import type { MetricsSnapshot } from '../telemetry/metrics.js';
 import type { SupervisorDuties, WorkerDuties } from './duties.js';
 import { Link } from './link.js';
@@ -15,6 +16,8 @@ export class WorkerProcess {
   readonly forkedMs = performance.now();
   /** Whether it is a gateway already: what changes from then on it has to be told. */
   assigned: boolean = false;
+  /** Whether it serves clients. */
+  serving: boolean = false;
   /** What it had counted when it was asked last. */
   snapshot: MetricsSnapshot | undefined;
   /** Ids under which it holds leases. */
@@ -62,6 +65,15 @@ export class WorkerProcess {
         this.#asking = undefined;
       });
     return this.#asking;
+  }
+
+  /** Hands a connection over, which the worker has alone then; it ends where the worker is gone. */
+  hand(connection: Accepted): void {
+    // It crosses beside a message that says nothing. The types know of some kinds of handles only.
+    this.#child.send([], connection as SendHandle, { keepOpen: false }, (error) => {
+      // Node.js closes our own end of a stream once it has crossed, of a handle never.
+      if (error !== null || isHandle(connection)) discard(connection);
+    });
   }
 
   kill(): void {

@@ -3,6 +3,7 @@ import { deepFreeze } from '../config/deep-freeze.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import { createRouteTable } from '../config/routes/table.js';
 import type { SupervisorDuties, WorkerDuties } from './duties.js';
+import { HandedConnections } from './handed-connections.js';
 import { type ChannelEnd, Link } from './link.js';
 import { Siblings } from './siblings.js';
 
@@ -38,7 +39,7 @@ export function runWorker(end: ChannelEnd, create: CreateApp): Promise<number> {
     };
     link.offer({
       assign: ({ worker, config, routes, routesSource }) => {
-        const siblings = new Siblings(worker, link);
+        const siblings = new Siblings(worker, link, new HandedConnections(end));
         app = create(deepFreeze(config), createRouteTable(routes), deepFreeze(routesSource), siblings);
         // What comes behind the assignment is for the gateway that it makes.
         link.hold(app);

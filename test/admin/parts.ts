@@ -55,6 +55,7 @@ export const ROUTE: WebSocketRoute = {
 /** A session as others see it: raw and open by default, or not recognised yet without an identity. */
 export class StandInSession implements LiveSession {
   readonly ip = '192.0.2.1';
+  readonly slot = '192.0.2.1';
   readonly acceptedMs = performance.now();
   readonly pump = undefined;
   state: LiveSession['state'] = 'open';
@@ -198,7 +199,6 @@ export function request(
     query,
     headers: new Map([['host', ['localhost:8080']]]),
     peer: '127.0.0.1',
-    proxied: false,
     body: Promise.resolve(Buffer.from(body)),
     ...changes,
   };

@@ -180,6 +180,31 @@ describe('verification', () => {
     assert.equal(b.issuer.hits, 2);
   });
 
+  test('of several keys with one kid whichever signed counts, and a forgery is none of theirs', async (t) => {
+    const kids: string[] = [];
+    const b = await bench(t, {
+      issuer: { algorithms: ['RS256', 'RS256', 'ES256'] },
+      prepare: ({ published }) => {
+        for (const jwk of published) {
+          kids.push(jwk.kid ?? '');
+          jwk.kid = 'shared';
+        }
+      },
+    });
+    for (const [i, kid] of kids.entries()) {
+      const token = b.issuer.sign({ sub: `user ${i}` }, { kid, header: { kid: 'shared' } });
+      assert.equal((await b.authenticator.authenticate(token)).sub, `user ${i}`);
+    }
+    const other = await bench(t);
+    const stranger = other.issuer.sign({ sub: 'alice' }, { header: { kid: 'shared' } });
+    await assert.rejects(async () => b.authenticator.authenticate(stranger), refusedWith('ERR_JWT_INVALID'));
+    const expired = b.issuer.sign(
+      {},
+      { kid: kids[0] ?? '', header: { kid: 'shared' }, expiresInSeconds: -60 },
+    );
+    await assert.rejects(async () => b.authenticator.authenticate(expired), /exp/);
+  });
+
   test('a token without kid is served by a set of one usable key only', async (t) => {
     const b = await bench(t);
     await b.authenticator.authenticate(b.issuer.sign({}, { header: { kid: undefined } }));

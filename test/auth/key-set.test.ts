@@ -116,14 +116,49 @@ describe('a JWK Set', () => {
     }
   });
 
-  test('of keys with one kid the first counts, unless they serve different algorithms', async () => {
+  test('keys of one kid all count for what each fits, the same key once, and not without end', async () => {
     const second = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey;
-    const set = await read([RSA, jwkOf(second, { kid: 'rsa' }), { ...EC, kid: 'rsa' }]);
-    assert.equal(set.keys.length, 2);
-    const forRsa = set.find('rsa', 'RS256');
-    assert.ok(forRsa.outcome === 'found' && forRsa.key.publicKey.equals(rsa.publicKey));
-    const forEc = set.find('rsa', 'ES256');
-    assert.ok(forEc.outcome === 'found' && forEc.key.publicKey.equals(p256.publicKey));
+    const set = await read([RSA, jwkOf(second, { kid: 'rsa' }), { ...EC, kid: 'rsa' }, RSA]);
+    const found = (alg: Algorithm) => {
+      const lookup = set.find('rsa', alg);
+      return lookup.outcome === 'found'
+        ? lookup.keys.map(({ publicKey }) => publicKey.export({ format: 'jwk' }))
+        : [];
+    };
+    assert.deepEqual(found('RS256'), [jwkOf(rsa.publicKey), jwkOf(second)]);
+    assert.deepEqual(found('ES256'), [jwkOf(p256.publicKey)]);
+    assert.deepEqual(set.skipped, ['keys[3]: listed twice']);
+    const many = Array.from({ length: 6 }, () =>
+      jwkOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey, { kid: 'k' }),
+    );
+    assert.deepEqual((await read(many)).skipped.length, 2);
+  });
+
+  test('a lone key without a kid serves tokens of any kid, and of none', async () => {
+    const lone = jwkOf(rsa.publicKey);
+    for (const kid of [undefined, 'any', ''])
+      assert.equal((await read([lone])).find(kid, 'RS256').outcome, 'found', kid);
+    assert.equal((await read([lone, EC])).find('any', 'RS256').outcome, 'unknown-kid');
+    assert.equal((await read([lone, { ...EC, use: 'enc' }])).find('any', 'RS256').outcome, 'found');
+  });
+
+  test('a certificate without the key beside it gives the key', async () => {
+    const x5c = [CERTIFICATE.replaceAll(/-----.*-----|\s/g, '')];
+    const set = await read([{ kty: 'EC', kid: 'c', x5c }]);
+    const found = set.find('c', 'ES256');
+    assert.ok(found.outcome === 'found');
+    assert.ok(found.keys[0]?.publicKey.equals(new X509Certificate(CERTIFICATE).publicKey));
+    for (const bad of [
+      { kty: 'RSA', x5c },
+      { kty: 'EC', x5c: ['AAAA'] },
+      { kty: 'EC', x5c: [] },
+      { kty: 'EC', x5c: [7] },
+      { kty: 'EC' },
+    ])
+      assert.deepEqual((await read([{ kid: 'c', ...bad }, RSA])).skipped, ['keys[0]: malformed']);
+    // A certificate beside a key changes nothing.
+    const both = (await read([{ ...RSA, x5c }])).find('rsa', 'RS256');
+    assert.ok(both.outcome === 'found' && both.keys[0]?.publicKey.equals(rsa.publicKey));
   });
 
   test('a set of one usable key also serves tokens without kid, a set of more does not', async () => {

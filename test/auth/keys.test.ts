@@ -203,7 +203,7 @@ describe('keys from a JWKS', () => {
     t.after(() => keys.stop());
     const started = keys.start();
     const kid = issuer.published[0]?.kid;
-    assert.equal((await keys.find(kid, 'RS256')).kid, kid);
+    assert.equal((await keys.find(kid, 'RS256'))[0]?.kid, kid);
     await started;
   });
 
@@ -231,6 +231,21 @@ describe('keys from a JWKS', () => {
     assert.match(log.lines.join(), /http:\/\/127\.0\.0\.1:\d+\/jwks: answered 500/);
     assert.doesNotMatch(log.lines.join(), /s3cret/);
   });
+});
+
+test('a set behind a byte order mark is one, and so is a discovery document', async (t) => {
+  const b = await bench(t);
+  b.issuer.mode = 'bom';
+  b.issuer.discoveryMode = 'bom';
+  for (const keySource of [
+    { kind: 'jwks', url: b.issuer.jwksUrl },
+    { kind: 'issuer', issuer: b.issuer.url },
+  ] as const) {
+    const keys = new VerificationKeys(verification({ keySource }), b.log.log, b.metrics, new ManualClock());
+    t.after(() => keys.stop());
+    await keys.start();
+    assert.equal(keys.ready, true);
+  }
 });
 
 describe('keys found through the issuer', () => {
@@ -296,7 +311,8 @@ test('the key of a PEM file serves without any fetch, for tokens of any kid', as
   await keys.start();
   b.clock.advance(365 * 24 * 60 * MINUTE_MS);
   assert.equal(keys.ready, true);
-  for (const kid of [undefined, 'any']) assert.ok(keys.has((await keys.find(kid, 'RS256')).thumbprint));
+  for (const kid of [undefined, 'any'])
+    assert.ok(keys.has((await keys.find(kid, 'RS256'))[0]?.thumbprint ?? ''));
 });
 
 test('without a key source nothing is ever verified, and nothing is waited for', async () => {

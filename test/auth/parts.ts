@@ -92,6 +92,7 @@ export function verification(overrides: Partial<VerificationConfig>): Verificati
     algorithms: ['RS256'],
     clockSkewMs: 5000,
     closeOnExpiry: true,
+    proxies: { http: undefined, https: undefined, except: [] },
     ...overrides,
   };
 }

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import type { Config } from '../../internal/config/config.js';
 import { VARIABLES, type VariableName } from '../../internal/config/environment/variables.js';
-import { readEnvironment } from '../../internal/config/environment.js';
+import { loadConfiguration, readEnvironment } from '../../internal/config/environment.js';
 import { certificate, directory, keyPair, linesOf, put } from './files.js';
 
 type Env = Readonly<Record<string, string>>;
@@ -50,6 +50,7 @@ const NOT_FILES = ['a\0b'];
 const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   HOST: ['a b', 'http://a', '-a', 'a..b', '[::1]', 'a:80'],
   PORT: [...NOT_COUNTS, '65536'],
+  LISTENER: ['NODE', 'uWS', 'node,uws', ' '],
   WORKERS: [...NOT_COUNTS, '0', '513', 'AUTO', 'auto,2'],
   ROUTE_FILE: NOT_FILES,
   INGRESS_HOST: ['https://a', 'a/b', 'a b'],
@@ -172,15 +173,24 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   OTEL_EXPORTER_OTLP_HEADERS: [',', 'x', '=x', 'a b=x', 'x=é', 'x=%0a', 'x=%zz', 'x=1,y'],
   OTEL_SERVICE_NAME: ['é', 'a\nb'],
   OTEL_RESOURCE_ATTRIBUTES: [',', 'x', '=x', 'a b=x', 'x=%00', 'x=%zz', 'x=1,y'],
-  OTEL_TRACES_SAMPLER: ['on', 'ALWAYS_ON', 'jaeger_remote', 'xray'],
+  HTTP_PROXY: ['socks5://a', 'http://', 'a b', 'http://a/#b'],
+  HTTPS_PROXY: ['ftp://a', ' '],
+  NO_PROXY: [',', 'a b', 'http://a'],
+  OTEL_SDK_DISABLED: [' '],
+  OTEL_TRACES_EXPORTER: ['é', ' '],
+  OTEL_TRACES_SAMPLER: ['é', ' '],
   OTEL_TRACES_SAMPLER_ARG: ['-0.1', '1.1', 'x', '1e-3', ' ', 'NaN'],
 };
+
+/** What OTEL_* variables say counts only where there are traces. */
+const traced = (name: string): Env =>
+  name.startsWith('OTEL_') ? { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://otel:4318' } : {};
 
 describe('a malformed variable is an error that names it and what is allowed', () => {
   for (const name of Object.keys(VARIABLES) as VariableName[]) {
     it(name, () => {
       for (const value of BAD[name]) {
-        const lines = linesOf(readEnvironment({ [name]: value }));
+        const lines = linesOf(readEnvironment({ ...traced(name), [name]: value }));
         assert.ok(lines.length > 0, `${name}=${JSON.stringify(value)} was accepted`);
         assert.ok(
           lines.every(
@@ -206,6 +216,7 @@ describe('readEnvironment', () => {
     assert.deepEqual(config.listen, {
       host: '0.0.0.0',
       port: 8080,
+      listener: 'auto',
       workers: 1,
       tls: undefined,
       compression: 'off',
@@ -238,6 +249,7 @@ describe('readEnvironment', () => {
       scopeClaim: 'scope',
       clockSkewMs: 5000,
       closeOnExpiry: true,
+      proxies: { http: undefined, https: undefined, except: [] },
     });
     assert.deepEqual(config.tokenCache, {
       store: 'memory',
@@ -383,6 +395,7 @@ describe('readEnvironment', () => {
       resource: {},
       sampler: 'parentbased_always_on',
       ratio: 1,
+      proxies: { http: undefined, https: undefined, except: [] },
     });
     assert.deepEqual(
       configOf({
@@ -400,6 +413,7 @@ describe('readEnvironment', () => {
         resource: { 'deployment.environment.name': 'staging', team: 'café' },
         sampler: 'parentbased_traceidratio',
         ratio: 0.25,
+        proxies: { http: undefined, https: undefined, except: [] },
       },
     );
   });
@@ -431,6 +445,7 @@ describe('secrets', () => {
         JWKS_URL: 'https://me:hunter2@a/jwks',
         RAW_WS_BACKEND_URL: 'ws://me:hunter2@a',
         MQTT_WS_BACKEND_URL: 'htp://a/?token=hunter2',
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'http://otel',
         OTEL_EXPORTER_OTLP_HEADERS: 'x-key: hunter2',
       }),
     );
@@ -472,6 +487,144 @@ describe('secrets', () => {
       assert.match(lines[0] ?? '', message);
       assert.doesNotMatch(lines[0] ?? '', /hunter2/);
     }
+  });
+});
+
+describe('any variable', () => {
+  it('can come from a file', (t) => {
+    const folder = directory(t);
+    const config = configOf({
+      PORT_FILE: put(folder, 'port', '9000\n'),
+      JWT_EXPECTED_AUDIENCE_FILE: put(folder, 'audience', ' a, b '),
+      ROUTE_FILE_FILE: put(folder, 'routes', '/elsewhere.yaml'),
+    });
+    assert.equal(config.listen.port, 9000);
+    assert.deepEqual(config.verification.audiences, ['a', 'b']);
+    assert.equal(config.routeFile, '/elsewhere.yaml');
+    const lines = linesOf(readEnvironment({ PORT_FILE: put(folder, 'word', 'eighty') }));
+    assert.deepEqual(
+      lines.map((line) => line.split(':')[0]),
+      ['PORT_FILE'],
+    );
+  });
+});
+
+describe('what looks like a mistake', () => {
+  const routes = (t: TestContext) => put(directory(t), 'routes.yaml', '- {prefix: /a, upstream: "ws://a"}');
+  const RIGHT = { JWKS_URL: 'https://id/jwks', JWT_EXPECTED_ISSUER: 'https://id' };
+  const warningsOf = (t: TestContext, env: Env) => {
+    const result = loadConfiguration({ ...RIGHT, ROUTE_FILE: routes(t), ...env });
+    assert.ok('config' in result, linesOf(result).join('\n'));
+    return result.warnings.map(({ name, message }) => `${name}: ${message}`);
+  };
+
+  it('is a variable that reads nearly like one of the gateway, and the right one is named', (t) => {
+    const meant: Record<string, string> = {
+      JWT_EXPECTED_AUDIANCE: 'JWT_EXPECTED_AUDIENCE',
+      JWT_EXPECTED_ISSUR: 'JWT_EXPECTED_ISSUER',
+      REDIS_URI: 'REDIS_URL',
+      REDIS_URI_FILE: 'REDIS_URL',
+      POSTGRES_URL: 'POSTGRES_DSN',
+      JWKS_URI: 'JWKS_URL',
+      AUTH_TIMEOUT: 'AUTH_TIMEOUT_SECONDS',
+      AUTH_TIMEOUT_SEC: 'AUTH_TIMEOUT_SECONDS',
+      WS_WRITE_TIMEOUT_MS: 'WS_WRITE_TIMEOUT_SECONDS',
+      MAX_CONNECTION: 'MAX_CONNECTIONS',
+      ROUTES_FILE: 'ROUTE_FILE',
+      TLS_CERT: 'TLS_CERT_FILE',
+      MAX_MESSAGE_SIZE_BYTES: '',
+      PROT: 'PORT',
+    };
+    for (const [name, right] of Object.entries(meant))
+      assert.deepEqual(
+        warningsOf(t, { [name]: 'x' }),
+        right === '' ? [] : [`${name}: is not read by the gateway; did you mean ${right}?`],
+      );
+  });
+
+  it('is no variable of other programs, of the platform or of nobody', (t) => {
+    const env = {
+      ...{ HOME: '/', HOSTNAME: 'pod', PWD: '/', PATH: '/bin', NODE_ENV: 'production', NODE_OPTIONS: '-r x' },
+      ...{
+        KUBERNETES_PORT: 'tcp://10.0.0.1:443',
+        KUBERNETES_SERVICE_HOST: '10.0.0.1',
+        npm_config_cache: '/c',
+      },
+      ...{
+        HTTP_PROXY: 'http://p',
+        https_proxy: 'http://p',
+        NO_PROXY: 'a',
+        LANG: 'C',
+        TERM: 'xterm',
+        HOST: '::',
+      },
+      ...{ REDIS_URI: '', WS_GATEWAY_SERVICE_HOST: '10.0.0.2', ADMIN_TOKEN_FILE: '' },
+    };
+    assert.deepEqual(warningsOf(t, env), []);
+  });
+
+  it('is no check of who a token is for', (t) => {
+    const [line, ...more] = warningsOf(t, { JWT_EXPECTED_ISSUER: '' });
+    assert.match(line ?? '', /^JWT_EXPECTED_AUDIENCE: is not set, nor is JWT_EXPECTED_ISSUER/);
+    assert.deepEqual(more, []);
+    assert.deepEqual(warningsOf(t, { JWT_EXPECTED_ISSUER: '', JWT_EXPECTED_AUDIENCE: 'a' }), []);
+  });
+});
+
+describe('OTEL_* as a platform sets them', () => {
+  const load = (t: TestContext, env: Env) =>
+    loadConfiguration({
+      RAW_WS_BACKEND_URL: 'ws://a',
+      JWT_EXPECTED_ISSUER: 'https://id',
+      ROUTE_FILE: put(directory(t), 'routes.yaml', '[]'),
+      ...env,
+    });
+  const ENDPOINT = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://otel:4318' };
+
+  it('end nothing while there are no traces', (t) => {
+    const foreign = {
+      OTEL_TRACES_SAMPLER: 'jaeger_remote',
+      OTEL_TRACES_SAMPLER_ARG: 'endpoint=http://localhost:14250',
+      OTEL_RESOURCE_ATTRIBUTES: 'no pairs',
+      OTEL_EXPORTER_OTLP_HEADERS: 'x y',
+    };
+    const off: Env[] = [
+      {},
+      { ...ENDPOINT, OTEL_SDK_DISABLED: 'TRUE' },
+      { ...ENDPOINT, OTEL_TRACES_EXPORTER: 'none' },
+    ];
+    for (const env of off) {
+      const result = load(t, { ...foreign, ...env });
+      assert.ok('config' in result, linesOf(result).join('\n'));
+      assert.equal(result.config.tracing, undefined);
+      assert.deepEqual(
+        result.warnings.map(({ name }) => name),
+        ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_RESOURCE_ATTRIBUTES'],
+      );
+    }
+  });
+
+  it('that name a sampler or an exporter which is not offered are a warning', (t) => {
+    const result = load(t, {
+      ...ENDPOINT,
+      OTEL_TRACES_SAMPLER: 'xray',
+      OTEL_TRACES_SAMPLER_ARG: 'endpoint=x',
+    });
+    assert.ok('config' in result, linesOf(result).join('\n'));
+    assert.equal(result.config.tracing?.sampler, 'parentbased_always_on');
+    assert.deepEqual(
+      result.warnings.map(({ name }) => name),
+      ['OTEL_TRACES_SAMPLER'],
+    );
+    const other = load(t, { ...ENDPOINT, OTEL_TRACES_EXPORTER: 'zipkin' });
+    assert.ok('config' in other);
+    assert.equal(other.config.tracing, undefined);
+    assert.deepEqual(
+      other.warnings.map(({ name }) => name),
+      ['OTEL_TRACES_EXPORTER'],
+    );
+    const both = load(t, { ...ENDPOINT, OTEL_TRACES_EXPORTER: 'zipkin, otlp', OTEL_SDK_DISABLED: 'no' });
+    assert.ok('config' in both && both.config.tracing !== undefined);
   });
 });
 

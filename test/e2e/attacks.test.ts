@@ -128,39 +128,39 @@ describe('an attacker', () => {
     }
   });
 
-  it('cannot take back the PROXY header that a proxy on this host put before it', async () => {
-    const own = await startGateway({
-      env: { JWKS_URL: issuer.jwksUrl },
-      routes: [{ prefix: '/echo', upstream: echo.url }],
-    });
-    try {
-      const proxyHeader = (hex: string) =>
-        Buffer.from(`0d0a0d0a000d0a515549540a${hex}`, 'hex').toString('latin1');
-      const genuine = proxyHeader('2111000ccb0071070a0000011f901f90');
-      const unspecified = proxyHeader('20000000');
-      const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`;
-      assert.equal((await http(`${own.http}/admin/routes`)).status, 200);
-      const client = await RawClient.connect(own.port);
-      client.write(Buffer.from(genuine + get('/healthz'), 'latin1'));
-      assert.equal((await client.readHead())?.status, 200);
-      client.write(Buffer.from(unspecified + get('/admin/routes'), 'latin1'));
-      await eventually(() => client.received.includes('HTTP/1.1'));
-      assert.match(client.received.toString('latin1'), /HTTP\/1\.1 403 /);
-      client.destroy();
-      assert.ok(own.child.alive);
-    } finally {
-      await own.stop();
+  it('gets 400 for a PROXY protocol header, from loopback too, and locks nobody out with it', async () => {
+    const genuine = Buffer.from('0d0a0d0a000d0a515549540a2111000ccb0071070a0000011f901f90', 'hex');
+    const unspecified = Buffer.from('0d0a0d0a000d0a515549540a20000000', 'hex');
+    const text = Buffer.from('PROXY TCP4 203.0.113.7 127.0.0.1 8081 8080\r\n');
+    const get = (path: string) => Buffer.from(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
+    const attempts = [
+      [text, get('/admin/routes')],
+      [genuine, get('/admin/routes')],
+      [genuine, get('/healthz'), unspecified, get('/admin/routes')],
+    ];
+    for (const pieces of attempts) {
+      const client = await RawClient.connect(gateway.port);
+      client.write(Buffer.concat(pieces));
+      assert.equal((await client.readHead())?.status, 400);
+      await within(client.closed, 'end of the connection');
+      assert.ok(!client.received.includes('HTTP/1.1'), 'one answer');
     }
+    assert.equal((await http(`${gateway.http}/admin/routes`)).status, 200);
   });
 
   it('gets nowhere with a head full of separators', async () => {
     for (const name of ['Sec-WebSocket-Protocol', 'Connection', 'Upgrade']) {
-      const line = `${name}: ${'a,'.repeat(30_000)}`;
-      const { client, answer } = await exchange(gateway.port, handshakeHead(gateway.port, '/echo', [line]));
-      assert.equal(answer?.status, 400, name);
-      client.destroy();
+      for (const [count, status] of [
+        [name === 'Sec-WebSocket-Protocol' ? 8_300 : 2_500, name === 'Sec-WebSocket-Protocol' ? 431 : 400],
+        [30_000, 431],
+      ] as const) {
+        const line = `${name}: ${'a,'.repeat(count)}`;
+        const { client, answer } = await exchange(gateway.port, handshakeHead(gateway.port, '/echo', [line]));
+        assert.equal(answer?.status, status, name);
+        client.destroy();
+      }
     }
-    const trusted = `X-Forwarded-For: ${'::1,'.repeat(15_000)}::1`;
+    const trusted = `X-Forwarded-For: ${'::1,'.repeat(3_500)}::1`;
     const { client, answer } = await exchange(gateway.port, handshakeHead(gateway.port, '/echo', [trusted]));
     assert.equal(answer?.status, 101);
     client.destroy();

@@ -68,12 +68,13 @@ describe('closing', () => {
       assert.deepEqual(await session.ended(), { code, reason: `wegen ${code} – ü` });
     }
     // uWebSockets.js hides these codes of a client: the upstream is told 1001.
+    const hidden = gateway.listener === 'uws';
     for (const code of [1012, 1013, 1014, 3000, 3999]) {
       echo.reset();
       const peer = await open('/echo');
       const session = await echo.session();
       peer.socket.close(code, 'x');
-      assert.equal((await session.ended()).code, 1001, String(code));
+      assert.equal((await session.ended()).code, hidden ? 1001 : code, String(code));
       await peer.ended();
     }
   });
@@ -117,7 +118,10 @@ describe('closing', () => {
       'orphan continuation': (client) => client.frame(OPCODE.continuation, 'x'),
       'fragmented ping': (client) => client.frame(OPCODE.ping, 'x', { fin: false }),
       'long ping': (client) => client.frame(OPCODE.ping, 'x'.repeat(126)),
-      'text that is no UTF-8': (client) => client.frame(OPCODE.text, Buffer.from([0xff, 0xfe])),
+      // To the other listener text is the endpoints' business.
+      ...(gateway.listener === 'uws' && {
+        'text that is no UTF-8': (client: RawClient) => client.frame(OPCODE.text, Buffer.from([0xff, 0xfe])),
+      }),
       'new message inside another': (client) => {
         client.frame(OPCODE.text, 'x', { fin: false });
         client.frame(OPCODE.text, 'y');

@@ -5,7 +5,7 @@ import { type Gateway, startGateway } from '../support/gateway.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { assertQuiet } from '../support/quiet.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
-import { Peer, type PeerOptions, Refused } from '../support/ws-client.js';
+import { isClosedUnanswered, Peer, type PeerOptions, Refused } from '../support/ws-client.js';
 
 describe('limits on connections and messages', () => {
   let issuer: Issuer;
@@ -42,11 +42,16 @@ describe('limits on connections and messages', () => {
     (error: unknown): boolean =>
       error instanceof Refused && error.status === status;
 
-  it('MAX_CONNECTIONS: one more gets 503 until a place is free', async () => {
+  /** `uws` counts sessions, not sockets: what is over gets an answer. */
+  const turnedAway = (status: number) =>
+    gateway.listener === 'uws' ? refusedWith(status) : isClosedUnanswered;
+
+  it('MAX_CONNECTIONS: one more is closed until a place is free', async () => {
     await start({ MAX_CONNECTIONS: '2' });
-    const first = await open({ token: issuer.sign() });
+    await eventually(async () => (await open({ token: issuer.sign() })).close().then(() => true));
+    const first = await eventually(() => open({ token: issuer.sign() }));
     const second = await open({ token: issuer.sign() });
-    await assert.rejects(open({ token: issuer.sign() }), refusedWith(503));
+    await assert.rejects(open({ token: issuer.sign() }), turnedAway(503));
     await first.close();
     const third = await eventually(() => open({ token: issuer.sign() }));
     await Promise.all([second.close(), third.close()]);
@@ -67,16 +72,18 @@ describe('limits on connections and messages', () => {
 
   it('MAX_CONNECTIONS_PER_IP: an untrusted peer is counted by its own address', async () => {
     await start({ MAX_CONNECTIONS_PER_IP: '1', TRUSTED_PROXIES: '10.0.0.0/8' });
-    const first = await open({ token: issuer.sign(), headers: { 'x-forwarded-for': '203.0.113.7' } });
+    const first = await eventually(() =>
+      open({ token: issuer.sign(), headers: { 'x-forwarded-for': '203.0.113.7' } }),
+    );
     await assert.rejects(
       open({ token: issuer.sign(), headers: { 'x-forwarded-for': '203.0.113.8' } }),
-      refusedWith(429),
+      turnedAway(429),
     );
     await first.close();
   });
 
-  it('too many failed logins of one address: 429, after 503; other addresses are served', async () => {
-    await start({ MAX_CONNECTIONS: '1' });
+  it('too many failed logins of one address: 429; other addresses are served', async () => {
+    await start({});
     const tries = async (times: number, headers: Readonly<Record<string, string>>): Promise<void> => {
       for (let index = 0; index < times; index++)
         assert.equal((await (await open({ token: 'a.b.c', headers })).ended()).code, 1008, String(index));
@@ -87,7 +94,6 @@ describe('limits on connections and messages', () => {
     await tries(20, {});
     await assert.rejects(open({ token: issuer.sign() }), refusedWith(429));
     const other = await open({ token: issuer.sign(), headers: { 'x-forwarded-for': '203.0.113.8' } });
-    await assert.rejects(open({ token: issuer.sign(), headers: bad }), refusedWith(503));
     await other.close();
   });
 

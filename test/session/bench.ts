@@ -136,6 +136,8 @@ export class StandInClient implements ClientSocket, ClientHandshake {
   }
 }
 
+type OpeningOptions = Partial<Opening> & { readonly token?: string | undefined; readonly path?: string };
+
 export interface Bench extends Awaited<ReturnType<typeof authBench>> {
   readonly sessions: Sessions;
   readonly wheel: TimerWheel;
@@ -143,7 +145,9 @@ export interface Bench extends Awaited<ReturnType<typeof authBench>> {
   readonly bans: Bans;
   readonly refusals: RecentRefusals;
   /** A client of this opening handshake. */
-  connect(opening?: Partial<Opening> & { readonly token?: string; readonly path?: string }): StandInClient;
+  connect(opening?: OpeningOptions): StandInClient;
+  /** Likewise, with a handshake of the caller's own making, and how its session hears of it. */
+  join(handshake: ClientHandshake, opening?: OpeningOptions): Session;
   /** Turns the wheel this far into the future. */
   pass(ms: number): void;
   /** Likewise, after what was written has left. */
@@ -233,6 +237,38 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
     upstreams.stop();
     revocations.stop();
   });
+  const join = (
+    handshake: ClientHandshake,
+    { token, path = '/t', subprotocols = [], ...rest }: OpeningOptions = {},
+    onSession: (session: Session) => void = () => {},
+  ): Session => {
+    const opening: Opening = {
+      path,
+      query: '',
+      headers: new Map(token === undefined ? [] : [['authorization', [`Bearer ${token}`]]]),
+      client: {
+        ip: '192.0.2.1',
+        peer: '192.0.2.1',
+        proto: 'http',
+        host: 'gw.example',
+        requestId: 'r-1',
+        isProtoKnown: false,
+        traceContext: undefined,
+      },
+      matches: sessionMatches(table.match(path)),
+      subprotocols,
+      ...rest,
+    };
+    const session = new Session(
+      { config, admission, sessions, wheel, metrics, log, refusals, history: undefined },
+      randomUUID(),
+      '192.0.2.1',
+    );
+    onSession(session);
+    sessions.add(session);
+    session.start(opening, handshake);
+    return session;
+  };
   return {
     ...auth,
     sessions,
@@ -240,35 +276,14 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
     revocations,
     bans,
     refusals,
-    connect: ({ token, path = '/t', subprotocols = [], ...rest } = {}) => {
-      const opening: Opening = {
-        path,
-        query: '',
-        headers: new Map(token === undefined ? [] : [['authorization', [`Bearer ${token}`]]]),
-        client: {
-          ip: '192.0.2.1',
-          peer: '192.0.2.1',
-          proto: 'http',
-          host: 'gw.example',
-          requestId: 'r-1',
-          isProtoKnown: false,
-          traceContext: undefined,
-        },
-        matches: sessionMatches(table.match(path)),
-        subprotocols,
-        ...rest,
-      };
-      const client = new StandInClient(subprotocols);
-      const session = new Session(
-        { config, admission, sessions, wheel, metrics, log, refusals, history: undefined },
-        randomUUID(),
-        '192.0.2.1',
-      );
-      client.session = session;
-      sessions.add(session);
-      session.start(opening, client);
+    connect: (opening = {}) => {
+      const client = new StandInClient(opening.subprotocols ?? []);
+      join(client, opening, (session) => {
+        client.session = session;
+      });
       return client;
     },
+    join,
     pass,
     settleAndPass: async (ms) => {
       for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));

@@ -83,6 +83,13 @@ export class Gateway {
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   }
 
+  /** Which listener it says it has: what differs between them is theirs to differ in, see docs/listeners.md. */
+  get listener(): 'node' | 'uws' {
+    const { listener } = this.logs.find(({ listener }) => listener !== undefined) ?? {};
+    assert.ok(listener === 'node' || listener === 'uws', 'no line says which listener it is');
+    return listener;
+  }
+
   async metrics(): Promise<MetricsText> {
     const answer = await http(`${this.http}/metrics`);
     assert.equal(answer.status, 200, 'GET /metrics');

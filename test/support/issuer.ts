@@ -14,12 +14,13 @@ import { promisify } from 'node:util';
 import type { Algorithm } from '../../internal/config/config.js';
 
 /**
- * What an endpoint answers: `ok` the document; `hang` nothing, ever; `reset` a dropped connection; `302` a redirect to
+ * What an endpoint answers: `ok` the document; `bom` the same behind a byte order mark; `hang` nothing, ever; `reset` a dropped connection; `302` a redirect to
  * a place that serves the right document; `html` a page; `empty` 200 without a body; `no-keys` an empty set; `huge`
  * 100 MB of JSON; `slow` one byte each 50 ms.
  */
 export type EndpointMode =
   | 'ok'
+  | 'bom'
   | 'hang'
   | 'reset'
   | '500'
@@ -198,6 +199,8 @@ function serve(response: ServerResponse, mode: EndpointMode, document: string, e
   switch (mode) {
     case 'ok':
       return void response.end(document);
+    case 'bom':
+      return void response.end(`\u{feff}${document}`);
     case 'hang':
       return;
     case 'reset':

@@ -29,6 +29,12 @@ export class Refused extends Error {
   }
 }
 
+/** Whether a handshake failed because the connection was closed without an answer. */
+export function isClosedUnanswered(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return !(error instanceof Refused) && (code === 'ECONNRESET' || code === 'EPIPE');
+}
+
 /** One end of a WebSocket whose messages wait in a queue until a test asks for them. */
 export class Peer {
   readonly closed: Promise<Closing>;

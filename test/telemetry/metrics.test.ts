@@ -9,6 +9,8 @@ import { MetricsText } from '../support/metrics-text.js';
 const NAMES = [
   'ws_connections_total',
   'ws_handshakes_refused_total',
+  'ws_refused_total',
+  'ws_build_info',
   'ws_auth_failures_total',
   'ws_auth_success_total',
   'ws_active_sessions',

@@ -1,6 +1,7 @@
+import type { OutboundHttp } from '../../outbound-http.js';
 import { isJsonObject } from '../identity/identity.js';
 
-/** Largest discovery document or JWK Set, in bytes after content decoding. */
+/** Largest discovery document or JWK Set, in bytes. */
 const LIMIT_BYTES = 1_048_576;
 
 export type JwksSource =
@@ -12,15 +13,19 @@ export type JwksSource =
  * keys come from where the operator said and nowhere else.
  * @throws Error naming the endpoint without its query.
  */
-export async function fetchJwks(source: JwksSource, signal: AbortSignal): Promise<unknown> {
-  const url = source.kind === 'jwks' ? source.url : await discoverJwksUrl(source.issuer, signal);
-  return fetchJson(url, signal);
+export async function fetchJwks(
+  source: JwksSource,
+  http: OutboundHttp,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const url = source.kind === 'jwks' ? source.url : await discoverJwksUrl(source.issuer, http, signal);
+  return fetchJson(url, http, signal);
 }
 
 /** OpenID Connect Discovery 1.0 §4: where the issuer's keys are. */
-async function discoverJwksUrl(issuer: string, signal: AbortSignal): Promise<string> {
+async function discoverJwksUrl(issuer: string, http: OutboundHttp, signal: AbortSignal): Promise<string> {
   const base = issuer.endsWith('/') ? issuer.slice(0, -1) : issuer; // §4.1
-  const document = await fetchJson(`${base}/.well-known/openid-configuration`, signal);
+  const document = await fetchJson(`${base}/.well-known/openid-configuration`, http, signal);
   if (!isJsonObject(document)) throw new Error('the discovery document is not a JSON object');
   // §4.3: must be identical, or one issuer could speak for another
   if (document.issuer !== issuer) throw new Error('the discovery document is of another issuer');
@@ -35,44 +40,26 @@ async function discoverJwksUrl(issuer: string, signal: AbortSignal): Promise<str
 }
 
 /** The JSON that a GET answers with 200. */
-async function fetchJson(address: string, signal: AbortSignal): Promise<unknown> {
+async function fetchJson(address: string, http: OutboundHttp, signal: AbortSignal): Promise<unknown> {
   const url = new URL(address);
-  const headers = new Headers({ accept: 'application/json' });
-  if (url.username !== '' || url.password !== '') {
-    // fetch refuses such URLs, quoting the password
-    const userinfo = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-    headers.set('authorization', `Basic ${Buffer.from(userinfo).toString('base64')}`);
-    url.username = '';
-    url.password = '';
-  }
   const name = `${url.origin}${url.pathname}`;
   try {
-    const response = await fetch(url, { headers, signal, redirect: 'manual' });
-    if (response.status !== 200) {
-      await response.body?.cancel();
-      throw new Error(`answered ${response.status}`);
-    }
-    const json: unknown = JSON.parse(await boundedText(response));
+    const headers = { accept: 'application/json' };
+    const { status, body } = await http.request(url, { headers, signal, limitBytes: LIMIT_BYTES });
+    if (status !== 200) throw new Error(`answered ${status}`);
+    // A byte order mark is no part of the JSON, and is taken off here.
+    const json: unknown = JSON.parse(new TextDecoder().decode(body));
     return json;
   } catch (cause) {
-    throw new Error(`${name}: ${reasonOf(cause)}`, { cause });
+    throw new Error(`${name}: ${reasonOf(signal.aborted ? signal.reason : cause)}`, { cause });
   }
 }
 
-async function boundedText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > LIMIT_BYTES) throw new Error(`answered more than ${LIMIT_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-/** What went wrong in a line; fetch hides the network's error in `cause`. */
+/** What went wrong in a line. */
 function reasonOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
   if (thrown instanceof SyntaxError) return 'answered no JSON';
-  return thrown.cause instanceof Error ? `${thrown.message}: ${thrown.cause.message}` : thrown.message;
+  // Of several addresses that all failed (happy eyeballs) there is no message, but one each.
+  const failures: readonly unknown[] = thrown instanceof AggregateError ? thrown.errors : [thrown];
+  return failures.map((failure) => (failure instanceof Error ? failure.message : String(failure))).join('; ');
 }

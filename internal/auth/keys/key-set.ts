@@ -1,4 +1,4 @@
-import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, type JsonWebKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { calculateJwkThumbprint } from 'jose';
 import type { Algorithm } from '../../config/config.js';
 import { isJsonObject } from '../identity/identity.js';
@@ -13,13 +13,17 @@ export interface VerificationKey {
 }
 
 export type KeyLookup =
-  | { readonly outcome: 'found'; readonly key: VerificationKey }
+  /** One or more, of which any may have signed. */
+  | { readonly outcome: 'found'; readonly keys: readonly VerificationKey[] }
   /** No key has this id: a newer set may. */
   | { readonly outcome: 'unknown-kid' }
   | { readonly outcome: 'unfit'; readonly why: string };
 
 /** RFC 7518 §3.3: a smaller RSA key must not be used. */
 const MIN_RSA_BITS = 2048;
+
+/** Keys of one kid that are tried. */
+const MAX_NAMESAKES = 4;
 
 /** The keys in use at one time. Immutable: a refresh replaces the whole set, so a key that was taken out is gone. */
 export class KeySet {
@@ -71,20 +75,22 @@ export class KeySet {
   find(kid: string | undefined, alg: Algorithm): KeyLookup {
     if (kid === undefined && this.keys.length !== 1)
       return { outcome: 'unfit', why: `no kid, and the key set has ${this.keys.length} keys` };
-    const anyKey = kid === undefined || this.anyKid;
+    // A lone key that has no name of its own is meant for whatever name a token gives it.
+    const unnamed = this.keys.length === 1 && this.keys[0]?.kid === undefined;
+    const anyKey = kid === undefined || this.anyKid || unnamed;
     const candidates = anyKey ? this.keys : this.keys.filter((key) => key.kid === kid);
     if (candidates.length === 0) return { outcome: 'unknown-kid' };
-    const key = candidates.find((candidate) => candidate.algorithms.includes(alg));
-    return key === undefined
+    const keys = candidates.filter((candidate) => candidate.algorithms.includes(alg));
+    return keys.length === 0
       ? { outcome: 'unfit', why: `the key does not fit ${alg}` }
-      : { outcome: 'found', key };
+      : { outcome: 'found', keys };
   }
 }
 
 /** The key in a JWK, or why it is not used. */
 async function usableKey(jwk: unknown, allowed: readonly Algorithm[]): Promise<VerificationKey | string> {
   if (!isJsonObject(jwk)) return 'not an object';
-  const { kty, kid, alg, use, key_ops: operations, crv, n, e, x, y } = jwk;
+  const { kty, kid, alg, use, key_ops: operations } = jwk;
   if (kty !== 'RSA' && kty !== 'EC' && kty !== 'OKP') return 'not a key type of asymmetric signatures';
   if (Object.hasOwn(jwk, 'd')) return 'a private key, which must not be published';
   if (kid !== undefined && typeof kid !== 'string') return 'kid is not a string';
@@ -94,11 +100,24 @@ async function usableKey(jwk: unknown, allowed: readonly Algorithm[]): Promise<V
     return 'not for verification (key_ops)';
   let publicKey: KeyObject;
   try {
-    publicKey = createPublicKey({ format: 'jwk', key: { kty, crv, n, e, x, y } as JsonWebKey });
+    publicKey = publicKeyOf(jwk);
   } catch {
     return 'malformed';
   }
   return checkedKey(publicKey, kid, allowed, alg);
+}
+
+/** The key itself, or that of the certificate which some providers publish alone (RFC 7517 §4.7). @throws Error */
+function publicKeyOf({ kty, crv, n, e, x, y, x5c }: Readonly<Record<string, unknown>>): KeyObject {
+  if (n !== undefined || x !== undefined)
+    return createPublicKey({ format: 'jwk', key: { kty, crv, n, e, x, y } as JsonWebKey });
+  const [first]: readonly unknown[] = Array.isArray(x5c) ? x5c : [];
+  if (typeof first !== 'string') throw new TypeError('neither a key nor a certificate');
+  // Only its key counts: who published the set vouches for it, not who signed the certificate.
+  const { publicKey } = new X509Certificate(Buffer.from(first, 'base64'));
+  if (publicKey.export({ format: 'jwk' }).kty !== kty)
+    throw new TypeError('the certificate is of another type');
+  return publicKey;
 }
 
 async function checkedKey(
@@ -141,13 +160,15 @@ const CURVES: ReadonlyMap<string | undefined, readonly Algorithm[]> = new Map([
   ['secp521r1', ['ES512']],
 ]);
 
-/** RFC 7517 §4.5: keys may share a kid only as alternatives of different types; otherwise the first one counts. */
+/**
+ * Keys may share a kid (RFC 7517 §4.5), and then each that fits is tried. Bounded, for each try costs every forged token
+ * a verification.
+ */
 function clash(key: VerificationKey, earlier: readonly VerificationKey[]): string | undefined {
-  const taken = earlier.some(
-    (other) =>
-      key.kid !== undefined &&
-      other.kid === key.kid &&
-      other.algorithms.some((alg) => key.algorithms.includes(alg)),
-  );
-  return taken ? 'its kid was already taken by an earlier key' : undefined;
+  if (key.kid === undefined) return undefined;
+  const namesakes = earlier.filter(({ kid }) => kid === key.kid);
+  if (namesakes.some(({ thumbprint }) => thumbprint === key.thumbprint)) return 'listed twice';
+  return namesakes.length >= MAX_NAMESAKES
+    ? `its kid was already taken by ${MAX_NAMESAKES} others`
+    : undefined;
 }

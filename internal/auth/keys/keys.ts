@@ -1,5 +1,6 @@
 import type { Algorithm, VerificationConfig } from '../../config/config.js';
 import { fromUnknown, GatewayError } from '../../errors.js';
+import { OutboundHttp } from '../../outbound-http.js';
 import { forLog, type Log } from '../../telemetry/log.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import { type Clock, SYSTEM_CLOCK } from '../clock.js';
@@ -17,7 +18,7 @@ const LONGEST_RETRY_MS = 8000;
 
 export type KeysConfig = Pick<
   VerificationConfig,
-  'keySource' | 'jwksTtlMs' | 'jwksMaxStaleMs' | 'algorithms'
+  'keySource' | 'jwksTtlMs' | 'jwksMaxStaleMs' | 'algorithms' | 'proxies'
 > & {
   /** The `dependency` label of `ws_dependency_up`; default `jwks`. */
   readonly name?: string;
@@ -28,6 +29,7 @@ export type KeysConfig = Pick<
  * fails the last good set serves on, up to the longest staleness. One fetch at a time, whoever asks.
  */
 export class VerificationKeys {
+  readonly #http: OutboundHttp;
   #set: KeySet | undefined;
   /** When the set in use stops counting, on the clock's scale. */
   #usableUntilMs = Number.POSITIVE_INFINITY;
@@ -42,7 +44,9 @@ export class VerificationKeys {
     private readonly log: Log,
     private readonly metrics: Pick<Metrics, 'dependencyUp'>,
     private readonly clock: Clock = SYSTEM_CLOCK,
-  ) {}
+  ) {
+    this.#http = new OutboundHttp(config.proxies);
+  }
 
   /** Whether tokens can be verified now; true also without a key source, as then none ever can. */
   get ready(): boolean {
@@ -73,18 +77,18 @@ export class VerificationKeys {
   }
 
   /**
-   * The key for a token's header. An unknown kid makes the JWKS be fetched anew, at most once in 30 s.
+   * The keys that may have signed a token with this header, one as a rule. An unknown kid makes the JWKS be fetched anew, at most once in 30 s.
    * @param kid undefined: the token names none.
    * @throws GatewayError ERR_JWT_INVALID when no key is for this token, ERR_KEYS_UNAVAILABLE when there are none at all.
    */
-  async find(kid: string | undefined, alg: Algorithm): Promise<VerificationKey> {
+  async find(kid: string | undefined, alg: Algorithm): Promise<readonly VerificationKey[]> {
     if (this.#current() === undefined) await this.#loading;
     let found = this.#currentOrThrow().find(kid, alg);
     if (found.outcome === 'unknown-kid') {
       await this.#loadForUnknownKid();
       found = this.#currentOrThrow().find(kid, alg);
     }
-    if (found.outcome === 'found') return found.key;
+    if (found.outcome === 'found') return found.keys;
     const why =
       found.outcome === 'unfit' ? found.why : `no key has the kid ${JSON.stringify(forLog(kid ?? ''))}`;
     throw new GatewayError('ERR_JWT_INVALID', why);
@@ -150,7 +154,7 @@ export class VerificationKeys {
       timeout.abort(new Error(`no answer within ${FETCH_TIMEOUT_MS} ms`)),
     );
     try {
-      const set = await KeySet.fromJwks(await fetchJwks(keySource, timeout.signal), algorithms);
+      const set = await KeySet.fromJwks(await fetchJwks(keySource, this.#http, timeout.signal), algorithms);
       // an issuer that signs has keys: an empty set is a fault of the endpoint, not the end of all sessions
       if (set.keys.length === 0)
         throw new Error(`no usable key in the set: ${set.skipped.join('; ') || 'it is empty'}`);

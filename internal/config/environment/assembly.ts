@@ -1,6 +1,7 @@
+import type { ProxySettings } from '../../outbound-proxy.js';
 import type { TracingOptions } from '../../telemetry/opening-trace.js';
 import type { Config, IssuerConfig, KeySource } from '../config.js';
-import type { Values } from './variables.js';
+import { DEFAULT_SAMPLER, SAMPLERS, type Values } from './variables.js';
 
 /**
  * The configuration that well-formed variables make.
@@ -15,6 +16,7 @@ export function assemble(values: Values, issuers: readonly IssuerConfig[]): Conf
     listen: {
       host: values.HOST,
       port: values.PORT,
+      listener: values.LISTENER,
       workers: values.WORKERS,
       tls:
         values.TLS_CERT_FILE === undefined || values.TLS_KEY_FILE === undefined
@@ -49,6 +51,7 @@ export function assemble(values: Values, issuers: readonly IssuerConfig[]): Conf
       scopeClaim: values.JWT_SCOPE_CLAIM,
       clockSkewMs: values.JWT_CLOCK_SKEW_SECONDS,
       closeOnExpiry: values.JWT_CLOSE_ON_EXPIRY,
+      proxies: proxies(values),
     },
     tokenCache: {
       store: values.JWT_CACHE_STORE,
@@ -99,16 +102,26 @@ export function assemble(values: Values, issuers: readonly IssuerConfig[]): Conf
   };
 }
 
+function proxies(values: Values): ProxySettings {
+  return { http: values.HTTP_PROXY, https: values.HTTPS_PROXY, except: values.NO_PROXY ?? [] };
+}
+
+/** Whether OTEL_TRACES_EXPORTER, a comma list, names the one exporter that is offered. */
+export function exportsOtlp({ OTEL_TRACES_EXPORTER: names }: Values): boolean {
+  return names.split(',').some((name) => name.trim() === 'otlp');
+}
+
 function tracing(values: Values): TracingOptions | undefined {
   const endpoint = values.OTEL_EXPORTER_OTLP_ENDPOINT;
-  if (endpoint === undefined) return undefined;
+  if (endpoint === undefined || values.OTEL_SDK_DISABLED || !exportsOtlp(values)) return undefined;
   return {
     endpoint,
     headers: values.OTEL_EXPORTER_OTLP_HEADERS ?? {},
     serviceName: values.OTEL_SERVICE_NAME,
     resource: values.OTEL_RESOURCE_ATTRIBUTES ?? {},
-    sampler: values.OTEL_TRACES_SAMPLER,
-    ratio: values.OTEL_TRACES_SAMPLER_ARG,
+    sampler: SAMPLERS.find((name) => name === values.OTEL_TRACES_SAMPLER) ?? DEFAULT_SAMPLER,
+    ratio: values.OTEL_TRACES_SAMPLER_ARG ?? 1,
+    proxies: proxies(values),
   };
 }
 

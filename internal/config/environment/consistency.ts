@@ -9,9 +9,20 @@ import type { Values } from './variables.js';
 export function inconsistencies(values: Values): Problem[] {
   return [
     ...tlsProblems(values),
+    ...listenerProblems(values),
     ...keySourceProblems(values),
     ...rateLimitProblems(values),
     ...activityProblems(values),
+  ];
+}
+
+function listenerProblems({ LISTENER: listener, WS_COMPRESSION: compression }: Values): Problem[] {
+  if (listener !== 'node' || compression === 'off') return [];
+  return [
+    {
+      name: 'WS_COMPRESSION',
+      message: `${quote(compression)} is not allowed beside LISTENER=node, which does not compress: must be off, or LISTENER auto or uws`,
+    },
   ];
 }
 

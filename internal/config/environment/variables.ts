@@ -25,6 +25,8 @@ export interface Variable<T> {
   readonly reader: Reader<T>;
   /** Read like a value of the operator's; none: undefined when unset. */
   readonly default?: string;
+  /** Read too, and first, under its name in small letters. */
+  readonly inSmallLetters?: true;
   /** Its value is never printed, and `<name>_FILE` may name a file that holds it. */
   readonly secret?: true;
 }
@@ -42,6 +44,9 @@ const hostName = text('a host name or IP address', (value) => isHostName(value) 
 const upstreamUrl = text('a ws:// or wss:// URL without credentials and fragment', isUpstreamUrl);
 const httpUrl = text('an http:// or https:// URL without credentials and fragment', (value) =>
   isUrl(value, { schemes: ['http', 'https'], credentials: false }),
+);
+const proxy = text('host:port, or an http:// or https:// URL', (value) =>
+  isUrl(value.includes('://') ? value : `http://${value}`, { schemes: ['http', 'https'], credentials: true }),
 );
 const redisUrl = text(
   'a redis:// or rediss:// URL with a host',
@@ -73,10 +78,15 @@ const queryName = text('a parameter name: printable ASCII without space & = # % 
 const algorithm: Reader<Algorithm> = oneOf(...ALGORITHMS);
 const claim = text('the name of a claim, or a path of names with dots between them', /^[!-~]{1,256}$/);
 
-const sampler: Reader<SamplerName> = oneOf(
+/** Of OpenTelemetry's samplers those that are offered. */
+export const SAMPLERS: readonly SamplerName[] = [
   ...(['always_on', 'always_off', 'traceidratio'] as const),
   ...(['parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'] as const),
-);
+];
+export const DEFAULT_SAMPLER = 'parentbased_always_on' satisfies SamplerName;
+/** What the specification knows and is not offered is a warning, not an error: a platform may have set it for all. */
+const sampler: Reader<string> = { ...printable, allowed: oneOf(...SAMPLERS).allowed };
+const samplerArgument = decimal(1);
 
 const MAX_WORKERS = 512;
 const count = wholeNumber(1, MAX_WORKERS);
@@ -93,6 +103,7 @@ const MAX_TTL_MINUTES = Math.floor(MAX_TIMER_SECONDS / 60);
 export const VARIABLES = Object.freeze({
   HOST: { reader: hostName, default: '0.0.0.0' },
   PORT: { reader: wholeNumber(0, 65_535), default: '8080' },
+  LISTENER: { reader: oneOf('auto', 'node', 'uws'), default: 'auto' },
   WORKERS: { reader: workers, default: '1' },
   ROUTE_FILE: { reader: file, default: '/etc/ws-gw/routes.yaml' },
   INGRESS_HOST: { reader: hostName },
@@ -179,12 +190,34 @@ export const VARIABLES = Object.freeze({
   METRICS_MAX_USERS: { reader: limit, default: '1000' },
   LOG_LEVEL: { reader: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal'), default: 'info' },
   LOG_FORMAT: { reader: oneOf('json', 'pretty'), default: 'json' },
+  HTTP_PROXY: { reader: proxy, inSmallLetters: true },
+  HTTPS_PROXY: { reader: proxy, inSmallLetters: true },
+  NO_PROXY: {
+    reader: list(text('a host, an address, a CIDR or *', /^(?!.*:\/\/)[\w.*:[\]/-]+$/)),
+    inSmallLetters: true,
+  },
   OTEL_EXPORTER_OTLP_ENDPOINT: { reader: httpUrl },
   OTEL_EXPORTER_OTLP_HEADERS: { reader: headerPairs, secret: true },
   OTEL_SERVICE_NAME: { reader: printable, default: 'ws-gateway' },
   OTEL_RESOURCE_ATTRIBUTES: { reader: attributePairs },
-  OTEL_TRACES_SAMPLER: { reader: sampler, default: 'parentbased_always_on' },
-  OTEL_TRACES_SAMPLER_ARG: { reader: decimal(1), default: '1' },
+  OTEL_SDK_DISABLED: {
+    // Whatever is not true means false, says the specification.
+    reader: {
+      allowed: 'true or false',
+      read: (value) => value.toLowerCase() === 'true',
+    } satisfies Reader<boolean>,
+    default: 'false',
+  },
+  OTEL_TRACES_EXPORTER: { reader: { ...printable, allowed: 'otlp or none' }, default: 'otlp' },
+  OTEL_TRACES_SAMPLER: { reader: sampler, default: DEFAULT_SAMPLER },
+  OTEL_TRACES_SAMPLER_ARG: {
+    // Of samplers that are not offered it is no number.
+    reader: {
+      allowed: samplerArgument.allowed,
+      read: (value) => (/^[a-z]\w*=/i.test(value) ? undefined : samplerArgument.read(value)),
+    } satisfies Reader<number | undefined>,
+    default: '1',
+  },
 }) satisfies Readonly<Record<string, Variable<unknown>>>;
 
 function isSecret(name: string): boolean {

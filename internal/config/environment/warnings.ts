@@ -1,12 +1,14 @@
 import type { Problem } from '../problem.js';
-import type { Values } from './variables.js';
+import { quote } from '../secrets.js';
+import { exportsOtlp } from './assembly.js';
+import { DEFAULT_SAMPLER, SAMPLERS, type Values } from './variables.js';
 
 /** A secret that is shorter can be found by trying, once one of the entries it protects is known. */
 const MIN_SECRET_CHARS = 16;
 
 /** What is allowed and yet likely to be a mistake. */
 export function warnings(values: Values): Problem[] {
-  return [...cacheWarnings(values), ...claimWarnings(values)];
+  return [...cacheWarnings(values), ...claimWarnings(values), ...tracingWarnings(values)];
 }
 
 function cacheWarnings({ JWT_CACHE_STORE: store, CACHE_SECRET: secret }: Values): Problem[] {
@@ -39,4 +41,26 @@ function claimWarnings(values: Values): Problem[] {
         'is not set, nor is JWT_EXPECTED_ISSUER: every token that the key source has signed is accepted, for whatever service it was made',
     },
   ];
+}
+
+function tracingWarnings(values: Values): Problem[] {
+  if (values.OTEL_EXPORTER_OTLP_ENDPOINT === undefined || values.OTEL_SDK_DISABLED) return [];
+  const { OTEL_TRACES_SAMPLER: sampler, OTEL_TRACES_EXPORTER: exporter } = values;
+  if (!exportsOtlp(values))
+    return exporter === 'none'
+      ? []
+      : [
+          {
+            name: 'OTEL_TRACES_EXPORTER',
+            message: `${quote(exporter)} is not offered, only otlp: there are no traces`,
+          },
+        ];
+  return SAMPLERS.some((name) => name === sampler)
+    ? []
+    : [
+        {
+          name: 'OTEL_TRACES_SAMPLER',
+          message: `${quote(sampler)} is not offered: ${DEFAULT_SAMPLER} is used; must be one of ${SAMPLERS.join(', ')}`,
+        },
+      ];
 }

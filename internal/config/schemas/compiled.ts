@@ -18,8 +18,8 @@ export interface CompiledSchemas {
   readonly unknown: SchemaFile['unknown'];
   /** The narrower ones first. */
   readonly endpoints: readonly CompiledEndpoint[];
-  /** Checks of `params` by method; undefined: no rules for JSON-RPC. */
-  readonly rpc: ReadonlyMap<string, SchemaCheck> | undefined;
+  /** Whether `params` are what a method takes, by method; undefined: no rules for JSON-RPC. */
+  readonly rpc: ReadonlyMap<string, (params: unknown) => boolean> | undefined;
 }
 
 /** Functions do not cross processes: each compiles what it was given once, as long as the table is in use. */
@@ -43,7 +43,7 @@ function compile({ text, file }: SchemaText): CompiledSchemas {
   return {
     unknown,
     endpoints: endpoints.map((endpoint) => compileEndpoint(endpoint, compiler)).sort(narrowerFirst),
-    rpc: rpc && new Map([...rpc].map(([method, params]) => [method, compiler.check(params, false)])),
+    rpc: rpc && new Map([...rpc].map(([method, params]) => [method, accepts(compiler.check(params, false))])),
   };
 }
 
@@ -60,6 +60,10 @@ function compileEndpoint(endpoint: SchemaEndpoint, compiler: SchemaCompiler): Co
     body: body === undefined ? undefined : check(body),
     detail,
   };
+}
+
+function accepts(check: SchemaCheck): (params: unknown) => boolean {
+  return (params) => check(params, false) === undefined;
 }
 
 /** Of two paths that fit, the one with a word where the other has `{name}` comes first, from the left. */

@@ -47,7 +47,7 @@ export class UwsHandshake implements ClientHandshake {
     const socket = new UwsClientSocket(this.compress);
     const data: SocketData = { session: this.session, socket };
     const { headers } = this.head;
-    response.cork(() => response.writeStatus(SWITCHING_PROTOCOLS));
+    response.cork(() => response.writeStatus(`${SWITCHING_PROTOCOLS}\r\nX-Session-Id: ${this.session.id}`));
     // The upgrade alone, bound, with no code of ours behind it: where the socket's memory stays in place, uWebSockets.js
     // goes on to look at it as the response it has been, and whatever else was allocated meanwhile may be what it sees.
     const key = headers.get('sec-websocket-key')?.[0] ?? '';

@@ -8,6 +8,7 @@ import type {
 } from 'uWebSockets.js';
 import type { ListenConfig } from '../../config/config.js';
 import { fromUnknown, GatewayError } from '../../errors.js';
+import type { RequestHead } from '../../request/head.js';
 import { selectable } from '../../session/opening.js';
 import type { Session } from '../../session/session.js';
 import { refusalAnswer } from '../answer.js';
@@ -153,6 +154,7 @@ export class UwsListener implements Listener {
 
   #request(response: HttpResponse, request: HttpRequest): void {
     const head = readHead(request, response, this.parts.config.tls !== undefined);
+    if (isProxied(response)) return this.#refuseProxied(head, response);
     if (serveEndpoint(this.parts.endpoints, head, response)) return;
     // uWebSockets.js brings only requests here that its own check does not take for handshakes.
     this.#refuse(response, this.parts.gate.turnAway(head), head.method === 'HEAD');
@@ -160,8 +162,9 @@ export class UwsListener implements Listener {
 
   #upgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
     const head = readHead(request, response, this.parts.config.tls !== undefined);
+    if (isProxied(response)) return this.#refuseProxied(head, response);
     if (serveEndpoint(this.parts.endpoints, head, response)) return;
-    const admitted = this.parts.gate.admit(head);
+    const admitted = this.parts.gate.admit(head, false);
     if (typeof admitted === 'number') return this.#refuse(response, admitted);
     const { session, opening } = admitted;
     const handshake = new UwsHandshake(
@@ -176,9 +179,19 @@ export class UwsListener implements Listener {
     return this.#contain(session, () => session.start(opening, handshake));
   }
 
+  /** A connection that begins so has no second request, in which its client could take the header back. */
+  #refuseProxied(head: RequestHead, response: HttpResponse): void {
+    this.#refuse(response, this.parts.gate.turnAwayUnread(head, 400), head.method === 'HEAD');
+  }
+
   #refuse(response: HttpResponse, status: number, bodiless = false): void {
     sendAnswer(response, refusalAnswer(status), { close: true, bodiless });
   }
+}
+
+/** PROXY protocol headers are read by uWebSockets.js whoever sends them; the gateway takes none. */
+function isProxied(response: HttpResponse): boolean {
+  return response.getProxiedRemoteAddress().byteLength > 0;
 }
 
 function compressionOf(compression: ListenConfig['compression']): number {

@@ -6,8 +6,6 @@ import { outsideHandlers } from './outside-handlers.js';
 export interface IncomingBody {
   /** Never rejects; never settles either once the request has been answered. */
   readonly body: Promise<Body>;
-  /** Whether the last byte has come. */
-  readonly complete: () => boolean;
   /** Whether the client has gone: then its response must not be touched. */
   readonly gone: () => boolean;
 }
@@ -17,7 +15,6 @@ export interface IncomingBody {
  * itself: bytes that nobody waits for are lost.
  */
 export function readBody(response: HttpResponse, limitBytes: number): IncomingBody {
-  let complete = false;
   let gone = false;
   const body = new Promise<Body>((resolve) => {
     const settle = (result: Body) => outsideHandlers(() => resolve(result));
@@ -28,7 +25,6 @@ export function readBody(response: HttpResponse, limitBytes: number): IncomingBo
       settle('aborted');
     });
     response.onData((chunk, isLast) => {
-      complete = isLast;
       length += chunk.byteLength;
       if (length > limitBytes) {
         chunks.length = 0;
@@ -39,5 +35,5 @@ export function readBody(response: HttpResponse, limitBytes: number): IncomingBo
       if (isLast) settle(Buffer.concat(chunks));
     });
   });
-  return { body, complete: () => complete, gone: () => gone };
+  return { body, gone: () => gone };
 }

@@ -11,17 +11,18 @@ export class Sockets {
    * one socket after the other.
    */
   readonly readBuffer = new ReusedBuffer();
-  readonly #tcp: TcpShared | null;
+  /** null: where there are no handles. */
+  readonly tcp: TcpShared | null;
 
   /** @param binding null: TCP too goes through `net.Socket`. */
   constructor(binding: TcpBinding | null = tcpBinding()) {
-    this.#tcp = binding && { binding, readBuffer: this.readBuffer, spareWrite: new binding.WriteWrap() };
+    this.tcp = binding && { binding, readBuffer: this.readBuffer, spareWrite: new binding.WriteWrap() };
   }
 
   /** Begins to connect; `owner` hears what becomes of it. */
   open(target: SocketTarget, owner: SocketOwner): UpstreamSocket {
-    if (this.#tcp === null || target.tls !== undefined)
-      return new StreamSocket(target, this.readBuffer, owner);
-    return new TcpSocket(this.#tcp, target, owner);
+    if (this.tcp === null || target.tls !== undefined)
+      return new StreamSocket(this.readBuffer, owner).connect(target);
+    return new TcpSocket(this.tcp, owner).connect(target);
   }
 }

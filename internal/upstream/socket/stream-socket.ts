@@ -11,55 +11,106 @@ interface WrappedSocket extends Socket {
 
 /** A socket of Node's: TLS, and TCP where there is no `TcpBinding`. Its events go through functions that all share. */
 export class StreamSocket implements UpstreamSocket {
-  readonly #socket: Socket;
+  #socket: Socket | undefined;
   waitingWrites = 0;
+  /** Of an accepted stream, whose `drain` tells of large writes only: hears of each that has left. */
+  #onTaken: (() => void) | undefined;
 
   constructor(
-    target: SocketTarget,
-    readBuffer: ReusedBuffer,
+    readonly readBuffer: ReusedBuffer,
     public owner: SocketOwner,
-  ) {
+  ) {}
+
+  /** Begins to connect; the owner hears what becomes of it. */
+  connect(target: SocketTarget): this {
     const onread: OnReadOpts = {
-      buffer: readBuffer.bytes,
+      buffer: this.readBuffer.bytes,
       callback: (length) => this.owner.socketRead(length),
     };
     // A high-water mark of one byte: `drain` then tells of every write that had to wait, however small.
-    const socket = connectSocket(target, { onread, highWaterMark: 1 }) as WrappedSocket;
-    socket[WRAPPER] = this;
+    const socket = connectSocket(target, { onread, highWaterMark: 1 });
+    this.#take(socket);
+    socket.once(target.tls === undefined ? 'connect' : 'secureConnect', onReady);
+    return this;
+  }
+
+  /** Takes over an accepted connection, with nothing unread in it; it reads from now on. */
+  adopt(socket: Socket): this {
+    this.#take(socket);
+    this.#onTaken = () => {
+      if (--this.waitingWrites === 0) this.owner.socketDrained?.();
+    };
+    socket.on('data', onData);
+    socket.resume();
+    return this;
+  }
+
+  #take(socket: Socket): void {
+    (socket as WrappedSocket)[WRAPPER] = this;
     socket.on('drain', onDrain).on('end', onEnd).on('error', onError).on('close', onClose);
-    this.#socket = socket.once(target.tls === undefined ? 'connect' : 'secureConnect', onReady);
+    this.#socket = socket;
+  }
+
+  /** @internal What was read elsewhere, through the buffer that owners look into. */
+  streamRead(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length; at += this.readBuffer.length) {
+      const length = bytes.copy(this.readBuffer.bytes, 0, at);
+      if (this.owner.socketRead(length)) continue;
+      this.pause();
+      if (at + length < bytes.length) this.#socket?.unshift(bytes.subarray(at + length));
+      return;
+    }
+  }
+
+  /** @internal */
+  streamDrained(): void {
+    if (this.#onTaken !== undefined) return;
+    this.waitingWrites = 0;
+    this.owner.socketDrained?.();
+  }
+
+  /** @internal */
+  streamClosed(): void {
+    this.owner.socketClosed();
   }
 
   get writable(): boolean {
-    return this.#socket.writable;
+    return this.#socket?.writable ?? false;
   }
 
   get writableLength(): number {
-    return this.#socket.writableLength;
+    return this.#socket?.writableLength ?? 0;
   }
 
   get bytesWritten(): number {
-    return this.#socket.bytesWritten;
+    return this.#socket?.bytesWritten ?? 0;
   }
 
   write(bytes: Uint8Array): void {
-    if (this.#socket.writable && !this.#socket.write(bytes)) this.waitingWrites++;
+    const socket = this.#socket;
+    if (socket?.writable !== true) return;
+    if (this.#onTaken === undefined) {
+      if (!socket.write(bytes)) this.waitingWrites++;
+      return;
+    }
+    this.waitingWrites++;
+    socket.write(bytes, this.#onTaken);
   }
 
   pause(): void {
-    this.#socket.pause();
+    this.#socket?.pause();
   }
 
   resume(): void {
-    this.#socket.resume();
+    this.#socket?.resume();
   }
 
   end(): void {
-    this.#socket.end();
+    this.#socket?.end();
   }
 
   destroy(): void {
-    this.#socket.destroy();
+    this.#socket?.destroy();
   }
 }
 
@@ -86,9 +137,12 @@ function onReady(this: Socket): void {
   ownerOf(this).socketReady?.();
 }
 
+function onData(this: Socket, bytes: Buffer): void {
+  (this as WrappedSocket)[WRAPPER].streamRead(bytes);
+}
+
 function onDrain(this: Socket): void {
-  (this as WrappedSocket)[WRAPPER].waitingWrites = 0;
-  ownerOf(this).socketDrained?.();
+  (this as WrappedSocket)[WRAPPER].streamDrained();
 }
 
 function onEnd(this: Socket): void {
@@ -100,7 +154,7 @@ function onError(this: Socket, error: Error): void {
 }
 
 function onClose(this: Socket): void {
-  ownerOf(this).socketClosed();
+  (this as WrappedSocket)[WRAPPER].streamClosed();
 }
 
 function ownerOf(socket: Socket): SocketOwner {

@@ -1,24 +1,37 @@
 /**
  * Node's own TCP handles, on which `net.Socket` is built. A stream in between costs a microsecond a message and two
  * kilobytes a connection (docs/benchmarks.md). They are no documented interface: `tcpBinding` looks whether they are
- * what is described here, and where they are not, upstreams are reached through `net.Socket`.
+ * what is described here, and where they are not, `net.Socket` serves.
  */
 export interface TcpBinding {
   readonly TCP: new (type: number) => TcpHandle;
   readonly TCPConnectWrap: new () => ConnectRequest;
   readonly WriteWrap: new () => WriteRequest;
   readonly ShutdownWrap: new () => object;
-  readonly constants: { readonly SOCKET: number };
+  readonly constants: { readonly SOCKET: number; readonly SERVER: number };
   /** What the latest call or read had to say, at the places below. */
   readonly streamBaseState: Int32Array;
   readonly kReadBytesOrError: number;
+  readonly kArrayBufferOffset: number;
   readonly kLastWriteWasAsync: number;
+}
+
+export interface TcpAddress {
+  address?: string;
+  port?: number;
 }
 
 /** Methods return 0, or the negative number of what went wrong: see `systemError`. */
 export interface TcpHandle {
   connect(request: ConnectRequest, address: string, port: number): number;
   connect6(request: ConnectRequest, address: string, port: number): number;
+  bind(address: string, port: number): number;
+  bind6(address: string, port: number, flags: number): number;
+  listen(backlog: number): number;
+  /** Of one that listens: has a connection, or the negative number of why it has not. */
+  onconnection: ((this: TcpHandle, status: number, handle: TcpHandle | undefined) => void) | undefined;
+  getsockname(out: TcpAddress): number;
+  getpeername(out: TcpAddress): number;
   setNoDelay(on: boolean): number;
   setKeepAlive(on: boolean, delaySeconds: number): number;
   /** Reads go there, one after the other. */
@@ -29,7 +42,8 @@ export interface TcpHandle {
   writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
   shutdown(request: object): number;
   close(onClosed: (this: TcpHandle) => void): void;
-  onread: ((this: TcpHandle) => void) | undefined;
+  /** Without a user buffer, each read brings memory of its own. Never undefined: Node.js does not survive that. */
+  onread: (this: TcpHandle, memory: ArrayBuffer | undefined) => void;
   /** Bytes that the kernel has not taken yet. */
   readonly writeQueueSize: number;
 }
@@ -47,6 +61,11 @@ export interface WriteRequest {
 const TCP_METHODS = [
   'connect',
   'connect6',
+  'bind',
+  'bind6',
+  'listen',
+  'getsockname',
+  'getpeername',
   'setNoDelay',
   'setKeepAlive',
   'useUserBuffer',
@@ -68,7 +87,7 @@ export function tcpBinding(): TcpBinding | null {
       TCP_METHODS.every((method) => typeof handle[method] === 'function') &&
       typeof handle.writeQueueSize === 'number' &&
       [TCPConnectWrap, WriteWrap, ShutdownWrap].every((request) => typeof request === 'function') &&
-      [binding.kReadBytesOrError, binding.kLastWriteWasAsync].every(
+      [binding.kReadBytesOrError, binding.kArrayBufferOffset, binding.kLastWriteWasAsync].every(
         (place) => typeof streamBaseState?.[place ?? -1] === 'number',
       );
     handle.close(() => {});

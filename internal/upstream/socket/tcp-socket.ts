@@ -36,11 +36,20 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
 
   constructor(
     readonly shared: TcpShared,
-    { host, port }: SocketTarget,
     public owner: SocketOwner,
-  ) {
-    this.#connect = new TcpConnect(shared.binding, host, port, this);
+  ) {}
+
+  /** Begins to connect; the owner hears what becomes of it. */
+  connect({ host, port }: SocketTarget): this {
+    this.#connect = new TcpConnect(this.shared.binding, host, port, this);
     this.#connect.begin();
+    return this;
+  }
+
+  /** Takes over an accepted connection, which reads from now on. */
+  adopt(handle: SocketHandle): this {
+    this.#take(handle);
+    return this;
   }
 
   get writable(): boolean {
@@ -100,22 +109,26 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
     this.waitingWrites = 0;
     const handle = this.#handle;
     this.#handle = undefined;
-    if (handle === undefined) setImmediate(() => this.owner.socketClosed());
+    if (handle === undefined) setImmediate(() => this.tcpClosed());
     else handle.close(onClosed);
   }
 
   /** @internal */
   tcpConnected(handle: SocketHandle): void {
     this.#connect = undefined;
+    handle.setNoDelay(true);
+    handle.setKeepAlive(true, KEEP_ALIVE_DELAY_MS / 1000);
+    this.#take(handle);
+    this.owner.socketReady?.();
+  }
+
+  #take(handle: SocketHandle): void {
     this.#handle = handle;
     this.#state = 'open';
     handle[SOCKET] = this;
-    handle.setNoDelay(true);
-    handle.setKeepAlive(true, KEEP_ALIVE_DELAY_MS / 1000);
     handle.useUserBuffer(this.shared.readBuffer.bytes);
     handle.onread = onRead;
     this.resume();
-    this.owner.socketReady?.();
   }
 
   /** @internal */
@@ -148,6 +161,11 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
     else if (this.waitingWrites === 0) this.owner.socketDrained?.();
   }
 
+  /** @internal */
+  tcpClosed(): void {
+    this.owner.socketClosed();
+  }
+
   /** Not at once: whoever writes is not the one to hear of it. */
   #failLater(error: Error): void {
     if (this.#state === 'failed') return;
@@ -165,7 +183,7 @@ function onRead(this: SocketHandle): void {
 }
 
 function onClosed(this: SocketHandle): void {
-  this[SOCKET]?.owner.socketClosed();
+  this[SOCKET]?.tcpClosed();
 }
 
 function onWritten(this: SocketWrite, status: number): void {

@@ -83,6 +83,11 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
     return this.socket.writableLength + this.shared.writer.pendingBytes(this.socket);
   }
 
+  /** Whether the kernel has not taken all that was written. */
+  get blocked(): boolean {
+    return this.socket.writableLength > 0;
+  }
+
   /** What they cost the process: a write that waits takes memory beside its bytes. */
   get waitingCost(): number {
     return this.bufferedBytes + this.socket.waitingWrites * WRITE_COST_BYTES;
@@ -191,6 +196,7 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
   /** No more of the upstream's frames pass after the one that is under way. */
   finish(): void {
     this.#frames?.finish();
+    if (this.#state !== 'open' && !this.midFrame) this.#read();
   }
 
   /** Between the pieces of a frame that passes to the upstream nothing else may be said. */
@@ -218,8 +224,8 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
     else if (this.#source?.stopped === true) return this.#cut();
     else this.#closeDue = { code, reason };
     this.#destroyInTime();
-    // What passes to a slow client still waits for it.
-    if (!this.midFrame) this.#read();
+    // What passes to a slow client still waits for it, until `finish`.
+    if (this.#frames === undefined) this.#read();
   }
 
   /** In the middle of a frame that will never be whole there is no place for a close frame. */
@@ -251,7 +257,7 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
       return false;
     }
     this.#receive(bytes, length);
-    return !this.#paused || (this.#state !== 'open' && !this.midFrame);
+    return !this.#paused || (this.#state !== 'open' && this.#frames === undefined);
   }
 
   /** @internal */

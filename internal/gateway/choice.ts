@@ -1,0 +1,36 @@
+import type { ListenConfig } from '../config/config.js';
+import { GatewayError } from '../errors.js';
+import { uwsFault } from './uws/soundness.js';
+
+export interface ListenerChoice {
+  readonly kind: 'node' | 'uws';
+  /** For the start-up line. */
+  readonly why: string;
+}
+
+/**
+ * Which listener serves (SPEC section 4a). Where uWebSockets.js may be the one, its build is asked whether it is sound.
+ * @param ask what is wrong with the build; a parameter for tests.
+ * @throws GatewayError ERR_CONFIG when what is wanted cannot be had; the message names the variables.
+ */
+export async function chooseListener(
+  { listener, tls, compression }: Pick<ListenConfig, 'listener' | 'tls' | 'compression'>,
+  ask: () => Promise<string | undefined> = uwsFault,
+): Promise<ListenerChoice> {
+  if (listener === 'node') return { kind: 'node', why: 'LISTENER=node' };
+  const compresses = compression !== 'off';
+  if (listener === 'auto' && tls === undefined && !compresses)
+    return { kind: 'node', why: 'neither TLS nor compression is asked for' };
+  const fault = await ask();
+  const wish = compresses ? `WS_COMPRESSION=${compression}` : 'TLS_CERT_FILE';
+  if (fault === undefined)
+    return { kind: 'uws', why: listener === 'uws' ? 'LISTENER=uws' : `${wish} is set` };
+  if (listener === 'uws')
+    throw new GatewayError('ERR_CONFIG', `LISTENER: uws cannot be had, uWebSockets.js ${fault}`);
+  if (compresses)
+    throw new GatewayError(
+      'ERR_CONFIG',
+      `WS_COMPRESSION: ${compression} needs uWebSockets.js, which ${fault}`,
+    );
+  return { kind: 'node', why: `${wish} is set, but uWebSockets.js ${fault}` };
+}

@@ -1,0 +1,64 @@
+import type { ClientHandshake, ClientSocket } from '../../session/client-socket.js';
+import type { Session } from '../../session/session.js';
+import type { SocketOwner, UpstreamSocket } from '../../upstream/socket/socket.js';
+import { switchingProtocols } from './answer-bytes.js';
+import { type ClientSocketShared, NodeClientSocket } from './client-socket.js';
+
+/** What a client may send before its 101; none should send anything (RFC 6455 §4.1). */
+const MAX_EARLY_BYTES = 16_384;
+
+/** A request for an upgrade that may be answered now or later. */
+export class NodeHandshake implements ClientHandshake, SocketOwner {
+  readonly #socket: UpstreamSocket;
+  #early: Buffer;
+  /** `answered`: the socket has another owner. */
+  #state: 'waiting' | 'answered' | 'gone' = 'waiting';
+
+  /**
+   * @param makeSocket the connection, once it has an owner; it reads.
+   * @param early what came behind the request's head.
+   */
+  constructor(
+    makeSocket: (owner: SocketOwner) => UpstreamSocket,
+    readonly key: string,
+    readonly offered: readonly string[],
+    early: Buffer,
+    readonly session: Session,
+    readonly shared: ClientSocketShared,
+  ) {
+    this.#early = early;
+    this.#socket = makeSocket(this);
+  }
+
+  accept(subprotocol: string | undefined): ClientSocket | undefined {
+    if (this.#state !== 'waiting') return undefined;
+    this.#state = 'answered';
+    const socket = this.#socket;
+    socket.pause();
+    socket.write(switchingProtocols(this.key, subprotocol, this.session.id));
+    const client = new NodeClientSocket(socket, this.shared);
+    const early = this.#early;
+    // Behind what the session does now: it does not have its socket yet.
+    process.nextTick(() => client.start(this.session, early));
+    return client;
+  }
+
+  socketRead(length: number): boolean {
+    const { bytes } = this.shared.readBuffer;
+    this.#early = Buffer.concat([this.#early, bytes.subarray(0, length)]);
+    // The rest waits with the kernel.
+    return this.#early.length < MAX_EARLY_BYTES;
+  }
+
+  socketEnded(): void {
+    this.#socket.destroy();
+  }
+
+  socketFailed(): void {}
+
+  socketClosed(): void {
+    if (this.#state !== 'waiting') return;
+    this.#state = 'gone';
+    this.session.onClientClosed(1006, '');
+  }
+}

@@ -1,0 +1,234 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { canonicalIp } from '../../request/address.js';
+import type { RequestHead } from '../../request/head.js';
+import { type Answer, answerBody, answerHeaders, refusalAnswer } from '../answer.js';
+import { type Body, type Endpoint, MAX_BODY_BYTES, PROBES } from '../endpoint.js';
+import type { ListenerParts } from '../listener.js';
+import { lastAnswer } from './answer-bytes.js';
+import { framingFault, MAX_HEAD_BYTES, MAX_HEADER_LINES } from './head-reader.js';
+import { lingers } from './linger.js';
+
+/** Time for a head, from its first byte, and for the next request on a connection; SPEC section 4a. */
+const HEAD_TIMEOUT_MS = 10_000;
+/** Time for a body that an endpoint of ours reads. */
+const BODY_TIMEOUT_MS = 10_000;
+/** How often slow heads are looked for. */
+const CHECK_MS = 1_000;
+
+/** Takes over a kept-alive connection that asks for a WebSocket. */
+export type OnUpgrade = (head: RequestHead, stream: Socket, early: Buffer) => void;
+
+interface BusyStream extends Socket {
+  /** Requests whose answers are not out. */
+  [BUSY]?: number;
+}
+const BUSY = Symbol('busy');
+
+/** HTTP that is no WebSocket handshake, on node:http: the endpoints of the gateway's own and, through a seam, HTTP routes. */
+export class HttpSide {
+  readonly #server: Server;
+  /** For requests that offer another protocol than WebSocket, which is declined (RFC 9110 §7.8): node:http has no word for it. */
+  readonly #plainServer: Server;
+
+  constructor(
+    readonly parts: ListenerParts,
+    readonly onUpgrade: OnUpgrade,
+  ) {
+    this.#plainServer = this.#createServer();
+    this.#server = this.#createServer().on(
+      'upgrade',
+      (request: IncomingMessage, stream: Socket, head: Buffer) => this.#upgrade(request, stream, head),
+    );
+  }
+
+  /** Takes a connection over. @param offersUpgrade whether the request that it begins with offers another protocol. */
+  take(stream: Socket, offersUpgrade: boolean): void {
+    (offersUpgrade ? this.#plainServer : this.#server).emit('connection', stream);
+    // Who has been paused does not flow again by itself.
+    stream.resume();
+  }
+
+  /** Closes connections that wait for another request. */
+  closeIdle(): void {
+    for (const server of [this.#server, this.#plainServer]) server.closeIdleConnections();
+  }
+
+  close(): void {
+    for (const server of [this.#server, this.#plainServer]) {
+      server.closeAllConnections();
+      server.close(() => {});
+    }
+  }
+
+  #createServer(): Server {
+    const server = createServer({
+      maxHeaderSize: MAX_HEAD_BYTES,
+      headersTimeout: HEAD_TIMEOUT_MS,
+      keepAliveTimeout: HEAD_TIMEOUT_MS,
+      // Uploads take their time; whoever reads a body watches it.
+      requestTimeout: 0,
+      connectionsCheckingInterval: CHECK_MS,
+      insecureHTTPParser: false,
+    });
+    // Bounded by their size, and refused, never dropped.
+    server.maxHeadersCount = 0;
+    server
+      .on('request', (request: IncomingMessage, response: ServerResponse) =>
+        this.#guard(request, response, false),
+      )
+      .on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
+        this.#guard(request, response, true),
+      )
+      .on('clientError', (error: NodeJS.ErrnoException, stream: Socket) => this.#unreadable(error, stream))
+      // It watches over slow heads from when it listens, which it never does.
+      .emit('listening');
+    return server;
+  }
+
+  #guard(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    const stream: BusyStream = request.socket;
+    // Behind the last answer.
+    if (lingers(stream)) return;
+    stream[BUSY] = (stream[BUSY] ?? 0) + 1;
+    response.once('close', () => {
+      stream[BUSY] = (stream[BUSY] ?? 1) - 1;
+    });
+    this.#serve(request, response, expectsContinue);
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    const { gate, endpoints, httpRoutes } = this.parts;
+    const head = headOf(request);
+    const isOld = request.httpVersionMinor === 0;
+    if (request.rawHeaders.length > 2 * MAX_HEADER_LINES)
+      return this.#refuse(response, gate.turnAwayUnread(head, 431));
+    if (framingFault(head.headers, isOld)) return this.#refuse(response, gate.turnAwayUnread(head, 400));
+    const endpoint = endpoints.endpointFor(head);
+    if (endpoint !== undefined)
+      return this.#serveEndpoint(endpoint, head, request, response, expectsContinue);
+    if (httpRoutes?.serve(request, response, head, expectsContinue) === true) return;
+    this.#refuse(response, gate.turnAway(head));
+  }
+
+  #serveEndpoint(
+    endpoint: Endpoint,
+    head: RequestHead,
+    request: IncomingMessage,
+    response: ServerResponse,
+    expectsContinue: boolean,
+  ): void {
+    if (endpoint.kind === 'now') return send(response, endpoint.answer(), PROBES.includes(head.target));
+    if (expectsContinue) response.writeContinue();
+    const body = readBody(request, MAX_BODY_BYTES);
+    endpoint.answer({ head, body }).then(
+      (answer) => send(response, answer, false),
+      () => send(response, { status: 500 }, false),
+    );
+  }
+
+  #refuse(response: ServerResponse, status: number): void {
+    send(response, refusalAnswer(status), false);
+  }
+
+  /** What node:http could not read: it has no head to show for it. */
+  #unreadable(error: NodeJS.ErrnoException, stream: Socket): void {
+    if (
+      !stream.writable ||
+      lingers(stream) ||
+      error.code === 'ECONNRESET' ||
+      error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+    ) {
+      stream.destroy();
+      return;
+    }
+    const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
+    this.parts.gate.turnAwayUnread(
+      { ...UNREAD, peer: peerOf(stream), secure: stream instanceof TLSSocket },
+      status,
+    );
+    stream.write(lastAnswer(refusalAnswer(status), false));
+    stream.destroySoon();
+  }
+
+  #upgrade(request: IncomingMessage, stream: BusyStream, early: Buffer): void {
+    // Its answer would overtake those before it.
+    if ((stream[BUSY] ?? 0) > 0 || lingers(stream)) {
+      stream.destroy();
+      return;
+    }
+    stream.setTimeout(0);
+    this.onUpgrade(headOf(request), stream, early);
+  }
+}
+
+/** Of a head that could not be read. */
+const UNREAD = { method: '', target: '', query: '', headers: new Map<string, readonly string[]>() };
+
+function headOf(request: IncomingMessage): RequestHead {
+  const { rawHeaders, url = '', method = '', socket } = request;
+  const headers = new Map<string, string[]>();
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] ?? '').toLowerCase();
+    const lines = headers.get(name);
+    if (lines === undefined) headers.set(name, [rawHeaders[at + 1] ?? '']);
+    else lines.push(rawHeaders[at + 1] ?? '');
+  }
+  const mark = url.indexOf('?');
+  return {
+    method,
+    target: mark < 0 ? url : url.slice(0, mark),
+    query: mark < 0 ? '' : url.slice(mark + 1),
+    headers,
+    peer: peerOf(socket),
+    secure: socket instanceof TLSSocket,
+    isOld: request.httpVersionMinor === 0,
+  };
+}
+
+function peerOf(stream: Socket): string {
+  const address = stream.remoteAddress ?? '';
+  return canonicalIp(address) ?? address;
+}
+
+/** @param keep whether another request may follow, if the client wants one. */
+function send(response: ServerResponse, answer: Answer, keep: boolean): void {
+  if (response.destroyed) return;
+  for (const [name, value] of answerHeaders(answer)) response.setHeader(name, value);
+  const body = Buffer.from(answerBody(answer), 'utf8');
+  response.setHeader('Content-Length', body.length);
+  // A body that is still under way is not read to its end.
+  if (!keep || isUnderWay(response.req)) response.setHeader('Connection', 'close');
+  response.writeHead(answer.status);
+  response.end(body);
+}
+
+function isUnderWay({ complete, headers }: IncomingMessage): boolean {
+  const { 'content-length': length = '0', 'transfer-encoding': encoding } = headers;
+  return !complete && (encoding !== undefined || length !== '0');
+}
+
+/** Collects the body, up to `limitBytes`. Never rejects. */
+function readBody(request: IncomingMessage, limitBytes: number): Promise<Body> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const timer = setTimeout(() => request.destroy(), BODY_TIMEOUT_MS);
+    const settle = (body: Body) => {
+      clearTimeout(timer);
+      resolve(body);
+    };
+    request
+      .on('data', (chunk: Buffer) => {
+        length += chunk.length;
+        if (length > limitBytes) {
+          chunks.length = 0;
+          settle('too-large');
+        } else chunks.push(chunk);
+      })
+      .once('end', () => settle(length > limitBytes ? 'too-large' : Buffer.concat(chunks)))
+      .once('close', () => settle('aborted'))
+      .on('error', () => settle('aborted'));
+  });
+}

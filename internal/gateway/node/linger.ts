@@ -1,0 +1,92 @@
+import type { Socket } from 'node:net';
+import { Timed, type TimerWheel } from '../../session/timer-wheel.js';
+import type { SocketOwner, UpstreamSocket } from '../../upstream/socket/socket.js';
+
+/**
+ * RFC 9112 §9.6: bytes that nobody reads turn the end of a connection into a reset, which takes the answer away from a
+ * client that is still sending. So what it sends is read and dropped for so long.
+ */
+const LINGER_MS = 2_000;
+
+/** Says one last thing to a connection, and closes it once the client has, or has had the time to. */
+export class Farewell extends Timed implements SocketOwner {
+  readonly #socket: UpstreamSocket;
+  #said: boolean = false;
+  /** Whether the client has said all it will. */
+  #ended: boolean = false;
+
+  /** @param makeSocket the connection, once it has an owner. */
+  constructor(
+    readonly wheel: TimerWheel,
+    makeSocket: (owner: SocketOwner) => UpstreamSocket,
+  ) {
+    super();
+    this.#socket = makeSocket(this);
+  }
+
+  say(bytes: Buffer): void {
+    this.#said = true;
+    this.wheel.schedule(this, LINGER_MS);
+    this.#socket.write(bytes);
+    this.#socket.end();
+    if (this.#ended && this.#socket.writableLength === 0) this.#socket.destroy();
+  }
+
+  override onDeadline(): void {
+    this.#socket.destroy();
+  }
+
+  socketRead(): boolean {
+    return true;
+  }
+
+  socketEnded(): void {
+    this.#ended = true;
+    if (this.#said && this.#socket.writableLength === 0) this.#socket.destroy();
+  }
+
+  socketDrained(): void {
+    if (this.#said && this.#ended) this.#socket.destroy();
+  }
+
+  socketFailed(): void {}
+
+  socketClosed(): void {
+    this.wheel.schedule(this, Number.POSITIVE_INFINITY);
+  }
+}
+
+const LINGERS = Symbol('lingers');
+
+interface LingeringStream extends Socket {
+  [LINGERS]?: boolean;
+}
+
+/** Has a stream linger where node:http ends it behind an answer, which it does by `destroySoon`. */
+export function lingerWhenDone(stream: Socket): Socket {
+  stream.destroySoon = lingeringEnd;
+  return stream;
+}
+
+/** Whether a stream has had its last answer: what still comes on it is no request. */
+export function lingers(stream: LingeringStream): boolean {
+  return stream[LINGERS] === true;
+}
+
+function lingeringEnd(this: LingeringStream): void {
+  if (this[LINGERS] === true) return;
+  this[LINGERS] = true;
+  if (this.writable) this.end();
+  if (this.readableEnded || !this.readable) {
+    destroyWhenWritten(this);
+    return;
+  }
+  const timer = setTimeout(() => this.destroy(), LINGER_MS).unref();
+  this.once('end', () => destroyWhenWritten(this)).once('close', () => clearTimeout(timer));
+  this.resume();
+}
+
+function destroyWhenWritten(stream: Socket): void {
+  if (stream.writableFinished) stream.destroy();
+  else stream.once('finish', () => stream.destroy());
+}

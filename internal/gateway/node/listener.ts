@@ -1,0 +1,214 @@
+import { readFileSync } from 'node:fs';
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
+import { fromUnknown } from '../../errors.js';
+import type { RequestHead } from '../../request/head.js';
+import { selectable } from '../../session/opening.js';
+import type { TimerWheel } from '../../session/timer-wheel.js';
+import type { SocketOwner, UpstreamSocket } from '../../upstream/socket/socket.js';
+import type { Sockets } from '../../upstream/socket/sockets.js';
+import { StreamSocket } from '../../upstream/socket/stream-socket.js';
+import { FrameWriter } from '../../upstream/websocket/frame-writer.js';
+import { type Answer, refusalAnswer } from '../answer.js';
+import type { Endpoint } from '../endpoint.js';
+import type { Listener, ListenerParts } from '../listener.js';
+import { type Accepted, type Acceptor, createAcceptor, discard, isHandle, peerOf } from './acceptor.js';
+import { lastAnswer } from './answer-bytes.js';
+import type { ClientSocketShared } from './client-socket.js';
+import { type Connection, HandleConnection, StreamConnection, streamOf } from './connection.js';
+import { Entrance } from './entrance.js';
+import { FirstRequest, type FirstRequestRules } from './first-request.js';
+import { NodeHandshake } from './handshake.js';
+import type { ReadHead } from './head-reader.js';
+import { HttpSide } from './http-side.js';
+import { Farewell } from './linger.js';
+
+/** Time for a TLS handshake; SPEC section 4a has it for the head behind it. */
+const TLS_TIMEOUT_MS = 10_000;
+
+/** Who accepts for this process, and hands connections over: its supervisor. */
+export interface HandedConnections {
+  /** From now on `take` gets them. */
+  start(take: (accepted: Accepted) => void): void;
+}
+
+/** The listener on Node's own TCP handles, `net` and `tls`. */
+export class NodeListener implements Listener, FirstRequestRules {
+  readonly #entrance: Entrance;
+  readonly #http: HttpSide;
+  readonly #acceptor: Acceptor;
+  readonly #tls: TlsServer | undefined;
+  readonly #clients: ClientSocketShared;
+  /** Connections that have not said yet what they want. */
+  readonly #firsts = new Set<FirstRequest>();
+  #taking: boolean = true;
+
+  /**
+   * @param sockets shared with the upstream side: all read into one buffer.
+   * @param handed undefined: this process accepts itself.
+   */
+  constructor(
+    readonly parts: ListenerParts,
+    readonly sockets: Sockets,
+    readonly handed: HandedConnections | undefined,
+  ) {
+    const { gate, config } = parts;
+    const { sessions } = gate.sessionParts;
+    this.#entrance = new Entrance(sessions.limits.maxConnections, sessions.slots.perIp, gate.rules.proxies);
+    this.#http = new HttpSide(parts, (head, stream, early) =>
+      this.#handshake(head, (owner) => new StreamSocket(sockets.readBuffer, owner).adopt(stream), early),
+    );
+    this.#acceptor = createAcceptor(sockets.tcp?.binding ?? null, (accepted) => this.#accept(accepted));
+    this.#tls = config.tls && this.#createTlsServer();
+    this.#clients = {
+      readBuffer: sockets.readBuffer,
+      writer: new FrameWriter(undefined),
+    };
+  }
+
+  async listen(): Promise<number> {
+    const { host, port } = this.parts.config;
+    if (this.handed === undefined) return this.#acceptor.listen(host, port);
+    this.handed.start((accepted) => this.#accept(accepted));
+    return port;
+  }
+
+  async renewCertificate(): Promise<void> {
+    this.#tls?.setSecureContext(this.#keyPair());
+  }
+
+  leave(): void {
+    this.#taking = false;
+    this.#acceptor.close();
+  }
+
+  close(): void {
+    this.#taking = false;
+    this.#acceptor.close();
+    for (const first of [...this.#firsts]) first.close();
+    this.#http.close();
+  }
+
+  #createTlsServer(): TlsServer {
+    const server = createTlsServer({
+      ...this.#keyPair(),
+      allowHalfOpen: true,
+      handshakeTimeout: TLS_TIMEOUT_MS,
+      ALPNProtocols: ['http/1.1'],
+    });
+    return server
+      .on('secureConnection', (stream: TLSSocket) => {
+        const peer = peerOf(stream);
+        if (peer === undefined) stream.destroy();
+        else this.#greet(new StreamConnection(this.sockets.readBuffer, stream, peer));
+      })
+      .on('tlsClientError', (_error, stream) => stream.destroy());
+  }
+
+  #keyPair(): { readonly cert: Buffer; readonly key: Buffer } {
+    const { tls } = this.parts.config;
+    if (tls === undefined) throw new Error('no TLS is configured');
+    return { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) };
+  }
+
+  #accept(accepted: Accepted): void {
+    const peer = peerOf(accepted);
+    if (peer === undefined || !this.#taking) return discard(accepted);
+    if (!this.#entrance.tryEnter(peer)) {
+      discard(accepted);
+      return this.parts.gate.closeAtDoor(peer);
+    }
+    const { tcp, readBuffer } = this.sockets;
+    if (this.#tls === undefined && tcp !== null && isHandle(accepted))
+      return this.#greet(new HandleConnection(tcp, this.#entrance, accepted, peer));
+    const stream = isHandle(accepted) ? streamOf(accepted) : accepted;
+    stream.allowHalfOpen = true;
+    stream.once('close', () => this.#entrance.leave(peer));
+    if (this.#tls === undefined) return this.#greet(new StreamConnection(readBuffer, stream, peer));
+    // What is wrong with it, its TLS hears.
+    this.#tls.emit(
+      'connection',
+      stream.on('error', () => {}),
+    );
+  }
+
+  #greet(connection: Connection): void {
+    const first = new FirstRequest(connection, this);
+    this.#firsts.add(first);
+    first.begin();
+  }
+
+  get wheel(): TimerWheel {
+    return this.parts.gate.sessionParts.wheel;
+  }
+
+  /** @internal */
+  gone(first: FirstRequest): void {
+    this.#firsts.delete(first);
+  }
+
+  /** @internal */
+  http(connection: Connection, { headers }: ReadHead, received: Buffer): void {
+    this.#http.take(connection.asStream(received), headers.has('upgrade'));
+  }
+
+  /** @internal */
+  refuse(connection: Connection, status: 400 | 431): void {
+    const { peer, secure } = connection;
+    this.parts.gate.turnAwayUnread({ ...UNREAD, peer, secure }, status);
+    this.#answer((owner) => connection.asSocket(owner), refusalAnswer(status), false);
+  }
+
+  /** @internal */
+  handshake(connection: Connection, read: ReadHead, early: Buffer): void {
+    const { method, target, query, headers, isOld } = read;
+    const { peer, secure } = connection;
+    const head = { method, target, query, headers, peer, secure, isOld };
+    this.#handshake(head, (owner) => connection.asSocket(owner), early);
+  }
+
+  #handshake(head: RequestHead, makeSocket: MakeSocket, early: Buffer): void {
+    const { gate, endpoints } = this.parts;
+    const endpoint = endpoints.endpointFor(head);
+    if (endpoint !== undefined) return this.#answerFrom(endpoint, head, makeSocket);
+    const admitted = gate.admit(head, this.#entrance.counts(head.peer));
+    if (typeof admitted === 'number')
+      return this.#answer(makeSocket, refusalAnswer(admitted), head.method === 'HEAD');
+    const { session, opening } = admitted;
+    const key = head.headers.get('sec-websocket-key')?.[0] ?? '';
+    // Copied: it may be lent.
+    const kept = early.length === 0 ? NOTHING : Buffer.from(early);
+    const handshake = new NodeHandshake(makeSocket, key, selectable(opening), kept, session, this.#clients);
+    try {
+      session.start(opening, handshake);
+    } catch (thrown) {
+      session.close('internalError', undefined, fromUnknown(thrown));
+    }
+  }
+
+  /** A handshake on the path of an endpoint is a request like any other to it. */
+  #answerFrom(endpoint: Endpoint, head: RequestHead, makeSocket: MakeSocket): void {
+    const bodiless = head.method === 'HEAD';
+    if (endpoint.kind === 'now') return this.#answer(makeSocket, endpoint.answer(), bodiless);
+    const say = this.#farewell(makeSocket);
+    endpoint.answer({ head, body: Promise.resolve(NOTHING) }).then(
+      (answer) => say(answer, bodiless),
+      () => say({ status: 500 }, bodiless),
+    );
+  }
+
+  #answer(makeSocket: MakeSocket, answer: Answer, bodiless: boolean): void {
+    this.#farewell(makeSocket)(answer, bodiless);
+  }
+
+  #farewell(makeSocket: MakeSocket): (answer: Answer, bodiless: boolean) => void {
+    const farewell = new Farewell(this.wheel, makeSocket);
+    return (answer, bodiless) => farewell.say(lastAnswer(answer, bodiless));
+  }
+}
+
+type MakeSocket = (owner: SocketOwner) => UpstreamSocket;
+
+const NOTHING = Buffer.alloc(0);
+
+/** Of a head that could not be read. */
+const UNREAD = { method: '', target: '', query: '', headers: new Map<string, readonly string[]>() };

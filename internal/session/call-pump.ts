@@ -1,0 +1,74 @@
+import { type CallRules, judgeCalls } from '../protocol/json-rpc.js';
+import type { UpstreamConnection } from '../upstream/websocket/connection.js';
+import type { FragmentPosition } from '../upstream/websocket/message-listener.js';
+import type { ClientSocket } from './client-socket.js';
+import { MessagePump } from './message-pump.js';
+import type { PumpOptions, PumpOwner } from './pump.js';
+
+/** Refusals that wait for the end of an upstream's fragmented message. */
+const MAX_HELD_BACK = 1_000;
+
+/**
+ * A pump that holds calls of JSON-RPC against the schemas of the route (SPEC section 20): a bad one is answered here, and
+ * the upstream never sees it. Good ones pass byte for byte.
+ */
+export class CallPump extends MessagePump {
+  /** Whether a message of the upstream is under way in fragments: nothing may come between them (RFC 6455 §5.4). */
+  #isMidMessage: boolean = false;
+  #heldBack: string[] = [];
+  #readingPaused: boolean = false;
+
+  constructor(
+    owner: PumpOwner,
+    client: ClientSocket,
+    upstream: UpstreamConnection,
+    options: PumpOptions,
+    readonly rules: CallRules,
+  ) {
+    super(owner, client, upstream, options);
+  }
+
+  protected override keepsBack(payload: Uint8Array): boolean {
+    const refusal = judgeCalls(payload, this.rules);
+    if (refusal === undefined) return false;
+    if (refusal.answer !== undefined) this.#tell(refusal.answer);
+    return true;
+  }
+
+  #tell(answer: string): void {
+    if (!this.#isMidMessage) this.onUpstreamMessage(Buffer.from(answer), false);
+    else if (this.#heldBack.length < MAX_HELD_BACK) this.#heldBack.push(answer);
+    else this.owner.close('rateLimited');
+  }
+
+  override onUpstreamFragment(payload: Buffer, isBinary: boolean, position: FragmentPosition): void {
+    super.onUpstreamFragment(payload, isBinary, position);
+    this.#isMidMessage = position !== 'last';
+    if (this.#isMidMessage) return;
+    const answers = this.#heldBack;
+    this.#heldBack = [];
+    for (const answer of answers) this.onUpstreamMessage(Buffer.from(answer), false);
+  }
+
+  /** Where reading from the client can stop it does, as it does for frames. */
+  protected override messageWaits(): void {
+    const { frames } = this.client;
+    if (frames === undefined) return super.messageWaits();
+    if (this.#readingPaused || !this.upstream.blocked) return;
+    this.#readingPaused = true;
+    frames.pause();
+    this.metrics.backpressure.inc({ direction: 'client_to_upstream' });
+    this.owner.hurry();
+  }
+
+  override onUpstreamDrain(): void {
+    super.onUpstreamDrain();
+    if (!this.#readingPaused) return;
+    this.#readingPaused = false;
+    this.client.frames?.resume();
+  }
+
+  protected override get clientPaused(): boolean {
+    return this.#readingPaused;
+  }
+}

@@ -1,0 +1,33 @@
+import { type Accepted, type Acceptor, createAcceptor, discard } from '../gateway/node/acceptor.js';
+import { tcpBinding } from '../upstream/socket/tcp-binding.js';
+import type { WorkerProcess } from './worker-process.js';
+
+/**
+ * The port of several workers: the supervisor accepts and hands each connection to the next of them, so that all have the
+ * same share of new clients. The kernel, left to choose, would not spread them evenly.
+ */
+export class SharedPort {
+  readonly #acceptor: Acceptor;
+  #turn = 0;
+
+  /** @param workers all of them, those that do not serve yet too. */
+  constructor(readonly workers: () => readonly WorkerProcess[]) {
+    this.#acceptor = createAcceptor(tcpBinding(), (accepted) => this.#hand(accepted));
+  }
+
+  /** @throws GatewayError ERR_LISTEN */
+  async listen(host: string, port: number): Promise<void> {
+    await this.#acceptor.listen(host, port);
+  }
+
+  close(): void {
+    this.#acceptor.close();
+  }
+
+  #hand(accepted: Accepted): void {
+    const serving = this.workers().filter((worker) => worker.serving && worker.link.connected);
+    const worker = serving[this.#turn++ % serving.length];
+    if (worker === undefined) discard(accepted);
+    else worker.hand(accepted);
+  }
+}
