@@ -3,6 +3,11 @@ import { table } from './markdown-table.js';
 
 /** A query that makes something of each metric; test/deploy holds them to a real Prometheus. */
 export const EXAMPLE_QUERIES: Readonly<Record<string, string>> = {
+  http_requests_total: 'sum by (route, status) (rate(http_requests_total[5m]))',
+  http_request_duration_seconds:
+    'histogram_quantile(0.99, sum by (le, route) (rate(http_request_duration_seconds_bucket[5m])))',
+  http_requests_in_flight: 'sum by (route) (http_requests_in_flight)',
+  http_bytes_total: 'sum by (direction) (rate(http_bytes_total[5m]))',
   ws_connections_total: 'sum(rate(ws_connections_total[5m]))',
   ws_handshakes_refused_total: 'sum by (status) (rate(ws_handshakes_refused_total[5m]))',
   ws_refused_total: 'topk(10, sum by (status, route) (rate(ws_refused_total[5m])))',
@@ -80,10 +85,13 @@ ${table(
   [
     ['`direction`', '`client_to_upstream`, `upstream_to_client`'],
     ['`protocol`', '`mqtt`, `raw`'],
+    ['`route`', 'the prefix of a route; at most 200, then `_other`; of requests that no route fits `_none`'],
+    ['`method`', 'those of RFC 9110 and PATCH, all others are `other`'],
+    ['`status` of `http_requests_total`', 'of the answer; 0 where the client went away before there was one'],
     ['`reason` of `ws_session_closed_total`', 'the names in [close-codes.md](close-codes.md)'],
     ['`reason` of `ws_unready`', '`draining`, `no_keys`'],
     [
-      '`status`',
+      '`status` of handshakes',
       '400 malformed, 403 origin, 404 no route, 429 too many from one address, 503 full or draining',
     ],
     ['`result`', 'of look-ups `hit`, `miss`; of reloads `ok`, `failed`'],

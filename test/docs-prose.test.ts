@@ -258,11 +258,15 @@ describe('snippets', () => {
       mkdirSync(dirname(join(folder, name)), { recursive: true });
       writeFileSync(join(folder, name), readFileSync(kind === 'key' ? key : cert));
     }
+    for (const [, name = ''] of text.matchAll(/\bfiles: ([\w.-]+)/g)) mkdirSync(join(folder, name));
+    for (const [, name = ''] of text.matchAll(/\bschemas: ([\w.-]+)/g))
+      writeFileSync(join(folder, name), text.includes('upstream: ws') ? 'rpc: {}' : 'endpoints: []');
     return parseRoutes(local, join(folder, 'routes.yaml'), {
       rawBackendUrl: undefined,
       mqttBackendUrl: undefined,
       backendGiven: false,
       keySourceGiven: true,
+      respondVariables: { NODE_NAME: 'node-1' },
     });
   }
 });

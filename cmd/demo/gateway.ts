@@ -18,6 +18,8 @@ export interface GatewaySettings {
   readonly port: number;
   /** What goes into routes.yaml. */
   readonly routes: readonly object[];
+  /** What lies beside it, by name. */
+  readonly files: Readonly<Record<string, object>>;
   /** Environment (SPEC section 2) without HOST, PORT and ROUTE_FILE. */
   readonly variables: Readonly<Record<string, string>>;
 }
@@ -33,10 +35,12 @@ export class Gateway {
   readonly #exited: Promise<void>;
   readonly #asked = new AbortController();
 
-  private constructor({ entry, host, port, routes, variables }: GatewaySettings) {
+  private constructor({ entry, host, port, routes, files, variables }: GatewaySettings) {
     const folder = mkdtempSync(join(tmpdir(), 'ws-gateway-demo-'));
     const routeFile = join(folder, 'routes.yaml');
     writeFileSync(routeFile, stringify(routes));
+    for (const [name, content] of Object.entries(files))
+      writeFileSync(join(folder, name), stringify(content));
     this.url = `http://${host}:${port}`;
 
     const child = spawn(process.execPath, [entry], {

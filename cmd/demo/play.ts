@@ -1,4 +1,5 @@
 import { Counters } from './counters.js';
+import { FRONT_DOOR } from './front-door.js';
 import { KEPT_OUT } from './kept-out.js';
 import { LET_IN } from './let-in.js';
 import type { Scene, Stage } from './scene.js';
@@ -9,6 +10,7 @@ const ACTS: readonly { readonly heading: string; readonly scenes: readonly Scene
   { heading: 'Let in', scenes: LET_IN },
   { heading: 'Kept out', scenes: KEPT_OUT },
   { heading: 'Thrown out', scenes: THROWN_OUT },
+  { heading: 'At the front door', scenes: FRONT_DOOR },
 ];
 
 /**

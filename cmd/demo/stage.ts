@@ -7,8 +7,26 @@ import { type Issuer, startIssuer } from './issuer.js';
 import { AUDIENCE } from './people.js';
 import type { Stage } from './scene.js';
 import type { Screen } from './screen.js';
+import { startWebBackend, type WebBackend } from './web-backend.js';
 
 const HOST = '127.0.0.1';
+
+/** What requests below `/api` may be, as a file of JSON Schemas. */
+const ITEMS = {
+  endpoints: [
+    { method: 'GET', path: '/me' },
+    {
+      method: 'POST',
+      path: '/items',
+      body: {
+        type: 'object',
+        properties: { name: { type: 'string', maxLength: 40 } },
+        required: ['name'],
+        additionalProperties: false,
+      },
+    },
+  ],
+};
 
 /** The running parts, and how to end them. */
 export interface Running extends Stage, Closable {}
@@ -40,13 +58,16 @@ export async function setUp(folder: string, wantedPort: number, screen: Screen):
     screen.row('broker', broker.url, 'MQTT 3.1.1 and 5');
     const backend = keep(parts, await startBackend());
     screen.row('backend', backend.url, 'JSON-RPC 2.0');
+    const web = keep(parts, await startWebBackend(issuer));
+    screen.row('services', web.url, 'HTTP: a login, and what it opens');
     const gateway = keep(
       parts,
       await Gateway.start({
         entry,
         host: HOST,
         port,
-        routes: routesTo(broker, backend),
+        routes: routesTo(broker, backend, web),
+        files: { 'items.yaml': ITEMS },
         variables: variablesFor(issuer),
       }),
     );
@@ -64,12 +85,16 @@ function keep<T extends Closable>(parts: Closable[], part: T): T {
   return part;
 }
 
-function routesTo(broker: Broker, backend: Backend): readonly object[] {
+function routesTo(broker: Broker, backend: Backend, web: WebBackend): readonly object[] {
   return [
     { prefix: '/mqtt', protocol: 'mqtt', upstream: broker.url, mqtt: { roles: 'user-property' } },
     { prefix: '/rpc', upstream: `${backend.url}/rpc` },
     { prefix: '/ticks', upstream: `${backend.url}/ticks`, preserveQuery: true },
     { prefix: '/audit', upstream: `${backend.url}/audit`, requireRoles: ['auditor'] },
+    { prefix: '/public', upstream: `${web.url}/public`, auth: 'public' },
+    { prefix: '/login', upstream: `${web.url}/login`, auth: 'public', rateLimit: { perMinute: 5, by: 'ip' } },
+    { prefix: '/logout', logout: {} },
+    { prefix: '/api', upstream: web.url, schemas: 'items.yaml' },
   ];
 }
 

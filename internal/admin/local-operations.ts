@@ -4,6 +4,7 @@ import type { Revocations, RevocationTarget } from '../auth/revocations/revocati
 import type { RouteTable } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
 import type { ReloadResult } from '../config/routes/reload.js';
+import type { Exchanges } from '../exchange/exchanges.js';
 import type { LimitsInForce } from '../ratelimit/limits-in-force.js';
 import type { Sessions } from '../session/sessions.js';
 import type { RecentRefusals, Refusal } from '../telemetry/recent-refusals.js';
@@ -25,6 +26,7 @@ import { listSessions, type SessionInfo, type SessionQuery } from './sessions.js
 
 export interface LocalParts {
   readonly sessions: Sessions;
+  readonly exchanges: Exchanges;
   /** Whoever listens to it ends the sessions of what is revoked (see `closeRevoked`). */
   readonly revocations: Pick<Revocations, 'revoke' | 'current' | 'unsent'>;
   /** Whoever listens to it ends the sessions of who is banned (see `closeBanned`). */
@@ -58,13 +60,13 @@ export class LocalOperations implements AdminOperations {
   }
 
   async sessions(query: SessionQuery): Promise<Page<SessionInfo>> {
-    return listSessions(this.#parts.sessions, query);
+    return listSessions(this.#parts.sessions, this.#parts.exchanges, query);
   }
 
   async closeSession(id: string): Promise<boolean> {
     const session = this.#parts.sessions.get(id);
     session?.close('closedByAdmin');
-    return session !== undefined;
+    return session !== undefined || this.#parts.exchanges.cut(id);
   }
 
   async revocations(query: RevocationQuery): Promise<RevocationPage> {

@@ -1,3 +1,4 @@
+import type { Exchanges, LiveExchange } from '../exchange/exchanges.js';
 import type { LiveSession } from '../session/live-session.js';
 import type { Sessions } from '../session/sessions.js';
 import { firstPage, type Page } from './page.js';
@@ -10,7 +11,7 @@ export interface SessionInfo {
   readonly state: LiveSession['state'];
   /** The client's address, as far as trusted proxies are believed. */
   readonly ip: string;
-  readonly protocol: 'mqtt' | 'raw' | null;
+  readonly protocol: 'mqtt' | 'raw' | 'http' | null;
   /** The route's prefix. */
   readonly route: string | null;
   readonly sub: string | null;
@@ -34,8 +35,8 @@ export interface SessionQuery {
 export function readSessionQuery(query: string): SessionQuery {
   const parameters = readParameters(query, ['sub', 'protocol', 'route', 'limit', 'cursor']);
   const protocol = parameters.get('protocol');
-  if (protocol !== undefined && protocol !== 'mqtt' && protocol !== 'raw') {
-    throw invalid('protocol must be mqtt or raw');
+  if (protocol !== undefined && protocol !== 'mqtt' && protocol !== 'raw' && protocol !== 'http') {
+    throw invalid('protocol must be mqtt, raw or http');
   }
   const after = parameters.get('cursor') ?? '';
   if (after !== '' && !SESSION_ID.test(after)) throw invalid('cursor is not one of ours');
@@ -51,13 +52,36 @@ export function readSessionQuery(query: string): SessionQuery {
 /** RFC 9562 §4, in lower case. */
 export const SESSION_ID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/;
 
+/** HTTP exchanges are listed once they are this old: most are over in no time. */
+const OLD_MS = 10_000;
+
 /**
- * Live sessions by id: an order that neither comings nor goings change, so that paging shows every session that
+ * Live sessions and long HTTP exchanges by id: an order that neither comings nor goings change, so that paging shows every session that
  * outlives it exactly once.
  */
-export function listSessions(sessions: Sessions, query: SessionQuery): Page<SessionInfo> {
-  const { items, more } = firstPage(matching(sessions, query), query.limit, byId);
-  return { items: items.map(sessionInfo), more };
+export function listSessions(
+  sessions: Sessions,
+  exchanges: Exchanges,
+  query: SessionQuery,
+): Page<SessionInfo> {
+  const both = function* () {
+    yield* matching(sessions, query);
+    if (query.protocol === undefined || query.protocol === 'http') yield* matchingExchanges(exchanges, query);
+  };
+  const { items, more } = firstPage<LiveSession | LiveExchange>(both(), query.limit, byId);
+  return { items: items.map((item) => ('state' in item ? sessionInfo(item) : exchangeInfo(item))), more };
+}
+
+function* matchingExchanges(
+  exchanges: Exchanges,
+  { sub, route, after }: SessionQuery,
+): Generator<LiveExchange> {
+  for (const exchange of exchanges) {
+    if (exchange.startedMs > performance.now() - OLD_MS || exchange.id <= after) continue;
+    if (sub !== undefined && exchange.identity?.sub !== sub) continue;
+    if (route !== undefined && exchange.route.prefix !== route) continue;
+    yield exchange;
+  }
 }
 
 function* matching(
@@ -86,6 +110,25 @@ function sessionInfo({ id, state, ip, protocol, route, identity, acceptedMs }: L
     sub: identity?.sub ?? null,
     jti: identity === undefined || identity.jti === '' ? null : identity.jti,
     connectedAt: acceptedMs === undefined ? null : timeText(performance.timeOrigin + acceptedMs),
-    tokenExpiresAt: identity === undefined ? null : timeText(identity.exp * 1000),
+    tokenExpiresAt: expiryText(identity),
   };
+}
+
+function exchangeInfo({ id, ip, route, identity, startedMs }: LiveExchange): SessionInfo {
+  return {
+    id,
+    state: 'open',
+    ip,
+    protocol: 'http',
+    route: route.prefix,
+    sub: identity?.sub ?? null,
+    jti: identity === undefined || identity.jti === '' ? null : identity.jti,
+    connectedAt: timeText(performance.timeOrigin + startedMs),
+    tokenExpiresAt: expiryText(identity),
+  };
+}
+
+/** null: nobody, or somebody a trusted header vouches for without an end. */
+function expiryText(identity: { readonly exp: number } | undefined): string | null {
+  return identity !== undefined && Number.isFinite(identity.exp) ? timeText(identity.exp * 1000) : null;
 }

@@ -11,7 +11,10 @@ import { TieredTokenCache } from '../auth/token-cache/tiered.js';
 import { TrustedIssuers } from '../auth/trusted-issuers.js';
 import type { Config, RouteTable } from '../config/config.js';
 import type { RoutesSource } from '../config/routes/file.js';
+import { hasHttpRoutes } from '../config/routes/table.js';
 import { fromUnknown } from '../errors.js';
+import { Exchanges } from '../exchange/exchanges.js';
+import { Intake } from '../exchange/intake.js';
 import { chooseListener, type ListenerChoice } from '../gateway/choice.js';
 import { discoveryAnswer } from '../gateway/discovery.js';
 import { HttpEndpoints } from '../gateway/endpoints.js';
@@ -23,6 +26,7 @@ import { FailedLogins } from '../ratelimit/failed-logins.js';
 import { Leases } from '../ratelimit/leases.js';
 import { Limiter } from '../ratelimit/limiter.js';
 import { LimitsInForce } from '../ratelimit/limits-in-force.js';
+import { RequestLimits } from '../ratelimit/request-limits.js';
 import { TrustedProxies } from '../request/forwarded.js';
 import { AllowedOrigins } from '../request/origin.js';
 import { Admission } from '../session/admission.js';
@@ -60,6 +64,7 @@ export interface Parts {
   readonly limits: LimitsInForce;
   readonly limiter: Limiter;
   readonly sessions: Sessions;
+  readonly exchanges: Exchanges;
   readonly wheel: TimerWheel;
   readonly heapTrim: HeapTrim;
   readonly routes: RoutesInEffect;
@@ -124,10 +129,13 @@ export async function build(
     limiter,
   });
   const admission = new Admission(config, access, upstreams);
-  const routes = new RoutesInEffect(table, upstreams, sessions);
+  const choice = await chooseListener(config.listen, hasHttpRoutes(table));
+  const exchanges = new Exchanges();
+  const routes = new RoutesInEffect(table, upstreams, sessions, choice.kind === 'node');
   const reloader = siblings?.reloader ?? (await watchRoutes(routesSource, routes, metrics, log));
   const localOperations = new LocalOperations({
     sessions,
+    exchanges,
     revocations,
     bans,
     limits,
@@ -141,11 +149,28 @@ export async function build(
     siblings === undefined
       ? localOperations
       : new HostOperations(localOperations, siblings, config.revocationTtlMs);
+  const proxies = new TrustedProxies(config.opening.trustedProxies);
+  const origins = new AllowedOrigins(config.opening.allowedOrigins);
+  const intake = new Intake({
+    credentials: config.credentials,
+    verifies: config.verification.keySource.kind !== 'none',
+    proxies,
+    origins,
+    table: () => routes.table,
+    access,
+    failedLogins,
+    requestLimits: new RequestLimits({ store: stores.redis }),
+    revocations,
+    upstreams,
+    exchanges,
+    metrics,
+    log,
+  });
   const gate = new Gate(
     { config: config.session, admission, sessions, wheel, metrics, log, refusals, history: activity },
     {
-      proxies: new TrustedProxies(config.opening.trustedProxies),
-      origins: new AllowedOrigins(config.opening.allowedOrigins),
+      proxies,
+      origins,
       subprotocolNames: config.credentials.subprotocolNames,
       match: (path) => routes.match(path),
     },
@@ -160,30 +185,17 @@ export async function build(
       ? () => discoveryAnswer({ version: version(), config, table: () => routes.table })
       : undefined,
   );
-  const choice = await chooseListener(config.listen);
   const listener = await createListener(
     choice,
-    { config: config.listen, gate, endpoints },
+    { config: config.listen, gate, endpoints, httpRoutes: intake },
     sockets,
     siblings,
   );
   const heapTrim = new HeapTrim();
   return {
     ...{ config, log, metrics, tracing, stores, keys, cache, revocations, bans, upstreams, leases },
-    ...{
-      activity,
-      limits,
-      limiter,
-      sessions,
-      wheel,
-      heapTrim,
-      routes,
-      reloader,
-      localOperations,
-      listener,
-      choice,
-      siblings,
-    },
+    ...{ activity, limits, limiter, sessions, exchanges, wheel, heapTrim, routes, reloader, localOperations },
+    ...{ listener, choice, siblings },
   };
 }
 

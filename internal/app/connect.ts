@@ -9,6 +9,7 @@ import type { Parts } from './build.js';
 export function connect({
   metrics,
   sessions,
+  exchanges,
   keys,
   revocations,
   bans,
@@ -26,10 +27,13 @@ export function connect({
   });
   revocations.onRevoked((revocation) => {
     cache.forget(revocation);
-    const ended = closeRevoked(sessions, revocation);
+    const ended = closeRevoked(sessions, revocation) + exchanges.revoked(revocation);
     siblings?.revoked(revocation, ended);
   });
-  bans.onBanned((sub) => closeBanned(sessions, sub));
+  bans.onBanned((sub) => {
+    closeBanned(sessions, sub);
+    exchanges.banned(sub);
+  });
   bans.records.onChange((record) => siblings?.recordChanged('bans', record));
   limits.records.onChange((record) => siblings?.recordChanged('rateLimits', record));
   siblings?.introduce({

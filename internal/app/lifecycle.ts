@@ -34,14 +34,20 @@ export async function createApp(
   connect(parts);
   const certificate = watchCertificate(parts);
   const { log, metrics, tracing, stores, keys, revocations, bans, upstreams, leases } = parts;
-  const { activity, limits, limiter, sessions, wheel, heapTrim, reloader, listener, choice } = parts;
+  const { activity, limits, limiter, sessions, exchanges, wheel, heapTrim, reloader, listener, choice } =
+    parts;
 
   const stop = async () => {
     log.info({ sessions: sessions.size }, 'draining');
     const { drainTimeoutMs, hardLimitMs } = config.shutdown;
     const endMs = performance.now() + drainTimeoutMs + hardLimitMs;
     certificate?.stop();
-    await Promise.all([reloader.stop(), sessions.drain(drainTimeoutMs, hardLimitMs)]);
+    await Promise.all([
+      reloader.stop(),
+      sessions.drain(drainTimeoutMs, hardLimitMs),
+      exchanges.drain(drainTimeoutMs),
+    ]);
+    exchanges.stop();
     listener.close();
     upstreams.stop();
     keys.stop();
@@ -82,6 +88,7 @@ export async function createApp(
       wheel.start();
       heapTrim.start();
       limiter.start();
+      exchanges.start();
       // The first fetch of the keys takes as long as it takes: until then /readyz says why not.
       await Promise.all([keys.start(), serve()]);
     },

@@ -2,6 +2,8 @@ import type { RouteMatch, RouteTable } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import type { RouteReloader } from '../config/routes/reload.js';
+import { hasHttpRoutes } from '../config/routes/table.js';
+import { GatewayError } from '../errors.js';
 import type { Sessions } from '../session/sessions.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -18,6 +20,8 @@ export class RoutesInEffect {
     table: RouteTable,
     readonly upstreams: Upstreams,
     readonly sessions: Sessions,
+    /** Whether the listener can serve HTTP routes. */
+    readonly servesHttp: boolean,
   ) {
     this.#table = table;
   }
@@ -30,8 +34,13 @@ export class RoutesInEffect {
     return this.#table.match(path);
   }
 
-  /** Swaps the table in; sessions on endpoints that go with `onRemove: close` end. */
+  /**
+   * Swaps the table in; sessions on endpoints that go with `onRemove: close` end.
+   * @throws GatewayError ERR_CONFIG when it has HTTP routes, and the listener that was chosen at start cannot serve them.
+   */
   apply(changed: RouteTable): void {
+    if (!this.servesHttp && hasHttpRoutes(changed))
+      throw new GatewayError('ERR_CONFIG', 'HTTP routes need the listener node: restart the gateway');
     this.#table = changed;
     const orphans = this.upstreams.apply(changed);
     for (const session of [...this.sessions]) {

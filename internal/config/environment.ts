@@ -1,7 +1,7 @@
 import type { Config, IssuerConfig, RouteTable } from './config.js';
 import { deepFreeze } from './deep-freeze.js';
 import { assemble, exportsOtlp } from './environment/assembly.js';
-import { inconsistencies } from './environment/consistency.js';
+import { inconsistencies, listenerProblems } from './environment/consistency.js';
 import { lookAlikes } from './environment/look-alikes.js';
 import { Refused } from './environment/readers.js';
 import {
@@ -55,8 +55,9 @@ export function loadConfiguration(env: Environment = process.env, flags: Flags =
   const routesSource = deepFreeze(routesSourceOf(config, given));
   const routes = loadRoutes(routesSource);
   if ('problems' in routes) return { problems: [...problems, ...routes.problems] };
-  return problems.length > 0
-    ? { problems }
+  const all = [...problems, ...listenerProblems(values, routes.table)];
+  return all.length > 0
+    ? { problems: all }
     : {
         config,
         table: routes.table,

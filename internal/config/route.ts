@@ -172,4 +172,4 @@ export function hasUpstreams(route: Route): route is UpstreamRoute {
 }
 
 /** Routes that answer plain HTTP requests. */
-type ExchangeRoute = HttpRoute | RespondRoute | FilesRoute | LogoutRoute;
+export type ExchangeRoute = HttpRoute | RespondRoute | FilesRoute | LogoutRoute;

@@ -11,8 +11,8 @@ export interface FileRequest {
   readonly folder: string;
   /** What follows the prefix in the decoded path. */
   readonly rest: string;
-  /** The path as it came, for the redirect to a folder's own path. */
-  readonly target: string;
+  /** The whole of it. */
+  readonly path: string;
   /** Whether everybody may have it, caches included. */
   readonly isPublic: boolean;
 }
@@ -44,19 +44,20 @@ export async function serveFile(
 }
 
 /** The real path of a regular file in the folder. */
-async function findFile({ folder, rest, target }: FileRequest): Promise<string | FileOutcome | undefined> {
+async function findFile({ folder, rest, path }: FileRequest): Promise<string | FileOutcome | undefined> {
   const segments = rest.split('/').filter((segment) => segment !== '');
   if (segments.some((segment) => segment.startsWith('.') || segment.includes('\0'))) return undefined;
   const found = await inside(folder, segments);
   if (found === undefined) return undefined;
-  const asFolder = target.endsWith('/') || segments.length === 0;
-  if (found.stats.isFile()) return asFolder ? undefined : found.path;
+  const isFolderPath = path.endsWith('/');
+  if (found.stats.isFile()) return isFolderPath ? undefined : found.path;
   if (!found.stats.isDirectory()) return undefined;
   const index = await inside(folder, [...segments, 'index.html']);
   if (index?.stats.isFile() !== true) return undefined;
-  // Without the slash the links of the page would lead beside it. An empty segment at the front was refused before, so
-  // that this can be no other host.
-  return target.endsWith('/') ? index.path : { kind: 'redirected', location: `${target}/` };
+  if (isFolderPath) return index.path;
+  // Without the slash the links of the page would lead beside it. As a relative reference it leads to no other host, and is
+  // right behind whatever changes paths in front of the gateway.
+  return { kind: 'redirected', location: `./${encodeURIComponent(path.slice(path.lastIndexOf('/') + 1))}/` };
 }
 
 /** What is at a path in the folder, once all links are followed; undefined: nothing, or it lies outside. */

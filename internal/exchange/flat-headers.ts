@@ -1,9 +1,10 @@
+import { headerName } from './header-names.js';
 import type { FlatHeaders } from './local-answer.js';
 
 /** The value of the first line of a name, given in lower case; undefined: there is none. */
 export function firstValue(lines: readonly string[], name: string): string | undefined {
   for (let at = 0; at + 1 < lines.length; at += 2)
-    if (lines[at]?.toLowerCase() === name) return lines[at + 1];
+    if (headerName(lines[at] ?? '').lower === name) return lines[at + 1];
   return undefined;
 }
 
@@ -12,7 +13,7 @@ export function withoutLines(lines: readonly string[], fits: (name: string) => b
   const kept: FlatHeaders = [];
   for (let at = 0; at + 1 < lines.length; at += 2) {
     const name = lines[at] ?? '';
-    if (!fits(name.toLowerCase())) kept.push(name, lines[at + 1] ?? '');
+    if (!fits(headerName(name).lower)) kept.push(name, lines[at + 1] ?? '');
   }
   return kept;
 }

@@ -1,27 +1,34 @@
-import { firstValue, withoutLines } from './flat-headers.js';
+import { headerName } from './header-names.js';
 import type { FlatHeaders } from './local-answer.js';
 
-/** What answers say unless the upstream says something else. */
-const ADDED: readonly (readonly [name: string, value: string])[] = [
-  ['X-Content-Type-Options', 'nosniff'],
-  ['X-Frame-Options', 'DENY'],
-  ['Referrer-Policy', 'strict-origin-when-cross-origin'],
+/** What answers say unless the upstream says something else, by lower-case name. */
+const ADDED: readonly (readonly [lower: string, name: string, value: string])[] = [
+  ['x-content-type-options', 'X-Content-Type-Options', 'nosniff'],
+  ['x-frame-options', 'X-Frame-Options', 'DENY'],
+  ['referrer-policy', 'Referrer-Policy', 'strict-origin-when-cross-origin'],
 ];
 /** A year, for this host alone: of its sub-domains the gateway knows nothing (RFC 6797 §6.1). */
-const STRICT_TRANSPORT: readonly [name: string, value: string] = [
-  'Strict-Transport-Security',
-  'max-age=31536000',
+const UNDER_TLS: typeof ADDED = [
+  ...ADDED,
+  ['strict-transport-security', 'Strict-Transport-Security', 'max-age=31536000'],
 ];
-/** What tells strangers which software has which faults. */
-const TAKEN_OUT: ReadonlySet<string> = new Set(['server', 'x-powered-by']);
 
 /**
- * `securityHeaders` (SPEC section 17).
+ * `securityHeaders` (SPEC section 17). Server and X-Powered-By, which tell strangers which software has which faults, go.
  * @param secure whether the client came by https, as far as it can be told.
  */
-export function withSecurityHeaders(headers: FlatHeaders, secure: boolean): FlatHeaders {
-  const answer = withoutLines(headers, (name) => TAKEN_OUT.has(name));
-  for (const [name, value] of secure ? [...ADDED, STRICT_TRANSPORT] : ADDED)
-    if (firstValue(answer, name.toLowerCase()) === undefined) answer.push(name, value);
+export function withSecurityHeaders(lines: readonly string[], secure: boolean): FlatHeaders {
+  const answer: FlatHeaders = [];
+  const wanted = secure ? UNDER_TLS : ADDED;
+  let given = 0;
+  for (let at = 0; at + 1 < lines.length; at += 2) {
+    const name = lines[at] ?? '';
+    const { lower } = headerName(name);
+    if (lower === 'server' || lower === 'x-powered-by') continue;
+    for (let index = 0; index < wanted.length; index++) if (wanted[index]?.[0] === lower) given |= 1 << index;
+    answer.push(name, lines[at + 1] ?? '');
+  }
+  for (const [index, [, name, value]] of wanted.entries())
+    if ((given & (1 << index)) === 0) answer.push(name, value);
   return answer;
 }

@@ -10,14 +10,18 @@ export interface ListenerChoice {
 
 /**
  * Which listener serves (SPEC section 4a). Where uWebSockets.js may be the one, its build is asked whether it is sound.
+ * @param hasHttpRoutes those need `node`; that nothing beside them asks for the other one is checked with the routes file.
  * @param ask what is wrong with the build; a parameter for tests.
  * @throws GatewayError ERR_CONFIG when what is wanted cannot be had; the message names the variables.
  */
 export async function chooseListener(
   { listener, tls, compression }: Pick<ListenConfig, 'listener' | 'tls' | 'compression'>,
+  hasHttpRoutes: boolean,
   ask: () => Promise<string | undefined> = uwsFault,
 ): Promise<ListenerChoice> {
   if (listener === 'node') return { kind: 'node', why: 'LISTENER=node' };
+  if (listener === 'auto' && hasHttpRoutes && compression === 'off')
+    return { kind: 'node', why: 'there are HTTP routes' };
   const compresses = compression !== 'off';
   if (listener === 'auto' && tls === undefined && !compresses)
     return { kind: 'node', why: 'neither TLS nor compression is asked for' };

@@ -35,7 +35,7 @@ const TAKE = `
 local wanted, burst, window = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
-local full = math.max(now, tonumber(redis.call('GET', KEYS[1]) or now))
+local full = math.max(now, tonumber(redis.call('GETRANGE', KEYS[1], 0, -1)) or now)
 local after = full + wanted * window / burst
 local over = after - now - window
 if over > 1 then return {burst + 1, math.ceil(over)} end
@@ -104,7 +104,8 @@ export class RequestLimits {
         ({ RateLimiterRedis }) =>
           new RateLimiterRedis({
             storeClient,
-            keyPrefix: 'ws:requests',
+            // With the commands and keys of docs/stores.md a Redis user needs no rights of its own for this.
+            keyPrefix: 'ws:ratelimit:requests',
             points: burst,
             duration: Math.max(1, windowMs),
             customIncrTtlLuaScript: TAKE,

@@ -14,7 +14,7 @@ export function dialRequest(
   return {
     protocol: adapter.protocol,
     identity,
-    token,
+    token: match.route.forwardToken ? token : undefined,
     client: opening.client,
     headers: opening.headers,
     cookie: cookies && withoutTokenCookie(cookies, credentials.cookieName),

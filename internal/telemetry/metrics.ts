@@ -2,6 +2,7 @@ import { type Aggregator, collectDefaultMetrics, Gauge, Registry } from 'prom-cl
 import { CLOSE_REASONS } from '../close-codes.js';
 import { BoundedLabel } from './bounded-label.js';
 import { Durations } from './durations.js';
+import { HttpMetrics } from './http-metrics.js';
 import { Tally } from './tally.js';
 
 /** Upper bounds of `ws_connection_duration_seconds`: 0.1 s to 1 day. */
@@ -30,6 +31,8 @@ export class Metrics {
   readonly #names: BoundedLabel;
   readonly #keys: BoundedLabel;
 
+  /** SPEC section 17. */
+  readonly http = new HttpMetrics(this.registry);
   readonly connections = this.#counter(
     'ws_connections_total',
     'Well-formed opening handshakes, refused ones too',

@@ -1,6 +1,14 @@
-import { hasUpstreams, type Route, type UpstreamConfig, type UpstreamRoute } from '../config/config.js';
+import {
+  type HttpRoute,
+  hasUpstreams,
+  type Route,
+  type UpstreamConfig,
+  type UpstreamRoute,
+} from '../config/config.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import { Pools } from './http/pools.js';
+import { type AnswerListener, type HttpRequest, Sending } from './http/sending.js';
 import { Cancellation } from './pool/cancellation.js';
 import { CircuitBreaker, type CircuitBreakerSources, type CircuitState } from './pool/circuit-breaker.js';
 import { Endpoint } from './pool/endpoint.js';
@@ -53,6 +61,7 @@ export class Upstreams {
   readonly #endpoints: Endpoints;
   readonly #dialer: Dialer;
   readonly #health: Health;
+  readonly #pools: Pools;
 
   /** @param sources of time and chance, for tests; likewise sockets. */
   constructor(
@@ -78,6 +87,7 @@ export class Upstreams {
       return endpoint;
     });
     this.#endpoints = endpoints;
+    this.#pools = new Pools(contexts);
     this.#dialer = new Dialer({ config: options, endpoints, contexts, shared, metrics, log });
     this.#health = new Health({ config: options, contexts, shared, metrics, log, random: sources.random });
     metrics.beforeScrape(() => this.#showCircuits(metrics));
@@ -91,6 +101,7 @@ export class Upstreams {
     const routes = table.routes.filter(hasUpstreams);
     const orphans = this.#endpoints.apply(routes);
     this.#health.apply(healthChecks(routes, this.#endpoints));
+    this.#pools.retain(this.#endpoints.all);
     return orphans;
   }
 
@@ -100,6 +111,11 @@ export class Upstreams {
    */
   dial(route: UpstreamRoute, request: DialRequest, cancellation?: Cancellation): Promise<UpstreamConnection> {
     return this.#dialer.dial(route, request, cancellation);
+  }
+
+  /** An HTTP request on its way to one of the route's endpoints, once it is started; the listener hears of the answer. */
+  send(route: HttpRoute, request: HttpRequest, listener: AnswerListener): Sending {
+    return new Sending(route, request, listener, this.#endpoints, this.#pools);
   }
 
   /** The endpoints of the current table. */
@@ -134,9 +150,10 @@ export class Upstreams {
     return named.length > 0;
   }
 
-  /** Ends the health checks. Connections belong to their sessions. */
+  /** Ends the health checks and idle connections. Those of WebSockets belong to their sessions. */
   stop(): void {
     this.#health.stop();
+    void this.#pools.destroy();
   }
 
   #showCircuits({ circuitState }: Metrics): void {

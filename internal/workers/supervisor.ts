@@ -4,6 +4,7 @@ import type { Config, RouteTable } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import { type ReloadResult, RouteReloader } from '../config/routes/reload.js';
+import { hasHttpRoutes } from '../config/routes/table.js';
 import { chooseListener } from '../gateway/choice.js';
 import { HeapTrim } from '../heap-trim.js';
 import { LimitsInForce } from '../ratelimit/limits-in-force.js';
@@ -104,7 +105,7 @@ export class Supervisor {
   async start(): Promise<void> {
     const { listen } = this.#config;
     const { host, workers } = listen;
-    const { kind, why } = await chooseListener(listen);
+    const { kind, why } = await chooseListener(listen, hasHttpRoutes(this.#table));
     const port = await freePort(listen);
     this.#config = { ...this.#config, listen: { ...listen, port, listener: kind } };
     // Whatever ends this process, a second signal too: no worker stays behind.

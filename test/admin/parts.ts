@@ -12,6 +12,7 @@ import type { Protocol, RouteTable, WebSocketRoute } from '../../internal/config
 import type { ReloadResult } from '../../internal/config/routes/reload.js';
 import { createRouteTable } from '../../internal/config/routes/table.js';
 import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
+import { Exchanges } from '../../internal/exchange/exchanges.js';
 import { ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
 import { LimitsInForce } from '../../internal/ratelimit/limits-in-force.js';
 import { closeBanned } from '../../internal/session/banned-sessions.js';
@@ -151,6 +152,7 @@ export async function bench(t: TestContext, options: BenchOptions = {}): Promise
   });
   const refusals = new RecentRefusals();
   const local = new LocalOperations({
+    exchanges: new Exchanges(),
     sessions,
     revocations,
     bans,

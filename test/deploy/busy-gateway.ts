@@ -38,6 +38,7 @@ export class BusyGateway {
       { prefix: '/echo', upstream: echo.url },
       { prefix: '/strict', upstream: echo.url, rateLimit: { perSecond: 0.01, burst: 1 } },
       { prefix: '/down', upstream: 'ws://127.0.0.1:1/down' },
+      { prefix: '/hello', respond: { status: 200, body: 'hello' }, auth: 'public' },
       ...['/lost', '/flood', '/stuck'].map((prefix) => ({ prefix, upstream: scripted.url + prefix })),
     ];
     const gateway = await startGateway({
@@ -93,6 +94,11 @@ export class BusyGateway {
     await mqtt.client.publishAsync(sub, 'hello', { qos: 1 });
     await mqtt.next();
     await mqtt.close();
+  }
+
+  /** HTTP requests, answered well and otherwise. */
+  async browse(): Promise<void> {
+    for (const path of ['/hello', '/hello', '/nothing']) await http(this.gateway.http + path);
   }
 
   /** A forged token, one that is no token, a path without a route, a foreign origin. */

@@ -56,6 +56,7 @@ describe('a real Prometheus that scrapes a busy gateway', () => {
 
   it('finds no alert while all is well', async () => {
     await busy.visit('zoe', 2);
+    await busy.browse();
     await data('instance:ws_auth_success_total:sum', 'a scrape and a round of rules after it');
     // Some rules were evaluated before the first scrape.
     await eventually(async () => assert.deepEqual(await alerting(), new Set()));
@@ -66,6 +67,7 @@ describe('a real Prometheus that scrapes a busy gateway', () => {
     await Promise.all([
       busy.visit('ann', 5),
       busy.turnAway(),
+      busy.browse(),
       busy.exceedRate('carl'),
       busy.failUpstreams(),
       busy.revoke('dave'),

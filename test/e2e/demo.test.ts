@@ -70,6 +70,9 @@ test('the demo plays every client as expected and exits 0', options, async () =>
     'closed with 1008 "Token revoked"',
     'closed with 1008 "Rate limit exceeded"',
     'HTTP 404',
+    "curl -b cookies -H 'Content-Type: application/json' -d '{\"name\":7}'",
+    'HTTP 201 {"name":"tea","owner":"alice"}',
+    '"code":"ERR_TOKEN_REVOKED"',
     'Every client fared as expected.',
   ]) {
     assert.ok(heard.output.includes(line), `${line}\nis missing in\n${heard.output}`);

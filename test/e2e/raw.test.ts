@@ -37,6 +37,7 @@ describe('raw WebSocket clients', () => {
       routes: [
         { prefix: '/rpc', upstream: rpc.url },
         { prefix: '/greet', upstream: greeter.url },
+        { prefix: '/kept', upstream: rpc.url, forwardToken: false },
         { prefix: '/choose', upstream: chooser.url, copySubProtocol: true },
         {
           prefix: '/passing',
@@ -205,6 +206,14 @@ describe('raw WebSocket clients', () => {
     assert.equal(await subjectOf(await open('/open', { token: token({ sub: 'known' }) })), 'known');
     const forged = await open('/open', { token: `${token().slice(0, -6)}AAAAAA` });
     assert.deepEqual(await forged.ended(), { code: 1008, reason: 'JWT invalid or expired' });
+  });
+
+  it('keep their token to the gateway where the route says so', async () => {
+    const peer = await open('/kept', { headers: { authorization: `Bearer ${token()}` } });
+    await calls(peer);
+    const session = await rpc.session();
+    assert.deepEqual([session.header('authorization'), session.header('x-user-id')], [undefined, 'alice']);
+    await peer.close();
   });
 
   it('need one of the roles a route requires', async () => {

@@ -29,9 +29,9 @@ async function served(t: TestContext) {
   symlinkSync('..data/mounted.txt', join(folder, 'mounted.txt'));
   execFileSync('mkfifo', [join(folder, 'pipe')]);
   const server = createServer(async (incoming, outgoing) => {
-    const target = (incoming.url ?? '').split('?', 1)[0] ?? '';
+    const path = decodeURIComponent((incoming.url ?? '').split('?', 1)[0] ?? '');
     const outcome = await serveFile(
-      { folder, rest: decodeURIComponent(target), target, isPublic: false },
+      { folder, rest: path, path, isPublic: false },
       incoming,
       outgoing,
       (headers) => [...headers, 'X-Added', 'yes'],
@@ -91,7 +91,7 @@ describe('files', () => {
     const get = await served(t);
     assert.equal((await get('/sub/')).body, '<h1>sub</h1>');
     const redirect = await get('/sub');
-    assert.deepEqual([redirect.status, redirect.headers.location], [301, '/sub/']);
+    assert.deepEqual([redirect.status, redirect.headers.location], [301, './sub/']);
     for (const path of ['/', '/sub/empty', '/sub/empty/', '/fox.txt/'])
       assert.equal((await get(path)).status, 404, path);
   });

@@ -97,7 +97,7 @@ describe('limits of requests over replicas', () => {
     const [limits] = await replicas(t, 1);
     const limit: RequestLimit = { requests: 100, perMs: 1_000, burst: 1, by: 'ip' };
     await limits?.take('/short', limit, ip('203.0.113.9'));
-    const keys = await redis.admin.keys('ws:requests:*');
+    const keys = await redis.admin.keys('ws:ratelimit:requests:*');
     for (const key of keys) assert.ok((await redis.admin.pttl(key)) <= 60_000, key);
   });
 

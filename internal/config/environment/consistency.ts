@@ -1,4 +1,4 @@
-import type { ListenConfig } from '../config.js';
+import type { ListenConfig, RouteTable } from '../config.js';
 import { belongTogether, type Pem, readCertificate, readPrivateKey, readPublicKey } from '../key-pair.js';
 import type { Problem } from '../problem.js';
 import { quote } from '../secrets.js';
@@ -9,20 +9,36 @@ import type { Values } from './variables.js';
 export function inconsistencies(values: Values): Problem[] {
   return [
     ...tlsProblems(values),
-    ...listenerProblems(values),
+    ...compressionProblems(values),
     ...keySourceProblems(values),
     ...rateLimitProblems(values),
     ...activityProblems(values),
   ];
 }
 
-function listenerProblems({ LISTENER: listener, WS_COMPRESSION: compression }: Values): Problem[] {
+function compressionProblems({ LISTENER: listener, WS_COMPRESSION: compression }: Values): Problem[] {
   if (listener !== 'node' || compression === 'off') return [];
   return [
     {
       name: 'WS_COMPRESSION',
       message: `${quote(compression)} is not allowed beside LISTENER=node, which does not compress: must be off, or LISTENER auto or uws`,
     },
+  ];
+}
+
+/** HTTP routes need the listener `node` (SPEC section 4a). */
+export function listenerProblems(
+  { LISTENER: listener, WS_COMPRESSION: compression }: Values,
+  { routes }: RouteTable,
+): Problem[] {
+  const http = routes.find(({ kind }) => kind !== 'websocket');
+  if (http === undefined) return [];
+  const why = `is not allowed beside the HTTP route ${http.prefix} of the routes file`;
+  return [
+    ...(listener === 'uws' ? [{ name: 'LISTENER', message: `uws ${why}: must be auto or node` }] : []),
+    ...(compression === 'off'
+      ? []
+      : [{ name: 'WS_COMPRESSION', message: `${quote(compression)} ${why}: must be off` }]),
   ];
 }
 

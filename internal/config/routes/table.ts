@@ -75,6 +75,11 @@ function restOfMount(path: string): string | undefined {
   return path === MOUNT || path === `${MOUNT}/` ? '' : undefined;
 }
 
+/** Whether some route answers plain HTTP requests. */
+export function hasHttpRoutes({ routes }: Pick<RouteTable, 'routes'>): boolean {
+  return routes.some(({ kind }) => kind !== 'websocket');
+}
+
 /**
  * The routes a WebSocket client can be on: those up to the first that takes no handshakes, which is the one such a client
  * has come to.

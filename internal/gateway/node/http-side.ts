@@ -81,6 +81,11 @@ export class HttpSide {
       .on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
         this.#guard(request, response, true),
       )
+      // RFC 9110 §9.3.6: a tunnel to wherever the client likes.
+      .on('connect', (_request: IncomingMessage, stream: Socket) => {
+        stream.write(lastAnswer({ status: 501 }, false));
+        stream.destroySoon();
+      })
       .on('clientError', (error: NodeJS.ErrnoException, stream: Socket) => this.#unreadable(error, stream))
       // It watches over slow heads from when it listens, which it never does.
       .emit('listening');

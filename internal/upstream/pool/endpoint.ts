@@ -30,7 +30,7 @@ export class Endpoint implements Landlord {
   dialing = 0;
   readonly #tenants = new Set<Tenancy>();
 
-  /** @param url ws: or wss:. */
+  /** @param url ws:, wss:, http: or https:. */
   constructor(
     url: string,
     readonly tls: RouteTls | undefined,
@@ -90,7 +90,7 @@ export class Endpoint implements Landlord {
 }
 
 function addressOf({ protocol, host, hostname, port, pathname, search }: URL): EndpointAddress {
-  const secure = protocol === 'wss:';
+  const secure = protocol === 'wss:' || protocol === 'https:';
   return {
     host,
     hostname: hostname.replace(/^\[|\]$/g, ''),

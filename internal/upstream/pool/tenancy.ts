@@ -10,7 +10,7 @@ export type TenancyEnd = 'closed' | 'hung-up' | 'lost' | 'destroyed';
 
 /** For whom an endpoint is dialled: of `RequestFacts`. */
 export interface Tenant {
-  readonly protocol: Protocol;
+  readonly protocol: Protocol | 'http';
   readonly identity: { readonly sub: string } | undefined;
   readonly client: { readonly ip: string };
 }
@@ -28,7 +28,7 @@ export interface Landlord {
 export class Tenancy {
   /** On the endpoint's clock; undefined: not yet. */
   openedMs: number | undefined;
-  readonly protocol: Protocol;
+  readonly protocol: Protocol | 'http';
   /** See `clientKey`. */
   readonly client: string;
 

@@ -1,7 +1,5 @@
 import { GatewayError } from '../../errors.js';
-
-/** Out of descriptors, of ports, of memory. */
-const LOCAL_SHORTAGES: readonly unknown[] = ['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM'];
+import { isLocalShortage } from '../socket/local-shortage.js';
 
 /** A dial attempt that did not end in an open connection. */
 export class DialFailure extends GatewayError {
@@ -28,8 +26,7 @@ export class DialFailure extends GatewayError {
 
   /** Whether the gateway itself had no means to dial: clients can bring that about, and no endpoint is worse for it. */
   get isLocal(): boolean {
-    const { cause } = this;
-    return cause instanceof Error && 'code' in cause && LOCAL_SHORTAGES.includes(cause.code);
+    return isLocalShortage(this.cause);
   }
 
   /** Whether a health check is content with it (SPEC section 8): any complete answer below 500. */

@@ -1,0 +1,31 @@
+import type { Access } from '../access/access.js';
+import type { Revocations } from '../auth/revocations/revocations.js';
+import type { CredentialsConfig, RouteTable } from '../config/config.js';
+import type { FailedLogins } from '../ratelimit/failed-logins.js';
+import type { RequestLimits } from '../ratelimit/request-limits.js';
+import type { TrustedProxies } from '../request/forwarded.js';
+import type { AllowedOrigins } from '../request/origin.js';
+import type { Log } from '../telemetry/log.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import type { Upstreams } from '../upstream/upstreams.js';
+import type { Exchanges } from './exchanges.js';
+
+/** What all exchanges of a process share. */
+export interface ExchangeParts {
+  readonly credentials: CredentialsConfig;
+  /** Whether tokens can be verified at all: without a key source what looks like one is somebody else's. */
+  readonly verifies: boolean;
+  readonly proxies: TrustedProxies;
+  /** WS_ALLOWED_ORIGINS, and the request's own host. */
+  readonly origins: AllowedOrigins;
+  /** The table in effect. */
+  readonly table: () => RouteTable;
+  readonly access: Access;
+  readonly failedLogins: FailedLogins;
+  readonly requestLimits: Pick<RequestLimits, 'take'>;
+  readonly revocations: Pick<Revocations, 'revoke'>;
+  readonly upstreams: Upstreams;
+  readonly exchanges: Exchanges;
+  readonly metrics: Metrics;
+  readonly log: Log;
+}

@@ -1,0 +1,124 @@
+import type { Socket } from 'node:net';
+import type { Identity } from '../auth/identity/identity.js';
+import { covers, type Revocation } from '../auth/revocations/revocation.js';
+import type { ExchangeRoute } from '../config/config.js';
+import { Multimap } from '../multimap.js';
+
+/** How often deadlines are looked at, in milliseconds: no exchange has a timer of its own. */
+const CHECK_MS = 250;
+
+/** Why an exchange is cut from outside. */
+export type CutReason = 'revoked' | 'banned' | 'admin' | 'shutdown';
+
+/** What the rest of the gateway may know of an exchange and do with it. */
+export interface LiveExchange {
+  readonly id: string;
+  /** The client's address, as far as trusted proxies are believed. */
+  readonly ip: string;
+  readonly route: ExchangeRoute;
+  /** undefined before authentication, and on public routes without a token. */
+  readonly identity: Identity | undefined;
+  /** On the monotonic clock. */
+  readonly startedMs: number;
+  /** Ends it: with a status if nothing was answered yet, else by cutting the connection. */
+  cut(reason: CutReason): void;
+  /** Looks at its deadlines. */
+  check(nowMs: number): void;
+}
+
+/** The exchanges of this process that are under way. */
+export class Exchanges {
+  readonly #live = new Set<LiveExchange>();
+  readonly #bySub = new Multimap<string, LiveExchange>();
+  /** Connections whose last answer is under way: what is pipelined behind it is no request. */
+  readonly ending = new WeakSet<Socket>();
+  #timer: NodeJS.Timeout | undefined;
+  #idle: (() => void) | undefined;
+  #draining = false;
+  /** Now on the monotonic clock, to within 250 ms. */
+  nowMs = performance.now();
+
+  get size(): number {
+    return this.#live.size;
+  }
+
+  /** Whether new ones are turned away. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  [Symbol.iterator](): IterableIterator<LiveExchange> {
+    return this.#live.values();
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => this.#check(), CHECK_MS).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  add(exchange: LiveExchange): void {
+    this.#live.add(exchange);
+  }
+
+  /** Files an exchange under its subject. */
+  identify(exchange: LiveExchange, sub: string): void {
+    this.#bySub.add(sub, exchange);
+  }
+
+  remove(exchange: LiveExchange): void {
+    if (!this.#live.delete(exchange)) return;
+    if (exchange.identity !== undefined) this.#bySub.delete(exchange.identity.sub, exchange);
+    if (this.#live.size === 0) this.#idle?.();
+  }
+
+  /** Ends those that a revocation covers. @returns how many. */
+  revoked(revocation: Revocation): number {
+    let ended = 0;
+    // A joined text does not tell where the subject ends.
+    const candidates = revocation.kind === 'joined' ? [...this.#live] : this.#bySub.of(revocation.sub);
+    for (const exchange of [...candidates]) {
+      if (exchange.identity === undefined || !covers(revocation, exchange.identity)) continue;
+      exchange.cut('revoked');
+      ended++;
+    }
+    return ended;
+  }
+
+  /** Ends one of them for an administrator. @returns false: there is none of that id. */
+  cut(id: string): boolean {
+    for (const exchange of this.#live) {
+      if (exchange.id !== id) continue;
+      exchange.cut('admin');
+      return true;
+    }
+    return false;
+  }
+
+  /** Ends those of a banned subject. */
+  banned(sub: string): void {
+    for (const exchange of [...this.#bySub.of(sub)]) exchange.cut('banned');
+  }
+
+  /** From now on new ones are turned away. @returns when none is left, or after `withinMs` with the rest cut off. */
+  async drain(withinMs: number): Promise<void> {
+    this.#draining = true;
+    if (this.#live.size > 0)
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, withinMs);
+        this.#idle = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    for (const exchange of [...this.#live]) exchange.cut('shutdown');
+  }
+
+  #check(): void {
+    this.nowMs = performance.now();
+    for (const exchange of this.#live) exchange.check(this.nowMs);
+  }
+}

@@ -1,0 +1,107 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { withoutTokenParameters } from '../auth/identity/credentials.js';
+import type { ExchangeRoute, RouteMatch } from '../config/config.js';
+import { hasHttpRoutes } from '../config/routes/table.js';
+import { NO_TOKEN_RULES } from '../config/routes/token-rules.js';
+import { GatewayError } from '../errors.js';
+import { hasToken } from '../request/grammar.js';
+import type { RequestHead } from '../request/head.js';
+import { Exchange } from './exchange.js';
+import type { ExchangeParts } from './exchange-parts.js';
+import type { ExchangeRequest } from './exchange-request.js';
+import { judgeMethod } from './methods.js';
+import { ExchangeRefused } from './problem.js';
+import { type RequestTarget, rawRestOf, requestTarget } from './request-target.js';
+import { rulesOf } from './route-rules.js';
+
+/** Stands for a route where none fits. */
+const NO_ROUTE: ExchangeRoute = Object.freeze({
+  kind: 'respond',
+  prefix: '_none',
+  auth: 'public',
+  requireRoles: [],
+  tokens: NO_TOKEN_RULES,
+  methods: undefined,
+  requestHeaders: { set: [], remove: [] },
+  responseHeaders: { set: [], remove: [] },
+  securityHeaders: true,
+  requestLimit: undefined,
+  cors: undefined,
+  maxBodyBytes: 0,
+  respond: { status: 404, body: '', headers: [] },
+});
+
+/** Where plain HTTP requests that no endpoint of the gateway's own takes come in: path, route, method (SPEC section 17). */
+export class Intake {
+  constructor(readonly parts: ExchangeParts) {}
+
+  /**
+   * Takes a request in charge, whose head was found good.
+   * @param expectsContinue whether the client waits for a 100 before it sends its body.
+   * @returns false for what HTTP routes have no part in: a handshake, a path that is a WebSocket route's, or any at all
+   *   where there are none.
+   */
+  serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    head: RequestHead,
+    expectsContinue: boolean,
+  ): boolean {
+    const table = this.parts.table();
+    if (!hasHttpRoutes(table)) return false;
+    if (this.parts.exchanges.ending.has(request.socket)) return true;
+    if (hasToken(head.headers.get('upgrade'), 'websocket')) return false;
+    const target = requestTarget(head.target, head.query, head.headers.get('host')?.[0] ?? '');
+    const match = target && table.match(target.path)[0];
+    if (match?.route.kind === 'websocket') return false;
+    const facts = this.#facts(head, target, match);
+    const exchange = new Exchange(this.parts, request, response, facts, expectsContinue);
+    const refusal = refusalOf(head, target, match);
+    if (refusal === undefined) exchange.start();
+    else exchange.turnAway(refusal);
+    return true;
+  }
+
+  #facts(
+    head: RequestHead,
+    target: RequestTarget | undefined,
+    match: RouteMatch | undefined,
+  ): ExchangeRequest {
+    const { method, headers, peer, secure, query } = head;
+    const path = target?.path ?? head.target;
+    const rest = match?.rest ?? '';
+    const { queryNames } = this.parts.credentials;
+    return {
+      route: match === undefined || match.route.kind === 'websocket' ? NO_ROUTE : match.route,
+      method,
+      path,
+      rest,
+      rawRest: target === undefined ? rest : rawRestOf(target.rawPath, path, rest),
+      query: withoutTokenParameters(query, queryNames),
+      queryAsSent: query,
+      headers,
+      client: this.parts.proxies.client(peer, secure, headers),
+    };
+  }
+}
+
+function refusalOf(
+  { method, headers }: RequestHead,
+  target: RequestTarget | undefined,
+  match: RouteMatch | undefined,
+): GatewayError | undefined {
+  if (judgeMethod(method, undefined) !== undefined) return new GatewayError('ERR_METHOD_UNKNOWN', method);
+  if (target === undefined) return new GatewayError('ERR_REQUEST_MALFORMED', 'path or query');
+  if (match === undefined || match.route.kind === 'websocket')
+    return new GatewayError('ERR_ROUTE_UNKNOWN', 'no route fits the path');
+  const verdict = judgeMethod(method, methodsOf(match.route));
+  // Preflights are answered whatever the route allows.
+  if (verdict?.status !== 405 || rulesOf(match.route).cors?.preflight(method, headers) !== undefined)
+    return undefined;
+  return new ExchangeRefused('ERR_METHOD_NOT_ALLOWED', method, ['Allow', verdict.allow]);
+}
+
+/** A folder is read, whatever the route says. */
+function methodsOf({ kind, methods }: ExchangeRoute): readonly string[] | undefined {
+  return kind === 'files' ? (methods ?? ['GET', 'HEAD']) : methods;
+}

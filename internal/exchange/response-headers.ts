@@ -1,0 +1,59 @@
+import { listElements } from '../request/grammar.js';
+import { headerName } from './header-names.js';
+import type { FlatHeaders } from './local-answer.js';
+
+/** Of one connection alone (RFC 9110 §7.6.1); Trailer is kept, as trailers pass. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-connection',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** What decides about an answer must stand before it. */
+const NOT_IN_TRAILERS: ReadonlySet<string> = new Set([
+  ...['content-encoding', 'content-range', 'content-type', 'set-cookie', 'location', 'cache-control', 'vary'],
+]);
+
+/** An upstream's header lines without what is of its connection alone. */
+export function passedHeaders(raw: readonly Buffer[]): FlatHeaders {
+  const lines: FlatHeaders = [];
+  let named: ReadonlySet<string> | undefined;
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at]?.toString('latin1') ?? '';
+    const value = raw[at + 1]?.toString('latin1') ?? '';
+    const { lower } = headerName(name);
+    if (!HOP_BY_HOP.has(lower)) lines.push(name, value);
+    else if (lower === 'connection' && !isCommon(value))
+      named = new Set([...(named ?? []), ...listElements([value.toLowerCase()])]);
+  }
+  return named === undefined ? lines : without(lines, named);
+}
+
+function isCommon(connection: string): boolean {
+  return connection === 'keep-alive' || connection === 'close';
+}
+
+/** Of trailers only what may stand there (RFC 9110 §6.5.1), and nothing that is the gateway's to say. */
+export function trailerPairs(trailers: readonly Buffer[]): [string, string][] {
+  const pairs: [string, string][] = [];
+  for (let at = 0; at < trailers.length; at += 2) {
+    const name = trailers[at]?.toString('latin1') ?? '';
+    const { lower, passage } = headerName(name);
+    if (passage === 'passes' && !HOP_BY_HOP.has(lower) && !NOT_IN_TRAILERS.has(lower))
+      pairs.push([name, trailers[at + 1]?.toString('latin1') ?? '']);
+  }
+  return pairs;
+}
+
+function without(lines: FlatHeaders, names: ReadonlySet<string>): FlatHeaders {
+  const kept: FlatHeaders = [];
+  for (let at = 0; at < lines.length; at += 2) {
+    const name = lines[at] ?? '';
+    if (!names.has(name.toLowerCase())) kept.push(name, lines[at + 1] ?? '');
+  }
+  return kept;
+}

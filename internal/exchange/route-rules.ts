@@ -1,0 +1,61 @@
+import { decodeToken } from '../auth/identity/jwt-shape.js';
+import type { ExchangeRoute } from '../config/config.js';
+import { type CompiledSchemas, compiledSchemas } from '../config/schemas/compiled.js';
+import { Cors } from './cors.js';
+import type { Caller, ExchangeRequest } from './exchange-request.js';
+import { HeaderChanges, type TemplateSubject } from './header-rules.js';
+import type { FlatHeaders } from './local-answer.js';
+import { withSecurityHeaders } from './security-headers.js';
+
+/** The rules of a route, taken apart once. */
+export interface RouteRules {
+  readonly cors: Cors | undefined;
+  readonly request: HeaderChanges;
+  readonly response: HeaderChanges;
+  readonly schemas: CompiledSchemas | undefined;
+}
+
+/** By route: they hold functions, and routes are data. */
+const known = new WeakMap<ExchangeRoute, RouteRules>();
+
+export function rulesOf(route: ExchangeRoute): RouteRules {
+  const found = known.get(route);
+  if (found !== undefined) return found;
+  const { cors, methods, requestHeaders, responseHeaders } = route;
+  const schemas = route.kind === 'http' ? route.schemas : undefined;
+  const made: RouteRules = {
+    cors: cors && new Cors(cors, methods),
+    request: new HeaderChanges(requestHeaders),
+    response: new HeaderChanges(responseHeaders),
+    schemas: schemas && compiledSchemas(schemas),
+  };
+  known.set(route, made);
+  return made;
+}
+
+/** What the templates of a route's headers stand for. */
+export function templateSubject({ client }: ExchangeRequest, { identity, token }: Caller): TemplateSubject {
+  return {
+    identity,
+    // Verified before anybody comes here.
+    claims: () => (token === undefined ? undefined : decodeToken(token)?.claims),
+    requestId: client.requestId,
+  };
+}
+
+/**
+ * An answer's headers as the route wants them: what is safe, then what the operator says, then what CORS permits.
+ * @param changed whether `responseHeaders` applies: not to errors of the gateway's own.
+ */
+export function answerHeaders(
+  lines: FlatHeaders,
+  request: ExchangeRequest,
+  caller: Caller,
+  changed: boolean,
+): FlatHeaders {
+  const { route, client, headers } = request;
+  const { cors, response } = rulesOf(route);
+  const safe = route.securityHeaders ? withSecurityHeaders(lines, client.proto === 'https') : lines;
+  const own = changed && !response.none ? response.apply(safe, templateSubject(request, caller)) : safe;
+  return cors === undefined ? own : cors.permit(own, headers);
+}

@@ -1,0 +1,265 @@
+import type { Readable } from 'node:stream';
+import type { Dispatcher } from 'undici';
+import type { HttpRoute } from '../../config/config.js';
+import { fromUnknown, GatewayError } from '../../errors.js';
+import { clientKey } from '../../request/client-key.js';
+import { type Choice, choose } from '../pool/balance.js';
+import type { Endpoint } from '../pool/endpoint.js';
+import type { Endpoints } from '../pool/endpoints.js';
+import type { Tenancy } from '../pool/tenancy.js';
+import { isLocalShortage } from '../socket/local-shortage.js';
+import { type EndpointPool, type Pools, serverNameOf } from './pools.js';
+
+/** What is asked of an upstream. */
+export interface HttpRequest {
+  readonly method: string;
+  /** The request target at that endpoint. */
+  readonly pathAt: (endpoint: Endpoint['address']) => string;
+  /** Name and value by turns; without Host and framing, with Content-Length if the body has one. */
+  readonly headers: string[];
+  /** undefined: the endpoint's own. */
+  readonly host: string | undefined;
+  /** undefined: none. */
+  readonly body: Readable | Buffer | undefined;
+  readonly identity: { readonly sub: string } | undefined;
+  readonly client: { readonly ip: string };
+}
+
+/** Who hears of the answer. Nothing is told after `onFailed` or `onEnd`, nor after `Sending.abort`. */
+export interface AnswerListener {
+  /** The upstream is reached: the request goes out. */
+  onReached(endpoint: Endpoint): void;
+  /** @param headers name and value by turns. */
+  onHead(status: number, statusText: string, headers: readonly Buffer[]): void;
+  /** @returns false: no more until `Sending.resume`. */
+  onBytes(chunk: Buffer): boolean;
+  /** @param trailers name and value by turns. */
+  onEnd(trailers: readonly Buffer[]): void;
+  /** @param error ERR_DIAL_FAILED, ERR_CIRCUIT_OPEN, ERR_UPSTREAM_LOST, ERR_UPSTREAM_PROTOCOL; or of the body. */
+  onFailed(error: GatewayError): void;
+}
+
+/** RFC 9110 §9.2.1, and no more: what has an effect is not repeated. */
+const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** One request on its way through the endpoints of its route. */
+export class Sending implements Dispatcher.DispatchHandlers {
+  readonly #order: readonly Endpoint[];
+  readonly #tried = new Set<Endpoint>();
+  #choice: Choice | undefined;
+  #pool: EndpointPool | undefined;
+  #tenancy: Tenancy | undefined;
+  #abort: ((error?: Error) => void) | undefined;
+  #resume: (() => void) | undefined;
+  #aborted: boolean = false;
+  /** Whether a byte of the answer has come. */
+  #isAnswering: boolean = false;
+  #hasHead: boolean = false;
+  /** Whether its connection had served before. */
+  #isReused: boolean = false;
+  #repeated: boolean = false;
+
+  constructor(
+    readonly route: HttpRoute,
+    readonly request: HttpRequest,
+    readonly listener: AnswerListener,
+    readonly endpoints: Endpoints,
+    readonly pools: Pools,
+  ) {
+    this.#order = endpoints.of(route).order(request.identity?.sub ?? request.client.ip);
+  }
+
+  /** Goes to the first endpoint that may be asked. */
+  start(): void {
+    if (!this.#next(this.#tried))
+      this.#fail('ERR_CIRCUIT_OPEN', `every circuit of ${this.route.prefix} is open`);
+  }
+
+  /** Ends it, whatever stage it is at; the listener hears nothing more. */
+  abort(end: 'lost' | 'destroyed'): void {
+    if (this.#aborted) return;
+    this.#aborted = true;
+    this.#settle(end);
+    this.#abort?.();
+    const { body } = this.request;
+    if (body !== undefined && !Buffer.isBuffer(body)) body.destroy();
+  }
+
+  /** After `onBytes` returned false. */
+  resume(): void {
+    this.#resume?.();
+  }
+
+  /** @returns false when no circuit lets it through. */
+  #next(tried: ReadonlySet<Endpoint>): boolean {
+    const choice = choose(this.#order, tried);
+    if (choice === undefined) return false;
+    const { endpoint } = choice;
+    this.#choice = choice;
+    endpoint.dialing++;
+    const { method, headers, body, host, pathAt } = this.request;
+    const hostLine = host === undefined ? [] : ['Host', host];
+    const servername = serverNameOf(endpoint);
+    try {
+      this.#pool = this.pools.of(endpoint, this.route.timeouts.connectMs);
+      this.#pool.dispatch(
+        {
+          path: pathAt(endpoint.address),
+          method: method as Dispatcher.HttpMethod,
+          headers: host === undefined ? headers : [...hostLine, ...headers],
+          body: body ?? null,
+          // undici gives a connection up after HEAD otherwise.
+          reset: false,
+          ...(servername === undefined ? {} : { servername }),
+        },
+        this,
+      );
+    } catch (thrown) {
+      this.onError(fromUnknown(thrown));
+    }
+    return true;
+  }
+
+  onConnect(abort: (error?: Error) => void): void {
+    this.#abort = abort;
+    this.#isReused = this.#pool?.takeFresh() === false;
+    if (this.#aborted) return abort();
+    const endpoint = this.#choice?.endpoint;
+    if (endpoint === undefined) return;
+    endpoint.dialing--;
+    this.#tenancy = endpoint.tenancy(this.route, {
+      protocol: 'http',
+      identity: this.request.identity,
+      client: this.request.client,
+    });
+    this.#tenancy.opened();
+    this.listener.onReached(endpoint);
+  }
+
+  onResponseStarted(): void {
+    this.#isAnswering = true;
+  }
+
+  onHeaders(status: number, headers: Buffer[], resume: () => void, statusText: string): boolean {
+    // RFC 9110 §15.2: a proxy may drop what nobody asked for.
+    if (status < 200 || this.#aborted) return true;
+    this.#hasHead = true;
+    this.#resume = resume;
+    this.#succeeded();
+    this.listener.onHead(status, statusText, headers);
+    return true;
+  }
+
+  onData(chunk: Buffer): boolean {
+    return this.#aborted || this.listener.onBytes(chunk);
+  }
+
+  onComplete(trailers: string[] | null): void {
+    if (this.#aborted) return;
+    this.#aborted = true;
+    this.#settle('closed');
+    // They are buffers, whatever the types of undici say.
+    const lines: readonly unknown[] = trailers ?? [];
+    this.listener.onEnd(lines.filter((line) => Buffer.isBuffer(line)));
+  }
+
+  onError(error: Error): void {
+    if (this.#aborted) return;
+    const code = 'code' in error ? error.code : undefined;
+    const { body } = this.request;
+    // The body's own fault is not the upstream's.
+    const fault = body === undefined || Buffer.isBuffer(body) ? undefined : body.errored;
+    if (fault instanceof GatewayError) return this.#end('destroyed', fault);
+    if (this.#tenancy === undefined) return this.#unreached(error, code);
+    if (!this.#hasHead && this.#mayRepeat(error)) return this.#repeat();
+    const isProtocol =
+      error.name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW' || isBadFraming(code);
+    this.#end(
+      'lost',
+      new GatewayError(isProtocol ? 'ERR_UPSTREAM_PROTOCOL' : 'ERR_UPSTREAM_LOST', error.message, {
+        cause: error,
+      }),
+    );
+  }
+
+  /** Nothing of the request was sent: another endpoint may have it. */
+  #unreached(error: Error, code: unknown): void {
+    const choice = this.#choice;
+    if (choice === undefined) return;
+    const { endpoint, permit } = choice;
+    endpoint.dialing--;
+    this.#choice = undefined;
+    this.#tried.add(endpoint);
+    if (isLocalShortage(error) || code === 'UND_ERR_INVALID_ARG') endpoint.breaker.released(permit);
+    else endpoint.dialFailed(permit, 'unreachable', this.#client);
+    const { body } = this.request;
+    const bodyIsWhole = body === undefined || Buffer.isBuffer(body) || !body.destroyed;
+    if (code !== 'UND_ERR_INVALID_ARG' && bodyIsWhole && this.#next(this.#tried)) return;
+    this.#fail('ERR_DIAL_FAILED', `${endpoint.name}: ${error.message}`, error);
+  }
+
+  /** RFC 9110 §9.2.2: a connection that had served before and dies unasked may have been given up by the other side. */
+  #mayRepeat(error: Error): boolean {
+    if (
+      this.#repeated ||
+      !this.#isReused ||
+      this.#isAnswering ||
+      this.request.body !== undefined ||
+      !REPEATABLE.has(this.request.method)
+    )
+      return false;
+    const code = 'code' in error ? error.code : undefined;
+    return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE';
+  }
+
+  #repeat(): void {
+    this.#repeated = true;
+    this.#settle('destroyed');
+    this.#tenancy = undefined;
+    this.#abort = undefined;
+    if (!this.#next(new Set()))
+      this.#fail('ERR_CIRCUIT_OPEN', `every circuit of ${this.route.prefix} is open`);
+  }
+
+  get #client(): string {
+    return clientKey(this.request.identity?.sub, this.request.client.ip);
+  }
+
+  #succeeded(): void {
+    const choice = this.#choice;
+    if (choice !== undefined) choice.endpoint.breaker.succeeded(choice.permit, this.#client);
+  }
+
+  #fail(code: 'ERR_CIRCUIT_OPEN' | 'ERR_DIAL_FAILED', message: string, cause?: Error): void {
+    this.#end('destroyed', new GatewayError(code, message, { cause }));
+  }
+
+  #end(end: 'lost' | 'destroyed', error: Error): void {
+    this.#aborted = true;
+    this.#settle(end);
+    this.listener.onFailed(
+      error instanceof GatewayError
+        ? error
+        : new GatewayError('ERR_UPSTREAM_LOST', error.message, { cause: error }),
+    );
+  }
+
+  /** The endpoint is told what became of it, once. */
+  #settle(end: 'closed' | 'lost' | 'destroyed'): void {
+    const choice = this.#choice;
+    this.#choice = undefined;
+    if (choice === undefined) return;
+    const { endpoint, permit } = choice;
+    if (this.#tenancy === undefined) endpoint.dialing--;
+    if (!this.#hasHead) {
+      if (end === 'lost') endpoint.dialFailed(permit, 'handshake', this.#client);
+      else endpoint.breaker.released(permit);
+    }
+    // What failed before its head has been counted with its dial.
+    this.#tenancy?.ended(end === 'lost' && !this.#hasHead ? 'destroyed' : end);
+  }
+}
+
+function isBadFraming(code: unknown): boolean {
+  return code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' || code === 'UND_ERR_RESPONSE';
+}

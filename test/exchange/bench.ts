@@ -1,0 +1,175 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
+import type { TestContext } from 'node:test';
+import { Access } from '../../internal/access/access.js';
+import { Revocations } from '../../internal/auth/revocations/revocations.js';
+import type { HttpRoute, Route } from '../../internal/config/config.js';
+import { createRouteTable } from '../../internal/config/routes/table.js';
+import { Exchanges } from '../../internal/exchange/exchanges.js';
+import { Intake } from '../../internal/exchange/intake.js';
+import { ConnectionLimit } from '../../internal/ratelimit/connection-limits.js';
+import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
+import { Limiter } from '../../internal/ratelimit/limiter.js';
+import { RequestLimits } from '../../internal/ratelimit/request-limits.js';
+import { TrustedProxies } from '../../internal/request/forwarded.js';
+import type { RequestHead } from '../../internal/request/head.js';
+import { AllowedOrigins } from '../../internal/request/origin.js';
+import { Upstreams } from '../../internal/upstream/upstreams.js';
+import { bench as authBench, verification } from '../auth/parts.js';
+import { routeTo } from '../upstream/lab.js';
+
+/** A plain route to HTTP upstreams, and what is different about it. */
+export function httpRouteTo(upstreams: string | readonly string[], more: Partial<HttpRoute> = {}): HttpRoute {
+  return {
+    ...routeTo(upstreams),
+    kind: 'http',
+    prefix: '/t',
+    auth: 'public',
+    preserveQuery: true,
+    appendPath: true,
+    methods: undefined,
+    requestHeaders: { set: [], remove: [] },
+    responseHeaders: { set: [], remove: [] },
+    securityHeaders: true,
+    requestLimit: undefined,
+    cors: undefined,
+    maxBodyBytes: 10_485_760,
+    preserveHost: false,
+    webSocket: true,
+    timeouts: { connectMs: 5_000, answerMs: 60_000, idleMs: 60_000 },
+    schemas: undefined,
+    ...more,
+  };
+}
+
+/** An HTTP server on a free port, ended with the test. @returns its URL without a slash at the end. */
+export async function serve(t: TestContext, listener: RequestListener): Promise<string> {
+  const server = createServer(listener);
+  return `http://127.0.0.1:${await listening(t, server)}`;
+}
+
+/** A server that speaks TCP only. */
+export async function serveRaw(t: TestContext, onSocket: (socket: Socket) => void): Promise<string> {
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => {});
+    onSocket(socket);
+  });
+  return `http://127.0.0.1:${await listening(t, server)}`;
+}
+
+export async function listening(t: TestContext, server: Server | ReturnType<typeof createTcpServer>) {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+export interface DoorOptions {
+  readonly routes: readonly Route[];
+  readonly trustedProxies?: readonly string[];
+}
+
+/** Exchanges with everything real below them, behind a bare node:http server. */
+export async function door(t: TestContext, { routes, trustedProxies = [] }: DoorOptions) {
+  const auth = await authBench(t, {});
+  const { metrics, authenticator } = auth;
+  const log = auth.log.log;
+  const table = createRouteTable(routes);
+  const revocations = new Revocations({ ttlMs: 60_000, log, store: undefined, counter: metrics.revocations });
+  const upstreams = new Upstreams(
+    {
+      dialTimeoutMs: 5_000,
+      dialAttempts: 3,
+      dialIntervalMs: 10,
+      failureThreshold: 5,
+      openTimeoutMs: 60_000,
+      healthcheckIntervalMs: 0,
+      masking: 'zero',
+      controlTimeoutMs: 1_000,
+    },
+    metrics,
+    log,
+  );
+  upstreams.apply(table);
+  const access = new Access({
+    config: verification({}),
+    authenticator,
+    revocations,
+    bans: { isBanned: () => false },
+    failedLogins: new FailedLogins(),
+    slotsPerSub: new ConnectionLimit(0),
+    limiter: new Limiter({ config: { perSecond: 0, burst: 1, bytesPerSecond: 0 }, shared: undefined }),
+  });
+  const exchanges = new Exchanges();
+  exchanges.start();
+  revocations.onRevoked((revocation) => void exchanges.revoked(revocation));
+  const intake = new Intake({
+    credentials: {
+      headerNames: ['authorization'],
+      subprotocolNames: [],
+      cookieName: 'session',
+      queryNames: ['token'],
+    },
+    verifies: true,
+    proxies: new TrustedProxies(trustedProxies),
+    origins: new AllowedOrigins(),
+    requestLimits: new RequestLimits({ store: undefined }),
+    revocations,
+    table: () => table,
+    access,
+    failedLogins: new FailedLogins(),
+    upstreams,
+    exchanges,
+    metrics,
+    log,
+  });
+  const server = createServer();
+  const take = (request: IncomingMessage, response: Parameters<RequestListener>[1], waits: boolean) => {
+    if (intake.serve(request, response, headOf(request), waits)) return;
+    response.writeHead(418);
+    response.end();
+  };
+  server
+    .on('request', (request, response) => take(request, response, false))
+    .on('checkContinue', (request, response) => take(request, response, true));
+  const port = await listening(t, server);
+  t.after(async () => {
+    exchanges.stop();
+    revocations.stop();
+    upstreams.stop();
+  });
+  return { ...auth, url: `http://127.0.0.1:${port}`, port, exchanges, revocations, upstreams };
+}
+
+function headOf({ method = '', url = '', rawHeaders, socket }: IncomingMessage): RequestHead {
+  const headers = new Map<string, string[]>();
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] ?? '').toLowerCase();
+    headers.set(name, [...(headers.get(name) ?? []), rawHeaders[at + 1] ?? '']);
+  }
+  const [target = '', query = ''] = url.split(/\?(.*)/s, 2);
+  return { method, target, query, headers, peer: socket.remoteAddress ?? '', secure: false };
+}
+
+/** Says something to a port, and hears what comes back until the connection ends. */
+export async function say(port: number, ...pieces: readonly string[]): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  const heard: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => heard.push(chunk));
+  for (const piece of pieces) {
+    socket.write(piece, 'latin1');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await once(socket, 'close');
+  return Buffer.concat(heard).toString('latin1');
+}
