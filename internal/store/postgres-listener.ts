@@ -1,4 +1,4 @@
-import { Client } from 'pg';
+import type { Client, ClientConfig } from 'pg';
 import { LastingConnection, type OpenConnection } from './lasting-connection.js';
 
 /** Who is told what is notified on a channel. */
@@ -11,6 +11,7 @@ export interface PostgresSubscriber {
 
 export interface ListenerOptions {
   readonly dsn: string;
+  readonly Client: new (config?: ClientConfig) => Client;
   readonly timeoutMs: number;
   readonly onTrouble: (thrown: unknown) => void;
 }
@@ -46,7 +47,7 @@ export class PostgresListener {
 
   async #open(): Promise<OpenConnection> {
     const { dsn, timeoutMs } = this.#options;
-    const client = new Client({
+    const client = new this.#options.Client({
       connectionString: dsn,
       application_name: LISTENER,
       connectionTimeoutMillis: 2 * timeoutMs,

@@ -1,8 +1,10 @@
 import { Pool, type PoolClient, type QueryConfig, type QueryResultRow } from 'pg';
 import { GatewayError } from '../errors.js';
+import { readPostgresDsn } from '../postgres-dsn.js';
 import type { Log } from '../telemetry/log.js';
 import { Availability } from './availability.js';
 import { withinDeadline } from './deadline.js';
+import { PostgresEncryption } from './postgres-encryption.js';
 import { INSUFFICIENT_PRIVILEGE, meansPostgresIsDown, postgresFailure } from './postgres-failure.js';
 import { LISTENER, PostgresListener, type PostgresSubscriber } from './postgres-listener.js';
 import { PostgresSchema } from './postgres-schema.js';
@@ -25,6 +27,8 @@ const POOL_SIZE = 4;
 const MAX_WAITING = 256;
 const NOTIFY = `SELECT pg_notify($1, $2), (SELECT count(*)::int FROM pg_stat_activity
   WHERE application_name = $3 AND datname = current_database()) AS listeners`;
+/** SQLSTATE of a prepared statement that is not there, or is there although it was not prepared. */
+const OF_ANOTHER_CONNECTION = new Set(['26000', '42P05']);
 /** Batches of one purge: what is left waits for the next. */
 const MAX_PURGE_BATCHES = 50;
 
@@ -36,16 +40,22 @@ export class PostgresStore {
   readonly #options: PostgresStoreOptions;
   readonly #timeoutMs: number;
   readonly #pool: Pool;
+  readonly #encryption: PostgresEncryption;
   readonly #schema: PostgresSchema;
   readonly #availability: Availability;
   readonly #listener: PostgresListener;
+  /** A pooler hands each statement to another connection, which knows none that was prepared. */
+  #unprepared = false;
   #purging: NodeJS.Timeout | undefined;
 
   constructor(options: PostgresStoreOptions) {
     this.#options = options;
     this.#timeoutMs = options.queryTimeoutMs ?? 500;
+    const { url, ways } = readPostgresDsn(options.dsn);
+    this.#encryption = new PostgresEncryption(ways);
     this.#pool = new Pool({
-      connectionString: options.dsn,
+      connectionString: url,
+      Client: this.#encryption.client,
       application_name: 'ws-gateway',
       max: POOL_SIZE,
       connectionTimeoutMillis: this.#timeoutMs,
@@ -60,11 +70,12 @@ export class PostgresStore {
     this.#availability = new Availability({
       dependency: 'postgres',
       log: options.log,
-      probe: () => this.#probe(),
+      probe: () => this.#encryption.inAnyWay(() => this.#probe()),
       reasonOf: postgresFailure,
     });
     this.#listener = new PostgresListener({
-      dsn: options.dsn,
+      dsn: url,
+      Client: this.#encryption.client,
       timeoutMs: this.#timeoutMs,
       onTrouble: (thrown) => {
         if (this.up)
@@ -108,9 +119,13 @@ export class PostgresStore {
     if (!this.up && options.whileDown !== true) throw new GatewayError('ERR_STORE', 'postgres: down');
     if (this.#pool.waitingCount >= MAX_WAITING) throw new GatewayError('ERR_STORE', 'postgres: busy');
     try {
-      return (await this.#pool.query<R>(query)).rows;
+      return (await this.#pool.query<R>(this.#unprepared ? { ...query, name: undefined } : query)).rows;
     } catch (thrown) {
       const reason = postgresFailure(thrown);
+      if (OF_ANOTHER_CONNECTION.has(reason) && !this.#unprepared) {
+        this.#unprepared = true;
+        return this.query<R>(query, options);
+      }
       if (reason === INSUFFICIENT_PRIVILEGE) void this.#availability.check();
       else if (meansPostgresIsDown(reason)) this.#availability.failed(reason);
       // Without the cause: a driver's error carries the values of the statement.

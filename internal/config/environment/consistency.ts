@@ -1,3 +1,5 @@
+import { fromUnknown } from '../../errors.js';
+import { readPostgresDsn } from '../../postgres-dsn.js';
 import type { ListenConfig, RouteTable } from '../config.js';
 import { belongTogether, type Pem, readCertificate, readPrivateKey, readPublicKey } from '../key-pair.js';
 import type { Problem } from '../problem.js';
@@ -13,6 +15,7 @@ export function inconsistencies(values: Values): Problem[] {
     ...keySourceProblems(values),
     ...rateLimitProblems(values),
     ...activityProblems(values),
+    ...postgresProblems(values),
   ];
 }
 
@@ -104,6 +107,13 @@ function activityProblems(values: Values): Problem[] {
   return values.ACTIVITY_STORE === 'postgres' && values.POSTGRES_DSN === undefined
     ? [{ name: 'ACTIVITY_STORE', message: 'postgres is not allowed without POSTGRES_DSN' }]
     : [];
+function postgresProblems({ POSTGRES_DSN: dsn }: Values): Problem[] {
+  try {
+    if (dsn !== undefined) readPostgresDsn(dsn);
+    return [];
+  } catch (thrown) {
+    return [{ name: 'POSTGRES_DSN', message: fromUnknown(thrown).message }];
+  }
 }
 
 function rateLimitProblems(values: Values): Problem[] {

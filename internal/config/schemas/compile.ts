@@ -26,7 +26,7 @@ const load = createRequire(import.meta.url);
 /** Compiles schemas of draft 2020-12; those of one compiler are from one file. */
 export class SchemaCompiler {
   readonly #first = createAjv(false);
-  readonly #every = createAjv(true);
+  #every: ReturnType<typeof createAjv> | undefined;
 
   /** What the meta-schema and the compiler have against a schema; none: []. */
   faultsOf({ path, schema }: PlacedSchema): PlacedFault[] {
@@ -43,19 +43,24 @@ export class SchemaCompiler {
     }
   }
 
-  /** @param listsAll whether `every` will be asked for. */
-  check(schema: JsonSchema, listsAll: boolean): SchemaCheck {
-    const first = this.#first.compile(toAjv(schema));
-    const every = listsAll ? this.#every.compile(toAjv(schema)) : first;
-    return (value, all) => {
+  /** Compiled when it is first asked, unless `faultsOf` has done so: some milliseconds each, which add up in a large file. */
+  check(schema: JsonSchema): SchemaCheck {
+    return (value, every) => {
+      // The compiler remembers what it has compiled.
+      const validate = (every ? this.#listing() : this.#first).compile(toAjv(schema));
       try {
-        const validate = all ? every : first;
         return validate(value) ? undefined : errorsOf(validate);
       } catch {
         // A schema that refers to itself without looking deeper exhausts the stack.
         return [{ path: '', message: 'cannot be checked' }];
       }
     };
+  }
+
+  /** Of those that list all errors there are few, and they are asked only when something is wrong. */
+  #listing(): ReturnType<typeof createAjv> {
+    this.#every ??= createAjv(true);
+    return this.#every;
   }
 }
 

@@ -1,6 +1,6 @@
 import type { SchemaText } from '../config.js';
 import { type SchemaCheck, SchemaCompiler } from './compile.js';
-import { type JsonSchema, parseSchemaFile, type SchemaEndpoint, type SchemaFile } from './file.js';
+import { parseSchemaFile, type SchemaEndpoint, type SchemaFile } from './file.js';
 import { type ParameterTypes, parameterTypes } from './parameter-types.js';
 
 /** What requests to an endpoint are held against. */
@@ -29,35 +29,37 @@ const compiled = new WeakMap<SchemaText, CompiledSchemas>();
 export function compiledSchemas(text: SchemaText): CompiledSchemas {
   let schemas = compiled.get(text);
   if (schemas === undefined) {
-    schemas = compile(text);
+    const parsed = parseSchemaFile(text.text, text.file);
+    if ('problems' in parsed) throw new Error(`${text.file} was not checked`);
+    schemas = compile(parsed.file, new SchemaCompiler());
     compiled.set(text, schemas);
   }
   return schemas;
 }
 
-function compile({ text, file }: SchemaText): CompiledSchemas {
-  const parsed = parseSchemaFile(text, file);
-  if ('problems' in parsed) throw new Error(`${file} was not checked`);
-  const compiler = new SchemaCompiler();
-  const { unknown, endpoints, rpc } = parsed.file;
+/** Keeps what was compiled while the text was checked. */
+export function keepCompiled(text: SchemaText, file: SchemaFile, compiler: SchemaCompiler): void {
+  compiled.set(text, compile(file, compiler));
+}
+
+function compile({ unknown, endpoints, rpc }: SchemaFile, compiler: SchemaCompiler): CompiledSchemas {
   return {
     unknown,
     endpoints: endpoints.map((endpoint) => compileEndpoint(endpoint, compiler)).sort(narrowerFirst),
-    rpc: rpc && new Map([...rpc].map(([method, params]) => [method, accepts(compiler.check(params, false))])),
+    rpc: rpc && new Map([...rpc].map(([method, params]) => [method, accepts(compiler.check(params))])),
   };
 }
 
 function compileEndpoint(endpoint: SchemaEndpoint, compiler: SchemaCompiler): CompiledEndpoint {
   const { method, path, query, body, detail } = endpoint;
-  const check = (schema: JsonSchema) => compiler.check(schema, detail);
   return {
     method,
     segments: path
       .slice(1)
       .split('/')
       .map((segment) => (segment.startsWith('{') ? undefined : segment)),
-    query: query === undefined ? undefined : { check: check(query), types: parameterTypes(query) },
-    body: body === undefined ? undefined : check(body),
+    query: query === undefined ? undefined : { check: compiler.check(query), types: parameterTypes(query) },
+    body: body === undefined ? undefined : compiler.check(body),
     detail,
   };
 }

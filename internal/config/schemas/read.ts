@@ -4,7 +4,7 @@ import { type Problem, problemLine } from '../problem.js';
 import { quote } from '../secrets.js';
 import { readTextFile } from '../text-file.js';
 import { SchemaCompiler } from './compile.js';
-import { compiledSchemas } from './compiled.js';
+import { keepCompiled } from './compiled.js';
 import { parseSchemaFile, type SchemaFile, schemasIn } from './file.js';
 
 /** Largest schema file that is read. */
@@ -32,6 +32,6 @@ export function readSchemas(path: string, directory: string): SchemaReading {
     return { faults: problems.map(problemLine) };
   }
   const text = { file: name, text: read.text };
-  compiledSchemas(text);
+  keepCompiled(text, parsed.file, compiler);
   return { text, file: parsed.file };
 }

@@ -1,0 +1,56 @@
+import { Client, type ClientConfig } from 'pg';
+import { GatewayError } from '../errors.js';
+import type { PostgresAddress, PostgresWay } from '../postgres-dsn.js';
+import { postgresFailure } from './postgres-failure.js';
+
+/** SQLSTATE class 28: not let in, as pg_hba.conf can have it for connections with or without TLS. */
+const NOT_LET_IN = /^28/;
+const SQLSTATE = /^[0-9A-Z]{5}$/;
+
+/** How connections are made now: the way that worked last, as long as it works. */
+export class PostgresEncryption {
+  readonly #ways: PostgresAddress['ways'];
+  #turn = 0;
+
+  constructor(ways: PostgresAddress['ways']) {
+    this.#ways = ways;
+  }
+
+  /** For the next connection. */
+  get way(): PostgresWay {
+    return this.#ways[this.#turn % this.#ways.length] ?? false;
+  }
+
+  /** A class of clients that connect as is the way at the time. */
+  get client(): new (
+    config?: ClientConfig,
+  ) => Client {
+    const encryption = this;
+    return class extends Client {
+      constructor(config: ClientConfig = {}) {
+        super({ ...config, ssl: encryption.way });
+      }
+    };
+  }
+
+  /**
+   * Does `work`, which makes a connection, in one way after the other until it can.
+   * @throws what it failed with in the last one, or at once what no other way would mend.
+   */
+  async inAnyWay(work: () => Promise<void>): Promise<void> {
+    for (let tried = 1; ; tried++) {
+      try {
+        return await work();
+      } catch (thrown) {
+        if (tried >= this.#ways.length || !mayDependOnIt(thrown)) throw thrown;
+        this.#turn++;
+      }
+    }
+  }
+}
+
+function mayDependOnIt(thrown: unknown): boolean {
+  if (thrown instanceof GatewayError) return false;
+  const reason = postgresFailure(thrown);
+  return NOT_LET_IN.test(reason) || !SQLSTATE.test(reason);
+}
