@@ -16,6 +16,7 @@ export function inconsistencies(values: Values): Problem[] {
     ...rateLimitProblems(values),
     ...activityProblems(values),
     ...postgresProblems(values),
+    ...postgresProblems(values),
   ];
 }
 
@@ -107,6 +108,8 @@ function activityProblems(values: Values): Problem[] {
   return values.ACTIVITY_STORE === 'postgres' && values.POSTGRES_DSN === undefined
     ? [{ name: 'ACTIVITY_STORE', message: 'postgres is not allowed without POSTGRES_DSN' }]
     : [];
+}
+
 function postgresProblems({ POSTGRES_DSN: dsn }: Values): Problem[] {
   try {
     if (dsn !== undefined) readPostgresDsn(dsn);
