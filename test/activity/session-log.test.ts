@@ -30,7 +30,11 @@ describe('the log of ended sessions', () => {
     const log = new SessionLog({
       store,
       keptMs,
-      dropped: { inc: (count) => void (dropped += count) },
+      dropped: {
+        inc: (count) => {
+          dropped += count;
+        },
+      },
       log: recordedLog().log,
     });
     t.after(async () => {
@@ -113,7 +117,9 @@ describe('the log of ended sessions', () => {
     const { store } = postgresStoreWithLog(own.dsn, [SESSION_LOG_TABLE]);
     t.after(() => store.stop());
     let dropped = 0;
-    const inc = (count: number) => void (dropped += count);
+    const inc = (count: number) => {
+      dropped += count;
+    };
     const log = new SessionLog({ store, keptMs: 1e6 * DAY_MS, dropped: { inc }, log: recordedLog().log });
     await store.start();
     await own.kill();
