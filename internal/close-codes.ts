@@ -125,7 +125,7 @@ export const CLOSE_REASONS = Object.freeze({
     1013,
     'Authentication unavailable',
     true,
-    'no verification keys are available',
+    'nobody can say whether the token is good: no verification keys, or a store that is down',
   ),
   authTimeout: told(
     'auth_timeout',
@@ -165,6 +165,13 @@ export const CLOSE_REASONS = Object.freeze({
   ),
   tokenRevoked: told('token_revoked', 1008, 'Token revoked', false, 'the token was revoked'),
   banned: told('banned', 1008, 'Banned', false, 'the subject is banned through the admin API'),
+  tokenUsed: told(
+    'token_used',
+    1008,
+    'Token already used',
+    false,
+    'the route takes each token once, and this one has been used',
+  ),
   forbidden: told('forbidden', 1008, 'Forbidden', false, 'not the roles or scopes that the route requires'),
   rateLimited: told(
     'rate_limited',
@@ -178,7 +185,7 @@ export const CLOSE_REASONS = Object.freeze({
     1008,
     'Too many connections',
     true,
-    'MAX_CONNECTIONS_PER_SUB reached',
+    'MAX_CONNECTIONS_PER_SUB or MAX_SESSIONS_PER_TOKEN reached',
   ),
   badConnect: told(
     'bad_connect',

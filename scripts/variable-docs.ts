@@ -35,6 +35,8 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
       'connections of every kind in one process; more are closed unanswered, or get HTTP 503 (LISTENER=uws: handshakes only). 0: no limit',
     MAX_CONNECTIONS_PER_IP:
       'connections from one address (IPv6: from one /64) in one process; more are closed unanswered, or get HTTP 429 behind a trusted proxy and with LISTENER=uws. 0: no limit',
+    MAX_SESSIONS_PER_TOKEN:
+      'live sessions of one token (its `jti`); more are closed with 1008. 0: no limit. Goes with WORKERS=1',
     MAX_CONNECTIONS_PER_SUB:
       'connections of one subject in one process; more are closed with 1008. 0: no limit',
   },
@@ -81,6 +83,10 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     POSTGRES_DSN: 'Postgres for the token cache, revocations and bans. Secret',
     REVOCATION_TTL_SECONDS:
       'how long a revocation is remembered; make it at least the lifetime of your tokens',
+    BACKCHANNEL_LOGOUT:
+      'whether `POST /oidc/backchannel-logout` takes logout tokens of the provider (OpenID Connect Back-Channel Logout 1.0)',
+    BACKCHANNEL_CLIENT_ID:
+      "one of these must be in `aud` of a logout token; unset: one of JWT_EXPECTED_AUDIENCE, or of the issuer's own audiences",
     ADMIN_TOKEN: 'bearer token for `/admin/*`; unset: peers on the loopback interface only. Secret',
   },
   Sessions: {

@@ -1,4 +1,4 @@
-/** The part of oidc-provider that the demo's issuer uses; the package ships no types. */
+/** The part of oidc-provider that the demo's issuer and the tests use; the package ships no types. */
 declare module 'oidc-provider' {
   import type { IncomingMessage, ServerResponse } from 'node:http';
   import type { JWK } from 'jose';
@@ -18,22 +18,29 @@ declare module 'oidc-provider' {
       grant_types: string[];
       redirect_uris: string[];
       response_types: string[];
+      backchannel_logout_uri?: string;
+      backchannel_logout_session_required?: boolean;
     }[];
-    ttl: { ClientCredentials: number };
+    ttl?: { ClientCredentials: number };
     features: {
       devInteractions: { enabled: boolean };
-      clientCredentials: { enabled: boolean };
-      resourceIndicators: {
+      clientCredentials?: { enabled: boolean };
+      backchannelLogout?: { enabled: boolean };
+      resourceIndicators?: {
         enabled: boolean;
         defaultResource(): string;
         getResourceServerInfo(): ResourceServer;
       };
     };
-    extraTokenClaims(context: unknown, token: { clientId: string }): Record<string, unknown>;
+    fetch?(url: string, options: RequestInit): Promise<Response>;
+    extraTokenClaims?(context: unknown, token: { clientId: string }): Record<string, unknown>;
   }
 
   export class Provider {
     constructor(issuer: string, configuration: Configuration);
+    readonly Client: {
+      find(id: string): Promise<{ backchannelLogout(sub: string, sid: string): Promise<void> } | undefined>;
+    };
     callback(): (request: IncomingMessage, response: ServerResponse) => void;
   }
 }

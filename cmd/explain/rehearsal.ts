@@ -6,6 +6,7 @@ import { createStores } from '../../internal/app/stores.js';
 import { Authenticator } from '../../internal/auth/authenticator.js';
 import { Bans } from '../../internal/auth/bans/bans.js';
 import type { Identity } from '../../internal/auth/identity/identity.js';
+import { Claims, MemoryClaims } from '../../internal/auth/once/claims.js';
 import { Revocations } from '../../internal/auth/revocations/revocations.js';
 import { MemoryTokenCache } from '../../internal/auth/token-cache/memory.js';
 import { TieredTokenCache } from '../../internal/auth/token-cache/tiered.js';
@@ -106,6 +107,8 @@ export async function rehearse(
     bans,
     failedLogins: new FailedLogins(),
     slotsPerSub: new ConnectionSlots(config.opening).perSub,
+    slotsPerToken: new ConnectionSlots(config.opening).perToken,
+    claims: new Claims(new MemoryClaims()),
     limiter: new Limiter({ config: config.rateLimit, shared: undefined }),
   });
   const admission = new Admission(

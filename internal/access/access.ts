@@ -1,7 +1,8 @@
 import type { Authenticator } from '../auth/authenticator.js';
 import type { Bans } from '../auth/bans/bans.js';
-import type { Identity } from '../auth/identity/identity.js';
+import { type Identity, tokenKey } from '../auth/identity/identity.js';
 import { identityInHeader } from '../auth/identity/trusted-header.js';
+import type { Claims } from '../auth/once/claims.js';
 import type { Revocations } from '../auth/revocations/revocations.js';
 import type { Route, UpstreamRoute, VerificationConfig } from '../config/config.js';
 import { GatewayError } from '../errors.js';
@@ -15,7 +16,11 @@ export interface AccessParts {
   readonly bans: Pick<Bans, 'isBanned'>;
   readonly failedLogins: Pick<FailedLogins, 'failed' | 'succeeded'>;
   /** Connections a subject may have: `ConnectionSlots.perSub`. */
-  readonly slotsPerSub: { tryEnter(sub: string): boolean };
+  readonly slotsPerSub: { tryEnter(sub: string): boolean; leave(sub: string): void };
+  /** Sessions a token may have: `ConnectionSlots.perToken`. */
+  readonly slotsPerToken: { tryEnter(token: string): boolean };
+  /** What is used up once it has been used. */
+  readonly claims: Pick<Claims, 'claim'>;
   readonly limiter: Pick<Limiter, 'acquire'>;
 }
 
@@ -104,11 +109,32 @@ export class Access {
     this.permit(route, identity);
     if (identity !== undefined && !this.parts.slotsPerSub.tryEnter(identity.sub))
       throw new GatewayError('ERR_TOO_MANY_CONNECTIONS', 'MAX_CONNECTIONS_PER_SUB is reached');
+    const token = identity && tokenKey(identity);
+    if (identity !== undefined && token !== undefined && !this.parts.slotsPerToken.tryEnter(token)) {
+      this.parts.slotsPerSub.leave(identity.sub);
+      throw new GatewayError('ERR_TOO_MANY_CONNECTIONS', 'MAX_SESSIONS_PER_TOKEN is reached');
+    }
     const client =
       identity === undefined
         ? ({ kind: 'ip', name: ip } as const)
         : ({ kind: 'sub', name: identity.sub } as const);
     return this.parts.limiter.acquire(client, { scope: route.prefix, ...route.rateLimit });
+  }
+
+  /**
+   * The last step, on routes that take a token once: uses it up, for all processes. undefined: the route does not ask that.
+   * @throws GatewayError, by rejecting: ERR_TOKEN_USED, ERR_JWT_INVALID without a `jti`, ERR_CLAIM_UNAVAILABLE.
+   */
+  claim({ tokens }: Pick<Route, 'tokens'>, identity: Identity | undefined): Promise<void> | undefined {
+    return tokens.once && identity !== undefined ? this.#claim(identity) : undefined;
+  }
+
+  async #claim({ issuer, jti, exp }: Identity): Promise<void> {
+    if (jti === '')
+      throw new GatewayError('ERR_JWT_INVALID', 'the route takes a token once, and this one has no jti');
+    const untilMs = exp * 1000 + this.parts.config.clockSkewMs;
+    if (!(await this.parts.claims.claim('token', issuer, jti, untilMs)))
+      throw new GatewayError('ERR_TOKEN_USED', 'the token has been used');
   }
 
   /** When whoever was let in must go, in milliseconds since the epoch; Infinity: never. */

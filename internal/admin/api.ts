@@ -1,3 +1,4 @@
+import type { RevocationTarget } from '../auth/revocations/revocations.js';
 import { fromUnknown } from '../errors.js';
 import { forLog, type Log } from '../telemetry/log.js';
 import { AdminAuthorization } from './authorization.js';
@@ -155,11 +156,16 @@ function endpointFor(path: string, method: string): Endpoint {
 
 async function revoke(operations: AdminOperations, { request, audit }: Call): Promise<Result> {
   const target = readRevocation(await bodyOf(request));
-  audit.sub = forLog(target.sub);
-  Object.assign(audit, 'jti' in target ? { jti: forLog(target.jti) } : { all: true });
+  Object.assign(audit, auditOf(target));
   const result = await operations.revoke(target);
   Object.assign(audit, result);
   return { status: result.propagated ? 200 : 202, body: { revoked: true, ...result } };
+}
+
+function auditOf(target: RevocationTarget) {
+  if ('sid' in target) return { sid: forLog(target.sid) };
+  const sub = forLog(target.sub);
+  return 'jti' in target ? { sub, jti: forLog(target.jti) } : { sub, all: true };
 }
 
 async function bodyOf({ body }: AdminRequest): Promise<Buffer> {

@@ -51,7 +51,8 @@ export class LocalOperations implements AdminOperations {
 
   async revoke(target: RevocationTarget): Promise<RevokeResult> {
     const { sessions, revocations } = this.#parts;
-    const live = sessions.ofSubject(target.sub).filter(({ state }) => state !== 'closing');
+    const all = 'sid' in target ? [...sessions] : sessions.ofSubject(target.sub);
+    const live = all.filter(({ state }) => state !== 'closing');
     // A revocation is carried out, sessions included, before the store is waited for.
     const told = revocations.revoke(target);
     const sessionsClosed = live.filter(({ state }) => state === 'closing').length;

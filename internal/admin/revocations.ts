@@ -8,6 +8,7 @@ import { timeText } from './time.js';
 export type RevocationInfo = { readonly expiresAt: string } & (
   | { readonly kind: 'token'; readonly sub: string; readonly jti: string }
   | { readonly kind: 'subject'; readonly sub: string; readonly issuedUntil: string }
+  | { readonly kind: 'session'; readonly sid: string; readonly issuer: string | undefined }
   | { readonly kind: 'joined'; readonly text: string }
 );
 
@@ -62,7 +63,7 @@ function* matching(
   after: Position | undefined,
 ): Generator<Revocation> {
   for (const revocation of revocations.current()) {
-    if (sub !== undefined && (revocation.kind === 'joined' || revocation.sub !== sub)) continue;
+    if (sub !== undefined && !('sub' in revocation && revocation.sub === sub)) continue;
     if (after === undefined || isAfter(revocation, after)) yield revocation;
   }
 }
@@ -77,12 +78,22 @@ function byExpiry(a: Revocation, b: Revocation): number {
 }
 
 function digestOf(revocation: Revocation): string {
-  const { kind } = revocation;
-  const parts =
-    kind === 'joined' ? [revocation.text] : [revocation.sub, kind === 'token' ? revocation.jti : ''];
   return createHash('sha256')
-    .update(JSON.stringify([kind, ...parts]))
+    .update(JSON.stringify([revocation.kind, ...nameOf(revocation)]))
     .digest('base64url');
+}
+
+function nameOf(revocation: Revocation): readonly unknown[] {
+  switch (revocation.kind) {
+    case 'token':
+      return [revocation.sub, revocation.jti];
+    case 'subject':
+      return [revocation.sub, ''];
+    case 'session':
+      return [revocation.sid, revocation.issuer ?? null];
+    case 'joined':
+      return [revocation.text];
+  }
 }
 
 function revocationInfo(revocation: Revocation): RevocationInfo {
@@ -94,6 +105,8 @@ function revocationInfo(revocation: Revocation): RevocationInfo {
       const issuedUntil = timeText(revocation.issuedUntilMs);
       return { kind: 'subject', sub: revocation.sub, issuedUntil, expiresAt };
     }
+    case 'session':
+      return { kind: 'session', sid: revocation.sid, issuer: revocation.issuer, expiresAt };
     case 'joined':
       return { kind: 'joined', text: revocation.text, expiresAt };
   }

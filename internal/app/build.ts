@@ -2,9 +2,12 @@ import { hostname } from 'node:os';
 import { Access } from '../access/access.js';
 import { SessionLog } from '../activity/session-log.js';
 import { AdminApi } from '../admin/api.js';
+import { BACKCHANNEL_LOGOUT_TARGET, BackchannelLogout } from '../admin/backchannel-logout.js';
 import { LocalOperations } from '../admin/local-operations.js';
 import { Authenticator } from '../auth/authenticator.js';
 import { Bans } from '../auth/bans/bans.js';
+import { LogoutTokens } from '../auth/logout-token.js';
+import { Claims, MemoryClaims } from '../auth/once/claims.js';
 import { Revocations } from '../auth/revocations/revocations.js';
 import { MemoryTokenCache } from '../auth/token-cache/memory.js';
 import { TieredTokenCache } from '../auth/token-cache/tiered.js';
@@ -17,6 +20,7 @@ import { Exchanges } from '../exchange/exchanges.js';
 import { Intake } from '../exchange/intake.js';
 import { chooseListener, type ListenerChoice } from '../gateway/choice.js';
 import { discoveryAnswer } from '../gateway/discovery.js';
+import type { Endpoint } from '../gateway/endpoint.js';
 import { HttpEndpoints } from '../gateway/endpoints.js';
 import { Gate } from '../gateway/gate.js';
 import type { Listener, ListenerParts } from '../gateway/listener.js';
@@ -99,6 +103,7 @@ export async function build(
     store: stores.revocations,
     counter: metrics.revocations,
   });
+  const claims = new Claims(stores.claims ?? new MemoryClaims());
   const sockets = new Sockets();
   const bans = new Bans({ list: stores.bans, log, counter: metrics.bans });
   const refusals = new RecentRefusals();
@@ -126,6 +131,8 @@ export async function build(
     bans,
     failedLogins,
     slotsPerSub: slots.perSub,
+    slotsPerToken: slots.perToken,
+    claims,
     limiter,
   });
   const admission = new Admission(config, access, upstreams);
@@ -177,10 +184,22 @@ export async function build(
     failedLogins,
     tracing,
   );
+  const tokenEndpoints = new Map<string, Endpoint>();
+  if (config.backchannel !== undefined) {
+    const { clockSkewMs } = config.verification;
+    const tokens = new LogoutTokens({ clockSkewMs, clientIds: config.backchannel.clientIds }, keys);
+    const logout = new BackchannelLogout(tokens, claims, operations, log);
+    tokenEndpoints.set(BACKCHANNEL_LOGOUT_TARGET, {
+      kind: 'later',
+      answer: ({ head, body }) =>
+        logout.handle({ method: head.method, contentType: head.headers.get('content-type')?.[0], body }),
+    });
+  }
   const endpoints = new HttpEndpoints(
     siblings ?? metrics,
     () => (sessions.draining ? 'draining' : keys.ready ? undefined : 'no verification keys yet'),
     new AdminApi({ token: config.adminToken, operations, log }),
+    tokenEndpoints,
     config.discovery
       ? () => discoveryAnswer({ version: version(), config, table: () => routes.table })
       : undefined,

@@ -42,6 +42,7 @@ export async function createApp(
     const { drainTimeoutMs, hardLimitMs } = config.shutdown;
     const endMs = performance.now() + drainTimeoutMs + hardLimitMs;
     certificate?.stop();
+    listener.drain();
     await Promise.all([
       reloader.stop(),
       sessions.drain(drainTimeoutMs, hardLimitMs),

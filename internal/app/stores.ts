@@ -1,5 +1,8 @@
 import { SESSION_LOG_TABLE } from '../activity/session-log.js';
 import { BANS_TABLE } from '../auth/bans/ban.js';
+import type { ClaimStore } from '../auth/once/claims.js';
+import { CLAIMS_TABLE, PostgresClaims } from '../auth/once/postgres.js';
+import { RedisClaims } from '../auth/once/redis.js';
 import { PostgresRevocations, REVOCATIONS_TABLE } from '../auth/revocations/postgres.js';
 import { RedisRevocations } from '../auth/revocations/redis.js';
 import type { RevocationStore } from '../auth/revocations/revocation-store.js';
@@ -27,6 +30,7 @@ export interface Stores {
   readonly revocations: RevocationStore | undefined;
   /** Where revocations are; likewise below. */
   readonly bans: RecordList | undefined;
+  readonly claims: ClaimStore | undefined;
   readonly rateLimits: RecordList | undefined;
   /** Waits for neither longer than 2 s: a store that is down at start is found later. */
   start(): Promise<void>;
@@ -44,6 +48,7 @@ export async function createStores(config: Config, metrics: Metrics, log: Log): 
     tokenCache: tokenCacheStore(config, redis, postgres, metrics, log),
     revocations: revocationStore(config, redis, postgres),
     bans: recordList(BANS_TABLE, redis, postgres),
+    claims: claimStore(redis, postgres),
     rateLimits: recordList(RATE_LIMITS_TABLE, redis, postgres),
     async start() {
       await Promise.all([redis?.start(), postgres?.start()]);
@@ -78,6 +83,7 @@ async function createPostgres(
       postgresTableOf(BANS_TABLE),
       postgresTableOf(RATE_LIMITS_TABLE),
       ...(activity === undefined ? [] : [SESSION_LOG_TABLE]),
+      CLAIMS_TABLE,
     ],
   });
 }
@@ -109,6 +115,14 @@ function revocationStore(
 ): RevocationStore | undefined {
   if (redis !== undefined) return new RedisRevocations(redis, revocationTtlMs);
   return postgres === undefined ? undefined : new PostgresRevocations(postgres, revocationTtlMs);
+}
+
+function claimStore(
+  redis: RedisStore | undefined,
+  postgres: PostgresStore | undefined,
+): ClaimStore | undefined {
+  if (redis !== undefined) return new RedisClaims(redis);
+  return postgres && new PostgresClaims(postgres);
 }
 
 function recordList(

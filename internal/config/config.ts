@@ -56,6 +56,7 @@ export interface OpeningConfig {
   readonly maxConnections: number;
   readonly maxConnectionsPerIp: number;
   readonly maxConnectionsPerSub: number;
+  readonly maxSessionsPerToken: number;
 }
 
 /** Names of the places that can carry a token; those of headers and sub-protocols are lower-case. */
@@ -149,6 +150,10 @@ export interface Config {
   readonly redisUrls: readonly string[];
   readonly postgresDsn: string | undefined;
   readonly revocationTtlMs: number;
+  /** Logout by the provider; undefined: off. */
+  readonly backchannel:
+    | { /** Empty: an issuer's own audiences. */ readonly clientIds: readonly string[] }
+    | undefined;
   readonly session: SessionConfig;
   readonly upstream: UpstreamConfig;
   readonly rateLimit: RateLimitConfig;

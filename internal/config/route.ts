@@ -27,7 +27,7 @@ export interface HeaderIdentityRule {
 /** `required`: a token; `public`: none, but one that is sent is verified. */
 export type RouteAuth = 'required' | 'public' | HeaderIdentityRule;
 
-/** What a route demands of a token beyond what its issuer's rules do (SPEC section 23). */
+/** What a route demands of a token beyond what its issuer's rules do (SPEC sections 23 and 25). */
 export interface TokenRules {
   /** Names of ISSUERS_FILE, of which one must have issued it; empty: any. */
   readonly issuers: readonly string[];
@@ -35,6 +35,8 @@ export interface TokenRules {
   readonly audience: readonly string[];
   /** All must be held. */
   readonly requireScopes: readonly string[];
+  /** Whether a token opens one session or exchange, ever (section 25). */
+  readonly once: boolean;
 }
 
 /** What every entry of the table says. */

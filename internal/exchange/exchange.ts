@@ -211,12 +211,20 @@ export class Exchange implements LiveExchange, AnswerListener {
       case 'http':
         return this.#check(route);
       case 'respond':
-        return this.#afterBody(() => this.#try(() => this.answer(respondWith(route), true)));
+        return this.#afterBody(() =>
+          this.#try(() => this.#once(() => this.answer(respondWith(route), true))),
+        );
       case 'files':
-        return this.#serveFile(route);
+        return this.#once(() => this.#serveFile(route));
       case 'logout':
-        return this.#afterBody(() => this.#try(() => this.#logOut(route)));
+        return this.#afterBody(() => this.#try(() => this.#once(() => this.#logOut(route))));
     }
+  }
+
+  /** The last of all checks: on routes that take a token once, it is used up here. */
+  #once(work: () => void): void {
+    const claiming = this.parts.access.claim(this.facts.route, this.identity);
+    return claiming === undefined ? work() : this.#then(claiming, work);
   }
 
   #serveFile({ files, auth }: FilesRoute): void {
@@ -256,10 +264,10 @@ export class Exchange implements LiveExchange, AnswerListener {
     const { schemas } = rulesOf(route);
     const endpoint = schemas && checkEndpoint(schemas, this.facts);
     if (endpoint === undefined)
-      return this.#forward(route, hasBody(this.request) ? this.#body(route) : undefined);
+      return this.#once(() => this.#forward(route, hasBody(this.request) ? this.#body(route) : undefined));
     return this.#then(readWhole(this.request, route.maxBodyBytes, this.#bodyOptions()), (bytes) => {
       checkBody(endpoint, bytes);
-      this.#forward(route, bytes);
+      this.#once(() => this.#forward(route, bytes));
     });
   }
 

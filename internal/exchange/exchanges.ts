@@ -78,8 +78,8 @@ export class Exchanges {
   /** Ends those that a revocation covers. @returns how many. */
   revoked(revocation: Revocation): number {
     let ended = 0;
-    // A joined text does not tell where the subject ends.
-    const candidates = revocation.kind === 'joined' ? [...this.#live] : this.#bySub.of(revocation.sub);
+    // A joined text does not tell where the subject ends, a session names none.
+    const candidates = 'sub' in revocation ? this.#bySub.of(revocation.sub) : [...this.#live];
     for (const exchange of [...candidates]) {
       if (exchange.identity === undefined || !covers(revocation, exchange.identity)) continue;
       exchange.cut('revoked');

@@ -14,6 +14,7 @@ const PROBLEMS: Partial<Record<ErrorCode, Problem>> = {
   ERR_JWT_MALFORMED: { status: 401, title: 'Token invalid or expired' },
   ERR_JWT_INVALID: { status: 401, title: 'Token invalid or expired' },
   ERR_TOKEN_REVOKED: { status: 401, title: 'Token revoked' },
+  ERR_TOKEN_USED: { status: 401, title: 'Token already used' },
   ERR_SCHEMA: { status: 400, title: 'Bad Request' },
   ERR_BANNED: { status: 403, title: 'Banned' },
   ERR_FORBIDDEN: { status: 403, title: 'Forbidden' },
@@ -37,6 +38,7 @@ const PROBLEMS: Partial<Record<ErrorCode, Problem>> = {
   ERR_CIRCUIT_OPEN: { status: 503, title: 'Upstream circuit open' },
   ERR_DRAINING: { status: 503, title: 'Shutting down' },
   ERR_KEYS_UNAVAILABLE: { status: 503, title: 'Authentication unavailable' },
+  ERR_CLAIM_UNAVAILABLE: { status: 503, title: 'Authentication unavailable' },
   ERR_UPSTREAM_TIMEOUT: { status: 504, title: 'Upstream timeout' },
 };
 
@@ -48,6 +50,7 @@ const CHALLENGES: Partial<Record<ErrorCode, string>> = {
   ERR_JWT_MALFORMED: 'Bearer error="invalid_token"',
   ERR_JWT_INVALID: 'Bearer error="invalid_token"',
   ERR_TOKEN_REVOKED: 'Bearer error="invalid_token"',
+  ERR_TOKEN_USED: 'Bearer error="invalid_token"',
   ERR_FORBIDDEN: 'Bearer error="insufficient_scope"',
 };
 
@@ -56,6 +59,7 @@ const RETRY_AFTER: Partial<Record<ErrorCode, number>> = {
   ERR_CIRCUIT_OPEN: 10,
   ERR_DRAINING: 1,
   ERR_KEYS_UNAVAILABLE: 5,
+  ERR_CLAIM_UNAVAILABLE: 5,
   ERR_TOO_MANY_LOGINS: 10,
 };
 

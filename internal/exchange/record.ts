@@ -11,6 +11,7 @@ const AUTH_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_JWT_MALFORMED',
   'ERR_JWT_INVALID',
   'ERR_TOKEN_REVOKED',
+  'ERR_TOKEN_USED',
   'ERR_KEYS_UNAVAILABLE',
 ]);
 

@@ -27,12 +27,16 @@ export class HttpEndpoints {
     readonly metrics: Scraped,
     readonly unreadyReason: () => string | undefined,
     readonly admin: AdminHandler,
+    /** By target; those that are off are not among them. */
+    readonly others: ReadonlyMap<string, Endpoint> = new Map(),
     readonly discovery?: (() => Answer) | undefined,
   ) {}
 
   /** Who answers the request, if its path is one of these. To be asked about every request, handshakes too. */
   endpointFor({ target, method }: RequestHead): Endpoint | undefined {
     if (isAdminTarget(target)) return this.#admin;
+    const other = this.others.get(target);
+    if (other !== undefined) return other;
     const endpoint = this.#reading(target);
     return endpoint === undefined || READ_METHODS.includes(method) ? endpoint : NOT_ALLOWED;
   }

@@ -16,6 +16,8 @@ export interface Listener {
    * @throws Error when the files are of no use: then nothing has changed. GatewayError ERR_LISTEN
    */
   renewCertificate(): Promise<void>;
+  /** New work is refused from now on: connections that only wait for another request are closed. */
+  drain(): void;
   /** Takes no more connections; those that are there stay. */
   leave(): void;
   /** Stops listening and cuts off whoever is left. */

@@ -43,6 +43,7 @@ export interface SlotLimits {
   /** 0: no limit; likewise below. */
   readonly maxConnectionsPerIp: number;
   readonly maxConnectionsPerSub: number;
+  readonly maxSessionsPerToken: number;
 }
 
 /** How many connections one client may have at once, whatever they carry: all of a process draw on the same ones. */
@@ -50,9 +51,12 @@ export class ConnectionSlots {
   /** IPv6 addresses count by /64. */
   readonly perIp: ConnectionLimit;
   readonly perSub: ConnectionLimit;
+  /** By `tokenKey`. */
+  readonly perToken: ConnectionLimit;
 
-  constructor({ maxConnectionsPerIp, maxConnectionsPerSub }: SlotLimits) {
+  constructor({ maxConnectionsPerIp, maxConnectionsPerSub, maxSessionsPerToken }: SlotLimits) {
     this.perIp = new ConnectionLimit(maxConnectionsPerIp, addressBlock);
     this.perSub = new ConnectionLimit(maxConnectionsPerSub);
+    this.perToken = new ConnectionLimit(maxSessionsPerToken);
   }
 }

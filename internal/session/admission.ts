@@ -20,6 +20,8 @@ const REFUSALS: Partial<Record<ErrorCode, CloseReasonKey>> = {
   ERR_IDENTITY_MISSING: 'identityMissing',
   ERR_TOKEN_REVOKED: 'tokenRevoked',
   ERR_BANNED: 'banned',
+  ERR_TOKEN_USED: 'tokenUsed',
+  ERR_CLAIM_UNAVAILABLE: 'authUnavailable',
   ERR_FORBIDDEN: 'forbidden',
   ERR_TOO_MANY_CONNECTIONS: 'tooManyConnections',
   ERR_JWT_MALFORMED: 'jwtMalformed',

@@ -13,6 +13,7 @@ const AUTH_FAILURES: ReadonlySet<CloseReason> = new Set([
   CLOSE_REASONS.jwtMalformed,
   CLOSE_REASONS.jwtInvalid,
   CLOSE_REASONS.tokenRevoked,
+  CLOSE_REASONS.tokenUsed,
   CLOSE_REASONS.authTimeout,
   CLOSE_REASONS.authUnavailable,
 ]);

@@ -14,7 +14,7 @@ export function closeRevoked(sessions: Sessions, revocation: Revocation): number
   return closed;
 }
 
-/** A joined text does not tell where the subject ends: every session could be meant. */
+/** A joined text does not tell where the subject ends, a session names none: every session could be meant. */
 function candidates(sessions: Sessions, revocation: Revocation): readonly LiveSession[] {
-  return revocation.kind === 'joined' ? [...sessions] : sessions.ofSubject(revocation.sub);
+  return 'sub' in revocation ? sessions.ofSubject(revocation.sub) : [...sessions];
 }

@@ -210,6 +210,11 @@ export class Session extends Timed implements LiveSession, ClientListener {
       cancellation: new Cancellation(),
     };
     this.#state = dialing;
+    const claiming = admission.access.claim(plan.match.route, identity);
+    if (claiming !== undefined) {
+      await claiming;
+      if (this.#state !== dialing) return;
+    }
     recordAccepted(this.parts, this, opening);
     this.#scheduleWithin(Number.POSITIVE_INFINITY);
     if (this.#state !== dialing) return;

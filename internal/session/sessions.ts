@@ -1,3 +1,4 @@
+import { tokenKey } from '../auth/identity/identity.js';
 import { Multimap } from '../multimap.js';
 import type { ConnectionSlots } from '../ratelimit/connection-limits.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -53,7 +54,7 @@ export class Sessions {
     this.#live.set(session.id, session);
   }
 
-  /** Files a session under its subject, of which it has a slot: `slots.perSub`. */
+  /** Files a session under its subject, of which it has a slot, and one of its token: `slots.perSub`, `slots.perToken`. */
   identify(session: LiveSession, sub: string): void {
     this.#bySub.add(sub, session);
   }
@@ -63,7 +64,11 @@ export class Sessions {
     if (!this.#live.delete(session.id)) return;
     if (session.slot !== undefined) this.slots.perIp.leave(session.slot);
     const sub = session.identity?.sub;
-    if (sub !== undefined && this.#bySub.delete(sub, session)) this.slots.perSub.leave(sub);
+    if (sub !== undefined && this.#bySub.delete(sub, session)) {
+      this.slots.perSub.leave(sub);
+      const token = session.identity && tokenKey(session.identity);
+      if (token !== undefined) this.slots.perToken.leave(token);
+    }
     if (session.acceptedMs !== undefined) {
       this.#metrics.connectionDuration.observe((performance.now() - session.acceptedMs) / 1000);
     }

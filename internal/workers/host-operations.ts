@@ -7,7 +7,7 @@ import type { LimitOrder, LimitsInfo } from '../admin/rate-limits.js';
 import type { RevocationPage, RevocationQuery } from '../admin/revocations.js';
 import type { RouteInfo } from '../admin/routes.js';
 import type { SessionInfo, SessionQuery } from '../admin/sessions.js';
-import type { Revocation, RevocationTarget } from '../auth/revocations/revocations.js';
+import { type RevocationTarget, revocationOf } from '../auth/revocations/revocations.js';
 import { MAX_REFUSALS, type Refusal } from '../telemetry/recent-refusals.js';
 import type { EndpointSnapshot } from '../upstream/upstreams.js';
 import type { Siblings } from './siblings.js';
@@ -25,7 +25,8 @@ export class HostOperations implements AdminOperations {
   }
 
   async revoke(target: RevocationTarget): Promise<RevokeResult> {
-    const elsewhere = this.#siblings.revoke(revocationOf(target, this.#revocationTtlMs));
+    const nowMs = Date.now();
+    const elsewhere = this.#siblings.revoke(revocationOf(target, nowMs, nowMs + this.#revocationTtlMs));
     const { sessionsClosed, propagated } = await this.#local.revoke(target);
     return { sessionsClosed: sessionsClosed + (await elsewhere), propagated };
   }
@@ -116,14 +117,6 @@ export class HostOperations implements AdminOperations {
   reload(): Promise<ReloadOutcome> {
     return this.#local.reload();
   }
-}
-
-function revocationOf(target: RevocationTarget, ttlMs: number): Revocation {
-  const nowMs = Date.now();
-  const expiresAtMs = nowMs + ttlMs;
-  return 'jti' in target
-    ? { kind: 'token', sub: target.sub, jti: target.jti, expiresAtMs }
-    : { kind: 'subject', sub: target.sub, issuedUntilMs: nowMs, expiresAtMs };
 }
 
 const SEVERITY: readonly EndpointSnapshot['circuit'][] = ['closed', 'half-open', 'open'];

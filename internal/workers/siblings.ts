@@ -126,5 +126,6 @@ export class Siblings {
 /** Two revocations of a subject a moment apart, one from the store and one from a sibling, are the same here. */
 function keyOf(revocation: Revocation): string {
   if (revocation.kind === 'joined') return JSON.stringify([revocation.text]);
+  if (revocation.kind === 'session') return JSON.stringify({ sid: revocation.sid, iss: revocation.issuer });
   return JSON.stringify([revocation.sub, revocation.kind === 'token' ? revocation.jti : null]);
 }

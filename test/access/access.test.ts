@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Access, type Visitor } from '../../internal/access/access.js';
 import { freezeIdentity, type Identity } from '../../internal/auth/identity/identity.js';
+import { Claims, MemoryClaims } from '../../internal/auth/once/claims.js';
 import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 import { GatewayError } from '../../internal/errors.js';
 import { ConnectionLimit } from '../../internal/ratelimit/connection-limits.js';
@@ -52,6 +53,8 @@ function access({
       succeeded: (ip) => logins.push(`succeeded ${ip}`),
     },
     slotsPerSub: slots,
+    slotsPerToken: new ConnectionLimit(0),
+    claims: new Claims(new MemoryClaims()),
     limiter: new Limiter({ config: { perSecond: 0, burst: 1, bytesPerSecond: 0 }, shared: undefined }),
   });
   return { made, logins, slots };

@@ -67,6 +67,7 @@ describe('the admin API', () => {
           issuers: [],
           audience: [],
           requireScopes: [],
+          once: false,
           forwardHeaders: ['user-agent'],
           balance: 'round-robin',
           onRemove: 'keep',

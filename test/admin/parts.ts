@@ -131,7 +131,7 @@ export async function bench(t: TestContext, options: BenchOptions = {}): Promise
   const metrics = new Metrics(10);
   const sessions = new Sessions(
     { maxConnections: 0 },
-    new ConnectionSlots({ maxConnectionsPerIp: 0, maxConnectionsPerSub: 0 }),
+    new ConnectionSlots({ maxConnectionsPerIp: 0, maxConnectionsPerSub: 0, maxSessionsPerToken: 0 }),
     metrics,
   );
   const revocations = new Revocations({

@@ -167,7 +167,7 @@ class FlakyStore implements RevocationStore {
 
   async tell(revocation: Parameters<RevocationStore['tell']>[0]): Promise<void> {
     if (!this.up) throw new Error('down');
-    this.told.push('sub' in revocation ? revocation.sub : revocation.text);
+    this.told.push('sub' in revocation ? revocation.sub : revocation.kind);
   }
 
   async list(): Promise<void> {}

@@ -142,6 +142,9 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   MAX_BUFFERED_BYTES: NOT_SIZES,
   MAX_CONNECTIONS: NOT_COUNTS,
   MAX_CONNECTIONS_PER_IP: NOT_COUNTS,
+  MAX_SESSIONS_PER_TOKEN: NOT_COUNTS,
+  BACKCHANNEL_LOGOUT: ['yes', '1', 'TRUE'],
+  BACKCHANNEL_CLIENT_ID: [',', 'é'],
   MAX_CONNECTIONS_PER_SUB: NOT_COUNTS,
   WS_IDLE_TIMEOUT_SECONDS: [...NOT_TIMES, '0.5', '1', '7.99', '960.1', '961'],
   WS_WRITE_TIMEOUT_SECONDS: NOT_TIMES,
@@ -234,6 +237,7 @@ describe('readEnvironment', () => {
       maxConnections: 0,
       maxConnectionsPerIp: 0,
       maxConnectionsPerSub: 0,
+      maxSessionsPerToken: 0,
     });
     assert.deepEqual(config.credentials, {
       headerNames: ['authorization'],

@@ -216,7 +216,10 @@ describe('closing', () => {
         encodeFrame(OPCODE.text, 'y'),
       ]),
       'length in more bytes than it needs': Buffer.from([0x82, 126, 0, 5, 1, 2, 3, 4, 5]),
-      'text that is no UTF-8': encodeFrame(OPCODE.text, Buffer.from([0xc3, 0x28])),
+      // Where frames pass as they came, text is the endpoints' business.
+      ...(gateway.listener === 'uws' && {
+        'text that is no UTF-8': encodeFrame(OPCODE.text, Buffer.from([0xc3, 0x28])),
+      }),
       garbage: Buffer.from('HTTP/1.1 200 OK\r\n\r\n'),
     };
     for (const [name, frame] of Object.entries(frames)) {

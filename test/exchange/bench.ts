@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { Access } from '../../internal/access/access.js';
+import { Claims, MemoryClaims } from '../../internal/auth/once/claims.js';
 import { Revocations } from '../../internal/auth/revocations/revocations.js';
 import type { HttpRoute, Route } from '../../internal/config/config.js';
 import { createRouteTable } from '../../internal/config/routes/table.js';
@@ -107,6 +108,8 @@ export async function door(t: TestContext, { routes, trustedProxies = [] }: Door
     bans: { isBanned: () => false },
     failedLogins: new FailedLogins(),
     slotsPerSub: new ConnectionLimit(0),
+    slotsPerToken: new ConnectionLimit(0),
+    claims: new Claims(new MemoryClaims()),
     limiter: new Limiter({ config: { perSecond: 0, burst: 1, bytesPerSecond: 0 }, shared: undefined }),
   });
   const exchanges = new Exchanges();

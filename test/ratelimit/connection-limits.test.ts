@@ -16,7 +16,11 @@ describe('connections per key', () => {
   });
 
   it('T-05: counts the addresses of an IPv6 /64 as one', () => {
-    const { perIp } = new ConnectionSlots({ maxConnectionsPerIp: 2, maxConnectionsPerSub: 1 });
+    const { perIp } = new ConnectionSlots({
+      maxConnectionsPerIp: 2,
+      maxConnectionsPerSub: 1,
+      maxSessionsPerToken: 0,
+    });
     assert.deepEqual(
       ['2001:db8::1', '2001:db8::2', '2001:db8::3', '2001:db8:0:1::1'].map((ip) => perIp.tryEnter(ip)),
       [true, true, false, true],

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { Access } from '../../internal/access/access.js';
 import { Bans } from '../../internal/auth/bans/bans.js';
+import { Claims, MemoryClaims } from '../../internal/auth/once/claims.js';
 import { Revocations } from '../../internal/auth/revocations/revocations.js';
 import type { CloseCode } from '../../internal/close-codes.js';
 import type { SessionConfig, WebSocketRoute } from '../../internal/config/config.js';
@@ -176,7 +177,13 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
   const config = { ...CONFIG, ...options.config };
   const table = createRouteTable(options.routes.map(({ upstreams, ...more }) => routeTo(upstreams, more)));
   const revocations = new Revocations({ ttlMs: 60_000, log, store: undefined, counter: metrics.revocations });
-  const limits = { maxConnections: 0, maxConnectionsPerIp: 0, maxConnectionsPerSub: 0, ...options.limits };
+  const limits = {
+    maxConnections: 0,
+    maxConnectionsPerIp: 0,
+    maxConnectionsPerSub: 0,
+    maxSessionsPerToken: 0,
+    ...options.limits,
+  };
   const slots = new ConnectionSlots(limits);
   const sessions = new Sessions(limits, slots, metrics);
   const refusals = new RecentRefusals();
@@ -221,6 +228,8 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
     bans,
     failedLogins: new FailedLogins(),
     slotsPerSub: slots.perSub,
+    slotsPerToken: slots.perToken,
+    claims: new Claims(new MemoryClaims()),
     limiter,
   });
   const admission = new Admission({ credentials, verification: checked }, access, upstreams);

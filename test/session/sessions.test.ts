@@ -15,7 +15,12 @@ function registry(limits: Partial<SessionLimits & SlotLimits> = {}): {
     metrics,
     sessions: new Sessions(
       { maxConnections: limits.maxConnections ?? 0 },
-      new ConnectionSlots({ maxConnectionsPerIp: 0, maxConnectionsPerSub: 0, ...limits }),
+      new ConnectionSlots({
+        maxConnectionsPerIp: 0,
+        maxConnectionsPerSub: 0,
+        maxSessionsPerToken: 0,
+        ...limits,
+      }),
       metrics,
     ),
   };

@@ -141,6 +141,7 @@ export class RedisRevocations implements RevocationStore {
 /** Undefined for what came from a Go gateway: all that listen have heard that. */
 function channelOf(revocation: Revocation): string | undefined {
   if (revocation.kind === 'joined') return undefined;
+  if (revocation.kind === 'session') return `${CHANNEL_PREFIX}sid:${revocation.sid}`;
   return `${CHANNEL_PREFIX}${revocation.sub}:${revocation.kind === 'token' ? revocation.jti : '*'}`;
 }
 

@@ -15,13 +15,21 @@ interface SubjectRevocation {
   readonly issuedUntilMs: number;
 }
 
+/** All tokens of a session at the provider. */
+interface SessionRevocation {
+  readonly kind: 'session';
+  readonly sid: string;
+  /** Whose session it is; undefined: of whichever issuer. */
+  readonly issuer: string | undefined;
+}
+
 /** Every token whose `<sub>:<jti>` reads so: all that Go gateways say. */
 interface JoinedRevocation {
   readonly kind: 'joined';
   readonly text: string;
 }
 
-export type Revocation = (TokenRevocation | SubjectRevocation | JoinedRevocation) & {
+export type Revocation = (TokenRevocation | SubjectRevocation | SessionRevocation | JoinedRevocation) & {
   /** Milliseconds since the epoch, when it is forgotten. */
   readonly expiresAtMs: number;
 };
@@ -33,6 +41,9 @@ export interface RevocableToken {
   readonly jti: string;
   /** Seconds since the epoch; a token without it counts as issued before any revocation. */
   readonly iat?: number | undefined;
+  /** '' or undefined: it belongs to no session that is known. */
+  readonly sid?: string;
+  readonly issuer?: string;
 }
 
 /** Longest revocation believed from a store, channel and payload together, in bytes: twice what the admin API takes. */
@@ -43,6 +54,10 @@ export function covers(revocation: Revocation, token: RevocableToken): boolean {
   if (revocation.kind === 'token') return token.jti === revocation.jti && token.sub === revocation.sub;
   if (revocation.kind === 'joined')
     return token.jti !== '' && `${token.sub}:${token.jti}` === revocation.text;
+  if (revocation.kind === 'session') {
+    const { sid, issuer } = revocation;
+    return token.sid === sid && (issuer === undefined || token.issuer === issuer);
+  }
   return token.sub === revocation.sub && issuedUntil(token, revocation.issuedUntilMs);
 }
 
@@ -51,10 +66,11 @@ export function issuedUntil(token: RevocableToken, momentMs: number): boolean {
   return token.iat === undefined || token.iat * 1000 <= momentMs;
 }
 
-/** The revocation as JSON: `{"sub","jti"}`, `{"sub","issuedUntilMs"}` or `{"joined"}`. Equal ones give equal text. */
+/** The revocation as JSON: `{"sub","jti"}`, `{"sub","issuedUntilMs"}`, `{"sid","iss"?}` or `{"joined"}`. Equal ones give equal text. */
 export function serializeRevocation(revocation: Revocation): string {
   if (revocation.kind === 'token') return JSON.stringify({ sub: revocation.sub, jti: revocation.jti });
   if (revocation.kind === 'joined') return JSON.stringify({ joined: revocation.text });
+  if (revocation.kind === 'session') return JSON.stringify({ sid: revocation.sid, iss: revocation.issuer });
   return JSON.stringify({ sub: revocation.sub, issuedUntilMs: revocation.issuedUntilMs });
 }
 
@@ -68,10 +84,12 @@ export function deserializeRevocation(text: string, expiresAtMs: number): Revoca
     return undefined;
   }
   if (!isJsonObject(json)) return undefined;
-  const { sub, jti, issuedUntilMs, joined } = json;
+  const { sub, jti, issuedUntilMs, joined, sid, iss } = json;
   if (isText(sub) && isText(jti)) return { kind: 'token', sub, jti, expiresAtMs };
   if (isText(sub) && typeof issuedUntilMs === 'number' && jti === undefined)
     return { kind: 'subject', sub, issuedUntilMs, expiresAtMs };
+  if (isText(sid) && sub === undefined && (iss === undefined || typeof iss === 'string'))
+    return { kind: 'session', sid, issuer: iss, expiresAtMs };
   if (isText(joined) && sub === undefined) return { kind: 'joined', text: joined, expiresAtMs };
   return undefined;
 }

@@ -8,10 +8,12 @@ import { RevokedSet } from './revoked-set.js';
 export type { RevocableToken, Revocation } from './revocation.js';
 export { covers } from './revocation.js';
 
-/** One token, or all that a subject holds now. */
+/** One token, all that a subject holds now, or all of one session at the provider. */
 export type RevocationTarget =
   | { readonly sub: string; readonly jti: string }
-  | { readonly sub: string; readonly all: true };
+  | { readonly sub: string; readonly all: true }
+  /** Of whichever issuer, if none is named. */
+  | { readonly sid: string; readonly issuer?: string };
 
 export interface RevocationsOptions {
   /** How long a revocation is remembered; at least a second. */
@@ -98,10 +100,7 @@ export class Revocations {
   async revoke(target: RevocationTarget): Promise<{ readonly propagated: boolean }> {
     const nowMs = Date.now();
     const expiresAtMs = nowMs + this.#ttlMs;
-    const revocation: Revocation =
-      'jti' in target
-        ? { kind: 'token', sub: target.sub, jti: target.jti, expiresAtMs }
-        : { kind: 'subject', sub: target.sub, issuedUntilMs: nowMs, expiresAtMs };
+    const revocation = revocationOf(target, nowMs, expiresAtMs);
     this.learn(revocation);
     return { propagated: (await this.#agreement.send(revocation)) ?? true };
   }
@@ -138,4 +137,11 @@ export class Revocations {
     const evicted = this.#revoked.sweep(Date.now());
     if (evicted > 0) this.#options.log.error({ evicted }, 'too many revocations: the oldest were forgotten');
   }
+}
+
+/** What a target means from now on. */
+export function revocationOf(target: RevocationTarget, nowMs: number, expiresAtMs: number): Revocation {
+  if ('sid' in target) return { kind: 'session', sid: target.sid, issuer: target.issuer, expiresAtMs };
+  if ('jti' in target) return { kind: 'token', sub: target.sub, jti: target.jti, expiresAtMs };
+  return { kind: 'subject', sub: target.sub, issuedUntilMs: nowMs, expiresAtMs };
 }

@@ -41,6 +41,13 @@ export class RevokedSet {
       (this.#live(tokenKey(sub, jti), nowMs) || this.#live(joinedKey(`${sub}:${jti}`), nowMs))
     )
       return true;
+    const { sid, issuer } = token;
+    if (
+      sid !== undefined &&
+      sid !== '' &&
+      (this.#live(sessionKey(sid, issuer), nowMs) || this.#live(sessionKey(sid, undefined), nowMs))
+    )
+      return true;
     const subject = this.#live(subjectKey(sub), nowMs);
     return subject?.kind === 'subject' && issuedUntil(token, subject.issuedUntilMs);
   }
@@ -123,12 +130,17 @@ function reachesFurther(one: Revocation, other: Revocation): boolean {
 
 function keyOf(revocation: Revocation): string {
   if (revocation.kind === 'token') return tokenKey(revocation.sub, revocation.jti);
+  if (revocation.kind === 'session') return sessionKey(revocation.sid, revocation.issuer);
   return revocation.kind === 'joined' ? joinedKey(revocation.text) : subjectKey(revocation.sub);
 }
 
 /** With the length in front `a:b` + `c` and `a` + `b:c` stay apart. */
 function tokenKey(sub: string, jti: string): string {
   return `token ${sub.length} ${sub}${jti}`;
+}
+
+function sessionKey(sid: string, issuer: string | undefined): string {
+  return issuer === undefined ? `session ${sid}` : `session of ${sid.length} ${sid}${issuer}`;
 }
 
 function joinedKey(text: string): string {

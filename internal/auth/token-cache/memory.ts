@@ -54,8 +54,8 @@ export class MemoryTokenCache implements TokenCacheStore {
 
   /** Drops every entry that a revocation covers and returns their digests. */
   forget(revocation: Revocation): readonly string[] {
-    // what Go gateways send does not tell where the subject ends: every entry has to be asked
-    const candidates = revocation.kind === 'joined' ? this.#entries.keys() : this.#digests.of(revocation.sub);
+    // what Go gateways send does not tell where the subject ends, a session names none: every entry has to be asked
+    const candidates = 'sub' in revocation ? this.#digests.of(revocation.sub) : this.#entries.keys();
     const covered = [...candidates].filter((digest) => {
       const entry = this.#entries.get(digest);
       return entry !== undefined && covers(revocation, entry.identity);

@@ -30,6 +30,7 @@ export function assemble(values: Values, issuers: readonly IssuerConfig[]): Conf
       maxConnections: values.MAX_CONNECTIONS,
       maxConnectionsPerIp: values.MAX_CONNECTIONS_PER_IP,
       maxConnectionsPerSub: values.MAX_CONNECTIONS_PER_SUB,
+      maxSessionsPerToken: values.MAX_SESSIONS_PER_TOKEN,
     },
     credentials: {
       headerNames: values.JWT_HEADER_NAMES,
@@ -62,6 +63,7 @@ export function assemble(values: Values, issuers: readonly IssuerConfig[]): Conf
     redisUrls: values.REDIS_URL ?? [],
     postgresDsn: values.POSTGRES_DSN,
     revocationTtlMs: values.REVOCATION_TTL_SECONDS,
+    backchannel: values.BACKCHANNEL_LOGOUT ? { clientIds: values.BACKCHANNEL_CLIENT_ID ?? [] } : undefined,
     session: {
       authTimeoutMs: values.AUTH_TIMEOUT_SECONDS,
       maxConnectBytes: values.MAX_CONNECT_BYTES,

@@ -15,7 +15,8 @@ export function inconsistencies(values: Values): Problem[] {
     ...keySourceProblems(values),
     ...rateLimitProblems(values),
     ...activityProblems(values),
-    ...postgresProblems(values),
+    ...backchannelProblems(values),
+    ...tokenLimitProblems(values),
     ...postgresProblems(values),
   ];
 }
@@ -107,6 +108,30 @@ function keySourceProblems(values: Values): Problem[] {
 function activityProblems(values: Values): Problem[] {
   return values.ACTIVITY_STORE === 'postgres' && values.POSTGRES_DSN === undefined
     ? [{ name: 'ACTIVITY_STORE', message: 'postgres is not allowed without POSTGRES_DSN' }]
+    : [];
+}
+
+function backchannelProblems(values: Values): Problem[] {
+  if (!values.BACKCHANNEL_LOGOUT || values.BACKCHANNEL_CLIENT_ID !== undefined) return [];
+  // Back-Channel Logout 1.0 §2.6, step 3: a logout token for another client must not count here.
+  return values.JWT_EXPECTED_AUDIENCE !== undefined
+    ? []
+    : [
+        {
+          name: 'BACKCHANNEL_CLIENT_ID',
+          message: 'must be set, as BACKCHANNEL_LOGOUT is on and JWT_EXPECTED_AUDIENCE is not set',
+        },
+      ];
+}
+
+function tokenLimitProblems(values: Values): Problem[] {
+  return values.MAX_SESSIONS_PER_TOKEN > 0 && values.WORKERS > 1
+    ? [
+        {
+          name: 'MAX_SESSIONS_PER_TOKEN',
+          message: 'goes with WORKERS=1 only: each worker would count for itself',
+        },
+      ]
     : [];
 }
 

@@ -154,6 +154,8 @@ export const VARIABLES = Object.freeze({
   CACHE_SECRET: { reader: printable, secret: true },
   REDIS_URL: { reader: list(redisUrl), secret: true },
   POSTGRES_DSN: { reader: postgresDsn, secret: true },
+  BACKCHANNEL_LOGOUT: { reader: boolean, default: 'false' },
+  BACKCHANNEL_CLIENT_ID: { reader: list(printable) },
   REVOCATION_TTL_SECONDS: { reader: keptSeconds, default: '86400' },
   AUTH_TIMEOUT_SECONDS: { reader: seconds, default: '10' },
   MAX_CONNECT_BYTES: { reader: bytes, default: '65536' },
@@ -161,6 +163,7 @@ export const VARIABLES = Object.freeze({
   MAX_BUFFERED_BYTES: { reader: bytes, default: '1048576' },
   MAX_CONNECTIONS: { reader: limit, default: '0' },
   MAX_CONNECTIONS_PER_IP: { reader: limit, default: '0' },
+  MAX_SESSIONS_PER_TOKEN: { reader: limit, default: '0' },
   MAX_CONNECTIONS_PER_SUB: { reader: limit, default: '0' },
   WS_IDLE_TIMEOUT_SECONDS: {
     reader: duration('seconds', { min: 8, max: 960, zeroIsOff: true }),

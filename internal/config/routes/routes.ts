@@ -21,6 +21,8 @@ export interface RoutesContext {
   readonly keySourceGiven: boolean;
   /** Of ISSUERS_FILE, which a route may name; undefined: not known, none is wrong. */
   readonly issuerNames?: readonly string[] | undefined;
+  /** Whether `once` holds over all workers of this host; default true. */
+  readonly claimsShared?: boolean;
   /** What `${NAME}` in fixed answers may stand for: RESPOND_VARIABLES with their values. */
   readonly respondVariables?: Readonly<Record<string, string>>;
 }
@@ -110,6 +112,7 @@ class RoutesParser {
       directory: dirname(this.fileName),
       respondVariables: this.context.respondVariables ?? {},
       issuerNames: this.context.issuerNames,
+      claimsShared: this.context.claimsShared ?? true,
     });
     if ('route' in found) return found.route;
     for (const { path, message } of found.faults) this.#add([...this.#base, index, ...path], message);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { TokenRules } from '../config.js';
-import { listOf, mustBe, word } from './entry/fields.js';
+import { flag, listOf, mustBe, word } from './entry/fields.js';
 
 const NONE: readonly string[] = Object.freeze([]);
 
@@ -9,6 +9,7 @@ export const NO_TOKEN_RULES: TokenRules = Object.freeze({
   issuers: NONE,
   audience: NONE,
   requireScopes: NONE,
+  once: false,
 });
 
 const text = (allowed: string) => word(allowed, (value) => /^[ -~]+$/.test(value) && value.trim() === value);
@@ -26,16 +27,19 @@ export const tokenRuleKeys = {
     listOf(text('an audience: printable ASCII text'), 'an audience or a list of them', 64).optional(),
   ),
   requireScopes: listOf(scope, 'a list of one or more scopes', 256).optional(),
+  once: flag(false),
 };
 
 const keysSchema = z.object(tokenRuleKeys, mustBe('a mapping'));
 type TokenRuleKeys = z.output<typeof keysSchema>;
 
-export function tokenRulesOf({ issuers, audience, requireScopes }: TokenRuleKeys): TokenRules {
-  if (issuers === undefined && audience === undefined && requireScopes === undefined) return NO_TOKEN_RULES;
+export function tokenRulesOf({ issuers, audience, requireScopes, once }: TokenRuleKeys): TokenRules {
+  if (issuers === undefined && audience === undefined && requireScopes === undefined && !once)
+    return NO_TOKEN_RULES;
   return {
     issuers: [...new Set(issuers)],
     audience: [...new Set(audience)],
     requireScopes: [...new Set(requireScopes)],
+    once,
   };
 }

@@ -139,6 +139,8 @@ export class StreamConnection implements Connection {
       .on('end', this.#onEnd)
       .on('error', this.#onEnd)
       .on('close', this.#onEnd);
+    // It may have been accepted paused.
+    this.stream.resume();
   }
 
   asSocket(owner: SocketOwner): UpstreamSocket {

@@ -76,6 +76,10 @@ export class NodeListener implements Listener, FirstRequestRules {
     this.#tls?.setSecureContext(this.#keyPair());
   }
 
+  drain(): void {
+    this.#http.closeIdle();
+  }
+
   leave(): void {
     this.#taking = false;
     this.#acceptor.close();

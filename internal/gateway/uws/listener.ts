@@ -79,6 +79,9 @@ export class UwsListener implements Listener {
     throw new GatewayError('ERR_LISTEN', `HOST, PORT: cannot listen on ${host}:${port}, is the port in use?`);
   }
 
+  /** uWebSockets.js knows no idle connections; they end after 10 s. */
+  drain(): void {}
+
   leave(): void {
     if (this.#listening === undefined) return;
     uWS.us_listen_socket_close(this.#listening);

@@ -17,6 +17,8 @@ export interface EntryContext {
   readonly respondVariables: Readonly<Record<string, string>>;
   /** Of ISSUERS_FILE; undefined: not known, none is wrong. */
   readonly issuerNames: readonly string[] | undefined;
+  /** false: each process would claim tokens for itself, and there are several. */
+  readonly claimsShared: boolean;
 }
 
 /** What is wrong with an entry. */
@@ -92,6 +94,17 @@ function parsed<K extends EntryKind>(
   const unknown = entry.issuers?.find((name) => context.issuerNames?.includes(name) === false);
   if (unknown !== undefined)
     faults.push({ path: ['issuers'], message: `${quote(unknown)} is none of the names in ISSUERS_FILE` });
+  if (entry.once && entry.auth !== 'required')
+    faults.push({
+      path: ['once'],
+      message: 'goes with auth: required only: it is a token that opens one session',
+    });
+  else if (entry.once && context.claimsShared === false)
+    faults.push({
+      path: ['once'],
+      message:
+        'needs REDIS_URL or POSTGRES_DSN where WORKERS is above 1: each worker would let a token in once',
+    });
   const route = assemble(entry, faults);
   return faults.length > 0 ? { faults } : { route };
 }

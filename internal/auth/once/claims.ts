@@ -1,0 +1,81 @@
+import { hash } from 'node:crypto';
+import { GatewayError } from '../../errors.js';
+
+/** Where ids are claimed, for all processes that share it: of any number that try at once, exactly one succeeds. */
+export interface ClaimStore {
+  /**
+   * Claims a key until a moment.
+   * @param key 43 characters of base64url.
+   * @returns false when somebody has it already.
+   * @throws GatewayError ERR_STORE
+   */
+  claim(key: string, untilMs: number): Promise<boolean>;
+}
+
+/** What can be used once only: tokens of routes with `once`, and the tokens of back-channel logouts. */
+export type ClaimKind = 'token' | 'logout';
+
+/** Ids that are used up (SPEC section 25). Nothing gives one back: a dial that fails has used it as well. */
+export class Claims {
+  /** Claims under way, by key. */
+  readonly #running = new Map<string, Promise<boolean>>();
+
+  constructor(readonly store: ClaimStore) {}
+
+  /**
+   * Claims an id of an issuer until it could not be used any more anyway.
+   * @returns false when it was claimed before, by whomever.
+   * @throws GatewayError ERR_CLAIM_UNAVAILABLE, by rejecting: what cannot be asked is not taken for unused.
+   */
+  async claim(kind: ClaimKind, issuer: string, id: string, untilMs: number): Promise<boolean> {
+    const key = hash('sha256', JSON.stringify([kind, issuer, id]), 'base64url');
+    const running = this.#running.get(key);
+    try {
+      // Whether that one wins or loses, the id is used up: a crowd with one token asks the store once.
+      if (running !== undefined) {
+        await running;
+        return false;
+      }
+      const claiming = this.store.claim(key, untilMs);
+      this.#running.set(key, claiming);
+      return await claiming.finally(() => this.#running.delete(key));
+    } catch (cause) {
+      throw new GatewayError('ERR_CLAIM_UNAVAILABLE', 'the store of used tokens cannot be asked', { cause });
+    }
+  }
+}
+
+/** Earlier claims that each new one looks at: more than one, so that they do not pile up. */
+const SWEEP = 2;
+
+/** Claims of this process alone. */
+export class MemoryClaims implements ClaimStore {
+  /** Until when, by key, in the order they came. */
+  readonly #untilMs = new Map<string, number>();
+
+  /** @param now milliseconds since the epoch. */
+  constructor(private readonly now: () => number = Date.now) {}
+
+  get size(): number {
+    return this.#untilMs.size;
+  }
+
+  claim(key: string, untilMs: number): Promise<boolean> {
+    const nowMs = this.now();
+    this.#sweep(nowMs);
+    if ((this.#untilMs.get(key) ?? 0) > nowMs) return Promise.resolve(false);
+    this.#untilMs.delete(key);
+    this.#untilMs.set(key, untilMs);
+    return Promise.resolve(true);
+  }
+
+  /** What has ended goes; what lasts is moved to the end, so that each is looked at in its turn. */
+  #sweep(nowMs: number): void {
+    let looked = 0;
+    for (const [key, untilMs] of this.#untilMs) {
+      if (++looked > SWEEP) return;
+      this.#untilMs.delete(key);
+      if (untilMs > nowMs) this.#untilMs.set(key, untilMs);
+    }
+  }
+}

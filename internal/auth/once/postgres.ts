@@ -1,0 +1,33 @@
+import type { PostgresStore } from '../../store/postgres.js';
+import { expiringTable } from '../../store/postgres-table.js';
+import type { ClaimStore } from './claims.js';
+
+/** For the `tables` of the PostgresStore. */
+export const CLAIMS_TABLE = expiringTable({
+  name: 'ws_used',
+  keyColumn: 'id',
+  columns: 'claimed timestamptz NOT NULL DEFAULT now()',
+});
+
+/** One statement: of those that try at once one inserts, the others find its row and, as long as it lasts, leave it. */
+const CLAIM = `INSERT INTO ws_used (id, expires) VALUES ($1, to_timestamp($2::float8))
+  ON CONFLICT (id) DO UPDATE SET expires = excluded.expires, claimed = now() WHERE ws_used.expires <= now()
+  RETURNING 1 AS won`;
+
+/** Claims shared through Postgres, where there is no Redis. */
+export class PostgresClaims implements ClaimStore {
+  readonly #store: PostgresStore;
+
+  constructor(store: PostgresStore) {
+    this.#store = store;
+  }
+
+  async claim(key: string, untilMs: number): Promise<boolean> {
+    const rows = await this.#store.query<{ won: number }>({
+      name: 'ws_used claim',
+      text: CLAIM,
+      values: [key, untilMs / 1000],
+    });
+    return rows.length > 0;
+  }
+}

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { type ClaimStore, Claims, MemoryClaims } from '../../internal/auth/once/claims.js';
+import { CLAIMS_TABLE, PostgresClaims } from '../../internal/auth/once/postgres.js';
+import { RedisClaims } from '../../internal/auth/once/redis.js';
+import { GatewayError } from '../../internal/errors.js';
+import { PostgresStore } from '../../internal/store/postgres.js';
+import { RedisStore } from '../../internal/store/redis.js';
+import { eventually } from '../support/eventually.js';
+import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
+import { type RedisServer, startRedis } from '../support/redis-server.js';
+import { RecordedLog } from './parts.js';
+
+/** What holds for every store, of which three processes have a connection each. */
+async function agree(stores: readonly ClaimStore[]): Promise<void> {
+  const claims = stores.map((store) => new Claims(store));
+  const use = (at: number, id: string, issuer = 'i', untilMs = Date.now() + 60_000) =>
+    claims[at % claims.length]?.claim('token', issuer, id, untilMs) ?? assert.fail();
+  const tries = await Promise.all(Array.from({ length: 1000 }, (_, at) => use(at, 'one')));
+  assert.equal(tries.filter(Boolean).length, 1, 'of a thousand at once exactly one wins');
+  assert.equal(await use(0, 'one'), false);
+  assert.equal(await use(1, 'one', 'other issuer'), true);
+  assert.equal(await use(2, 'ione', ''), true, 'issuer and id are not run together');
+  assert.equal(await claims[0]?.claim('logout', 'i', 'one', Date.now() + 60_000), true, 'another kind');
+  assert.equal(await use(0, 'short', 'i', Date.now() + 50), true);
+  await eventually(() => use(1, 'short'));
+  assert.equal(await use(2, 'short'), false);
+}
+
+describe('ids that can be used once', () => {
+  it('are claimed in one process', async () => {
+    await agree([new MemoryClaims()]);
+  });
+
+  it('leave nothing behind in memory once they have ended', async () => {
+    let nowMs = 0;
+    const claims = new MemoryClaims(() => nowMs);
+    for (let i = 0; i < 1000; i++) await claims.claim(String(i), 1000);
+    nowMs = 2000;
+    for (let i = 0; i < 1000; i++) await claims.claim(`late ${i}`, 3000);
+    assert.ok(claims.size <= 1000, String(claims.size));
+  });
+
+  it('are not taken for unused when the store cannot be asked', async () => {
+    const claims = new Claims({ claim: () => Promise.reject(new GatewayError('ERR_STORE', 'redis: down')) });
+    await assert.rejects(
+      claims.claim('token', 'i', 'j', Date.now() + 1000),
+      (thrown: GatewayError) => thrown.code === 'ERR_CLAIM_UNAVAILABLE',
+    );
+  });
+
+  describe('over Redis', () => {
+    let redis: RedisServer;
+    before(async () => {
+      redis = await startRedis();
+    });
+    after(() => redis.stop());
+
+    it('are claimed by one of all processes', async (t) => {
+      const store = async (): Promise<ClaimStore> => {
+        const made = new RedisStore({ urls: [redis.url], log: new RecordedLog().log });
+        t.after(() => made.stop());
+        await made.start();
+        return new RedisClaims(made);
+      };
+      await agree(await Promise.all([store(), store(), store()]));
+    });
+  });
+
+  describe('over Postgres', () => {
+    let postgres: PostgresServer;
+    before(async () => {
+      postgres = await startPostgres();
+    });
+    after(() => postgres.stop());
+
+    it('are claimed by one of all processes', async (t: TestContext) => {
+      const store = async (): Promise<ClaimStore> => {
+        const log = new RecordedLog().log;
+        const made = new PostgresStore({ dsn: postgres.dsn, log, tables: [CLAIMS_TABLE] });
+        t.after(() => made.stop());
+        await made.start();
+        return new PostgresClaims(made);
+      };
+      await agree([await store(), await store(), await store()]);
+    });
+  });
+});
