@@ -79,7 +79,7 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     JWT_CACHE_PREFIX: 'what keys in the store begin with',
     JWT_CACHE_MAX_ENTRIES: 'tokens remembered in one process',
     REDIS_URL:
-      'Redis for the token cache, revocations, bans and shared limits; several URLs are nodes of one cluster. Secret',
+      'Redis for the token cache, revocations, bans and shared limits; several URLs are nodes of one cluster, one of `redis+sentinel://` has its master from Sentinels. Secret',
     POSTGRES_DSN: 'Postgres for the token cache, revocations and bans. Secret',
     REVOCATION_TTL_SECONDS:
       'how long a revocation is remembered; make it at least the lifetime of your tokens',

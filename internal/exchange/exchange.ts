@@ -36,6 +36,9 @@ const CUT_CODES: Readonly<Record<CutReason, ErrorCode>> = {
 
 const NOBODY: Caller = { identity: undefined, token: undefined, ambient: false };
 
+/** Largest piece that is copied to go out with its head, in bytes. */
+const MAX_HELD_BYTES = 8_192;
+
 /** How long a body may keep still where no upstream has a say in it. */
 const LOCAL_IDLE_MS = 60_000;
 
@@ -63,6 +66,9 @@ export class Exchange implements LiveExchange, AnswerListener {
   /** Whether its target can be read in two ways: of such a client nothing more is read. */
   #isAmbiguous: boolean = false;
   #isDone: boolean = false;
+  /** Whether a first small piece of the answer may wait for its end, which often comes in the same turn. */
+  #mayHold: boolean = false;
+  #held: Buffer | undefined;
 
   /** @param expectsContinue whether the client waits for a 100 before it sends its body. */
   constructor(
@@ -342,12 +348,19 @@ export class Exchange implements LiveExchange, AnswerListener {
       return this.refuse(new GatewayError('ERR_UPSTREAM_PROTOCOL', fromUnknown(thrown).message));
     }
     // With the first bytes, if they came along; else alone: SSE waits for its head.
-    process.nextTick(flushHead, response);
+    this.#mayHold = true;
+    process.nextTick(flushHead, this);
   }
 
   onBytes(chunk: Buffer): boolean {
     this.#lastMs = this.parts.exchanges.nowMs;
     this.#record.bytesOut += chunk.length;
+    if (this.#mayHold && chunk.length <= MAX_HELD_BYTES) {
+      this.#mayHold = false;
+      this.#held = chunk;
+      return true;
+    }
+    this.#release();
     if (this.response.write(chunk)) return true;
     this.#isHeldUp = true;
     this.response.once('drain', () => {
@@ -359,8 +372,28 @@ export class Exchange implements LiveExchange, AnswerListener {
   }
 
   onEnd(trailers: readonly Buffer[]): void {
+    const held = this.#held;
+    this.#mayHold = false;
     if (trailers.length > 0) this.response.addTrailers(trailerPairs(trailers));
-    this.#finish();
+    if (held === undefined) return this.#finish();
+    this.#held = undefined;
+    // As text it goes out in one piece with the head, which costs half of what two pieces do.
+    return this.#finish(held.toString('latin1'));
+  }
+
+  /** At the end of the turn that brought the head: sends it, with what came along. */
+  flush(): void {
+    const { response } = this;
+    const isBare = this.#mayHold;
+    this.#release();
+    if (isBare && !response.destroyed && !response.writableEnded) response.flushHeaders();
+  }
+
+  #release(): void {
+    const held = this.#held;
+    this.#mayHold = false;
+    this.#held = undefined;
+    if (held !== undefined && !this.response.destroyed) this.response.write(held);
   }
 
   onFailed(error: GatewayError): void {
@@ -419,11 +452,12 @@ export class Exchange implements LiveExchange, AnswerListener {
     this.#finish();
   }
 
-  #finish(): void {
+  #finish(last = ''): void {
     const { request, response } = this;
     // An answer before the request's end: nobody wants the rest.
     if (!request.complete) response.once('finish', () => request.socket.destroySoon());
-    response.end();
+    if (last === '') response.end();
+    else response.end(last, 'latin1');
   }
 
   cut(reason: CutReason): void {
@@ -473,8 +507,8 @@ export class Exchange implements LiveExchange, AnswerListener {
   }
 }
 
-function flushHead(response: ServerResponse): void {
-  if (!response.destroyed && !response.writableEnded) response.flushHeaders();
+function flushHead(exchange: Exchange): void {
+  exchange.flush();
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {

@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis';
+import type { RedisEndpoint } from '../redis-url.js';
 import { LastingConnection, type OpenConnection } from './lasting-connection.js';
-import { connectionOptions, type RedisEndpoint } from './redis-connection.js';
+import { connectionOptions } from './redis-connection.js';
 import { isRefusal } from './redis-rights.js';
 
 /** Who is told what comes in on a subscription. */
@@ -58,6 +59,7 @@ export class RedisSubscriptions {
       ...connectionOptions(timeoutMs),
       ...nextEndpoint(),
       retryStrategy: null,
+      sentinelRetryStrategy: () => null,
       enableOfflineQueue: false,
     });
     let failure: unknown;

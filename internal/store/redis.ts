@@ -1,22 +1,18 @@
 import { hash } from 'node:crypto';
 import { Cluster, Redis } from 'ioredis';
 import { GatewayError } from '../errors.js';
+import { parseRedisUrl, type RedisEndpoint } from '../redis-url.js';
 import type { Log } from '../telemetry/log.js';
 import { Availability } from './availability.js';
 import { backoffMs } from './backoff.js';
 import { withinDeadline } from './deadline.js';
-import {
-  connectionOptions,
-  parseRedisUrl,
-  type RedisClient,
-  type RedisEndpoint,
-} from './redis-connection.js';
+import { connectionOptions, type RedisClient } from './redis-connection.js';
 import { meansRedisIsDown, redisFailure } from './redis-failure.js';
 import { isRefusal, missingRight, missingRights, type RedisPart } from './redis-rights.js';
 import { type RedisSubscriber, RedisSubscriptions } from './redis-subscription.js';
 
 export interface RedisStoreOptions {
-  /** redis:// or rediss:// URLs, at least one; several are seeds of one cluster. */
+  /** redis:// or rediss:// URLs, at least one; several are seeds of one cluster. Or one of Sentinels. */
   readonly urls: readonly string[];
   readonly log: Log;
   /** Time for one command, default 500. */
@@ -200,8 +196,8 @@ export class RedisStore {
     if (!(this.#client instanceof Cluster) || seed === undefined) return this.#endpoints;
     const discovered = this.#client.nodes().map(({ options: { host, port } }) => ({
       ...seed,
-      host: host ?? seed.host,
-      port: port ?? seed.port,
+      ...(host !== undefined && { host }),
+      ...(port !== undefined && { port }),
     }));
     return [...discovered, ...this.#endpoints];
   }
@@ -214,12 +210,14 @@ export class RedisStore {
     };
     const [first, ...others] = this.#endpoints;
     if (first === undefined) throw new RangeError('no Redis URL');
-    if (others.length === 0)
-      return new Redis({ ...common, ...first, retryStrategy: backoffMs, enableOfflineQueue: false });
+    if (others.length === 0) {
+      const strategies = { retryStrategy: backoffMs, sentinelRetryStrategy: backoffMs };
+      return new Redis({ ...common, ...first, ...strategies, enableOfflineQueue: false });
+    }
     const { username, password, tls } = first;
     const login = { ...(username && { username }), ...(password && { password }), ...(tls && { tls }) };
     // Without the database: a cluster has but one. Names stay names: certificates are issued for them.
-    const seeds = this.#endpoints.map(({ host, port }) => ({ host, port }));
+    const seeds = this.#endpoints.map(({ host = 'localhost', port = 6379 }) => ({ host, port }));
     return new Cluster(seeds, {
       dnsLookup: (address, callback) => callback(null, address),
       lazyConnect: true,

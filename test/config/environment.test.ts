@@ -127,7 +127,15 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   JWT_CACHE_PREFIX: ['a b', 'a\nb', 'é', ' ', 'a'.repeat(129)],
   JWT_CACHE_MAX_ENTRIES: [...NOT_COUNTS, '0', '10000001'],
   CACHE_SECRET: ['é', 'a\nb', ' '],
-  REDIS_URL: [',', 'http://a', 'localhost:6379', 'redis://a b', 'redis://a,http://b'],
+  REDIS_URL: [
+    'redis+sentinel://a:1,b:2',
+    'redis://a,redis+sentinel://b/m',
+    ',',
+    'http://a',
+    'localhost:6379',
+    'redis://a b',
+    'redis://a,http://b',
+  ],
   POSTGRES_DSN: [
     'postgres://a/b?sslmode=maybe',
     'postgres://a/b?sslmode=verify-ca',

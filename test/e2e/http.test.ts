@@ -281,6 +281,21 @@ describe('HTTP routes', () => {
         }
       });
 
+    it('of a bad chunk while the answer is under way cuts the connection, and says nothing into the answer', async () => {
+      const before = recorder.answer;
+      recorder.answer = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n';
+      const heard = await talk(gateway.port, [
+        post('Transfer-Encoding: chunked', '3\r\nabc\r\n'),
+        '',
+        '',
+        '',
+        `zz\r\n${second}`,
+      ]);
+      recorder.answer = before;
+      assert.equal(heard.match(/HTTP\/1\.1 /g)?.length, 1, heard);
+      assert.doesNotMatch(heard, /\r\n0\r\n/);
+    });
+
     it('has no way through the path', async () => {
       const paths = [
         ...[

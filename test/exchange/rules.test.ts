@@ -218,6 +218,9 @@ describe('schemas of a route', () => {
     assert.equal((await ask('/api/items', post(body))).status, 200);
     assert.deepEqual([received[0]?.body, received[0]?.url], [body, '/items']);
     assert.equal(received[0]?.headers['content-length'], String(body.length));
+    // Schema and route see the same path; the upstream gets its bytes as they were sent.
+    assert.equal((await ask('/api/%69tems', post(body))).status, 200);
+    assert.equal(received[1]?.url, '/%69tems');
     assert.equal((await ask('/api/items/7?limit=5')).status, 200);
     assert.equal((await ask('/api/items/7?limit=5', { method: 'HEAD' })).status, 200);
   });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { parseRedisUrl } from '../../internal/store/redis-connection.js';
+import { isSentinelUrl, parseRedisUrl } from '../../internal/redis-url.js';
 import { redisFailure } from '../../internal/store/redis-failure.js';
 import { freePort } from '../support/free-port.js';
 import { startRedis } from '../support/redis-server.js';
@@ -27,6 +27,37 @@ describe('a Redis URL', () => {
       password: '50%',
       tls: {},
     });
+  });
+
+  it('names Sentinels, whatever they are many, and the master they watch', () => {
+    assert.deepEqual(parseRedisUrl('redis+sentinel://a:1,b,[::1]:3/main'), {
+      sentinels: [
+        { host: 'a', port: 1 },
+        { host: 'b', port: 26379 },
+        { host: '::1', port: 3 },
+      ],
+      name: 'main',
+    });
+    assert.deepEqual(parseRedisUrl('rediss+sentinel://u:p%40ss@a/my%2Dmaster/2'), {
+      sentinels: [{ host: 'a', port: 26379 }],
+      name: 'my-master',
+      username: 'u',
+      password: 'p@ss',
+      db: 2,
+      tls: {},
+      sentinelTLS: {},
+      enableTLSForSentinelMode: true,
+    });
+    assert.equal(parseRedisUrl('redis+sentinel://:pw@a/m').password, 'pw');
+    for (const bad of [
+      'redis+sentinel://a',
+      'redis+sentinel://a/',
+      'redis+sentinel:///m',
+      'redis+sentinel://a:b/m',
+      'redis+sentinel://a/m/x',
+      'redis+sentinel://a,/m',
+    ])
+      assert.equal(isSentinelUrl(bad), false, bad);
   });
 
   it('chooses the database', async (t) => {

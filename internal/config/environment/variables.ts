@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
+import { isSentinelUrl } from '../../redis-url.js';
 import type { SamplerName } from '../../telemetry/opening-trace.js';
 import { ALGORITHMS } from '../algorithms.js';
 import type { Algorithm } from '../config.js';
@@ -53,6 +54,11 @@ const redisUrl = text(
   (value) =>
     isUrl(value, { schemes: ['redis', 'rediss'], credentials: true }) && new URL(value).hostname !== '',
 );
+const redisServers = list(redisUrl);
+const redis: Reader<readonly string[]> = {
+  allowed: `${redisServers.allowed}; or one redis+sentinel://host:port,host:port/master`,
+  read: (value) => (isSentinelUrl(value) ? [value] : redisServers.read(value)),
+};
 const postgresDsn = text('a postgres:// or postgresql:// URL', (value) =>
   isUrl(value, { schemes: ['postgres', 'postgresql'], credentials: true }),
 );
@@ -152,7 +158,7 @@ export const VARIABLES = Object.freeze({
   },
   JWT_CACHE_MAX_ENTRIES: { reader: wholeNumber(1, 10_000_000), default: '100000' },
   CACHE_SECRET: { reader: printable, secret: true },
-  REDIS_URL: { reader: list(redisUrl), secret: true },
+  REDIS_URL: { reader: redis, secret: true },
   POSTGRES_DSN: { reader: postgresDsn, secret: true },
   BACKCHANNEL_LOGOUT: { reader: boolean, default: 'false' },
   BACKCHANNEL_CLIENT_ID: { reader: list(printable) },

@@ -23,8 +23,11 @@ export type OnUpgrade = (head: RequestHead, stream: Socket, early: Buffer) => vo
 interface BusyStream extends Socket {
   /** Requests whose answers are not out. */
   [BUSY]?: number;
+  /** The answer to the request that came last. */
+  [LATEST]?: ServerResponse;
 }
 const BUSY = Symbol('busy');
+const LATEST = Symbol('latest');
 
 /** HTTP that is no WebSocket handshake, on node:http: the endpoints of the gateway's own and, through a seam, HTTP routes. */
 export class HttpSide {
@@ -82,9 +85,10 @@ export class HttpSide {
         this.#guard(request, response, true),
       )
       // RFC 9110 §9.3.6: a tunnel to wherever the client likes.
-      .on('connect', (_request: IncomingMessage, stream: Socket) => {
+      .on('connect', (_request: IncomingMessage, stream: BusyStream) => {
+        if ((stream[BUSY] ?? 0) > 0 || lingers(stream)) return stream.destroy();
         stream.write(lastAnswer({ status: 501 }, false));
-        stream.destroySoon();
+        return stream.destroySoon();
       })
       .on('clientError', (error: NodeJS.ErrnoException, stream: Socket) => this.#unreadable(error, stream))
       // It watches over slow heads from when it listens, which it never does.
@@ -97,6 +101,7 @@ export class HttpSide {
     // Behind the last answer.
     if (lingers(stream)) return;
     stream[BUSY] = (stream[BUSY] ?? 0) + 1;
+    stream[LATEST] = response;
     response.once('close', () => {
       stream[BUSY] = (stream[BUSY] ?? 1) - 1;
     });
@@ -138,9 +143,10 @@ export class HttpSide {
   }
 
   /** What node:http could not read: it has no head to show for it. */
-  #unreadable(error: NodeJS.ErrnoException, stream: Socket): void {
+  #unreadable(error: NodeJS.ErrnoException, stream: BusyStream): void {
     if (
       !stream.writable ||
+      isMidAnswer(stream) ||
       lingers(stream) ||
       error.code === 'ECONNRESET' ||
       error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
@@ -166,6 +172,13 @@ export class HttpSide {
     stream.setTimeout(0);
     this.onUpgrade(headOf(request), stream, early);
   }
+}
+
+/** Whether what is said now would stand in the middle of an answer, or pass for the answer to another request. */
+function isMidAnswer({ [BUSY]: busy = 0, [LATEST]: latest }: BusyStream): boolean {
+  if (busy === 0 || latest === undefined) return false;
+  // The body of the only request is what could not be read: it is that one's answer.
+  return busy > 1 || latest.headersSent || latest.req.complete;
 }
 
 /** Of a head that could not be read. */
