@@ -85,6 +85,13 @@ export const CLOSE_REASONS = Object.freeze({
     true,
     'the upstream went away without a close frame',
   ),
+  mqttDisconnect: Object.freeze({
+    name: 'mqtt_disconnect',
+    client: Object.freeze({ code: 1000, reason: '' }),
+    upstream: Object.freeze({ code: 1000, reason: '' }),
+    retry: false,
+    meaning: 'after an MQTT client sent DISCONNECT, the broker or the client itself ended the connection',
+  }),
   upstreamProtocolError: told(
     'upstream_protocol_error',
     1014,

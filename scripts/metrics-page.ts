@@ -13,7 +13,7 @@ export const EXAMPLE_QUERIES: Readonly<Record<string, string>> = {
   ws_refused_total: 'topk(10, sum by (status, route) (rate(ws_refused_total[5m])))',
   ws_auth_failures_total: 'sum by (instance) (rate(ws_auth_failures_total[5m]))',
   ws_auth_success_total: 'topk(10, sum by (sub) (ws_auth_success_total))',
-  ws_active_sessions: 'sum(ws_active_sessions)',
+  ws_active_sessions: 'sum by (route) (ws_active_sessions)',
   ws_connection_duration_seconds:
     'histogram_quantile(0.5, sum by (le) (rate(ws_connection_duration_seconds_bucket[1h])))',
   ws_revocations_total: 'sum by (instance) (increase(ws_revocations_total[1h]))',
@@ -31,6 +31,7 @@ export const EXAMPLE_QUERIES: Readonly<Record<string, string>> = {
   ws_messages_total: 'sum by (direction) (rate(ws_messages_total[5m]))',
   ws_bytes_total: 'sum by (direction) (rate(ws_bytes_total[5m]))',
   ws_session_closed_total: 'topk(5, sum by (reason) (increase(ws_session_closed_total[1h])))',
+  ws_upstream_dials_total: 'sum by (upstream, result) (rate(ws_upstream_dials_total[5m]))',
   ws_upstream_dial_seconds:
     'histogram_quantile(0.99, sum by (le) (rate(ws_upstream_dial_seconds_bucket[5m])))',
   ws_auth_seconds: 'histogram_quantile(0.99, sum by (le) (rate(ws_auth_seconds_bucket[5m])))',
@@ -40,6 +41,8 @@ export const EXAMPLE_QUERIES: Readonly<Record<string, string>> = {
   ws_buffered_bytes: 'sum by (instance, direction) (ws_buffered_bytes)',
   ws_backpressure_total: 'sum by (direction) (rate(ws_backpressure_total[5m]))',
   ws_dependency_up: 'min by (dependency) (ws_dependency_up)',
+  ws_certificate_expiry_timestamp_seconds:
+    'min by (instance) (ws_certificate_expiry_timestamp_seconds) - time()',
   ws_config_reloads_total: 'sum by (result) (increase(ws_config_reloads_total[1h]))',
   ws_unready: 'max by (instance, reason) (ws_unready)',
   ws_build_info: 'sum by (version, node, listener) (ws_build_info)',
@@ -94,10 +97,15 @@ ${table(
       '`status` of handshakes',
       '400 malformed, 403 origin, 404 no route, 429 too many from one address, 503 full or draining',
     ],
-    ['`result`', 'of look-ups `hit`, `miss`; of reloads `ok`, `failed`'],
+    ['`result`', 'of look-ups `hit`, `miss`; of reloads and dials `ok`, `failed`'],
+    [
+      '`route`',
+      'the prefix; the first 200, all others are `_other`; `_none`: whoever has not been let in to one',
+    ],
     ['`store`', '`memory`, and `redis` or `postgres` behind it, asked for what memory does not have'],
     ['`dependency`', '`jwks`, `redis`, `postgres`, those that are configured'],
-    ['`upstream`', 'the URL without credentials and query'],
+    ['`upstream`', 'the URL without credentials and query; of dials the first 200, all others are `_other`'],
+    ['`file`', 'TLS_CERT_FILE'],
     [
       '`sub`, `preferred_username`, `key`',
       'what tokens say; `key` is a subject, or the address of a client without one. The first METRICS_MAX_USERS values of each, all others are `_other`',
@@ -105,7 +113,7 @@ ${table(
   ],
 )}
 Where the values of a label are few and known, their series are there from the start at 0, so that a rate sees the first
-event. Series of a user are not: a rate over \`ws_auth_success_total\` misses each user's first login.
+event, those of the first 20 routes too. Series of a user are not: a rate over \`ws_auth_success_total\` misses each user's first login.
 
 ## Queries
 
@@ -115,7 +123,8 @@ ${table(
 )}
 ## The process
 
-Node.js and the process itself are described by prom-client's default metrics, \`process_…\` and \`nodejs_…\`. The
+Node.js and the process itself are described by prom-client's default metrics, \`process_…\` and \`nodejs_…\`, but for
+\`nodejs_active_…_total\`, which are no counters. The
 alerts and the dashboard use \`process_cpu_seconds_total\`, \`process_resident_memory_bytes\`, \`process_open_fds\`,
 \`process_max_fds\`, \`process_start_time_seconds\`, \`nodejs_eventloop_lag_p99_seconds\` and
 \`nodejs_eventloop_lag_max_seconds\`.

@@ -6,6 +6,7 @@ import { problemLine } from '../config/problem.js';
 import type { ReloadResult } from '../config/routes/reload.js';
 import type { Exchanges } from '../exchange/exchanges.js';
 import type { LimitsInForce } from '../ratelimit/limits-in-force.js';
+import { isLive } from '../session/revoked-sessions.js';
 import type { Sessions } from '../session/sessions.js';
 import type { RecentRefusals, Refusal } from '../telemetry/recent-refusals.js';
 import type { EndpointSnapshot, Upstreams } from '../upstream/upstreams.js';
@@ -52,10 +53,10 @@ export class LocalOperations implements AdminOperations {
   async revoke(target: RevocationTarget): Promise<RevokeResult> {
     const { sessions, revocations } = this.#parts;
     const all = 'sid' in target ? [...sessions] : sessions.ofSubject(target.sub);
-    const live = all.filter(({ state }) => state !== 'closing');
+    const live = all.filter(isLive);
     // A revocation is carried out, sessions included, before the store is waited for.
     const told = revocations.revoke(target);
-    const sessionsClosed = live.filter(({ state }) => state === 'closing').length;
+    const sessionsClosed = live.filter((session) => !isLive(session)).length;
     const { propagated } = await told;
     return { sessionsClosed, propagated };
   }

@@ -4,6 +4,7 @@ import { fromUnknown } from '../errors.js';
 import { closeBanned } from '../session/banned-sessions.js';
 import { closeRevoked } from '../session/revoked-sessions.js';
 import type { Parts } from './build.js';
+import { showCertificateExpiry } from './certificate-expiry.js';
 
 /** Who hears of what: revocations, bans, scrapes, what other workers say. */
 export function connect({
@@ -46,14 +47,18 @@ export function connect({
 }
 
 /** The certificate's files, of which the listener hears; undefined: no TLS. */
-export function watchCertificate({ config, listener, log }: Parts): CertificateWatch | undefined {
+export function watchCertificate({ config, listener, log, metrics }: Parts): CertificateWatch | undefined {
   const files = config.listen.tls;
   if (files === undefined) return undefined;
+  showCertificateExpiry(files.certFile, metrics);
   return new CertificateWatch({
     files,
     onChange: () =>
       listener.renewCertificate().then(
-        () => log.info('certificate renewed'),
+        () => {
+          showCertificateExpiry(files.certFile, metrics);
+          log.info('certificate renewed');
+        },
         (thrown: unknown) => log.error({ err: fromUnknown(thrown) }, 'certificate not renewed'),
       ),
     onProblems: (problems) =>

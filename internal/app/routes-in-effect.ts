@@ -20,10 +20,12 @@ export class RoutesInEffect {
     table: RouteTable,
     readonly upstreams: Upstreams,
     readonly sessions: Sessions,
+    readonly metrics: Pick<Metrics, 'prepareRoutes'>,
     /** Whether the listener can serve HTTP routes. */
     readonly servesHttp: boolean,
   ) {
     this.#table = table;
+    metrics.prepareRoutes(table.routes);
   }
 
   get table(): RouteTable {
@@ -42,6 +44,7 @@ export class RoutesInEffect {
     if (!this.servesHttp && hasHttpRoutes(changed))
       throw new GatewayError('ERR_CONFIG', 'HTTP routes need the listener node: restart the gateway');
     this.#table = changed;
+    this.metrics.prepareRoutes(changed.routes);
     const orphans = this.upstreams.apply(changed);
     for (const session of [...this.sessions]) {
       const tenancy = session.pump?.upstream.tenancy;

@@ -65,6 +65,8 @@ export class Exchange implements LiveExchange, AnswerListener {
   #isExempt: boolean = false;
   /** Whether its target can be read in two ways: of such a client nothing more is read. */
   #isAmbiguous: boolean = false;
+  /** When a body that is read whole must be there. */
+  #wholeByMs = Number.POSITIVE_INFINITY;
   #isDone: boolean = false;
   /** Whether a first small piece of the answer may wait for its end, which often comes in the same turn. */
   #mayHold: boolean = false;
@@ -271,7 +273,10 @@ export class Exchange implements LiveExchange, AnswerListener {
     const endpoint = schemas && checkEndpoint(schemas, this.facts);
     if (endpoint === undefined)
       return this.#once(() => this.#forward(route, hasBody(this.request) ? this.#body(route) : undefined));
+    // Held whole, by anybody on a public route: not for as long as a byte comes now and then.
+    this.#wholeByMs = this.parts.exchanges.nowMs + route.timeouts.answerMs;
     return this.#then(readWhole(this.request, route.maxBodyBytes, this.#bodyOptions()), (bytes) => {
+      this.#wholeByMs = Number.POSITIVE_INFINITY;
       checkBody(endpoint, bytes);
       this.#once(() => this.#forward(route, bytes));
     });
@@ -468,6 +473,8 @@ export class Exchange implements LiveExchange, AnswerListener {
     if (this.#isDone) return;
     if (this.#expiresAtMs <= Date.now())
       return this.refuse(new GatewayError('ERR_JWT_INVALID', 'the token expired'));
+    if (nowMs >= this.#wholeByMs)
+      return this.refuse(new GatewayError('ERR_REQUEST_TIMEOUT', 'the request body took too long'));
     const { route } = this.facts;
     const waitedMs = nowMs - this.#lastMs;
     const { answerMs, idleMs } =

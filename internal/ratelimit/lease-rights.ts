@@ -3,7 +3,7 @@ import type { RedisPart } from '../store/redis-rights.js';
 const KEY = 'ws:ratelimit:rights';
 const on = 'ws:ratelimit:*';
 
-/** What the lease scripts run, each in a form that leaves nothing behind. */
+/** What the scripts of leases and of request limits run, each in a form that leaves nothing behind. */
 export const LEASE_RIGHTS: RedisPart = {
   name: 'rate limits',
   needs: [
@@ -14,6 +14,7 @@ export const LEASE_RIGHTS: RedisPart = {
     { command: ['HSET', `${KEY}:hash`, 'none', 1], on },
     { command: ['HDEL', `${KEY}:hash`, 'none'], on },
     { command: ['EXISTS', KEY], on },
+    { command: ['GETRANGE', KEY, 0, 0], on },
     { command: ['SET', KEY, '1', 'PX', 1], on },
     { command: ['PEXPIRE', KEY, 1], on },
     { command: ['DEL', KEY], on },

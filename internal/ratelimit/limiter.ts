@@ -1,5 +1,6 @@
 import type { RateLimitConfig } from '../config/config.js';
 import { addressBlock } from '../request/client-key.js';
+import { forLog } from '../telemetry/log.js';
 import { LimitsInForce } from './limits-in-force.js';
 import { TokenBucket } from './token-bucket.js';
 
@@ -215,6 +216,7 @@ export class MessageBudget {
   readonly #now: () => number;
   readonly #onRelease: (entries: BudgetEntries, budget?: MessageBudget) => void;
   #released: boolean = false;
+  #exceeded: Entry | undefined;
 
   /**
    * @param onRelease told of entries that are not used any more, and with the last ones that the budget is not either.
@@ -259,8 +261,18 @@ export class MessageBudget {
     if (this.#messageBucket === undefined && this.#byteBucket === undefined) return true;
     const nowMs = this.#now();
     const bucket = messages === 0 ? undefined : this.#messageBucket;
-    if (bucket !== undefined && !bucket.take(nowMs, messages)) return false;
-    return this.#byteBucket === undefined || this.#byteBucket.take(nowMs, payloadBytes);
+    if (bucket !== undefined && !bucket.take(nowMs, messages)) {
+      this.#exceeded = this.#entries.messages;
+      return false;
+    }
+    if (this.#byteBucket === undefined || this.#byteBucket.take(nowMs, payloadBytes)) return true;
+    this.#exceeded = this.#entries.bytes;
+    return false;
+  }
+
+  /** For the log: which limit said no last, and whose bucket was empty; undefined: none has. */
+  get exceeded(): string | undefined {
+    return this.#exceeded && limitNamed(this.#exceeded.key);
   }
 
   /** The session has ended; further calls do nothing. */
@@ -308,4 +320,14 @@ function limitsOf(
  */
 function bucketKey(client: LimitedClient, scope: string, perSecond: number, burst: number): string {
   return `${client.kind}:${perSecond}:${burst}:${scope.length}:${scope}:${client.kind === 'ip' ? addressBlock(client.name) : client.name}`;
+}
+
+/** A key of `bucketKey` in words. */
+function limitNamed(key: string): string {
+  const [, kind, perSecond, burst, length] = /^(sub|ip):([^:]+):([^:]+):(\d+):/.exec(key) ?? [];
+  const rest = key.slice(`${kind}:${perSecond}:${burst}:${length}:`.length);
+  const scope = rest.slice(0, Number(length));
+  const name = rest.slice(Number(length) + 1);
+  const what = scope === 'b' ? 'bytes' : scope === 'm' ? 'messages' : `messages on ${scope.slice(1)}`;
+  return `${perSecond} ${what} a second, ${burst} at once, of ${kind === 'ip' ? 'address' : 'sub'} ${forLog(name)}`;
 }

@@ -1,7 +1,7 @@
+import { isLive } from './revoked-sessions.js';
 import type { Sessions } from './sessions.js';
 
 /** Ends the live sessions of a banned subject. */
 export function closeBanned(sessions: Sessions, sub: string): void {
-  for (const session of [...sessions.ofSubject(sub)])
-    if (session.state !== 'closing') session.close('banned');
+  for (const session of [...sessions.ofSubject(sub)]) if (isLive(session)) session.close('banned');
 }

@@ -29,7 +29,7 @@ export interface ClientFrameSink {
     phase: number,
   ): CloseReasonKey | undefined;
   /** Frames, and pieces of frames, headers and all. */
-  clientFrames(bytes: Buffer, from: number, to: number): void;
+  clientFrames(frames: Buffer): void;
   /** The frame after which nothing passes any more has passed. */
   clientFramesFinished(): void;
   /** All that waited for the client has left the process. */
@@ -58,7 +58,7 @@ export interface ClientFrames extends FrameSource {
    */
   passTo(sink: ClientFrameSink, source: FrameSource, options: PassingOptions): void;
   /** Passes frames on to the client. @returns whether the kernel took all of them. */
-  write(bytes: Buffer, from: number, to: number): boolean;
+  write(frames: Buffer): boolean;
   /** Whether something waits for the end of a frame of `source`. */
   readonly hasDue: boolean;
   /** `source` has come to the end of a frame: what has waited for it goes out. */

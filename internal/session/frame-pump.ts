@@ -54,9 +54,9 @@ export class FramePump extends Pump implements UpstreamFrameListener, ClientFram
     return messages === 0 || this.budget?.take(0, messages) !== false ? undefined : 'rateLimited';
   }
 
-  clientFrames(bytes: Buffer, from: number, to: number): void {
+  clientFrames(frames: Buffer): void {
     const { upstream } = this;
-    if (!upstream.write(bytes, from, to)) this.#upstreamFaltered();
+    if (!upstream.write(frames)) this.#upstreamFaltered();
     if (upstream.hasDue && !this.frames.midFrame) upstream.atBoundary();
   }
 
@@ -72,9 +72,9 @@ export class FramePump extends Pump implements UpstreamFrameListener, ClientFram
     this.owner.close(reason);
   }
 
-  upstreamFrames(bytes: Buffer, from: number, to: number): void {
+  upstreamFrames(passing: Buffer): void {
     const { frames } = this;
-    if (!frames.write(bytes, from, to)) this.#clientFaltered();
+    if (!frames.write(passing)) this.#clientFaltered();
     if (frames.hasDue && !this.upstream.midFrame) frames.atBoundary();
   }
 

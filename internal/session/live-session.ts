@@ -19,6 +19,8 @@ export interface LiveSession {
   /** undefined until it is recognised. */
   readonly protocol: Protocol | undefined;
   readonly state: 'new' | 'awaiting-credentials' | 'authenticating' | 'dialing' | 'open' | 'closing';
+  /** Whether it is closing and its client is still being given what the upstream said before its end. */
+  readonly lingers: boolean;
   /** When the 101 went out, in milliseconds of the monotonic clock; undefined: it has not. */
   readonly acceptedMs: number | undefined;
   /** undefined unless open. */

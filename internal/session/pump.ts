@@ -145,7 +145,19 @@ export abstract class Pump implements TrafficSource {
   }
 
   onUpstreamLost(cause: GatewayError): void {
-    this.owner.close(LOST[cause.code] ?? 'upstreamLost', undefined, cause);
+    // [MQTT-3.14.4-3]: a broker closes the network connection after a DISCONNECT; most do so without a close frame.
+    const otherwise = this.clientSaidGoodbye ? 'mqttDisconnect' : 'upstreamLost';
+    this.owner.close(LOST[cause.code] ?? otherwise, undefined, cause);
+  }
+
+  /** For the log: the rate limit that said no, and whose bucket it was. */
+  get limitExceeded(): string | undefined {
+    return this.budget?.exceeded;
+  }
+
+  /** Whether the client has said in its protocol's own words that it is leaving: whoever hangs up then does so properly. */
+  get clientSaidGoodbye(): boolean {
+    return this.packets?.disconnected === true;
   }
 
   /** Bytes waiting for each side, for `ws_buffered_bytes`. */

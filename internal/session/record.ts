@@ -34,6 +34,7 @@ export function isDenial(reason: CloseReason): boolean {
 const ENDED_BY_CLIENT: ReadonlySet<CloseReason> = new Set([
   CLOSE_REASONS.clientClosed,
   CLOSE_REASONS.clientLost,
+  CLOSE_REASONS.mqttDisconnect,
 ]);
 const ENDED_BY_UPSTREAM: ReadonlySet<CloseReason> = new Set([
   CLOSE_REASONS.upstreamClosed,
@@ -85,8 +86,9 @@ export function recordClose(
   const { metrics, log, sessions } = parts;
   const { protocol, acceptedMs } = session;
   const wasOpen = state.name === 'open';
-  const traffic = wasOpen ? sessions.traffic.ended(state.pump) : undefined;
-  metrics.sessionClosed.inc({ reason: reason.name });
+  const route = metrics.routeLabel(session.route);
+  const traffic = wasOpen ? sessions.traffic.ended(state.pump, route) : undefined;
+  metrics.sessionClosed.inc({ reason: reason.name, route });
   if (!wasOpen && AUTH_FAILURES.has(reason)) metrics.authFailures.inc();
   if (UPSTREAM_FAULTS.has(reason) && protocol !== undefined) metrics.proxyErrors.inc({ protocol });
   if (reason === CLOSE_REASONS.circuitOpen && protocol !== undefined) metrics.circuitOpen.inc({ protocol });
@@ -110,7 +112,9 @@ export function recordClose(
     closedBy: ENDED_BY_CLIENT.has(reason) ? 'client' : ENDED_BY_UPSTREAM.has(reason) ? 'upstream' : 'gateway',
     reason: reason.name,
     code,
-    why: cause?.message,
+    why:
+      cause?.message ??
+      (wasOpen && reason === CLOSE_REASONS.rateLimited ? state.pump.limitExceeded : undefined),
     durationMs: acceptedMs && Math.round(performance.now() - acceptedMs),
     tokenAgeSeconds: tokenAgeSeconds(session),
     upstream: wasOpen ? state.pump.upstream.tenancy.name : undefined,

@@ -26,8 +26,11 @@ export type SessionState =
       readonly name: 'closing';
       /** What the client is told; undefined: it is just dropped. */
       readonly told: CloseCode | undefined;
-      /** Whether the client may take as long as it takes anything, for what the upstream said before its end. */
-      readonly patient: boolean;
+      /**
+       * Until when the client may take what the upstream said before its end, in milliseconds of the monotonic clock, as long
+       * as it takes anything; undefined: it need not be waited for.
+       */
+      readonly patientUntilMs: number | undefined;
       /** Whether the client's close frame is answered when the upstream has ended too: what it still says passes. */
       awaitsUpstream: boolean;
     };

@@ -21,11 +21,17 @@ import { type In, NEW, type SessionState } from './session-state.js';
 import { Timed } from './timer-wheel.js';
 import { WaitingMessages } from './waiting.js';
 
-/** Whoever ends a session for one of these has forbidden it: not even the rest of a frame passes. */
+/** Times the write timeout that a client may take for what its upstream said before its end. */
+const PATIENCE = 5;
+
+/**
+ * Whoever ends a session for one of these has forbidden it: not even the rest of a frame passes, nor what a closing session
+ * still has for its client (SPEC section 9).
+ */
 const AT_ONCE: ReadonlySet<CloseReasonKey> = new Set([
   'tokenRevoked',
-  'tokenExpired',
   'banned',
+  'tokenExpired',
   'closedByAdmin',
 ]);
 
@@ -75,6 +81,13 @@ export class Session extends Timed implements LiveSession, ClientListener {
 
   get state(): SessionState['name'] {
     return this.#state.name;
+  }
+
+  get lingers(): boolean {
+    const state = this.#state;
+    if (state.name !== 'closing') return false;
+    if (state.awaitsUpstream) return true;
+    return state.patientUntilMs !== undefined && (this.#client?.bufferedBytes() ?? 0) > 0;
   }
 
   /** When the 101 went out, in milliseconds of the monotonic clock; undefined: it has not. */
@@ -239,13 +252,15 @@ export class Session extends Timed implements LiveSession, ClientListener {
       upstream.destroy();
       return this.close('clientLost');
     }
+    const packets = plan.adapter.packets();
+    upstream.tenancy.farewell = packets;
     const options: PumpOptions = {
       config: parts.config,
       metrics: parts.metrics,
       protocol: plan.adapter.protocol,
       allowsText: plan.adapter.allowsText,
       budget,
-      packets: plan.adapter.packets(),
+      packets,
       nowMs: performance.now(),
     };
     const pump = pumpFor(this, client, upstream, options, plan.match.route.schemas);
@@ -264,7 +279,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
   onClientAlive(): void {
     if (this.#pings.take(this.parts.wheel.nowMs)) this.pump?.clientAlive();
     else if (this.#state.name === 'closing') this.#client?.terminate();
-    else this.close('rateLimited');
+    else this.close('rateLimited', undefined, new Error('pings and pongs'));
   }
 
   onClientDrain(): void {
@@ -275,7 +290,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
   onClientClosed(code: number, reason: string): void {
     this.#client = undefined;
     this.#handshake = undefined;
-    if (code === 1006) this.close('clientLost');
+    if (code === 1006) this.close(this.pump?.clientSaidGoodbye === true ? 'mqttDisconnect' : 'clientLost');
     else this.close('clientClosed', { code, reason });
     this.#leave();
   }
@@ -329,13 +344,20 @@ export class Session extends Timed implements LiveSession, ClientListener {
    */
   close(key: CloseReasonKey, passed?: CloseCode, cause?: Error): void {
     const state = this.#state;
-    if (state.name === 'closing') return state.awaitsUpstream ? this.#answerClient(state) : undefined;
+    if (state.name === 'closing') {
+      if (AT_ONCE.has(key) && this.lingers) this.#cutShort(key);
+      else if (state.awaitsUpstream) this.#answerClient(state);
+      return;
+    }
     const reason: CloseReason = CLOSE_REASONS[key];
     const closing: In<'closing'> = {
       name: 'closing',
       told: reason.client ?? passed,
       // What the upstream had sent before it ended is still the client's, as long as it takes any of it.
-      patient: key === 'upstreamClosed' || key === 'upstreamLost',
+      patientUntilMs:
+        key === 'upstreamClosed' || key === 'upstreamLost' || key === 'mqttDisconnect'
+          ? performance.now() + PATIENCE * this.#clientStallMs()
+          : undefined,
       awaitsUpstream: false,
     };
     this.#state = closing;
@@ -365,6 +387,21 @@ export class Session extends Timed implements LiveSession, ClientListener {
     this.#endClient(closing);
   }
 
+  /** How long a client may take nothing. Either limit may be 0: off. */
+  #clientStallMs(): number {
+    const { writeTimeoutMs, idleTimeoutMs } = this.parts.config;
+    return writeTimeoutMs || idleTimeoutMs || Number.POSITIVE_INFINITY;
+  }
+
+  /** Drops a client that is still taking what its upstream said. The session has been counted already. */
+  #cutShort(key: CloseReasonKey): void {
+    this.parts.log.info(
+      { session: this.id, requestId: this.requestId, reason: CLOSE_REASONS[key].name },
+      'closing session cut short',
+    );
+    this.#client?.terminate();
+  }
+
   /** What the protocol itself says to a client whose greeting is not accepted: a CONNACK, for MQTT. */
   #sendRefusal(greeting: Greeting | undefined, reason: CloseReason): void {
     const reply = greeting?.refusal(isDenial(reason) ? 'authentication' : 'unavailable');
@@ -372,15 +409,16 @@ export class Session extends Timed implements LiveSession, ClientListener {
   }
 
   /** Sends the close frame once nothing waits before it: uWebSockets.js drops what is buffered when it ends a socket. */
-  #endClient({ told, patient }: In<'closing'>): void {
+  #endClient({ told, patientUntilMs }: In<'closing'>): void {
     const client = this.#client;
     if (client === undefined) return undefined;
     if (told === undefined) return client.terminate();
     if (client.bufferedBytes() === 0) return client.end(told.code, told.reason);
-    const { writeTimeoutMs, idleTimeoutMs } = this.parts.config;
-    // Either may be 0: off.
-    if (patient) this.parts.wheel.schedule(this, writeTimeoutMs || idleTimeoutMs || Number.POSITIVE_INFINITY);
-    return undefined;
+    if (patientUntilMs === undefined) return undefined;
+    const leftMs = Math.min(patientUntilMs - performance.now(), this.#expiresAtMs - Date.now());
+    // Now, not at the next tick: every byte that it takes would put that off.
+    if (leftMs <= 0) return client.terminate();
+    return this.parts.wheel.schedule(this, Math.min(this.#clientStallMs(), leftMs));
   }
 
   /** Drops the connection at once, whatever state it is in. */

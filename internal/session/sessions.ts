@@ -21,6 +21,8 @@ export class Sessions {
   readonly #metrics: Metrics;
   /** What they have moved. */
   readonly traffic: Traffic;
+  /** Live sessions by the metrics' label of their route; 0 where there were some. */
+  readonly #byRoute = new Map<string, number>();
   #draining = false;
   #idle: (() => void) | undefined;
 
@@ -32,6 +34,7 @@ export class Sessions {
   ) {
     this.#metrics = metrics;
     this.traffic = new Traffic(metrics);
+    this.#byRoute.set(metrics.routeLabel(undefined), 0);
     metrics.beforeScrape(() => this.#report());
   }
 
@@ -127,16 +130,19 @@ export class Sessions {
     const metrics = this.#metrics;
     let toClient = 0;
     let toUpstream = 0;
-    const pumps: Pump[] = [];
-    for (const { pump } of this.#live.values()) {
+    const pumps: [Pump, string][] = [];
+    for (const label of this.#byRoute.keys()) this.#byRoute.set(label, 0);
+    for (const { pump, route } of this.#live.values()) {
+      const label = metrics.routeLabel(route);
+      this.#byRoute.set(label, (this.#byRoute.get(label) ?? 0) + 1);
       if (pump === undefined) continue;
-      pumps.push(pump);
+      pumps.push([pump, label]);
       const buffered = pump.bufferedBytes();
       toClient += buffered.toClient;
       toUpstream += buffered.toUpstream;
     }
     this.traffic.show(pumps);
-    metrics.activeSessions.set(this.#live.size);
+    for (const [route, sessions] of this.#byRoute) metrics.activeSessions.set({ route }, sessions);
     metrics.bufferedBytes.set({ direction: 'upstream_to_client' }, toClient);
     metrics.bufferedBytes.set({ direction: 'client_to_upstream' }, toUpstream);
   }

@@ -15,36 +15,57 @@ export interface TrafficSource {
   addCounts(total: TrafficCounts): void;
 }
 
-type Totals = Record<Protocol, TrafficCounts>;
+/** By route (as the metrics' label has it), then by protocol. */
+class Totals {
+  readonly #counts = new Map<string, Map<Protocol, TrafficCounts>>();
+
+  of(route: string, protocol: Protocol): TrafficCounts {
+    let byProtocol = this.#counts.get(route);
+    if (byProtocol === undefined) {
+      byProtocol = new Map();
+      this.#counts.set(route, byProtocol);
+    }
+    let counts = byProtocol.get(protocol);
+    if (counts === undefined) {
+      counts = noTraffic();
+      byProtocol.set(protocol, counts);
+    }
+    return counts;
+  }
+
+  *[Symbol.iterator](): Generator<[route: string, protocol: Protocol, counts: TrafficCounts]> {
+    for (const [route, byProtocol] of this.#counts)
+      for (const [protocol, counts] of byProtocol) yield [route, protocol, counts];
+  }
+}
 
 /**
  * What all sessions have moved, for the counters: those that have ended, and at each scrape those that live. Sessions
  * keep plain numbers from their first message to their last, and nothing that says which of them have been counted.
  */
 export class Traffic {
-  readonly #ended: Totals = totals();
-  #shown: Totals = totals();
+  readonly #ended = new Totals();
+  #shown = new Totals();
 
   constructor(readonly metrics: Pick<Metrics, 'messages' | 'bytes'>) {}
 
-  /** Takes over what a session has moved. It is live no more: `show` must not meet it again. */
-  ended(source: TrafficSource): TrafficCounts {
+  /** Takes over what a session has moved. It is live no more: `show` must not meet it again. @param route its label. */
+  ended(source: TrafficSource, route: string): TrafficCounts {
     const counts = noTraffic();
     source.addCounts(counts);
-    add(this.#ended[source.protocol], counts);
+    add(this.#ended.of(route, source.protocol), counts);
     return counts;
   }
 
-  /** Brings the counters up to date. @param live all sessions that have not ended. */
-  show(live: Iterable<TrafficSource>): void {
-    const now = totals();
-    for (const source of live) source.addCounts(now[source.protocol]);
-    for (const protocol of ['mqtt', 'raw'] as const) {
-      const total = now[protocol];
-      add(total, this.#ended[protocol]);
-      const shown = this.#shown[protocol];
-      const up = { direction: 'client_to_upstream', protocol } as const;
-      const down = { direction: 'upstream_to_client', protocol } as const;
+  /** Brings the counters up to date. @param live all sessions that have not ended, each with its route's label. */
+  show(live: Iterable<readonly [source: TrafficSource, route: string]>): void {
+    const now = new Totals();
+    for (const [source, route] of live) source.addCounts(now.of(route, source.protocol));
+    for (const [route, protocol, counts] of this.#ended) add(now.of(route, protocol), counts);
+    for (const [route, protocol, total] of now) {
+      const shown = this.#shown.of(route, protocol);
+      const up = { direction: 'client_to_upstream', protocol, route } as const;
+      const down = { direction: 'upstream_to_client', protocol, route } as const;
       this.metrics.messages.inc(up, total.messagesToUpstream - shown.messagesToUpstream);
       this.metrics.bytes.inc(up, total.bytesToUpstream - shown.bytesToUpstream);
       this.metrics.messages.inc(down, total.messagesToClient - shown.messagesToClient);
@@ -52,10 +73,6 @@ export class Traffic {
     }
     this.#shown = now;
   }
-}
-
-function totals(): Totals {
-  return { mqtt: noTraffic(), raw: noTraffic() };
 }
 
 function noTraffic(): TrafficCounts {

@@ -2,6 +2,7 @@ import { type Aggregator, collectDefaultMetrics, Gauge, Registry } from 'prom-cl
 import { CLOSE_REASONS } from '../close-codes.js';
 import { BoundedLabel } from './bounded-label.js';
 import { Durations } from './durations.js';
+import { SharedRendering } from './exposition.js';
 import { HttpMetrics } from './http-metrics.js';
 import { Tally } from './tally.js';
 
@@ -14,6 +15,13 @@ const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 const PROTOCOLS = ['mqtt', 'raw'];
 const DIRECTIONS = ['client_to_upstream', 'upstream_to_client'];
 const RELOAD_RESULTS = ['ok', 'failed'];
+/** Values kept of the labels that the routes file decides about; and what stands for a client without a route. */
+const MAX_ROUTES = 200;
+const NO_ROUTE = '_none';
+/** Routes of which every reason to close is there from the start: with more, all these zeros would be most of a scrape. */
+const MAX_PREPARED_ROUTES = 20;
+/** Gauges of prom-client's that pose as counters, which `promtool check metrics` objects to: sums over a metric that stays. */
+const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`);
 /** What a well-formed opening handshake can be refused with (SPEC section 4). */
 const REFUSAL_STATUSES = [400, 403, 404, 429, 503];
 
@@ -30,6 +38,11 @@ export class Metrics {
   readonly #users: BoundedLabel;
   readonly #names: BoundedLabel;
   readonly #keys: BoundedLabel;
+  readonly #routes = new BoundedLabel(MAX_ROUTES);
+  readonly #upstreams = new BoundedLabel(MAX_ROUTES);
+  /** Those that write their own text, by name. */
+  readonly #tallies = new Map<string, { text(): string }>();
+  readonly #rendering = new SharedRendering(() => this.#render());
 
   /** SPEC section 17. */
   readonly http = new HttpMetrics(this.registry);
@@ -52,7 +65,7 @@ export class Metrics {
     'sub',
     'preferred_username',
   ]);
-  readonly activeSessions = this.#gauge('ws_active_sessions', 'Live client connections');
+  readonly activeSessions = this.#gauge('ws_active_sessions', 'Live client connections', ['route']);
   readonly connectionDuration = this.#durations(
     'ws_connection_duration_seconds',
     'Lifetime of client connections, from the 101',
@@ -102,13 +115,30 @@ export class Metrics {
     'Sessions closed by a rate limit',
     ['key'],
   );
-  readonly messages = this.#counter('ws_messages_total', 'Messages forwarded', ['direction', 'protocol']);
-  readonly bytes = this.#counter('ws_bytes_total', 'Payload bytes forwarded', ['direction', 'protocol']);
-  readonly sessionClosed = this.#counter('ws_session_closed_total', 'Ended sessions by reason', ['reason']);
+  readonly messages = this.#counter('ws_messages_total', 'Messages forwarded', [
+    'direction',
+    'protocol',
+    'route',
+  ]);
+  readonly bytes = this.#counter('ws_bytes_total', 'Payload bytes forwarded', [
+    'direction',
+    'protocol',
+    'route',
+  ]);
+  readonly sessionClosed = this.#counter('ws_session_closed_total', 'Ended sessions by reason', [
+    'reason',
+    'route',
+  ]);
+  readonly upstreamDials = this.#counter('ws_upstream_dials_total', 'Dial attempts by their outcome', [
+    'route',
+    'upstream',
+    'result',
+  ]);
   readonly upstreamDial = this.#durations(
     'ws_upstream_dial_seconds',
     'Time from the start of a dial attempt to its success',
     LATENCY_BUCKETS,
+    ['route'],
   );
   readonly auth = this.#durations(
     'ws_auth_seconds',
@@ -132,6 +162,12 @@ export class Metrics {
     'ws_dependency_up',
     'Whether a dependency answers and refuses no part of the work: 1 or 0',
     ['dependency'],
+    'min',
+  );
+  readonly certificateExpiry = this.#gauge(
+    'ws_certificate_expiry_timestamp_seconds',
+    'When the certificate that clients are shown ends, in seconds since the epoch; none without TLS',
+    ['file'],
     'min',
   );
   readonly configReloads = this.#counter('ws_config_reloads_total', 'Reloads of the routes file', ['result']);
@@ -165,6 +201,7 @@ export class Metrics {
   /** Starts the process metrics (event loop lag, memory, descriptors). */
   collectProcessMetrics(): void {
     collectDefaultMetrics({ register: this.registry });
+    for (const name of MISNAMED) this.registry.removeSingleMetric(name);
   }
 
   countAuthSuccess(sub: string, preferredUsername: string): void {
@@ -173,6 +210,29 @@ export class Metrics {
 
   countRateLimitViolation(key: string): void {
     this.rateLimitViolations.inc({ key: this.#keys.of(key) });
+  }
+
+  /** The `route` label of what happens on a route; undefined: none was chosen. At most 200 are told apart. */
+  routeLabel(route: { readonly prefix: string } | undefined): string {
+    return route === undefined ? NO_ROUTE : this.#routes.of(route.prefix);
+  }
+
+  /** The `upstream` label of an endpoint, by its name, bounded likewise. */
+  upstreamLabel(name: string): string {
+    return this.#upstreams.of(name);
+  }
+
+  /** Has the series of a table's routes appear before their first event, so that a rate sees it. */
+  prepareRoutes(routes: readonly { readonly prefix: string }[]): void {
+    for (const route of routes.slice(0, MAX_PREPARED_ROUTES)) this.#prepare(this.routeLabel(route));
+  }
+
+  #prepare(route: string): void {
+    for (const protocol of PROTOCOLS)
+      for (const direction of DIRECTIONS)
+        for (const counter of [this.messages, this.bytes]) counter.inc({ direction, protocol, route }, 0);
+    for (const { name } of Object.values(CLOSE_REASONS)) this.sessionClosed.inc({ reason: name, route }, 0);
+    this.upstreamDial.appear({ route });
   }
 
   /** Runs `hook` before every scrape, for values that are kept elsewhere until then. */
@@ -185,9 +245,16 @@ export class Metrics {
   }
 
   /** The text exposition format. */
-  async scrape(): Promise<string> {
+  scrape(): Promise<string> {
+    return this.#rendering.get();
+  }
+
+  async #render(): Promise<string> {
     for (const hook of this.#hooks) hook();
-    return this.registry.metrics();
+    const texts = this.registry
+      .getMetricsAsArray()
+      .map(({ name }) => this.#tallies.get(name)?.text() ?? this.registry.getSingleMetricAsString(name));
+    return `${(await Promise.all(texts)).join('\n\n')}\n`;
   }
 
   async snapshot(): Promise<MetricsSnapshot> {
@@ -213,15 +280,14 @@ export class Metrics {
   }
 
   #startAtZero(): void {
-    const { protocolConnections, proxyErrors, proxyRetries, circuitOpen, messages, bytes } = this;
-    for (const protocol of PROTOCOLS) {
+    const { protocolConnections, proxyErrors, proxyRetries, circuitOpen } = this;
+    for (const protocol of PROTOCOLS)
       for (const counter of [protocolConnections, proxyErrors, proxyRetries, circuitOpen])
         counter.inc({ protocol }, 0);
-      for (const direction of DIRECTIONS)
-        for (const counter of [messages, bytes]) counter.inc({ direction, protocol }, 0);
-    }
     for (const direction of DIRECTIONS) this.backpressure.inc({ direction }, 0);
-    for (const { name } of Object.values(CLOSE_REASONS)) this.sessionClosed.inc({ reason: name }, 0);
+    // Whoever is refused before a route is chosen.
+    for (const { name } of Object.values(CLOSE_REASONS))
+      this.sessionClosed.inc({ reason: name, route: NO_ROUTE }, 0);
     for (const result of RELOAD_RESULTS) this.configReloads.inc({ result }, 0);
     for (const status of REFUSAL_STATUSES) this.handshakesRefused.inc({ status }, 0);
   }
@@ -232,7 +298,9 @@ export class Metrics {
     labelNames: readonly L[] = [],
     aggregator: Aggregator = 'sum',
   ): Tally<L> {
-    return new Tally({ name, help, labelNames, aggregator, registers: [this.registry] });
+    const tally = new Tally({ name, help, labelNames, aggregator, registers: [this.registry] });
+    this.#tallies.set(name, tally);
+    return tally;
   }
 
   /** @param aggregator how the values of several workers become one. */
@@ -245,7 +313,12 @@ export class Metrics {
     return new Gauge({ name, help, labelNames, aggregator, registers: [this.registry] });
   }
 
-  #durations(name: string, help: string, buckets: number[]): Durations {
-    return new Durations({ name, help, buckets, registers: [this.registry] });
+  #durations<L extends string = never>(
+    name: string,
+    help: string,
+    buckets: number[],
+    labelNames: readonly L[] = [],
+  ): Durations<L> {
+    return new Durations({ name, help, buckets, labelNames, registers: [this.registry] });
   }
 }

@@ -1,27 +1,39 @@
 import { Counter, type CounterConfiguration, type LabelValues } from 'prom-client';
+import { labelText } from './exposition.js';
 
 /** What is counted under one set of labels; `below` has those that differ in the next label. */
 class Series<L extends string> {
   /** Counted since prom-client was told last. */
   count = 0;
+  /** All that prom-client has been told. */
+  told = 0;
   labels: LabelValues<L> | undefined;
+  /** Its line in the text, up to the value. */
+  line = '';
   readonly below = new Map<string | number | undefined, Series<L>>();
 }
 
 /**
  * A counter that adds up plain numbers and tells prom-client when somebody looks: prom-client sorts, checks and joins the
- * labels of every event, which new connections would pay for several times over.
+ * labels of every event, which new connections would pay for several times over. It writes its own text, for the same
+ * reason: there can be a series for each user, and everybody waits while they are written.
  */
 export class Tally<L extends string = never> {
   readonly #shown: Counter<L>;
+  readonly #name: string;
+  readonly #head: string;
   readonly #labelNames: readonly L[];
   readonly #root = new Series<L>();
   /** Those that have labels. */
   readonly #labelled: Series<L>[] = [];
 
   constructor(configuration: CounterConfiguration<L>) {
-    this.#labelNames = configuration.labelNames ?? [];
+    const { name, help, labelNames } = configuration;
+    this.#name = name;
+    this.#head = `# HELP ${name} ${help}\n# TYPE ${name} counter`;
+    this.#labelNames = labelNames ?? [];
     this.#shown = new Counter({ ...configuration, collect: () => this.#tell() });
+    this.#root.line = `\n${name} `;
   }
 
   /** @param by ≥ 0; 0 makes a series appear. */
@@ -37,6 +49,14 @@ export class Tally<L extends string = never> {
     return this.#shown.get();
   }
 
+  /** In the text exposition format, without an end of line. */
+  text(): string {
+    let text = this.#head;
+    const series = this.#labelNames.length === 0 ? [this.#root] : this.#labelled;
+    for (const { line, told, count } of series) text += `${line}${told + count}`;
+    return text;
+  }
+
   #series(labels: LabelValues<L>): Series<L> {
     let series = this.#root;
     for (const name of this.#labelNames) {
@@ -49,17 +69,23 @@ export class Tally<L extends string = never> {
     }
     if (series.labels === undefined) {
       series.labels = labels;
+      series.line = `\n${this.#name}${labelText(labels)} `;
       this.#labelled.push(series);
     }
     return series;
   }
 
   #tell(): void {
-    if (this.#labelNames.length === 0) this.#shown.inc(this.#root.count);
-    this.#root.count = 0;
+    if (this.#labelNames.length === 0) tell(this.#root, (by) => this.#shown.inc(by));
     for (const series of this.#labelled) {
-      if (series.labels !== undefined) this.#shown.inc(series.labels, series.count);
-      series.count = 0;
+      const { labels } = series;
+      if (labels !== undefined) tell(series, (by) => this.#shown.inc(labels, by));
     }
   }
+}
+
+function tell(series: { count: number; told: number }, inc: (by: number) => void): void {
+  inc(series.count);
+  series.told += series.count;
+  series.count = 0;
 }

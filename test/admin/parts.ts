@@ -60,6 +60,7 @@ export class StandInSession implements LiveSession {
   readonly acceptedMs = performance.now();
   readonly pump = undefined;
   state: LiveSession['state'] = 'open';
+  lingers = false;
   closedWith: CloseReasonKey | undefined;
 
   constructor(

@@ -5,6 +5,7 @@ import { before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
+import { Metrics } from '../../internal/telemetry/metrics.js';
 import { RULES_FILE, type RuleText, readRules, withoutThresholds } from './alert-rules.js';
 import { exportedNames, namesIn } from './metric-names.js';
 
@@ -27,6 +28,15 @@ describe('the alert rules', () => {
 
   it('are good to promtool', async () => {
     await promtool('check', 'rules', RULES_FILE);
+  });
+
+  it('go by metrics that promtool finds well named and explained', async () => {
+    const metrics = new Metrics(10);
+    metrics.collectProcessMetrics();
+    metrics.countAuthSuccess('a"b', 'c');
+    const checked = promtool('check', 'metrics');
+    checked.child.stdin?.end(await metrics.scrape());
+    await checked.catch(({ stdout, stderr }) => assert.fail(stdout + stderr));
   });
 
   it('fire when they should and are silent when not', async () => {

@@ -12,13 +12,14 @@ describe('the dashboard', () => {
     panels = dashboard.panels.filter(({ type }) => type !== 'row');
   });
 
-  it('has a data source, a job and an instance to choose', () => {
+  it('has a data source, a job, an instance and a route to choose', () => {
     assert.deepEqual(
       dashboard.templating.list.map(({ name, type }) => [name, type]),
       [
         ['datasource', 'datasource'],
         ['job', 'query'],
         ['instance', 'query'],
+        ['route', 'query'],
       ],
     );
   });
@@ -35,6 +36,26 @@ describe('the dashboard', () => {
     }
     const ids = dashboard.panels.map(({ id }) => id);
     assert.deepEqual(ids, [...new Set(ids)]);
+  });
+
+  it('has no two panels of one name, and values in every legend', () => {
+    const titles = panels.map(({ title }) => title);
+    assert.deepEqual(titles, [...new Set(titles)]);
+    for (const { title, type, options } of panels)
+      if (type === 'timeseries')
+        assert.deepEqual(
+          [options?.legend?.displayMode, options?.legend?.calcs],
+          ['table', ['lastNotNull', 'max']],
+          title,
+        );
+  });
+
+  it('chooses the route wherever there is one', () => {
+    const routed =
+      /ws_(?:active_sessions|messages_total|bytes_total|session_closed_total|upstream_dials?_\w+)\{[^}]*\}/g;
+    for (const { title, targets = [] } of panels)
+      for (const { expr } of targets)
+        for (const [selector] of expr.matchAll(routed)) assert.match(selector, /route=~"\$route"/, title);
   });
 
   it('says what each panel shows, in which unit', () => {

@@ -29,6 +29,9 @@ export interface Panel {
       };
     };
   };
+  readonly options?: {
+    readonly legend?: { readonly displayMode: string; readonly calcs: readonly string[] };
+  };
   /** None in rows. */
   readonly targets?: readonly Target[];
 }
@@ -54,7 +57,9 @@ export async function readDashboard(): Promise<Dashboard> {
 
 /** A panel's expression as Grafana sends it with every variable at `All`. @param rateInterval a PromQL duration */
 export function interpolate(expression: string, rateInterval: string): string {
-  return expression.replaceAll('$__rate_interval', rateInterval).replaceAll(/"\$(job|instance)"/g, '".+"');
+  return expression
+    .replaceAll('$__rate_interval', rateInterval)
+    .replaceAll(/"\$(job|instance|route)"/g, '".+"');
 }
 
 /** The name of a series in a panel's legend. */

@@ -3,11 +3,15 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
 import type { IClientOptions } from 'mqtt';
 import { type AedesBroker, startAedes } from '../support/aedes.js';
+import { eventually } from '../support/eventually.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
+import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.js';
 import { MqttPeer } from '../support/mqtt-client.js';
+import { connectPacket } from '../support/mqtt-packets.js';
 import { assertQuiet } from '../support/quiet.js';
+import { Peer } from '../support/ws-client.js';
 
 describe('MQTT.js through the gateway to mosquitto', () => {
   let issuer: Issuer;
@@ -36,6 +40,32 @@ describe('MQTT.js through the gateway to mosquitto', () => {
 
   const open = (options: IClientOptions, path = '/mqtt'): Promise<MqttPeer> =>
     MqttPeer.open(gateway.ws + path, options);
+
+  for (const [what, end] of [
+    ['the broker hangs up', async () => {}],
+    ['the client is gone at once', async (peer) => peer.socket.terminate()],
+  ] satisfies [string, (peer: Peer) => Promise<void>][])
+    it(`a DISCONNECT after which ${what} is a proper end, and no fault of the broker`, async () => {
+      const before = await gateway.metrics();
+      const peer = await Peer.open(`${gateway.ws}/mqtt`, { protocols: ['mqtt'] });
+      peer.send(connectPacket({ username: 'alice', password: Buffer.from(issuer.sign()) }));
+      assert.deepEqual((await peer.next()).data, Buffer.of(0x20, 2, 0, 0));
+      peer.send(Buffer.of(0xe0, 0));
+      await end(peer);
+      const told = await peer.ended();
+      if (what === 'the broker hangs up') assert.equal(told.code, 1000);
+      const reason = { reason: 'mqtt_disconnect' };
+      await eventually(async () => {
+        const now = await gateway.metrics();
+        return (
+          now.sum('ws_session_closed_total', reason) === before.sum('ws_session_closed_total', reason) + 1
+        );
+      });
+      const now = await gateway.metrics();
+      assert.equal(now.sum('ws_proxy_errors_total'), before.sum('ws_proxy_errors_total'));
+      const { body } = await http(`${gateway.http}/admin/upstreams`);
+      assert.ok(!/"faults":[1-9]/.test(body), body);
+    });
 
   for (const protocolVersion of [4, 5] as const)
     describe(protocolVersion === 4 ? 'with MQTT 3.1.1' : 'with MQTT 5.0', () => {

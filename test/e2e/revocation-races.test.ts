@@ -7,6 +7,7 @@ import { startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { assertQuiet } from '../support/quiet.js';
+import { handshakeHead, RawClient } from '../support/raw-client.js';
 import { startRawUpstream } from '../support/raw-upstream.js';
 import { startEcho, startUpstream } from '../support/upstream.js';
 import { Peer } from '../support/ws-client.js';
@@ -133,6 +134,52 @@ describe('a revocation', () => {
       await Promise.all([upstream.close(), issuer.close()]);
     }
   });
+});
+
+describe('T-03: a session whose upstream has ended while bytes wait for a slow client', () => {
+  for (const way of ['a revocation', 'DELETE'] as const)
+    it(`ends at once by ${way}, is counted by it, and frees its place`, async () => {
+      const issuer = await startIssuer();
+      const upstream = await startUpstream({
+        onSession: ({ socket }) => {
+          for (let sent = 0; sent < 4096; sent++) socket.send(Buffer.alloc(1024, 'x'));
+          socket.close(4000, 'bye');
+        },
+      });
+      const gateway = await startGateway({
+        env: { JWKS_URL: issuer.jwksUrl, MAX_CONNECTIONS_PER_SUB: '1' },
+        routes: [{ prefix: '/', upstream: upstream.url }],
+      });
+      const token = issuer.sign({ sub: 'ann', jti: 'slow' });
+      const client = await RawClient.connect(gateway.port);
+      try {
+        client.socket.pause();
+        client.write(handshakeHead(gateway.port, '/', [`Authorization: Bearer ${token}`]));
+        const listed = async () =>
+          (
+            JSON.parse((await http(`${gateway.http}/admin/sessions`)).body) as {
+              sessions: { id: string; state: string }[];
+            }
+          ).sessions;
+        const session = await eventually(
+          async () => (await listed()).find(({ state }) => state === 'closing') ?? false,
+        );
+        if (way === 'DELETE') {
+          const { status } = await http(`${gateway.http}/admin/sessions/${session.id}`, { method: 'DELETE' });
+          assert.equal(status, 200);
+        } else {
+          const { body } = await revoke(gateway.http, { sub: 'ann', jti: 'slow' });
+          assert.equal((JSON.parse(body) as { sessionsClosed: number }).sessionsClosed, 1);
+        }
+        await eventually(async () => (await listed()).length === 0);
+        const next = await Peer.open(`${gateway.ws}/`, { token: issuer.sign({ sub: 'ann', jti: 'next' }) });
+        assert.equal((await next.ended()).code, 4000);
+      } finally {
+        client.destroy();
+        await gateway.stop();
+        await Promise.all([upstream.close(), issuer.close()]);
+      }
+    });
 });
 
 function revoke(url: string, target: object) {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { parseRoutes } from '../../internal/config/routes/routes.js';
@@ -248,6 +250,24 @@ describe('schemas of a route', () => {
     ]);
     assert.deepEqual(codeOf(await ask('/api/items/7?limit=x')), [400, 'ERR_SCHEMA']);
     assert.deepEqual(codeOf(await ask('/api/items/7?other=1')), [400, 'ERR_SCHEMA']);
+    assert.equal(received.length, 0);
+  });
+
+  it('wait for a body that comes byte by byte as long as for an answer', async (t) => {
+    const { port, received } = await rules(
+      t,
+      (upstream) =>
+        `- {prefix: /api, upstream: "${upstream}", auth: public, schemas: api.yaml, timeouts: {answer: 1}}`,
+    );
+    const socket = connect(port, '127.0.0.1');
+    t.after(() => socket.destroy());
+    const head =
+      'POST /api/items HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n';
+    socket.write(head);
+    const dripping = setInterval(() => socket.write(' '), 100);
+    t.after(() => clearInterval(dripping));
+    const [answer] = await once(socket, 'data');
+    assert.match(String(answer), /^HTTP\/1\.1 408 /);
     assert.equal(received.length, 0);
   });
 

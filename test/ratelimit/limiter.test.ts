@@ -34,6 +34,20 @@ describe('limiter', () => {
     assert.equal(limiter.size, 0);
   });
 
+  it('says which limit said no, and whose bucket it was', () => {
+    const { limiter } = make({ perSecond: 10, burst: 30, bytesPerSecond: 100 });
+    const messages = budget(limiter, sub('ann:1:2:3'));
+    assert.equal(messages.exceeded, undefined);
+    spendAll(messages);
+    assert.equal(messages.exceeded, '10 messages a second, 30 at once, of sub ann:1:2:3');
+    const bytes = budget(limiter, { kind: 'ip', name: '192.0.2.1' });
+    bytes.take(1000);
+    assert.equal(bytes.exceeded, '100 bytes a second, 100 at once, of address 192.0.2.1');
+    const route = budget(limiter, sub('bob'), { scope: '/a:b', perSecond: 0.5, burst: 2 });
+    spendAll(route);
+    assert.equal(route.exceeded, '0.5 messages on /a:b a second, 2 at once, of sub bob');
+  });
+
   it('T-05: the addresses of an IPv6 /64 share one bucket', () => {
     const { limiter } = make();
     const ip = (name: string) => budget(limiter, { kind: 'ip', name });

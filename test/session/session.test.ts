@@ -258,6 +258,69 @@ for (const writeTimeoutMs of [10_000, 0])
     await parts.quiet();
   });
 
+for (const [what, end] of [
+  ['is revoked', (parts, client) => parts.revocations.revoke({ sub: 'ann', jti: '1' }).then(() => client)],
+  ['is closed by an administrator', async (_, client) => client.session?.close('closedByAdmin')],
+] satisfies [string, (parts: Bench, client: StandInClient) => Promise<unknown>][])
+  test(`T-03: a session whose client is still taking what its upstream said ends at once when it ${what}`, async (t) => {
+    const parts = await withUpstream(t);
+    const client = await open(parts, parts.issuer.sign({ sub: 'ann', jti: '1' }));
+    client.buffered = 1000;
+    (await parts.upstream.session()).socket.close(4000, 'bye');
+    await eventually(() => client.session?.lingers === true);
+    await end(parts, client);
+    assert.deepEqual([client.dropped, client.told], [true, undefined]);
+    await parts.quiet();
+    const metrics = await parts.scrape();
+    assert.equal(metrics.sum('ws_session_closed_total'), 1);
+    assert.equal(metrics.sum('ws_session_closed_total', { reason: 'upstream_closed' }), 1);
+  });
+
+test('T-03: likewise when its token expires', async (t) => {
+  const parts = await withUpstream(t);
+  const exp = Math.floor(Date.now() / 1000) + 3;
+  const client = await open(parts, parts.issuer.sign({ exp }));
+  client.buffered = 1000;
+  (await parts.upstream.session()).socket.close(4000, 'bye');
+  await eventually(() => client.session?.lingers === true);
+  // It takes some: a later look, no later end.
+  client.session?.onClientDrain();
+  parts.pass(9000);
+  assert.equal(client.dropped, true);
+  await parts.quiet();
+});
+
+test('T-03: and five write timeouts after the end of its upstream, however little it takes at a time', async (t) => {
+  const parts = await withUpstream(t, { config: { writeTimeoutMs: 100 } });
+  const client = await open(parts);
+  client.buffered = 1_000_000;
+  (await parts.upstream.session()).socket.close(4000, 'bye');
+  await eventually(() => client.session?.lingers === true);
+  const endedMs = performance.now();
+  await eventually(() => {
+    if (!client.dropped) client.session?.onClientDrain();
+    parts.pass(0);
+    return client.dropped;
+  });
+  assert.ok(performance.now() - endedMs >= 300);
+  await parts.quiet();
+});
+
+test('a close frame on its way is not cut off by a second revocation', async (t) => {
+  const parts = await withUpstream(t);
+  const client = await open(parts, parts.issuer.sign({ sub: 'ann', jti: '1' }));
+  client.stubborn = true;
+  client.buffered = 10;
+  await parts.revocations.revoke({ sub: 'ann', jti: '1' });
+  await parts.revocations.revoke({ sub: 'ann', jti: '1' });
+  assert.equal(client.dropped, false);
+  client.buffered = 0;
+  client.session?.onClientDrain();
+  assert.deepEqual(client.told, { code: 1008, reason: 'Token revoked' });
+  client.leave(1008);
+  await parts.quiet();
+});
+
 test('the same when it speaks and closes in one breath with its 101', async (t) => {
   const frames = Buffer.concat([
     Buffer.from([0x81, 2]),

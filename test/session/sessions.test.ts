@@ -62,10 +62,10 @@ describe('the live sessions', () => {
   it('are counted in the metrics, and their time when they leave', async () => {
     const { sessions, metrics } = registry();
     const session = entered(sessions);
-    assert.match(await metrics.scrape(), /^ws_active_sessions 1$/m);
+    assert.match(await metrics.scrape(), /^ws_active_sessions\{route="\/rpc"\} 1$/m);
     sessions.remove(session);
     const text = await metrics.scrape();
-    assert.match(text, /^ws_active_sessions 0$/m);
+    assert.match(text, /^ws_active_sessions\{route="\/rpc"\} 0$/m);
     assert.match(text, /^ws_connection_duration_seconds_count 1$/m);
   });
 

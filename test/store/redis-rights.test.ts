@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { RedisClaims } from '../../internal/auth/once/redis.js';
 import { RedisRevocations } from '../../internal/auth/revocations/redis.js';
 import { RedisTokenCache } from '../../internal/auth/token-cache/redis.js';
 import { LEASE_RIGHTS } from '../../internal/ratelimit/lease-rights.js';
@@ -12,7 +13,7 @@ import { redisStoreWithLog } from './recorded-log.js';
 const ALL = ['+@all', '~*', '&*'];
 /** What docs/stores.md grants. */
 const DOCUMENTED =
-  '-@all +ping +psubscribe +publish +getrange +set +del +exists +zadd +zcount +zrangebyscore +zremrangebyscore +pexpire +eval +evalsha +time +hgetall +hset +hdel +hscan ~jwt_cached_token_* ~{ws:revocations}:* ~ws:ratelimit:* &ws:revocations:* &ws:records:bans'.split(
+  '-@all +ping +psubscribe +publish +getrange +set +del +exists +zadd +zcount +zrangebyscore +zremrangebyscore +pexpire +eval +evalsha +time +hgetall +hset +hdel +hscan ~jwt_cached_token_* ~{ws:revocations}:* ~ws:ratelimit:* ~ws:used:* &ws:revocations:* &ws:records:bans &ws:records:ws_rate_limits'.split(
     ' ',
   );
 
@@ -30,7 +31,9 @@ describe('the rights of a Redis user (T-07)', () => {
     const made = redisStoreWithLog(redis.url.replace('redis://', 'redis://gw:pw@'));
     const { store } = made;
     const bans = new RedisRecords(store, 'bans');
+    const settings = new RedisRecords(store, 'ws_rate_limits');
     new RedisTokenCache(store, 'jwt_cached_token_', SEAL);
+    new RedisClaims(store);
     store.serve(LEASE_RIGHTS);
     const revocations = new RedisRevocations(store, 60_000);
     let whole = false;
@@ -40,7 +43,8 @@ describe('the rights of a Redis user (T-07)', () => {
     await store.start();
     let subscribed = 0;
     revocations.listen({ onEntry() {}, onIgnored() {}, onCall() {}, onGap: () => void subscribed++ });
-    bans.listen({ onEntry() {}, onIgnored() {}, onCall() {}, onGap: () => void subscribed++ });
+    for (const records of [bans, settings])
+      records.listen({ onEntry() {}, onIgnored() {}, onCall() {}, onGap: () => void subscribed++ });
     return { ...made, revocations, whole: () => whole, subscribed: () => subscribed };
   }
   const missing = ({ lines }: { lines: Record<string, unknown>[] }) =>
@@ -51,7 +55,7 @@ describe('the rights of a Redis user (T-07)', () => {
     await redis.admin.flushall();
     const made = await running();
     t.after(() => made.store.stop());
-    await eventually(() => made.subscribed() === 2);
+    await eventually(() => made.subscribed() === 3);
     assert.equal(made.whole(), true);
     assert.equal(made.store.serves(LEASE_RIGHTS), true);
     assert.deepEqual(made.lines, []);
@@ -63,21 +67,30 @@ describe('the rights of a Redis user (T-07)', () => {
     [[...ALL, '-evalsha'], ['rate limits: EVALSHA ws:ratelimit:*']],
     [
       [...ALL, '-psubscribe'],
-      ['revocations: PSUBSCRIBE ws:revocations:*', 'bans: PSUBSCRIBE ws:records:bans'],
+      [
+        'revocations: PSUBSCRIBE ws:revocations:*',
+        'bans: PSUBSCRIBE ws:records:bans',
+        'ws_rate_limits: PSUBSCRIBE ws:records:ws_rate_limits',
+      ],
     ],
     [[...ALL, '-publish'], ['revocations: PUBLISH ws:revocations:*']],
     [
-      ['+@all', '~jwt_cached_token_*', '~ws:ratelimit:*', '&*'],
+      ['+@all', '~jwt_cached_token_*', '~ws:ratelimit:*', '~ws:used:*', '&*'],
       [
         ...['SET', 'ZADD', 'ZREMRANGEBYSCORE', 'ZCOUNT', 'ZRANGEBYSCORE', 'PEXPIRE'].map(
           (command) => `revocations: ${command} {ws:revocations}:*`,
         ),
-        ...['HSCAN', 'HDEL', 'HSET'].map((command) => `bans: ${command} {ws:revocations}:bans`),
+        ...['bans', 'ws_rate_limits'].flatMap((part) =>
+          ['HSCAN', 'HDEL', 'HSET'].map((command) => `${part}: ${command} {ws:revocations}:${part}`),
+        ),
       ],
     ],
     [
       ['+@all', '~{ws:revocations}:*', '~ws:ratelimit:*', '&*'],
-      ['GETRANGE', 'SET', 'DEL'].map((command) => `token cache: ${command} jwt_cached_token_*`),
+      [
+        ...['GETRANGE', 'SET', 'DEL'].map((command) => `token cache: ${command} jwt_cached_token_*`),
+        'used tokens: SET ws:used:*',
+      ],
     ],
     [
       ['+@all', '~*', 'resetchannels'],
@@ -85,6 +98,7 @@ describe('the rights of a Redis user (T-07)', () => {
         'revocations: PUBLISH ws:revocations:*',
         'revocations: PSUBSCRIBE ws:revocations:*',
         'bans: PSUBSCRIBE ws:records:bans',
+        'ws_rate_limits: PSUBSCRIBE ws:records:ws_rate_limits',
       ],
     ],
   ] as const)
@@ -99,7 +113,7 @@ describe('the rights of a Redis user (T-07)', () => {
       await setRights(...ALL);
       // A connection keeps the channel rights it subscribed with, not the lack of them.
       await eventually(() => made.whole());
-      await eventually(() => made.subscribed() === 2);
+      await eventually(() => made.subscribed() === 3);
       assert.equal(made.messages().filter((text) => text === 'no right is missing any more').length, 1);
     });
 
@@ -107,7 +121,7 @@ describe('the rights of a Redis user (T-07)', () => {
     await setRights(...ALL);
     const made = await running();
     t.after(() => made.store.stop());
-    await eventually(() => made.subscribed() === 2);
+    await eventually(() => made.subscribed() === 3);
     await setRights(...ALL, '-publish');
     for (let i = 0; i < 20; i++)
       await assert.rejects(

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { CLOSE_REASONS } from '../../internal/close-codes.js';
 import { PROTOCOLS } from '../../internal/protocol/protocols.js';
 import { BoundedLabel } from '../../internal/telemetry/bounded-label.js';
+import { SharedRendering } from '../../internal/telemetry/exposition.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
 import { MetricsText } from '../support/metrics-text.js';
 
@@ -30,6 +31,7 @@ const NAMES = [
   'ws_messages_total',
   'ws_bytes_total',
   'ws_session_closed_total',
+  'ws_upstream_dials_total',
   'ws_upstream_dial_seconds',
   'ws_auth_seconds',
   'ws_token_cache_total',
@@ -37,6 +39,7 @@ const NAMES = [
   'ws_buffered_bytes',
   'ws_backpressure_total',
   'ws_dependency_up',
+  'ws_certificate_expiry_timestamp_seconds',
   'ws_config_reloads_total',
   'ws_unready',
   'ws_workers_replaced_total',
@@ -57,12 +60,59 @@ describe('the metrics', () => {
       reasons,
       Object.values(CLOSE_REASONS).map(({ name }) => name),
     );
-    for (const name of ['ws_messages_total', 'ws_bytes_total']) assert.equal(text.all(name).length, 4, name);
     for (const { protocol } of PROTOCOLS)
       assert.equal(text.all('ws_protocol_connections_total', { protocol })[0]?.value, 0, protocol);
     assert.equal(text.all('ws_config_reloads_total', { result: 'failed' })[0]?.value, 0);
     assert.equal(text.all('ws_backpressure_total').length, 2);
     assert.equal(text.all('ws_handshakes_refused_total', { status: '503' })[0]?.value, 0);
+  });
+
+  it('tell routes apart, at most 200 of them, and have the series of a table from the start', async () => {
+    const metrics = new Metrics(10);
+    metrics.prepareRoutes([{ prefix: '/a' }]);
+    const before = new MetricsText(await metrics.scrape());
+    for (const name of ['ws_messages_total', 'ws_bytes_total'])
+      assert.equal(before.all(name, { route: '/a' }).length, 4, name);
+    assert.equal(
+      before.all('ws_session_closed_total', { route: '/a' }).length,
+      Object.keys(CLOSE_REASONS).length,
+    );
+    assert.equal(before.sum('ws_upstream_dial_seconds_count', { route: '/a' }), 0);
+    const labels = Array.from({ length: 1000 }, (_, index) => metrics.routeLabel({ prefix: `/${index}` }));
+    assert.equal(new Set(labels).size, 200);
+    assert.deepEqual([labels[0], labels[999]], ['/0', '_other']);
+    assert.equal(metrics.routeLabel(undefined), '_none');
+  });
+
+  it('T-04: scrapes at the same time share one rendering, and renderings leave time for the rest', async () => {
+    const metrics = new Metrics(10);
+    let renderings = 0;
+    metrics.beforeScrape(() => void renderings++);
+    const first = await Promise.all(Array.from({ length: 30 }, () => metrics.scrape()));
+    assert.equal(new Set(first).size, 1);
+    assert.equal(renderings, 1);
+    const startMs = performance.now();
+    let busyMs = 0;
+    const slow = new SharedRendering(async () => {
+      const beganMs = performance.now();
+      while (performance.now() - beganMs < 10);
+      busyMs += performance.now() - beganMs;
+      return '';
+    });
+    for (let round = 0; round < 4; round++) await Promise.all([slow.get(), slow.get()]);
+    assert.ok(busyMs / (performance.now() - startMs) < 0.35);
+  });
+
+  it('are written as prom-client writes them', async () => {
+    const metrics = new Metrics(10);
+    metrics.countAuthSuccess('a"b\\c\nd', 'é');
+    metrics.connections.inc(3);
+    metrics.prepareRoutes([{ prefix: '/a' }]);
+    metrics.sessionClosed.inc({ reason: 'shutdown', route: '/a' });
+    const own = await metrics.scrape();
+    metrics.sessionClosed.inc({ reason: 'shutdown', route: '/a' }, 0);
+    assert.equal(own, await metrics.registry.metrics());
+    assert.equal(await metrics.scrape(), own, 'whoever was told in between');
   });
 
   it('are one registry each', async () => {
@@ -99,9 +149,9 @@ describe('the metrics', () => {
   it('ask the hooks before every scrape', async () => {
     const metrics = new Metrics(1);
     let asked = 0;
-    metrics.beforeScrape(() => metrics.activeSessions.set(++asked));
+    metrics.beforeScrape(() => metrics.activeSessions.set({ route: '_none' }, ++asked));
     await metrics.scrape();
-    assert.match(await metrics.scrape(), /^ws_active_sessions 2$/m);
+    assert.match(await metrics.scrape(), /^ws_active_sessions\{route="_none"\} 2$/m);
   });
 });
 

@@ -1,7 +1,12 @@
 import type { RedisStore } from '../../store/redis.js';
+import type { RedisPart } from '../../store/redis-rights.js';
 import type { ClaimStore } from './claims.js';
 
 const PREFIX = 'ws:used:';
+const PART: RedisPart = {
+  name: 'used tokens',
+  needs: [{ command: ['SET', `${PREFIX}rights`, '1', 'PX', 1, 'NX'], on: `${PREFIX}*` }],
+};
 
 /** Claims shared through Redis: one key each, gone by its TTL. */
 export class RedisClaims implements ClaimStore {
@@ -9,6 +14,7 @@ export class RedisClaims implements ClaimStore {
 
   constructor(store: RedisStore) {
     this.#store = store;
+    store.serve(PART);
   }
 
   async claim(key: string, untilMs: number): Promise<boolean> {

@@ -93,8 +93,8 @@ export class NodeClientSocket extends FrameWalker implements ClientSocket, Clien
     this.pass();
   }
 
-  write(bytes: Buffer, from: number, to: number): boolean {
-    return this.#state !== 'open' || this.shared.writer.pass(this.socket, bytes, from, to);
+  write(frames: Buffer): boolean {
+    return this.#state !== 'open' || this.shared.writer.pass(this.socket, frames);
   }
 
   pause(): void {
@@ -255,7 +255,10 @@ export class NodeClientSocket extends FrameWalker implements ClientSocket, Clien
   }
 
   protected override onFrames(bytes: Buffer, from: number, to: number): void {
-    this.#sink?.clientFrames(bytes, from, to);
+    const { readBuffer } = this.shared;
+    this.#sink?.clientFrames(
+      bytes === readBuffer.bytes ? readBuffer.view(from, to) : bytes.subarray(from, to),
+    );
   }
 
   protected override onFinished(): void {

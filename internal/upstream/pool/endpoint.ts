@@ -65,12 +65,13 @@ export class Endpoint implements Landlord {
   /** @internal */
   tenancyEnded(tenancy: Tenancy, end: TenancyEnd): void {
     this.#tenants.delete(tenancy);
-    const { openedMs, protocol, client } = tenancy;
+    const { openedMs, protocol, client, farewell } = tenancy;
     if (end === 'closed') this.breaker.closedProperly();
     else if (openedMs !== undefined) this.breaker.steadyAt(openedMs + STEADY_MS);
-    // [MQTT-3.14.4-3]: a server ends the network connection after a DISCONNECT, and brokers do so without a close frame.
+    // [MQTT-3.14.4-3]: a server ends the network connection after a DISCONNECT, and brokers do so without a close frame;
+    // after other breaches of the protocol too.
     const isFault = end === 'lost' || (end === 'hung-up' && protocol !== 'mqtt');
-    if (!isFault) return;
+    if (!isFault || farewell?.disconnected === true) return;
     this.#lookForSteady('lost', client);
     this.breaker.lost(client);
   }

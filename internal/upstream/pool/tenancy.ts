@@ -28,6 +28,8 @@ export interface Landlord {
 export class Tenancy {
   /** On the endpoint's clock; undefined: not yet. */
   openedMs: number | undefined;
+  /** Where it shows that the client has taken its leave in its protocol's own words; undefined: it has none for it. */
+  farewell: { readonly disconnected: boolean } | undefined;
   readonly protocol: Protocol | 'http';
   /** See `clientKey`. */
   readonly client: string;

@@ -14,6 +14,8 @@ import { type ControlFrames, type UpstreamFrameListener, UpstreamFrames } from '
 export interface ConnectionTenancy {
   /** The endpoint's name. */
   readonly name: string;
+  /** See `Tenancy.farewell`. */
+  farewell: { readonly disconnected: boolean } | undefined;
   /** Called once, when no more messages can go either way. */
   ended(end: TenancyEnd): void;
 }
@@ -154,9 +156,9 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
   }
 
   /** Passes frames on as they are. @returns whether the kernel took all of them. */
-  write(bytes: Buffer, from: number, to: number): boolean {
+  write(frames: Buffer): boolean {
     if (this.#state !== 'open' && this.#closeDue === undefined) return true;
-    return this.shared.writer.pass(this.socket, bytes, from, to);
+    return this.shared.writer.pass(this.socket, frames);
   }
 
   /** undefined: masking keys pass as they are. */
@@ -304,7 +306,8 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
     }
   }
 
-  protected override slice(chunk: Buffer, start: number, end: number): Buffer {
+  /** @internal */
+  override slice(chunk: Buffer, start: number, end: number): Buffer {
     const { readBuffer } = this.shared.sockets;
     return chunk === readBuffer.bytes ? readBuffer.view(start, end) : chunk.subarray(start, end);
   }

@@ -75,7 +75,8 @@ export class Dialer {
         const connection = await this.#shakeHands(endpoint, tenancy, request, cancellation);
         endpoint.breaker.succeeded(choice.permit, tenancy.client);
         if (!connection.ended) tenancy.opened();
-        metrics.upstreamDial.observe((performance.now() - startedMs) / 1000);
+        metrics.upstreamDial.observe((performance.now() - startedMs) / 1000, metrics.routeLabel(route));
+        this.#count(tenancy, 'ok');
         return connection;
       } catch (thrown) {
         failure = this.#failed(thrown, choice, tenancy, request);
@@ -122,6 +123,15 @@ export class Dialer {
     });
   }
 
+  #count({ route, name }: Tenancy, result: 'ok' | 'failed'): void {
+    const { metrics } = this.parts;
+    metrics.upstreamDials.inc({
+      route: metrics.routeLabel(route),
+      upstream: metrics.upstreamLabel(name),
+      result,
+    });
+  }
+
   /**
    * Says what an attempt failed of, and holds it against the endpoint if it is to blame.
    * @throws what was thrown, if the endpoint has no part in it: cancelled, or a request that cannot be written.
@@ -129,14 +139,16 @@ export class Dialer {
   #failed(
     thrown: unknown,
     { endpoint, permit }: Choice,
-    { client, route }: Tenancy,
+    tenancy: Tenancy,
     request: DialRequest,
   ): DialFailure {
     const { breaker } = endpoint;
+    const { client, route } = tenancy;
     if (!(thrown instanceof DialFailure)) {
       breaker.released(permit);
       throw thrown;
     }
+    this.#count(tenancy, 'failed');
     request.trace?.attemptFailed(thrown.status);
     if (thrown.isAboutTheRequest) breaker.succeeded(permit, client);
     else if (thrown.isLocal) breaker.released(permit);

@@ -55,8 +55,8 @@ export abstract class FrameDecoder {
   /** @param code 1002, or 1007 for text that is not UTF-8. @internal */
   abstract onViolation(code: number, why: string): void;
 
-  /** A view of `chunk`, for the length of a call. */
-  protected slice(chunk: Buffer, start: number, end: number): Buffer {
+  /** A view of `chunk`, for the length of a call. @internal */
+  slice(chunk: Buffer, start: number, end: number): Buffer {
     return chunk.subarray(start, end);
   }
 

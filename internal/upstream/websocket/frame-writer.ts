@@ -96,17 +96,18 @@ export class FrameWriter {
   }
 
   /**
-   * Writes `bytes` between `from` and `to` as they are, at once; they may be reused when it returns.
+   * Writes frames as they are, at once; they may be reused when it returns.
    * @returns whether the kernel took all that was written to this socket.
    */
-  pass(socket: UpstreamSocket, bytes: Buffer, from: number, to: number): boolean {
+  pass(socket: UpstreamSocket, frames: Buffer): boolean {
     this.flush();
-    for (let at = from; at < to && socket.writable; ) {
-      const length = Math.min(to - at, this.#arena.length);
-      if (this.#end + length > this.#arena.length) this.#renew();
-      this.#end += bytes.copy(this.#arena.bytes, this.#end, at, at + length);
+    for (let at = 0; at < frames.length && socket.writable; at += this.#arena.length) {
+      const piece =
+        frames.length <= this.#arena.length ? frames : frames.subarray(at, at + this.#arena.length);
+      if (this.#end + piece.length > this.#arena.length) this.#renew();
+      this.#arena.bytes.set(piece, this.#end);
+      this.#end += piece.length;
       this.#send(socket, this.#arena.view(this.#start, this.#end));
-      at += length;
     }
     return socket.writableLength === 0;
   }

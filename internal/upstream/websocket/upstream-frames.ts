@@ -10,7 +10,7 @@ export interface UpstreamFrameListener
   /** One may not: nothing more is read. */
   upstreamRefused(reason: CloseReasonKey): void;
   /** Frames, and pieces of frames, headers and all. */
-  upstreamFrames(bytes: Buffer, from: number, to: number): void;
+  upstreamFrames(frames: Buffer): void;
   /** The frame after which nothing passes any more has passed. */
   upstreamFramesFinished(): void;
 }
@@ -23,6 +23,8 @@ export interface ControlFrames {
   /** @param code 1002, or 1007 for text that is not UTF-8. */
   onViolation(code: number, why: string): void;
   onFinished(): void;
+  /** A view of what was read. */
+  slice(bytes: Buffer, from: number, to: number): Buffer;
 }
 
 /** The frames of an upstream that pass as they came. */
@@ -47,7 +49,7 @@ export class UpstreamFrames extends FrameWalker {
   }
 
   protected override onFrames(bytes: Buffer, from: number, to: number): void {
-    this.listener.upstreamFrames(bytes, from, to);
+    this.listener.upstreamFrames(this.control.slice(bytes, from, to));
   }
 
   protected override onFinished(): void {

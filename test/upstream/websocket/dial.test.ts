@@ -441,6 +441,23 @@ describe('dial attempts and circuits', () => {
     assert.equal(circuit().circuit, 'open');
   });
 
+  it('a broker that cuts off a client which has taken its leave is at no fault', async () => {
+    one.answer = (socket, head) => {
+      socket.write(switching(head));
+      socket.once('data', () => socket.resetAndDestroy());
+    };
+    const { dial, circuit } = labFor(routeTo(one.url), { failureThreshold: 2 });
+    for (const disconnected of [true, false]) {
+      const connection = await dial({ ...REQUEST, protocol: 'mqtt' });
+      connection.tenancy.farewell = { disconnected };
+      const recorder = new Recorder();
+      connection.start(recorder);
+      connection.send(Buffer.of(0xe0, 0), true);
+      assert.equal((await recorder.end()).kind, 'lost');
+      assert.equal(circuit().faults, disconnected ? 0 : 1);
+    }
+  });
+
   it('a broker that ends the connection without a close frame is at no fault', async () => {
     one.answer = (socket, head) => {
       socket.write(switching(head));

@@ -1,0 +1,43 @@
+/** Longest share of the time that renderings may take: nobody is served meanwhile. */
+const LARGEST_SHARE = 0.2;
+
+/** Labels as the text exposition format writes them; '' without any. */
+export function labelText(labels: Readonly<Record<string, string | number | undefined>>): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(String(value))}"`);
+  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
+}
+
+function escaped(value: string): string {
+  return value.replace(/[\\"\n]/g, (sign) => (sign === '\n' ? '\\n' : `\\${sign}`));
+}
+
+/**
+ * One rendering for all who ask for one at the same time. Whoever asks right after one gets the next, which waits until
+ * renderings have had no more than a fifth of the time: a crowd of scrapers does not keep everybody else waiting, and one
+ * that comes every few seconds notices nothing.
+ */
+export class SharedRendering {
+  #current: Promise<string> | undefined;
+  #nextMs = 0;
+
+  constructor(readonly render: () => Promise<string>) {}
+
+  get(): Promise<string> {
+    this.#current ??= this.#begin().finally(() => {
+      this.#current = undefined;
+    });
+    return this.#current;
+  }
+
+  async #begin(): Promise<string> {
+    const restMs = this.#nextMs - performance.now();
+    if (restMs > 0) await new Promise<void>((resolve) => setTimeout(resolve, restMs));
+    const startMs = performance.now();
+    try {
+      return await this.render();
+    } finally {
+      const endMs = performance.now();
+      this.#nextMs = endMs + (endMs - startMs) * (1 / LARGEST_SHARE - 1);
+    }
+  }
+}
