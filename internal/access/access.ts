@@ -11,7 +11,7 @@ import type { Limiter, MessageBudget } from '../ratelimit/limiter.js';
 
 export interface AccessParts {
   readonly config: Pick<VerificationConfig, 'closeOnExpiry' | 'clockSkewMs'>;
-  readonly authenticator: Pick<Authenticator, 'authenticate'>;
+  readonly authenticator: Pick<Authenticator, 'authenticate' | 'knows'>;
   readonly revocations: Pick<Revocations, 'isRevoked'>;
   readonly bans: Pick<Bans, 'isBanned'>;
   readonly failedLogins: Pick<FailedLogins, 'failed' | 'succeeded'>;
@@ -45,6 +45,11 @@ export interface Visitor {
  */
 export class Access {
   constructor(readonly parts: AccessParts) {}
+
+  /** Whether a token is known: to authenticate it costs next to nothing. */
+  knows(token: string): boolean {
+    return this.parts.authenticator.knows(token);
+  }
 
   /**
    * The first step, which may take time: who the client is, at once if its token is known; undefined on a public route

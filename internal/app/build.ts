@@ -34,6 +34,7 @@ import { RequestLimits } from '../ratelimit/request-limits.js';
 import { TrustedProxies } from '../request/forwarded.js';
 import { AllowedOrigins } from '../request/origin.js';
 import { Admission } from '../session/admission.js';
+import { Arrivals } from '../session/arrivals.js';
 import { Sessions } from '../session/sessions.js';
 import { TimerWheel } from '../session/timer-wheel.js';
 import { createLog, type Log } from '../telemetry/log.js';
@@ -173,8 +174,12 @@ export async function build(
     metrics,
     log,
   });
+  const arrivals = new Arrivals({ perSecond: config.opening.maxHandshakesPerSecond });
   const gate = new Gate(
-    { config: config.session, admission, sessions, wheel, metrics, log, refusals, history: activity },
+    {
+      ...{ config: config.session, admission, sessions, wheel, metrics, log, arrivals },
+      ...{ refusals, history: activity },
+    },
     {
       proxies,
       origins,

@@ -57,6 +57,8 @@ export interface OpeningConfig {
   readonly maxConnectionsPerIp: number;
   readonly maxConnectionsPerSub: number;
   readonly maxSessionsPerToken: number;
+  /** New sessions a second; 0: no limit. */
+  readonly maxHandshakesPerSecond: number;
 }
 
 /** Names of the places that can carry a token; those of headers and sub-protocols are lower-case. */
@@ -115,6 +117,8 @@ export interface UpstreamConfig {
   readonly failureThreshold: number;
   readonly openTimeoutMs: number;
   readonly healthcheckIntervalMs: number;
+  /** Dials under way to one endpoint, ≥ 1. */
+  readonly maxDialsPerEndpoint: number;
   readonly masking: 'zero' | 'random';
 }
 

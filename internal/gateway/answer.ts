@@ -50,8 +50,22 @@ export function answerBody({ status, body }: Answer): string {
   return body ?? `${statusText(status)}\n`;
 }
 
-/** A handshake that is refused: the status alone, why is nobody's business outside. */
-export function refusalAnswer(status: number): Answer {
-  // RFC 6455 §4.4
-  return { status, headers: status === 426 ? { 'Sec-WebSocket-Version': '13', Upgrade: 'websocket' } : {} };
+/** What a client does well to wait that is turned away for now, where nobody knows better, in seconds. */
+const RETRY_AFTER_SECONDS = 5;
+
+/**
+ * A handshake that is refused: the status alone, why is nobody's business outside.
+ * @param retryAfterSeconds for 429 and 503.
+ */
+export function refusalAnswer(status: number, retryAfterSeconds = RETRY_AFTER_SECONDS): Answer {
+  switch (status) {
+    // RFC 6455 §4.4
+    case 426:
+      return { status, headers: { 'Sec-WebSocket-Version': '13', Upgrade: 'websocket' } };
+    case 429:
+    case 503:
+      return { status, headers: { 'Retry-After': String(retryAfterSeconds) } };
+    default:
+      return { status };
+  }
 }

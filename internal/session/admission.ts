@@ -65,6 +65,13 @@ export class Admission {
     };
   }
 
+  /** Whether the handshake carries a token that this process has verified lately: letting it in costs next to nothing. */
+  knows(opening: Opening): boolean {
+    const match = firstFit(opening, 'raw');
+    const found = match && this.#handshakeToken(opening, match.route);
+    return found !== undefined && this.access.knows(found.token);
+  }
+
   /** What a 101 that goes out before the dial selects: with copySubProtocol, the first one offered. */
   subprotocolBeforeDial(opening: Opening): string | undefined {
     return firstFit(opening, 'raw')?.route.copySubProtocol === true ? opening.subprotocols[0] : undefined;

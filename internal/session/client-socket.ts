@@ -117,4 +117,6 @@ export interface ClientHandshake {
    * @returns undefined when the client went away in the meantime.
    */
   accept(subprotocol: string | undefined): ClientSocket | undefined;
+  /** Answers 503 instead, and ends the connection; does nothing when the client went away in the meantime. */
+  turnAway(retryAfterSeconds: number): void;
 }

@@ -66,6 +66,35 @@ export function recordAccepted({ log }: { readonly log: Log }, session: LiveSess
   );
 }
 
+/** A client did not get its turn among MAX_HANDSHAKES_PER_SECOND: its handshake was answered 503. */
+export function recordTurnedAway(
+  { metrics, log }: Pick<SessionParts, 'metrics' | 'log'>,
+  session: LiveSession,
+  { matches, trace }: Opening,
+): void {
+  const [match] = matches;
+  metrics.handshakesRefused.inc({ status: 503 });
+  metrics.refused.inc({ status: '503', route: metrics.routeLabel(match?.route) });
+  trace?.end({
+    outcome: 'turned_away',
+    failed: false,
+    closeCode: undefined,
+    route: match?.route.prefix,
+    protocol: undefined,
+  });
+  log.info(
+    {
+      session: session.id,
+      requestId: session.requestId,
+      ip: session.ip,
+      status: 503,
+      route: match?.route.prefix,
+      why: 'MAX_HANDSHAKES_PER_SECOND',
+    },
+    'handshake refused',
+  );
+}
+
 /** The session has reached its upstream: its opening is over. */
 export function recordOpen({ route, protocol }: LiveSession, { trace }: Opening): void {
   trace?.end({ outcome: 'open', failed: false, closeCode: undefined, route: route?.prefix, protocol });
@@ -176,6 +205,7 @@ function openingOf(state: SessionState): Opening | undefined {
     case 'dialing':
       return state.plan.opening;
     case 'new':
+      return state.opening;
     case 'open':
     case 'closing':
       return undefined;

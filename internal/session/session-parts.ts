@@ -4,6 +4,7 @@ import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { RecentRefusals } from '../telemetry/recent-refusals.js';
 import type { Admission } from './admission.js';
+import type { Arrivals } from './arrivals.js';
 import type { Sessions } from './sessions.js';
 import type { TimerWheel } from './timer-wheel.js';
 
@@ -13,6 +14,8 @@ export interface SessionParts {
   readonly admission: Admission;
   readonly sessions: Sessions;
   readonly wheel: TimerWheel;
+  /** undefined: nobody waits to be let in. */
+  readonly arrivals?: Arrivals;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly refusals: RecentRefusals;

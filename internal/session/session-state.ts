@@ -9,7 +9,11 @@ import type { WaitingMessages } from './waiting.js';
 
 /** A session's life; each state has only what it needs. */
 export type SessionState =
-  | { readonly name: 'new' }
+  | {
+      readonly name: 'new';
+      /** Of a client that waits to be let in. */
+      readonly opening?: Opening;
+    }
   | { readonly name: 'awaiting-credentials'; readonly opening: Opening; readonly reader: FirstBytesReader }
   | { readonly name: 'authenticating'; readonly plan: Plan; readonly waiting: WaitingMessages }
   | {

@@ -1,11 +1,13 @@
 import type { Identity } from '../auth/identity/identity.js';
 import { CLOSE_REASONS, type CloseCode, type CloseReason, type CloseReasonKey } from '../close-codes.js';
 import type { Protocol, UpstreamRoute } from '../config/config.js';
+import { fromUnknown } from '../errors.js';
 import type { Greeting, ProtocolAdapter } from '../protocol/protocol.js';
 import { adapterForSubprotocol } from '../protocol/protocols.js';
 import { Cancellation } from '../upstream/upstreams.js';
 import type { UpstreamConnection } from '../upstream/websocket/connection.js';
 import { refusedFor } from './admission.js';
+import type { Arriving } from './arrivals.js';
 import type { ClientHandshake, ClientListener, ClientSocket } from './client-socket.js';
 import { FirstBytesReader } from './first-bytes.js';
 import type { LiveSession } from './live-session.js';
@@ -14,7 +16,7 @@ import { PingAllowance } from './ping-allowance.js';
 import type { Plan } from './plan.js';
 import type { Pump, PumpOptions } from './pump.js';
 import { pumpFor } from './pump-for.js';
-import { isDenial, recordAccepted, recordClose, recordOpen } from './record.js';
+import { isDenial, recordAccepted, recordClose, recordOpen, recordTurnedAway } from './record.js';
 import { Refused } from './refused.js';
 import type { SessionParts } from './session-parts.js';
 import { type In, NEW, type SessionState } from './session-state.js';
@@ -39,7 +41,7 @@ const AT_ONCE: ReadonlySet<CloseReasonKey> = new Set([
  * One client's life, from its opening handshake to its last byte (SPEC sections 4 to 9). Every way out goes through
  * `close`, which counts it once.
  */
-export class Session extends Timed implements LiveSession, ClientListener {
+export class Session extends Timed implements Arriving, LiveSession, ClientListener {
   #state: SessionState = NEW;
   #handshake: ClientHandshake | undefined;
   #client: ClientSocket | undefined;
@@ -102,6 +104,34 @@ export class Session extends Timed implements LiveSession, ClientListener {
   /** Takes charge of a client that waits for its 101: it comes at once, or after authentication and dial (section 4). */
   start(opening: Opening, handshake: ClientHandshake): void {
     this.#handshake = handshake;
+    const { arrivals, admission } = this.parts;
+    if (arrivals === undefined || arrivals.enter(this, () => admission.knows(opening)))
+      return this.#begin(opening);
+    this.#state = { name: 'new', opening };
+  }
+
+  /** See `Arriving`. */
+  admit(): void {
+    if (this.#state.name !== 'new' || this.#state.opening === undefined) return;
+    try {
+      this.#begin(this.#state.opening);
+    } catch (thrown) {
+      this.close('internalError', undefined, fromUnknown(thrown));
+    }
+  }
+
+  /** See `Arriving`. */
+  turnAway(retryAfterSeconds: number): void {
+    const state = this.#state;
+    if (state.name !== 'new' || state.opening === undefined) return;
+    this.#state = { name: 'closing', told: undefined, patientUntilMs: undefined, awaitsUpstream: false };
+    this.#handshake?.turnAway(retryAfterSeconds);
+    this.#handshake = undefined;
+    recordTurnedAway(this.parts, this, state.opening);
+    this.#leave();
+  }
+
+  #begin(opening: Opening): void {
     const negotiated = adapterForSubprotocol(opening.subprotocols);
     if (negotiated !== undefined) {
       return this.#acceptAndWait(opening, negotiated.subprotocol, negotiated.adapter);
@@ -296,6 +326,7 @@ export class Session extends Timed implements LiveSession, ClientListener {
   }
 
   #leave(): void {
+    this.parts.arrivals?.leave(this);
     this.parts.wheel.schedule(this, Number.POSITIVE_INFINITY);
     this.parts.sessions.remove(this);
   }

@@ -83,7 +83,7 @@ export class Upstreams {
       const breaker = new CircuitBreaker(options, sources, (circuit) => {
         log.warn({ upstream: endpoint.name, circuit }, 'circuit changed');
       });
-      const endpoint = new Endpoint(url, tls, breaker, sources.nowMs);
+      const endpoint = new Endpoint(url, tls, breaker, sources.nowMs, options.maxDialsPerEndpoint);
       return endpoint;
     });
     this.#endpoints = endpoints;

@@ -45,7 +45,7 @@ function access({
   const slots = new ConnectionLimit(perSub);
   const made = new Access({
     config: { closeOnExpiry, clockSkewMs: 5000 },
-    authenticator: { authenticate: () => found },
+    authenticator: { knows: () => false, authenticate: () => found },
     revocations: { isRevoked: () => revoked },
     bans: { isBanned: () => banned },
     failedLogins: {

@@ -154,6 +154,8 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   BACKCHANNEL_LOGOUT: ['yes', '1', 'TRUE'],
   BACKCHANNEL_CLIENT_ID: [',', 'é'],
   MAX_CONNECTIONS_PER_SUB: NOT_COUNTS,
+  MAX_HANDSHAKES_PER_SECOND: NOT_COUNTS,
+  MAX_DIALS_PER_ENDPOINT: [...NOT_COUNTS, '0'],
   WS_IDLE_TIMEOUT_SECONDS: [...NOT_TIMES, '0.5', '1', '7.99', '960.1', '961'],
   WS_WRITE_TIMEOUT_SECONDS: NOT_TIMES,
   WS_CONTROL_TIMEOUT_SECONDS: NOT_TIMES,
@@ -246,6 +248,7 @@ describe('readEnvironment', () => {
       maxConnectionsPerIp: 0,
       maxConnectionsPerSub: 0,
       maxSessionsPerToken: 0,
+      maxHandshakesPerSecond: 0,
     });
     assert.deepEqual(config.credentials, {
       headerNames: ['authorization'],
@@ -291,6 +294,7 @@ describe('readEnvironment', () => {
       failureThreshold: 5,
       openTimeoutMs: 60_000,
       healthcheckIntervalMs: 30_000,
+      maxDialsPerEndpoint: 128,
       masking: 'zero',
     });
     assert.deepEqual(config.rateLimit, { perSecond: 10, burst: 30, bytesPerSecond: 0 });

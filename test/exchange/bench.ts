@@ -94,6 +94,7 @@ export async function door(t: TestContext, { routes, trustedProxies = [] }: Door
       failureThreshold: 5,
       openTimeoutMs: 60_000,
       healthcheckIntervalMs: 0,
+      maxDialsPerEndpoint: 128,
       masking: 'zero',
       controlTimeoutMs: 1_000,
     },

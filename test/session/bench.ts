@@ -51,6 +51,8 @@ export class StandInClient implements ClientSocket, ClientHandshake {
   answered: { readonly subprotocol: string | undefined } | undefined;
   readonly received: Received[] = [];
   told: CloseCode | undefined;
+  /** Seconds after which it may come again, if it was turned away. */
+  turnedAway: number | undefined;
   dropped = false;
   pings = 0;
   /** What waits for the client. */
@@ -70,6 +72,11 @@ export class StandInClient implements ClientSocket, ClientHandshake {
     if (this.answered !== undefined) throw new Error('answered twice');
     this.answered = { subprotocol };
     return this;
+  }
+
+  turnAway(retryAfterSeconds: number): void {
+    this.turnedAway = retryAfterSeconds;
+    this.#gone = true;
   }
 
   send(payload: Uint8Array, isBinary: boolean): number {
@@ -198,6 +205,7 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
       failureThreshold: 0,
       openTimeoutMs: 60_000,
       healthcheckIntervalMs: 0,
+      maxDialsPerEndpoint: 128,
       masking: 'zero',
       controlTimeoutMs: 1000,
     },

@@ -95,6 +95,7 @@ export class Front {
     session = this.bench.join(
       {
         offered: opening.subprotocols ?? [],
+        turnAway: () => {},
         accept: () => {
           const accepted = new NodeClientSocket(socket, this.#shared);
           queueMicrotask(() => session !== undefined && accepted.start(session, early));

@@ -36,6 +36,7 @@ const OPTIONS: UpstreamsOptions = {
   failureThreshold: 0,
   openTimeoutMs: 60_000,
   healthcheckIntervalMs: 0,
+  maxDialsPerEndpoint: 128,
   masking: 'zero',
   controlTimeoutMs: 10_000,
 };

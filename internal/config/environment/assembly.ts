@@ -31,6 +31,7 @@ export function assemble(values: Values, issuers: readonly IssuerConfig[]): Conf
       maxConnectionsPerIp: values.MAX_CONNECTIONS_PER_IP,
       maxConnectionsPerSub: values.MAX_CONNECTIONS_PER_SUB,
       maxSessionsPerToken: values.MAX_SESSIONS_PER_TOKEN,
+      maxHandshakesPerSecond: values.MAX_HANDSHAKES_PER_SECOND,
     },
     credentials: {
       headerNames: values.JWT_HEADER_NAMES,
@@ -80,6 +81,7 @@ export function assemble(values: Values, issuers: readonly IssuerConfig[]): Conf
       failureThreshold: values.CB_FAILURE_THRESHOLD,
       openTimeoutMs: values.CB_OPEN_TIMEOUT_SECONDS,
       healthcheckIntervalMs: values.CB_HEALTHCHECK_INTERVAL_SECONDS,
+      maxDialsPerEndpoint: values.MAX_DIALS_PER_ENDPOINT,
       masking: values.UPSTREAM_MASKING,
     },
     rateLimit: {

@@ -171,6 +171,8 @@ export const VARIABLES = Object.freeze({
   MAX_CONNECTIONS_PER_IP: { reader: limit, default: '0' },
   MAX_SESSIONS_PER_TOKEN: { reader: limit, default: '0' },
   MAX_CONNECTIONS_PER_SUB: { reader: limit, default: '0' },
+  MAX_HANDSHAKES_PER_SECOND: { reader: limit, default: '0' },
+  MAX_DIALS_PER_ENDPOINT: { reader: wholeNumber(1), default: '128' },
   WS_IDLE_TIMEOUT_SECONDS: {
     reader: duration('seconds', { min: 8, max: 960, zeroIsOff: true }),
     default: '60',

@@ -1,11 +1,15 @@
 import type { ClientHandshake, ClientSocket } from '../../session/client-socket.js';
 import type { Session } from '../../session/session.js';
 import type { SocketOwner, UpstreamSocket } from '../../upstream/socket/socket.js';
-import { switchingProtocols } from './answer-bytes.js';
+import { refusalAnswer } from '../answer.js';
+import { lastAnswer, switchingProtocols } from './answer-bytes.js';
 import { type ClientSocketShared, NodeClientSocket } from './client-socket.js';
 
 /** What a client may send before its 101; none should send anything (RFC 6455 §4.1). */
 const MAX_EARLY_BYTES = 16_384;
+
+/** How long a client that is turned away may take to hang up. */
+const LAST_ANSWER_MS = 2000;
 
 /** A request for an upgrade that may be answered now or later. */
 export class NodeHandshake implements ClientHandshake, SocketOwner {
@@ -43,7 +47,16 @@ export class NodeHandshake implements ClientHandshake, SocketOwner {
     return client;
   }
 
+  turnAway(retryAfterSeconds: number): void {
+    if (this.#state !== 'waiting') return;
+    this.#state = 'answered';
+    this.#socket.write(lastAnswer(refusalAnswer(503, retryAfterSeconds), false));
+    this.#socket.end();
+    setTimeout(() => this.#socket.destroy(), LAST_ANSWER_MS).unref();
+  }
+
   socketRead(length: number): boolean {
+    if (this.#state !== 'waiting') return true;
     const { bytes } = this.shared.readBuffer;
     this.#early = Buffer.concat([this.#early, bytes.subarray(0, length)]);
     // The rest waits with the kernel.

@@ -2,8 +2,9 @@ import type { HttpResponse, us_socket_context_t, WebSocket } from 'uWebSockets.j
 import type { RequestHead } from '../../request/head.js';
 import type { ClientHandshake, ClientSocket } from '../../session/client-socket.js';
 import type { Session } from '../../session/session.js';
-import { SECURITY_HEADERS } from '../answer.js';
+import { refusalAnswer, SECURITY_HEADERS } from '../answer.js';
 import { type SocketData, UwsClientSocket } from './client-socket.js';
+import { sendAnswer } from './http-response.js';
 
 /**
  * A function that appends to `list` and runs no JavaScript: the open handler runs in the midst of an upgrade, where a
@@ -57,5 +58,12 @@ export class UwsHandshake implements ClientHandshake {
     if (ws !== undefined) socket.attach(ws);
     // The close handler has run already when the 101 met a dead connection.
     return socket.attached ? socket : undefined;
+  }
+
+  turnAway(retryAfterSeconds: number): void {
+    const response = this.#response;
+    if (response === undefined) return;
+    this.#response = undefined;
+    sendAnswer(response, refusalAnswer(503, retryAfterSeconds), { close: true });
   }
 }

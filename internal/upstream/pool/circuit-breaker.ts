@@ -75,6 +75,11 @@ export class CircuitBreaker {
     return this.#era;
   }
 
+  /** Whether that leave still holds: the circuit has not changed since. */
+  honours(permit: Permit): boolean {
+    return permit === this.#era;
+  }
+
   /**
    * The dial succeeded. A trial that does closes the circuit; otherwise the handshakes of others were at fault themselves.
    * @param client whose it was: see `clientKey`.

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { RouteTls, UpstreamRoute } from '../../config/config.js';
 import type { CircuitBreaker, Fault, Permit } from './circuit-breaker.js';
+import { DialTurns } from './dial-turns.js';
 import { type Landlord, Tenancy, type TenancyEnd, type Tenant } from './tenancy.js';
 
 /** A session that has been open this long takes back what was held against its upstream (SPEC section 8). */
@@ -26,8 +27,9 @@ export class Endpoint implements Landlord {
   readonly address: EndpointAddress;
   /** The URL without credentials and query: its name in logs and metrics. */
   readonly name: string;
-  /** Dials under way. */
+  /** Dials under way, and those that wait for their turn. */
   dialing = 0;
+  readonly turns: DialTurns;
   readonly #tenants = new Set<Tenancy>();
 
   /** @param url ws:, wss:, http: or https:. */
@@ -36,7 +38,9 @@ export class Endpoint implements Landlord {
     readonly tls: RouteTls | undefined,
     readonly breaker: CircuitBreaker,
     readonly nowMs: () => number,
+    maxDials: number,
   ) {
+    this.turns = new DialTurns(maxDials);
     this.url = new URL(url);
     this.address = addressOf(this.url);
     this.name = endpointName(this.url);

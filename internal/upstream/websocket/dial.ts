@@ -39,6 +39,8 @@ export interface DialerParts {
   readonly log: Log;
 }
 
+const TOO_MANY_DIALS = 'no turn came in time among MAX_DIALS_PER_ENDPOINT';
+
 /** Finds a session its upstream: chooses, dials, tries again, and tells the circuits. */
 export class Dialer {
   constructor(readonly parts: DialerParts) {}
@@ -71,7 +73,16 @@ export class Dialer {
       const startedMs = performance.now();
       endpoint.dialing++;
       const tenancy = endpoint.tenancy(route, request);
+      let hasTurn = false;
       try {
+        const turn = endpoint.turns.take(config.dialTimeoutMs, cancellation);
+        hasTurn = turn === undefined || (await turn);
+        if (!hasTurn) throw new DialFailure(TOO_MANY_DIALS, undefined, 'unreachable');
+        // Whoever waited while its circuit opened looks for another one.
+        if (!endpoint.breaker.honours(choice.permit)) {
+          tried.add(endpoint);
+          continue;
+        }
         const connection = await this.#shakeHands(endpoint, tenancy, request, cancellation);
         endpoint.breaker.succeeded(choice.permit, tenancy.client);
         if (!connection.ended) tenancy.opened();
@@ -83,6 +94,7 @@ export class Dialer {
         tried.add(endpoint);
       } finally {
         endpoint.dialing--;
+        if (hasTurn) endpoint.turns.give();
       }
     }
     if (failure !== undefined) {
@@ -151,7 +163,7 @@ export class Dialer {
     this.#count(tenancy, 'failed');
     request.trace?.attemptFailed(thrown.status);
     if (thrown.isAboutTheRequest) breaker.succeeded(permit, client);
-    else if (thrown.isLocal) breaker.released(permit);
+    else if (thrown.isLocal || thrown.message === TOO_MANY_DIALS) breaker.released(permit);
     else endpoint.dialFailed(permit, thrown.fault, client);
     this.parts.log.warn(
       { upstream: endpoint.name, route: route.prefix, status: thrown.status, reason: thrown.message },

@@ -514,6 +514,59 @@ describe('dial attempts and circuits', () => {
     });
 });
 
+describe('dials under way to one endpoint', () => {
+  it('are no more than allowed; the others wait for their turn, and all come through', async () => {
+    let underWay = 0;
+    let most = 0;
+    const slow = await scripted((socket, head) => {
+      most = Math.max(most, ++underWay);
+      setImmediate(() => {
+        underWay--;
+        accept(socket, head);
+      });
+    });
+    try {
+      const route = routeTo(slow.url);
+      const lab = makeLab({ maxDialsPerEndpoint: 4 });
+      lab.upstreams.apply({ routes: [route] });
+      const storm = Array.from({ length: 200 }, () => lab.upstreams.dial(route, REQUEST));
+      const connections = await Promise.all(storm);
+      assert.equal(slow.heads.length, 200);
+      assert.ok(most <= 4, `${most} at once`);
+      for (const connection of connections) connection.destroy();
+    } finally {
+      await slow.close();
+    }
+  });
+
+  it('whoever waits too long, or goes away, has dialled nobody and blames nobody', async () => {
+    const silent = await scripted(() => {});
+    try {
+      const route = routeTo(silent.url);
+      const lab = makeLab({
+        maxDialsPerEndpoint: 1,
+        dialTimeoutMs: 100,
+        dialAttempts: 1,
+        failureThreshold: 5,
+      });
+      lab.upstreams.apply({ routes: [route] });
+      const cancellation = new Cancellation();
+      const holder = lab.upstreams.dial(route, REQUEST, cancellation);
+      const gone = new Cancellation();
+      const leaves = lab.upstreams.dial(route, REQUEST, gone);
+      const waits = lab.upstreams.dial(route, { ...REQUEST, identity: who('late') });
+      gone.cancel();
+      await assert.rejects(leaves, failsWith('ERR_DIAL_CANCELLED'));
+      await assert.rejects(Promise.all([holder, waits]), failsWith('ERR_DIAL_FAILED'));
+      await Promise.allSettled([holder, waits]);
+      assert.ok(silent.heads.length <= 2);
+      assert.ok((lab.upstreams.snapshot()[0]?.faults ?? 9) <= 2);
+    } finally {
+      await silent.close();
+    }
+  });
+});
+
 describe('balancing', () => {
   it('round-robin, least-sessions and hash:sub', async () => {
     const peers = await Promise.all([scripted(accept), scripted(accept), scripted(accept)]);

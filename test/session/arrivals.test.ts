@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { Arrivals, type Arriving } from '../../internal/session/arrivals.js';
+
+class Client implements Arriving {
+  outcome: 'admitted' | number | undefined;
+  admit(): void {
+    this.outcome = 'admitted';
+  }
+  turnAway(retryAfterSeconds: number): void {
+    this.outcome = retryAfterSeconds;
+  }
+}
+
+function crowd(perSecond: number) {
+  const clock = { nowMs: 0 };
+  let draw = 0;
+  const arrivals = new Arrivals({ perSecond, now: () => clock.nowMs, random: () => (draw++ % 10) / 10 });
+  const come = (isKnown = false): Client => {
+    const client = new Client();
+    if (arrivals.enter(client, () => isKnown)) client.admit();
+    return client;
+  };
+  const pass = (ms: number): void => {
+    for (const endMs = clock.nowMs + ms; clock.nowMs < endMs; ) {
+      clock.nowMs += 50;
+      arrivals.step();
+    }
+  };
+  return { arrivals, come, pass };
+}
+
+it('a second’s worth comes in at once, so many more a second, in the order they came', () => {
+  const { come, pass, arrivals } = crowd(10);
+  const clients = Array.from({ length: 40 }, () => come());
+  const admitted = () => clients.filter(({ outcome }) => outcome === 'admitted').length;
+  assert.equal(admitted(), 10);
+  pass(1000);
+  assert.equal(admitted(), 20);
+  assert.deepEqual(
+    clients.map(({ outcome }) => outcome === 'admitted'),
+    clients.map((_, index) => index < 20),
+  );
+  pass(2000);
+  assert.equal(admitted(), 40);
+  assert.equal(arrivals.waiting, 0);
+});
+
+it('those whose token is known come first', () => {
+  const { come, pass } = crowd(1);
+  come();
+  const [stranger, known] = [come(), come(true)];
+  pass(1000);
+  assert.deepEqual([stranger.outcome, known.outcome], [undefined, 'admitted']);
+  pass(1000);
+  assert.equal(stranger.outcome, 'admitted');
+});
+
+it('whoever has waited 5 s is asked to come back between 2 and 10 s later, not all at once', () => {
+  const { come, pass, arrivals } = crowd(1);
+  const clients = Array.from({ length: 30 }, () => come());
+  pass(5050);
+  const turnedAway = clients.map(({ outcome }) => outcome).filter((outcome) => typeof outcome === 'number');
+  assert.equal(turnedAway.length, 30 - 6);
+  assert.ok(turnedAway.every((seconds) => seconds >= 2 && seconds <= 10));
+  assert.ok(new Set(turnedAway).size > 3);
+  assert.equal(arrivals.waiting, 0);
+});
+
+it('whoever is gone has no turn, and without a limit nobody waits', () => {
+  const { come, pass, arrivals } = crowd(1);
+  come();
+  const gone = come();
+  const next = come();
+  arrivals.leave(gone);
+  pass(1000);
+  assert.deepEqual([gone.outcome, next.outcome], [undefined, 'admitted']);
+  const open = crowd(0);
+  assert.ok(Array.from({ length: 1000 }, () => open.come()).every(({ outcome }) => outcome === 'admitted'));
+});
