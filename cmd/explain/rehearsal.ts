@@ -14,14 +14,13 @@ import { TrustedIssuers } from '../../internal/auth/trusted-issuers.js';
 import { CLOSE_REASONS, type CloseReason } from '../../internal/close-codes.js';
 import type { Config, RouteMatch, RouteTable } from '../../internal/config/config.js';
 import { GatewayError } from '../../internal/errors.js';
-import { adapterForSubprotocol } from '../../internal/protocol/protocols.js';
 import { ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
 import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
 import { checkHandshake } from '../../internal/request/handshake.js';
 import { AllowedOrigins } from '../../internal/request/origin.js';
-import { Admission, firstFit, refusedFor } from '../../internal/session/admission.js';
+import { Admission, firstFit, negotiated, refusedFor } from '../../internal/session/admission.js';
 import { dialRequest } from '../../internal/session/dial-request.js';
 import { FirstBytesReader } from '../../internal/session/first-bytes.js';
 import type { Opening } from '../../internal/session/opening.js';
@@ -133,15 +132,15 @@ export async function rehearse(
 
 /** What the gateway makes of the handshake and, where it waits for them, of the first bytes. */
 function planFor(client: Client, opening: Opening, admission: Admission, config: Config): Plan | Refused {
-  const negotiated = adapterForSubprotocol(opening.subprotocols);
-  const early = negotiated === undefined ? admission.planFromHandshake(opening) : undefined;
+  const settled = negotiated(opening);
+  const early = settled === undefined ? admission.planFromHandshake(opening) : undefined;
   if (early !== undefined) return early;
   // A client that no route serves is told so as soon as it says anything.
   const message = firstMessage(client) ?? (firstFit(opening, 'raw') === undefined ? '{}' : undefined);
   const late = new Error('no token in the handshake, and none in a first message');
   if (message === undefined) return new Refused('authTimeout', late);
-  const subprotocol = negotiated?.subprotocol ?? admission.subprotocolBeforeDial(opening);
-  const reader = new FirstBytesReader(negotiated?.adapter, subprotocol, config.session.maxConnectBytes);
+  const subprotocol = settled?.subprotocol ?? admission.subprotocolBeforeDial(opening);
+  const reader = new FirstBytesReader(settled?.adapter, subprotocol, config.session.maxConnectBytes);
   const first = reader.add(Buffer.from(message), typeof message !== 'string');
   if (first.verdict === 'more') return new Refused('authTimeout', late);
   return admission.planFromFirstBytes(opening, first, subprotocol);

@@ -22,7 +22,7 @@ export function routeInfo(route: Route): RouteInfo {
 }
 
 function upstreamInfo(route: UpstreamRoute): RouteInfo {
-  const { protocol, upstreams, rateLimit, health, tls, mqttRoles, ...rest } = route;
+  const { protocol, upstreams, rateLimit, health, tls, mqttRoles, keepGreetingToken, ...rest } = route;
   return {
     ...rest,
     upstreams: upstreams.map(withoutQuery),

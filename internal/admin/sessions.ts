@@ -1,3 +1,4 @@
+import type { Protocol } from '../config/config.js';
 import type { Exchanges, LiveExchange } from '../exchange/exchanges.js';
 import type { LiveSession } from '../session/live-session.js';
 import type { Sessions } from '../session/sessions.js';
@@ -11,7 +12,7 @@ export interface SessionInfo {
   readonly state: LiveSession['state'];
   /** The client's address, as far as trusted proxies are believed. */
   readonly ip: string;
-  readonly protocol: 'mqtt' | 'raw' | 'http' | null;
+  readonly protocol: Protocol | 'http' | null;
   /** The route's prefix. */
   readonly route: string | null;
   readonly sub: string | null;

@@ -1,6 +1,7 @@
 /** The shapes of a checked route of routes.yaml (SPEC sections 3 and 17 to 21). Plain data: routes cross processes. */
 
-export type Protocol = 'mqtt' | 'raw';
+export const PROTOCOL_NAMES = ['mqtt', 'raw', 'stomp', 'graphql'] as const;
+export type Protocol = (typeof PROTOCOL_NAMES)[number];
 
 /** TLS towards a wss or https upstream, files already read. */
 export interface RouteTls {
@@ -61,6 +62,8 @@ interface UpstreamEntry extends RouteEntry {
   readonly appendPath: boolean;
   /** Whether the token goes upstream as `Authorization: Bearer`. */
   readonly forwardToken: boolean;
+  /** Whether a token in a STOMP CONNECT or a connection_init stays there: where the entry itself says forwardToken. */
+  readonly keepGreetingToken: boolean;
   /** Lower-case. */
   readonly forwardHeaders: readonly string[];
   /** Messages; undefined: the global limit. */

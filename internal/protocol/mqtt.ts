@@ -26,6 +26,8 @@ export const mqtt: ProtocolAdapter = Object.freeze({
   tokenPlace: 'MQTT password',
   // [MQTT-6.0.0-1]
   allowsText: false,
+  saysText: false,
+  closesWith: () => undefined,
   packets: () => new MqttPackets(),
   sniff,
   read,
@@ -80,6 +82,7 @@ function greetingOf(connect: Connect): Greeting {
     token: connect.password && withoutBearer(connect.password.toString('utf8')),
     length: connect.packet.length,
     consumed: false,
+    withoutToken: () => undefined,
     withRoles: (roles, mode) => withRoles(connect, roles, mode),
     refusal: (kind) => connack(kind, connect.level === 5),
   };

@@ -1,4 +1,4 @@
-import type { CloseReasonKey } from '../close-codes.js';
+import type { CloseCode, CloseReasonKey } from '../close-codes.js';
 import type { Protocol } from '../config/config.js';
 
 /** What the bytes so far say about a protocol: it for sure, not it, or still possible. */
@@ -33,6 +33,8 @@ export interface Greeting {
   readonly consumed: boolean;
   /** The greeting with roles injected; undefined: forward the bytes as they came. */
   withRoles(roles: readonly string[], mode: RolesMode): Buffer | undefined;
+  /** The greeting without its token; undefined: forward the bytes as they came. */
+  withoutToken(): Buffer | undefined;
   /** What the client is told in the protocol's own words before the close frame; undefined: nothing. */
   refusal(kind: RefusalKind): Buffer | undefined;
 }
@@ -64,6 +66,10 @@ export interface ProtocolAdapter {
   readonly tokenPlace: string;
   /** Whether text frames may appear in a session of this protocol. */
   readonly allowsText: boolean;
+  /** Whether what the gateway says in the protocol's own words is text. */
+  readonly saysText: boolean;
+  /** The protocol's own close code for a client that is refused before its session is open; undefined: the table's. */
+  closesWith(reason: CloseReasonKey): CloseCode | undefined;
   /** A walker over a client's packets, which are then the messages of the rate limit; undefined: those of WebSocket are. */
   packets(): PacketWalker | undefined;
   /** Recognition on a prefix of the client's bytes. */

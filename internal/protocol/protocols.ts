@@ -1,9 +1,11 @@
+import { graphql } from './graphql.js';
 import { mqtt } from './mqtt.js';
 import type { ProtocolAdapter } from './protocol.js';
 import { raw } from './raw.js';
+import { stomp } from './stomp.js';
 
 /** Every protocol the gateway knows, in the order they are asked; the last one takes whatever the others do not. */
-export const PROTOCOLS: readonly ProtocolAdapter[] = Object.freeze([mqtt, raw]);
+export const PROTOCOLS: readonly ProtocolAdapter[] = Object.freeze([mqtt, stomp, graphql, raw]);
 
 /** A protocol settled in the opening handshake, and the sub-protocol to answer with. */
 export interface NegotiatedProtocol {

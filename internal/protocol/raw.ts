@@ -1,9 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { withoutBearer } from './bearer.js';
+import { looksLikeToken, withoutBearer } from './bearer.js';
 import type { FirstBytes, Greeting, ProtocolAdapter } from './protocol.js';
-
-/** Three base64url parts (RFC 7515 §7.1); whether an empty signature will do is for verification to say. */
-const JWT_SHAPE = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 
 /** Members of a first message that can hold the token, and objects in it that can hold such members, in order. */
 const TOKEN_MEMBERS = ['token', 'access_token'];
@@ -19,6 +16,8 @@ export const raw: ProtocolAdapter = Object.freeze({
   subprotocols: Object.freeze([]),
   tokenPlace: 'first message',
   allowsText: true,
+  saysText: false,
+  closesWith: () => undefined,
   packets: () => undefined,
   sniff: () => 'match',
   read,
@@ -35,7 +34,7 @@ function read(bytes: Buffer, limitBytes: number): FirstBytes {
   const text = bytes.toString('utf8').trim();
   if (text.startsWith('{')) return readObject(text, bytes.length);
   const token = withoutBearer(text);
-  if (token === undefined || !JWT_SHAPE.test(token)) {
+  if (token === undefined || !looksLikeToken(token)) {
     return refused('jwtMalformed', 'first message is neither a JWT nor a JSON object');
   }
   return ready(token, bytes.length);
@@ -75,6 +74,7 @@ function ready(token: string, length: number): FirstBytes {
     token,
     length,
     consumed: true,
+    withoutToken: () => undefined,
     withRoles: () => undefined,
     refusal: () => undefined,
   };

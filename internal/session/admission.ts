@@ -6,6 +6,7 @@ import type { CloseReasonKey } from '../close-codes.js';
 import type { Config, Protocol, RouteMatch, UpstreamRoute } from '../config/config.js';
 import { type ErrorCode, GatewayError } from '../errors.js';
 import type { Greeting } from '../protocol/protocol.js';
+import { adapterForSubprotocol, type NegotiatedProtocol } from '../protocol/protocols.js';
 import { raw } from '../protocol/raw.js';
 import type { Cancellation, Upstreams } from '../upstream/upstreams.js';
 import type { UpstreamConnection } from '../upstream/websocket/connection.js';
@@ -61,6 +62,7 @@ export class Admission {
       tokenPlace: found?.place,
       greeting: undefined,
       first: NOTHING,
+      firstIsBinary: true,
       offer,
     };
   }
@@ -105,6 +107,7 @@ export class Admission {
       tokenPlace: found?.place,
       greeting,
       first: bytes,
+      firstIsBinary: outcome.isBinary,
       offer,
     };
   }
@@ -135,16 +138,25 @@ export class Admission {
    * in the same frame; undefined: none.
    * @throws Refused when the roles do not fit into a CONNECT.
    */
-  greetingToForward({ greeting, first, match }: Plan, identity: Identity | undefined): Buffer | undefined {
+  greetingToForward(plan: Plan, identity: Identity | undefined): Buffer | undefined {
+    const { greeting, first, match } = plan;
     if (greeting === undefined) return undefined;
     const rest = first.subarray(greeting.length);
     if (greeting.consumed) return rest.length === 0 ? undefined : rest;
     try {
-      const injected = greeting.withRoles(identity?.roles ?? [], match.route.mqttRoles);
+      const injected = this.#keepsToken(plan)
+        ? greeting.withRoles(identity?.roles ?? [], match.route.mqttRoles)
+        : greeting.withoutToken();
       return injected === undefined ? first : Buffer.concat([injected, rest]);
     } catch (thrown) {
       throw refusedFor(thrown);
     }
+  }
+
+  /** Whether the greeting goes upstream with the token in it, which may not be the one that counted, or not ours. */
+  #keepsToken({ greeting, match: { route }, adapter, tokenPlace }: Plan): boolean {
+    if (adapter.protocol === 'mqtt' || route.keepGreetingToken) return true;
+    return greeting?.token === undefined || tokenPlace !== adapter.tokenPlace;
   }
 
   /** @throws GatewayError, by rejecting; see `Upstreams.dial`. */
@@ -167,4 +179,19 @@ export function refusedFor(thrown: unknown): Refused {
   if (thrown instanceof Refused) return thrown;
   const reason = thrown instanceof GatewayError ? REFUSALS[thrown.code] : undefined;
   return new Refused(reason ?? 'internalError', thrown instanceof Error ? thrown : new Error(String(thrown)));
+}
+
+/**
+ * The protocol that a client's sub-protocols settle, and the one of them to answer with. MQTT's always do
+ * [MQTT-6.0.0-4]; the others where the first route that could serve the client is not one for raw clients, to whom they are
+ * sub-protocols like any other.
+ */
+export function negotiated(
+  opening: Pick<Opening, 'matches' | 'subprotocols'>,
+): NegotiatedProtocol | undefined {
+  const found = adapterForSubprotocol(opening.subprotocols);
+  if (found === undefined || found.adapter.protocol === 'mqtt') return found;
+  const { protocol } = found.adapter;
+  const serving = opening.matches.find(({ route }) => [undefined, 'raw', protocol].includes(route.protocol));
+  return serving?.route.protocol === 'raw' ? undefined : found;
 }

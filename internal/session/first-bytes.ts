@@ -20,6 +20,8 @@ export type FirstBytesOutcome =
       readonly greeting: Greeting;
       /** Everything received: the greeting, and whatever followed it in the same frame. */
       readonly bytes: Buffer;
+      /** The type of the message that completed it. */
+      readonly isBinary: boolean;
     };
 
 const MORE: FirstBytesOutcome = Object.freeze({ verdict: 'more' });
@@ -68,7 +70,7 @@ export class FirstBytesReader {
       case 'malformed':
         return { verdict: 'refused', adapter, reason: first.reason, why: first.why, reply: first.reply };
       case 'ready':
-        return { verdict: 'ready', adapter, greeting: first.greeting, bytes };
+        return { verdict: 'ready', adapter, greeting: first.greeting, bytes, isBinary };
     }
   }
 

@@ -14,6 +14,8 @@ export interface Plan {
   readonly greeting: Greeting | undefined;
   /** The greeting and what followed it in the same frame. */
   readonly first: Buffer;
+  /** The type of the message it came in. */
+  readonly firstIsBinary: boolean;
   /** The sub-protocols to offer upstream. */
   readonly offer: readonly string[];
 }

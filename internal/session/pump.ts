@@ -104,10 +104,10 @@ export abstract class Pump implements TrafficSource {
   abstract end(told: CloseCode | undefined, rest: Rest): boolean;
 
   /** What the client said before it was let in; what is a greeting is no message of the rate limit's. */
-  forwardGreeting(bytes: Uint8Array): void {
+  forwardGreeting(bytes: Uint8Array, isBinary: boolean): void {
     const behind = this.packets?.walk(bytes, 0, bytes.length) ?? 0;
     if (behind > 0 && this.budget?.take(0, behind) === false) return this.owner.close('rateLimited');
-    this.#forward(bytes, true);
+    this.#forward(bytes, isBinary);
   }
 
   /** A message of the client; `payload` is valid during the call only. */

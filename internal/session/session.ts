@@ -2,11 +2,10 @@ import type { Identity } from '../auth/identity/identity.js';
 import { CLOSE_REASONS, type CloseCode, type CloseReason, type CloseReasonKey } from '../close-codes.js';
 import type { Protocol, UpstreamRoute } from '../config/config.js';
 import { fromUnknown } from '../errors.js';
-import type { Greeting, ProtocolAdapter } from '../protocol/protocol.js';
-import { adapterForSubprotocol } from '../protocol/protocols.js';
+import type { ProtocolAdapter } from '../protocol/protocol.js';
 import { Cancellation } from '../upstream/upstreams.js';
 import type { UpstreamConnection } from '../upstream/websocket/connection.js';
-import { refusedFor } from './admission.js';
+import { negotiated, refusedFor } from './admission.js';
 import type { Arriving } from './arrivals.js';
 import type { ClientHandshake, ClientListener, ClientSocket } from './client-socket.js';
 import { FirstBytesReader } from './first-bytes.js';
@@ -132,10 +131,8 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
   }
 
   #begin(opening: Opening): void {
-    const negotiated = adapterForSubprotocol(opening.subprotocols);
-    if (negotiated !== undefined) {
-      return this.#acceptAndWait(opening, negotiated.subprotocol, negotiated.adapter);
-    }
+    const settled = negotiated(opening);
+    if (settled !== undefined) return this.#acceptAndWait(opening, settled.subprotocol, settled.adapter);
     const plan = this.parts.admission.planFromHandshake(opening);
     if (plan !== undefined) return this.#admit(plan);
     return this.#acceptAndWait(opening, this.parts.admission.subprotocolBeforeDial(opening), undefined);
@@ -296,7 +293,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     const pump = pumpFor(this, client, upstream, options, plan.match.route.schemas);
     this.#state = { name: 'open', pump };
     recordOpen(this, plan.opening);
-    if (greeting !== undefined) pump.forwardGreeting(greeting);
+    if (greeting !== undefined) pump.forwardGreeting(greeting, plan.firstIsBinary);
     for (const { payload, isBinary } of waiting) {
       if (this.#state.name === 'open') pump.fromClient(payload, isBinary);
     }
@@ -364,7 +361,8 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
 
   /** Ends a session that was never open. */
   #refuse(refused: Refused): void {
-    if (refused.reply !== undefined) this.#client?.send(refused.reply, true);
+    if (refused.reply !== undefined)
+      this.#client?.send(refused.reply, adapterOf(this.#state)?.saysText !== true);
     this.close(refused.reason, undefined, refused.why);
   }
 
@@ -383,7 +381,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     const reason: CloseReason = CLOSE_REASONS[key];
     const closing: In<'closing'> = {
       name: 'closing',
-      told: reason.client ?? passed,
+      told: adapterOf(state)?.closesWith(key) ?? reason.client ?? passed,
       // What the upstream had sent before it ended is still the client's, as long as it takes any of it.
       patientUntilMs:
         key === 'upstreamClosed' || key === 'upstreamLost' || key === 'mqttDisconnect'
@@ -395,8 +393,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     recordClose(this.parts, this, state, reason, closing.told?.code, cause);
     // A failed handshake is answered 101 too: browsers are shown close codes, never HTTP errors (section 4).
     if (this.#handshake !== undefined) this.#accept(this.#handshake.offered[0]);
-    if (state.name === 'authenticating' || state.name === 'dialing')
-      this.#sendRefusal(state.plan.greeting, reason);
+    if (state.name === 'authenticating' || state.name === 'dialing') this.#sendRefusal(state.plan, reason);
     if (state.name === 'dialing') {
       state.cancellation.cancel();
       state.budget?.release();
@@ -434,9 +431,9 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
   }
 
   /** What the protocol itself says to a client whose greeting is not accepted: a CONNACK, for MQTT. */
-  #sendRefusal(greeting: Greeting | undefined, reason: CloseReason): void {
+  #sendRefusal({ greeting, adapter }: Plan, reason: CloseReason): void {
     const reply = greeting?.refusal(isDenial(reason) ? 'authentication' : 'unavailable');
-    if (reply !== undefined) this.#client?.send(reply, true);
+    if (reply !== undefined) this.#client?.send(reply, !adapter.saysText);
   }
 
   /** Sends the close frame once nothing waits before it: uWebSockets.js drops what is buffered when it ends a socket. */
@@ -456,5 +453,20 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
   terminate(): void {
     if (this.#state.name !== 'closing') this.close('shutdown');
     this.#client?.terminate();
+  }
+}
+
+/** The protocol of a client that is not through yet, as far as it is settled. */
+function adapterOf(state: SessionState): ProtocolAdapter | undefined {
+  switch (state.name) {
+    case 'awaiting-credentials':
+      return state.reader.negotiated;
+    case 'authenticating':
+    case 'dialing':
+      return state.plan.adapter;
+    case 'new':
+    case 'open':
+    case 'closing':
+      return undefined;
   }
 }

@@ -12,7 +12,7 @@ const DURATION_BUCKETS = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400, 43_200
 const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** The values of labels that have few: their series are there from the start, so that a rate sees the first event. */
-const PROTOCOLS = ['mqtt', 'raw'];
+const PROTOCOLS = ['mqtt', 'raw', 'stomp', 'graphql'];
 const DIRECTIONS = ['client_to_upstream', 'upstream_to_client'];
 const RELOAD_RESULTS = ['ok', 'failed'];
 /** Values kept of the labels that the routes file decides about; and what stands for a client without a route. */

@@ -29,6 +29,7 @@ export const ROUTE: WebSocketRoute = {
   kind: 'websocket',
   fallback: false,
   forwardToken: true,
+  keepGreetingToken: false,
   upstreams: ['wss://rpc.internal:9000/base?key=hidden'],
   protocol: 'raw',
   copySubProtocol: false,

@@ -118,7 +118,7 @@ describe('a reload of the routes', () => {
     await start([{ prefix: '/app', upstream: old.url }]);
     const live = await open('/app');
     const bad = [
-      '- prefix: /app\n  upstream: http://wrong\n',
+      '- prefix: /app\n  upstream: ftp://wrong\n',
       '- prefix: [\n',
       '',
       '- {}\n',

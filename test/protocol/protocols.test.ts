@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { graphql } from '../../internal/protocol/graphql.js';
 import { mqtt } from '../../internal/protocol/mqtt.js';
 import { adapterForBytes, adapterForSubprotocol, PROTOCOLS } from '../../internal/protocol/protocols.js';
 import { raw } from '../../internal/protocol/raw.js';
+import { stomp } from '../../internal/protocol/stomp.js';
 import { connect } from './connect-packet.js';
 
 test('the list cannot be changed and ends with the adapter that takes anything', () => {
-  assert.deepEqual(PROTOCOLS, [mqtt, raw]);
+  assert.deepEqual(PROTOCOLS, [mqtt, stomp, graphql, raw]);
   assert.ok(Object.isFrozen(PROTOCOLS) && PROTOCOLS.every((adapter) => Object.isFrozen(adapter)));
 });
 

@@ -50,6 +50,7 @@ export function routeTo(
     kind: 'websocket',
     fallback: false,
     forwardToken: true,
+    keepGreetingToken: false,
     upstreams: typeof upstreams === 'string' ? [upstreams] : upstreams,
     protocol: undefined,
     copySubProtocol: false,

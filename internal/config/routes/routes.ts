@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import type { Protocol, Route, RouteTable } from '../config.js';
+import { PROTOCOL_NAMES, type Protocol, type Route, type RouteTable } from '../config.js';
 import type { Problem } from '../problem.js';
 import { protocolOf, readEntry } from './entry/assembly.js';
 import { kindOf, mqttSchema, prefixSchema, protocolSchema, webSocketSchema } from './schema.js';
@@ -158,12 +158,17 @@ function claimOf(item: unknown): Claim | undefined {
   const only = protocolOf({ protocol: protocol.data, mqtt: mqtt.data });
   // Who comes with a handshake to a route that takes none is refused there, not sent on to the next.
   const all = kind !== 'websocket' && (kind !== 'http' || !webSocket.data);
-  const sessions: readonly ClientKind[] = all || only === undefined ? ['mqtt', 'raw'] : [only];
+  const sessions: readonly ClientKind[] = all || only === undefined ? PROTOCOL_NAMES : takenBy(only);
   return {
     prefix: prefix.data,
     mounted: kind === 'websocket',
     clients: kind === 'websocket' ? sessions : ['http', ...sessions],
   };
+}
+
+/** To a route for raw clients the sub-protocols of STOMP and GraphQL are like any other. */
+function takenBy(only: Protocol): readonly Protocol[] {
+  return only === 'raw' ? ['raw', 'stomp', 'graphql'] : [only];
 }
 
 function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -176,6 +181,7 @@ function fallbacks({ rawBackendUrl, mqttBackendUrl }: RoutesContext): Route[] {
     prefix: '/ws',
     fallback: true,
     forwardToken: true,
+    keepGreetingToken: false,
     upstreams: [url],
     protocol,
     copySubProtocol: false,

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { PROTOCOL_NAMES } from '../route.js';
 import { isHostName, isUrl } from '../syntax.js';
 import { auth, onlyRequired } from './entry/auth.js';
 import { exchangeKeys } from './entry/exchange.js';
@@ -20,7 +21,7 @@ export const prefixSchema = word(
     !OWN_PATHS.includes(prefix.split('/')[1] ?? ''),
 );
 
-export const protocolSchema = oneOf('mqtt', 'raw').optional();
+export const protocolSchema = oneOf(...PROTOCOL_NAMES).optional();
 
 export const mqttSchema = z
   .strictObject(
@@ -65,7 +66,7 @@ const everyKey = {
 const upstreamKeys = {
   protocol: protocolSchema,
   copySubProtocol: flag(false),
-  forwardToken: flag(true),
+  forwardToken: z.boolean(mustBe('true or false')).optional(),
   forwardHeaders,
   balance: oneOf('round-robin', 'least-sessions', 'hash:sub').default('round-robin'),
   health: z

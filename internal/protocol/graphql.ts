@@ -1,0 +1,93 @@
+import { isUtf8 } from 'node:buffer';
+import type { CloseCode, CloseReasonKey } from '../close-codes.js';
+import { looksLikeToken, withoutBearer } from './bearer.js';
+import type { FirstBytes, Greeting, ProtocolAdapter } from './protocol.js';
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Members of connection_init's payload that can hold the token, in this order. */
+const TOKEN_MEMBERS = ['Authorization', 'authorization', 'token'];
+
+/** GraphQL over WebSocket, "Close event codes": what its clients act on. */
+const UNAUTHORIZED: CloseCode = Object.freeze({ code: 4401, reason: 'Unauthorized' });
+const FORBIDDEN: CloseCode = Object.freeze({ code: 4403, reason: 'Forbidden' });
+const TIMEOUT: CloseCode = Object.freeze({ code: 4408, reason: 'Connection initialisation timeout' });
+
+const CLOSE_CODES: Partial<Record<CloseReasonKey, CloseCode>> = {
+  jwtMissing: UNAUTHORIZED,
+  jwtMalformed: UNAUTHORIZED,
+  jwtInvalid: UNAUTHORIZED,
+  tokenRevoked: UNAUTHORIZED,
+  tokenUsed: UNAUTHORIZED,
+  identityMissing: UNAUTHORIZED,
+  forbidden: FORBIDDEN,
+  banned: FORBIDDEN,
+  authTimeout: TIMEOUT,
+};
+
+/**
+ * GraphQL over WebSocket (`graphql-transport-ws`, and `graphql-ws` of before), recognised by its sub-protocol. The greeting
+ * is connection_init, which is forwarded; its token is taken out unless the route says otherwise.
+ */
+export const graphql: ProtocolAdapter = Object.freeze({
+  protocol: 'graphql',
+  subprotocols: Object.freeze(['graphql-transport-ws', 'graphql-ws']),
+  tokenPlace: 'connection_init',
+  allowsText: true,
+  saysText: true,
+  closesWith: (reason: CloseReasonKey) => CLOSE_CODES[reason],
+  packets: () => undefined,
+  sniff: () => 'no',
+  read,
+});
+
+/** Wants exactly the first message. */
+function read(bytes: Buffer, limitBytes: number): FirstBytes {
+  if (bytes.length > limitBytes) return malformed('connection_init over MAX_CONNECT_BYTES');
+  const message = isUtf8(bytes) ? parsed(bytes.toString('utf8')) : undefined;
+  if (message === undefined || own(message, 'type') !== 'connection_init')
+    return malformed('the first message is no connection_init');
+  const payload = own(message, 'payload');
+  const init = isObject(payload) ? payload : {};
+  const found = TOKEN_MEMBERS.flatMap((name) => tokenAt(init, name) ?? []);
+  const greeting: Greeting = {
+    token: found.find(looksLikeToken) ?? found[0],
+    length: bytes.length,
+    consumed: false,
+    withRoles: () => undefined,
+    withoutToken: () => {
+      const kept = Object.entries(init).filter(([name]) => !TOKEN_MEMBERS.includes(name));
+      return Buffer.from(JSON.stringify({ ...message, payload: Object.fromEntries(kept) }));
+    },
+    refusal: () => undefined,
+  };
+  return { verdict: 'ready', greeting };
+}
+
+function tokenAt(init: JsonObject, name: string): string | undefined {
+  const value = own(init, name);
+  return typeof value === 'string' ? withoutBearer(value) : undefined;
+}
+
+function parsed(text: string): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : undefined;
+  } catch {
+    // Not JSON, or nested deeper than the stack allows. The error quotes the text, which may hold a token: dropped.
+    return undefined;
+  }
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What every JavaScript object inherits is not in the message. */
+function own(holder: JsonObject, name: string): unknown {
+  return Object.hasOwn(holder, name) ? holder[name] : undefined;
+}
+
+function malformed(why: string): FirstBytes {
+  return { verdict: 'malformed', reason: 'jwtMissing', why, reply: undefined };
+}

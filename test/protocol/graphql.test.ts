@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { graphql } from '../../internal/protocol/graphql.js';
+
+const TOKEN = 'aaa.bbb.ccc';
+const read = (text: string, limit = 1000) => graphql.read(Buffer.from(text), limit);
+
+function greeting(message: object) {
+  const first = read(JSON.stringify(message));
+  return first.verdict === 'ready' ? first.greeting : assert.fail('not ready');
+}
+
+describe('connection_init', () => {
+  it('has its token in one of three members of its payload', () => {
+    const token = (payload: unknown) => greeting({ type: 'connection_init', payload }).token;
+    assert.equal(token({ Authorization: `Bearer ${TOKEN}` }), TOKEN);
+    assert.equal(token({ authorization: TOKEN }), TOKEN);
+    assert.equal(token({ Authorization: 'Basic x', token: TOKEN }), TOKEN);
+    for (const none of [undefined, null, [], 'x', { token: 7 }, { token: '' }, { other: TOKEN }])
+      assert.equal(token(none), undefined, JSON.stringify(none));
+    assert.equal(
+      greeting(JSON.parse('{"type":"connection_init","payload":{"__proto__":{"token":"x"}}}') as object)
+        .token,
+      undefined,
+    );
+  });
+
+  it('goes on without it, and with all else', () => {
+    const message = { id: 'x', type: 'connection_init', payload: { token: TOKEN, a: [1, { b: null }] } };
+    assert.deepEqual(JSON.parse(String(greeting(message).withoutToken())), {
+      ...message,
+      payload: { a: [1, { b: null }] },
+    });
+  });
+
+  it('is the whole first message, or there is none', () => {
+    for (const bad of [
+      '',
+      'x',
+      '[]',
+      'null',
+      '{}',
+      '{"type":"ping"}',
+      '{"type":"connection_init"',
+      '{"type":["connection_init"]}',
+    ])
+      assert.equal(read(bad).verdict, 'malformed', bad);
+    assert.equal(read(JSON.stringify({ type: 'connection_init' }), 5).verdict, 'malformed');
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        graphql.read(Buffer.from(bytes), 100);
+      }),
+    );
+  });
+});
