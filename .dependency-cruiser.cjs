@@ -10,7 +10,7 @@ const floors = [
   ['internal/gateway', 'internal/admin'],
   ['internal/session', 'internal/exchange'],
   ['internal/access'],
-  ['internal/auth', 'internal/upstream', 'internal/protocol', 'internal/ratelimit'],
+  ['internal/auth', 'internal/upstream', 'internal/protocol', 'internal/ratelimit', 'internal/activity'],
   ['internal/store', 'internal/config'],
   ['internal/request'],
   ['internal/telemetry'],
@@ -20,6 +20,7 @@ const floors = [
     'internal/claim-text.ts',
     'internal/heap-trim.ts',
     'internal/turn-clock.ts',
+    'internal/version.ts',
     'internal/multimap.ts',
     'internal/version.ts',
   ],
@@ -37,7 +38,7 @@ const upward = floors.slice(1).map((floor, index) => ({
 const neighbours = [
   ['gateway', 'admin'],
   ['session', 'exchange'],
-  ['auth', 'upstream', 'protocol', 'ratelimit'],
+  ['auth', 'upstream', 'protocol', 'ratelimit', 'activity'],
 ].flatMap((floor) =>
   floor.map((room) => ({
     name: `${room}-keeps-to-itself`,
@@ -77,7 +78,7 @@ module.exports = {
       name: 'session-and-below-know-no-socket-library',
       severity: 'error',
       from: {
-        path: '^internal/(session|exchange|access|auth|upstream|protocol|ratelimit|store|config|request|telemetry)/',
+        path: '^internal/(session|exchange|access|auth|upstream|protocol|ratelimit|activity|store|config|request|telemetry)/',
       },
       to: { path: 'uWebSockets|^uwebsockets|^(node:)?process$' },
     },

@@ -20,6 +20,7 @@ export const EXAMPLE_QUERIES: Readonly<Record<string, string>> = {
   ws_revocations_unsent: 'max by (instance) (ws_revocations_unsent)',
   ws_bans_total: 'sum by (instance) (increase(ws_bans_total[1h]))',
   ws_bans_unsent: 'max by (instance) (ws_bans_unsent)',
+  ws_activity_dropped_total: 'sum by (instance) (increase(ws_activity_dropped_total[1h]))',
   ws_protocol_connections_total: 'sum by (protocol) (rate(ws_protocol_connections_total[5m]))',
   ws_proxy_errors_total: 'sum by (protocol) (rate(ws_proxy_errors_total[5m]))',
   ws_proxy_retries_total: 'sum by (protocol) (rate(ws_proxy_retries_total[5m]))',

@@ -120,6 +120,11 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     RATE_LIMIT_BURST: 'messages that may come at once; 0 only while RATE_LIMIT_PER_SECOND is 0',
     RATE_LIMIT_BYTES_PER_SECOND: 'payload bytes a second per subject; 0: off',
   },
+  'What operators and clients are told': {
+    ACTIVITY_STORE: 'where ended sessions are kept, for `/admin/activity/*`; postgres needs POSTGRES_DSN',
+    ACTIVITY_DAYS: 'days after which they are deleted',
+    DISCOVERY: 'whether `GET /discovery` tells clients the routes, and where a token may be',
+  },
   'What the gateway asks for itself': {
     HTTP_PROXY:
       'proxy for http:// addresses of keys, discovery and traces. Also `http_proxy`; likewise below',

@@ -7,9 +7,9 @@ import type { DevIssuer } from './issuer.js';
 
 const MAX_BODY_BYTES = 65_536;
 
-/** Nothing from anywhere else, and no script but the page's own. */
+/** Nothing from anywhere else, and no script but the page's own; MQTT.js keeps its timers in a worker made of a blob. */
 const POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+  "default-src 'none'; script-src 'self'; worker-src blob:; style-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** What stands behind the gateway's /dev: the page, its token endpoint and the JWKS; and an echo at /echo. */
 export async function startDevServer(issuer: DevIssuer): Promise<LocalServer> {

@@ -8,9 +8,11 @@ import type { AdminOperations } from './operations.js';
 import { invalid, readParameters } from './parameters.js';
 import { invalidPayload } from './payload.js';
 import { AdminRefusal } from './refusal.js';
+import { refusalInfo } from './refusals.js';
 import { readRevocationQuery } from './revocations.js';
 import { readRevocation } from './revoke.js';
 import { readSessionQuery, SESSION_ID } from './sessions.js';
+import { readUi, UI_TARGET } from './ui.js';
 
 export type { AdminAnswer, AdminRequest } from './message.js';
 
@@ -60,6 +62,10 @@ export const ENDPOINTS: ReadonlyMap<string, ReadonlyMap<string, Endpoint>> = new
       ['DELETE', resetRateLimit],
     ]),
   ],
+  ['/admin/refusals', new Map([['GET', refusals]])],
+  ['/admin/activity/sessions', new Map([['GET', activitySessions]])],
+  ['/admin/activity/routes', new Map([['GET', activityRoutes]])],
+  ['/admin/circuits', new Map([['DELETE', resetCircuit]])],
   ['/admin/upstreams', new Map([['GET', upstreams]])],
   ['/admin/routes', new Map([['GET', routes]])],
   ['/admin/reload', new Map([['POST', reload]])],
@@ -80,6 +86,7 @@ export class AdminApi {
   readonly #authorization: AdminAuthorization;
   readonly #operations: AdminOperations;
   readonly #log: Log;
+  #ui: AdminAnswer | undefined;
 
   constructor({ token, operations, log }: AdminParts) {
     this.#authorization = new AdminAuthorization(token);
@@ -89,6 +96,7 @@ export class AdminApi {
 
   /** Never rejects. */
   async handle(request: AdminRequest): Promise<AdminAnswer> {
+    if (request.target === UI_TARGET) return this.#page(request);
     const { path, id } = splitPath(request.target);
     const audit: Record<string, unknown> = {};
     let answer: AdminAnswer;
@@ -110,6 +118,21 @@ export class AdminApi {
     const level = status < 400 ? 'info' : status < 500 ? 'warn' : 'error';
     this.#log[level]({ ip: request.peer, action, status, ...audit }, 'admin action');
     return answer;
+  }
+
+  /** The page itself is for anybody who may come near the API: a browser that navigates carries no bearer. */
+  #page(request: AdminRequest): AdminAnswer {
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      return refusalAnswer(
+        new AdminRefusal(405, 'method_not_allowed', 'the method must be GET', { Allow: 'GET, HEAD' }),
+      );
+    try {
+      this.#authorization.checkPage(request);
+    } catch (thrown) {
+      return refusalAnswer(thrown);
+    }
+    this.#ui ??= readUi();
+    return this.#ui;
   }
 }
 
@@ -216,6 +239,27 @@ async function resetRateLimit(operations: AdminOperations, { request, audit }: C
   const { route, persisted } = await operations.resetRateLimit(request.query);
   Object.assign(audit, { route, persisted });
   return { body: { ...(await operations.rateLimits()), persisted } };
+}
+
+async function refusals(operations: AdminOperations, { request }: Call): Promise<Result> {
+  readParameters(request.query, []);
+  return { body: { refusals: (await operations.refusals()).map(refusalInfo) } };
+}
+
+async function activitySessions(operations: AdminOperations, { request }: Call): Promise<Result> {
+  return { body: await operations.activitySessions(request.query) };
+}
+
+async function activityRoutes(operations: AdminOperations, { request }: Call): Promise<Result> {
+  return { body: await operations.activityRoutes(request.query) };
+}
+
+async function resetCircuit(operations: AdminOperations, { request, audit }: Call): Promise<Result> {
+  const upstream = readParameters(request.query, ['upstream']).get('upstream');
+  if (upstream === undefined) throw invalid('upstream is required');
+  audit.upstream = forLog(upstream);
+  if (await operations.resetCircuit(upstream)) return { status: 204 };
+  throw new AdminRefusal(404, 'not_found', 'no such upstream');
 }
 
 async function upstreams(operations: AdminOperations, { request }: Call): Promise<Result> {

@@ -18,6 +18,11 @@ export class AdminAuthorization {
     this.#tokenDigest = token === undefined ? undefined : digest(token);
   }
 
+  /** Whether a browser may be given the page, which holds nothing secret. @throws AdminRefusal 403 */
+  checkPage(caller: Caller): void {
+    if (this.#tokenDigest === undefined) checkLocal(caller);
+  }
+
   /** @throws AdminRefusal 401 or 403 */
   check(caller: Caller): void {
     if (this.#tokenDigest === undefined) checkLocal(caller);

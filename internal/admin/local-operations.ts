@@ -1,3 +1,4 @@
+import type { SessionLog } from '../activity/session-log.js';
 import type { Bans } from '../auth/bans/bans.js';
 import type { Revocations, RevocationTarget } from '../auth/revocations/revocations.js';
 import type { RouteTable } from '../config/config.js';
@@ -7,7 +8,9 @@ import type { Exchanges } from '../exchange/exchanges.js';
 import type { LimitsInForce } from '../ratelimit/limits-in-force.js';
 import { isLive } from '../session/revoked-sessions.js';
 import type { Sessions } from '../session/sessions.js';
-import type { EndpointSnapshot } from '../upstream/upstreams.js';
+import type { RecentRefusals, Refusal } from '../telemetry/recent-refusals.js';
+import type { EndpointSnapshot, Upstreams } from '../upstream/upstreams.js';
+import { type ActivityRoutes, type ActivitySessions, activityRoutes, activitySessions } from './activity.js';
 import { type BanOrder, type BanPage, type BanQuery, type BanResult, banResult, listBans } from './bans.js';
 import type { AdminOperations, ReloadOutcome, RevokeResult } from './operations.js';
 import type { Page } from './page.js';
@@ -30,7 +33,10 @@ export interface LocalParts {
   /** Whoever listens to it ends the sessions of who is banned (see `closeBanned`). */
   readonly bans: Pick<Bans, 'ban' | 'lift' | 'all'>;
   readonly limits: LimitsInForce;
-  readonly upstreams: { snapshot(): readonly EndpointSnapshot[] };
+  readonly upstreams: Pick<Upstreams, 'snapshot' | 'resetCircuit'>;
+  readonly refusals: Pick<RecentRefusals, 'list'>;
+  /** undefined: no activity is kept. */
+  readonly activity: SessionLog | undefined;
   /** The table in effect. */
   readonly table: () => RouteTable;
   readonly reload: () => Promise<ReloadResult>;
@@ -101,6 +107,22 @@ export class LocalOperations implements AdminOperations {
     const { limits, table } = this.#parts;
     const route = readLimitRoute(query, table(), limits);
     return { route, persisted: await limits.reset(route) };
+  }
+
+  activitySessions(query: string): Promise<ActivitySessions> {
+    return activitySessions(this.#parts.activity, query);
+  }
+
+  activityRoutes(query: string): Promise<ActivityRoutes> {
+    return activityRoutes(this.#parts.activity, query);
+  }
+
+  async refusals(): Promise<readonly Refusal[]> {
+    return this.#parts.refusals.list();
+  }
+
+  async resetCircuit(upstream: string): Promise<boolean> {
+    return this.#parts.upstreams.resetCircuit(upstream);
   }
 
   async upstreams(): Promise<readonly EndpointSnapshot[]> {

@@ -1,5 +1,7 @@
 import type { RevocationTarget } from '../auth/revocations/revocations.js';
+import type { Refusal } from '../telemetry/recent-refusals.js';
 import type { EndpointSnapshot } from '../upstream/upstreams.js';
+import type { ActivityRoutes, ActivitySessions } from './activity.js';
 import type { BanOrder, BanPage, BanQuery, BanResult } from './bans.js';
 import type { Page } from './page.js';
 import type { LimitOrder, LimitsInfo } from './rate-limits.js';
@@ -50,6 +52,13 @@ export interface AdminOperations {
    * @throws AdminRefusal 400
    */
   resetRateLimit(query: string): Promise<{ readonly route: string | undefined; readonly persisted: boolean }>;
+  /** @throws AdminRefusal 400, 404, 503; likewise below. */
+  activitySessions(query: string): Promise<ActivitySessions>;
+  activityRoutes(query: string): Promise<ActivityRoutes>;
+  /** The last ones, the latest first. */
+  refusals(): Promise<readonly Refusal[]>;
+  /** @returns false when there is no such endpoint. */
+  resetCircuit(upstream: string): Promise<boolean>;
   upstreams(): Promise<readonly EndpointSnapshot[]>;
   routes(): Promise<readonly RouteInfo[]>;
   reload(): Promise<ReloadOutcome>;

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { Access } from '../access/access.js';
+import { SessionLog } from '../activity/session-log.js';
 import { AdminApi } from '../admin/api.js';
 import { BACKCHANNEL_LOGOUT_TARGET, BackchannelLogout } from '../admin/backchannel-logout.js';
 import { LocalOperations } from '../admin/local-operations.js';
@@ -18,6 +19,7 @@ import { fromUnknown } from '../errors.js';
 import { Exchanges } from '../exchange/exchanges.js';
 import { Intake } from '../exchange/intake.js';
 import { chooseListener, type ListenerChoice } from '../gateway/choice.js';
+import { discoveryAnswer } from '../gateway/discovery.js';
 import type { Endpoint } from '../gateway/endpoint.js';
 import { HttpEndpoints } from '../gateway/endpoints.js';
 import { Gate } from '../gateway/gate.js';
@@ -37,10 +39,12 @@ import { Sessions } from '../session/sessions.js';
 import { TimerWheel } from '../session/timer-wheel.js';
 import { createLog, type Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
+import { RecentRefusals } from '../telemetry/recent-refusals.js';
 import { Tracing } from '../telemetry/tracing.js';
 import { turnClock } from '../turn-clock.js';
 import { Sockets } from '../upstream/socket/sockets.js';
 import { Upstreams } from '../upstream/upstreams.js';
+import { version } from '../version.js';
 import { HostOperations } from '../workers/host-operations.js';
 import type { Siblings } from '../workers/siblings.js';
 import { type Reloader, RoutesInEffect, watchRoutes } from './routes-in-effect.js';
@@ -58,6 +62,8 @@ export interface Parts {
   readonly cache: TieredTokenCache;
   readonly revocations: Revocations;
   readonly bans: Bans;
+  /** undefined: none is kept. */
+  readonly activity: SessionLog | undefined;
   readonly upstreams: Upstreams;
   readonly leases: Leases | undefined;
   readonly limits: LimitsInForce;
@@ -101,6 +107,8 @@ export async function build(
   const claims = new Claims(stores.claims ?? new MemoryClaims());
   const sockets = new Sockets();
   const bans = new Bans({ list: stores.bans, log, counter: metrics.bans });
+  const refusals = new RecentRefusals();
+  const activity = sessionLog(config, stores, metrics, log);
   const upstreams = new Upstreams(
     { ...config.upstream, controlTimeoutMs: config.session.controlTimeoutMs },
     metrics,
@@ -140,6 +148,8 @@ export async function build(
     bans,
     limits,
     upstreams,
+    refusals,
+    activity,
     table: () => routes.table,
     reload: () => reloader.reload(),
   });
@@ -166,7 +176,10 @@ export async function build(
   });
   const arrivals = new Arrivals({ perSecond: config.opening.maxHandshakesPerSecond });
   const gate = new Gate(
-    { config: config.session, admission, sessions, wheel, metrics, log, arrivals },
+    {
+      ...{ config: config.session, admission, sessions, wheel, metrics, log, arrivals },
+      ...{ refusals, history: activity },
+    },
     {
       proxies,
       origins,
@@ -192,6 +205,9 @@ export async function build(
     () => (sessions.draining ? 'draining' : keys.ready ? undefined : 'no verification keys yet'),
     new AdminApi({ token: config.adminToken, operations, log }),
     tokenEndpoints,
+    config.discovery
+      ? () => discoveryAnswer({ version: version(), config, table: () => routes.table })
+      : undefined,
   );
   const listener = await createListener(
     choice,
@@ -202,9 +218,19 @@ export async function build(
   const heapTrim = new HeapTrim();
   return {
     ...{ config, log, metrics, tracing, stores, keys, cache, revocations, bans, upstreams, leases },
-    ...{ limits, limiter, sessions, exchanges, wheel, heapTrim, routes, reloader, localOperations },
+    ...{ activity, limits, limiter, sessions, exchanges, wheel, heapTrim, routes, reloader, localOperations },
     ...{ listener, choice, siblings },
   };
+}
+
+function sessionLog(
+  { activity }: Config,
+  { postgres }: Stores,
+  metrics: Metrics,
+  log: Log,
+): SessionLog | undefined {
+  if (activity === undefined || postgres === undefined) return undefined;
+  return new SessionLog({ store: postgres, keptMs: activity.keptMs, dropped: metrics.activityDropped, log });
 }
 
 /** Only the one that serves is loaded: the other's native library alone takes some megabytes. */

@@ -34,7 +34,8 @@ export async function createApp(
   connect(parts);
   const certificate = watchCertificate(parts);
   const { log, metrics, tracing, stores, keys, revocations, bans, upstreams, leases } = parts;
-  const { limits, limiter, sessions, exchanges, wheel, heapTrim, reloader, listener, choice } = parts;
+  const { activity, limits, limiter, sessions, exchanges, wheel, heapTrim, reloader, listener, choice } =
+    parts;
 
   const stop = async () => {
     log.info({ sessions: sessions.size }, 'draining');
@@ -54,6 +55,7 @@ export async function createApp(
     revocations.stop();
     bans.stop();
     limits.stop();
+    await activity?.stop();
     await leases?.stop();
     limiter.stop();
     wheel.stop();
@@ -67,6 +69,7 @@ export async function createApp(
     await stores.start();
     // Not before Redis had its chance: the leases of this host are void once those of all replicas are there.
     leases?.start();
+    activity?.start();
     await Promise.all([revocations.start(), bans.start(), limits.start()]);
     await tracing.start();
     const port = await listener.listen();

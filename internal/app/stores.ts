@@ -1,3 +1,4 @@
+import { SESSION_LOG_TABLE } from '../activity/session-log.js';
 import { BANS_TABLE } from '../auth/bans/ban.js';
 import type { ClaimStore } from '../auth/once/claims.js';
 import { CLAIMS_TABLE, PostgresClaims } from '../auth/once/postgres.js';
@@ -22,6 +23,7 @@ import type { Metrics } from '../telemetry/metrics.js';
 /** What the replicas of a gateway share, as far as it is configured. */
 export interface Stores {
   readonly redis: RedisStore | undefined;
+  readonly postgres: PostgresStore | undefined;
   /** undefined: tokens are remembered in this process only. */
   readonly tokenCache: TokenCacheStore | undefined;
   /** Redis if there is one, else Postgres; undefined: revocations stay in this process. */
@@ -42,6 +44,7 @@ export async function createStores(config: Config, metrics: Metrics, log: Log): 
   postgres?.onWholeChange((whole) => metrics.dependencyUp.set({ dependency: 'postgres' }, whole ? 1 : 0));
   return {
     redis,
+    postgres,
     tokenCache: tokenCacheStore(config, redis, postgres, metrics, log),
     revocations: revocationStore(config, redis, postgres),
     bans: recordList(BANS_TABLE, redis, postgres),
@@ -65,7 +68,10 @@ async function createRedis({ redisUrls: urls }: Config, log: Log): Promise<Redis
   return new RedisStore({ urls, log });
 }
 
-async function createPostgres({ postgresDsn: dsn }: Config, log: Log): Promise<PostgresStore | undefined> {
+async function createPostgres(
+  { postgresDsn: dsn, activity }: Config,
+  log: Log,
+): Promise<PostgresStore | undefined> {
   if (dsn === undefined) return undefined;
   const { PostgresStore } = await import('../store/postgres.js');
   return new PostgresStore({
@@ -76,6 +82,7 @@ async function createPostgres({ postgresDsn: dsn }: Config, log: Log): Promise<P
       REVOCATIONS_TABLE,
       postgresTableOf(BANS_TABLE),
       postgresTableOf(RATE_LIMITS_TABLE),
+      ...(activity === undefined ? [] : [SESSION_LOG_TABLE]),
       CLAIMS_TABLE,
     ],
   });

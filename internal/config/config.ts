@@ -163,6 +163,10 @@ export interface Config {
   readonly rateLimit: RateLimitConfig;
   readonly shutdown: ShutdownConfig;
   readonly adminToken: string | undefined;
+  /** How long ended sessions are kept in Postgres; undefined: they are not. */
+  readonly activity: { readonly keptMs: number } | undefined;
+  /** Whether clients are told how to connect. */
+  readonly discovery: boolean;
   readonly telemetry: TelemetryConfig;
   /** undefined: no traces. */
   readonly tracing: TracingOptions | undefined;

@@ -1,6 +1,7 @@
 import type { RequestHead } from '../request/head.js';
 import { type AdminHandler, isAdminTarget, serveAdmin } from './admin-endpoint.js';
 import type { Answer } from './answer.js';
+import { DISCOVERY_TARGET } from './discovery.js';
 import type { Endpoint } from './endpoint.js';
 
 const READ_METHODS: readonly string[] = ['GET', 'HEAD'];
@@ -19,6 +20,7 @@ export class HttpEndpoints {
   readonly #admin: Endpoint = { kind: 'later', answer: (request) => serveAdmin(this.admin, request) };
 
   /**
+   * @param discovery what clients are told of how to connect; undefined: the routes decide about its path.
    * @param unreadyReason why no traffic should come now, in words fit for an operator; undefined: it may.
    */
   constructor(
@@ -27,6 +29,7 @@ export class HttpEndpoints {
     readonly admin: AdminHandler,
     /** By target; those that are off are not among them. */
     readonly others: ReadonlyMap<string, Endpoint> = new Map(),
+    readonly discovery?: (() => Answer) | undefined,
   ) {}
 
   /** Who answers the request, if its path is one of these. To be asked about every request, handshakes too. */
@@ -46,6 +49,8 @@ export class HttpEndpoints {
         return this.#ready;
       case '/metrics':
         return this.#metrics;
+      case DISCOVERY_TARGET:
+        return this.discovery && { kind: 'now', answer: this.discovery };
       default:
         return undefined;
     }

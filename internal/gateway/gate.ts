@@ -8,7 +8,9 @@ import { decodePath } from '../request/path.js';
 import type { Opening } from '../session/opening.js';
 import { Session } from '../session/session.js';
 import type { SessionParts } from '../session/session-parts.js';
+import { forLog } from '../telemetry/log.js';
 import type { Tracing } from '../telemetry/tracing.js';
+import { statusText } from './answer.js';
 import { RefusalLog } from './refusal-log.js';
 
 /** Label of a refusal that no route is to blame for. */
@@ -85,6 +87,16 @@ export class Gate {
     }
     this.#count(head, status);
     this.#refusals.refused(head, status);
+    this.sessionParts.refusals.add({
+      atMs: Date.now(),
+      ip: this.rules.proxies.client(head.peer, head.secure, head.headers).ip,
+      answer: status,
+      reason: statusText(status).toLowerCase(),
+      why: undefined,
+      path: forLog(head.target),
+      route: undefined,
+      sub: undefined,
+    });
     return status;
   }
 

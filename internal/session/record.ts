@@ -5,6 +5,7 @@ import type { LiveSession } from './live-session.js';
 import type { Opening } from './opening.js';
 import type { SessionParts } from './session-parts.js';
 import type { SessionState } from './session-state.js';
+import type { TrafficCounts } from './traffic.js';
 
 const AUTH_FAILURES: ReadonlySet<CloseReason> = new Set([
   CLOSE_REASONS.jwtMissing,
@@ -104,13 +105,14 @@ export function recordOpen({ route, protocol }: LiveSession, { trace }: Opening)
  * @param state the one it ends: before it has reached its upstream, ending it for who the client is means refusing it.
  */
 export function recordClose(
-  { metrics, log, sessions }: Pick<SessionParts, 'metrics' | 'log' | 'sessions'>,
+  parts: Pick<SessionParts, 'metrics' | 'log' | 'sessions' | 'refusals' | 'history'>,
   session: LiveSession,
   state: SessionState,
   reason: CloseReason,
   code: number | undefined,
   cause: Error | undefined,
 ): void {
+  const { metrics, log, sessions } = parts;
   const { protocol, acceptedMs } = session;
   const wasOpen = state.name === 'open';
   const route = metrics.routeLabel(session.route);
@@ -151,8 +153,47 @@ export function recordClose(
     bytesToClient: traffic?.bytesToClient,
     traceId: trace?.traceId,
   };
+  remember(parts, session, state, reason, cause?.message, traffic);
   if (reason === CLOSE_REASONS.internalError) log.error({ ...line, err: cause }, 'session failed');
   else log.info(line, !wasOpen && isDenial(reason) ? 'client denied' : 'session closed');
+}
+
+/** Keeps what an operator may want to look at later: who was turned away, and what passed in a session. */
+function remember(
+  { refusals, history }: Pick<SessionParts, 'refusals' | 'history'>,
+  session: LiveSession,
+  state: SessionState,
+  reason: CloseReason,
+  why: string | undefined,
+  traffic: TrafficCounts | undefined,
+): void {
+  const nowMs = Date.now();
+  const { id, ip, route, protocol, identity, acceptedMs } = session;
+  if (state.name !== 'open' && reason.client !== undefined && reason !== CLOSE_REASONS.shutdown)
+    refusals.add({
+      atMs: nowMs,
+      ip,
+      answer: reason.client.code,
+      reason: reason.name,
+      why,
+      path: openingOf(state)?.path,
+      route: route?.prefix,
+      sub: identity?.sub,
+    });
+  if (state.name !== 'open') return;
+  history?.ended({
+    id,
+    sub: identity?.sub,
+    protocol,
+    route: route?.prefix,
+    openedMs: acceptedMs === undefined ? nowMs : performance.timeOrigin + acceptedMs,
+    closedMs: nowMs,
+    reason: reason.name,
+    messagesIn: traffic?.messagesToUpstream ?? 0,
+    bytesIn: traffic?.bytesToUpstream ?? 0,
+    messagesOut: traffic?.messagesToClient ?? 0,
+    bytesOut: traffic?.bytesToClient ?? 0,
+  });
 }
 
 /** What is left of the opening handshake: nothing once the session is open. */

@@ -1,6 +1,8 @@
+import type { EndedSession } from '../activity/session-log.js';
 import type { SessionConfig } from '../config/config.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import type { RecentRefusals } from '../telemetry/recent-refusals.js';
 import type { Admission } from './admission.js';
 import type { Arrivals } from './arrivals.js';
 import type { Sessions } from './sessions.js';
@@ -16,4 +18,7 @@ export interface SessionParts {
   readonly arrivals?: Arrivals;
   readonly metrics: Metrics;
   readonly log: Log;
+  readonly refusals: RecentRefusals;
+  /** Keeps those that have ended; undefined: nobody does. */
+  readonly history: { ended(session: EndedSession): void } | undefined;
 }

@@ -1,4 +1,4 @@
-import { Pool, type QueryConfig, type QueryResultRow } from 'pg';
+import { Pool, type PoolClient, type QueryConfig, type QueryResultRow } from 'pg';
 import { GatewayError } from '../errors.js';
 import { readPostgresDsn } from '../postgres-dsn.js';
 import type { Log } from '../telemetry/log.js';
@@ -130,6 +130,29 @@ export class PostgresStore {
       else if (meansPostgresIsDown(reason)) this.#availability.failed(reason);
       // Without the cause: a driver's error carries the values of the statement.
       throw new GatewayError('ERR_STORE', `postgres: ${reason}`);
+    }
+  }
+
+  /**
+   * Runs one statement that may take its time: a report for an operator. That it fails says nothing of the store.
+   * @throws GatewayError ERR_STORE
+   */
+  async report<R extends QueryResultRow>(query: QueryConfig, withinMs: number): Promise<R[]> {
+    if (!this.up) throw new GatewayError('ERR_STORE', 'postgres: down');
+    if (this.#pool.waitingCount >= MAX_WAITING) throw new GatewayError('ERR_STORE', 'postgres: busy');
+    let client: PoolClient | undefined;
+    try {
+      client = await this.#pool.connect();
+      await client.query(`BEGIN READ ONLY; SET LOCAL statement_timeout = ${withinMs}`);
+      const slow = { ...query, query_timeout: withinMs + this.#timeoutMs };
+      const { rows } = await client.query<R>(slow);
+      await client.query('COMMIT');
+      client.release();
+      return rows;
+    } catch (thrown) {
+      // Whatever it was left in, nobody else gets this connection.
+      client?.release(true);
+      throw new GatewayError('ERR_STORE', `postgres: ${postgresFailure(thrown)}`);
     }
   }
 

@@ -78,6 +78,10 @@ export class Metrics {
     'ws_bans_unsent',
     'Bans, and liftings of them, that the store has yet to be told',
   );
+  readonly activityDropped = this.#counter(
+    'ws_activity_dropped_total',
+    'Ended sessions that could not be kept',
+  );
   readonly revocationsUnsent = this.#gauge(
     'ws_revocations_unsent',
     'Revocations that the store has yet to be told',

@@ -139,6 +139,17 @@ export class Upstreams {
     );
   }
 
+  /** Closes the circuit of an endpoint and forgets its faults. @returns whether there is an endpoint of that name. */
+  resetCircuit(name: string): boolean {
+    // Endpoints that differ in query or TLS settings share a name.
+    const named = [...this.#endpoints.all].filter((endpoint) => endpoint.name === name);
+    for (const { breaker } of named) {
+      breaker.closedProperly();
+      breaker.healthy();
+    }
+    return named.length > 0;
+  }
+
   /** Ends the health checks and idle connections. Those of WebSockets belong to their sessions. */
   stop(): void {
     this.#health.stop();

@@ -23,7 +23,7 @@ export type RecordsName = 'bans' | 'rateLimits';
 /** What any worker can be asked on behalf of another one. */
 export type SiblingDuties = Pick<
   AdminOperations,
-  'sessions' | 'closeSession' | 'upstreams' | 'unsentRevocations'
+  'sessions' | 'closeSession' | 'upstreams' | 'unsentRevocations' | 'refusals' | 'resetCircuit'
 >;
 
 /** What the supervisor asks a worker. */

@@ -1,3 +1,4 @@
+import type { ActivityRoutes, ActivitySessions } from '../admin/activity.js';
 import type { BanOrder, BanPage, BanQuery, BanResult } from '../admin/bans.js';
 import type { LocalOperations } from '../admin/local-operations.js';
 import type { AdminOperations, ReloadOutcome, RevokeResult } from '../admin/operations.js';
@@ -7,6 +8,7 @@ import type { RevocationPage, RevocationQuery } from '../admin/revocations.js';
 import type { RouteInfo } from '../admin/routes.js';
 import type { SessionInfo, SessionQuery } from '../admin/sessions.js';
 import { type RevocationTarget, revocationOf } from '../auth/revocations/revocations.js';
+import { MAX_REFUSALS, type Refusal } from '../telemetry/recent-refusals.js';
 import type { EndpointSnapshot } from '../upstream/upstreams.js';
 import type { Siblings } from './siblings.js';
 
@@ -78,6 +80,28 @@ export class HostOperations implements AdminOperations {
     query: string,
   ): Promise<{ readonly route: string | undefined; readonly persisted: boolean }> {
     return this.#local.resetRateLimit(query);
+  }
+
+  /** All workers write into one table. */
+  activitySessions(query: string): Promise<ActivitySessions> {
+    return this.#local.activitySessions(query);
+  }
+
+  activityRoutes(query: string): Promise<ActivityRoutes> {
+    return this.#local.activityRoutes(query);
+  }
+
+  async refusals(): Promise<readonly Refusal[]> {
+    const lists = [await this.#local.refusals(), ...(await this.#siblings.ask('refusals', []))];
+    return lists
+      .flat()
+      .sort((a, b) => b.atMs - a.atMs)
+      .slice(0, MAX_REFUSALS);
+  }
+
+  async resetCircuit(upstream: string): Promise<boolean> {
+    const here = await this.#local.resetCircuit(upstream);
+    return (await this.#siblings.ask('resetCircuit', [upstream])).includes(true) || here;
   }
 
   async upstreams(): Promise<readonly EndpointSnapshot[]> {

@@ -75,6 +75,8 @@ export class Siblings {
       sessions: (query) => operations.sessions(query),
       closeSession: (id) => operations.closeSession(id),
       upstreams: () => operations.upstreams(),
+      refusals: () => operations.refusals(),
+      resetCircuit: (upstream) => operations.resetCircuit(upstream),
       unsentRevocations: () => operations.unsentRevocations(),
     });
   }

@@ -20,6 +20,7 @@ import type { LiveSession } from '../../internal/session/live-session.js';
 import { closeRevoked } from '../../internal/session/revoked-sessions.js';
 import { Sessions } from '../../internal/session/sessions.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
+import { RecentRefusals } from '../../internal/telemetry/recent-refusals.js';
 import type { EndpointSnapshot } from '../../internal/upstream/upstreams.js';
 import { RecordedLog } from '../auth/parts.js';
 
@@ -101,6 +102,7 @@ export interface Bench {
   readonly api: AdminApi;
   readonly sessions: Sessions;
   readonly revocations: Revocations;
+  readonly refusals: RecentRefusals;
   readonly log: RecordedLog;
   /** Adds a live session, filed under its subject. */
   live(session: StandInSession): StandInSession;
@@ -150,13 +152,19 @@ export async function bench(t: TestContext, options: BenchOptions = {}): Promise
     list: undefined,
     log: log.log,
   });
+  const refusals = new RecentRefusals();
   const local = new LocalOperations({
     exchanges: new Exchanges(),
     sessions,
     revocations,
     bans,
     limits,
-    upstreams: { snapshot: () => options.endpoints ?? [] },
+    upstreams: {
+      snapshot: () => options.endpoints ?? [],
+      resetCircuit: (name) => options.endpoints?.some(({ upstream }) => upstream === name) ?? false,
+    },
+    refusals,
+    activity: undefined,
     table: () => options.table ?? createRouteTable([ROUTE]),
     reload: options.reload ?? (async () => ({ outcome: 'unchanged', problems: [] })),
   });
@@ -166,6 +174,7 @@ export async function bench(t: TestContext, options: BenchOptions = {}): Promise
     api,
     sessions,
     revocations,
+    refusals,
     log,
     live: (session) => {
       sessions.add(session);

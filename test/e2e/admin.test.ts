@@ -274,6 +274,30 @@ describe('the admin API', () => {
     assert.equal((await call('DELETE', '/admin/ratelimits?route=/no')).status, 400);
   });
 
+  it('shows who was turned away last, and why', async () => {
+    const forged = `${issuer.sign({ sub: 'mal' }).slice(0, -8)}AAAAAAAA`;
+    await (await Peer.open(`${gateway.ws}/echo?token=${forged}`)).ended();
+    assert.equal((await http(`${gateway.http}/nowhere`)).status, 404);
+    const { json } = await call('GET', '/admin/refusals');
+    const [first, second] = json.refusals as Record<string, unknown>[];
+    assert.deepEqual([first?.answer, first?.reason, first?.path], [404, 'not found', '/nowhere']);
+    assert.deepEqual(
+      [second?.answer, second?.reason, second?.path, second?.route, second?.sub],
+      [1008, 'jwt_invalid', '/echo', '/echo', null],
+    );
+    assert.match(String(second?.why), /signature/);
+    assert.doesNotMatch(JSON.stringify(json), /eyJ/);
+  });
+
+  it('resets the circuit of an upstream it knows, and keeps no activity unless it is told to', async () => {
+    const upstream = encodeURIComponent(`${echo.url}/`);
+    assert.equal((await call('DELETE', `/admin/circuits?upstream=${upstream}`)).status, 204);
+    assert.equal((await call('DELETE', '/admin/circuits?upstream=ws://elsewhere/')).status, 404);
+    assert.equal((await call('DELETE', '/admin/circuits')).status, 400);
+    assert.equal((await call('GET', '/admin/activity/sessions')).status, 404);
+    assert.equal((await call('GET', '/admin/activity/routes')).status, 404);
+  });
+
   it('leaves one line in the log for each request, without a token', async () => {
     const audit = (): readonly Readonly<Record<string, unknown>>[] => {
       const lines = gateway.logs.filter(({ msg }) => msg === 'admin action');

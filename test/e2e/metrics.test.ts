@@ -22,6 +22,7 @@ const METRICS = {
   ws_revocations_unsent: 'gauge',
   ws_bans_total: 'counter',
   ws_bans_unsent: 'gauge',
+  ws_activity_dropped_total: 'counter',
   ws_protocol_connections_total: 'counter',
   ws_proxy_errors_total: 'counter',
   ws_proxy_retries_total: 'counter',

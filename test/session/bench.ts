@@ -23,6 +23,7 @@ import { closeRevoked } from '../../internal/session/revoked-sessions.js';
 import { Session } from '../../internal/session/session.js';
 import { type SessionLimits, Sessions } from '../../internal/session/sessions.js';
 import { TimerWheel } from '../../internal/session/timer-wheel.js';
+import { RecentRefusals } from '../../internal/telemetry/recent-refusals.js';
 import { Upstreams } from '../../internal/upstream/upstreams.js';
 import type { FragmentPosition } from '../../internal/upstream/websocket/message-listener.js';
 import { bench as authBench, verification } from '../auth/parts.js';
@@ -156,6 +157,7 @@ export interface Bench extends Awaited<ReturnType<typeof authBench>> {
   readonly wheel: TimerWheel;
   readonly revocations: Revocations;
   readonly bans: Bans;
+  readonly refusals: RecentRefusals;
   /** A client of this opening handshake. */
   connect(opening?: OpeningOptions): StandInClient;
   /** Likewise, with a handshake of the caller's own making, and how its session hears of it. */
@@ -197,6 +199,7 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
   };
   const slots = new ConnectionSlots(limits);
   const sessions = new Sessions(limits, slots, metrics);
+  const refusals = new RecentRefusals();
   const bans = new Bans({ list: undefined, log, counter: metrics.bans });
   bans.onBanned((sub) => closeBanned(sessions, sub));
   revocations.onRevoked((revocation) => void closeRevoked(sessions, revocation));
@@ -280,7 +283,7 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
       ...rest,
     };
     const session = new Session(
-      { config, admission, sessions, wheel, metrics, log },
+      { config, admission, sessions, wheel, metrics, log, refusals, history: undefined },
       randomUUID(),
       '192.0.2.1',
     );
@@ -295,6 +298,7 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
     wheel,
     revocations,
     bans,
+    refusals,
     connect: (opening = {}) => {
       const client = new StandInClient(opening.subprotocols ?? []);
       join(client, opening, (session) => {

@@ -10,7 +10,7 @@ import { within } from './eventually.js';
 
 const MQTT_JS = fileURLToPath(new URL('../../node_modules/mqtt/dist/mqtt.min.js', import.meta.url));
 
-const FLAGS = [
+export const CHROMIUM_FLAGS = [
   '--headless',
   '--no-sandbox',
   '--disable-gpu',
@@ -51,7 +51,9 @@ export class Chromium {
     const profile = await mkdtemp(join(tmpdir(), 'chromium-'));
     const result = this.#serve(page);
     const url = `http://${page.host ?? '127.0.0.1'}:${this.port}/`;
-    const browser = startChild('chromium', [...FLAGS, `--user-data-dir=${profile}`, url], { group: true });
+    const browser = startChild('chromium', [...CHROMIUM_FLAGS, `--user-data-dir=${profile}`, url], {
+      group: true,
+    });
     try {
       return await within(result, `result from the page; chromium said:\n${browser.stderr}`, withinMs);
     } finally {

@@ -20,6 +20,7 @@ const NAMES = [
   'ws_revocations_unsent',
   'ws_bans_total',
   'ws_bans_unsent',
+  'ws_activity_dropped_total',
   'ws_protocol_connections_total',
   'ws_proxy_errors_total',
   'ws_proxy_retries_total',

@@ -94,6 +94,8 @@ export function assemble(values: Values, issuers: readonly IssuerConfig[]): Conf
       hardLimitMs: values.SHUTDOWN_HARD_LIMIT,
     },
     adminToken: values.ADMIN_TOKEN,
+    activity: values.ACTIVITY_STORE === 'none' ? undefined : { keptMs: values.ACTIVITY_DAYS * 86_400_000 },
+    discovery: values.DISCOVERY,
     telemetry: {
       logLevel: values.LOG_LEVEL,
       logFormat: values.LOG_FORMAT,

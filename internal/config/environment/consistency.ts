@@ -14,6 +14,7 @@ export function inconsistencies(values: Values): Problem[] {
     ...compressionProblems(values),
     ...keySourceProblems(values),
     ...rateLimitProblems(values),
+    ...activityProblems(values),
     ...backchannelProblems(values),
     ...tokenLimitProblems(values),
     ...postgresProblems(values),
@@ -102,6 +103,12 @@ function keySourceProblems(values: Values): Problem[] {
           message: `${quote(issuer)} is not allowed: must be an http:// or https:// URL, as the keys are discovered from it (or set JWKS_URL or JWT_PUBLIC_KEY_FILE)`,
         },
       ];
+}
+
+function activityProblems(values: Values): Problem[] {
+  return values.ACTIVITY_STORE === 'postgres' && values.POSTGRES_DSN === undefined
+    ? [{ name: 'ACTIVITY_STORE', message: 'postgres is not allowed without POSTGRES_DSN' }]
+    : [];
 }
 
 function backchannelProblems(values: Values): Problem[] {
