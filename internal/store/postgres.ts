@@ -118,11 +118,12 @@ export class PostgresStore {
   ): Promise<R[]> {
     if (!this.up && options.whileDown !== true) throw new GatewayError('ERR_STORE', 'postgres: down');
     if (this.#pool.waitingCount >= MAX_WAITING) throw new GatewayError('ERR_STORE', 'postgres: busy');
+    const prepares = !this.#unprepared;
     try {
-      return (await this.#pool.query<R>(this.#unprepared ? { ...query, name: undefined } : query)).rows;
+      return (await this.#pool.query<R>(prepares ? query : { ...query, name: undefined })).rows;
     } catch (thrown) {
       const reason = postgresFailure(thrown);
-      if (OF_ANOTHER_CONNECTION.has(reason) && !this.#unprepared) {
+      if (OF_ANOTHER_CONNECTION.has(reason) && prepares) {
         this.#unprepared = true;
         return this.query<R>(query, options);
       }

@@ -289,7 +289,10 @@ export class Metrics {
     for (const { name } of Object.values(CLOSE_REASONS))
       this.sessionClosed.inc({ reason: name, route: NO_ROUTE }, 0);
     for (const result of RELOAD_RESULTS) this.configReloads.inc({ result }, 0);
-    for (const status of REFUSAL_STATUSES) this.handshakesRefused.inc({ status }, 0);
+    for (const status of REFUSAL_STATUSES) {
+      this.handshakesRefused.inc({ status }, 0);
+      this.refused.inc({ status: String(status), route: NO_ROUTE }, 0);
+    }
   }
 
   #counter<L extends string = never>(

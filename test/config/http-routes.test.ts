@@ -35,6 +35,7 @@ const EXCHANGE_DEFAULTS = {
   requestLimit: undefined,
   cors: undefined,
   maxBodyBytes: 10_485_760,
+  tokens: { issuers: [], audience: [], requireScopes: [], once: false },
 };
 
 describe('an HTTP route', () => {
@@ -52,6 +53,7 @@ describe('an HTTP route', () => {
         preserveQuery: true,
         appendPath: true,
         forwardToken: true,
+        keepGreetingToken: false,
         forwardHeaders: [],
         rateLimit: undefined,
         balance: 'round-robin',

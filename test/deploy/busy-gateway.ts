@@ -125,13 +125,17 @@ export class BusyGateway {
     await (await this.open('/lost', 'ann')).ended();
   }
 
-  /** A client that takes nothing, and an upstream that takes nothing. @returns drops the client. */
+  /**
+   * A client that takes nothing, and an upstream that takes nothing, until they are dropped for it; and a client that stays.
+   * @returns ends what is left of them.
+   */
   async blockPeers(): Promise<() => void> {
     const { gateway, issuer } = this;
     const before = (await gateway.metrics()).sum('ws_backpressure_total');
     const head = handshakeHead(gateway.port, '/flood', [`Authorization: Bearer ${issuer.sign()}`]);
     const { client } = await exchange(gateway.port, head);
     client.socket.pause();
+    const staying = await this.open('/echo', 'fay');
     const peer = await this.open('/stuck', 'bob');
     let closed = false;
     void peer.closed.then(() => {
@@ -144,7 +148,10 @@ export class BusyGateway {
       );
     await peer.ended();
     await eventually(async () => (await gateway.metrics()).sum('ws_backpressure_total') >= before + 2);
-    return () => client.destroy();
+    return () => {
+      client.destroy();
+      staying.socket.terminate();
+    };
   }
 
   async revoke(sub: string): Promise<void> {

@@ -53,7 +53,7 @@ describe('the command line', () => {
     const bad = await run({
       args: ['--check'],
       env: { ...KEYS, PORT: '70000' },
-      routes: '- prefix: /a\n  upstream: http://x\n',
+      routes: '- prefix: /a\n  upstream: ftp://x\n',
     });
     assert.equal(bad.code, 1);
     assert.match(bad.output, /PORT/);
@@ -149,10 +149,10 @@ describe('a bad environment', () => {
 describe('a bad routes file', () => {
   const cases: Record<string, [text: string, ...mentions: RegExp[]]> = {
     'an unknown key': ['- prefix: /a\n  upstream: ws://x\n  upstrem: ws://y\n', /upstrem/, /\b3\b/],
-    'a wrong URL': ['- prefix: /a\n  upstream: http://x\n', /upstream/, /\b2\b/],
+    'a wrong URL': ['- prefix: /a\n  upstream: ftp://x\n', /upstream/, /\b2\b/],
     'a missing upstream': ['- prefix: /a\n', /upstream/, /\b1\b/],
     'a missing prefix': ['- upstream: ws://x\n', /prefix/, /\b1\b/],
-    'a wrong protocol': ['- prefix: /a\n  upstream: ws://x\n  protocol: stomp\n', /protocol/, /\b3\b/],
+    'a wrong protocol': ['- prefix: /a\n  upstream: ws://x\n  protocol: gopher\n', /protocol/, /\b3\b/],
     'a forbidden header': [
       '- prefix: /a\n  upstream: ws://x\n  forwardHeaders: [X-User-Id]\n',
       /forwardHeaders|X-User-Id/i,
@@ -167,7 +167,7 @@ describe('a bad routes file', () => {
     'a map for a list': ['prefix: /a\nupstream: ws://x\n', /list|array/i],
     'nothing, without a backend variable': ['', /routes\.yaml|RAW_WS_BACKEND_URL/],
     'two problems': [
-      '- prefix: /a\n  upstream: http://x\n- prefix: nope\n  upstream: ws://y\n',
+      '- prefix: /a\n  upstream: ftp://x\n- prefix: nope\n  upstream: ws://y\n',
       /upstream/,
       /prefix/,
       /\b2\b/,

@@ -72,7 +72,7 @@ describe('the metrics', () => {
     metrics.prepareRoutes([{ prefix: '/a' }]);
     const before = new MetricsText(await metrics.scrape());
     for (const name of ['ws_messages_total', 'ws_bytes_total'])
-      assert.equal(before.all(name, { route: '/a' }).length, 4, name);
+      assert.equal(before.all(name, { route: '/a' }).length, 2 * PROTOCOLS.length, name);
     assert.equal(
       before.all('ws_session_closed_total', { route: '/a' }).length,
       Object.keys(CLOSE_REASONS).length,
