@@ -197,7 +197,7 @@ export class Exchange implements LiveExchange, AnswerListener {
 
   #limitRate(): void {
     const { route, client } = this.facts;
-    const limit = route.requestLimit;
+    const limit = this.parts.limits.ofRequests(route.prefix, route.requestLimit);
     if (limit === undefined) return this.#admitted();
     const sub = limit.by === 'sub' ? this.identity?.sub : undefined;
     const who =
@@ -515,7 +515,7 @@ export class Exchange implements LiveExchange, AnswerListener {
     if (this.#isDone) return;
     this.#isDone = true;
     this.parts.exchanges.remove(this);
-    this.#record.ended(performance.now() - this.startedMs);
+    this.#record.ended(this);
   }
 }
 
