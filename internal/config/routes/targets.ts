@@ -39,6 +39,11 @@ const tableSchema = z.strictObject(
   mustBe('a mapping {file, key, field, allow}'),
 );
 
+/** Every key that some target may have. */
+export const TARGET_KEYS: readonly string[] = [
+  ...new Set([claimSchema, tableSchema].flatMap(({ shape }) => Object.keys(shape))),
+];
+
 interface TargetFault {
   readonly path: readonly PropertyKey[];
   readonly message: string;
