@@ -5,6 +5,11 @@ import type { Verb } from './line/verb.js';
 export const VERBS: readonly Verb[] = [
   verb('run', 'Starts the gateway', () => import('./run.js')),
   verb('check', 'Validates environment and routes, and prints every problem', () => import('./check.js')),
+  verb(
+    'dev',
+    'A gateway to try things with: keys, backends and a page to click, all in this process',
+    () => import('./dev.js'),
+  ),
   verb('token', 'Makes a token, or shows what is in one', () => import('./token.js')),
   verb('connect', 'Talks to a gateway: raw WebSocket or MQTT, line by line', () => import('./connect.js')),
   verb('explain', 'Tells what would become of a client, and why', () => import('./explain.js')),

@@ -1,5 +1,5 @@
 import type { Protocol } from '../config/config.js';
-import type { Exchanges, LiveExchange } from '../exchange/exchanges.js';
+import { type Exchanges, type LiveExchange, LONG_EXCHANGE_MS } from '../exchange/exchanges.js';
 import type { LiveSession } from '../session/live-session.js';
 import type { Sessions } from '../session/sessions.js';
 import { firstPage, type Page } from './page.js';
@@ -53,9 +53,6 @@ export function readSessionQuery(query: string): SessionQuery {
 /** RFC 9562 §4, in lower case. */
 export const SESSION_ID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/;
 
-/** HTTP exchanges are listed once they are this old: most are over in no time. */
-const OLD_MS = 10_000;
-
 /**
  * Live sessions and long HTTP exchanges by id: an order that neither comings nor goings change, so that paging shows every session that
  * outlives it exactly once.
@@ -78,7 +75,7 @@ function* matchingExchanges(
   { sub, route, after }: SessionQuery,
 ): Generator<LiveExchange> {
   for (const exchange of exchanges) {
-    if (exchange.startedMs > performance.now() - OLD_MS || exchange.id <= after) continue;
+    if (exchange.startedMs > performance.now() - LONG_EXCHANGE_MS || exchange.id <= after) continue;
     if (sub !== undefined && exchange.identity?.sub !== sub) continue;
     if (route !== undefined && exchange.route.prefix !== route) continue;
     yield exchange;

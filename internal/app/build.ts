@@ -168,10 +168,13 @@ export async function build(
     table: () => routes.table,
     access,
     failedLogins,
+    limits,
     requestLimits: new RequestLimits({ store: stores.redis }),
     revocations,
     upstreams,
     exchanges,
+    refusals,
+    history: activity,
     metrics,
     log,
   });

@@ -1,12 +1,15 @@
 import type { Access } from '../access/access.js';
+import type { SessionLog } from '../activity/session-log.js';
 import type { Revocations } from '../auth/revocations/revocations.js';
 import type { CredentialsConfig, RouteTable } from '../config/config.js';
 import type { FailedLogins } from '../ratelimit/failed-logins.js';
+import type { LimitsInForce } from '../ratelimit/limits-in-force.js';
 import type { RequestLimits } from '../ratelimit/request-limits.js';
 import type { TrustedProxies } from '../request/forwarded.js';
 import type { AllowedOrigins } from '../request/origin.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import type { RecentRefusals } from '../telemetry/recent-refusals.js';
 import type { Upstreams } from '../upstream/upstreams.js';
 import type { Exchanges } from './exchanges.js';
 
@@ -22,10 +25,15 @@ export interface ExchangeParts {
   readonly table: () => RouteTable;
   readonly access: Access;
   readonly failedLogins: FailedLogins;
+  /** Which limit a route's requests have by now. */
+  readonly limits: Pick<LimitsInForce, 'ofRequests'>;
   readonly requestLimits: Pick<RequestLimits, 'take'>;
   readonly revocations: Pick<Revocations, 'revoke'>;
   readonly upstreams: Upstreams;
   readonly exchanges: Exchanges;
+  readonly refusals: Pick<RecentRefusals, 'add'>;
+  /** Keeps long exchanges that have ended; undefined: nobody does. */
+  readonly history: Pick<SessionLog, 'ended'> | undefined;
   readonly metrics: Metrics;
   readonly log: Log;
 }

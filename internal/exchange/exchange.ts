@@ -194,7 +194,7 @@ export class Exchange implements LiveExchange, AnswerListener {
 
   #limitRate(): void {
     const { route, client } = this.facts;
-    const limit = route.requestLimit;
+    const limit = this.parts.limits.ofRequests(route.prefix, route.requestLimit);
     if (limit === undefined) return this.#admitted();
     const sub = limit.by === 'sub' ? this.identity?.sub : undefined;
     const who =
@@ -510,7 +510,7 @@ export class Exchange implements LiveExchange, AnswerListener {
     if (this.#isDone) return;
     this.#isDone = true;
     this.parts.exchanges.remove(this);
-    this.#record.ended(performance.now() - this.startedMs);
+    this.#record.ended(this);
   }
 }
 

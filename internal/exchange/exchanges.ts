@@ -7,6 +7,9 @@ import { Multimap } from '../multimap.js';
 /** How often deadlines are looked at, in milliseconds: no exchange has a timer of its own. */
 const CHECK_MS = 250;
 
+/** From this age on an exchange is one that operators are shown, in milliseconds: most are over in no time. */
+export const LONG_EXCHANGE_MS = 10_000;
+
 /** Why an exchange is cut from outside. */
 export type CutReason = 'revoked' | 'banned' | 'admin' | 'shutdown';
 

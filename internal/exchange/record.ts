@@ -1,7 +1,9 @@
+import { STATUS_CODES } from 'node:http';
 import { type ErrorCode, fromUnknown, GatewayError } from '../errors.js';
 import { forLog } from '../telemetry/log.js';
 import type { ExchangeParts } from './exchange-parts.js';
 import type { ExchangeRequest } from './exchange-request.js';
+import { type LiveExchange, LONG_EXCHANGE_MS } from './exchanges.js';
 import { statusOf } from './problem.js';
 
 /** Refusals that count as failed authentications. */
@@ -13,6 +15,13 @@ const AUTH_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_TOKEN_REVOKED',
   'ERR_TOKEN_USED',
   'ERR_KEYS_UNAVAILABLE',
+]);
+
+/** What is wrong with a request for a file turns nobody away: browsers ask for a favicon wherever they are. */
+const NO_REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ERR_FILE_UNKNOWN',
+  'ERR_PRECONDITION',
+  'ERR_RANGE',
 ]);
 
 /** RFC 9110 §9.3, and PATCH (RFC 5789); all others are one. */
@@ -28,9 +37,11 @@ export class ExchangeRecord {
   sub: string | undefined;
   upstream: string | undefined;
   #failure: GatewayError | Error | undefined;
+  /** Whether it failed before anybody had answered. */
+  #isRefused = false;
 
   constructor(
-    readonly parts: Pick<ExchangeParts, 'metrics' | 'log'>,
+    readonly parts: Pick<ExchangeParts, 'metrics' | 'log' | 'refusals' | 'history'>,
     readonly facts: ExchangeRequest,
   ) {
     parts.metrics.http.began(facts.route.prefix);
@@ -39,11 +50,15 @@ export class ExchangeRecord {
   /** Why it does not end well; the first cause counts. */
   failed(thrown: unknown): void {
     this.#failure ??= fromUnknown(thrown);
-    if (this.status === 0) this.status = statusOf(thrown);
+    if (this.status !== 0 || (thrown instanceof GatewayError && thrown.code === 'ERR_CLIENT_LOST')) return;
+    if (this.status !== 0) return;
+    this.status = statusOf(thrown);
+    this.#isRefused = true;
   }
 
-  ended(durationMs: number): void {
+  ended(exchange: Pick<LiveExchange, 'id' | 'startedMs'>): void {
     const { metrics, log } = this.parts;
+    const durationMs = performance.now() - exchange.startedMs;
     const { route, method, path, client } = this.facts;
     const { status, bytesIn, bytesOut } = this;
     const failure = this.#failure;
@@ -68,5 +83,44 @@ export class ExchangeRecord {
     };
     if (failure !== undefined && code === undefined) log.error({ ...line, err: failure }, 'exchange failed');
     else log.info(line, 'exchange');
+    this.#remember(exchange, durationMs, code);
+  }
+
+  /** Keeps what an operator may want to look at later: who was turned away, and what passed in a long exchange. */
+  #remember(
+    { id, startedMs }: Pick<LiveExchange, 'id' | 'startedMs'>,
+    durationMs: number,
+    code: ErrorCode | undefined,
+  ): void {
+    const { refusals, history } = this.parts;
+    const { client, path, route } = this.facts;
+    const { status, sub, bytesIn, bytesOut } = this;
+    if (this.#isRefused && this.upstream === undefined && !(code !== undefined && NO_REFUSALS.has(code)))
+      refusals.add({
+        atMs: Date.now(),
+        ip: client.ip,
+        answer: status,
+        reason: (STATUS_CODES[status] ?? '').toLowerCase(),
+        why: this.#failure?.message,
+        path: forLog(path),
+        // What stands for no route has no path for a prefix.
+        route: route.prefix.startsWith('/') ? route.prefix : undefined,
+        sub,
+      });
+    if (history === undefined || durationMs < LONG_EXCHANGE_MS) return;
+    history.ended({
+      id,
+      sub,
+      protocol: 'http',
+      route: route.prefix,
+      openedMs: performance.timeOrigin + startedMs,
+      closedMs: Date.now(),
+      reason: this.#failure === undefined ? 'completed' : (code ?? 'ERR_INTERNAL').slice(4).toLowerCase(),
+      // RFC 9110 §6: a request is a message, and so is its answer.
+      messagesIn: 1,
+      messagesOut: status === 0 ? 0 : 1,
+      bytesIn,
+      bytesOut,
+    });
   }
 }

@@ -85,6 +85,12 @@ export interface ClientListener {
   close(reason: CloseReasonKey, passed?: CloseCode, cause?: Error): void;
 }
 
+/** A message that goes out with the close frame. */
+export interface LastWords {
+  readonly payload: Uint8Array;
+  readonly isBinary: boolean;
+}
+
 /** What a session may do with its client's WebSocket; a listener's own class implements it. */
 export interface ClientSocket {
   /** undefined: messages only. */
@@ -102,8 +108,10 @@ export interface ClientSocket {
    * Starts or answers the closing handshake; code 1005 sends a close frame without a code. Nothing can be sent after it,
    * and what is still buffered may be lost: callers wait for `bufferedBytes()` to be 0 first. In the middle of a frame it
    * waits for its end, or drops the connection where that will not come.
+   * @param before a message that leaves in one write with the close frame: a client that hangs up on what it says
+   *   has the code, too.
    */
-  end(code: number, reason: string): void;
+  end(code: number, reason: string, before?: LastWords): void;
   /** Drops the connection without a close frame. */
   terminate(): void;
 }

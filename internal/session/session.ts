@@ -7,7 +7,7 @@ import { Cancellation } from '../upstream/upstreams.js';
 import type { UpstreamConnection } from '../upstream/websocket/connection.js';
 import { negotiated, refusedFor } from './admission.js';
 import type { Arriving } from './arrivals.js';
-import type { ClientHandshake, ClientListener, ClientSocket } from './client-socket.js';
+import type { ClientHandshake, ClientListener, ClientSocket, LastWords } from './client-socket.js';
 import { FirstBytesReader } from './first-bytes.js';
 import type { LiveSession } from './live-session.js';
 import { type Opening, selectedForToken } from './opening.js';
@@ -45,6 +45,8 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
   #state: SessionState = NEW;
   #handshake: ClientHandshake | undefined;
   #client: ClientSocket | undefined;
+  /** What a refused client is told in its protocol's own words, right before the close frame. */
+  #lastWords: LastWords | undefined;
   #acceptedMs: number | undefined;
   #expiresAtMs = Number.POSITIVE_INFINITY;
   #identity: Identity | undefined;
@@ -377,8 +379,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
 
   /** Ends a session that was never open. */
   #refuse(refused: Refused): void {
-    if (refused.reply !== undefined)
-      this.#client?.send(refused.reply, adapterOf(this.#state)?.saysText !== true);
+    this.#say(refused.reply, adapterOf(this.#state));
     this.close(refused.reason, undefined, refused.why);
   }
 
@@ -448,8 +449,12 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
 
   /** What the protocol itself says to a client whose greeting is not accepted: a CONNACK, for MQTT. */
   #sendRefusal({ greeting, adapter }: Plan, reason: CloseReason): void {
-    const reply = greeting?.refusal(isDenial(reason) ? 'authentication' : 'unavailable');
-    if (reply !== undefined) this.#client?.send(reply, !adapter.saysText);
+    this.#say(greeting?.refusal(isDenial(reason) ? 'authentication' : 'unavailable'), adapter);
+  }
+
+  /** Leaves with the close frame. */
+  #say(payload: Uint8Array | undefined, adapter: ProtocolAdapter | undefined): void {
+    if (payload !== undefined) this.#lastWords = { payload, isBinary: adapter?.saysText !== true };
   }
 
   /** Sends the close frame once nothing waits before it: uWebSockets.js drops what is buffered when it ends a socket. */
@@ -457,7 +462,10 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     const client = this.#client;
     if (client === undefined) return undefined;
     if (told === undefined) return client.terminate();
-    if (client.bufferedBytes() === 0) return client.end(told.code, told.reason);
+    const before = this.#lastWords;
+    this.#lastWords = undefined;
+    if (client.bufferedBytes() === 0) return client.end(told.code, told.reason, before);
+    if (before !== undefined) client.send(before.payload, before.isBinary);
     if (patientUntilMs === undefined) return undefined;
     const leftMs = Math.min(patientUntilMs - performance.now(), this.#expiresAtMs - Date.now());
     // Now, not at the next tick: every byte that it takes would put that off.

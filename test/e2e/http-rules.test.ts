@@ -125,6 +125,33 @@ describe('rules of HTTP routes', () => {
     assert.equal((await http(`${at(1).http}/web`, { headers: bearer(one) })).status, 401);
   });
 
+  it('a rate limit set at run time is in force on every replica, until it is taken back', async () => {
+    const token = issuer.sign({ sub: 'dave' });
+    const ask = (replica: number) => http(`${at(replica).http}/web`, { headers: bearer(token) });
+    const set = (method: string, path: string, body?: object) =>
+      http(`${at(0).http}${path}`, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+    for (let asked = 0; asked < 5; asked++) assert.equal((await ask(asked)).status, 200);
+    const order = { route: '/web', perSecond: 0.01, burst: 2 };
+    assert.equal((await set('PUT', '/admin/ratelimits', order)).status, 200);
+    await eventually(async () => {
+      for (let replica = 0; replica < gateways.length * 2; replica++)
+        assert.equal((await ask(replica)).status, 429);
+    }, 5_000);
+    const { refusals } = JSON.parse((await http(`${at(2).http}/admin/refusals`)).body) as {
+      refusals: readonly Readonly<Record<string, unknown>>[];
+    };
+    const { answer, reason, path, route, sub } = refusals[0] ?? {};
+    assert.deepEqual(
+      { answer, reason, path, route, sub },
+      { answer: 429, reason: 'too many requests', path: '/web', route: '/web', sub: 'dave' },
+    );
+    assert.equal((await set('DELETE', '/admin/ratelimits?route=/web')).status, 200);
+    await eventually(async () => {
+      for (let replica = 0; replica < gateways.length * 2; replica++)
+        assert.equal((await ask(replica)).status, 200);
+    }, 5_000);
+  });
+
   it('schemas are in effect in every worker, and read again by SIGHUP', async () => {
     const post = (body: string, gateway = at(2)) =>
       http(`${gateway.http}/api`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });

@@ -12,10 +12,12 @@ import { Intake } from '../../internal/exchange/intake.js';
 import { ConnectionLimit } from '../../internal/ratelimit/connection-limits.js';
 import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
+import { LimitsInForce } from '../../internal/ratelimit/limits-in-force.js';
 import { RequestLimits } from '../../internal/ratelimit/request-limits.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
 import type { RequestHead } from '../../internal/request/head.js';
 import { AllowedOrigins } from '../../internal/request/origin.js';
+import { RecentRefusals } from '../../internal/telemetry/recent-refusals.js';
 import { Upstreams } from '../../internal/upstream/upstreams.js';
 import { bench as authBench, verification } from '../auth/parts.js';
 import { routeTo } from '../upstream/lab.js';
@@ -117,6 +119,11 @@ export async function door(t: TestContext, { routes, trustedProxies = [] }: Door
   const exchanges = new Exchanges();
   exchanges.start();
   revocations.onRevoked((revocation) => void exchanges.revoked(revocation));
+  const limits = new LimitsInForce({
+    configured: { perSecond: 0, burst: 1, bytesPerSecond: 0 },
+    list: undefined,
+    log,
+  });
   const intake = new Intake({
     credentials: {
       headerNames: ['authorization'],
@@ -127,6 +134,7 @@ export async function door(t: TestContext, { routes, trustedProxies = [] }: Door
     verifies: true,
     proxies: new TrustedProxies(trustedProxies),
     origins: new AllowedOrigins(),
+    limits,
     requestLimits: new RequestLimits({ store: undefined }),
     revocations,
     table: () => table,
@@ -134,6 +142,8 @@ export async function door(t: TestContext, { routes, trustedProxies = [] }: Door
     failedLogins: new FailedLogins(),
     upstreams,
     exchanges,
+    refusals: new RecentRefusals(),
+    history: undefined,
     metrics,
     log,
   });

@@ -12,7 +12,12 @@ import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
 import { Admission } from '../../internal/session/admission.js';
 import { closeBanned } from '../../internal/session/banned-sessions.js';
-import { type ClientHandshake, type ClientSocket, SendResult } from '../../internal/session/client-socket.js';
+import {
+  type ClientHandshake,
+  type ClientSocket,
+  type LastWords,
+  SendResult,
+} from '../../internal/session/client-socket.js';
 import type { Opening } from '../../internal/session/opening.js';
 import { closeRevoked } from '../../internal/session/revoked-sessions.js';
 import { Session } from '../../internal/session/session.js';
@@ -106,8 +111,9 @@ export class StandInClient implements ClientSocket, ClientHandshake {
     this.pings++;
   }
 
-  end(code: number, reason: string): void {
+  end(code: number, reason: string, before?: LastWords): void {
     this.#check();
+    if (before !== undefined) this.send(before.payload, before.isBinary);
     // As with uWebSockets.js, a second time does nothing.
     if (this.told !== undefined) return;
     this.told = { code, reason };

@@ -5,6 +5,7 @@ import {
   type ClientFrames,
   type ClientListener,
   type ClientSocket,
+  type LastWords,
   type PassingOptions,
   SendResult,
 } from '../../session/client-socket.js';
@@ -137,12 +138,12 @@ export class NodeClientSocket extends FrameWalker implements ClientSocket, Clien
     else this.#pingDue = true;
   }
 
-  end(code: number, reason: string): void {
+  end(code: number, reason: string, before?: LastWords): void {
     if (this.#state !== 'open' || this.#closeDue !== undefined) return;
     this.finish();
     // What passes to a slow upstream still waits for it.
     if (!this.midFrame) this.resume();
-    if (this.#mayWrite) this.#tell({ code, reason });
+    if (this.#mayWrite) this.#tell({ code, reason }, before);
     else if (this.#source?.stopped === true) this.#hangUp();
     else this.#closeDue = { code, reason };
   }
@@ -174,8 +175,9 @@ export class NodeClientSocket extends FrameWalker implements ClientSocket, Clien
     this.#tell(due);
   }
 
-  #tell({ code, reason }: CloseCode): void {
-    this.#send(FIN | Opcode.CLOSE, closePayload(code, reason));
+  #tell({ code, reason }: CloseCode, before?: LastWords): void {
+    const close = serverFrame(FIN | Opcode.CLOSE, closePayload(code, reason));
+    this.socket.write(before === undefined ? close : Buffer.concat([lastFrame(before), close]));
     this.#state = 'told';
     if (this.#heardClose) this.#hangUp();
   }
@@ -336,4 +338,8 @@ export class NodeClientSocket extends FrameWalker implements ClientSocket, Clien
         new Error(why),
       );
   }
+}
+
+function lastFrame({ payload, isBinary }: LastWords): Buffer {
+  return serverFrame(FIN | (isBinary ? Opcode.BINARY : Opcode.TEXT), payload);
 }

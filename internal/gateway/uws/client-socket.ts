@@ -1,6 +1,6 @@
 import type { WebSocket } from 'uWebSockets.js';
 import { cutReason } from '../../close-codes.js';
-import { type ClientSocket, SendResult } from '../../session/client-socket.js';
+import { type ClientSocket, type LastWords, SendResult } from '../../session/client-socket.js';
 import type { Session } from '../../session/session.js';
 import type { FragmentPosition } from '../../upstream/websocket/message-listener.js';
 
@@ -75,7 +75,15 @@ export class UwsClientSocket implements ClientSocket {
     this.#ws?.ping();
   }
 
-  end(code: number, reason: string): void {
+  end(code: number, reason: string, before?: LastWords): void {
+    if (before === undefined) return this.#end(code, reason);
+    this.cork(() => {
+      this.send(before.payload, before.isBinary);
+      this.#end(code, reason);
+    });
+  }
+
+  #end(code: number, reason: string): void {
     if (code === NO_STATUS) this.#ws?.end();
     // Bytes: the library's build for Node 24 writes a string of Latin-1 characters as Latin-1 (RFC 6455 §5.5.1: UTF-8).
     else this.#ws?.end(code, Buffer.from(cutReason(reason), 'utf8'));

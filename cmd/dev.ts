@@ -1,0 +1,47 @@
+import { isLoopbackHost, startDev } from './dev/stage.js';
+import { welcome } from './dev/welcome.js';
+import { command as define, UsageError } from './line/command.js';
+import { heed } from './signals.js';
+
+const DEFAULT_PORT = 8080;
+
+export const command = define({
+  name: 'dev',
+  summary: 'A gateway to try things with: keys, backends and a page to click, all in this process',
+  about: `An issuer with a key made at the start, an echo, a JSON-RPC backend and an MQTT broker, and the gateway in front of them.
+Prints a URL, a token and the address of a page with clients for both. Nothing is kept. For this machine only: whoever
+reaches its port can have a token for anybody.`,
+  options: {
+    port: { value: 'PORT', text: `the gateway's; default: ${DEFAULT_PORT}, or another one if that is taken` },
+    host: { value: 'HOST', text: 'the address to listen on; default: 127.0.0.1' },
+    upstream: { value: 'URL', text: 'a backend of your own, ws:// or http://: it is at /app' },
+    public: { text: 'allow another address than loopback, and NODE_ENV=production' },
+    verbose: { text: 'show the whole log' },
+  },
+  async run(flags) {
+    const host = flags.host ?? '127.0.0.1';
+    const port = Number(flags.port ?? DEFAULT_PORT);
+    if (!Number.isInteger(port) || port < 0 || port > 65_535)
+      throw new UsageError([`--port ${flags.port} is no port: 0 to 65535`]);
+    if (!flags.public && !isLoopbackHost(host))
+      throw new UsageError([
+        `--host ${host}: others could have tokens for anybody; --public allows it all the same`,
+      ]);
+    if (!flags.public && process.env.NODE_ENV === 'production')
+      throw new UsageError([
+        'NODE_ENV is production: dev hands out tokens to anybody; --public allows it all the same',
+      ]);
+    const dev = await startDev({
+      host,
+      port,
+      anyPort: flags.port === undefined,
+      upstream: flags.upstream,
+      verbose: flags.verbose,
+    });
+    heed(Promise.resolve({ stop: () => dev.stop(), reload: () => {} }), (thrown) => {
+      throw thrown;
+    });
+    process.stdout.write(await welcome(dev));
+    return await new Promise<never>(() => {});
+  },
+});

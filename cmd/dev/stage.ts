@@ -1,0 +1,93 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createApp } from '../../internal/app/lifecycle.js';
+import { loadConfiguration } from '../../internal/config/environment.js';
+import { problemLine } from '../../internal/config/problem.js';
+import { startBackend } from '../demo/backend.js';
+import { startBroker } from '../demo/broker.js';
+import { freePort } from '../demo/free-port.js';
+import { UsageError } from '../line/command.js';
+import { DevIssuer } from './issuer.js';
+import { startDevServer } from './server.js';
+
+export interface DevOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Whether another port will do when that one is taken. */
+  readonly anyPort: boolean;
+  /** The user's own backend. */
+  readonly upstream: string | undefined;
+  readonly verbose: boolean;
+}
+
+/** Everything of `ws-gateway dev`, running. */
+export interface Dev {
+  /** `host:port` of the gateway. */
+  readonly authority: string;
+  readonly issuer: DevIssuer;
+  /** Whether there is a backend at /app. */
+  readonly ownBackend: boolean;
+  stop(): Promise<void>;
+}
+
+export function isLoopbackHost(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d+){3}$/.test(host);
+}
+
+/** @throws UsageError when the backend's URL is none of ours */
+export async function startDev(options: DevOptions): Promise<Dev> {
+  const { host, upstream } = options;
+  const port = options.anyPort ? await freePort(options.port, host) : options.port;
+  const issuer = await DevIssuer.create();
+  const stops: (() => Promise<unknown>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const each of stops.splice(0).reverse()) await each();
+  };
+  try {
+    const [server, backend, broker] = await Promise.all([
+      startDevServer(issuer),
+      startBackend(),
+      startBroker(),
+    ]);
+    stops.push(
+      () => server.close(),
+      () => backend.close(),
+      () => broker.close(),
+    );
+    const directory = await mkdtemp(join(tmpdir(), 'ws-gateway-dev-'));
+    stops.push(() => rm(directory, { recursive: true, force: true }));
+    const routeFile = join(directory, 'routes.yaml');
+    const routes = [
+      { prefix: '/dev', upstream: `http://${server.address}/dev`, auth: 'public' },
+      { prefix: '/echo', upstream: `ws://${server.address}/echo` },
+      { prefix: '/rpc', upstream: `${backend.url}/rpc` },
+      { prefix: '/mqtt', upstream: broker.url, protocol: 'mqtt' },
+      ...(upstream === undefined
+        ? []
+        : [{ prefix: '/app', upstream, appendPath: true, preserveQuery: true }]),
+    ];
+    await writeFile(routeFile, JSON.stringify(routes, undefined, 2));
+    const loaded = loadConfiguration({
+      HOST: host,
+      PORT: String(port),
+      ROUTE_FILE: routeFile,
+      JWKS_URL: `http://${server.address}/dev/jwks.json`,
+      JWT_EXPECTED_ISSUER: issuer.name,
+      JWT_EXPECTED_AUDIENCE: issuer.audience,
+      LOG_FORMAT: 'pretty',
+      LOG_LEVEL: options.verbose ? 'debug' : 'warn',
+      GRACEFUL_DRAIN_TIMEOUT_SECONDS: '0',
+      SHUTDOWN_HARD_LIMIT: '1',
+    });
+    if ('problems' in loaded) throw new UsageError(loaded.problems.map(problemLine));
+    const app = await createApp(loaded.config, loaded.table, loaded.routesSource);
+    await app.start();
+    stops.push(() => app.stop());
+    const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+    return { authority, issuer, ownBackend: upstream !== undefined, stop };
+  } catch (thrown) {
+    await stop();
+    throw thrown;
+  }
+}
