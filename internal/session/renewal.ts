@@ -1,8 +1,8 @@
 import type { Access } from '../access/access.js';
 import type { Identity } from '../auth/identity/identity.js';
+import type { UpstreamRoute } from '../config/config.js';
 import { type ErrorCode, fromUnknown, GatewayError } from '../errors.js';
 import { forLog, type Log } from '../telemetry/log.js';
-import type { LiveSession } from './live-session.js';
 
 /** What became of another token for a session. Plain data: it crosses processes. */
 export type RenewalOutcome =
@@ -25,7 +25,14 @@ const RENEWAL_INTERVAL_MS = 1_000;
 const OURS: ReadonlySet<ErrorCode> = new Set(['ERR_KEYS_UNAVAILABLE', 'ERR_CLAIM_UNAVAILABLE']);
 
 /** What a renewal needs of its session. */
-interface Renewed extends Pick<LiveSession, 'id' | 'requestId' | 'ip' | 'route' | 'state' | 'identity'> {
+interface Renewed {
+  readonly id: string;
+  readonly requestId: string;
+  readonly ip: string;
+  readonly route: UpstreamRoute | undefined;
+  /** Only an `open` one is renewed. */
+  readonly state: string;
+  readonly identity: Identity | undefined;
   /** Puts the new token's identity in the place of the old one's, in the same turn in which it was permitted. */
   adopt(identity: Identity): void;
 }
