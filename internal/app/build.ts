@@ -5,6 +5,7 @@ import { SessionLog } from '../activity/session-log.js';
 import { AdminApi } from '../admin/api.js';
 import { BACKCHANNEL_LOGOUT_TARGET, BackchannelLogout } from '../admin/backchannel-logout.js';
 import { LocalOperations } from '../admin/local-operations.js';
+import { SESSION_RENEWAL_TARGET, SessionRenewal } from '../admin/session-renewal.js';
 import { Authenticator } from '../auth/authenticator.js';
 import { Bans } from '../auth/bans/bans.js';
 import { LogoutTokens } from '../auth/logout-token.js';
@@ -205,6 +206,14 @@ export async function build(
       kind: 'later',
       answer: ({ head, body }) =>
         logout.handle({ method: head.method, contentType: head.headers.get('content-type')?.[0], body }),
+    });
+  }
+  if (config.verification.keySource.kind !== 'none') {
+    const renewal = new SessionRenewal(access, failedLogins, operations, log);
+    tokenEndpoints.set(SESSION_RENEWAL_TARGET, {
+      kind: 'later',
+      answer: ({ head: { method, headers, peer, secure }, body }) =>
+        renewal.handle({ method, headers, client: proxies.client(peer, secure, headers), body }),
     });
   }
   const endpoints = new HttpEndpoints(

@@ -136,6 +136,8 @@ interface UpstreamEntry extends RouteEntry {
   readonly onRemove: 'keep' | 'close';
   readonly tls: RouteTls | undefined;
   readonly mqttRoles: 'none' | 'user-property' | 'username';
+  /** Whether raw clients may go on under another token by a message (SPEC section 24). */
+  readonly renew: boolean;
   /** The file of JSON Schemas (SPEC section 20), checked, and its text as it was read; undefined: none. */
   readonly schemas: SchemaText | undefined;
 }

@@ -63,6 +63,7 @@ describe('an HTTP route', () => {
         tls: undefined,
         mqttRoles: 'none',
         schemas: undefined,
+        renew: false,
         ...EXCHANGE_DEFAULTS,
         preserveHost: false,
         webSocket: true,

@@ -204,6 +204,7 @@ function fallbacks({ rawBackendUrl, mqttBackendUrl }: RoutesContext): Route[] {
     tls: undefined,
     mqttRoles: 'none',
     schemas: undefined,
+    renew: false,
   });
   return [
     ...(rawBackendUrl === undefined ? [] : [route(rawBackendUrl, 'raw')]),

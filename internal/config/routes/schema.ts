@@ -91,6 +91,7 @@ const upstreamKeys = {
     .optional(),
   mqtt: mqttSchema,
   schemas: filePath.optional(),
+  renew: flag(false),
 };
 
 /** The keys of WebSocket routes (SPEC section 3). */

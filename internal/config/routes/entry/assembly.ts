@@ -177,6 +177,16 @@ function upstreamKeys(
 ): Omit<SharedUpstreamKeys, 'preserveQuery' | 'appendPath' | 'rateLimit'> {
   if (entry.protocol === 'raw' && entry.mqtt.roles !== 'none')
     faults.push({ path: ['mqtt', 'roles'], message: 'goes with protocol: mqtt only' });
+  if (entry.renew && typeof entry.auth === 'object')
+    faults.push({
+      path: ['renew'],
+      message: 'does not go with a mapping in auth: whom a header vouches for has no token to renew',
+    });
+  if (entry.renew && protocolOf(entry) !== undefined && protocolOf(entry) !== 'raw')
+    faults.push({
+      path: ['renew'],
+      message: 'goes with protocol: raw, or none: other clients renew by POST /session/renew',
+    });
   return {
     fallback: false,
     ...whereTo(entry, context, faults),
@@ -191,6 +201,7 @@ function upstreamKeys(
     tls: tlsOf(entry, context, faults),
     mqttRoles: entry.mqtt.roles,
     schemas: schemasOf(entry, context, faults),
+    renew: entry.renew,
   };
 }
 
