@@ -8,6 +8,8 @@ import type { Route, UpstreamRoute, VerificationConfig } from '../config/config.
 import { GatewayError } from '../errors.js';
 import type { FailedLogins } from '../ratelimit/failed-logins.js';
 import type { Limiter, MessageBudget } from '../ratelimit/limiter.js';
+import type { Destination } from '../upstream/pool/destination.js';
+import type { Caller, Targets } from './targets/targets.js';
 
 export interface AccessParts {
   readonly config: Pick<VerificationConfig, 'closeOnExpiry' | 'clockSkewMs'>;
@@ -18,10 +20,12 @@ export interface AccessParts {
   /** Connections a subject may have: `ConnectionSlots.perSub`. */
   readonly slotsPerSub: { tryEnter(sub: string): boolean; leave(sub: string): void };
   /** Sessions a token may have: `ConnectionSlots.perToken`. */
-  readonly slotsPerToken: { tryEnter(token: string): boolean };
+  readonly slotsPerToken: { tryEnter(token: string): boolean; leave(token: string): void };
   /** What is used up once it has been used. */
   readonly claims: Pick<Claims, 'claim'>;
   readonly limiter: Pick<Limiter, 'acquire'>;
+  /** Upstreams that depend on who is calling; undefined: no route has them. */
+  readonly targets?: Pick<Targets, 'destination'> | undefined;
 }
 
 /** Whoever wants in, and what it shows for it. */
@@ -127,6 +131,14 @@ export class Access {
   }
 
   /**
+   * Where whoever `permit` let in goes; undefined: the route leads everybody to the same upstreams.
+   * @throws GatewayError ERR_NO_TARGET.
+   */
+  destination(route: UpstreamRoute, caller: Caller): Destination | undefined {
+    return route.target === undefined ? undefined : this.parts.targets?.destination(route, caller);
+  }
+
+  /**
    * The last step, on routes that take a token once: uses it up, for all processes. undefined: the route does not ask that.
    * @throws GatewayError, by rejecting: ERR_TOKEN_USED, ERR_JWT_INVALID without a `jti`, ERR_CLAIM_UNAVAILABLE.
    */
@@ -140,6 +152,34 @@ export class Access {
     const untilMs = exp * 1000 + this.parts.config.clockSkewMs;
     if (!(await this.parts.claims.claim('token', issuer, jti, untilMs)))
       throw new GatewayError('ERR_TOKEN_USED', 'the token has been used');
+  }
+
+  /**
+   * Whether another token may take the place of the one that let a connection in (SPEC section 24).
+   * @throws GatewayError ERR_JWT_INVALID for another subject's or issuer's, ERR_TOKEN_REVOKED, ERR_BANNED, ERR_FORBIDDEN.
+   */
+  permitAnother(
+    route: Pick<Route, 'requireRoles' | 'tokens'>,
+    { sub, issuer }: Identity,
+    next: Identity,
+  ): void {
+    if (next.sub !== sub || next.issuer !== issuer)
+      throw new GatewayError('ERR_JWT_INVALID', 'the token is of another subject or issuer');
+    this.permit(route, next);
+  }
+
+  /**
+   * Likewise, and the connection's slot becomes the other token's. The caller takes over its identity in the same turn.
+   * @throws GatewayError as `permitAnother`, and ERR_TOO_MANY_CONNECTIONS.
+   */
+  exchangeSlots(route: Pick<Route, 'requireRoles' | 'tokens'>, known: Identity, next: Identity): void {
+    this.permitAnother(route, known, next);
+    const { slotsPerToken } = this.parts;
+    const [before, after] = [tokenKey(known), tokenKey(next)];
+    if (before === after) return;
+    if (after !== undefined && !slotsPerToken.tryEnter(after))
+      throw new GatewayError('ERR_TOO_MANY_CONNECTIONS', 'MAX_SESSIONS_PER_TOKEN is reached');
+    if (before !== undefined) slotsPerToken.leave(before);
   }
 
   /** When whoever was let in must go, in milliseconds since the epoch; Infinity: never. */

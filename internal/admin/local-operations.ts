@@ -6,13 +6,14 @@ import { problemLine } from '../config/problem.js';
 import type { ReloadResult } from '../config/routes/reload.js';
 import type { Exchanges } from '../exchange/exchanges.js';
 import type { LimitsInForce } from '../ratelimit/limits-in-force.js';
+import type { RenewalOutcome } from '../session/renewal.js';
 import { isLive } from '../session/revoked-sessions.js';
 import type { Sessions } from '../session/sessions.js';
 import type { RecentRefusals, Refusal } from '../telemetry/recent-refusals.js';
 import type { EndpointSnapshot, Upstreams } from '../upstream/upstreams.js';
 import { type ActivityRoutes, type ActivitySessions, activityRoutes, activitySessions } from './activity.js';
 import { type BanOrder, type BanPage, type BanQuery, type BanResult, banResult, listBans } from './bans.js';
-import type { AdminOperations, ReloadOutcome, RevokeResult } from './operations.js';
+import type { AdminOperations, ReloadOutcome, RenewalOrder, RevokeResult } from './operations.js';
 import type { Page } from './page.js';
 import {
   type LimitOrder,
@@ -69,6 +70,15 @@ export class LocalOperations implements AdminOperations {
     const session = this.#parts.sessions.get(id);
     session?.close('closedByAdmin');
     return session !== undefined || this.#parts.exchanges.cut(id);
+  }
+
+  async renewSession({ session: id, sub, issuer, token }: RenewalOrder): Promise<RenewalOutcome> {
+    const session = this.#parts.sessions.get(id);
+    const identity = session?.identity;
+    // Asked here, so that nobody uses up what another subject's session may have of renewals.
+    if (session === undefined || identity?.sub !== sub || identity.issuer !== issuer)
+      return { kind: 'unknown' };
+    return session.renew(token);
   }
 
   async revocations(query: RevocationQuery): Promise<RevocationPage> {

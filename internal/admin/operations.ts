@@ -1,4 +1,5 @@
 import type { RevocationTarget } from '../auth/revocations/revocations.js';
+import type { RenewalOutcome } from '../session/renewal.js';
 import type { Refusal } from '../telemetry/recent-refusals.js';
 import type { EndpointSnapshot } from '../upstream/upstreams.js';
 import type { ActivityRoutes, ActivitySessions } from './activity.js';
@@ -14,6 +15,16 @@ export interface RevokeResult {
   readonly sessionsClosed: number;
   /** false: a store is configured and could not be told; it will be. */
   readonly propagated: boolean;
+}
+
+/** Another token for a live session, of which it is known whose it is. */
+export interface RenewalOrder {
+  /** The session's id. */
+  readonly session: string;
+  readonly sub: string;
+  readonly issuer: string;
+  /** Verified in full once more by the session, as its route demands. */
+  readonly token: string;
 }
 
 export interface ReloadOutcome {
@@ -32,6 +43,8 @@ export interface AdminOperations {
   sessions(query: SessionQuery): Promise<Page<SessionInfo>>;
   /** @returns false when there is no such session. */
   closeSession(id: string): Promise<boolean>;
+  /** `unknown` for another subject's session, too. */
+  renewSession(order: RenewalOrder): Promise<RenewalOutcome>;
   revocations(query: RevocationQuery): Promise<RevocationPage>;
   /** Revocations that the store has yet to be told. */
   unsentRevocations(): Promise<number>;

@@ -2,6 +2,7 @@ import type { Identity } from '../auth/identity/identity.js';
 import type { CloseCode, CloseReasonKey } from '../close-codes.js';
 import type { Protocol, UpstreamRoute } from '../config/config.js';
 import type { Pump } from './pump.js';
+import type { RenewalOutcome } from './renewal.js';
 
 /** What the rest of the gateway may know of a session and do with it. */
 export interface LiveSession {
@@ -31,6 +32,8 @@ export interface LiveSession {
    * @param cause for the log only.
    */
   close(reason: CloseReasonKey, passed?: CloseCode, cause?: Error): void;
+  /** Goes on under another token, if that is good (SPEC section 24). Never rejects. @param token unverified. */
+  renew(token: string): Promise<RenewalOutcome>;
   /** Drops the client's connection at once. */
   terminate(): void;
 }

@@ -1,27 +1,47 @@
-import type { SchemaText } from '../config/config.js';
+import type { UpstreamRoute } from '../config/config.js';
 import { compiledSchemas } from '../config/schemas/compiled.js';
 import type { UpstreamConnection } from '../upstream/websocket/connection.js';
-import { CallPump } from './call-pump.js';
+import { AnsweringPump } from './answering-pump.js';
 import type { ClientSocket } from './client-socket.js';
 import { FramePump } from './frame-pump.js';
 import { MessagePump } from './message-pump.js';
+import { callRule, type MessageRule, renewalRule } from './message-rules.js';
 import type { Pump, PumpOptions, PumpOwner } from './pump.js';
+import type { RenewalOutcome } from './renewal.js';
+
+/** Whom a pump belongs to, and who takes another token. */
+interface RenewableOwner extends PumpOwner {
+  renew(token: string): Promise<RenewalOutcome>;
+}
 
 /**
  * The pump for a session that opens: frames pass as they came where the client's connection can do that and no rule has to
  * see whole messages.
- * @param schemas of the session's route.
  */
 export function pumpFor(
-  owner: PumpOwner,
+  owner: RenewableOwner,
   client: ClientSocket,
   upstream: UpstreamConnection,
   options: PumpOptions,
-  schemas: SchemaText | undefined,
+  route: Pick<UpstreamRoute, 'schemas' | 'renew'>,
 ): Pump {
-  const calls = schemas === undefined || options.protocol !== 'raw' ? undefined : compiledSchemas(schemas);
-  if (calls?.rpc !== undefined)
-    return new CallPump(owner, client, upstream, options, { methods: calls.rpc, unknown: calls.unknown });
+  const rules = options.protocol === 'raw' ? rulesOf(route, owner) : NONE;
+  if (rules.length > 0) return new AnsweringPump(owner, client, upstream, options, rules);
   if (client.frames !== undefined) return new FramePump(owner, client, client.frames, upstream, options);
   return new MessagePump(owner, client, upstream, options);
+}
+
+const NONE: readonly MessageRule[] = Object.freeze([]);
+
+/** Renewals come first: to JSON-RPC they are no calls. */
+function rulesOf(
+  { schemas, renew }: Pick<UpstreamRoute, 'schemas' | 'renew'>,
+  owner: RenewableOwner,
+): readonly MessageRule[] {
+  const calls = schemas === undefined ? undefined : compiledSchemas(schemas);
+  if (!renew && calls?.rpc === undefined) return NONE;
+  const rules: MessageRule[] = [];
+  if (renew) rules.push(renewalRule((token) => owner.renew(token)));
+  if (calls?.rpc !== undefined) rules.push(callRule({ methods: calls.rpc, unknown: calls.unknown }));
+  return rules;
 }

@@ -118,12 +118,12 @@ export abstract class Pump implements TrafficSource {
     if (this.budget !== undefined && !this.budget.take(payload.length, messages)) {
       return this.owner.close('rateLimited');
     }
-    if (this.keepsBack(payload)) return;
+    if (this.keepsBack(payload, isBinary)) return;
     this.#forward(payload, isBinary);
   }
 
   /** Whether a client's message is not for the upstream; @param payload valid during the call only. */
-  protected keepsBack(_payload: Uint8Array): boolean {
+  protected keepsBack(_payload: Uint8Array, _isBinary: boolean): boolean {
     return false;
   }
 

@@ -17,6 +17,7 @@ import type { Pump, PumpOptions } from './pump.js';
 import { pumpFor } from './pump-for.js';
 import { isDenial, recordAccepted, recordClose, recordOpen, recordTurnedAway } from './record.js';
 import { Refused } from './refused.js';
+import { type RenewalOutcome, Renewals } from './renewal.js';
 import type { SessionParts } from './session-parts.js';
 import { type In, NEW, type SessionState } from './session-state.js';
 import { Timed } from './timer-wheel.js';
@@ -52,6 +53,8 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
   #route: UpstreamRoute | undefined;
   #protocol: Protocol | undefined;
   readonly #pings = new PingAllowance();
+  /** undefined: no other token has come yet. */
+  #renewals: Renewals | undefined;
 
   /**
    * @param ip the client's address, as far as trusted proxies are believed.
@@ -252,6 +255,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
       cancellation: new Cancellation(),
     };
     this.#state = dialing;
+    const destination = admission.destination(plan, identity);
     const claiming = admission.access.claim(plan.match.route, identity);
     if (claiming !== undefined) {
       await claiming;
@@ -261,7 +265,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     this.#scheduleWithin(Number.POSITIVE_INFINITY);
     if (this.#state !== dialing) return;
     opening.trace?.begin('dial');
-    const dialled = admission.dial(plan, identity, dialing.cancellation);
+    const dialled = admission.dial(plan, identity, dialing.cancellation, destination);
     const ready = dialing.budget?.ready;
     // What other replicas left of the budget is learned meanwhile: no message ever waits for it.
     if (ready !== undefined) await Promise.all([dialled, ready]);
@@ -292,7 +296,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
       packets,
       nowMs: performance.now(),
     };
-    const pump = pumpFor(this, client, upstream, options, plan.match.route.schemas);
+    const pump = pumpFor(this, client, upstream, options, plan.match.route);
     this.#state = { name: 'open', pump };
     recordOpen(this, plan.opening);
     if (greeting !== undefined) pump.forwardGreeting(greeting, plan.firstIsBinary);
@@ -354,6 +358,19 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     const leftMs = this.#expiresAtMs - Date.now();
     if (leftMs <= 0) return this.close('tokenExpired');
     return this.parts.wheel.schedule(this, Math.min(inMs, leftMs));
+  }
+
+  /** See `LiveSession`. */
+  renew(token: string): Promise<RenewalOutcome> {
+    this.#renewals ??= new Renewals(this.parts.admission.access, this.parts.log);
+    return this.#renewals.renew(this, token);
+  }
+
+  /** See `Renewals`: from now on the session ends when this token does, and by what revokes it. */
+  adopt(identity: Identity): void {
+    this.#identity = identity;
+    this.#expiresAtMs = this.parts.admission.access.expiresAtMs(identity);
+    this.#scheduleWithin(0);
   }
 
   /** See `PumpOwner`. */

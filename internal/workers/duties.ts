@@ -23,7 +23,13 @@ export type RecordsName = 'bans' | 'rateLimits';
 /** What any worker can be asked on behalf of another one. */
 export type SiblingDuties = Pick<
   AdminOperations,
-  'sessions' | 'closeSession' | 'upstreams' | 'unsentRevocations' | 'refusals' | 'resetCircuit'
+  | 'sessions'
+  | 'closeSession'
+  | 'renewSession'
+  | 'upstreams'
+  | 'unsentRevocations'
+  | 'refusals'
+  | 'resetCircuit'
 >;
 
 /** What the supervisor asks a worker. */

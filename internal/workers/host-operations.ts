@@ -1,13 +1,14 @@
 import type { ActivityRoutes, ActivitySessions } from '../admin/activity.js';
 import type { BanOrder, BanPage, BanQuery, BanResult } from '../admin/bans.js';
 import type { LocalOperations } from '../admin/local-operations.js';
-import type { AdminOperations, ReloadOutcome, RevokeResult } from '../admin/operations.js';
+import type { AdminOperations, ReloadOutcome, RenewalOrder, RevokeResult } from '../admin/operations.js';
 import type { Page } from '../admin/page.js';
 import type { LimitOrder, LimitsInfo } from '../admin/rate-limits.js';
 import type { RevocationPage, RevocationQuery } from '../admin/revocations.js';
 import type { RouteInfo } from '../admin/routes.js';
 import type { SessionInfo, SessionQuery } from '../admin/sessions.js';
 import { type RevocationTarget, revocationOf } from '../auth/revocations/revocations.js';
+import type { RenewalOutcome } from '../session/renewal.js';
 import { MAX_REFUSALS, type Refusal } from '../telemetry/recent-refusals.js';
 import type { EndpointSnapshot } from '../upstream/upstreams.js';
 import type { Siblings } from './siblings.js';
@@ -41,6 +42,13 @@ export class HostOperations implements AdminOperations {
   async closeSession(id: string): Promise<boolean> {
     if (await this.#local.closeSession(id)) return true;
     return (await this.#siblings.ask('closeSession', [id])).includes(true);
+  }
+
+  async renewSession(order: RenewalOrder): Promise<RenewalOutcome> {
+    const here = await this.#local.renewSession(order);
+    if (here.kind !== 'unknown') return here;
+    const elsewhere = await this.#siblings.ask('renewSession', [order]);
+    return elsewhere.find(({ kind }) => kind !== 'unknown') ?? here;
   }
 
   /** Every worker knows them all. */

@@ -74,6 +74,7 @@ export class Siblings {
       },
       sessions: (query) => operations.sessions(query),
       closeSession: (id) => operations.closeSession(id),
+      renewSession: (order) => operations.renewSession(order),
       upstreams: () => operations.upstreams(),
       refusals: () => operations.refusals(),
       resetCircuit: (upstream) => operations.resetCircuit(upstream),

@@ -17,6 +17,7 @@ import { ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
 import { LimitsInForce } from '../../internal/ratelimit/limits-in-force.js';
 import { closeBanned } from '../../internal/session/banned-sessions.js';
 import type { LiveSession } from '../../internal/session/live-session.js';
+import type { RenewalOutcome } from '../../internal/session/renewal.js';
 import { closeRevoked } from '../../internal/session/revoked-sessions.js';
 import { Sessions } from '../../internal/session/sessions.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
@@ -52,6 +53,7 @@ export const ROUTE: WebSocketRoute = {
   },
   mqttRoles: 'none',
   schemas: undefined,
+  renew: false,
 };
 
 /** A session as others see it: raw and open by default, or not recognised yet without an identity. */
@@ -76,6 +78,10 @@ export class StandInSession implements LiveSession {
     if (this.state === 'closing') throw new Error('closed twice');
     this.state = 'closing';
     this.closedWith = reason;
+  }
+
+  renew(): Promise<RenewalOutcome> {
+    return Promise.resolve({ kind: 'refused' });
   }
 
   terminate(): void {}

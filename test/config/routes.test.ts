@@ -55,6 +55,7 @@ describe('parseRoutes', () => {
         tls: undefined,
         mqttRoles: 'none',
         schemas: undefined,
+        renew: false,
       },
     ]);
   });
@@ -106,6 +107,7 @@ describe('parseRoutes', () => {
         },
         mqttRoles: 'username',
         schemas: undefined,
+        renew: false,
       },
     ]);
   });

@@ -42,6 +42,7 @@ export function httpRouteTo(upstreams: string | readonly string[], more: Partial
     webSocket: true,
     timeouts: { connectMs: 5_000, answerMs: 60_000, idleMs: 60_000 },
     schemas: undefined,
+    renew: false,
     ...more,
   };
 }

@@ -42,9 +42,14 @@ export class Peer {
   readonly inbox: Message[] = [];
   readonly #waiting: (() => void)[] = [];
   #closing: Closing | undefined;
+  /** X-Session-Id of the 101; '' for servers. */
+  sessionId = '';
 
   constructor(readonly socket: WebSocket) {
     socket.on('error', () => {});
+    socket.once('upgrade', ({ headers }) => {
+      this.sessionId = String(headers['x-session-id'] ?? '');
+    });
     socket.on('message', (data, isBinary) => {
       this.inbox.push({ data: asBuffer(data), isBinary });
       this.#wake();

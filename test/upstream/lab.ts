@@ -67,6 +67,7 @@ export function routeTo(
     tls: undefined,
     mqttRoles: 'none',
     schemas: undefined,
+    renew: false,
     ...more,
   };
 }

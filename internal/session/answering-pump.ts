@@ -1,45 +1,45 @@
-import { type CallRules, judgeCalls } from '../protocol/json-rpc.js';
 import type { UpstreamConnection } from '../upstream/websocket/connection.js';
 import type { FragmentPosition } from '../upstream/websocket/message-listener.js';
 import type { ClientSocket } from './client-socket.js';
 import { MessagePump } from './message-pump.js';
+import type { MessageRule } from './message-rules.js';
 import type { PumpOptions, PumpOwner } from './pump.js';
 
-/** Refusals that wait for the end of an upstream's fragmented message. */
+/** Answers that wait for the end of an upstream's fragmented message. */
 const MAX_HELD_BACK = 1_000;
 
 /**
- * A pump that holds calls of JSON-RPC against the schemas of the route (SPEC section 20): a bad one is answered here, and
- * the upstream never sees it. Good ones pass byte for byte.
+ * A pump whose route has rules for what clients say: a message that one of them takes is answered here, and the upstream
+ * never sees it. All others pass byte for byte.
  */
-export class CallPump extends MessagePump {
+export class AnsweringPump extends MessagePump {
   /** Whether a message of the upstream is under way in fragments: nothing may come between them (RFC 6455 §5.4). */
   #isMidMessage: boolean = false;
   #heldBack: string[] = [];
   #readingPaused: boolean = false;
+  #isOver: boolean = false;
 
+  /** @param rules in the order in which they are asked. */
   constructor(
     owner: PumpOwner,
     client: ClientSocket,
     upstream: UpstreamConnection,
     options: PumpOptions,
-    readonly rules: CallRules,
+    readonly rules: readonly MessageRule[],
   ) {
     super(owner, client, upstream, options);
   }
 
-  protected override keepsBack(payload: Uint8Array): boolean {
-    const refusal = judgeCalls(payload, this.rules);
-    if (refusal === undefined) return false;
-    if (refusal.answer !== undefined) this.#tell(refusal.answer);
-    return true;
+  protected override keepsBack(payload: Uint8Array, isBinary: boolean): boolean {
+    return this.rules.some((rule) => rule(payload, isBinary, this.#tell));
   }
 
-  #tell(answer: string): void {
+  readonly #tell = (answer: string): void => {
+    if (this.#isOver) return;
     if (!this.#isMidMessage) this.onUpstreamMessage(Buffer.from(answer), false);
     else if (this.#heldBack.length < MAX_HELD_BACK) this.#heldBack.push(answer);
     else this.owner.close('rateLimited');
-  }
+  };
 
   override onUpstreamFragment(payload: Buffer, isBinary: boolean, position: FragmentPosition): void {
     super.onUpstreamFragment(payload, isBinary, position);
@@ -70,5 +70,10 @@ export class CallPump extends MessagePump {
 
   protected override get clientPaused(): boolean {
     return this.#readingPaused;
+  }
+
+  override release(): void {
+    this.#isOver = true;
+    super.release();
   }
 }

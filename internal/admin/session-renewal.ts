@@ -1,0 +1,114 @@
+import type { Access } from '../access/access.js';
+import { type Identity, isJsonObject } from '../auth/identity/identity.js';
+import { NO_TOKEN_RULES } from '../config/routes/token-rules.js';
+import { fromUnknown, GatewayError } from '../errors.js';
+import type { FailedLogins } from '../ratelimit/failed-logins.js';
+import type { RenewalOutcome } from '../session/renewal.js';
+import type { Log } from '../telemetry/log.js';
+import type { AdminOperations } from './operations.js';
+
+/** Where it is served (SPEC section 24). */
+export const SESSION_RENEWAL_TARGET = '/session/renew';
+
+export interface RenewalRequest {
+  readonly method: string;
+  /** By lower-case name, every line kept. */
+  readonly headers: ReadonlyMap<string, readonly string[]>;
+  /** The client's addresses; see `Visitor`. */
+  readonly client: { readonly ip: string; readonly peer: string };
+  readonly body: Promise<Buffer | 'too-large' | 'aborted'>;
+}
+
+interface RenewalAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** What any token is held against before its session's route is known. */
+const ANY_ROUTE = Object.freeze({ auth: 'required', requireRoles: [], tokens: NO_TOKEN_RULES } as const);
+
+const STATUS: Readonly<Record<RenewalOutcome['kind'], number>> = {
+  renewed: 204,
+  refused: 401,
+  unknown: 404,
+  'too-often': 429,
+  unavailable: 503,
+};
+
+/**
+ * Renewal of a live session for clients that cannot ask for it in the session itself. The token is verified before anything
+ * else is looked at, so that nobody without a good one learns which sessions there are; with one, nobody learns of those
+ * of others.
+ */
+export class SessionRenewal {
+  constructor(
+    readonly access: Access,
+    readonly failedLogins: Pick<FailedLogins, 'allows'>,
+    readonly operations: Pick<AdminOperations, 'renewSession'>,
+    readonly log: Log,
+  ) {}
+
+  /** Never rejects. */
+  async handle({ method, headers, client, body }: RenewalRequest): Promise<RenewalAnswer> {
+    if (method !== 'POST') return answer(405, { Allow: 'POST' });
+    if (!this.failedLogins.allows(client.ip)) return answer(429, { 'Retry-After': '5' });
+    try {
+      const token = bearerIn(headers);
+      const { sub, issuer } = await this.#identify(token, { client, headers });
+      const bytes = await body;
+      if (bytes === 'too-large') return answer(413);
+      const session = bytes === 'aborted' ? undefined : sessionIn(bytes);
+      if (session === undefined) return answer(400);
+      const { kind } = await this.operations.renewSession({ session, sub, issuer, token });
+      return answerOf(STATUS[kind]);
+    } catch (thrown) {
+      if (thrown instanceof GatewayError) return answerOf(thrown.code === 'ERR_KEYS_UNAVAILABLE' ? 503 : 401);
+      this.log.error({ err: fromUnknown(thrown) }, 'renewal failed');
+      return answer(500);
+    }
+  }
+
+  async #identify(token: string, caller: Pick<RenewalRequest, 'client' | 'headers'>): Promise<Identity> {
+    const found = await this.access.identify(ANY_ROUTE, { token, ...caller });
+    this.access.permit(ANY_ROUTE, found);
+    if (found === undefined) throw new GatewayError('ERR_TOKEN_MISSING', 'no token');
+    return found;
+  }
+}
+
+/** RFC 6750 §2.1. Of two lines, two readers could take different ones. @throws GatewayError ERR_TOKEN_MISSING */
+function bearerIn(headers: RenewalRequest['headers']): string {
+  const lines = headers.get('authorization') ?? [];
+  const token = lines.length === 1 ? /^bearer +(\S+)$/i.exec(lines[0] ?? '')?.[1] : undefined;
+  if (token === undefined) throw new GatewayError('ERR_TOKEN_MISSING', 'no bearer token');
+  return token;
+}
+
+function sessionIn(body: Buffer): string | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(body.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+  return isJsonObject(value) && typeof value.session === 'string' ? value.session : undefined;
+}
+
+function answerOf(status: number): RenewalAnswer {
+  switch (status) {
+    case 401:
+      // RFC 6750 §3
+      return answer(status, { 'WWW-Authenticate': 'Bearer' });
+    case 429:
+      return answer(status, { 'Retry-After': '1' });
+    case 503:
+      return answer(status, { 'Retry-After': '5' });
+    default:
+      return answer(status);
+  }
+}
+
+function answer(status: number, headers: Readonly<Record<string, string>> = {}): RenewalAnswer {
+  return { status, headers: { 'Cache-Control': 'no-store', ...headers }, body: '' };
+}

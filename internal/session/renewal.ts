@@ -1,0 +1,99 @@
+import type { Access } from '../access/access.js';
+import type { Identity } from '../auth/identity/identity.js';
+import type { UpstreamRoute } from '../config/config.js';
+import { type ErrorCode, fromUnknown, GatewayError } from '../errors.js';
+import { forLog, type Log } from '../telemetry/log.js';
+
+/** What became of another token for a session. Plain data: it crosses processes. */
+export type RenewalOutcome =
+  | {
+      readonly kind: 'renewed';
+      /** The new token's, in seconds since the epoch. */
+      readonly exp: number;
+    }
+  | {
+      /**
+       * The session goes on as before: `refused`, the token is not good for it; `too-often`, another one came less than a
+       * second before; `unavailable`, it could not be told; `unknown`, there is no such session that a token could renew.
+       */
+      readonly kind: 'refused' | 'too-often' | 'unavailable' | 'unknown';
+    };
+
+/** Between two renewals of a session, in milliseconds. */
+const RENEWAL_INTERVAL_MS = 1_000;
+
+const OURS: ReadonlySet<ErrorCode> = new Set(['ERR_KEYS_UNAVAILABLE', 'ERR_CLAIM_UNAVAILABLE']);
+
+/** What a renewal needs of its session. */
+interface Renewed {
+  readonly id: string;
+  readonly requestId: string;
+  readonly ip: string;
+  readonly route: UpstreamRoute | undefined;
+  /** Only an `open` one is renewed. */
+  readonly state: string;
+  readonly identity: Identity | undefined;
+  /** Puts the new token's identity in the place of the old one's, in the same turn in which it was permitted. */
+  adopt(identity: Identity): void;
+}
+
+/** The tokens that follow a session's first one (SPEC section 24). */
+export class Renewals {
+  /** From when on another one is looked at, in milliseconds of the monotonic clock. */
+  #nextMs = 0;
+
+  /** @param access the way in, of which a new token goes through every step again. */
+  constructor(
+    readonly access: Access,
+    readonly log: Log,
+  ) {}
+
+  /** Never rejects. @param token unverified. */
+  async renew(session: Renewed, token: string): Promise<RenewalOutcome> {
+    if (!canRenew(session)) return { kind: 'unknown' };
+    const nowMs = performance.now();
+    if (nowMs < this.#nextMs) return { kind: 'too-often' };
+    this.#nextMs = nowMs + RENEWAL_INTERVAL_MS;
+    try {
+      return await this.#verified(session, token);
+    } catch (thrown) {
+      const { id, requestId, ip, route, identity } = session;
+      const sub = identity && forLog(identity.sub);
+      const line = { session: id, requestId, ip, sub, route: route?.prefix };
+      if (!(thrown instanceof GatewayError)) {
+        this.log.error({ ...line, err: fromUnknown(thrown) }, 'renewal failed');
+        return { kind: 'unavailable' };
+      }
+      this.log.info({ ...line, why: thrown.message }, 'renewal refused');
+      return { kind: OURS.has(thrown.code) ? 'unavailable' : 'refused' };
+    }
+  }
+
+  async #verified(session: Renewed, token: string): Promise<RenewalOutcome> {
+    const { access } = this;
+    const { route, ip } = session;
+    if (route === undefined) return { kind: 'unknown' };
+    const found = await access.identify(route, { token, client: { ip, peer: ip }, headers: NO_HEADERS });
+    if (found === undefined) return { kind: 'refused' };
+    if (session.identity !== undefined) access.permitAnother(route, session.identity, found);
+    await access.claim(route, found);
+    // From here on in one turn: a revocation finds the new identity, or was found above.
+    const known = session.identity;
+    if (known === undefined || !canRenew(session)) return { kind: 'unknown' };
+    access.exchangeSlots(route, known, found);
+    session.adopt(found);
+    const { id, requestId } = session;
+    this.log.info(
+      { session: id, requestId, ip, sub: forLog(found.sub), route: route.prefix, exp: found.exp },
+      'session renewed',
+    );
+    return { kind: 'renewed', exp: found.exp };
+  }
+}
+
+const NO_HEADERS: ReadonlyMap<string, readonly string[]> = new Map();
+
+/** Whether a token let the session in, which is open: whom a header vouches for has none to renew. */
+function canRenew({ state, route, identity }: Renewed): boolean {
+  return state === 'open' && identity !== undefined && route !== undefined && typeof route.auth === 'string';
+}
