@@ -36,7 +36,6 @@ const EXCHANGE_DEFAULTS = {
   requestLimit: undefined,
   cors: undefined,
   maxBodyBytes: 10_485_760,
-  tokens: { issuers: [], audience: [], requireScopes: [], once: false },
 };
 
 describe('an HTTP route', () => {
@@ -56,7 +55,6 @@ describe('an HTTP route', () => {
         preserveQuery: true,
         appendPath: true,
         forwardToken: true,
-        keepGreetingToken: false,
         forwardHeaders: [],
         rateLimit: undefined,
         balance: 'round-robin',

@@ -158,6 +158,10 @@ export class BusyGateway {
     const peer = await this.open('/echo', sub);
     await this.#revoke(sub);
     await peer.ended();
+    await http(`${this.gateway.http}/admin/bans`, {
+      method: 'POST',
+      body: JSON.stringify({ sub: 'mallory' }),
+    });
   }
 
   /** A good routes file, then a bad one. */
