@@ -180,6 +180,13 @@ export const CLOSE_REASONS = Object.freeze({
     'the route takes each token once, and this one has been used',
   ),
   forbidden: told('forbidden', 1008, 'Forbidden', false, 'not the roles or scopes that the route requires'),
+  noTarget: told(
+    'no_target',
+    1008,
+    'No upstream for this user',
+    false,
+    'the route goes by who is calling, and for this user there is no upstream, or one that is not allowed; the log says why',
+  ),
   rateLimited: told(
     'rate_limited',
     1008,

@@ -17,6 +17,8 @@ export const ERROR_CODES = {
   ERR_LOGOUT_TOKEN: 'the logout token of a provider breaks OpenID Connect Back-Channel Logout 1.0',
   ERR_BANNED: 'the subject is banned',
   ERR_FORBIDDEN: 'none of the roles that the route requires is held',
+  ERR_NO_TARGET:
+    'the upstream is chosen by who is calling, and for this user there is none, or one that is not allowed',
   ERR_TOO_MANY_CONNECTIONS: 'the subject has as many connections as MAX_CONNECTIONS_PER_SUB allows',
   ERR_REQUEST_MALFORMED:
     'the request has a path, a query or a target that two readers could read differently',

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -219,7 +220,9 @@ describe('snippets', () => {
   for (const page of PAGES) {
     const routes = blocks(page, 'yaml').filter((text) => {
       const value: unknown = parse(text);
-      return Array.isArray(value) && typeof value[0] === 'object' && 'prefix' in value[0];
+      const list: unknown =
+        typeof value === 'object' && value !== null && 'routes' in value ? value.routes : value;
+      return Array.isArray(list) && typeof list[0] === 'object' && 'prefix' in list[0];
     });
     if (routes.length > 0)
       it(`of routes in ${page} are taken by the route reader`, async (t) => {
@@ -254,10 +257,16 @@ describe('snippets', () => {
   async function readRoutes(t: TestContext, text: string): Promise<object> {
     const folder = directory(t);
     const { cert, key } = await certificate(folder, 'any');
-    const local = text.replaceAll(/((?:ca|cert|key)File: )\/?([\w./-]+)/g, '$1$2');
+    let local = text.replaceAll(/((?:ca|cert|key)File: )\/?([\w./-]+)/g, '$1$2');
     for (const [, kind, name = ''] of local.matchAll(/(ca|cert|key)File: ([\w./-]+)/g)) {
       mkdirSync(dirname(join(folder, name)), { recursive: true });
       writeFileSync(join(folder, name), readFileSync(kind === 'key' ? key : cert));
+    }
+    const rsa = { type: 'pkcs8', format: 'pem' } as const;
+    if (text.includes('privateKeyFile: /run/keys/payload.pem')) {
+      local = local.replace('/run/keys/payload.pem', 'payload.pem');
+      const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+      writeFileSync(join(folder, 'payload.pem'), privateKey.export(rsa));
     }
     for (const [, name = ''] of text.matchAll(/\bfiles: ([\w.-]+)/g)) mkdirSync(join(folder, name));
     for (const [, name = ''] of text.matchAll(/\bschemas: ([\w.-]+)/g))

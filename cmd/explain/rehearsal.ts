@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { Access } from '../../internal/access/access.js';
 import { type HttpRefusal, judgeArrival } from '../../internal/access/arrival.js';
+import { Targets } from '../../internal/access/targets/targets.js';
 import { createStores } from '../../internal/app/stores.js';
 import { Authenticator } from '../../internal/auth/authenticator.js';
 import { Bans } from '../../internal/auth/bans/bans.js';
@@ -29,6 +30,7 @@ import { isDenial } from '../../internal/session/record.js';
 import { Refused } from '../../internal/session/refused.js';
 import type { SharedList } from '../../internal/store/agreement/shared-list.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
+import type { Destination } from '../../internal/upstream/pool/destination.js';
 import { type DialRequest, Upstreams } from '../../internal/upstream/upstreams.js';
 import { type Client, firstMessage, requestHead } from './client.js';
 
@@ -99,7 +101,9 @@ export async function rehearse(
   });
   const bans = new Bans({ list: undefined, log, counter: metrics.bans });
   const cache = new TieredTokenCache(new MemoryTokenCache(0), undefined, metrics);
+  const targets = new Targets(log);
   const access = new Access({
+    targets,
     config: config.verification,
     authenticator: new Authenticator(config.verification, keys, cache, metrics),
     revocations,
@@ -118,7 +122,7 @@ export async function rehearse(
   const plan = planFor(client, opening, admission, config);
   if (plan instanceof Refused) return { matches, opening, refusal: refusal(plan, undefined) };
   try {
-    await Promise.all([keys.start(), stores.start()]);
+    await Promise.all([keys.start(), stores.start(), targets.apply(table.routes)]);
     const [revocationsUnknown] = await Promise.all([
       learnAll(stores.revocations, (revocation) => revocations.learn(revocation)),
       learnAll(stores.bans, (ban) => bans.records.learn(ban)),
@@ -126,6 +130,7 @@ export async function rehearse(
     return { matches, opening, plan, revocationsUnknown, ...(await admit(plan, admission)) };
   } finally {
     keys.stop();
+    targets.stop();
     await stores.stop();
   }
 }
@@ -152,17 +157,19 @@ async function admit(
 ): Promise<Pick<Outcome, 'identity' | 'dial' | 'expiresAtMs' | 'refusal'>> {
   const { route } = plan.match;
   let identity: Identity | undefined;
+  let destination: Destination | undefined;
   try {
     identity = await admission.identify(plan);
     admission.access.permitSession(route, identity, plan.opening.client.ip)?.release();
     admission.greetingToForward(plan, identity);
+    destination = admission.destination(plan, identity);
   } catch (thrown) {
     if (!(thrown instanceof Refused || thrown instanceof GatewayError)) throw thrown;
     return { identity, refusal: refusal(refusedFor(thrown), plan) };
   }
   return {
     identity,
-    dial: dialRequest(plan, identity, admission.config.credentials),
+    dial: { ...dialRequest(plan, identity, admission.config.credentials), destination },
     expiresAtMs: admission.access.expiresAtMs(identity),
   };
 }

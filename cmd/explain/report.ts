@@ -143,7 +143,7 @@ function revoked({ refusal, revocationsUnknown }: Outcome): string {
 
 function upstreamOf({ match: { route } }: Plan, dial: DialRequest) {
   return {
-    endpoints: route.upstreams.map((upstream) => {
+    endpoints: (dial.destination === undefined ? route.upstreams : [dial.destination.url]).map((upstream) => {
       const url = new URL(upstream);
       return withoutQuery(`${url.protocol}//${url.host}${targetUrl(url, { ...route, ...dial })}`);
     }),

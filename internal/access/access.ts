@@ -8,6 +8,8 @@ import type { Route, UpstreamRoute, VerificationConfig } from '../config/config.
 import { GatewayError } from '../errors.js';
 import type { FailedLogins } from '../ratelimit/failed-logins.js';
 import type { Limiter, MessageBudget } from '../ratelimit/limiter.js';
+import type { Destination } from '../upstream/pool/destination.js';
+import type { Caller, Targets } from './targets/targets.js';
 
 export interface AccessParts {
   readonly config: Pick<VerificationConfig, 'closeOnExpiry' | 'clockSkewMs'>;
@@ -22,6 +24,8 @@ export interface AccessParts {
   /** What is used up once it has been used. */
   readonly claims: Pick<Claims, 'claim'>;
   readonly limiter: Pick<Limiter, 'acquire'>;
+  /** Upstreams that depend on who is calling; undefined: no route has them. */
+  readonly targets?: Pick<Targets, 'destination'> | undefined;
 }
 
 /** Whoever wants in, and what it shows for it. */
@@ -124,6 +128,14 @@ export class Access {
         ? ({ kind: 'ip', name: ip } as const)
         : ({ kind: 'sub', name: identity.sub } as const);
     return this.parts.limiter.acquire(client, { scope: route.prefix, ...route.rateLimit });
+  }
+
+  /**
+   * Where whoever `permit` let in goes; undefined: the route leads everybody to the same upstreams.
+   * @throws GatewayError ERR_NO_TARGET.
+   */
+  destination(route: UpstreamRoute, caller: Caller): Destination | undefined {
+    return route.target === undefined ? undefined : this.parts.targets?.destination(route, caller);
   }
 
   /**

@@ -22,10 +22,11 @@ export function routeInfo(route: Route): RouteInfo {
 }
 
 function upstreamInfo(route: UpstreamRoute): RouteInfo {
-  const { protocol, upstreams, rateLimit, health, tls, mqttRoles, keepGreetingToken, ...rest } = route;
+  const { protocol, upstreams, rateLimit, health, tls, mqttRoles, keepGreetingToken, target, ...rest } =
+    route;
   return {
     ...rest,
-    upstreams: upstreams.map(withoutQuery),
+    upstreams: target === undefined ? upstreams.map(withoutQuery) : [target.name],
     // null: any protocol, the global limit, an opening handshake
     protocol: protocol ?? null,
     rateLimit: rateLimit ?? null,

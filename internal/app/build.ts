@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { Access } from '../access/access.js';
+import { Targets } from '../access/targets/targets.js';
 import { SessionLog } from '../activity/session-log.js';
 import { AdminApi } from '../admin/api.js';
 import { BACKCHANNEL_LOGOUT_TARGET, BackchannelLogout } from '../admin/backchannel-logout.js';
@@ -66,6 +67,7 @@ export interface Parts {
   /** undefined: none is kept. */
   readonly activity: SessionLog | undefined;
   readonly upstreams: Upstreams;
+  readonly targets: Targets;
   readonly leases: Leases | undefined;
   readonly limits: LimitsInForce;
   readonly limiter: Limiter;
@@ -126,7 +128,9 @@ export async function build(
   const slots = new ConnectionSlots(config.opening);
   const sessions = new Sessions(config.opening, slots, metrics);
   const wheel = new TimerWheel((thrown) => log.error({ err: fromUnknown(thrown) }, 'a deadline failed'));
+  const targets = new Targets(log);
   const access = new Access({
+    targets,
     config: config.verification,
     authenticator,
     revocations,
@@ -140,7 +144,7 @@ export async function build(
   const admission = new Admission(config, access, upstreams);
   const choice = await chooseListener(config.listen, hasHttpRoutes(table));
   const exchanges = new Exchanges();
-  const routes = new RoutesInEffect(table, upstreams, sessions, metrics, choice.kind === 'node');
+  const routes = new RoutesInEffect(table, { upstreams, targets }, sessions, metrics, choice.kind === 'node');
   const reloader = siblings?.reloader ?? (await watchRoutes(routesSource, routes, metrics, log));
   const localOperations = new LocalOperations({
     sessions,
@@ -229,6 +233,7 @@ export async function build(
   );
   const heapTrim = new HeapTrim();
   return {
+    targets,
     ...{ config, log, metrics, tracing, stores, keys, cache, revocations, bans, upstreams, leases },
     ...{ activity, limits, limiter, sessions, exchanges, wheel, heapTrim, routes, reloader, localOperations },
     ...{ listener, choice, siblings },

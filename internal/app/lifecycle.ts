@@ -51,6 +51,7 @@ export async function createApp(
     exchanges.stop();
     listener.close();
     upstreams.stop();
+    parts.targets.stop();
     keys.stop();
     revocations.stop();
     bans.stop();
@@ -71,7 +72,7 @@ export async function createApp(
     leases?.start();
     activity?.start();
     await Promise.all([revocations.start(), bans.start(), limits.start()]);
-    await tracing.start();
+    await Promise.all([tracing.start(), parts.targets.apply(table.routes)]);
     const port = await listener.listen();
     reloader.start();
     certificate?.start();

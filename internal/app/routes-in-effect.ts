@@ -1,3 +1,4 @@
+import type { Targets } from '../access/targets/targets.js';
 import type { RouteMatch, RouteTable } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
 import type { RoutesSource } from '../config/routes/file.js';
@@ -18,7 +19,7 @@ export class RoutesInEffect {
 
   constructor(
     table: RouteTable,
-    readonly upstreams: Upstreams,
+    readonly followers: { readonly upstreams: Upstreams; readonly targets: Targets },
     readonly sessions: Sessions,
     readonly metrics: Pick<Metrics, 'prepareRoutes'>,
     /** Whether the listener can serve HTTP routes. */
@@ -45,7 +46,9 @@ export class RoutesInEffect {
       throw new GatewayError('ERR_CONFIG', 'HTTP routes need the listener node: restart the gateway');
     this.#table = changed;
     this.metrics.prepareRoutes(changed.routes);
-    const orphans = this.upstreams.apply(changed);
+    const { upstreams, targets } = this.followers;
+    void targets.apply(changed.routes);
+    const orphans = upstreams.apply(changed);
     for (const session of [...this.sessions]) {
       const tenancy = session.pump?.upstream.tenancy;
       if (tenancy !== undefined && orphans.has(tenancy)) session.close('endpointRemoved');

@@ -7,6 +7,7 @@ import { type ErrorCode, fromUnknown, GatewayError } from '../errors.js';
 import { addressBlock } from '../request/client-key.js';
 import { isGivenRequestId } from '../request/forwarded.js';
 import type { AnswerListener, Sending } from '../upstream/http/sending.js';
+import type { Destination } from '../upstream/pool/destination.js';
 import type { Endpoint } from '../upstream/pool/endpoint.js';
 import { isForgedAcrossSites } from './cross-site.js';
 import type { ExchangeParts } from './exchange-parts.js';
@@ -51,6 +52,8 @@ export class Exchange implements LiveExchange, AnswerListener {
   readonly #record: ExchangeRecord;
   #id: string | undefined;
   #caller: Caller = NOBODY;
+  /** On a route whose upstream depends on who is calling. */
+  #destination: Destination | undefined;
   #expiresAtMs = Number.POSITIVE_INFINITY;
   #sending: Sending | undefined;
   /** When something was last heard of either side, on the coarse clock of all exchanges. */
@@ -269,6 +272,7 @@ export class Exchange implements LiveExchange, AnswerListener {
 
   /** JSON Schema, where the route has it. */
   #check(route: HttpRoute): void {
+    this.#destination = this.parts.access.destination(route, this.#caller);
     const { schemas } = rulesOf(route);
     const endpoint = schemas && checkEndpoint(schemas, this.facts);
     if (endpoint === undefined)
@@ -322,6 +326,7 @@ export class Exchange implements LiveExchange, AnswerListener {
         body,
         identity: this.identity,
         client: facts.client,
+        destination: this.#destination,
       },
       this,
     );

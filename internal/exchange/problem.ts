@@ -18,6 +18,7 @@ const PROBLEMS: Partial<Record<ErrorCode, Problem>> = {
   ERR_SCHEMA: { status: 400, title: 'Bad Request' },
   ERR_BANNED: { status: 403, title: 'Banned' },
   ERR_FORBIDDEN: { status: 403, title: 'Forbidden' },
+  ERR_NO_TARGET: { status: 403, title: 'No upstream for this user' },
   ERR_CROSS_SITE: { status: 403, title: 'Cross-site request' },
   ERR_REQUEST_TIMEOUT: { status: 408, title: 'Request Timeout' },
   ERR_ROUTE_UNKNOWN: { status: 404, title: 'Not Found' },

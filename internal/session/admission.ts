@@ -8,6 +8,7 @@ import { type ErrorCode, GatewayError } from '../errors.js';
 import type { Greeting } from '../protocol/protocol.js';
 import { adapterForSubprotocol, type NegotiatedProtocol } from '../protocol/protocols.js';
 import { raw } from '../protocol/raw.js';
+import type { Destination } from '../upstream/pool/destination.js';
 import type { Cancellation, Upstreams } from '../upstream/upstreams.js';
 import type { UpstreamConnection } from '../upstream/websocket/connection.js';
 import { dialRequest } from './dial-request.js';
@@ -24,6 +25,7 @@ const REFUSALS: Partial<Record<ErrorCode, CloseReasonKey>> = {
   ERR_TOKEN_USED: 'tokenUsed',
   ERR_CLAIM_UNAVAILABLE: 'authUnavailable',
   ERR_FORBIDDEN: 'forbidden',
+  ERR_NO_TARGET: 'noTarget',
   ERR_TOO_MANY_CONNECTIONS: 'tooManyConnections',
   ERR_JWT_MALFORMED: 'jwtMalformed',
   ERR_JWT_INVALID: 'jwtInvalid',
@@ -159,9 +161,19 @@ export class Admission {
     return greeting?.token === undefined || tokenPlace !== adapter.tokenPlace;
   }
 
+  /** Where the client goes on a route whose upstream depends on who is calling; see `Access.destination`. */
+  destination({ match, token }: Plan, identity: Identity | undefined): Destination | undefined {
+    return this.access.destination(match.route, { identity, token });
+  }
+
   /** @throws GatewayError, by rejecting; see `Upstreams.dial`. */
-  dial(plan: Plan, identity: Identity | undefined, cancellation: Cancellation): Promise<UpstreamConnection> {
-    const request = dialRequest(plan, identity, this.config.credentials);
+  dial(
+    plan: Plan,
+    identity: Identity | undefined,
+    cancellation: Cancellation,
+    destination?: Destination,
+  ): Promise<UpstreamConnection> {
+    const request = { ...dialRequest(plan, identity, this.config.credentials), destination };
     return this.upstreams.dial(plan.match.route, request, cancellation);
   }
 }

@@ -255,6 +255,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
       cancellation: new Cancellation(),
     };
     this.#state = dialing;
+    const destination = admission.destination(plan, identity);
     const claiming = admission.access.claim(plan.match.route, identity);
     if (claiming !== undefined) {
       await claiming;
@@ -264,7 +265,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     this.#scheduleWithin(Number.POSITIVE_INFINITY);
     if (this.#state !== dialing) return;
     opening.trace?.begin('dial');
-    const dialled = admission.dial(plan, identity, dialing.cancellation);
+    const dialled = admission.dial(plan, identity, dialing.cancellation, destination);
     const ready = dialing.budget?.ready;
     // What other replicas left of the budget is learned meanwhile: no message ever waits for it.
     if (ready !== undefined) await Promise.all([dialled, ready]);

@@ -13,6 +13,7 @@ import { Cancellation } from './pool/cancellation.js';
 import { CircuitBreaker, type CircuitBreakerSources, type CircuitState } from './pool/circuit-breaker.js';
 import { Endpoint } from './pool/endpoint.js';
 import { Endpoints } from './pool/endpoints.js';
+import type { MakeEndpoint } from './pool/made-endpoints.js';
 import type { Tenancy } from './pool/tenancy.js';
 import { Sockets } from './socket/sockets.js';
 import { TlsContexts } from './socket/tls-contexts.js';
@@ -79,15 +80,18 @@ export class Upstreams {
       controlTimeoutMs: options.controlTimeoutMs,
     };
     const contexts = new TlsContexts();
-    const endpoints = new Endpoints((url, tls) => {
+    const pools = new Pools(contexts);
+    const make: MakeEndpoint = (url, tls, admits) => {
       const breaker = new CircuitBreaker(options, sources, (circuit) => {
         log.warn({ upstream: endpoint.name, circuit }, 'circuit changed');
       });
-      const endpoint = new Endpoint(url, tls, breaker, sources.nowMs, options.maxDialsPerEndpoint);
+      const { maxDialsPerEndpoint } = options;
+      const endpoint = new Endpoint(url, tls, breaker, sources.nowMs, maxDialsPerEndpoint, admits);
       return endpoint;
-    });
+    };
+    const endpoints = new Endpoints(make, (endpoint) => pools.release(endpoint));
     this.#endpoints = endpoints;
-    this.#pools = new Pools(contexts);
+    this.#pools = pools;
     this.#dialer = new Dialer({ config: options, endpoints, contexts, shared, metrics, log });
     this.#health = new Health({ config: options, contexts, shared, metrics, log, random: sources.random });
     metrics.beforeScrape(() => this.#showCircuits(metrics));
@@ -118,9 +122,9 @@ export class Upstreams {
     return new Sending(route, request, listener, this.#endpoints, this.#pools);
   }
 
-  /** The endpoints of the current table. */
-  snapshot(): readonly EndpointSnapshot[] {
-    return Array.from(this.#endpoints.all, ({ name, breaker, sessions }) => ({
+  /** The endpoints of the current table, and those that came into being for somebody. */
+  snapshot(endpoints: Iterable<Endpoint> = this.#endpoints.all): readonly EndpointSnapshot[] {
+    return Array.from(endpoints, ({ name, breaker, sessions }) => ({
       upstream: name,
       circuit: breaker.state,
       faults: breaker.faults,
@@ -159,8 +163,9 @@ export class Upstreams {
   #showCircuits({ circuitState }: Metrics): void {
     circuitState.reset();
     const worst = new Map<string, number>();
-    // Endpoints that differ in query or TLS settings share a name, which shows the worst of them.
-    for (const { upstream, circuit } of this.snapshot()) {
+    // Endpoints that differ in query or TLS settings share a name, which shows the worst of them. Those of targets have no
+    // series: their number is up to who is calling.
+    for (const { upstream, circuit } of this.snapshot(this.#endpoints.named)) {
       worst.set(upstream, Math.max(worst.get(upstream) ?? 0, STATE_VALUES[circuit]));
     }
     for (const [upstream, value] of worst) circuitState.set({ upstream }, value);

@@ -6,6 +6,7 @@ import { parseEnv } from 'node:util';
 import { VARIABLES, type Variable } from '../../internal/config/environment/variables.js';
 import { loadConfiguration } from '../../internal/config/environment.js';
 import { ENTRY_KEYS } from '../../internal/config/routes/schema.js';
+import { TARGET_KEYS } from '../../internal/config/routes/targets.js';
 import { linesOf } from './files.js';
 
 const root = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
@@ -62,7 +63,8 @@ describe('.env.example', () => {
 
 describe('docs/configuration.md', () => {
   const text = read('docs/configuration.md');
-  const [environment = '', routes = ''] = text.split('\n## Routes file\n');
+  const [environment = '', routesFile = ''] = text.split('\n## Routes file\n');
+  const [routes = '', targets = ''] = routesFile.split('\n### Upstreams chosen by who is calling\n');
 
   it('holds every variable with what is allowed and its default, and no other', () => {
     const rows = rowsOf(environment).filter(([name]) => name !== 'variable');
@@ -81,6 +83,11 @@ describe('docs/configuration.md', () => {
   it('holds every key of a route, and no other', () => {
     const documented = rowsOf(routes).map(([key]) => key?.split('.')[0]);
     assert.deepEqual(new Set(documented), new Set(['key', ...ENTRY_KEYS]));
+  });
+
+  it('holds every key of a target, and no other', () => {
+    const documented = rowsOf(targets).map(([key]) => key?.split('.')[0]);
+    assert.deepEqual(new Set(documented), new Set(['key of a target', ...TARGET_KEYS]));
   });
 
   it('holds the keys of nested mappings', () => {

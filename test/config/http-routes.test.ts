@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { Route } from '../../internal/config/config.js';
 import { parseRoutes } from '../../internal/config/routes/routes.js';
+import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 import { directory, linesOf, put } from './files.js';
 
 const CONTEXT = {
@@ -45,6 +46,8 @@ describe('an HTTP route', () => {
         prefix: '/a',
         auth: 'required',
         requireRoles: [],
+        tokens: NO_TOKEN_RULES,
+        keepGreetingToken: false,
         fallback: false,
         upstreams: ['http://a', 'https://b/base'],
         protocol: undefined,
@@ -235,6 +238,7 @@ describe('a local route', () => {
       prefix: '/a',
       auth: 'public',
       requireRoles: [],
+      tokens: NO_TOKEN_RULES,
       ...EXCHANGE_DEFAULTS,
       respond: { status: 418, body: 'on node-1', headers: [{ name: 'X-A', value: 'b' }] },
     });

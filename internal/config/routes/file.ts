@@ -1,6 +1,7 @@
 import type { Problem } from '../problem.js';
 import { type FileText, readTextFile, readTextFileAsync } from '../text-file.js';
 import { parseRoutes, type RoutesContext, type RoutesResult } from './routes.js';
+import { tableProblems } from './target-table.js';
 
 /** Largest routes file that is read, room for some 2000 routes: the parser's worst input of this size takes seconds. */
 const MAX_ROUTES_BYTES = 262_144;
@@ -12,9 +13,12 @@ export interface RoutesSource extends RoutesContext {
   readonly fileGiven: boolean;
 }
 
-/** Reads the file and makes the table. */
+/** Reads the file and makes the table; also looks at the tables of its targets. */
 export function loadRoutes(source: RoutesSource): RoutesResult {
-  return routesFrom(readTextFile(source.file, MAX_ROUTES_BYTES), source);
+  const result = routesFrom(readTextFile(source.file, MAX_ROUTES_BYTES), source);
+  if ('problems' in result) return result;
+  const problems = tableProblems(result.table.routes);
+  return problems.length > 0 ? { problems } : result;
 }
 
 export function readRoutesFile(source: RoutesSource): Promise<FileText> {

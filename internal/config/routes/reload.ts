@@ -7,6 +7,7 @@ import type { Problem } from '../problem.js';
 import type { FileText } from '../text-file.js';
 import { type RoutesSource, readRoutesFile, routesFrom } from './file.js';
 import { isFallback } from './table.js';
+import { tableProblemsInTurns } from './target-table.js';
 
 /** How often the file is read while nothing happens. */
 const POLL_MS = 500;
@@ -124,11 +125,11 @@ export class RouteReloader {
     const settled = state === this.#settling;
     this.#settling = isNew ? state : undefined;
     if (!isNew || !settled) return isNew;
-    this.#take(read);
+    await this.#take(read);
     return false;
   }
 
-  #take(read: FileText): ReloadResult {
+  async #take(read: FileText): Promise<ReloadResult> {
     this.#taken = stateOf(read);
     this.#settling = undefined;
     // The old table stays when the file goes away, even one that could have been missing at the start (SPEC section 15).
@@ -138,6 +139,8 @@ export class RouteReloader {
     if ('problems' in result) return this.#reject(result.problems);
     if (isDeepStrictEqual(result.table.routes, this.#table.routes))
       return { outcome: 'unchanged', problems: [] };
+    const tables = await tableProblemsInTurns(result.table.routes);
+    if (tables.length > 0) return this.#reject(tables);
     try {
       this.#options.onTable(result.table);
     } catch (error) {

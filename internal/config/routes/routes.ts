@@ -1,9 +1,10 @@
 import { dirname } from 'node:path';
-import { PROTOCOL_NAMES, type Protocol, type Route, type RouteTable } from '../config.js';
+import { PROTOCOL_NAMES, type Protocol, type Route, type RouteTable, type Target } from '../config.js';
 import type { Problem } from '../problem.js';
 import { protocolOf, readEntry } from './entry/assembly.js';
 import { kindOf, mqttSchema, prefixSchema, protocolSchema, webSocketSchema } from './schema.js';
 import { type Claim, type ClientKind, createRouteTable, hiding, isFallback } from './table.js';
+import { readTargets } from './targets.js';
 import { NO_TOKEN_RULES } from './token-rules.js';
 import { type Place, readYaml, type YamlSource } from './yaml-source.js';
 
@@ -66,6 +67,7 @@ class RoutesParser {
   #more = 0;
   /** Where the list of routes stands. */
   #base: readonly PropertyKey[] = [];
+  #targets: ReadonlyMap<string, Target | undefined> = new Map();
 
   constructor(
     readonly source: YamlSource,
@@ -93,12 +95,15 @@ class RoutesParser {
     if (!isMapping(value) || !Object.hasOwn(value, 'routes')) {
       this.#add(
         [],
-        'must be a list of routes, each with at least prefix and upstream, or a mapping {routes}',
+        'must be a list of routes, each with at least prefix and upstream, or a mapping {targets, routes}',
       );
       return [];
     }
     for (const key of Object.keys(value))
-      if (key !== 'routes') this.#add([key], 'is not a key that is known here');
+      if (key !== 'routes' && key !== 'targets') this.#add([key], 'is not a key that is known here');
+    const targets = readTargets(value.targets, dirname(this.fileName));
+    this.#targets = targets.found;
+    for (const { path, message } of targets.faults) this.#add(['targets', ...path], message);
     this.#base = ['routes'];
     if (value.routes === null) return [];
     if (Array.isArray(value.routes)) return value.routes;
@@ -112,6 +117,7 @@ class RoutesParser {
       directory: dirname(this.fileName),
       respondVariables: this.context.respondVariables ?? {},
       issuerNames: this.context.issuerNames,
+      targets: this.#targets,
       claimsShared: this.context.claimsShared ?? true,
     });
     if ('route' in found) return found.route;
@@ -228,7 +234,7 @@ function problem(fileName: string, line: number, key: string, message: string): 
 function keyName({ path }: Place): string {
   const [entry, ...keys] = path[0] === 'routes' ? path.slice(1) : path;
   if (entry === undefined) return 'routes';
-  if (typeof entry !== 'number') return String(entry);
+  if (typeof entry !== 'number') return path.map(String).join('.');
   if (keys.length === 0) return `route ${Number(entry) + 1}`;
   const name = keys.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
   return name.replace(/^\./, '');

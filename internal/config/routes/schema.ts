@@ -6,6 +6,7 @@ import { auth, onlyRequired } from './entry/auth.js';
 import { exchangeKeys } from './entry/exchange.js';
 import { filePath, flag, listOf, mustBe, number, oneOf, seconds, wholeNumber, word } from './entry/fields.js';
 import { answerHeaders, forwardHeaders } from './entry/headers.js';
+import { withoutPlaceholders } from './target-url.js';
 import { tokenRuleKeys } from './token-rules.js';
 
 /** Paths that the gateway answers itself. */
@@ -42,7 +43,7 @@ function upstreams(schemes: readonly [string, string]) {
   return z.preprocess(
     (value) => (Array.isArray(value) ? value : [value]),
     listOf(
-      word(allowed, (text) => isUrl(text, { schemes, credentials: false })),
+      word(allowed, (text) => isUrl(withoutPlaceholders(text), { schemes, credentials: false })),
       'a URL, or a list of them',
       256,
     ),

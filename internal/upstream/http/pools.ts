@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { Pool } from 'undici';
 import type { Endpoint } from '../pool/endpoint.js';
+import { admittedOnly, lookupBy } from '../socket/admitted-lookup.js';
 import type { TlsContexts } from '../socket/tls-contexts.js';
 
 /** Idle connections of ours close before most servers close them; one that says so in Keep-Alive is believed. */
@@ -50,15 +51,17 @@ export class Pools {
     return pool;
   }
 
-  #open({ address, tls }: Endpoint, connectMs: number): EndpointPool {
+  #open({ address, tls, admits }: Endpoint, connectMs: number): EndpointPool {
     const { host, secure } = address;
+    const lookup = admits && { lookup: lookupBy(admittedOnly(admits)) };
     const connect = secure
       ? {
+          ...lookup,
           timeout: connectMs,
           secureContext: this.contexts.of(tls),
           rejectUnauthorized: tls?.insecureSkipVerify !== true,
         }
-      : { timeout: connectMs };
+      : { ...lookup, timeout: connectMs };
     return new EndpointPool(`${secure ? 'https' : 'http'}://${host}`, {
       connections: null,
       pipelining: 1,
@@ -75,11 +78,14 @@ export class Pools {
   /** Lets go of endpoints that no route names any more; what is under way on them ends by itself. */
   retain(endpoints: Iterable<Endpoint>): void {
     const kept = new Set(endpoints);
-    for (const [endpoint, pools] of this.#pools) {
-      if (kept.has(endpoint)) continue;
-      this.#pools.delete(endpoint);
-      for (const pool of pools.values()) void pool.close().catch(() => {});
-    }
+    for (const endpoint of this.#pools.keys()) if (!kept.has(endpoint)) this.release(endpoint);
+  }
+
+  /** Likewise, one of them. */
+  release(endpoint: Endpoint): void {
+    const pools = this.#pools.get(endpoint);
+    this.#pools.delete(endpoint);
+    for (const pool of pools?.values() ?? []) void pool.close().catch(() => {});
   }
 
   /** Cuts every connection. */

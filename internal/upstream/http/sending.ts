@@ -4,6 +4,7 @@ import type { HttpRoute } from '../../config/config.js';
 import { fromUnknown, GatewayError } from '../../errors.js';
 import { clientKey } from '../../request/client-key.js';
 import { type Choice, choose } from '../pool/balance.js';
+import type { Destination } from '../pool/destination.js';
 import type { Endpoint } from '../pool/endpoint.js';
 import type { Endpoints } from '../pool/endpoints.js';
 import type { Tenancy } from '../pool/tenancy.js';
@@ -23,6 +24,8 @@ export interface HttpRequest {
   readonly body: Readable | Buffer | undefined;
   readonly identity: { readonly sub: string } | undefined;
   readonly client: { readonly ip: string };
+  /** On a route whose upstream depends on who is calling. */
+  readonly destination?: Destination | undefined;
 }
 
 /** Who hears of the answer. Nothing is told after `onFailed` or `onEnd`, nor after `Sending.abort`. */
@@ -66,7 +69,7 @@ export class Sending implements Dispatcher.DispatchHandlers {
     readonly endpoints: Endpoints,
     readonly pools: Pools,
   ) {
-    this.#order = endpoints.of(route).order(request.identity?.sub ?? request.client.ip);
+    this.#order = endpoints.of(route, request.destination).order(request.identity?.sub ?? request.client.ip);
   }
 
   /** Goes to the first endpoint that may be asked. */
@@ -190,6 +193,10 @@ export class Sending implements Dispatcher.DispatchHandlers {
     endpoint.dialing--;
     this.#choice = undefined;
     this.#tried.add(endpoint);
+    if (error instanceof GatewayError) {
+      endpoint.breaker.released(permit);
+      return this.#end('destroyed', error);
+    }
     if (isLocalShortage(error) || code === 'UND_ERR_INVALID_ARG') endpoint.breaker.released(permit);
     else endpoint.dialFailed(permit, 'unreachable', this.#client);
     const { body } = this.request;

@@ -39,6 +39,8 @@ export class Endpoint implements Landlord {
     readonly breaker: CircuitBreaker,
     readonly nowMs: () => number,
     maxDials: number,
+    /** Whether an address that its host's name leads to may be dialled; undefined: any. */
+    readonly admits?: (address: string) => boolean,
   ) {
     this.turns = new DialTurns(maxDials);
     this.url = new URL(url);

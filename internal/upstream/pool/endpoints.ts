@@ -1,6 +1,8 @@
-import type { RouteTls, UpstreamRoute } from '../../config/config.js';
+import type { UpstreamRoute } from '../../config/config.js';
 import { Balance } from './balance.js';
+import type { Destination } from './destination.js';
 import { type Endpoint, endpointKey } from './endpoint.js';
+import { MadeEndpoints, type MakeEndpoint } from './made-endpoints.js';
 import type { Tenancy } from './tenancy.js';
 
 /**
@@ -10,13 +12,22 @@ import type { Tenancy } from './tenancy.js';
 export class Endpoints {
   #current = new Map<string, Endpoint>();
   readonly #balances = new WeakMap<UpstreamRoute, Balance>();
-  readonly #create: (url: string, tls: RouteTls | undefined) => Endpoint;
+  readonly #create: MakeEndpoint;
+  readonly #made: MadeEndpoints;
 
-  constructor(create: (url: string, tls: RouteTls | undefined) => Endpoint) {
+  /** @param onGone an endpoint that came into being for somebody and that nobody will be sent to any more. */
+  constructor(create: MakeEndpoint, onGone: (endpoint: Endpoint) => void = () => {}) {
     this.#create = create;
+    this.#made = new MadeEndpoints(create, onGone);
   }
 
+  /** Those that the table names, and those that came into being since. */
   get all(): Iterable<Endpoint> {
+    return [...this.#current.values(), ...this.#made];
+  }
+
+  /** Those that the table names. */
+  get named(): Iterable<Endpoint> {
     return this.#current.values();
   }
 
@@ -38,11 +49,15 @@ export class Endpoints {
       this.#balances.set(route, new Balance([...new Set(endpoints)], route.balance));
     }
     this.#current = after;
-    return this.#orphans(before.values(), routes);
+    return this.#orphans([...before.values(), ...this.#made], routes);
   }
 
-  /** How a route's endpoints take turns; a route of an earlier table keeps those it had. */
-  of(route: UpstreamRoute): Balance {
+  /**
+   * How a route's endpoints take turns; a route of an earlier table keeps those it had.
+   * @param destination where a route with a target leads this time.
+   */
+  of(route: UpstreamRoute, destination?: Destination): Balance {
+    if (destination !== undefined) return this.#made.of(route, destination);
     const known = this.#balances.get(route);
     if (known !== undefined) return known;
     const balance = new Balance(
@@ -62,7 +77,11 @@ export class Endpoints {
       for (const tenancy of endpoint.tenancies) {
         const { route } = tenancy;
         const successor = successors.get(routeName(route));
-        const stays = successor !== undefined && this.of(successor).endpoints.includes(endpoint);
+        const stays =
+          successor !== undefined &&
+          (route.target === undefined
+            ? this.of(successor).endpoints.includes(endpoint)
+            : successor.target?.name === route.target.name);
         if (!stays && (successor ?? route).onRemove === 'close') orphans.add(tenancy);
       }
     }

@@ -43,6 +43,8 @@ export interface UpstreamSocket {
 export interface SocketTarget {
   readonly host: string;
   readonly port: number;
+  /** Whether an address that the host's name leads to may be dialled; undefined: any. */
+  readonly admits?: ((address: string) => boolean) | undefined;
   /** undefined: plain TCP. */
   readonly tls:
     | {

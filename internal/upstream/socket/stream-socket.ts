@@ -1,5 +1,6 @@
 import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { admittedOnly, lookupBy } from './admitted-lookup.js';
 import type { ReusedBuffer } from './reused-buffer.js';
 import { KEEP_ALIVE_DELAY_MS, type SocketOwner, type SocketTarget, type UpstreamSocket } from './socket.js';
 
@@ -116,9 +117,11 @@ export class StreamSocket implements UpstreamSocket {
 
 /** A socket that connects, over TLS with the target's checks. */
 export function connectSocket(
-  { host, port, tls }: SocketTarget,
-  options: { readonly onread?: OnReadOpts; readonly highWaterMark?: number } = {},
+  { host, port, tls, admits }: SocketTarget,
+  socketOptions: { readonly onread?: OnReadOpts; readonly highWaterMark?: number } = {},
 ): Socket {
+  const lookup = admits && lookupBy(admittedOnly(admits));
+  const options = lookup === undefined ? socketOptions : { ...socketOptions, lookup };
   if (tls === undefined) return connectTcp({ ...options, host, port });
   const servername = tls.serverName ?? (isIP(host) === 0 ? host : undefined);
   return connectTls({

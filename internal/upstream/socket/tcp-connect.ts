@@ -1,6 +1,7 @@
-import { ADDRCONFIG, type LookupAddress, lookup } from 'node:dns';
+import type { LookupAddress } from 'node:dns';
 import { isIP } from 'node:net';
 import { getSystemErrorName } from 'node:util';
+import { BY_SYSTEM, type Resolve } from './admitted-lookup.js';
 import type { ConnectRequest, TcpBinding, TcpHandle } from './tcp-binding.js';
 
 /** Of several addresses, the next one is tried when one has not answered for this long. */
@@ -12,14 +13,6 @@ export interface TcpConnectListener {
   tcpConnected(handle: TcpHandle): void;
   tcpFailed(error: Error): void;
 }
-
-/** Finds the addresses of a name. */
-export type Resolve = (
-  host: string,
-  callback: (error: NodeJS.ErrnoException | null, addresses: readonly LookupAddress[]) => void,
-) => void;
-
-const BY_SYSTEM: Resolve = (host, callback) => lookup(host, { all: true, hints: ADDRCONFIG }, callback);
 
 /** An attempt to connect to a host: to each of its addresses in turn, in the order of the system's resolver. */
 export class TcpConnect {

@@ -1,3 +1,4 @@
+import { admittedOnly } from './admitted-lookup.js';
 import type { ReusedBuffer } from './reused-buffer.js';
 import { KEEP_ALIVE_DELAY_MS, type SocketOwner, type SocketTarget, type UpstreamSocket } from './socket.js';
 import type { TcpBinding, TcpHandle, WriteRequest } from './tcp-binding.js';
@@ -40,8 +41,9 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
   ) {}
 
   /** Begins to connect; the owner hears what becomes of it. */
-  connect({ host, port }: SocketTarget): this {
-    this.#connect = new TcpConnect(this.shared.binding, host, port, this);
+  connect({ host, port, admits }: SocketTarget): this {
+    const resolve = admits && admittedOnly(admits);
+    this.#connect = new TcpConnect(this.shared.binding, host, port, this, resolve);
     this.#connect.begin();
     return this;
   }

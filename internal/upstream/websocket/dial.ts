@@ -5,6 +5,7 @@ import type { Metrics } from '../../telemetry/metrics.js';
 import type { DialTrace } from '../../telemetry/opening-trace.js';
 import { type Choice, choose } from '../pool/balance.js';
 import { type Cancellation, cancelled } from '../pool/cancellation.js';
+import type { Destination } from '../pool/destination.js';
 import type { Endpoint } from '../pool/endpoint.js';
 import type { Endpoints } from '../pool/endpoints.js';
 import type { Tenancy } from '../pool/tenancy.js';
@@ -26,6 +27,8 @@ export interface DialRequest extends RequestFacts {
   readonly query: string;
   /** Offered to the upstream, in order. */
   readonly subprotocols: readonly string[];
+  /** On a route whose upstream depends on who is calling. */
+  readonly destination?: Destination | undefined;
   /** Is told of every attempt; undefined: nobody traces. */
   readonly trace?: DialTrace | undefined;
 }
@@ -48,7 +51,8 @@ export class Dialer {
   /**
    * Dials a route's endpoints: the next one at once, the same one again after the interval, so many attempts in all.
    * @throws GatewayError ERR_CIRCUIT_OPEN at once when no circuit lets a dial through, ERR_DIAL_FAILED when every attempt
-   *   failed (`cause`: the last one), ERR_DIAL_CANCELLED when it was called off.
+   *   failed (`cause`: the last one), ERR_DIAL_CANCELLED when it was called off, ERR_NO_TARGET when its name leads to no
+   *   address that may be dialled.
    */
   async dial(
     route: UpstreamRoute,
@@ -56,7 +60,7 @@ export class Dialer {
     cancellation?: Cancellation,
   ): Promise<UpstreamConnection> {
     const { config, endpoints, metrics } = this.parts;
-    const balance = endpoints.of(route);
+    const balance = endpoints.of(route, request.destination);
     const order = balance.order(request.identity?.sub ?? request.client.ip);
     const tried = new Set<Endpoint>();
     let failure: DialFailure | undefined;
@@ -139,7 +143,8 @@ export class Dialer {
     const { metrics } = this.parts;
     metrics.upstreamDials.inc({
       route: metrics.routeLabel(route),
-      upstream: metrics.upstreamLabel(name),
+      // Endpoints of targets are as many as there are users.
+      upstream: metrics.upstreamLabel(route.target?.name ?? name),
       result,
     });
   }
@@ -174,14 +179,15 @@ export class Dialer {
 }
 
 /** @throws DialFailure when the TLS settings are of no use. */
-export function socketTarget({ address, tls }: Endpoint, contexts: TlsContexts): SocketTarget {
+export function socketTarget({ address, tls, admits }: Endpoint, contexts: TlsContexts): SocketTarget {
   const { hostname: host, port, secure } = address;
-  if (!secure) return { host, port, tls: undefined };
+  if (!secure) return { host, port, admits, tls: undefined };
   try {
     const context = contexts.of(tls);
     return {
       host,
       port,
+      admits,
       tls: { context, serverName: tls?.serverName, verify: tls?.insecureSkipVerify !== true },
     };
   } catch (cause) {

@@ -1,4 +1,4 @@
-import { fromUnknown, type GatewayError } from '../../errors.js';
+import { fromUnknown, GatewayError } from '../../errors.js';
 import { type Cancellation, cancelled } from '../pool/cancellation.js';
 import type { SocketOwner, SocketTarget, UpstreamSocket } from '../socket/socket.js';
 import { type ConnectionTenancy, UpstreamConnection } from './connection.js';
@@ -95,6 +95,8 @@ class Handshake implements SocketOwner {
   }
 
   socketFailed(error: Error): void {
+    // Not the endpoint's fault: it was never asked.
+    if (error instanceof GatewayError) return this.#fail(error);
     // Where every address of a host failed there is a code and no message.
     const why = error.message || (error as NodeJS.ErrnoException).code;
     this.#fail(this.#failure(`${this.#stage} failed: ${why}`, error));

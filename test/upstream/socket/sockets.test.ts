@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import type { Resolve } from '../../../internal/upstream/socket/admitted-lookup.js';
 import type { SocketOwner, UpstreamSocket } from '../../../internal/upstream/socket/socket.js';
 import { Sockets } from '../../../internal/upstream/socket/sockets.js';
 import { type TcpHandle, tcpBinding } from '../../../internal/upstream/socket/tcp-binding.js';
-import { type Resolve, TcpConnect } from '../../../internal/upstream/socket/tcp-connect.js';
+import { TcpConnect } from '../../../internal/upstream/socket/tcp-connect.js';
 import { TcpSocket } from '../../../internal/upstream/socket/tcp-socket.js';
 import { eventually } from '../../support/eventually.js';
 import { freePort } from '../../support/free-port.js';

@@ -1,10 +1,20 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { z } from 'zod';
-import type { Protocol, RespondRoute, Route, RouteTls, SchemaText, UpstreamRoute } from '../../config.js';
+import type {
+  Protocol,
+  RespondRoute,
+  Route,
+  RouteTls,
+  SchemaText,
+  Target,
+  TargetedUpstream,
+  UpstreamRoute,
+} from '../../config.js';
 import { readSchemas } from '../../schemas/read.js';
 import { quote } from '../../secrets.js';
 import { type EntryKind, type EntryOf, entrySchemas, foreignKey } from '../schema.js';
+import { placeholdersOf, targetedUpstream, withoutPlaceholders } from '../target-url.js';
 import { readRouteTls } from '../tls.js';
 import { tokenRulesOf } from '../token-rules.js';
 import { filledIn } from './respond-body.js';
@@ -17,6 +27,8 @@ export interface EntryContext {
   readonly respondVariables: Readonly<Record<string, string>>;
   /** Of ISSUERS_FILE; undefined: not known, none is wrong. */
   readonly issuerNames: readonly string[] | undefined;
+  /** What placeholders may stand for, by name; undefined: a target with faults of its own. */
+  readonly targets: ReadonlyMap<string, Target | undefined>;
   /** false: each process would claim tokens for itself, and there are several. */
   readonly claimsShared: boolean;
 }
@@ -177,7 +189,7 @@ function upstreamKeys(
     });
   return {
     fallback: false,
-    upstreams: entry.upstream,
+    ...whereTo(entry, context, faults),
     protocol: protocolOf(entry),
     copySubProtocol: entry.copySubProtocol,
     forwardToken: entry.forwardToken ?? true,
@@ -191,6 +203,33 @@ function upstreamKeys(
     schemas: schemasOf(entry, context, faults),
     renew: entry.renew,
   };
+}
+
+function whereTo(
+  { upstream, health, renew }: UpstreamEntry,
+  { targets }: EntryContext,
+  faults: EntryFault[],
+): { readonly upstreams: readonly string[]; readonly target?: TargetedUpstream | undefined } {
+  const placeholders = upstream.flatMap(placeholdersOf);
+  const [url = ''] = upstream;
+  if (placeholders.length === 0) return { upstreams: upstream };
+  if (upstream.length > 1)
+    faults.push({ path: ['upstream'], message: 'must be one URL where a placeholder stands in it' });
+  if (health !== undefined)
+    faults.push({ path: ['health'], message: 'does not go with a placeholder: nobody knows what to check' });
+  if (renew)
+    faults.push({
+      path: ['renew'],
+      message: 'does not go with a placeholder in upstream: another token could name another one',
+    });
+  const unknown = placeholders.filter((name) => !targets.has(name));
+  for (const name of unknown)
+    faults.push({ path: ['upstream'], message: `${quote(`{${name}}`)} is none of the targets` });
+  return { upstreams: [], target: targetedUpstream(url, targets) };
+}
+
+function isPlain(url: string): boolean {
+  return !['wss:', 'https:'].includes(new URL(withoutPlaceholders(url)).protocol);
 }
 
 /**
@@ -213,7 +252,7 @@ function tlsOf(
   faults: EntryFault[],
 ): RouteTls | undefined {
   if (entry.tls === undefined) return undefined;
-  if (entry.upstream.some((url) => !['wss:', 'https:'].includes(new URL(url).protocol)))
+  if (entry.upstream.some(isPlain))
     faults.push({ path: ['tls'], message: 'goes with wss:// and https:// upstreams only' });
   const tls = readRouteTls(entry.tls, directory);
   if (!('faults' in tls)) return tls;

@@ -1,0 +1,82 @@
+import { stat } from 'node:fs/promises';
+import type { TableTarget } from '../../config/config.js';
+import {
+  type RowsResult,
+  readTableText,
+  rowsInTurns,
+  type TargetRows,
+} from '../../config/routes/target-table.js';
+import type { Log } from '../../telemetry/log.js';
+
+/** How often it is asked whether the file has changed. */
+const POLL_MS = 500;
+/** The file is read this often though it looks unchanged: clocks and file systems lie (SPEC section 19). */
+const REREAD_MS = 60_000;
+
+/** The rows of a table file as it is now; a bad file changes nothing. */
+export class FollowedTable {
+  #rows: TargetRows = new Map();
+  #state: string | undefined;
+  #text: string | undefined;
+  #readMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #isStopped: boolean = false;
+  /** The first read. */
+  readonly ready: Promise<void>;
+
+  constructor(
+    readonly target: TableTarget,
+    readonly log: Log,
+  ) {
+    this.ready = this.#look();
+  }
+
+  /** The field of the row of that key. */
+  valueOf(key: string): string | undefined {
+    return this.#rows.get(key);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    const state = await this.#stateOfFile();
+    if (state !== this.#state || performance.now() - this.#readMs >= REREAD_MS) {
+      this.#state = state;
+      this.#readMs = performance.now();
+      await this.#read();
+    }
+    if (this.#isStopped) return;
+    this.#timer = setTimeout(() => void this.#look(), POLL_MS);
+    this.#timer.unref();
+  }
+
+  async #stateOfFile(): Promise<string> {
+    try {
+      const { ino, size, mtimeMs, ctimeMs } = await stat(this.target.file);
+      return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
+    } catch {
+      return 'not there';
+    }
+  }
+
+  async #read(): Promise<void> {
+    const { file, name, field } = this.target;
+    const read = await readTableText(this.target);
+    const text = 'text' in read ? read.text : undefined;
+    if (text !== undefined && text === this.#text) return;
+    const result: RowsResult = await rowsInTurns(read, field);
+    this.#text = text;
+    if ('fault' in result) {
+      this.log.error(
+        { target: name, file, problem: result.fault },
+        'table not read: the rows in effect stay',
+      );
+      return;
+    }
+    this.#rows = result.rows;
+    this.log.info({ target: name, rows: result.rows.size }, 'table read');
+  }
+}

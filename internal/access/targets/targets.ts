@@ -1,0 +1,162 @@
+import { claimsAt } from '../../auth/identity/claim-paths.js';
+import type { JsonObject } from '../../auth/identity/claims.js';
+import type { Identity } from '../../auth/identity/identity.js';
+import { decodeToken } from '../../auth/identity/jwt-shape.js';
+import type { Route, Target, TargetedUpstream, UpstreamRoute } from '../../config/config.js';
+import { tablesOf } from '../../config/routes/target-table.js';
+import { GatewayError } from '../../errors.js';
+import { forLog, type Log } from '../../telemetry/log.js';
+import type { Destination } from '../../upstream/pool/destination.js';
+import { Allowed } from '../../upstream/target/allowed.js';
+import { hostIn, portIn } from '../../upstream/target/parts.js';
+import { DecryptedClaims } from './decrypted-claims.js';
+import { decrypted } from './decryption.js';
+import { FollowedTable } from './followed-table.js';
+
+/** Whoever has been let in. */
+export interface Caller {
+  readonly identity: Identity | undefined;
+  /** The token that was verified; undefined: somebody else vouches for the identity, or there is none. */
+  readonly token: string | undefined;
+}
+
+interface TargetRules {
+  readonly allowed: Allowed;
+  /** `allow`, as text. */
+  readonly text: string;
+}
+
+/** Finds the upstream of who is calling (SPEC section 19). */
+export class Targets {
+  #tables = new Map<string, FollowedTable>();
+  readonly #rules = new WeakMap<Target, TargetRules>();
+  readonly #claims: DecryptedClaims;
+
+  /** @param now milliseconds since the epoch. */
+  constructor(
+    readonly log: Log,
+    now?: () => number,
+  ) {
+    this.#claims = new DecryptedClaims(now);
+  }
+
+  /** Takes over a table of routes: the files it names are followed from now on. Resolves when they have been read. */
+  async apply(routes: readonly Route[]): Promise<void> {
+    const before = this.#tables;
+    const after = new Map<string, FollowedTable>();
+    for (const target of tablesOf(routes)) {
+      const key = tableKey(target);
+      if (!after.has(key)) after.set(key, before.get(key) ?? new FollowedTable(target, this.log));
+    }
+    this.#tables = after;
+    for (const [key, table] of before) if (!after.has(key)) table.stop();
+    await Promise.all(Array.from(after.values(), ({ ready }) => ready));
+  }
+
+  stop(): void {
+    for (const table of this.#tables.values()) table.stop();
+  }
+
+  /**
+   * Where a client goes that has been let in; undefined: the route leads everybody to the same upstreams. To be asked after
+   * the token was verified: what somebody made up is never decrypted.
+   * @throws GatewayError ERR_NO_TARGET.
+   */
+  destination({ target, auth }: UpstreamRoute, caller: Caller): Destination | undefined {
+    if (target === undefined) return undefined;
+    if (caller.identity === undefined) throw none('nobody is known by name here');
+    // Whoever a header vouches for may send any token along.
+    const who = typeof auth === 'object' ? { ...caller, token: undefined } : caller;
+    const host = this.#part(target.host, who, hostIn, 'host name or address');
+    const portText = this.#part(target.port, who, portIn, 'port');
+    const port = portText === '' ? ownPort(target) : Number(portText);
+    const url = `${target.scheme}//${host}${portText === '' ? '' : `:${portText}`}${target.path}`;
+    const hostname = host.replace(/^\[|\]$/g, '');
+    // The reader of URLs has the last word on what a host is.
+    if (!URL.canParse(url) || new URL(url).hostname !== host) throw none(`${quoted(host)} is no host`);
+    const rules = [target.host, target.port]
+      .filter((part) => typeof part === 'object')
+      .map((part) => this.#rulesOf(part));
+    if (!rules.every(({ allowed }) => allowed.permits(hostname, port)))
+      throw none(`${quoted(`${host}:${port}`)} is not in allow`);
+    return {
+      url,
+      rules: rules.map(({ text }) => text).join(' '),
+      admits: (address) => rules.every(({ allowed }) => allowed.admits(address, port)),
+    };
+  }
+
+  #part(
+    part: string | Target,
+    caller: Caller,
+    read: (text: string) => string | undefined,
+    what: string,
+  ): string {
+    if (typeof part === 'string') return part;
+    const found = read(this.#value(part, caller));
+    if (found === undefined) throw none(`what target ${part.name} leads to is no ${what}`);
+    return found;
+  }
+
+  #value(target: Target, caller: Caller): string {
+    const claims = claimsOf(caller);
+    const name = target.kind === 'claim' ? target.claim : target.key;
+    const claim = firstText(claims, name);
+    if (claim === undefined) throw none(`target ${target.name}: no claim ${quoted(name)}`);
+    if (target.kind === 'table') {
+      const value = this.#tables.get(tableKey(target))?.valueOf(claim);
+      if (value === undefined) throw none(`target ${target.name}: no row for ${quoted(claim)}`);
+      return value;
+    }
+    const { decrypt } = target;
+    if (decrypt === undefined) return claim;
+    const { identity, token } = caller;
+    const value = this.#claims.of(target, token ?? claim, identity?.exp ?? 0, () =>
+      decrypted(claim, decrypt),
+    );
+    if (value === undefined) throw none(`target ${target.name}: claim ${quoted(name)} cannot be decrypted`);
+    return value;
+  }
+
+  #rulesOf(target: Target): TargetRules {
+    let rules = this.#rules.get(target);
+    if (rules === undefined) {
+      rules = { allowed: new Allowed(target.allow), text: JSON.stringify(target.allow) };
+      this.#rules.set(target, rules);
+    }
+    return rules;
+  }
+}
+
+function tableKey({ file, field }: { readonly file: string; readonly field: string }): string {
+  return JSON.stringify([file, field]);
+}
+
+/** Of the very token that was verified; without one, what is known of the identity. */
+function claimsOf({ identity, token }: Caller): JsonObject {
+  const claims = token === undefined ? undefined : decodeToken(token)?.claims;
+  // A token that stands beside an identity it is not the source of says nothing.
+  if (claims !== undefined) return claims.sub === identity?.sub ? claims : {};
+  return { sub: identity?.sub, preferred_username: identity?.preferredUsername };
+}
+
+/** The first text or whole number that stands under a name; empty texts do not count. */
+function firstText(claims: JsonObject, name: string): string | undefined {
+  for (const value of claimsAt(claims, name)) {
+    if (typeof value === 'string' && value !== '') return value;
+    if (Number.isSafeInteger(value)) return String(value);
+  }
+  return undefined;
+}
+
+function ownPort({ scheme }: TargetedUpstream): number {
+  return scheme === 'wss:' || scheme === 'https:' ? 443 : 80;
+}
+
+function none(why: string): GatewayError {
+  return new GatewayError('ERR_NO_TARGET', why);
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(forLog(text));
+}

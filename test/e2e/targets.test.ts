@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { constants, createPublicKey, generateKeyPairSync, publicEncrypt } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { eventually } from '../support/eventually.js';
+import { type Gateway, runGateway, startGateway } from '../support/gateway.js';
+import { http } from '../support/http.js';
+import { type Issuer, startIssuer } from '../support/issuer.js';
+import { startEcho, type Upstream } from '../support/upstream.js';
+import { Peer } from '../support/ws-client.js';
+
+const ADMIN_TOKEN = 'a-token-of-some-length';
+const NO_TARGET = { code: 1008, reason: 'No upstream for this user' };
+
+describe('upstreams chosen by who is calling', () => {
+  const { privateKey } = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  });
+  let issuer: Issuer;
+  let stranger: Issuer;
+  let echo: Upstream;
+  let server: Server;
+  let gateway: Gateway;
+  let folder: string;
+  let table: string;
+  let wsPort: string;
+  let httpPort: number;
+
+  const sealed = (text: string) =>
+    publicEncrypt(
+      { key: createPublicKey(privateKey), padding: constants.RSA_PKCS1_PADDING },
+      Buffer.from(text),
+    ).toString('base64');
+
+  before(async () => {
+    [issuer, stranger] = [await startIssuer(), await startIssuer()];
+    echo = await startEcho();
+    wsPort = new URL(echo.url).port;
+    server = createServer((request, response) =>
+      response.end(`${request.url} for ${request.headers['x-user-id']}`),
+    );
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    httpPort = (server.address() as AddressInfo).port;
+    folder = await mkdtemp(join(tmpdir(), 'targets-'));
+    table = join(folder, 'dispatch.json');
+    await writeFile(table, JSON.stringify({ ann: { os_user: 'a', port: httpPort }, eve: { port: 22 } }));
+    await writeFile(join(folder, 'payload.pem'), privateKey);
+    gateway = await startGateway({ env: { JWKS_URL: issuer.jwksUrl, ADMIN_TOKEN }, routes: routes() });
+  });
+  after(async () => {
+    await gateway.stop();
+    server.close();
+    await echo.close();
+    await Promise.all([issuer.close(), stranger.close()]);
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  function routes(file = table): string {
+    const ports = `${Math.min(httpPort, Number(wsPort))}-${Math.max(httpPort, Number(wsPort))}`;
+    const decrypt = { privateKeyFile: join(folder, 'payload.pem'), padding: 'pkcs1' };
+    return JSON.stringify({
+      targets: {
+        desktop: { claim: 'hash', decrypt, allow: [`127.0.0.1:${wsPort}`] },
+        named: { claim: 'host', allow: ['localhost', '*.pods.test'] },
+        near: { claim: 'host', allow: ['localhost', '127.0.0.0/8', '::1'] },
+        workspace: { file, key: 'sub', field: 'port', allow: [`127.0.0.1:${ports}`] },
+      },
+      routes: [
+        { prefix: '/desk', upstream: `ws://{desktop}:${wsPort}/` },
+        { prefix: '/named', upstream: `ws://{named}:${wsPort}/` },
+        { prefix: '/near', upstream: `ws://{near}:${wsPort}/` },
+        { prefix: '/web/named', upstream: `http://{named}:${httpPort}/` },
+        { prefix: '/web/near', upstream: `http://{near}:${httpPort}/` },
+        { prefix: '/work', upstream: 'http://127.0.0.1:{workspace}/' },
+      ],
+    });
+  }
+
+  const get = (path: string, token: string) =>
+    http(gateway.http + path, { headers: { Authorization: `Bearer ${token}` } });
+
+  async function echoed(path: string, token: string): Promise<string> {
+    const peer = await Peer.open(gateway.ws + path, { token });
+    peer.send('hello');
+    const text = await peer.text();
+    await peer.close();
+    return text;
+  }
+
+  async function closing(path: string, token: string) {
+    return await (await Peer.open(gateway.ws + path, { token })).ended();
+  }
+
+  async function whyOf(sub: string): Promise<string> {
+    const found = () =>
+      gateway.logs.filter((log) => log.sub === sub).find((log) => log.reason === 'no_target');
+    await eventually(() => found() !== undefined);
+    return JSON.stringify(found());
+  }
+
+  it('a WebSocket goes where an encrypted claim says', async () => {
+    const token = issuer.sign({ sub: 'ann', hash: sealed('127.0.0.1') });
+    assert.equal(await echoed('/desk', token), 'hello');
+    assert.equal(await echoed('/desk', token), 'hello');
+    const listed = await http(`${gateway.http}/admin/upstreams`, {
+      headers: { Authorization: `Bearer ${ADMIN_TOKEN}` },
+    });
+    assert.match(listed.body, new RegExp(`"ws://127\\.0\\.0\\.1:${wsPort}/"`));
+    const shown = await http(`${gateway.http}/admin/routes`, {
+      headers: { Authorization: `Bearer ${ADMIN_TOKEN}` },
+    });
+    assert.match(shown.body, /ws:\/\/\{desktop\}/);
+    assert.doesNotMatch(shown.body, /PRIVATE KEY/);
+  });
+
+  it('a request goes where the row of its user says', async () => {
+    const answer = await get('/work/a?b=1', issuer.sign({ sub: 'ann' }));
+    assert.deepEqual([answer.status, answer.body], [200, '/a?b=1 for ann']);
+  });
+
+  it('whoever has no upstream, or one that is not allowed, is told no more than that', async () => {
+    for (const [sub, hash, why] of [
+      ['w1', undefined, /no claim/],
+      ['w2', 'AAAA', /cannot be decrypted/],
+      ['w3', sealed('127.0.0.2'), /not in allow/],
+      ['w4', sealed('2130706433'), /no host name/],
+    ] as const) {
+      assert.deepEqual(await closing('/desk', issuer.sign({ sub, hash })), NO_TARGET, sub);
+      assert.match(await whyOf(sub), why);
+    }
+    for (const sub of ['eve', 'nobody']) {
+      const { status, body } = await get('/work', issuer.sign({ sub }));
+      assert.equal(status, 403, sub);
+      assert.deepEqual(JSON.parse(body), {
+        type: 'about:blank',
+        title: 'No upstream for this user',
+        status: 403,
+        code: 'ERR_NO_TARGET',
+      });
+    }
+  });
+
+  it('a name that leads to the host itself is refused unless a CIDR covers the address', async () => {
+    const token = (sub: string) => issuer.sign({ sub, host: 'localhost' });
+    assert.deepEqual(await closing('/named', token('n1')), NO_TARGET);
+    assert.match(await whyOf('n1'), /leads to .*which allow does not cover/);
+    assert.equal(await echoed('/near', token('n2')), 'hello');
+    assert.equal((await get('/web/named', token('n3'))).status, 403);
+    assert.equal((await get('/web/near', token('n4'))).body, '/ for n4');
+  });
+
+  it('a claim of a forged token is never decrypted', async () => {
+    const forged = stranger.sign({ sub: 'forger', hash: 'AAAA' });
+    assert.deepEqual(await closing('/desk', forged), { code: 1008, reason: 'JWT invalid or expired' });
+    assert.equal((await get('/work', stranger.sign({ sub: 'ann' }))).status, 401);
+    assert.doesNotMatch(
+      gateway.logs
+        .filter((line) => line.reason === 'jwt_invalid')
+        .map((line) => JSON.stringify(line))
+        .join(),
+      /decrypted/,
+    );
+  });
+
+  it('the table is read again when it changes, while a bad one changes nothing', async () => {
+    await writeFile(`${table}.new`, '{"zoe": ');
+    await rename(`${table}.new`, table);
+    await eventually(() => gateway.output.includes('table not read'));
+    assert.equal((await get('/work', issuer.sign({ sub: 'ann' }))).status, 200);
+    await writeFile(`${table}.new`, JSON.stringify({ zoe: { port: String(httpPort) } }));
+    await rename(`${table}.new`, table);
+    await eventually(async () => (await get('/work', issuer.sign({ sub: 'zoe' }))).status === 200);
+    assert.equal((await get('/work', issuer.sign({ sub: 'ann' }))).status, 403);
+  });
+
+  it('a table that is not there at start is an error', async () => {
+    const { code, stderr, stdout } = await runGateway({
+      env: { JWKS_URL: issuer.jwksUrl },
+      routes: routes(join(folder, 'none.json')),
+    });
+    assert.notEqual(code, 0);
+    assert.match(stderr + stdout, /none\.json: does not exist \(table of the target workspace\)/);
+  });
+});
