@@ -93,7 +93,11 @@ export class Renewals {
 
 const NO_HEADERS: ReadonlyMap<string, readonly string[]> = new Map();
 
-/** Whether a token let the session in, which is open: whom a header vouches for has none to renew. */
+/**
+ * Whether a token let the session in, which is open: whom a header vouches for has none to renew. Where the token chose the
+ * upstream (SPEC section 19), another one could choose another, so that takes a new session.
+ */
 function canRenew({ state, route, identity }: Renewed): boolean {
-  return state === 'open' && identity !== undefined && route !== undefined && typeof route.auth === 'string';
+  if (state !== 'open' || identity === undefined || route === undefined) return false;
+  return typeof route.auth === 'string' && route.target === undefined;
 }

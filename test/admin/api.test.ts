@@ -68,6 +68,7 @@ describe('the admin API', () => {
           audience: [],
           requireScopes: [],
           once: false,
+          renew: false,
           forwardHeaders: ['user-agent'],
           balance: 'round-robin',
           onRemove: 'keep',

@@ -228,11 +228,15 @@ for (const workers of [1, 2])
       echo = await startEcho();
       gateway = await startGateway({
         env: { JWKS_URL: issuer.jwksUrl, WORKERS: String(workers), JWT_CLOCK_SKEW_SECONDS: '0' },
-        routes: [
-          { prefix: '/plain', upstream: echo.url },
-          { prefix: '/narrow', upstream: echo.url, audience: 'narrow' },
-          { prefix: '/open', upstream: echo.url, auth: 'public' },
-        ],
+        routes: JSON.stringify({
+          targets: { host: { claim: 'host', allow: ['127.0.0.1'] } },
+          routes: [
+            { prefix: '/plain', upstream: echo.url },
+            { prefix: '/narrow', upstream: echo.url, audience: 'narrow' },
+            { prefix: '/open', upstream: echo.url, auth: 'public' },
+            { prefix: '/chosen', upstream: `ws://{host}:${new URL(echo.url).port}/` },
+          ],
+        }),
       });
     });
     after(async () => {
@@ -308,6 +312,12 @@ for (const workers of [1, 2])
       const nobody = await Peer.open(`${gateway.ws}/open`);
       assert.equal((await post(issuer.sign(), { session: nobody.sessionId })).status, 404);
       await nobody.close();
+      const host = '127.0.0.1';
+      const chosen = await open('/chosen', issuer.sign({ host }));
+      chosen.send('in');
+      assert.equal(await chosen.text(), 'in');
+      assert.equal((await post(issuer.sign({ host }), { session: chosen.sessionId })).status, 404);
+      await chosen.close();
     });
 
     it('renews at most once a second, of which strangers use up nothing', async () => {
@@ -344,10 +354,12 @@ describe('the route key renew', () => {
       ],
       [{ prefix: '/x', upstream, auth: header, renew: true }, /renew: does not go with a mapping in auth/],
       [{ prefix: '/x', upstream, renew: 'yes' }, /renew: "yes" is not allowed: must be true or false/],
+      [{ prefix: '/x', upstream: 'ws://{named}:1/', renew: true }, /renew: does not go with a placeholder/],
     ] as const) {
+      const targets = { named: { claim: 'host', allow: ['*.pods.test'] } };
       const { code, stdout, stderr } = await runGateway({
         env: { JWKS_URL: 'https://id.example/keys' },
-        routes: [entry],
+        routes: JSON.stringify({ targets, routes: [entry] }),
       });
       assert.equal(code, 1);
       assert.match(stdout + stderr, why);

@@ -47,7 +47,7 @@ const REFUSED: readonly (readonly [string, object, RegExp])[] = [
   ['a route of two kinds', route({ respond: {} }), /oneOf|one of|valid against/],
   ['a route with a password in it', route({ upstream: 'ws://a:b@c/' }), /upstream/],
   ['a route that hides /admin', route({ prefix: '/admin/x' }), /prefix/],
-  ['an unknown protocol', route({ protocol: 'gopher' }), /protocol/],
+  ['an unknown protocol', route({ protocol: 'coap' }), /protocol/],
   ['/metrics in public', { publicPaths: ['/ws', '/metrics'] }, /publicPaths/],
   ['/admin in public', { publicPaths: ['/admin/sessions'] }, /publicPaths/],
   ['everything in public', { publicPaths: ['/'] }, /publicPaths/],

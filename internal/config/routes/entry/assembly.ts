@@ -206,7 +206,7 @@ function upstreamKeys(
 }
 
 function whereTo(
-  { upstream, health }: UpstreamEntry,
+  { upstream, health, renew }: UpstreamEntry,
   { targets }: EntryContext,
   faults: EntryFault[],
 ): { readonly upstreams: readonly string[]; readonly target?: TargetedUpstream | undefined } {
@@ -217,6 +217,11 @@ function whereTo(
     faults.push({ path: ['upstream'], message: 'must be one URL where a placeholder stands in it' });
   if (health !== undefined)
     faults.push({ path: ['health'], message: 'does not go with a placeholder: nobody knows what to check' });
+  if (renew)
+    faults.push({
+      path: ['renew'],
+      message: 'does not go with a placeholder in upstream: another token could name another one',
+    });
   const unknown = placeholders.filter((name) => !targets.has(name));
   for (const name of unknown)
     faults.push({ path: ['upstream'], message: `${quote(`{${name}}`)} is none of the targets` });
