@@ -53,7 +53,11 @@ async function liveThrough(on: BusyGateway): Promise<void> {
     35: () => on.revoke('dave'),
     36: () => on.revoke('erin'),
     60: async () => {
-      releasePeers = await on.blockPeers();
+      const [upstream, client] = [await on.blockUpstream(), await on.blockClient()];
+      releasePeers = () => {
+        upstream();
+        client();
+      };
     },
     68: async () => releasePeers(),
     90: () => on.loseStore(),

@@ -125,16 +125,8 @@ export class BusyGateway {
     await (await this.open('/lost', 'ann')).ended();
   }
 
-  /**
-   * A client that takes nothing, and an upstream that takes nothing, until they are dropped for it; and a client that stays.
-   * @returns ends what is left of them.
-   */
-  async blockPeers(): Promise<() => void> {
-    const { gateway, issuer } = this;
-    const before = (await gateway.metrics()).sum('ws_backpressure_total');
-    const head = handshakeHead(gateway.port, '/flood', [`Authorization: Bearer ${issuer.sign()}`]);
-    const { client } = await exchange(gateway.port, head);
-    client.socket.pause();
+  /** An upstream that takes nothing, until its client is told so; and a client that stays. @returns ends the latter. */
+  async blockUpstream(): Promise<() => void> {
     const staying = await this.open('/echo', 'fay');
     const peer = await this.open('/stuck', 'bob');
     let closed = false;
@@ -147,21 +139,26 @@ export class BusyGateway {
         'room to send',
       );
     await peer.ended();
-    await eventually(async () => (await gateway.metrics()).sum('ws_backpressure_total') >= before + 2);
-    return () => {
-      client.destroy();
-      staying.socket.terminate();
-    };
+    return () => staying.socket.terminate();
+  }
+
+  /** A client that takes nothing of what its upstream says, until it is dropped for it. @returns drops it now. */
+  async blockClient(): Promise<() => void> {
+    const { gateway, issuer } = this;
+    const count = async () =>
+      (await gateway.metrics()).sum('ws_backpressure_total', { direction: 'upstream_to_client' });
+    const before = await count();
+    const head = handshakeHead(gateway.port, '/flood', [`Authorization: Bearer ${issuer.sign()}`]);
+    const { client } = await exchange(gateway.port, head);
+    client.socket.pause();
+    await eventually(async () => (await count()) > before);
+    return () => client.destroy();
   }
 
   async revoke(sub: string): Promise<void> {
     const peer = await this.open('/echo', sub);
     await this.#revoke(sub);
     await peer.ended();
-    await http(`${this.gateway.http}/admin/bans`, {
-      method: 'POST',
-      body: JSON.stringify({ sub: 'mallory' }),
-    });
   }
 
   /** A good routes file, then a bad one. */
@@ -176,10 +173,12 @@ export class BusyGateway {
     await eventually(async () => (await count('failed')) === failed + 1);
   }
 
-  /** Redis goes, and a revocation waits for it. */
+  /** Redis goes, and a revocation and a ban wait for it. */
   async loseStore(): Promise<void> {
     await this.redis.kill();
     await this.#revoke('eve');
+    const ban = JSON.stringify({ sub: 'mallory' });
+    await http(`${this.gateway.http}/admin/bans`, { method: 'POST', body: ban });
   }
 
   async #revoke(sub: string): Promise<void> {
