@@ -9,6 +9,10 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
   Listening: {
     HOST: 'address that is listened on',
     PORT: 'port that is listened on; 0 takes any free one',
+    ADMIN_HOST:
+      "address of the gateway's own endpoints; unset: HOST. Goes with ADMIN_PORT, or with a HOST that is one address",
+    ADMIN_PORT:
+      "port of the gateway's own endpoints: `/metrics`, `/healthz`, `/readyz`, `/admin`; PORT then answers 404 for `/metrics` and `/admin`. Its connections are not counted in MAX_CONNECTIONS; with TLS_CERT_FILE it speaks TLS too. 0 takes any free one; unset: PORT",
     LISTENER:
       'who accepts clients: `node`, on the sockets of Node.js; `uws`, uWebSockets.js; `auto` is `uws` where TLS_CERT_FILE or WS_COMPRESSION is set and its build is sound, else `node`. See [listeners](listeners.md)',
     WORKERS: 'processes that share the port',

@@ -26,6 +26,7 @@ import type { Endpoint } from '../gateway/endpoint.js';
 import { HttpEndpoints } from '../gateway/endpoints.js';
 import { Gate } from '../gateway/gate.js';
 import type { Listener, ListenerParts } from '../gateway/listener.js';
+import { AdminListener } from '../gateway/node/admin-listener.js';
 import { HeapTrim } from '../heap-trim.js';
 import { ConnectionSlots } from '../ratelimit/connection-limits.js';
 import { FailedLogins } from '../ratelimit/failed-logins.js';
@@ -79,6 +80,8 @@ export interface Parts {
   readonly reloader: Reloader;
   readonly localOperations: LocalOperations;
   readonly listener: Listener;
+  /** undefined: the gateway's own endpoints have no address of their own. */
+  readonly adminListener: AdminListener | undefined;
   readonly choice: ListenerChoice;
   /** The other workers of this host; undefined: this process is the whole gateway. */
   readonly siblings: Siblings | undefined;
@@ -216,10 +219,22 @@ export async function build(
         renewal.handle({ method, headers, client: proxies.client(peer, secure, headers), body }),
     });
   }
+  const { admin: adminAddress, tls } = config.listen;
+  const scraped = siblings ?? metrics;
+  const unready = () =>
+    sessions.draining ? 'draining' : keys.ready ? undefined : 'no verification keys yet';
+  const adminApi = new AdminApi({ token: config.adminToken, operations, log });
+  const adminListener =
+    adminAddress &&
+    new AdminListener(
+      { address: adminAddress, tls, gate, endpoints: new HttpEndpoints(scraped, unready, adminApi) },
+      sockets,
+      siblings?.connections.admin,
+    );
   const endpoints = new HttpEndpoints(
-    siblings ?? metrics,
-    () => (sessions.draining ? 'draining' : keys.ready ? undefined : 'no verification keys yet'),
-    new AdminApi({ token: config.adminToken, operations, log }),
+    adminListener === undefined ? scraped : undefined,
+    unready,
+    adminListener === undefined ? adminApi : undefined,
     tokenEndpoints,
     config.discovery
       ? () => discoveryAnswer({ version: version(), config, table: () => routes.table })
@@ -236,7 +251,7 @@ export async function build(
     targets,
     ...{ config, log, metrics, tracing, stores, keys, cache, revocations, bans, upstreams, leases },
     ...{ activity, limits, limiter, sessions, exchanges, wheel, heapTrim, routes, reloader, localOperations },
-    ...{ listener, choice, siblings },
+    ...{ listener, adminListener, choice, siblings },
   };
 }
 
@@ -261,6 +276,6 @@ async function createListener(
   return new (await import('../gateway/node/listener.js')).NodeListener(
     parts,
     sockets,
-    siblings?.connections,
+    siblings?.connections.clients,
   );
 }

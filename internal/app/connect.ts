@@ -47,7 +47,13 @@ export function connect({
 }
 
 /** The certificate's files, of which the listener hears; undefined: no TLS. */
-export function watchCertificate({ config, listener, log, metrics }: Parts): CertificateWatch | undefined {
+export function watchCertificate({
+  config,
+  listener,
+  adminListener,
+  log,
+  metrics,
+}: Parts): CertificateWatch | undefined {
   const files = config.listen.tls;
   if (files === undefined) return undefined;
   showCertificateExpiry(files.certFile, metrics);
@@ -56,6 +62,7 @@ export function watchCertificate({ config, listener, log, metrics }: Parts): Cer
     onChange: () =>
       listener.renewCertificate().then(
         () => {
+          adminListener?.renewCertificate();
           showCertificateExpiry(files.certFile, metrics);
           log.info('certificate renewed');
         },

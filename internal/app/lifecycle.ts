@@ -34,8 +34,8 @@ export async function createApp(
   connect(parts);
   const certificate = watchCertificate(parts);
   const { log, metrics, tracing, stores, keys, revocations, bans, upstreams, leases } = parts;
-  const { activity, limits, limiter, sessions, exchanges, wheel, heapTrim, reloader, listener, choice } =
-    parts;
+  const { activity, limits, limiter, sessions, exchanges, wheel, heapTrim, reloader } = parts;
+  const { listener, adminListener, choice } = parts;
 
   const stop = async () => {
     log.info({ sessions: sessions.size }, 'draining');
@@ -50,6 +50,7 @@ export async function createApp(
     ]);
     exchanges.stop();
     listener.close();
+    adminListener?.close();
     upstreams.stop();
     parts.targets.stop();
     keys.stop();
@@ -73,11 +74,22 @@ export async function createApp(
     activity?.start();
     await Promise.all([revocations.start(), bans.start(), limits.start()]);
     await Promise.all([tracing.start(), parts.targets.apply(table.routes)]);
+    // First: should it be taken, no client has been met.
+    const adminPort = await adminListener?.listen();
     const port = await listener.listen();
+    adminListener?.serve();
     reloader.start();
     certificate?.start();
     log.info(
-      { host: config.listen.host, port, routes: table.routes.length, listener: choice.kind, why: choice.why },
+      {
+        host: config.listen.host,
+        port,
+        adminHost: config.listen.admin?.host,
+        adminPort,
+        routes: table.routes.length,
+        listener: choice.kind,
+        why: choice.why,
+      },
       'listening',
     );
   };

@@ -40,6 +40,8 @@ export interface IssuerConfig {
 export interface ListenConfig {
   readonly host: string;
   readonly port: number;
+  /** Where the gateway's own endpoints are; undefined: with everything else. */
+  readonly admin: { readonly host: string; readonly port: number } | undefined;
   /** Who accepts clients; `auto` is decided at start, see `chooseListener`. */
   readonly listener: 'auto' | 'node' | 'uws';
   /** Processes sharing the port; `auto` has already become the number of cores. */

@@ -12,25 +12,33 @@ export interface Scraped {
   scrape(): Promise<string>;
 }
 
-/** What is no WebSocket: /healthz, /readyz, /metrics for orchestrators and scrapers, /admin/* for operators. */
+/**
+ * What is no WebSocket: /healthz, /readyz, /metrics for orchestrators and scrapers, /admin/* for operators. /metrics and
+ * /admin may have an address of their own: 404 on the other one.
+ */
 export class HttpEndpoints {
   readonly #health: Endpoint = { kind: 'now', answer: () => ({ status: 200, body: 'ok' }) };
   readonly #ready: Endpoint = { kind: 'now', answer: () => this.#readiness() };
-  readonly #metrics: Endpoint = { kind: 'later', answer: () => this.#scrape() };
-  readonly #admin: Endpoint = { kind: 'later', answer: (request) => serveAdmin(this.admin, request) };
+  readonly #metrics: Endpoint;
+  readonly #admin: Endpoint;
 
   /**
+   * @param metrics undefined: they are shown elsewhere. @param admin likewise.
    * @param discovery what clients are told of how to connect; undefined: the routes decide about its path.
    * @param unreadyReason why no traffic should come now, in words fit for an operator; undefined: it may.
    */
   constructor(
-    readonly metrics: Scraped,
+    metrics: Scraped | undefined,
     readonly unreadyReason: () => string | undefined,
-    readonly admin: AdminHandler,
+    admin: AdminHandler | undefined,
     /** By target; those that are off are not among them. */
     readonly others: ReadonlyMap<string, Endpoint> = new Map(),
     readonly discovery?: (() => Answer) | undefined,
-  ) {}
+  ) {
+    this.#metrics = metrics === undefined ? ELSEWHERE : { kind: 'later', answer: () => scrape(metrics) };
+    this.#admin =
+      admin === undefined ? ELSEWHERE : { kind: 'later', answer: (request) => serveAdmin(admin, request) };
+  }
 
   /** Who answers the request, if its path is one of these. To be asked about every request, handshakes too. */
   endpointFor({ target, method }: RequestHead): Endpoint | undefined {
@@ -38,7 +46,8 @@ export class HttpEndpoints {
     const other = this.others.get(target);
     if (other !== undefined) return other;
     const endpoint = this.#reading(target);
-    return endpoint === undefined || READ_METHODS.includes(method) ? endpoint : NOT_ALLOWED;
+    if (endpoint === undefined || endpoint === ELSEWHERE) return endpoint;
+    return READ_METHODS.includes(method) ? endpoint : NOT_ALLOWED;
   }
 
   #reading(target: string): Endpoint | undefined {
@@ -60,12 +69,15 @@ export class HttpEndpoints {
     const reason = this.unreadyReason();
     return reason === undefined ? { status: 200, body: 'ready\n' } : { status: 503, body: `${reason}\n` };
   }
-
-  async #scrape(): Promise<Answer> {
-    const body = await this.metrics.scrape();
-    return { status: 200, headers: { 'Content-Type': this.metrics.contentType }, body };
-  }
 }
+
+async function scrape(metrics: Scraped): Promise<Answer> {
+  const body = await metrics.scrape();
+  return { status: 200, headers: { 'Content-Type': metrics.contentType }, body };
+}
+
+/** What has an address of its own is not known here, whatever the routes say. */
+const ELSEWHERE: Endpoint = { kind: 'now', answer: () => ({ status: 404 }) };
 
 const NOT_ALLOWED: Endpoint = {
   kind: 'now',

@@ -62,7 +62,7 @@ export class Gate {
   }
 
   /** Likewise for a request that is no good before it is judged; what is known of it is in its head. */
-  turnAwayUnread(head: RequestHead, status: 400 | 431): number {
+  turnAwayUnread(head: RequestHead, status: 400 | 404 | 431): number {
     this.#count(head, status);
     this.#refusals.refused(head, status);
     return status;

@@ -1,17 +1,24 @@
 import type { ChannelEnd } from './link.js';
 
+/** Where a connection came in: at HOST and PORT, or at ADMIN_HOST and ADMIN_PORT. */
+export type Door = 'clients' | 'admin';
+
 /**
- * The connections that the supervisor accepts and hands to this worker. They come beside messages that say nothing.
+ * The connections that the supervisor accepts at a door and hands to this worker. They come beside messages that name it.
  * `C` is what the system makes of them: a TCP handle, or a stream where there are no handles.
  */
 export class HandedConnections<C> {
-  constructor(readonly end: ChannelEnd) {}
+  constructor(
+    readonly end: ChannelEnd,
+    readonly door: Door,
+  ) {}
 
   /** From now on `take` gets them. */
   start(take: (connection: C) => void): void {
-    this.end.on('message', (_message, handle) => {
+    this.end.on('message', (message, handle) => {
       // Nothing else crosses with a handle.
-      if (handle !== undefined && handle !== null) take(handle as C);
+      if (handle === undefined || handle === null) return;
+      if ((message as { readonly door: Door }).door === this.door) take(handle as C);
     });
   }
 }

@@ -51,8 +51,9 @@ export class Link<Mine extends object, Theirs extends object> {
 
   constructor(end: ChannelEnd) {
     this.#end = end;
-    // Both ends are the same program and the channel is theirs alone.
+    // Both ends are the same program and the channel is theirs alone. What is no list comes beside a connection.
     end.on('message', (messages) => {
+      if (!Array.isArray(messages)) return;
       for (const message of messages as readonly Message[]) this.#receive(message);
     });
     end.once('disconnect', () => {

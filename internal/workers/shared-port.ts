@@ -1,5 +1,6 @@
 import { type Accepted, type Acceptor, createAcceptor, discard } from '../gateway/node/acceptor.js';
 import { tcpBinding } from '../upstream/socket/tcp-binding.js';
+import type { Door } from './handed-connections.js';
 import type { WorkerProcess } from './worker-process.js';
 
 /**
@@ -11,13 +12,16 @@ export class SharedPort {
   #turn = 0;
 
   /** @param workers all of them, those that do not serve yet too. */
-  constructor(readonly workers: () => readonly WorkerProcess[]) {
+  constructor(
+    readonly door: Door,
+    readonly workers: () => readonly WorkerProcess[],
+  ) {
     this.#acceptor = createAcceptor(tcpBinding(), (accepted) => this.#hand(accepted));
   }
 
-  /** @throws GatewayError ERR_LISTEN */
-  async listen(host: string, port: number): Promise<void> {
-    await this.#acceptor.listen(host, port);
+  /** @returns the port. @throws GatewayError ERR_LISTEN */
+  listen(host: string, port: number): Promise<number> {
+    return this.#acceptor.listen(host, port, this.door === 'admin' ? 'ADMIN_' : '');
   }
 
   close(): void {
@@ -28,6 +32,6 @@ export class SharedPort {
     const serving = this.workers().filter((worker) => worker.serving && worker.link.connected);
     const worker = serving[this.#turn++ % serving.length];
     if (worker === undefined) discard(accepted);
-    else worker.hand(accepted);
+    else worker.hand(accepted, this.door);
   }
 }

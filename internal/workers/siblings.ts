@@ -10,7 +10,7 @@ import type { SharedRecord } from '../store/records/record.js';
 import type { SharedRecords } from '../store/records/shared-records.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { RecordsName, SiblingDuties, SupervisorDuties, WorkerDuties } from './duties.js';
-import type { HandedConnections } from './handed-connections.js';
+import type { Door, HandedConnections } from './handed-connections.js';
 import { HostLedger } from './host-ledger.js';
 import type { Answer, Arguments, Link } from './link.js';
 
@@ -41,12 +41,12 @@ export class Siblings {
 
   /**
    * @param worker this worker's number.
-   * @param connections those that the supervisor hands over, where it is the one that listens.
+   * @param connections those that the supervisor hands over, by door, where it is the one that listens.
    */
   constructor(
     readonly worker: number,
     link: Link<WorkerDuties, SupervisorDuties>,
-    readonly connections: HandedConnections<Accepted>,
+    readonly connections: Readonly<Record<Door, HandedConnections<Accepted>>>,
   ) {
     this.#link = link;
     this.ledger = new HostLedger(link);

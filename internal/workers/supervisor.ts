@@ -60,6 +60,8 @@ export class Supervisor {
   readonly #heapTrim = new HeapTrim();
   /** undefined: the workers listen themselves, each on the same port. */
   #port: SharedPort | undefined;
+  /** undefined: the endpoints have no address of their own. */
+  #adminPort: SharedPort | undefined;
 
   constructor(parts: SupervisorParts) {
     const { config, table, routesSource, entry } = parts;
@@ -104,7 +106,7 @@ export class Supervisor {
    */
   async start(): Promise<void> {
     const { listen } = this.#config;
-    const { host, workers } = listen;
+    const { host, workers, admin } = listen;
     const { kind, why } = await chooseListener(listen, hasHttpRoutes(this.#table));
     const port = await freePort(listen);
     this.#config = { ...this.#config, listen: { ...listen, port, listener: kind } };
@@ -113,14 +115,23 @@ export class Supervisor {
     this.#metrics.collectProcessMetrics();
     await this.#revocations.start();
     await Promise.all([this.#bans.start(), this.#limits.start()]);
+    let serving = false;
+    if (admin !== undefined)
+      this.#adminPort = new SharedPort('admin', () => (serving ? this.#crew.members() : []));
+    // Before there are any workers: should it be taken, none has met a client.
+    const adminPort = admin && (await this.#adminPort?.listen(admin.host, admin.port));
     await this.#crew.start(workers);
     if (kind === 'node') {
-      this.#port = new SharedPort(() => this.#crew.members());
+      this.#port = new SharedPort('clients', () => this.#crew.members());
       await this.#port.listen(host, port);
     }
+    serving = true;
     this.#reloader.start();
     this.#heapTrim.start();
-    this.#log.info({ host, port, workers, listener: kind, why }, 'all workers are listening');
+    this.#log.info(
+      { host, port, adminHost: admin?.host, adminPort, workers, listener: kind, why },
+      'all workers are listening',
+    );
   }
 
   /** Reads the routes file again. */
@@ -134,6 +145,7 @@ export class Supervisor {
     this.#log.info('draining all workers');
     await Promise.all([this.#reloader.stop(), this.#crew.dismiss(drainTimeoutMs + hardLimitMs + STUCK_MS)]);
     this.#port?.close();
+    this.#adminPort?.close();
     this.#revocations.stop();
     this.#bans.stop();
     this.#limits.stop();

@@ -2,6 +2,7 @@ import { type ChildProcess, fork, type SendHandle } from 'node:child_process';
 import { type Accepted, discard, isHandle } from '../gateway/node/acceptor.js';
 import type { MetricsSnapshot } from '../telemetry/metrics.js';
 import type { SupervisorDuties, WorkerDuties } from './duties.js';
+import type { Door } from './handed-connections.js';
 import { Link } from './link.js';
 
 export interface Ending {
@@ -68,9 +69,9 @@ export class WorkerProcess {
   }
 
   /** Hands a connection over, which the worker has alone then; it ends where the worker is gone. */
-  hand(connection: Accepted): void {
-    // It crosses beside a message that says nothing. The types know of some kinds of handles only.
-    this.#child.send([], connection as SendHandle, { keepOpen: false }, (error) => {
+  hand(connection: Accepted, door: Door): void {
+    // The types know of some kinds of handles only.
+    this.#child.send({ door }, connection as SendHandle, { keepOpen: false }, (error) => {
       // Node.js closes our own end of a stream once it has crossed, of a handle never.
       if (error !== null || isHandle(connection)) discard(connection);
     });

@@ -39,7 +39,10 @@ export function runWorker(end: ChannelEnd, create: CreateApp): Promise<number> {
     };
     link.offer({
       assign: ({ worker, config, routes, routesSource }) => {
-        const siblings = new Siblings(worker, link, new HandedConnections(end));
+        const siblings = new Siblings(worker, link, {
+          clients: new HandedConnections(end, 'clients'),
+          admin: new HandedConnections(end, 'admin'),
+        });
         app = create(deepFreeze(config), createRouteTable(routes), deepFreeze(routesSource), siblings);
         // What comes behind the assignment is for the gateway that it makes.
         link.hold(app);

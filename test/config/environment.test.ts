@@ -50,6 +50,8 @@ const NOT_FILES = ['a\0b'];
 const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   HOST: ['a b', 'http://a', '-a', 'a..b', '[::1]', 'a:80'],
   PORT: [...NOT_COUNTS, '65536'],
+  ADMIN_HOST: ['a b', 'http://a'],
+  ADMIN_PORT: [...NOT_COUNTS, '65536'],
   LISTENER: ['NODE', 'uWS', 'node,uws', ' '],
   WORKERS: [...NOT_COUNTS, '0', '513', 'AUTO', 'auto,2'],
   ROUTE_FILE: NOT_FILES,
@@ -235,6 +237,7 @@ describe('readEnvironment', () => {
     assert.deepEqual(config.listen, {
       host: '0.0.0.0',
       port: 8080,
+      admin: undefined,
       listener: 'auto',
       workers: 1,
       tls: undefined,

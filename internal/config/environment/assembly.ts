@@ -1,6 +1,6 @@
 import type { ProxySettings } from '../../outbound-proxy.js';
 import type { TracingOptions } from '../../telemetry/opening-trace.js';
-import type { Config, IssuerConfig, KeySource } from '../config.js';
+import type { Config, IssuerConfig, KeySource, ListenConfig } from '../config.js';
 import { DEFAULT_SAMPLER, SAMPLERS, type Values } from './variables.js';
 
 /**
@@ -16,6 +16,7 @@ export function assemble(values: Values, issuers: readonly IssuerConfig[]): Conf
     listen: {
       host: values.HOST,
       port: values.PORT,
+      admin: adminAddress(values),
       listener: values.LISTENER,
       workers: values.WORKERS,
       tls:
@@ -108,6 +109,14 @@ export function assemble(values: Values, issuers: readonly IssuerConfig[]): Conf
 
 function proxies(values: Values): ProxySettings {
   return { http: values.HTTP_PROXY, https: values.HTTPS_PROXY, except: values.NO_PROXY ?? [] };
+}
+
+/** The address of the gateway's own endpoints; undefined: it is the one of everything else. */
+export function adminAddress({ HOST, PORT, ADMIN_HOST, ADMIN_PORT }: Values): ListenConfig['admin'] {
+  if (ADMIN_HOST === undefined && ADMIN_PORT === undefined) return undefined;
+  const [host, port] = [ADMIN_HOST ?? HOST, ADMIN_PORT ?? PORT];
+  // Port 0 is another one each time.
+  return host === HOST && port === PORT && port !== 0 ? undefined : { host, port };
 }
 
 /** Whether OTEL_TRACES_EXPORTER, a comma list, names the one exporter that is offered. */

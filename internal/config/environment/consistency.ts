@@ -5,11 +5,13 @@ import { belongTogether, type Pem, readCertificate, readPrivateKey, readPublicKe
 import type { Problem } from '../problem.js';
 import { quote } from '../secrets.js';
 import { isUrl } from '../syntax.js';
+import { adminAddress } from './assembly.js';
 import type { Values } from './variables.js';
 
 /** What is wrong with variables that are each well-formed: files they name, and what does not go together. */
 export function inconsistencies(values: Values): Problem[] {
   return [
+    ...adminAddressProblems(values),
     ...tlsProblems(values),
     ...compressionProblems(values),
     ...keySourceProblems(values),
@@ -20,6 +22,23 @@ export function inconsistencies(values: Values): Problem[] {
     ...postgresProblems(values),
   ];
 }
+
+/** One of the two would have no port to bind. */
+function adminAddressProblems(values: Values): Problem[] {
+  const { HOST: host, PORT: port } = values;
+  const own = adminAddress(values);
+  if (own === undefined || own.port === 0 || own.port !== port) return [];
+  const wide = [host, own.host].find((name) => ANY_ADDRESS.has(name));
+  if (wide === undefined) return [];
+  return [
+    {
+      name: 'ADMIN_PORT',
+      message: `${port} is not allowed: it is PORT too, which ${wide} takes on every address: must be another port`,
+    },
+  ];
+}
+
+const ANY_ADDRESS: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
 
 function compressionProblems({ LISTENER: listener, WS_COMPRESSION: compression }: Values): Problem[] {
   if (listener !== 'node' || compression === 'off') return [];

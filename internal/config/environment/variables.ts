@@ -109,6 +109,8 @@ const MAX_TTL_MINUTES = Math.floor(MAX_TIMER_SECONDS / 60);
 export const VARIABLES = Object.freeze({
   HOST: { reader: hostName, default: '0.0.0.0' },
   PORT: { reader: wholeNumber(0, 65_535), default: '8080' },
+  ADMIN_HOST: { reader: hostName },
+  ADMIN_PORT: { reader: wholeNumber(0, 65_535) },
   LISTENER: { reader: oneOf('auto', 'node', 'uws'), default: 'auto' },
   WORKERS: { reader: workers, default: '1' },
   ROUTE_FILE: { reader: file, default: '/etc/ws-gw/routes.yaml' },

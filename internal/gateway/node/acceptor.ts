@@ -25,10 +25,17 @@ export function discard(accepted: Accepted): void {
 /** Hears of connections. */
 export type OnAccepted = (accepted: Accepted) => void;
 
+/** Of the variables that an address comes from. */
+export type Prefix = '' | 'ADMIN_';
+
 /** What listens on an address. */
 export interface Acceptor {
-  /** @returns the port. @throws GatewayError ERR_LISTEN */
-  listen(host: string, port: number): Promise<number>;
+  /**
+   * @param prefix of the variables HOST and PORT that the address comes from.
+   * @returns the port.
+   * @throws GatewayError ERR_LISTEN
+   */
+  listen(host: string, port: number, prefix?: Prefix): Promise<number>;
   /** Takes no more connections. */
   close(): void;
 }
@@ -56,13 +63,13 @@ class HandleAcceptor implements Acceptor {
     readonly onAccepted: OnAccepted,
   ) {}
 
-  async listen(host: string, port: number): Promise<number> {
-    const address = isIP(host) === 0 ? await addressOf(host) : host;
+  async listen(host: string, port: number, prefix: Prefix = ''): Promise<number> {
+    const address = isIP(host) === 0 ? await addressOf(host, prefix) : host;
     const handle = new this.binding.TCP(this.binding.constants.SERVER);
     const status = bind(handle, address, port) || handle.listen(BACKLOG);
     if (status !== 0) {
       handle.close(() => {});
-      throw cannotListen(host, port, systemError('listen', status));
+      throw cannotListen(host, port, prefix, systemError('listen', status));
     }
     // Accepted connections inherit both.
     handle.setNoDelay(true);
@@ -94,10 +101,10 @@ class StreamAcceptor implements Acceptor {
     this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, onAccepted);
   }
 
-  listen(host: string, port: number): Promise<number> {
+  listen(host: string, port: number, prefix: Prefix = ''): Promise<number> {
     const server = this.#server;
     return new Promise((resolve, reject) => {
-      server.once('error', (error) => reject(cannotListen(host, port, error)));
+      server.once('error', (error) => reject(cannotListen(host, port, prefix, error)));
       server.listen({ host, port, backlog: BACKLOG, exclusive: true }, () => {
         server.removeAllListeners('error').on('error', () => {});
         resolve((server.address() as AddressInfo).port);
@@ -110,22 +117,26 @@ class StreamAcceptor implements Acceptor {
   }
 }
 
-async function addressOf(host: string): Promise<string> {
+async function addressOf(host: string, prefix: Prefix): Promise<string> {
   try {
     return (await lookup(host)).address;
   } catch (thrown) {
-    throw new GatewayError('ERR_LISTEN', `HOST: ${host} has no address`, { cause: thrown });
+    throw new GatewayError('ERR_LISTEN', `${prefix}HOST: ${host} has no address`, { cause: thrown });
   }
 }
 
-function cannotListen(host: string, port: number, error: NodeJS.ErrnoException): GatewayError {
+function cannotListen(
+  host: string,
+  port: number,
+  prefix: Prefix,
+  error: NodeJS.ErrnoException,
+): GatewayError {
   const why =
     error.code === 'EADDRINUSE'
       ? 'the port is in use'
       : error.code === 'EACCES'
         ? 'this user may not bind that port'
         : (error.code ?? error.message);
-  return new GatewayError('ERR_LISTEN', `HOST, PORT: cannot listen on ${host}:${port}: ${why}`, {
-    cause: error,
-  });
+  const message = `${prefix}HOST, ${prefix}PORT: cannot listen on ${host}:${port}: ${why}`;
+  return new GatewayError('ERR_LISTEN', message, { cause: error });
 }

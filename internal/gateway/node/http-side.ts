@@ -5,7 +5,9 @@ import { canonicalIp } from '../../request/address.js';
 import type { RequestHead } from '../../request/head.js';
 import { type Answer, answerBody, answerHeaders, refusalAnswer } from '../answer.js';
 import { type Body, type Endpoint, MAX_BODY_BYTES, PROBES } from '../endpoint.js';
-import type { ListenerParts } from '../listener.js';
+import type { HttpEndpoints } from '../endpoints.js';
+import type { Gate } from '../gate.js';
+import type { HttpRoutes } from '../http-routes.js';
 import { lastAnswer } from './answer-bytes.js';
 import { framingFault, MAX_HEAD_BYTES, MAX_HEADER_LINES } from './head-reader.js';
 import { lingers } from './linger.js';
@@ -16,6 +18,14 @@ const HEAD_TIMEOUT_MS = 10_000;
 const BODY_TIMEOUT_MS = 10_000;
 /** How often slow heads are looked for. */
 const CHECK_MS = 1_000;
+
+export interface HttpSideParts {
+  /** Refuses what nobody else answers. */
+  readonly gate: Pick<Gate, 'turnAway' | 'turnAwayUnread'>;
+  readonly endpoints: HttpEndpoints;
+  /** undefined: there are none. */
+  readonly httpRoutes?: HttpRoutes | undefined;
+}
 
 /** Takes over a kept-alive connection that asks for a WebSocket. */
 export type OnUpgrade = (head: RequestHead, stream: Socket, early: Buffer) => void;
@@ -35,15 +45,17 @@ export class HttpSide {
   /** For requests that offer another protocol than WebSocket, which is declined (RFC 9110 §7.8): node:http has no word for it. */
   readonly #plainServer: Server;
 
+  /** @param onUpgrade undefined: there are no WebSockets here, and a handshake is a request like any other. */
   constructor(
-    readonly parts: ListenerParts,
-    readonly onUpgrade: OnUpgrade,
+    readonly parts: HttpSideParts,
+    onUpgrade?: OnUpgrade,
   ) {
     this.#plainServer = this.#createServer();
-    this.#server = this.#createServer().on(
-      'upgrade',
-      (request: IncomingMessage, stream: Socket, head: Buffer) => this.#upgrade(request, stream, head),
-    );
+    this.#server = this.#createServer();
+    if (onUpgrade !== undefined)
+      this.#server.on('upgrade', (request: IncomingMessage, stream: Socket, head: Buffer) =>
+        upgrade(request, stream, head, onUpgrade),
+      );
   }
 
   /** Takes a connection over. @param offersUpgrade whether the request that it begins with offers another protocol. */
@@ -162,16 +174,16 @@ export class HttpSide {
     stream.write(lastAnswer(refusalAnswer(status), false));
     stream.destroySoon();
   }
+}
 
-  #upgrade(request: IncomingMessage, stream: BusyStream, early: Buffer): void {
-    // Its answer would overtake those before it.
-    if ((stream[BUSY] ?? 0) > 0 || lingers(stream)) {
-      stream.destroy();
-      return;
-    }
-    stream.setTimeout(0);
-    this.onUpgrade(headOf(request), stream, early);
+function upgrade(request: IncomingMessage, stream: BusyStream, early: Buffer, onUpgrade: OnUpgrade): void {
+  // Its answer would overtake those before it.
+  if ((stream[BUSY] ?? 0) > 0 || lingers(stream)) {
+    stream.destroy();
+    return;
   }
+  stream.setTimeout(0);
+  onUpgrade(headOf(request), stream, early);
 }
 
 /** Whether what is said now would stand in the middle of an answer, or pass for the answer to another request. */

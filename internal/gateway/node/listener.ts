@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { fromUnknown } from '../../errors.js';
 import type { RequestHead } from '../../request/head.js';
 import { selectable } from '../../session/opening.js';
@@ -21,9 +19,7 @@ import { NodeHandshake } from './handshake.js';
 import type { ReadHead } from './head-reader.js';
 import { HttpSide } from './http-side.js';
 import { Farewell } from './linger.js';
-
-/** Time for a TLS handshake; SPEC section 4a has it for the head behind it. */
-const TLS_TIMEOUT_MS = 10_000;
+import { TlsSide } from './tls-side.js';
 
 /** Who accepts for this process, and hands connections over: its supervisor. */
 export interface HandedConnections {
@@ -36,7 +32,7 @@ export class NodeListener implements Listener, FirstRequestRules {
   readonly #entrance: Entrance;
   readonly #http: HttpSide;
   readonly #acceptor: Acceptor;
-  readonly #tls: TlsServer | undefined;
+  readonly #tls: TlsSide | undefined;
   readonly #clients: ClientSocketShared;
   /** Connections that have not said yet what they want. */
   readonly #firsts = new Set<FirstRequest>();
@@ -58,7 +54,11 @@ export class NodeListener implements Listener, FirstRequestRules {
       this.#handshake(head, (owner) => new StreamSocket(sockets.readBuffer, owner).adopt(stream), early),
     );
     this.#acceptor = createAcceptor(sockets.tcp?.binding ?? null, (accepted) => this.#accept(accepted));
-    this.#tls = config.tls && this.#createTlsServer();
+    this.#tls =
+      config.tls &&
+      new TlsSide(config.tls, (stream, peer) =>
+        this.#greet(new StreamConnection(sockets.readBuffer, stream, peer)),
+      );
     this.#clients = {
       readBuffer: sockets.readBuffer,
       writer: new FrameWriter(undefined),
@@ -73,7 +73,7 @@ export class NodeListener implements Listener, FirstRequestRules {
   }
 
   async renewCertificate(): Promise<void> {
-    this.#tls?.setSecureContext(this.#keyPair());
+    this.#tls?.renew();
   }
 
   drain(): void {
@@ -92,28 +92,6 @@ export class NodeListener implements Listener, FirstRequestRules {
     this.#http.close();
   }
 
-  #createTlsServer(): TlsServer {
-    const server = createTlsServer({
-      ...this.#keyPair(),
-      allowHalfOpen: true,
-      handshakeTimeout: TLS_TIMEOUT_MS,
-      ALPNProtocols: ['http/1.1'],
-    });
-    return server
-      .on('secureConnection', (stream: TLSSocket) => {
-        const peer = peerOf(stream);
-        if (peer === undefined) stream.destroy();
-        else this.#greet(new StreamConnection(this.sockets.readBuffer, stream, peer));
-      })
-      .on('tlsClientError', (_error, stream) => stream.destroy());
-  }
-
-  #keyPair(): { readonly cert: Buffer; readonly key: Buffer } {
-    const { tls } = this.parts.config;
-    if (tls === undefined) throw new Error('no TLS is configured');
-    return { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) };
-  }
-
   #accept(accepted: Accepted): void {
     const peer = peerOf(accepted);
     if (peer === undefined || !this.#taking) return discard(accepted);
@@ -128,11 +106,7 @@ export class NodeListener implements Listener, FirstRequestRules {
     stream.allowHalfOpen = true;
     stream.once('close', () => this.#entrance.leave(peer));
     if (this.#tls === undefined) return this.#greet(new StreamConnection(readBuffer, stream, peer));
-    // What is wrong with it, its TLS hears.
-    this.#tls.emit(
-      'connection',
-      stream.on('error', () => {}),
-    );
+    this.#tls.take(stream);
   }
 
   #greet(connection: Connection): void {
