@@ -79,7 +79,7 @@ describe('upstreams chosen by who is calling', () => {
         { prefix: '/near', upstream: `ws://{near}:${wsPort}/` },
         { prefix: '/web/named', upstream: `http://{named}:${httpPort}/` },
         { prefix: '/web/near', upstream: `http://{near}:${httpPort}/` },
-        { prefix: '/work', upstream: 'http://127.0.0.1:{workspace}/' },
+        { prefix: '/own', upstream: 'http://127.0.0.1:{workspace}/' },
       ],
     });
   }
@@ -122,7 +122,7 @@ describe('upstreams chosen by who is calling', () => {
   });
 
   it('a request goes where the row of its user says', async () => {
-    const answer = await get('/work/a?b=1', issuer.sign({ sub: 'ann' }));
+    const answer = await get('/own/a?b=1', issuer.sign({ sub: 'ann' }));
     assert.deepEqual([answer.status, answer.body], [200, '/a?b=1 for ann']);
   });
 
@@ -137,7 +137,7 @@ describe('upstreams chosen by who is calling', () => {
       assert.match(await whyOf(sub), why);
     }
     for (const sub of ['eve', 'nobody']) {
-      const { status, body } = await get('/work', issuer.sign({ sub }));
+      const { status, body } = await get('/own', issuer.sign({ sub }));
       assert.equal(status, 403, sub);
       assert.deepEqual(JSON.parse(body), {
         type: 'about:blank',
@@ -160,7 +160,7 @@ describe('upstreams chosen by who is calling', () => {
   it('a claim of a forged token is never decrypted', async () => {
     const forged = stranger.sign({ sub: 'forger', hash: 'AAAA' });
     assert.deepEqual(await closing('/desk', forged), { code: 1008, reason: 'JWT invalid or expired' });
-    assert.equal((await get('/work', stranger.sign({ sub: 'ann' }))).status, 401);
+    assert.equal((await get('/own', stranger.sign({ sub: 'ann' }))).status, 401);
     assert.doesNotMatch(
       gateway.logs
         .filter((line) => line.reason === 'jwt_invalid')
@@ -174,11 +174,11 @@ describe('upstreams chosen by who is calling', () => {
     await writeFile(`${table}.new`, '{"zoe": ');
     await rename(`${table}.new`, table);
     await eventually(() => gateway.output.includes('table not read'));
-    assert.equal((await get('/work', issuer.sign({ sub: 'ann' }))).status, 200);
+    assert.equal((await get('/own', issuer.sign({ sub: 'ann' }))).status, 200);
     await writeFile(`${table}.new`, JSON.stringify({ zoe: { port: String(httpPort) } }));
     await rename(`${table}.new`, table);
-    await eventually(async () => (await get('/work', issuer.sign({ sub: 'zoe' }))).status === 200);
-    assert.equal((await get('/work', issuer.sign({ sub: 'ann' }))).status, 403);
+    await eventually(async () => (await get('/own', issuer.sign({ sub: 'zoe' }))).status === 200);
+    assert.equal((await get('/own', issuer.sign({ sub: 'ann' }))).status, 403);
   });
 
   it('a table that is not there at start is an error', async () => {

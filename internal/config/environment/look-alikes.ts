@@ -41,7 +41,7 @@ function stemOf(name: string): string {
 }
 
 /** Levenshtein's distance, or more than MAX_EDITS for whatever is further apart. */
-function edits(one: string, other: string): number {
+export function edits(one: string, other: string): number {
   if (Math.abs(one.length - other.length) > MAX_EDITS) return MAX_EDITS + 1;
   let row = Array.from({ length: other.length + 1 }, (_, i) => i);
   for (let i = 1; i <= one.length; i++) {

@@ -23,7 +23,7 @@ export interface ConnectionTenancy {
 const NOTHING = Buffer.alloc(0);
 const NOTHING_PASSED = Object.freeze({ messages: 0, payloadBytes: 0 });
 
-/** What Node keeps for a write that waits: its request, a view, and memory of its own. Measured: 1.1 KB. */
+/** What Node keeps for a write that waits: its request, a view, and memory of its own: an estimate, on the safe side. */
 const WRITE_COST_BYTES = 1100;
 
 /** Pings of one read that are answered one by one. */
