@@ -83,6 +83,7 @@ function routesSourceOf(config: Config, env: Environment): RoutesSource {
     rawBackendUrl: config.rawBackendUrl,
     mqttBackendUrl: config.mqttBackendUrl,
     respondVariables: Object.fromEntries(config.respondVariables.map((name) => [name, env[name] ?? ''])),
+    environment: { ...env },
     claimsShared:
       config.listen.workers === 1 || config.redisUrls.length > 0 || config.postgresDsn !== undefined,
     keySourceGiven: isGiven(env, 'JWKS_URL', 'JWT_PUBLIC_KEY_FILE', 'JWT_EXPECTED_ISSUER', 'ISSUERS_FILE'),

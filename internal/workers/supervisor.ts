@@ -156,7 +156,8 @@ export class Supervisor {
 
   async #bringUp(worker: WorkerProcess): Promise<void> {
     const { link, number } = worker;
-    const { routesSource } = this.#parts;
+    // The supervisor alone reads the routes file, so the environment stays here.
+    const routesSource = { ...this.#parts.routesSource, environment: {} };
     const taken = link.ask('assign', [
       { worker: number, config: this.#config, routes: this.#table.routes, routesSource },
     ]);

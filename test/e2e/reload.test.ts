@@ -71,6 +71,19 @@ describe('a reload of the routes', () => {
     await Promise.all([live.close(), added.close()]);
   });
 
+  it('fills in variables; a file with one that is not set changes nothing', async () => {
+    await start([{ prefix: '/app', upstream: `\${APP_URL}` }], { APP_URL: old.url, FRESH_URL: fresh.url });
+    const live = await open('/app');
+    assert.equal(await asks(live), 'x');
+    await gateway.writeRoutes([{ prefix: '/app', upstream: `\${ELSEWHERE}` }]);
+    await eventually(() => gateway.output.includes('ELSEWHERE} is not set'));
+    const still = await open('/app');
+    assert.equal(await asks(still), 'x');
+    await gateway.writeRoutes([{ prefix: '/app', upstream: `\${FRESH_URL}` }]);
+    await swapped();
+    await Promise.all([live.close(), still.close()]);
+  });
+
   it('takes effect when the file is written in place', async () => {
     await start([{ prefix: '/app', upstream: old.url }]);
     await writeFile(gateway.routeFile, JSON.stringify([{ prefix: '/app', upstream: fresh.url }]));

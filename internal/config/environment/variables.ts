@@ -233,7 +233,8 @@ export const VARIABLES = Object.freeze({
   },
 }) satisfies Readonly<Record<string, Variable<unknown>>>;
 
-function isSecret(name: string): boolean {
+/** Whether the variable of that name holds a secret of the gateway's own. */
+export function isSecret(name: string): boolean {
   const variables: Readonly<Record<string, Variable<unknown>>> = VARIABLES;
   return Object.hasOwn(variables, name) && variables[name]?.secret === true;
 }

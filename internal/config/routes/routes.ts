@@ -2,6 +2,7 @@ import { dirname } from 'node:path';
 import { PROTOCOL_NAMES, type Protocol, type Route, type RouteTable, type Target } from '../config.js';
 import type { Problem } from '../problem.js';
 import { protocolOf, readEntry } from './entry/assembly.js';
+import { Placeholders } from './placeholders.js';
 import { kindOf, mqttSchema, prefixSchema, protocolSchema, webSocketSchema } from './schema.js';
 import { type Claim, type ClientKind, createRouteTable, hiding, isFallback } from './table.js';
 import { readTargets } from './targets.js';
@@ -26,6 +27,8 @@ export interface RoutesContext {
   readonly claimsShared?: boolean;
   /** What `${NAME}` in fixed answers may stand for: RESPOND_VARIABLES with their values. */
   readonly respondVariables?: Readonly<Record<string, string>>;
+  /** What `${NAME}` anywhere else stands for; default: nothing is set. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
 }
 
 export type RoutesResult = { readonly table: RouteTable } | { readonly problems: readonly Problem[] };
@@ -35,16 +38,17 @@ export type RoutesResult = { readonly table: RouteTable } | { readonly problems:
  * routes name, relative to the routes file.
  */
 export function parseRoutes(text: string, fileName: string, context: RoutesContext): RoutesResult {
-  const source = readYaml(text);
+  const placeholders = new Placeholders(context.environment ?? {});
+  const source = readYaml(text, { fill: (found) => placeholders.fill(found) });
   if ('faults' in source) {
     const { faults } = source;
     const problems = faults
       .slice(0, MAX_PROBLEMS)
-      .map(({ line, message }) => problem(fileName, line, 'YAML', message));
+      .map(({ line, message, keys }) => problem(fileName, line, keys ? faultName(keys) : 'YAML', message));
     const more = faults.length - problems.length;
     return { problems: more === 0 ? problems : [...problems, moreProblems(more)] };
   }
-  const parsed = new RoutesParser(source, fileName, context);
+  const parsed = new RoutesParser(source, fileName, context, placeholders);
   const routes = [...parsed.routes(), ...fallbacks(context)];
   const { problems } = parsed;
   if (routes.length === 0 && problems.length === 0 && !context.backendGiven) {
@@ -73,6 +77,7 @@ class RoutesParser {
     readonly source: YamlSource,
     readonly fileName: string,
     readonly context: RoutesContext,
+    readonly placeholders: Placeholders,
   ) {}
 
   /** In the order of the file; of very many, the first ones and their number. */
@@ -149,7 +154,8 @@ class RoutesParser {
     }
     const place = this.source.locate(path);
     const { line } = place;
-    this.#found.push({ line, problem: problem(this.fileName, line, keyName(place), message) });
+    const shown = this.placeholders.asWritten(message);
+    this.#found.push({ line, problem: problem(this.fileName, line, keyName(place), shown) });
   }
 }
 
@@ -228,6 +234,12 @@ function keySourceProblems(routes: readonly Route[], { keySourceGiven }: RoutesC
 
 function problem(fileName: string, line: number, key: string, message: string): Problem {
   return { name: `${fileName}:${line}: ${key}`, message };
+}
+
+/** The keys around what could not be filled in; of a text in no mapping, which is no route, the list's own name. */
+function faultName(keys: readonly string[]): string {
+  const own = keys[0] === 'routes' ? keys.slice(1) : keys;
+  return own.length === 0 ? 'routes' : own.join('.');
 }
 
 /** `tls.caFile`, `upstream[1]`; the index of the entry itself is left to the line. */

@@ -3,6 +3,7 @@ import {
   type Document,
   isAlias,
   isMap,
+  isPair,
   isScalar,
   isSeq,
   Lexer,
@@ -34,17 +35,33 @@ export interface YamlSource {
 export interface YamlFault {
   readonly line: number;
   readonly message: string;
+  /** The mappings it is in, where it is no fault of the YAML itself. */
+  readonly keys?: readonly string[];
 }
 
-export interface YamlLimits {
+/** A text in the file, keys aside. */
+export interface TextInFile {
+  readonly text: string;
+  /** Whether it stands there without quotes. */
+  readonly plain: boolean;
+  /** Of the mappings around it, from the outermost on. */
+  readonly keys: readonly string[];
+}
+
+/** What a text is replaced by, or why it can not be. */
+export type Filled = { readonly value: unknown } | { readonly fault: string };
+
+export interface YamlOptions {
   /** Flow collections in each other, default 16: JSON is made of them. At most 64, for the sake of the stack. */
   readonly maxFlowDepth?: number;
+  /** Asked about every text, once however many aliases repeat it; undefined: it stays. */
+  readonly fill?: (text: TextInFile) => Filled | undefined;
 }
 
 /** Reads one YAML 1.2 document (core schema, no merge keys, no custom tags), or everything that is wrong with it. */
 export function readYaml(
   text: string,
-  { maxFlowDepth = MAX_FLOW_DEPTH }: YamlLimits = {},
+  { maxFlowDepth = MAX_FLOW_DEPTH, fill }: YamlOptions = {},
 ): YamlSource | { readonly faults: readonly YamlFault[] } {
   // The parser recurses, and an exhausted stack can end the process inside a regular expression, past any catch.
   const deepLine = lineOfDeepNesting(text, maxFlowDepth);
@@ -60,12 +77,14 @@ export function readYaml(
     merge: false,
   });
   const lineAt = (offset: number) => lines.linePos(offset).line || 1;
-  const faults = [...document.errors, ...document.warnings].map(({ pos, message }) => ({
+  const faults: YamlFault[] = [...document.errors, ...document.warnings].map(({ pos, message }) => ({
     line: lineAt(pos[0]),
     // The parser quotes what it stumbled on, which may hold a password.
     message: message.replace(/: ".*$/s, ''),
   }));
   faults.push(...duplicateKeys(document).map(({ offset, message }) => ({ line: lineAt(offset), message })));
+  if (faults.length > 0) return { faults };
+  if (fill !== undefined) faults.push(...filledIn(document, fill, lineAt));
   if (faults.length > 0) return { faults };
   try {
     const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
@@ -114,6 +133,28 @@ function duplicateKeys(document: Document.Parsed): { offset: number; message: st
     },
   });
   return found;
+}
+
+/** Puts what `fill` says in the place of each text. @returns what could not be filled in. */
+function filledIn(
+  document: Document.Parsed,
+  fill: NonNullable<YamlOptions['fill']>,
+  lineAt: (offset: number) => number,
+): YamlFault[] {
+  const faults: YamlFault[] = [];
+  visit(document, {
+    Scalar(role, scalar, ancestors) {
+      if (role === 'key' || typeof scalar.value !== 'string') return;
+      const keys = ancestors.flatMap((node) =>
+        isPair(node) && isScalar(node.key) ? [String(node.key.value)] : [],
+      );
+      const filled = fill({ text: scalar.value, plain: scalar.type === 'PLAIN', keys });
+      if (filled === undefined) return;
+      if ('value' in filled) scalar.value = filled.value;
+      else faults.push({ line: lineAt(offsetOf(scalar) ?? 0), message: filled.fault, keys });
+    },
+  });
+  return faults;
 }
 
 function locate(
