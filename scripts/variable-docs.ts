@@ -140,6 +140,8 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     METRICS_MAX_USERS: 'distinct values of a label that holds users; later ones are counted as `_other`',
     LOG_LEVEL: 'least severe level that is written',
     LOG_FORMAT: 'one JSON object a line, or lines for people',
+    LOG_ACCESS:
+      'which lines of clients are written: all, those of clients that were turned away or did not end well, or none',
   },
   Traces: {
     OTEL_EXPORTER_OTLP_ENDPOINT:

@@ -3,6 +3,7 @@ import { fromUnknown } from '../errors.js';
 import { forLog, type Log } from '../telemetry/log.js';
 import { AdminAuthorization } from './authorization.js';
 import { readBan, readBanQuery } from './bans.js';
+import { readLogOrder } from './log-settings.js';
 import type { AdminAnswer, AdminRequest } from './message.js';
 import type { AdminOperations } from './operations.js';
 import { invalid, readParameters } from './parameters.js';
@@ -69,6 +70,13 @@ export const ENDPOINTS: ReadonlyMap<string, ReadonlyMap<string, Endpoint>> = new
   ['/admin/upstreams', new Map([['GET', upstreams]])],
   ['/admin/routes', new Map([['GET', routes]])],
   ['/admin/reload', new Map([['POST', reload]])],
+  [
+    '/admin/log',
+    new Map([
+      ['GET', log],
+      ['PUT', changeLog],
+    ]),
+  ],
 ]);
 
 const SESSION_PATH = '/admin/sessions/';
@@ -279,6 +287,19 @@ async function reload(operations: AdminOperations, { request, audit }: Call): Pr
   if (outcome !== 'rejected') return { body: { outcome } };
   const message = 'the routes file has problems: the routes in effect stay';
   throw new AdminRefusal(422, 'routes_rejected', message, {}, { problems });
+}
+
+async function log(operations: AdminOperations, { request }: Call): Promise<Result> {
+  readParameters(request.query, []);
+  return { body: await operations.log() };
+}
+
+async function changeLog(operations: AdminOperations, { request, audit }: Call): Promise<Result> {
+  readParameters(request.query, []);
+  const order = readLogOrder(await bodyOf(request));
+  Object.assign(audit, order);
+  await operations.changeLog(order);
+  return { body: await operations.log() };
 }
 
 /** What was thrown, as far as it is meant for the caller. */

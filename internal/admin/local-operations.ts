@@ -9,10 +9,12 @@ import type { LimitsInForce } from '../ratelimit/limits-in-force.js';
 import type { RenewalOutcome } from '../session/renewal.js';
 import { isLive } from '../session/revoked-sessions.js';
 import type { Sessions } from '../session/sessions.js';
+import type { AccessLog } from '../telemetry/access-log.js';
 import type { RecentRefusals, Refusal } from '../telemetry/recent-refusals.js';
 import type { EndpointSnapshot, Upstreams } from '../upstream/upstreams.js';
 import { type ActivityRoutes, type ActivitySessions, activityRoutes, activitySessions } from './activity.js';
 import { type BanOrder, type BanPage, type BanQuery, type BanResult, banResult, listBans } from './bans.js';
+import { changeLog, type LogOrder, type LogSettings, logSettings } from './log-settings.js';
 import type { AdminOperations, ReloadOutcome, RenewalOrder, RevokeResult } from './operations.js';
 import type { Page } from './page.js';
 import {
@@ -38,6 +40,7 @@ export interface LocalParts {
   readonly refusals: Pick<RecentRefusals, 'list'>;
   /** undefined: no activity is kept. */
   readonly activity: SessionLog | undefined;
+  readonly accessLog: AccessLog;
   /** The table in effect. */
   readonly table: () => RouteTable;
   readonly reload: () => Promise<ReloadResult>;
@@ -146,5 +149,13 @@ export class LocalOperations implements AdminOperations {
   async reload(): Promise<ReloadOutcome> {
     const { outcome, problems } = await this.#parts.reload();
     return { outcome, problems: problems.map(problemLine) };
+  }
+
+  async log(): Promise<LogSettings> {
+    return logSettings(this.#parts.accessLog);
+  }
+
+  async changeLog(order: LogOrder): Promise<void> {
+    changeLog(this.#parts.accessLog, order);
   }
 }

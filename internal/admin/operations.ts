@@ -4,6 +4,7 @@ import type { Refusal } from '../telemetry/recent-refusals.js';
 import type { EndpointSnapshot } from '../upstream/upstreams.js';
 import type { ActivityRoutes, ActivitySessions } from './activity.js';
 import type { BanOrder, BanPage, BanQuery, BanResult } from './bans.js';
+import type { LogOrder, LogSettings } from './log-settings.js';
 import type { Page } from './page.js';
 import type { LimitOrder, LimitsInfo } from './rate-limits.js';
 import type { RevocationPage, RevocationQuery } from './revocations.js';
@@ -75,4 +76,7 @@ export interface AdminOperations {
   upstreams(): Promise<readonly EndpointSnapshot[]>;
   routes(): Promise<readonly RouteInfo[]>;
   reload(): Promise<ReloadOutcome>;
+  log(): Promise<LogSettings>;
+  /** On this host, until the gateway is started again. */
+  changeLog(order: LogOrder): Promise<void>;
 }

@@ -40,6 +40,7 @@ import { Admission } from '../session/admission.js';
 import { Arrivals } from '../session/arrivals.js';
 import { Sessions } from '../session/sessions.js';
 import { TimerWheel } from '../session/timer-wheel.js';
+import { AccessLog } from '../telemetry/access-log.js';
 import { createLog, type Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { RecentRefusals } from '../telemetry/recent-refusals.js';
@@ -94,8 +95,8 @@ export async function build(
   routesSource: RoutesSource,
   siblings: Siblings | undefined,
 ): Promise<Parts> {
-  const ownLog = createLog(config.telemetry);
-  const log = siblings === undefined ? ownLog : ownLog.child({ worker: siblings.worker });
+  const log = createLog({ ...config.telemetry, worker: siblings?.worker });
+  const accessLog = new AccessLog(log, config.telemetry.logAccess);
   const metrics = new Metrics(config.telemetry.maxUsers);
   const instance = siblings === undefined ? hostname() : `${hostname()}/${siblings.worker}`;
   const tracing = new Tracing(config.tracing, instance, log);
@@ -158,6 +159,7 @@ export async function build(
     upstreams,
     refusals,
     activity,
+    accessLog,
     table: () => routes.table,
     reload: () => reloader.reload(),
   });
@@ -183,13 +185,13 @@ export async function build(
     refusals,
     history: activity,
     metrics,
-    log,
+    accessLog,
   });
   const arrivals = new Arrivals({ perSecond: config.opening.maxHandshakesPerSecond });
   const gate = new Gate(
     {
       ...{ config: config.session, admission, sessions, wheel, metrics, log, arrivals },
-      ...{ refusals, history: activity },
+      ...{ accessLog, refusals, history: activity },
     },
     {
       proxies,

@@ -1,5 +1,6 @@
 import type { Config, RouteTable } from '../config/config.js';
 import type { RoutesSource } from '../config/routes/file.js';
+import { startFacts } from '../config/start-facts.js';
 import { flushed } from '../telemetry/log.js';
 import { version } from '../version.js';
 import type { Siblings } from '../workers/siblings.js';
@@ -82,11 +83,12 @@ export async function createApp(
     certificate?.start();
     log.info(
       {
+        // Of several workers the supervisor says it, for all.
+        ...(parts.siblings === undefined ? startFacts(config, table) : undefined),
         host: config.listen.host,
         port,
         adminHost: config.listen.admin?.host,
         adminPort,
-        routes: table.routes.length,
         listener: choice.kind,
         why: choice.why,
       },

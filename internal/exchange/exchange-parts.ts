@@ -7,7 +7,7 @@ import type { LimitsInForce } from '../ratelimit/limits-in-force.js';
 import type { RequestLimits } from '../ratelimit/request-limits.js';
 import type { TrustedProxies } from '../request/forwarded.js';
 import type { AllowedOrigins } from '../request/origin.js';
-import type { Log } from '../telemetry/log.js';
+import type { AccessLog } from '../telemetry/access-log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { RecentRefusals } from '../telemetry/recent-refusals.js';
 import type { Upstreams } from '../upstream/upstreams.js';
@@ -35,5 +35,5 @@ export interface ExchangeParts {
   /** Keeps long exchanges that have ended; undefined: nobody does. */
   readonly history: Pick<SessionLog, 'ended'> | undefined;
   readonly metrics: Metrics;
-  readonly log: Log;
+  readonly accessLog: AccessLog;
 }

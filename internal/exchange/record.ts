@@ -41,7 +41,7 @@ export class ExchangeRecord {
   #isRefused = false;
 
   constructor(
-    readonly parts: Pick<ExchangeParts, 'metrics' | 'log' | 'refusals' | 'history'>,
+    readonly parts: Pick<ExchangeParts, 'metrics' | 'accessLog' | 'refusals' | 'history'>,
     readonly facts: ExchangeRequest,
   ) {
     parts.metrics.http.began(facts.route.prefix);
@@ -57,7 +57,7 @@ export class ExchangeRecord {
   }
 
   ended(exchange: Pick<LiveExchange, 'id' | 'startedMs'>): void {
-    const { metrics, log } = this.parts;
+    const { metrics, accessLog } = this.parts;
     const durationMs = performance.now() - exchange.startedMs;
     const { route, method, path, client } = this.facts;
     const { status, bytesIn, bytesOut } = this;
@@ -66,6 +66,9 @@ export class ExchangeRecord {
     const known = METHODS.has(method) ? method : 'other';
     metrics.http.ended(route.prefix, known, status, durationMs / 1000, bytesIn, bytesOut);
     if (code !== undefined && AUTH_FAILURES.has(code)) metrics.authFailures.inc();
+    const isFault = failure !== undefined && code === undefined;
+    this.#remember(exchange, durationMs, code);
+    if (!isFault && !accessLog.wants(failure !== undefined || status >= 400)) return;
     const line = {
       requestId: client.requestId,
       ip: client.ip,
@@ -81,9 +84,8 @@ export class ExchangeRecord {
       why: failure?.message,
       traceId: client.traceContext?.traceparent.slice(3, 35),
     };
-    if (failure !== undefined && code === undefined) log.error({ ...line, err: failure }, 'exchange failed');
-    else log.info(line, 'exchange');
-    this.#remember(exchange, durationMs, code);
+    if (isFault) accessLog.log.error({ ...line, err: failure }, 'exchange failed');
+    else accessLog.log.info(line, 'exchange');
   }
 
   /** Keeps what an operator may want to look at later: who was turned away, and what passed in a long exchange. */

@@ -32,7 +32,7 @@ export class Gate {
     readonly failedLogins: FailedLogins,
     readonly tracing: Tracing,
   ) {
-    this.#refusals = new RefusalLog(sessionParts.log, rules.proxies);
+    this.#refusals = new RefusalLog(sessionParts.accessLog, rules.proxies);
   }
 
   /**

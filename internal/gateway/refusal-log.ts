@@ -2,7 +2,8 @@ import { TokenBucket } from '../ratelimit/token-bucket.js';
 import { isGivenRequestId, type TrustedProxies } from '../request/forwarded.js';
 import type { RequestHead } from '../request/head.js';
 import { headerText } from '../request/header-text.js';
-import { forLog, type Log } from '../telemetry/log.js';
+import type { AccessLog } from '../telemetry/access-log.js';
+import { forLog } from '../telemetry/log.js';
 
 /** Anybody can be refused as often as he likes: beyond these, lines are counted instead of written. */
 const LINES_PER_SECOND = 10;
@@ -14,7 +15,7 @@ export class RefusalLog {
   #unlogged = 0;
 
   constructor(
-    readonly log: Log,
+    readonly accessLog: AccessLog,
     readonly proxies: TrustedProxies,
   ) {}
 
@@ -22,7 +23,7 @@ export class RefusalLog {
   refused({ method, target, headers, peer, secure }: RequestHead, status: number): void {
     if (!this.#mayWrite()) return;
     const { ip, requestId } = this.proxies.client(peer, secure, headers);
-    this.log.info(
+    this.accessLog.log.info(
       {
         status,
         ip,
@@ -41,11 +42,15 @@ export class RefusalLog {
   /** Says whose connection was closed without an answer. @param ip of the peer itself. */
   closedAtDoor(ip: string): void {
     if (!this.#mayWrite()) return;
-    this.log.info({ status: 'closed', ip, unlogged: this.#unlogged || undefined }, 'connection refused');
+    this.accessLog.log.info(
+      { status: 'closed', ip, unlogged: this.#unlogged || undefined },
+      'connection refused',
+    );
     this.#unlogged = 0;
   }
 
   #mayWrite(): boolean {
+    if (!this.accessLog.wants(true)) return false;
     if (this.#bucket.take(performance.now())) return true;
     this.#unlogged++;
     return false;

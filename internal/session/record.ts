@@ -1,8 +1,10 @@
 import { CLOSE_REASONS, type CloseReason } from '../close-codes.js';
 import { headerText } from '../request/header-text.js';
-import { forLog, type Log } from '../telemetry/log.js';
+import type { AccessLog } from '../telemetry/access-log.js';
+import { forLog } from '../telemetry/log.js';
 import type { LiveSession } from './live-session.js';
 import type { Opening } from './opening.js';
+import { givenRequestId } from './request-id.js';
 import type { SessionParts } from './session-parts.js';
 import type { SessionState } from './session-state.js';
 import type { TrafficCounts } from './traffic.js';
@@ -36,6 +38,13 @@ const ENDED_BY_CLIENT: ReadonlySet<CloseReason> = new Set([
   CLOSE_REASONS.clientLost,
   CLOSE_REASONS.mqttDisconnect,
 ]);
+/** A session that ends so is no trouble, for LOG_ACCESS=errors. */
+const ENDS_WELL: ReadonlySet<CloseReason> = new Set([
+  ...ENDED_BY_CLIENT,
+  CLOSE_REASONS.upstreamClosed,
+  CLOSE_REASONS.tokenExpired,
+  CLOSE_REASONS.shutdown,
+]);
 const ENDED_BY_UPSTREAM: ReadonlySet<CloseReason> = new Set([
   CLOSE_REASONS.upstreamClosed,
   CLOSE_REASONS.upstreamLost,
@@ -47,13 +56,18 @@ function isFailure({ client }: CloseReason): boolean {
 }
 
 /** The log line of a client that has been let in, before its upstream is dialled. */
-export function recordAccepted({ log }: { readonly log: Log }, session: LiveSession, opening: Opening): void {
+export function recordAccepted(
+  { accessLog }: { readonly accessLog: AccessLog },
+  session: LiveSession,
+  opening: Opening,
+): void {
+  if (!accessLog.wants(false)) return;
   const userAgent = opening.headers.get('user-agent')?.[0];
   // Written out, here and below: objects put together by spreading cost pino several times as much.
-  log.info(
+  accessLog.log.info(
     {
       session: session.id,
-      requestId: session.requestId,
+      requestId: givenRequestId(session),
       ip: session.ip,
       protocol: session.protocol,
       sub: session.identity && forLog(session.identity.sub),
@@ -68,7 +82,7 @@ export function recordAccepted({ log }: { readonly log: Log }, session: LiveSess
 
 /** A client did not get its turn among MAX_HANDSHAKES_PER_SECOND: its handshake was answered 503. */
 export function recordTurnedAway(
-  { metrics, log }: Pick<SessionParts, 'metrics' | 'log'>,
+  { metrics, accessLog }: Pick<SessionParts, 'metrics' | 'accessLog'>,
   session: LiveSession,
   { matches, trace }: Opening,
 ): void {
@@ -82,10 +96,11 @@ export function recordTurnedAway(
     route: match?.route.prefix,
     protocol: undefined,
   });
-  log.info(
+  if (!accessLog.wants(true)) return;
+  accessLog.log.info(
     {
       session: session.id,
-      requestId: session.requestId,
+      requestId: givenRequestId(session),
       ip: session.ip,
       status: 503,
       route: match?.route.prefix,
@@ -105,14 +120,14 @@ export function recordOpen({ route, protocol }: LiveSession, { trace }: Opening)
  * @param state the one it ends: before it has reached its upstream, ending it for who the client is means refusing it.
  */
 export function recordClose(
-  parts: Pick<SessionParts, 'metrics' | 'log' | 'sessions' | 'refusals' | 'history'>,
+  parts: Pick<SessionParts, 'metrics' | 'accessLog' | 'sessions' | 'refusals' | 'history'>,
   session: LiveSession,
   state: SessionState,
   reason: CloseReason,
   code: number | undefined,
   cause: Error | undefined,
 ): void {
-  const { metrics, log, sessions } = parts;
+  const { metrics, accessLog, sessions } = parts;
   const { protocol, acceptedMs } = session;
   const wasOpen = state.name === 'open';
   const route = metrics.routeLabel(session.route);
@@ -131,9 +146,12 @@ export function recordClose(
     route: session.route?.prefix,
     protocol,
   });
+  remember(parts, session, state, reason, cause?.message, traffic);
+  const isFault = reason === CLOSE_REASONS.internalError;
+  if (!isFault && !accessLog.wants(!ENDS_WELL.has(reason))) return;
   const line = {
     session: session.id,
-    requestId: session.requestId,
+    requestId: givenRequestId(session),
     ip: session.ip,
     protocol,
     sub: session.identity && forLog(session.identity.sub),
@@ -153,9 +171,8 @@ export function recordClose(
     bytesToClient: traffic?.bytesToClient,
     traceId: trace?.traceId,
   };
-  remember(parts, session, state, reason, cause?.message, traffic);
-  if (reason === CLOSE_REASONS.internalError) log.error({ ...line, err: cause }, 'session failed');
-  else log.info(line, !wasOpen && isDenial(reason) ? 'client denied' : 'session closed');
+  if (isFault) accessLog.log.error({ ...line, err: cause }, 'session failed');
+  else accessLog.log.info(line, !wasOpen && isDenial(reason) ? 'client denied' : 'session closed');
 }
 
 /** Keeps what an operator may want to look at later: who was turned away, and what passed in a session. */

@@ -2,7 +2,9 @@ import type { Access } from '../access/access.js';
 import type { Identity } from '../auth/identity/identity.js';
 import type { UpstreamRoute } from '../config/config.js';
 import { type ErrorCode, fromUnknown, GatewayError } from '../errors.js';
-import { forLog, type Log } from '../telemetry/log.js';
+import type { AccessLog } from '../telemetry/access-log.js';
+import { forLog } from '../telemetry/log.js';
+import { givenRequestId } from './request-id.js';
 
 /** What became of another token for a session. Plain data: it crosses processes. */
 export type RenewalOutcome =
@@ -45,7 +47,7 @@ export class Renewals {
   /** @param access the way in, of which a new token goes through every step again. */
   constructor(
     readonly access: Access,
-    readonly log: Log,
+    readonly accessLog: AccessLog,
   ) {}
 
   /** Never rejects. @param token unverified. */
@@ -57,14 +59,15 @@ export class Renewals {
     try {
       return await this.#verified(session, token);
     } catch (thrown) {
-      const { id, requestId, ip, route, identity } = session;
+      const { id, ip, route, identity } = session;
+      const { accessLog } = this;
       const sub = identity && forLog(identity.sub);
-      const line = { session: id, requestId, ip, sub, route: route?.prefix };
+      const line = { session: id, requestId: givenRequestId(session), ip, sub, route: route?.prefix };
       if (!(thrown instanceof GatewayError)) {
-        this.log.error({ ...line, err: fromUnknown(thrown) }, 'renewal failed');
+        accessLog.log.error({ ...line, err: fromUnknown(thrown) }, 'renewal failed');
         return { kind: 'unavailable' };
       }
-      this.log.info({ ...line, why: thrown.message }, 'renewal refused');
+      if (accessLog.wants(true)) accessLog.log.info({ ...line, why: thrown.message }, 'renewal refused');
       return { kind: OURS.has(thrown.code) ? 'unavailable' : 'refused' };
     }
   }
@@ -82,11 +85,10 @@ export class Renewals {
     if (known === undefined || !canRenew(session)) return { kind: 'unknown' };
     access.exchangeSlots(route, known, found);
     session.adopt(found);
-    const { id, requestId } = session;
-    this.log.info(
-      { session: id, requestId, ip, sub: forLog(found.sub), route: route.prefix, exp: found.exp },
-      'session renewed',
-    );
+    const { id } = session;
+    const line = { session: id, requestId: givenRequestId(session), ip, sub: forLog(found.sub) };
+    if (this.accessLog.wants(false))
+      this.accessLog.log.info({ ...line, route: route.prefix, exp: found.exp }, 'session renewed');
     return { kind: 'renewed', exp: found.exp };
   }
 }

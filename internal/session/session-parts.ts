@@ -1,5 +1,6 @@
 import type { EndedSession } from '../activity/session-log.js';
 import type { SessionConfig } from '../config/config.js';
+import type { AccessLog } from '../telemetry/access-log.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { RecentRefusals } from '../telemetry/recent-refusals.js';
@@ -18,6 +19,8 @@ export interface SessionParts {
   readonly arrivals?: Arrivals;
   readonly metrics: Metrics;
   readonly log: Log;
+  /** What clients leave in it. */
+  readonly accessLog: AccessLog;
   readonly refusals: RecentRefusals;
   /** Keeps those that have ended; undefined: nobody does. */
   readonly history: { ended(session: EndedSession): void } | undefined;

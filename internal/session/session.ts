@@ -18,6 +18,7 @@ import { pumpFor } from './pump-for.js';
 import { isDenial, recordAccepted, recordClose, recordOpen, recordTurnedAway } from './record.js';
 import { Refused } from './refused.js';
 import { type RenewalOutcome, Renewals } from './renewal.js';
+import { givenRequestId } from './request-id.js';
 import type { SessionParts } from './session-parts.js';
 import { type In, NEW, type SessionState } from './session-state.js';
 import { Timed } from './timer-wheel.js';
@@ -362,7 +363,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
 
   /** See `LiveSession`. */
   renew(token: string): Promise<RenewalOutcome> {
-    this.#renewals ??= new Renewals(this.parts.admission.access, this.parts.log);
+    this.#renewals ??= new Renewals(this.parts.admission.access, this.parts.accessLog);
     return this.#renewals.renew(this, token);
   }
 
@@ -441,10 +442,9 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
 
   /** Drops a client that is still taking what its upstream said. The session has been counted already. */
   #cutShort(key: CloseReasonKey): void {
-    this.parts.log.info(
-      { session: this.id, requestId: this.requestId, reason: CLOSE_REASONS[key].name },
-      'closing session cut short',
-    );
+    const { accessLog } = this.parts;
+    const line = { session: this.id, requestId: givenRequestId(this), reason: CLOSE_REASONS[key].name };
+    if (accessLog.wants(true)) accessLog.log.info(line, 'closing session cut short');
     this.#client?.terminate();
   }
 

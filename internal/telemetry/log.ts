@@ -1,47 +1,65 @@
 import { type Logger, type LoggerOptions, pino } from 'pino';
 import { LogPages, PAGED } from './log-pages.js';
+import { PrettyLines } from './pretty-lines.js';
 import { SERIALIZERS, withoutInnerSecrets } from './redaction.js';
 import { Timestamps } from './timestamps.js';
 
 export type Log = Logger;
 
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+/** The most talkative one first. */
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Which of the lines that clients leave are written: LOG_ACCESS. */
+export const ACCESS_CHOICES = ['all', 'errors', 'off'] as const;
+export type AccessChoice = (typeof ACCESS_CHOICES)[number];
 
 export interface LogOptions {
   readonly logLevel: LogLevel;
   readonly logFormat: 'json' | 'pretty';
+  readonly logAccess: AccessChoice;
   /** INGRESS_HOST: on every line, if it is given. */
   readonly ingressHost?: string | undefined;
+  /** The number of the process among several; undefined: it is the only one, or all of them are meant. */
+  readonly worker?: number | undefined;
 }
 
 /** Warnings and worse take what waits along at once. */
 const URGENT = pino.levels.values.warn ?? 40;
 
 /**
- * The process' logger: one JSON object a line on stdout (`time`, `level`, `msg` and the fields given), or readable
- * lines with LOG_FORMAT=pretty. Callers never hand it a token, cookie, password or query string; the redaction here is
- * the second line of defence.
+ * The process' logger: one JSON object a line on stdout (`time`, `level`, `msg` and the fields given), or lines for
+ * people with LOG_FORMAT=pretty. Callers never hand it a token, cookie, password or query string; the redaction here is
+ * the second line of defence. Its children follow when its level is changed.
  */
-export function createLog({ ingressHost, ...options }: LogOptions): Log {
-  const isPretty = options.logFormat === 'pretty';
+export function createLog(options: Omit<LogOptions, 'logAccess'>): Log {
+  const { logLevel, logFormat, ingressHost, worker } = options;
   const timestamps = new Timestamps();
   const settings: LoggerOptions = {
-    level: options.logLevel,
-    base: ingressHost === undefined ? null : { ingressHost },
+    level: logLevel,
+    base: {
+      ...(ingressHost === undefined ? {} : { ingressHost }),
+      ...(worker === undefined ? {} : { worker }),
+    },
     timestamp: () => `,"time":"${timestamps.at(Date.now())}"`,
     formatters: { level: (label) => ({ level: label }), log: withoutInnerSecrets },
     serializers: SERIALIZERS,
-    ...(isPretty
-      ? { transport: { target: 'pino-pretty', options: { translateTime: 'SYS:HH:MM:ss.l' } } }
-      : {}),
   };
-  if (isPretty) return pino(settings);
   const pages = new LogPages(pino.destination({ ...PAGED }));
   const logMethod: NonNullable<LoggerOptions['hooks']>['logMethod'] = function (args, method, level) {
     method.apply(this, args);
     if (level >= URGENT) pages.turn();
   };
-  return pino({ ...settings, hooks: { logMethod } }, pages);
+  const children: Logger[] = [];
+  const onChild = (child: Logger) => void children.push(child);
+  // Colours where a terminal reads along, unless NO_COLOR forbids them.
+  const isColoured = process.stdout.isTTY === true && process.stdout.hasColors();
+  const lines = logFormat === 'pretty' ? new PrettyLines(pages, isColoured) : pages;
+  const log = pino({ ...settings, hooks: { logMethod }, onChild }, lines);
+  log.on('level-change', (level, _value, _before, _valueBefore, changed) => {
+    if (changed === log) for (const child of children) child.level = level;
+  });
+  return log;
 }
 
 /** Resolves when everything logged so far is written. */

@@ -1,3 +1,4 @@
+import type { LogOrder } from '../admin/log-settings.js';
 import type { AdminOperations } from '../admin/operations.js';
 import type { Revocation } from '../auth/revocations/revocations.js';
 import type { Config, Route } from '../config/config.js';
@@ -40,6 +41,7 @@ export interface WorkerDuties extends SiblingDuties {
   /** The worker ends its sessions over the drain time, and then itself. */
   drain(): void;
   applyRoutes(routes: readonly Route[]): void;
+  changeLog(order: LogOrder): Promise<void>;
   snapshot(): Promise<MetricsSnapshot>;
   /** Another worker has asked this one for leases. */
   mailCame(): void;
@@ -61,6 +63,8 @@ export interface SupervisorDuties extends Pick<Ledger, 'settle' | 'readMail' | '
   recordChanged(name: RecordsName, record: SharedRecord<unknown>): void;
   /** Has all other workers carry out a revocation. @returns the sessions they ended. */
   revoke(revocation: Revocation): Promise<number>;
+  /** The supervisor, all other workers and those that come later log so. */
+  changeLog(order: LogOrder): Promise<void>;
   /** Puts a question to all other workers. @returns the answers of those that gave one in time. */
   others(name: keyof SiblingDuties, args: readonly unknown[]): Promise<readonly unknown[]>;
 }

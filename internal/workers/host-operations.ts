@@ -1,6 +1,7 @@
 import type { ActivityRoutes, ActivitySessions } from '../admin/activity.js';
 import type { BanOrder, BanPage, BanQuery, BanResult } from '../admin/bans.js';
 import type { LocalOperations } from '../admin/local-operations.js';
+import type { LogOrder, LogSettings } from '../admin/log-settings.js';
 import type { AdminOperations, ReloadOutcome, RenewalOrder, RevokeResult } from '../admin/operations.js';
 import type { Page } from '../admin/page.js';
 import type { LimitOrder, LimitsInfo } from '../admin/rate-limits.js';
@@ -124,6 +125,15 @@ export class HostOperations implements AdminOperations {
   /** There is one routes file, and the supervisor follows it. */
   reload(): Promise<ReloadOutcome> {
     return this.#local.reload();
+  }
+
+  /** Every worker has the same. */
+  log(): Promise<LogSettings> {
+    return this.#local.log();
+  }
+
+  async changeLog(order: LogOrder): Promise<void> {
+    await Promise.all([this.#local.changeLog(order), this.#siblings.changeLog(order)]);
   }
 }
 

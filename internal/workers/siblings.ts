@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client';
 import type { LocalOperations } from '../admin/local-operations.js';
+import type { LogOrder } from '../admin/log-settings.js';
 import type { Revocation, Revocations } from '../auth/revocations/revocations.js';
 import type { RouteTable } from '../config/config.js';
 import type { RouteReloader } from '../config/routes/reload.js';
@@ -79,6 +80,7 @@ export class Siblings {
       refusals: () => operations.refusals(),
       resetCircuit: (upstream) => operations.resetCircuit(upstream),
       unsentRevocations: () => operations.unsentRevocations(),
+      changeLog: (order) => operations.changeLog(order),
     });
   }
 
@@ -99,6 +101,11 @@ export class Siblings {
   /** Has the others carry out a revocation. @returns the sessions they ended; those out of reach hear of it later. */
   revoke(revocation: Revocation): Promise<number> {
     return this.#link.ask('revoke', [revocation], HOST_ANSWER_MS).catch(() => 0);
+  }
+
+  /** Has the supervisor and the other workers log so; those out of reach hear of it when they are there again. */
+  changeLog(order: LogOrder): Promise<void> {
+    return this.#link.ask('changeLog', [order], HOST_ANSWER_MS).catch(() => {});
   }
 
   /** Asks all others. @returns the answers of those that gave one in time. */

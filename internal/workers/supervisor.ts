@@ -1,3 +1,4 @@
+import type { LogOrder } from '../admin/log-settings.js';
 import { Bans } from '../auth/bans/bans.js';
 import { Revocations } from '../auth/revocations/revocations.js';
 import type { Config, RouteTable } from '../config/config.js';
@@ -5,6 +6,7 @@ import { problemLine } from '../config/problem.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import { type ReloadResult, RouteReloader } from '../config/routes/reload.js';
 import { hasHttpRoutes } from '../config/routes/table.js';
+import { startFacts } from '../config/start-facts.js';
 import { chooseListener } from '../gateway/choice.js';
 import { HeapTrim } from '../heap-trim.js';
 import { LimitsInForce } from '../ratelimit/limits-in-force.js';
@@ -128,8 +130,9 @@ export class Supervisor {
     serving = true;
     this.#reloader.start();
     this.#heapTrim.start();
+    const adminAddress = { adminHost: admin?.host, adminPort };
     this.#log.info(
-      { host, port, adminHost: admin?.host, adminPort, workers, listener: kind, why },
+      { ...startFacts(this.#config, this.#table), host, port, ...adminAddress, listener: kind, why },
       'all workers are listening',
     );
   }
@@ -195,6 +198,10 @@ export class Supervisor {
         const ended = await crew.ask('revoke', [revocation], worker);
         return ended.reduce((sum, sessions) => sum + sessions, 0);
       },
+      changeLog: async (order) => {
+        this.#changeLog(order);
+        await crew.ask('changeLog', [order], worker);
+      },
       others: (name, args) => crew.ask(name, args as Arguments<SiblingDuties, typeof name>, worker),
       settle: (...args) => ledger.settle(...args),
       readMail: (holder) => {
@@ -224,6 +231,14 @@ export class Supervisor {
     // One that did not answer in time is shown as it was.
     const live = this.#crew.members().flatMap(({ snapshot }) => (snapshot === undefined ? [] : [snapshot]));
     return this.#hostMetrics.text(live);
+  }
+
+  /** Workers that come later are assigned what is in force. */
+  #changeLog({ level = this.#config.telemetry.logLevel, access }: LogOrder): void {
+    const { telemetry } = this.#config;
+    this.#log.level = level;
+    const changed = { logLevel: level, logAccess: access ?? telemetry.logAccess };
+    this.#config = { ...this.#config, telemetry: { ...telemetry, ...changed } };
   }
 
   async #reload(): Promise<ReloadResult> {

@@ -20,6 +20,7 @@ import type { LiveSession } from '../../internal/session/live-session.js';
 import type { RenewalOutcome } from '../../internal/session/renewal.js';
 import { closeRevoked } from '../../internal/session/revoked-sessions.js';
 import { Sessions } from '../../internal/session/sessions.js';
+import { AccessLog } from '../../internal/telemetry/access-log.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
 import { RecentRefusals } from '../../internal/telemetry/recent-refusals.js';
 import type { EndpointSnapshot } from '../../internal/upstream/upstreams.js';
@@ -171,6 +172,7 @@ export async function bench(t: TestContext, options: BenchOptions = {}): Promise
     },
     refusals,
     activity: undefined,
+    accessLog: new AccessLog(log.log, 'all'),
     table: () => options.table ?? createRouteTable([ROUTE]),
     reload: options.reload ?? (async () => ({ outcome: 'unchanged', problems: [] })),
   });

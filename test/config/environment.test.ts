@@ -183,6 +183,7 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   METRICS_MAX_USERS: NOT_COUNTS,
   LOG_LEVEL: ['INFO', 'verbose', 'silent'],
   LOG_FORMAT: ['text', 'JSON'],
+  LOG_ACCESS: ['none', 'error', 'ALL'],
   OTEL_EXPORTER_OTLP_ENDPOINT: [
     'collector:4318',
     'grpc://a:4317',
@@ -305,6 +306,7 @@ describe('readEnvironment', () => {
     assert.deepEqual(config.telemetry, {
       logLevel: 'info',
       logFormat: 'json',
+      logAccess: 'all',
       ingressHost: undefined,
       maxUsers: 1000,
     });

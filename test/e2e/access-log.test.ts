@@ -92,7 +92,7 @@ describe('the access log', () => {
     const { closed } = await linesOf(sub);
     const { session, requestId, durationMs, tokenAgeSeconds, upstream: where, route, protocol, ip } = closed;
     assert.match(String(session), /^[\da-f-]{36}$/);
-    assert.equal(requestId, session, 'nobody gave another name');
+    assert.equal(requestId, undefined, 'nobody gave another name than the session\u2019s own');
     assert.ok(Number(durationMs) >= 0 && Number(durationMs) < 60_000);
     assert.ok(Math.abs(Number(tokenAgeSeconds) - 600) <= 30, `token age ${tokenAgeSeconds}`);
     assert.deepEqual([where, route, protocol, ip], [`${upstream.url}/in`, '/echo', 'raw', '127.0.0.1']);
@@ -112,7 +112,7 @@ describe('the access log', () => {
     await peer.close();
     const { accepted, closed } = await linesOf(sub);
     assert.equal(accepted?.session, closed.session);
-    assert.equal(accepted?.requestId, accepted?.session);
+    assert.equal(accepted?.requestId, undefined);
     assert.deepEqual(
       [accepted?.level, accepted?.ip, accepted?.route, accepted?.protocol],
       ['info', '127.0.0.1', '/echo', 'raw'],
@@ -285,6 +285,37 @@ describe('the access log', () => {
       .slice(before)
       .filter(({ path }) => path === '/flood').length;
     assert.ok(logged + told >= flood, 'every one is written or counted');
+  });
+
+  it('is of trouble alone, or not there at all, where that is wanted, at start and later', async () => {
+    const choosy = await start({ LOG_ACCESS: 'errors' });
+    const change = (body: object) =>
+      http(`${choosy.http}/admin/log`, { method: 'PUT', body: JSON.stringify(body) });
+    const said = (sub: string) => choosy.logs.filter((line) => line.sub === sub).map(({ msg }) => msg);
+    const comeAndGo = async (sub: string, last: string) => {
+      const peer = await Peer.open(`${choosy.ws}/echo`, { token: issuer.sign({ sub }) });
+      peer.send(last);
+      await Promise.race([peer.next(), peer.ended()]);
+      await peer.close();
+    };
+    const tooBig = 'x'.repeat(1001);
+    await comeAndGo('one', 'x');
+    await comeAndGo('two', tooBig);
+    await eventually(() => assert.deepEqual(said('two'), ['session closed']));
+    assert.equal((await change({ access: 'off' })).body, '{"level":"debug","access":"off"}\n');
+    await comeAndGo('three', tooBig);
+    assert.equal(
+      (await change({ access: 'all', level: 'trace' })).body,
+      '{"level":"trace","access":"all"}\n',
+    );
+    await comeAndGo('four', 'x');
+    await eventually(() => assert.deepEqual(said('four'), ['client accepted', 'session closed']));
+    assert.deepEqual([said('one'), said('three')], [[], []]);
+    assert.equal((await change({ level: 'error' })).status, 200);
+    await comeAndGo('five', tooBig);
+    assert.equal((await http(`${choosy.http}/admin/log`)).body, '{"level":"error","access":"all"}\n');
+    await choosy.stop();
+    assert.deepEqual(said('five'), []);
   });
 
   it('says that the gateway went down', async () => {

@@ -274,6 +274,19 @@ describe('the admin API', () => {
     assert.equal((await call('DELETE', '/admin/ratelimits?route=/no')).status, 400);
   });
 
+  it('changes how much is logged', async () => {
+    const before = await call('GET', '/admin/log');
+    assert.deepEqual(before.json, { level: 'debug', access: 'all' });
+    assert.deepEqual((await call('PUT', '/admin/log', { access: 'off' })).json, {
+      ...before.json,
+      access: 'off',
+    });
+    assert.deepEqual((await call('PUT', '/admin/log', before.json)).json, before.json);
+    for (const body of ['{', {}, { level: 'loud' }, { access: 'ALL' }, { level: 7 }])
+      assert.equal((await call('PUT', '/admin/log', body)).status, 400);
+    assert.equal((await call('GET', '/admin/log?x=1')).status, 400);
+  });
+
   it('shows who was turned away last, and why', async () => {
     const forged = `${issuer.sign({ sub: 'mal' }).slice(0, -8)}AAAAAAAA`;
     await (await Peer.open(`${gateway.ws}/echo?token=${forged}`)).ended();

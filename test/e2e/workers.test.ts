@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { eventually, within } from '../support/eventually.js';
@@ -239,6 +240,36 @@ describe('several workers', () => {
       assert.deepEqual(await peer.ended(), { code: 1008, reason: 'Rate limit exceeded' });
     }
     assert.equal((await http(url, { method: 'DELETE' })).status, 200);
+  });
+
+  it('say once, together, what has started', () => {
+    const started = gateway.logs.filter(({ version }) => version !== undefined);
+    assert.deepEqual(
+      started.map(({ msg, workers, listener, tls, issuer: whose, stores }) => [
+        ...[msg, workers, listener, tls, whose, stores],
+      ]),
+      [['all workers are listening', WORKERS, 'node', false, 'any', 'memory']],
+    );
+  });
+
+  it('log as they are told at one of them, their replacements and the supervisor too', async () => {
+    const own = await start();
+    const url = `${own.http}/admin/log`;
+    assert.equal((await http(url, { method: 'PUT', body: '{"level":"warn"}' })).status, 200);
+    for (let i = 0; i < CROWD; i++) assert.equal((await http(url)).body, '{"level":"warn","access":"all"}\n');
+    const before = own.logs.length;
+    const started = own.logs.find(({ msg }) => msg === 'worker started');
+    process.kill(Number(started?.pid), 'SIGKILL');
+    await eventually(() => own.logs.some(({ msg }) => msg === 'worker ended, it is replaced'));
+    const children = `/proc/${own.child.pid}/task/${own.child.pid}/children`;
+    await eventually(() => {
+      const pids = readFileSync(children, 'utf8').trim().split(' ');
+      assert.equal(pids.length, WORKERS);
+      assert.ok(!pids.includes(String(started?.pid)));
+    });
+    for (let i = 0; i < CROWD; i++) assert.equal((await http(url)).body, '{"level":"warn","access":"all"}\n');
+    await own.stop();
+    assert.deepEqual([...new Set(own.logs.slice(before).map(({ level }) => level))], ['error']);
   });
 
   it('are one gateway to the admin API', async () => {

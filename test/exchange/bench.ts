@@ -17,6 +17,7 @@ import { RequestLimits } from '../../internal/ratelimit/request-limits.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
 import type { RequestHead } from '../../internal/request/head.js';
 import { AllowedOrigins } from '../../internal/request/origin.js';
+import { AccessLog } from '../../internal/telemetry/access-log.js';
 import { RecentRefusals } from '../../internal/telemetry/recent-refusals.js';
 import { Upstreams } from '../../internal/upstream/upstreams.js';
 import { bench as authBench, verification } from '../auth/parts.js';
@@ -145,7 +146,7 @@ export async function door(t: TestContext, { routes, trustedProxies = [] }: Door
     refusals: new RecentRefusals(),
     history: undefined,
     metrics,
-    log,
+    accessLog: new AccessLog(log, 'all'),
   });
   const server = createServer();
   const take = (request: IncomingMessage, response: Parameters<RequestListener>[1], waits: boolean) => {

@@ -3,18 +3,21 @@ import { describe, it } from 'node:test';
 import type { EndedSession } from '../../internal/activity/session-log.js';
 import { GatewayError } from '../../internal/errors.js';
 import { ExchangeRecord } from '../../internal/exchange/record.js';
+import { AccessLog } from '../../internal/telemetry/access-log.js';
+import type { AccessChoice } from '../../internal/telemetry/log.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
 import { RecentRefusals } from '../../internal/telemetry/recent-refusals.js';
 import { recordedLog } from '../store/recorded-log.js';
 import { httpRouteTo } from './bench.js';
 
 /** The record of an exchange on a route, and what is kept of it. */
-function record(path = '/t/a') {
+function record(path = '/t/a', access: AccessChoice = 'all') {
+  const recorded = recordedLog();
   const refusals = new RecentRefusals();
   const ended: EndedSession[] = [];
   const parts = {
     metrics: new Metrics(10),
-    log: recordedLog().log,
+    accessLog: new AccessLog(recorded.log, access),
     refusals,
     history: { ended: (session: EndedSession) => void ended.push(session) },
   };
@@ -34,10 +37,36 @@ function record(path = '/t/a') {
     },
   });
   const end = (seconds: number) => made.ended({ id: 'x', startedMs: performance.now() - seconds * 1_000 });
-  return { made, end, ended, refused: () => refusals.list() };
+  return { made, end, ended, lines: recorded.lines, refused: () => refusals.list() };
 }
 
 describe('the record of an exchange', () => {
+  it('leaves a line as far as lines of clients are wanted, and always one for a fault', () => {
+    const said = (access: AccessChoice, how: (made: ExchangeRecord) => void) => {
+      const { made, end, lines } = record('/t/a', access);
+      how(made);
+      end(0);
+      return lines.map(({ level, msg, status }) => [level, msg, status]);
+    };
+    const answered = (status: number) => (made: ExchangeRecord) => void Object.assign(made, { status });
+    const fine = answered(200);
+    const missing = answered(404);
+    const refused = (made: ExchangeRecord) =>
+      made.failed(new GatewayError('ERR_FORBIDDEN', 'a role is missing'));
+    const broken = (made: ExchangeRecord) => made.failed(new TypeError('a fault'));
+    assert.deepEqual(
+      [said('all', fine), said('all', refused)],
+      [[[30, 'exchange', 200]], [[30, 'exchange', 403]]],
+    );
+    assert.deepEqual(
+      [said('errors', fine), said('off', fine), said('off', missing), said('off', refused)],
+      [[], [], [], []],
+    );
+    assert.deepEqual(said('errors', missing), [[30, 'exchange', 404]]);
+    assert.deepEqual(said('errors', refused), [[30, 'exchange', 403]]);
+    assert.deepEqual(said('off', broken), [[50, 'exchange failed', 500]]);
+  });
+
   it('that is refused is kept among the last refusals, without its query', () => {
     const { made, end, refused } = record();
     made.sub = 'alice';

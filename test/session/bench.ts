@@ -23,6 +23,7 @@ import { closeRevoked } from '../../internal/session/revoked-sessions.js';
 import { Session } from '../../internal/session/session.js';
 import { type SessionLimits, Sessions } from '../../internal/session/sessions.js';
 import { TimerWheel } from '../../internal/session/timer-wheel.js';
+import { AccessLog } from '../../internal/telemetry/access-log.js';
 import { RecentRefusals } from '../../internal/telemetry/recent-refusals.js';
 import { Upstreams } from '../../internal/upstream/upstreams.js';
 import type { FragmentPosition } from '../../internal/upstream/websocket/message-listener.js';
@@ -187,6 +188,7 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
   const auth = await authBench(t, { config: { clockSkewMs } });
   const { metrics, authenticator } = auth;
   const log = auth.log.log;
+  const accessLog = new AccessLog(log, 'all');
   const config = { ...CONFIG, ...options.config };
   const table = createRouteTable(options.routes.map(({ upstreams, ...more }) => routeTo(upstreams, more)));
   const revocations = new Revocations({ ttlMs: 60_000, log, store: undefined, counter: metrics.revocations });
@@ -283,7 +285,7 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
       ...rest,
     };
     const session = new Session(
-      { config, admission, sessions, wheel, metrics, log, refusals, history: undefined },
+      { config, admission, sessions, wheel, metrics, log, accessLog, refusals, history: undefined },
       randomUUID(),
       '192.0.2.1',
     );

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { forLog } from '../../internal/telemetry/log.js';
+import { prettyLine } from '../../internal/telemetry/pretty-lines.js';
 import { Timestamps } from '../../internal/telemetry/timestamps.js';
 import { startChild } from '../support/child-process.js';
 import { eventually, within } from '../support/eventually.js';
@@ -97,7 +98,44 @@ describe('the log', () => {
   });
 
   it('can be made for people', async () => {
-    assert.match(await written("log.info({ route: '/x' }, 'hello');", 'pretty'), /INFO.*hello/);
+    const text = await written(
+      "log.info({ route: '/x', n: 1 }, 'hello'); log.error({ err: new Error('bad') }, 'x');",
+      'pretty',
+    );
+    const [first, second, ...rest] = text.split('\n');
+    assert.match(first ?? '', /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} INFO {2}hello route=\/x n=1$/);
+    assert.match(second ?? '', / ERROR x err="Error: bad" at=.+$/);
+    assert.deepEqual(rest, ['']);
+  });
+
+  it('changes its level while the process runs, its children with it', async () => {
+    const text = await written(
+      "const child = log.child({ issuer: 'a' }); log.level = 'debug'; log.debug('one'); child.debug('two'); log.level = 'error'; log.warn('no'); child.warn('no');",
+    );
+    assert.deepEqual(
+      [...text.matchAll(/"msg":"(\w+)"/g)].map(([, msg]) => msg),
+      ['one', 'two'],
+    );
+  });
+});
+
+describe('a line for people', () => {
+  const line = (fields: object) =>
+    prettyLine(JSON.stringify({ level: 'warn', time: '2026-01-05T09:30:00.125Z', ...fields }), false);
+
+  it('stays one line and without colours of its own, whatever a peer says', () => {
+    const text = line({ msg: 'a\u001b[31m', sub: 'x\n2026 INFO  forged\u009b1m\u202e', route: 'a b=c' });
+    assert.equal(text.split('\n').length, 2);
+    assert.match(text.slice(0, -1), /^[^\p{C}\u2028\u2029]+$/u);
+    assert.ok(text.includes('route="a b=c"'));
+  });
+
+  it('is coloured where that is wanted, each level differently', () => {
+    const colours = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'].map((level) => {
+      const json = JSON.stringify({ level, time: '2026-01-05T09:30:00.125Z', msg: 'x', a: 1 });
+      return /(\S+)[A-Z]{4,5} ?\S*/.exec(prettyLine(json, true))?.[1];
+    });
+    assert.equal(new Set(colours).size, 6);
   });
 });
 

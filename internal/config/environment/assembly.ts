@@ -100,6 +100,7 @@ export function assemble(values: Values, issuers: readonly IssuerConfig[]): Conf
     telemetry: {
       logLevel: values.LOG_LEVEL,
       logFormat: values.LOG_FORMAT,
+      logAccess: values.LOG_ACCESS,
       ingressHost: values.INGRESS_HOST,
       maxUsers: values.METRICS_MAX_USERS,
     },

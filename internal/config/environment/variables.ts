@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { isSentinelUrl } from '../../redis-url.js';
+import { ACCESS_CHOICES, LOG_LEVELS } from '../../telemetry/log.js';
 import type { SamplerName } from '../../telemetry/opening-trace.js';
 import { ALGORITHMS } from '../algorithms.js';
 import type { Algorithm } from '../config.js';
@@ -201,8 +202,9 @@ export const VARIABLES = Object.freeze({
   ACTIVITY_DAYS: { reader: decimal(3_650), default: '30' },
   DISCOVERY: { reader: boolean, default: 'false' },
   METRICS_MAX_USERS: { reader: limit, default: '1000' },
-  LOG_LEVEL: { reader: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal'), default: 'info' },
+  LOG_LEVEL: { reader: oneOf(...LOG_LEVELS), default: 'info' },
   LOG_FORMAT: { reader: oneOf('json', 'pretty'), default: 'json' },
+  LOG_ACCESS: { reader: oneOf(...ACCESS_CHOICES), default: 'all' },
   HTTP_PROXY: { reader: proxy, inSmallLetters: true },
   HTTPS_PROXY: { reader: proxy, inSmallLetters: true },
   NO_PROXY: {
