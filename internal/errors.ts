@@ -19,6 +19,10 @@ export const ERROR_CODES = {
   ERR_FORBIDDEN: 'none of the roles that the route requires is held',
   ERR_NO_TARGET:
     'the upstream is chosen by who is calling, and for this user there is none, or one that is not allowed',
+  ERR_BOOTSTRAP_COOKIE:
+    'the upstream does not know the browser yet, and what is asked for is no page that could be sent elsewhere first',
+  ERR_BOOTSTRAP_MINT: 'the command or service that makes credentials for the upstream failed',
+  ERR_BOOTSTRAP_EXCHANGE: 'the upstream gave no session for the credential that was made',
   ERR_TOO_MANY_CONNECTIONS: 'the subject has as many connections as MAX_CONNECTIONS_PER_SUB allows',
   ERR_REQUEST_MALFORMED:
     'the request has a path, a query or a target that two readers could read differently',

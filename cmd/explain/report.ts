@@ -23,6 +23,7 @@ export type Report = ReturnType<typeof report>;
 
 const HTTP_REFUSALS: Readonly<Record<HttpRefusal, string>> = {
   400: 'the path, the query or a header of the handshake is malformed',
+  401: 'the route has bootstrap, and the cookie of its upstream is missing: open the page first',
   403: 'this Origin may not connect to this host: see WS_ALLOWED_ORIGINS, and TRUSTED_PROXIES behind a proxy',
   404: 'no route fits the path',
   426: 'not a WebSocket handshake of version 13',

@@ -25,7 +25,7 @@ export interface AccessParts {
   readonly claims: Pick<Claims, 'claim'>;
   readonly limiter: Pick<Limiter, 'acquire'>;
   /** Upstreams that depend on who is calling; undefined: no route has them. */
-  readonly targets?: Pick<Targets, 'destination'> | undefined;
+  readonly targets?: Pick<Targets, 'destination' | 'field'> | undefined;
 }
 
 /** Whoever wants in, and what it shows for it. */
@@ -136,6 +136,11 @@ export class Access {
    */
   destination(route: UpstreamRoute, caller: Caller): Destination | undefined {
     return route.target === undefined ? undefined : this.parts.targets?.destination(route, caller);
+  }
+
+  /** What the row says that the table of a route has for whoever `permit` let in; undefined: nothing. */
+  rowField(route: UpstreamRoute, caller: Caller, field: string): string | undefined {
+    return this.parts.targets?.field(route, caller, field);
   }
 
   /**

@@ -1,6 +1,7 @@
 import { type AnnouncedToken, readOffer } from '../auth/identity/announced-token.js';
 import type { RouteMatch, RouteTable, UpstreamRoute } from '../config/config.js';
 import { sessionMatches } from '../config/routes/table.js';
+import { cookieOf } from '../request/cookies.js';
 import type { Client, TrustedProxies } from '../request/forwarded.js';
 import { listElements } from '../request/grammar.js';
 import type { HeaderLines, RequestHead } from '../request/head.js';
@@ -8,7 +9,7 @@ import type { AllowedOrigins } from '../request/origin.js';
 import { decodePath } from '../request/path.js';
 
 /** The status a handshake is refused with before the limits are asked. */
-export type HttpRefusal = 400 | 403 | 404 | 426;
+export type HttpRefusal = 400 | 401 | 403 | 404 | 426;
 
 /** What a handshake is held against. */
 export interface ArrivalRules {
@@ -56,12 +57,20 @@ export function judgeArrival(
   const client = rules.proxies.client(head.peer, head.secure, head.headers);
   const scheme = client.isProtoKnown ? client.proto : undefined;
   if (!rules.origins.allows(head.headers.get('origin') ?? [], client.host, scheme)) return 403;
+  const known = able.filter(({ route }) => isKnown(route, head.headers));
+  if (known.length === 0) return 401;
   return {
     path,
     query: head.query,
     headers: head.headers,
     client,
-    matches: able,
+    matches: known,
     ...readOffer(listElements(head.headers.get('sec-websocket-protocol')), rules.subprotocolNames),
   };
+}
+
+/** Whom a route gives a session of its upstream first (`bootstrap`, SPEC section 19) comes back with a cookie. */
+function isKnown(route: UpstreamRoute, headers: HeaderLines): boolean {
+  const rule = route.kind === 'http' ? route.bootstrap : undefined;
+  return rule === undefined || cookieOf(headers, rule.cookie) !== undefined;
 }

@@ -1,4 +1,10 @@
-import { type HeaderRules, hasUpstreams, type Route, type UpstreamRoute } from '../config/config.js';
+import {
+  type BootstrapRule,
+  type HeaderRules,
+  hasUpstreams,
+  type Route,
+  type UpstreamRoute,
+} from '../config/config.js';
 
 /**
  * A route as the admin API shows it: no key material, no query of an upstream and no value of a header that is set, which
@@ -17,7 +23,9 @@ export function routeInfo(route: Route): RouteInfo {
     cors: route.cors ?? null,
     requestHeaders: namesOf(route.requestHeaders),
     responseHeaders: namesOf(route.responseHeaders),
-    ...(route.kind === 'http' ? { schemas: route.schemas?.file ?? null } : {}),
+    ...(route.kind === 'http'
+      ? { schemas: route.schemas?.file ?? null, bootstrap: route.bootstrap && bootstrapInfo(route.bootstrap) }
+      : {}),
   };
 }
 
@@ -42,6 +50,11 @@ function upstreamInfo(route: UpstreamRoute): RouteInfo {
           },
     mqtt: { roles: mqttRoles },
   };
+}
+
+/** Its arguments, its URL and what is exchanged may hold secrets. */
+function bootstrapInfo({ cookie, check, mint, exchange, redirect }: BootstrapRule) {
+  return { cookie, check: check?.path ?? null, mint: mint.kind, exchange: exchange.paths, redirect };
 }
 
 function namesOf({ set, remove }: HeaderRules) {

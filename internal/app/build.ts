@@ -18,6 +18,7 @@ import type { Config, RouteTable } from '../config/config.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import { hasHttpRoutes } from '../config/routes/table.js';
 import { fromUnknown } from '../errors.js';
+import { Bootstraps } from '../exchange/bootstrap/bootstraps.js';
 import { Exchanges } from '../exchange/exchanges.js';
 import { Intake } from '../exchange/intake.js';
 import { chooseListener, type ListenerChoice } from '../gateway/choice.js';
@@ -28,6 +29,7 @@ import { Gate } from '../gateway/gate.js';
 import type { Listener, ListenerParts } from '../gateway/listener.js';
 import { AdminListener } from '../gateway/node/admin-listener.js';
 import { HeapTrim } from '../heap-trim.js';
+import { OutboundHttp } from '../outbound-http.js';
 import { ConnectionSlots } from '../ratelimit/connection-limits.js';
 import { FailedLogins } from '../ratelimit/failed-logins.js';
 import { Leases } from '../ratelimit/leases.js';
@@ -181,6 +183,14 @@ export async function build(
     requestLimits: new RequestLimits({ store: stores.redis }),
     revocations,
     upstreams,
+    bootstraps: new Bootstraps({
+      env: config.commandEnvironment,
+      outbound: new OutboundHttp(config.verification.proxies),
+      upstreams,
+      rowField: (route, caller, field) => access.rowField(route, caller, field),
+      credentials: config.credentials,
+      log,
+    }),
     exchanges,
     refusals,
     history: activity,

@@ -147,6 +147,8 @@ export interface Config {
   readonly mqttBackendUrl: string | undefined;
   /** Names of variables that fixed answers may show. */
   readonly respondVariables: readonly string[];
+  /** What commands that the gateway runs are given: its environment without its own variables, which hold secrets. */
+  readonly commandEnvironment: Readonly<Record<string, string>>;
   readonly listen: ListenConfig;
   readonly opening: OpeningConfig;
   readonly credentials: CredentialsConfig;

@@ -1,6 +1,7 @@
 import type { Config, IssuerConfig, RouteTable } from './config.js';
 import { deepFreeze } from './deep-freeze.js';
 import { assemble, exportsOtlp } from './environment/assembly.js';
+import { commandEnvironment } from './environment/command-environment.js';
 import { inconsistencies, listenerProblems } from './environment/consistency.js';
 import { lookAlikes } from './environment/look-alikes.js';
 import { Refused } from './environment/readers.js';
@@ -44,14 +45,16 @@ export type ConfigurationResult = LoadedConfiguration | { readonly problems: rea
  */
 export function readEnvironment(env: Environment = process.env, flags: Flags = {}): EnvironmentResult {
   const { values, issuers, problems } = readValues(withFlags(env, flags));
-  return problems.length > 0 ? { problems } : { config: deepFreeze(assemble(values, issuers)) };
+  return problems.length > 0
+    ? { problems }
+    : { config: deepFreeze(assemble(values, issuers, commandEnvironment(env))) };
 }
 
 /** The environment and the routes file that it names: a frozen configuration, or all problems of both. */
 export function loadConfiguration(env: Environment = process.env, flags: Flags = {}): ConfigurationResult {
   const given = withFlags(env, flags);
   const { values, issuers, problems, ignored } = readValues(given);
-  const config = deepFreeze(assemble(values, issuers));
+  const config = deepFreeze(assemble(values, issuers, commandEnvironment(env)));
   const routesSource = deepFreeze(routesSourceOf(config, given));
   const routes = loadRoutes(routesSource);
   if ('problems' in routes) return { problems: [...problems, ...routes.problems] };

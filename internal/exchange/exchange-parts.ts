@@ -11,6 +11,7 @@ import type { AccessLog } from '../telemetry/access-log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { RecentRefusals } from '../telemetry/recent-refusals.js';
 import type { Upstreams } from '../upstream/upstreams.js';
+import type { Bootstraps } from './bootstrap/bootstraps.js';
 import type { Exchanges } from './exchanges.js';
 
 /** What all exchanges of a process share. */
@@ -30,6 +31,7 @@ export interface ExchangeParts {
   readonly requestLimits: Pick<RequestLimits, 'take'>;
   readonly revocations: Pick<Revocations, 'revoke'>;
   readonly upstreams: Upstreams;
+  readonly bootstraps: Pick<Bootstraps, 'enter'>;
   readonly exchanges: Exchanges;
   readonly refusals: Pick<RecentRefusals, 'add'>;
   /** Keeps long exchanges that have ended; undefined: nobody does. */

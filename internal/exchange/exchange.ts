@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type FoundToken, tokenInHandshake } from '../auth/identity/credentials.js';
 import type { Identity } from '../auth/identity/identity.js';
 import type { ExchangeRoute, FilesRoute, HttpRoute, LogoutRoute } from '../config/config.js';
+import type { CompiledEndpoint } from '../config/schemas/compiled.js';
 import { type ErrorCode, fromUnknown, GatewayError } from '../errors.js';
 import { addressBlock } from '../request/client-key.js';
 import { isGivenRequestId } from '../request/forwarded.js';
@@ -71,6 +72,8 @@ export class Exchange implements LiveExchange, AnswerListener {
   /** When a body that is read whole must be there. */
   #wholeByMs = Number.POSITIVE_INFINITY;
   #isDone: boolean = false;
+  /** Ends what is done for it elsewhere. Made where it is needed. */
+  #leaving: AbortController | undefined;
   /** Whether a first small piece of the answer may wait for its end, which often comes in the same turn. */
   #mayHold: boolean = false;
   #held: Buffer | undefined;
@@ -270,11 +273,27 @@ export class Exchange implements LiveExchange, AnswerListener {
     return clearedCookies(this.parts.credentials.cookieName, headers, client.proto === 'https');
   }
 
-  /** JSON Schema, where the route has it. */
+  /** The upstream's own session, where the route makes one, and JSON Schema. */
   #check(route: HttpRoute): void {
     this.#destination = this.parts.access.destination(route, this.#caller);
     const { schemas } = rulesOf(route);
     const endpoint = schemas && checkEndpoint(schemas, this.facts);
+    const { bootstrap } = route;
+    if (bootstrap === undefined) return this.#checkBody(route, endpoint);
+    this.#leaving = new AbortController();
+    const entering = this.parts.bootstraps.enter(bootstrap, {
+      facts: { ...this.facts, route },
+      caller: this.#caller,
+      destination: this.#destination,
+      signal: this.#leaving.signal,
+    });
+    if (entering === undefined) return this.#checkBody(route, endpoint);
+    return this.#then(entering, (answer) =>
+      answer === undefined ? this.#checkBody(route, endpoint) : this.answer(answer, true),
+    );
+  }
+
+  #checkBody(route: HttpRoute, endpoint: CompiledEndpoint | undefined): void {
     if (endpoint === undefined)
       return this.#once(() => this.#forward(route, hasBody(this.request) ? this.#body(route) : undefined));
     // Held whole, by anybody on a public route: not for as long as a byte comes now and then.
@@ -514,6 +533,7 @@ export class Exchange implements LiveExchange, AnswerListener {
   #done(): void {
     if (this.#isDone) return;
     this.#isDone = true;
+    this.#leaving?.abort();
     this.parts.exchanges.remove(this);
     this.#record.ended(this);
   }

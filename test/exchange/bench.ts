@@ -142,6 +142,7 @@ export async function door(t: TestContext, { routes, trustedProxies = [] }: Door
     access,
     failedLogins: new FailedLogins(),
     upstreams,
+    bootstraps: { enter: () => undefined },
     exchanges,
     refusals: new RecentRefusals(),
     history: undefined,

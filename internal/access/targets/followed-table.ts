@@ -1,10 +1,10 @@
 import { stat } from 'node:fs/promises';
-import type { TableTarget } from '../../config/config.js';
 import {
   type RowsResult,
   readTableText,
   rowsInTurns,
-  type TargetRows,
+  type Table,
+  type TargetColumns,
 } from '../../config/routes/target-table.js';
 import type { Log } from '../../telemetry/log.js';
 
@@ -15,7 +15,7 @@ const REREAD_MS = 60_000;
 
 /** The rows of a table file as it is now; a bad file changes nothing. */
 export class FollowedTable {
-  #rows: TargetRows = new Map();
+  #columns: TargetColumns = new Map();
   #state: string | undefined;
   #text: string | undefined;
   #readMs = 0;
@@ -25,15 +25,18 @@ export class FollowedTable {
   readonly ready: Promise<void>;
 
   constructor(
-    readonly target: TableTarget,
+    readonly table: Table,
     readonly log: Log,
+    /** Of the same file, with other fields: what it knew counts until this one has read. */
+    predecessor?: FollowedTable,
   ) {
+    if (predecessor !== undefined) this.#columns = predecessor.#columns;
     this.ready = this.#look();
   }
 
-  /** The field of the row of that key. */
-  valueOf(key: string): string | undefined {
-    return this.#rows.get(key);
+  /** A field of the row of that key. */
+  valueOf(key: string, field: string): string | undefined {
+    return this.#columns.get(field)?.get(key);
   }
 
   stop(): void {
@@ -55,7 +58,7 @@ export class FollowedTable {
 
   async #stateOfFile(): Promise<string> {
     try {
-      const { ino, size, mtimeMs, ctimeMs } = await stat(this.target.file);
+      const { ino, size, mtimeMs, ctimeMs } = await stat(this.table.file);
       return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
     } catch {
       return 'not there';
@@ -63,11 +66,11 @@ export class FollowedTable {
   }
 
   async #read(): Promise<void> {
-    const { file, name, field } = this.target;
-    const read = await readTableText(this.target);
+    const { file, name, fields } = this.table;
+    const read = await readTableText(this.table);
     const text = 'text' in read ? read.text : undefined;
     if (text !== undefined && text === this.#text) return;
-    const result: RowsResult = await rowsInTurns(read, field);
+    const result: RowsResult = await rowsInTurns(read, fields);
     this.#text = text;
     if ('fault' in result) {
       this.log.error(
@@ -76,7 +79,7 @@ export class FollowedTable {
       );
       return;
     }
-    this.#rows = result.rows;
-    this.log.info({ target: name, rows: result.rows.size }, 'table read');
+    this.#columns = result.columns;
+    this.log.info({ target: name, rows: result.rows }, 'table read');
   }
 }

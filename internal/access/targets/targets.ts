@@ -3,7 +3,7 @@ import type { JsonObject } from '../../auth/identity/claims.js';
 import type { Identity } from '../../auth/identity/identity.js';
 import { decodeToken } from '../../auth/identity/jwt-shape.js';
 import type { Route, Target, TargetedUpstream, UpstreamRoute } from '../../config/config.js';
-import { tablesOf } from '../../config/routes/target-table.js';
+import { tablesOf, tableTargets } from '../../config/routes/target-table.js';
 import { GatewayError } from '../../errors.js';
 import { forLog, type Log } from '../../telemetry/log.js';
 import type { Destination } from '../../upstream/pool/destination.js';
@@ -28,7 +28,8 @@ interface TargetRules {
 
 /** Finds the upstream of who is calling (SPEC section 19). */
 export class Targets {
-  #tables = new Map<string, FollowedTable>();
+  /** By file. */
+  #tables: ReadonlyMap<string, FollowedTable> = new Map();
   readonly #rules = new WeakMap<Target, TargetRules>();
   readonly #claims: DecryptedClaims;
 
@@ -44,12 +45,16 @@ export class Targets {
   async apply(routes: readonly Route[]): Promise<void> {
     const before = this.#tables;
     const after = new Map<string, FollowedTable>();
-    for (const target of tablesOf(routes)) {
-      const key = tableKey(target);
-      if (!after.has(key)) after.set(key, before.get(key) ?? new FollowedTable(target, this.log));
+    for (const table of tablesOf(routes)) {
+      const known = before.get(table.file);
+      const isSame = `${known?.table.fields}` === `${table.fields}`;
+      after.set(
+        table.file,
+        known !== undefined && isSame ? known : new FollowedTable(table, this.log, known),
+      );
     }
     this.#tables = after;
-    for (const [key, table] of before) if (!after.has(key)) table.stop();
+    for (const [file, table] of before) if (after.get(file) !== table) table.stop();
     await Promise.all(Array.from(after.values(), ({ ready }) => ready));
   }
 
@@ -62,11 +67,11 @@ export class Targets {
    * the token was verified: what somebody made up is never decrypted.
    * @throws GatewayError ERR_NO_TARGET.
    */
-  destination({ target, auth }: UpstreamRoute, caller: Caller): Destination | undefined {
+  destination(route: UpstreamRoute, caller: Caller): Destination | undefined {
+    const { target } = route;
     if (target === undefined) return undefined;
     if (caller.identity === undefined) throw none('nobody is known by name here');
-    // Whoever a header vouches for may send any token along.
-    const who = typeof auth === 'object' ? { ...caller, token: undefined } : caller;
+    const who = vouchedFor(route, caller);
     const host = this.#part(target.host, who, hostIn, 'host name or address');
     const portText = this.#part(target.port, who, portIn, 'port');
     const port = portText === '' ? ownPort(target) : Number(portText);
@@ -84,6 +89,17 @@ export class Targets {
       rules: rules.map(({ text }) => text).join(' '),
       admits: (address) => rules.every(({ allowed }) => allowed.admits(address, port)),
     };
+  }
+
+  /** A field of the row that a table has for a caller; undefined: the route goes by none, or there is none. */
+  field(route: UpstreamRoute, caller: Caller, field: string): string | undefined {
+    const who = vouchedFor(route, caller);
+    for (const { file, key } of tableTargets(route)) {
+      const claim = firstText(claimsOf(who), key);
+      const value = claim === undefined ? undefined : this.#tables.get(file)?.valueOf(claim, field);
+      if (value !== undefined) return value;
+    }
+    return undefined;
   }
 
   #part(
@@ -104,7 +120,7 @@ export class Targets {
     const claim = firstText(claims, name);
     if (claim === undefined) throw none(`target ${target.name}: no claim ${quoted(name)}`);
     if (target.kind === 'table') {
-      const value = this.#tables.get(tableKey(target))?.valueOf(claim);
+      const value = this.#tables.get(target.file)?.valueOf(claim, target.field);
       if (value === undefined) throw none(`target ${target.name}: no row for ${quoted(claim)}`);
       return value;
     }
@@ -128,8 +144,9 @@ export class Targets {
   }
 }
 
-function tableKey({ file, field }: { readonly file: string; readonly field: string }): string {
-  return JSON.stringify([file, field]);
+/** Whoever a header vouches for may send any token along. */
+function vouchedFor({ auth }: UpstreamRoute, caller: Caller): Caller {
+  return typeof auth === 'object' ? { ...caller, token: undefined } : caller;
 }
 
 /** Of the very token that was verified; without one, what is known of the identity. */

@@ -1,4 +1,5 @@
 import type { CredentialsConfig } from '../../config/config.js';
+import { cookiePairs } from '../../request/cookies.js';
 import type { AnnouncedToken } from './announced-token.js';
 import { isTokenShaped, looksLikeJwt, MAX_TOKEN_CHARS } from './jwt-shape.js';
 
@@ -111,32 +112,6 @@ export function withoutTokenCookie(lines: readonly string[], cookieName: string)
   for (const { name, text } of cookiePairs(lines))
     if (name !== cookieName && !isChunk(name, cookieName)) kept.push(text);
   return kept.length === 0 ? undefined : kept.join('; ');
-}
-
-/** One pair of a Cookie header. */
-interface CookiePair {
-  readonly name: string;
-  /** Without the quotes around it. */
-  readonly value: string;
-  /** As it came, without the blanks around it. */
-  readonly text: string;
-}
-
-/** The pairs of all Cookie header lines in their order (RFC 6265 §5.4, §4.1.1). Linear; names are case-sensitive. */
-function* cookiePairs(lines: readonly string[]): Generator<CookiePair> {
-  for (const line of lines)
-    for (const piece of line.split(';')) {
-      const text = piece.trim();
-      const equals = text.indexOf('=');
-      if (text === '') continue;
-      if (equals < 0) yield { name: '', value: text, text };
-      else yield { name: text.slice(0, equals).trimEnd(), value: unquoted(text.slice(equals + 1)), text };
-    }
-}
-
-function unquoted(value: string): string {
-  const text = value.trim();
-  return text.length >= 2 && text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1) : text;
 }
 
 function parameterName(piece: string): string {

@@ -7,12 +7,17 @@ import { DEFAULT_SAMPLER, SAMPLERS, type Values } from './variables.js';
  * The configuration that well-formed variables make.
  * @param issuers those of ISSUERS_FILE; none: it is not set.
  */
-export function assemble(values: Values, issuers: readonly IssuerConfig[]): Config {
+export function assemble(
+  values: Values,
+  issuers: readonly IssuerConfig[],
+  commandEnvironment: Config['commandEnvironment'],
+): Config {
   return {
     routeFile: values.ROUTE_FILE,
     rawBackendUrl: values.RAW_WS_BACKEND_URL,
     mqttBackendUrl: values.MQTT_WS_BACKEND_URL,
     respondVariables: values.RESPOND_VARIABLES,
+    commandEnvironment,
     listen: {
       host: values.HOST,
       port: values.PORT,

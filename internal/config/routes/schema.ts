@@ -3,8 +3,21 @@ import { z } from 'zod';
 import { PROTOCOL_NAMES } from '../route.js';
 import { isHostName, isUrl } from '../syntax.js';
 import { auth, onlyRequired } from './entry/auth.js';
+import { bootstrap } from './entry/bootstrap.js';
 import { exchangeKeys } from './entry/exchange.js';
-import { filePath, flag, listOf, mustBe, number, oneOf, seconds, wholeNumber, word } from './entry/fields.js';
+import {
+  filePath,
+  flag,
+  httpPath,
+  listOf,
+  mustBe,
+  number,
+  oneOf,
+  redirect,
+  seconds,
+  wholeNumber,
+  word,
+} from './entry/fields.js';
 import { answerHeaders, forwardHeaders } from './entry/headers.js';
 import { withoutPlaceholders } from './target-url.js';
 import { tokenRuleKeys } from './token-rules.js';
@@ -34,7 +47,6 @@ export const mqttSchema = z
 export const webSocketSchema = flag(true);
 
 const role = word('a role: text that is not empty', (text) => text.trim() !== '');
-const httpPath = word('a path that starts with /', (path) => /^\/[!-~]*$/.test(path) && !path.includes('#'));
 const hostName = word('a host name', (name) => isHostName(name) && isIP(name) === 0);
 
 /** One URL or several, all of one kind. */
@@ -125,6 +137,7 @@ const httpKeys = {
       mustBe('a mapping {connect, answer, idle}'),
     )
     .prefault({}),
+  bootstrap,
 };
 
 const respondKeys = {
@@ -150,22 +163,13 @@ const logoutKeys = {
     (value) => value ?? {},
     z.strictObject(
       {
-        redirect: word('a path that begins with one /, or an http:// or https:// URL', isRedirect).optional(),
+        redirect: redirect.optional(),
         everywhere: flag(false),
       },
       mustBe('a mapping {redirect, everywhere}'),
     ),
   ),
 };
-
-/** SPEC section 21. Browsers take `//host` and `/\host` for another site. */
-function isRedirect(text: string): boolean {
-  if (!/^[!-~]{1,2048}$/.test(text) || text.includes('\\')) return false;
-  return (
-    /^\/(?!\/)/.test(text) ||
-    isUrl(text.split('#', 1)[0] ?? '', { schemes: ['http', 'https'], credentials: false })
-  );
-}
 
 const mapping = mustBe('a mapping with at least prefix and upstream');
 

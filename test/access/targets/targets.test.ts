@@ -250,7 +250,7 @@ describe('a target from a table', () => {
         return error instanceof Error && 'code' in error ? error.code : error;
       }
     };
-    return { folder, file, portOf };
+    return { folder, file, portOf, targets, route };
   }
 
   it('is looked up by the claim each time', async (t) => {
@@ -276,6 +276,22 @@ describe('a target from a table', () => {
     assert.equal(portOf('ann'), '3001');
     await rename(next, file);
     await eventually(() => portOf('ann') === '3003', 10_000);
+  });
+
+  it('has other fields for routes that ask for them, and loses none of the old ones meanwhile', async (t) => {
+    const { folder, portOf, targets } = await started(t, { ann: { port: 3001, os_user: 'a' } });
+    const mint = { command: ['mint', '{os_user}'], field: 'code' };
+    const exchange = { paths: ['/'], body: '{credential}' };
+    const bootstrap = { cookie: 'own', mint, exchange, redirect: '/' };
+    const { targets: names, routes } = byTable();
+    const route = routeOf({ targets: names, routes: [{ ...routes[0], bootstrap }] }, folder);
+    const user = (sub: string) =>
+      targets.field(route, { identity: identityOf({ sub }), token: undefined }, 'os_user');
+    assert.equal(user('ann'), undefined);
+    const applied = targets.apply([route]);
+    assert.equal(portOf('ann'), '3001');
+    await applied;
+    assert.deepEqual([user('ann'), user('bob'), portOf('ann')], ['a', undefined, '3001']);
   });
 
   it('of 100,000 rows is read without a pause of 50 ms', async (t) => {

@@ -17,6 +17,7 @@ import { type EntryKind, type EntryOf, entrySchemas, foreignKey } from '../schem
 import { placeholdersOf, targetedUpstream, withoutPlaceholders } from '../target-url.js';
 import { readRouteTls } from '../tls.js';
 import { tokenRulesOf } from '../token-rules.js';
+import { bootstrapFaults } from './bootstrap.js';
 import { filledIn } from './respond-body.js';
 
 /** What an entry needs from around it. */
@@ -148,11 +149,13 @@ function webSocketRoute(entry: EntryOf<'websocket'>, context: EntryContext, faul
 }
 
 function httpRoute(entry: EntryOf<'http'>, context: EntryContext, faults: EntryFault[]): Route {
-  const { preserveQuery, appendPath, preserveHost, webSocket, timeouts } = entry;
+  const { preserveQuery, appendPath, preserveHost, webSocket, timeouts, bootstrap } = entry;
+  const upstream = upstreamKeys(entry, context, faults);
+  faults.push(...bootstrapFaults(entry, upstream.target));
   return {
     kind: 'http',
     ...everyKey(entry),
-    ...upstreamKeys(entry, context, faults),
+    ...upstream,
     ...exchangeKeys(entry),
     preserveQuery,
     appendPath,
@@ -160,6 +163,7 @@ function httpRoute(entry: EntryOf<'http'>, context: EntryContext, faults: EntryF
     preserveHost,
     webSocket,
     timeouts: { connectMs: timeouts.connect, answerMs: timeouts.answer, idleMs: timeouts.idle },
+    ...(bootstrap === undefined ? {} : { bootstrap }),
   };
 }
 

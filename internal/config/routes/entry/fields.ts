@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { MAX_TIMER_SECONDS } from '../../environment/readers.js';
 import { quote } from '../../secrets.js';
+import { isUrl } from '../../syntax.js';
 
 /** The words of every message: what is wrong with a value, and what is allowed. */
 export function mustBe(allowed: string) {
@@ -51,3 +52,18 @@ export const seconds = (byDefault: number) =>
     .transform((value) => Math.max(1, Math.round(value * 1000)));
 
 export const filePath = word('the path of a file', (path) => path !== '' && !path.includes('\0'));
+
+/** A request target on an upstream. */
+export const httpPath = word(
+  'a path that starts with /',
+  (path) => /^\/[!-~]*$/.test(path) && !path.includes('#'),
+);
+
+/** Where a browser is sent. It takes `//host` and `/\host` for another site. */
+export const redirect = word('a path that begins with one /, or an http:// or https:// URL', (text) => {
+  if (!/^[!-~]{1,2048}$/.test(text) || text.includes('\\')) return false;
+  return (
+    /^\/(?!\/)/.test(text) ||
+    isUrl(text.split('#', 1)[0] ?? '', { schemes: ['http', 'https'], credentials: false })
+  );
+});

@@ -1,0 +1,69 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fromUnknown } from '../../errors.js';
+import { forLog } from '../../telemetry/log.js';
+
+/** How a command is run. */
+export interface CommandOptions {
+  /** All of its environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** How long it may take, in milliseconds. */
+  readonly withinMs: number;
+  /** Longest output, in bytes. */
+  readonly limitBytes: number;
+  /** Nobody waits for it any more. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * What a command writes to its output, once it has ended well. Without a shell, in a process group of its own: when it takes
+ * too long, writes too much or is given up, all that it has started ends with it.
+ * @throws Error: it cannot be started, ends otherwise, takes too long or writes too much.
+ */
+export function outputOf(
+  [program = '', ...args]: readonly string[],
+  { env, withinMs, limitBytes, signal }: CommandOptions,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    const output: Buffer[] = [];
+    let bytes = 0;
+    let complaint = '';
+    const fail = (why: string): void => {
+      end();
+      killGroup(child);
+      reject(new Error(why));
+    };
+    const timer = setTimeout(() => fail(`it took longer than ${withinMs} ms`), withinMs);
+    const giveUp = (): void => fail('nobody waits for it any more');
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', giveUp);
+    };
+    signal.addEventListener('abort', giveUp);
+    child.stdout.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > limitBytes) fail(`it wrote more than ${limitBytes} bytes`);
+      else output.push(chunk);
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      complaint = forLog(complaint + chunk.toString());
+    });
+    child.once('error', (error) => fail(fromUnknown(error).message));
+    // When its pipes are closed too: what it has left running may not hold them.
+    child.once('close', (code, ended) => {
+      end();
+      if (code === 0) resolve(Buffer.concat(output));
+      else reject(new Error(`it ended with ${ended ?? code}: ${complaint.trim()}`));
+    });
+  });
+}
+
+function killGroup({ pid, stdout, stderr }: ChildProcess): void {
+  stdout?.destroy();
+  stderr?.destroy();
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended, or has become somebody else's.
+  }
+}
