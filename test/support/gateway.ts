@@ -84,10 +84,12 @@ export class Gateway {
   }
 
   /** Which listener it says it has: what differs between them is theirs to differ in, see docs/listeners.md. */
-  get listener(): 'node' | 'uws' {
-    const { listener } = this.logs.find(({ listener }) => listener !== undefined) ?? {};
-    assert.ok(listener === 'node' || listener === 'uws', 'no line says which listener it is');
-    return listener;
+  async listener(): Promise<'node' | 'uws'> {
+    return await eventually(() => {
+      const { listener } = this.logs.find(({ listener }) => listener !== undefined) ?? {};
+      assert.ok(listener === 'node' || listener === 'uws', 'no line says which listener it is');
+      return listener;
+    });
   }
 
   async metrics(): Promise<MetricsText> {
