@@ -30,6 +30,7 @@ const HAPROXY_JWT = { name: 'haproxy, jwt_verify', proxy: 'haproxy', verifies: t
 /** No proxy to use: see bare-forwarder.ts. */
 const BARE = { name: 'bare', proxy: 'bare' } as const;
 const GATEWAY = { name: 'gateway', proxy: 'gateway' } as const;
+const GATEWAY_UWS = { name: 'gateway, uws', proxy: 'gateway', env: { LISTENER: 'uws' } } as const;
 
 /** @param quick a tenth of the connections where their number only serves precision. */
 export function groups(quick: boolean): readonly Group[] {
@@ -39,7 +40,7 @@ export function groups(quick: boolean): readonly Group[] {
     {
       ...plain,
       name: 'WebSocket',
-      targets: [DIRECT, NGINX, HAPROXY, BARE, GATEWAY],
+      targets: [DIRECT, NGINX, HAPROXY, BARE, GATEWAY, GATEWAY_UWS],
       cases: [
         // First, in processes that have done nothing yet.
         { name: 'idle sessions', job: job('idle', many) },
@@ -53,7 +54,7 @@ export function groups(quick: boolean): readonly Group[] {
     {
       ...plain,
       name: 'connections',
-      targets: [NGINX, HAPROXY, HAPROXY_JWT, BARE, GATEWAY],
+      targets: [NGINX, HAPROXY, HAPROXY_JWT, BARE, GATEWAY, GATEWAY_UWS],
       cases: [
         { name: 'new connections, tokens seen before', job: job('connect', many) },
         { name: 'new connections, new tokens', job: job('connect', many), freshTokens: true },
@@ -62,7 +63,7 @@ export function groups(quick: boolean): readonly Group[] {
     {
       name: 'MQTT',
       ...plain,
-      targets: [NGINX, HAPROXY, BARE, GATEWAY],
+      targets: [NGINX, HAPROXY, BARE, GATEWAY, GATEWAY_UWS],
       cases: [
         {
           name: 'MQTT: QoS 0 publish, 64 B, 500 clients to one broker',

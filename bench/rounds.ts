@@ -50,7 +50,12 @@ export async function runGroup(group: Group, options: RoundsOptions): Promise<Me
   };
   const targets: Target[] = [];
   try {
-    for (const spec of group.targets) targets.push(await startTarget(spec, surroundings));
+    for (const spec of group.targets) {
+      const target = await startTarget(spec, surroundings).catch((error: Error) => error);
+      // Not every machine has a build of uWebSockets.js that may be used.
+      if (target instanceof Error) console.error(`${group.name}: left out: ${target.message}`);
+      else targets.push(target);
+    }
     const restart = async (target: Target): Promise<Target> => {
       await target.stop();
       return await startTarget(target, surroundings);
