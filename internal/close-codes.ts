@@ -132,7 +132,7 @@ export const CLOSE_REASONS = Object.freeze({
     1013,
     'Authentication unavailable',
     true,
-    'nobody can say whether the token is good: no verification keys, or a store that is down',
+    'nobody can say whether the token is good: no verification keys, an introspection endpoint or a store that is down',
   ),
   authTimeout: told(
     'auth_timeout',

@@ -9,6 +9,7 @@ export const ERROR_CODES = {
   ERR_JWT_MALFORMED: 'the token is not three base64url parts holding JSON',
   ERR_JWT_INVALID: 'the token failed verification: signature, algorithm, claims or lifetime',
   ERR_KEYS_UNAVAILABLE: 'no verification keys could be loaded yet, or the last good ones are too old',
+  ERR_INTROSPECTION_UNAVAILABLE: 'the introspection endpoint does not answer, or not as RFC 7662 says',
   ERR_TOKEN_MISSING: 'no token where the route requires one',
   ERR_IDENTITY_MISSING: 'no trusted peer says who the client is, and the route goes by that',
   ERR_TOKEN_REVOKED: 'the token was revoked',
@@ -69,6 +70,17 @@ export class GatewayError extends Error {
   ) {
     super(message, options);
   }
+}
+
+const UNAVAILABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ERR_KEYS_UNAVAILABLE',
+  'ERR_INTROSPECTION_UNAVAILABLE',
+  'ERR_CLAIM_UNAVAILABLE',
+]);
+
+/** Whether a failure says nothing of the token: it could not be told whether it is good. */
+export function isUnavailable(thrown: unknown): boolean {
+  return thrown instanceof GatewayError && UNAVAILABLE.has(thrown.code);
 }
 
 /** Whatever was thrown, as an Error with its cause kept. */

@@ -8,6 +8,8 @@ export interface OutboundRequest {
   readonly method?: 'GET' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
+  /** One that its owner keeps; else the request has one of its own. */
+  readonly agent?: Agent;
   /** Ends the request, whatever state it is in. */
   readonly signal: AbortSignal;
   /** Longest body that is read. */
@@ -45,9 +47,9 @@ export class OutboundHttp {
    */
   async request(
     url: URL,
-    { method = 'GET', headers, body, signal, limitBytes }: OutboundRequest,
+    { method = 'GET', headers, body, agent: kept, signal, limitBytes }: OutboundRequest,
   ): Promise<OutboundAnswer> {
-    const agent = this.agent(url, false);
+    const agent = kept ?? this.agent(url, false);
     try {
       const answer = await new Promise<IncomingMessage>((resolve, reject) => {
         const send = url.protocol === 'https:' ? secureRequest : plainRequest;
@@ -69,7 +71,7 @@ export class OutboundHttp {
       }
       return { status, body: Buffer.concat(chunks) };
     } finally {
-      agent.destroy();
+      if (kept === undefined) agent.destroy();
     }
   }
 }

@@ -103,7 +103,7 @@ ${table(
       'the prefix; the first 200, all others are `_other`; `_none`: whoever has not been let in to one',
     ],
     ['`store`', '`memory`, and `redis` or `postgres` behind it, asked for what memory does not have'],
-    ['`dependency`', '`jwks`, `redis`, `postgres`, those that are configured'],
+    ['`dependency`', '`jwks`, `introspection`, `redis`, `postgres`, those that are configured'],
     ['`upstream`', 'the URL without credentials and query; of dials the first 200, all others are `_other`'],
     ['`file`', 'TLS_CERT_FILE'],
     [

@@ -78,6 +78,17 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     JWT_VALID_ALGORITHMS: 'signature algorithms; `none` and HS* cannot be listed',
     JWT_CLOCK_SKEW_SECONDS: 'leeway for `exp` and `nbf`',
     JWT_CLOSE_ON_EXPIRY: 'whether a session ends when its token expires',
+    INTROSPECTION_URL: 'where the provider is asked whether a token is good (RFC 7662); unset: nobody is',
+    INTROSPECTION:
+      'which tokens it is asked about: `opaque`, those that are no JWTs, and all of them where there is no key source; `always`, every one, JWTs when their signature is good',
+    INTROSPECTION_CLIENT_ID: 'which client of the provider the gateway is; needed with INTROSPECTION_URL',
+    INTROSPECTION_CLIENT_SECRET:
+      "that client's secret (`client_secret_basic`); this or the key file is needed. Secret",
+    INTROSPECTION_CLIENT_KEY_FILE:
+      "that client's private key in PEM form (`private_key_jwt`); read again at each question",
+    INTROSPECTION_CACHE_SECONDS:
+      'how long an answer counts at most; live sessions are asked about again this often',
+    INTROSPECTION_MAX_STALE_SECONDS: 'how long past that live sessions stay while nobody answers',
   },
   'Token cache, stores and revocation': {
     JWT_CACHE_STORE:

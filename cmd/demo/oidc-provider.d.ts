@@ -14,18 +14,22 @@ declare module 'oidc-provider' {
     jwks: { keys: JWK[] };
     clients: {
       client_id: string;
-      client_secret: string;
+      client_secret?: string;
       grant_types: string[];
       redirect_uris: string[];
       response_types: string[];
       backchannel_logout_uri?: string;
       backchannel_logout_session_required?: boolean;
+      token_endpoint_auth_method?: string;
+      token_endpoint_auth_signing_alg?: string;
+      jwks?: { keys: JWK[] };
     }[];
     ttl?: { ClientCredentials: number };
     features: {
       devInteractions: { enabled: boolean };
       clientCredentials?: { enabled: boolean };
       backchannelLogout?: { enabled: boolean };
+      introspection?: { enabled: boolean };
       resourceIndicators?: {
         enabled: boolean;
         defaultResource(): string;
@@ -36,11 +40,18 @@ declare module 'oidc-provider' {
     extraTokenClaims?(context: unknown, token: { clientId: string }): Record<string, unknown>;
   }
 
+  export interface ProviderClient {
+    backchannelLogout(sub: string, sid: string): Promise<void>;
+  }
+
   export class Provider {
     constructor(issuer: string, configuration: Configuration);
-    readonly Client: {
-      find(id: string): Promise<{ backchannelLogout(sub: string, sid: string): Promise<void> } | undefined>;
-    };
+    readonly Client: { find(id: string): Promise<ProviderClient | undefined> };
+    readonly AccessToken: new (token: {
+      accountId: string;
+      client: ProviderClient | undefined;
+      scope: string;
+    }) => { save(): Promise<string>; destroy(): Promise<void> };
     callback(): (request: IncomingMessage, response: ServerResponse) => void;
   }
 }

@@ -7,6 +7,7 @@ import { createStores } from '../../internal/app/stores.js';
 import { Authenticator } from '../../internal/auth/authenticator.js';
 import { Bans } from '../../internal/auth/bans/bans.js';
 import type { Identity } from '../../internal/auth/identity/identity.js';
+import { AskedProvider } from '../../internal/auth/introspection/asked-provider.js';
 import { Claims, MemoryClaims } from '../../internal/auth/once/claims.js';
 import { Revocations } from '../../internal/auth/revocations/revocations.js';
 import { MemoryTokenCache } from '../../internal/auth/token-cache/memory.js';
@@ -102,10 +103,18 @@ export async function rehearse(
   const bans = new Bans({ list: undefined, log, counter: metrics.bans });
   const cache = new TieredTokenCache(new MemoryTokenCache(0), undefined, metrics);
   const targets = new Targets(log);
+  const provider = AskedProvider.of(config.verification, keys, log, metrics);
   const access = new Access({
     targets,
     config: config.verification,
-    authenticator: new Authenticator(config.verification, keys, cache, metrics),
+    authenticator: new Authenticator(
+      config.verification,
+      keys,
+      cache,
+      metrics,
+      undefined,
+      provider?.introspection,
+    ),
     revocations,
     bans,
     failedLogins: new FailedLogins(),
@@ -130,6 +139,7 @@ export async function rehearse(
     return { matches, opening, plan, revocationsUnknown, ...(await admit(plan, admission)) };
   } finally {
     keys.stop();
+    provider?.stop();
     targets.stop();
     await stores.stop();
   }

@@ -2,6 +2,7 @@ import type { HttpRefusal } from '../../internal/access/arrival.js';
 import { decodeToken } from '../../internal/auth/identity/jwt-shape.js';
 import type {
   Config,
+  IntrospectionConfig,
   KeySource,
   Protocol,
   Route,
@@ -101,6 +102,7 @@ function tokenOf(token: string, plan: Plan, { verification }: Config, verified: 
     place: plan.tokenPlace,
     verified,
     keys: keySourceText(keySource),
+    provider: introspectionText(verification.introspection),
     says: unverified && {
       alg: header.alg,
       kid: header.kid,
@@ -133,8 +135,13 @@ function keySourceText(source: KeySource): string {
     case 'issuers':
       return 'those of each issuer in ISSUERS_FILE';
     case 'none':
-      return 'none: no token is looked at';
+      return 'none';
   }
+}
+
+function introspectionText(asked: IntrospectionConfig | undefined): string | undefined {
+  if (asked === undefined) return undefined;
+  return `INTROSPECTION_URL ${withoutQuery(asked.url)}, about ${asked.mode === 'always' ? 'every token' : 'those that are no JWTs'}`;
 }
 
 function revoked({ refusal, revocationsUnknown }: Outcome): string {

@@ -46,7 +46,7 @@ function request({ request: { path, host, from, protocol, origin, allowedOrigins
   ];
 }
 
-function token({ place, verified, keys, says, wanted }: NonNullable<Report['token']>): string[] {
+function token({ place, verified, keys, provider, says, wanted }: NonNullable<Report['token']>): string[] {
   const state = verified ? 'verified' : 'not verified: what it says is only claimed';
   const claims = Object.entries(says ?? {}).map(([name, value]) => {
     const rule = Object.entries(wanted).find(([other]) => other === name);
@@ -56,7 +56,12 @@ function token({ place, verified, keys, says, wanted }: NonNullable<Report['toke
       ['iat', 'nbf', 'exp'].includes(name) && typeof value === 'number' ? relativeTime(value * 1000) : '';
     return `${name.padEnd(20)}${value === undefined ? 'none' : shown(value)}${time}${expected}`;
   });
-  return [`in the ${printable(place ?? '')}, ${state}`, `keys: ${printable(keys)}`, ...claims];
+  return [
+    `in the ${printable(place ?? '')}, ${state}`,
+    `keys: ${printable(keys)}`,
+    ...(provider === undefined ? [] : [`asked: ${printable(provider)}`]),
+    ...claims,
+  ];
 }
 
 function identity({ identity: who, roles, scopes, revoked }: Report): string[] {

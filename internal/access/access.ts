@@ -5,7 +5,7 @@ import { identityInHeader } from '../auth/identity/trusted-header.js';
 import type { Claims } from '../auth/once/claims.js';
 import type { Revocations } from '../auth/revocations/revocations.js';
 import type { Route, UpstreamRoute, VerificationConfig } from '../config/config.js';
-import { GatewayError } from '../errors.js';
+import { GatewayError, isUnavailable } from '../errors.js';
 import type { FailedLogins } from '../ratelimit/failed-logins.js';
 import type { Limiter, MessageBudget } from '../ratelimit/limiter.js';
 import type { Destination } from '../upstream/pool/destination.js';
@@ -59,7 +59,7 @@ export class Access {
    * The first step, which may take time: who the client is, at once if its token is known; undefined on a public route
    * without a token. `permit` must follow in the same turn: from then on a revocation finds whoever was let in.
    * @throws GatewayError, or rejects with it: ERR_TOKEN_MISSING, ERR_IDENTITY_MISSING, ERR_JWT_MALFORMED, ERR_JWT_INVALID,
-   *   ERR_KEYS_UNAVAILABLE.
+   *   ERR_KEYS_UNAVAILABLE, ERR_INTROSPECTION_UNAVAILABLE.
    */
   identify(
     { auth, tokens }: Pick<Route, 'auth' | 'tokens'>,
@@ -84,8 +84,7 @@ export class Access {
       failedLogins.succeeded(ip);
       return identity;
     } catch (thrown) {
-      const isOurs = !(thrown instanceof GatewayError) || thrown.code === 'ERR_KEYS_UNAVAILABLE';
-      if (!isOurs) failedLogins.failed(ip);
+      if (thrown instanceof GatewayError && !isUnavailable(thrown)) failedLogins.failed(ip);
       throw thrown;
     }
   }

@@ -1,7 +1,7 @@
 import type { Access } from '../access/access.js';
 import { type Identity, isJsonObject } from '../auth/identity/identity.js';
 import { NO_TOKEN_RULES } from '../config/routes/token-rules.js';
-import { fromUnknown, GatewayError } from '../errors.js';
+import { fromUnknown, GatewayError, isUnavailable } from '../errors.js';
 import type { FailedLogins } from '../ratelimit/failed-logins.js';
 import type { RenewalOutcome } from '../session/renewal.js';
 import type { Log } from '../telemetry/log.js';
@@ -63,7 +63,7 @@ export class SessionRenewal {
       const { kind } = await this.operations.renewSession({ session, sub, issuer, token });
       return answerOf(STATUS[kind]);
     } catch (thrown) {
-      if (thrown instanceof GatewayError) return answerOf(thrown.code === 'ERR_KEYS_UNAVAILABLE' ? 503 : 401);
+      if (thrown instanceof GatewayError) return answerOf(isUnavailable(thrown) ? 503 : 401);
       this.log.error({ err: fromUnknown(thrown) }, 'renewal failed');
       return answer(500);
     }

@@ -8,6 +8,7 @@ import { LocalOperations } from '../admin/local-operations.js';
 import { SESSION_RENEWAL_TARGET, SessionRenewal } from '../admin/session-renewal.js';
 import { Authenticator } from '../auth/authenticator.js';
 import { Bans } from '../auth/bans/bans.js';
+import { AskedProvider } from '../auth/introspection/asked-provider.js';
 import { LogoutTokens } from '../auth/logout-token.js';
 import { Claims, MemoryClaims } from '../auth/once/claims.js';
 import { Revocations } from '../auth/revocations/revocations.js';
@@ -17,6 +18,7 @@ import { TrustedIssuers } from '../auth/trusted-issuers.js';
 import type { Config, RouteTable } from '../config/config.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import { hasHttpRoutes } from '../config/routes/table.js';
+import { verifiesTokens } from '../config/verifies-tokens.js';
 import { fromUnknown } from '../errors.js';
 import { Bootstraps } from '../exchange/bootstrap/bootstraps.js';
 import { Exchanges } from '../exchange/exchanges.js';
@@ -66,6 +68,8 @@ export interface Parts {
   readonly stores: Stores;
   readonly keys: TrustedIssuers;
   readonly cache: TieredTokenCache;
+  /** undefined: nobody is asked about tokens. */
+  readonly provider: AskedProvider | undefined;
   readonly revocations: Revocations;
   readonly bans: Bans;
   /** undefined: none is kept. */
@@ -106,7 +110,15 @@ export async function build(
   const keys = TrustedIssuers.create(config.verification, log, metrics);
   const memory = new MemoryTokenCache(config.tokenCache.maxEntries);
   const cache = new TieredTokenCache(memory, stores.tokenCache, metrics);
-  const authenticator = new Authenticator(config.verification, keys, cache, metrics);
+  const provider = AskedProvider.of(config.verification, keys, log, metrics);
+  const authenticator = new Authenticator(
+    config.verification,
+    keys,
+    cache,
+    metrics,
+    undefined,
+    provider?.introspection,
+  );
   const revocations = new Revocations({
     ttlMs: config.revocationTtlMs,
     log,
@@ -173,7 +185,7 @@ export async function build(
   const origins = new AllowedOrigins(config.opening.allowedOrigins);
   const intake = new Intake({
     credentials: config.credentials,
-    verifies: config.verification.keySource.kind !== 'none',
+    verifies: verifiesTokens(config.verification),
     proxies,
     origins,
     table: () => routes.table,
@@ -223,7 +235,7 @@ export async function build(
         logout.handle({ method: head.method, contentType: head.headers.get('content-type')?.[0], body }),
     });
   }
-  if (config.verification.keySource.kind !== 'none') {
+  if (verifiesTokens(config.verification)) {
     const renewal = new SessionRenewal(access, failedLogins, operations, log);
     tokenEndpoints.set(SESSION_RENEWAL_TARGET, {
       kind: 'later',
@@ -260,7 +272,7 @@ export async function build(
   );
   const heapTrim = new HeapTrim();
   return {
-    targets,
+    ...{ targets, provider },
     ...{ config, log, metrics, tracing, stores, keys, cache, revocations, bans, upstreams, leases },
     ...{ activity, limits, limiter, sessions, exchanges, wheel, heapTrim, routes, reloader, localOperations },
     ...{ listener, adminListener, choice, siblings },

@@ -2,6 +2,7 @@ import { CertificateWatch } from '../config/certificate-watch.js';
 import { problemLine } from '../config/problem.js';
 import { fromUnknown } from '../errors.js';
 import { closeBanned } from '../session/banned-sessions.js';
+import { closeLapsed } from '../session/lapsed-sessions.js';
 import { closeRevoked } from '../session/revoked-sessions.js';
 import type { Parts } from './build.js';
 import { showCertificateExpiry } from './certificate-expiry.js';
@@ -44,6 +45,20 @@ export function connect({
     operations: localOperations,
     applyTable: (changed) => routes.apply(changed),
   });
+}
+
+/** Asks about the tokens of live sessions and exchanges again, and ends those whose token has lapsed. */
+export function askAboutLiveTokens({ provider, sessions, exchanges }: Parts): void {
+  provider?.start(
+    function* identities() {
+      for (const { identity } of sessions) yield identity;
+      for (const { identity } of exchanges) yield identity;
+    },
+    (identity, why) => {
+      closeLapsed(sessions, identity, why === 'inactive' ? 'tokenRevoked' : 'authUnavailable');
+      exchanges.lapsed(identity, why === 'inactive' ? 'revoked' : 'unverifiable');
+    },
+  );
 }
 
 /** The certificate's files, of which the listener hears; undefined: no TLS. */

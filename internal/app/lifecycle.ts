@@ -5,7 +5,7 @@ import { flushed } from '../telemetry/log.js';
 import { version } from '../version.js';
 import type { Siblings } from '../workers/siblings.js';
 import { build } from './build.js';
-import { connect, watchCertificate } from './connect.js';
+import { askAboutLiveTokens, connect, watchCertificate } from './connect.js';
 
 export interface App {
   /**
@@ -55,6 +55,7 @@ export async function createApp(
     upstreams.stop();
     parts.targets.stop();
     keys.stop();
+    parts.provider?.stop();
     revocations.stop();
     bans.stop();
     limits.stop();
@@ -105,6 +106,7 @@ export async function createApp(
       heapTrim.start();
       limiter.start();
       exchanges.start();
+      askAboutLiveTokens(parts);
       // The first fetch of the keys takes as long as it takes: until then /readyz says why not.
       await Promise.all([keys.start(), serve()]);
     },

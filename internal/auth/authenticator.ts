@@ -6,6 +6,7 @@ import { forLog } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { type Identity, identityOf, sameIdentity } from './identity/identity.js';
 import { decodeToken, isTokenShaped, MAX_TOKEN_CHARS, type UnverifiedToken } from './identity/jwt-shape.js';
+import type { Introspection } from './introspection/introspection.js';
 import type { VerificationKey } from './keys/key-set.js';
 import { type CachedIdentity, MAX_CACHE_LIFETIME_MS } from './token-cache/cache.js';
 import type { TieredTokenCache } from './token-cache/tiered.js';
@@ -21,37 +22,43 @@ export interface RouteTrust {
 
 const ANY: RouteTrust = Object.freeze({ issuers: Object.freeze([]), audience: Object.freeze([]) });
 
+type Verdict = Pick<CachedIdentity, 'identity' | 'keyThumbprint'>;
+
 /** Turns tokens into identities (SPEC section 7). Whether a token was revoked is asked elsewhere, after this. */
 export class Authenticator {
   readonly #policyFingerprint: string;
   /** Verifications that run now, by cache digest: clients with the same token share one. */
   readonly #running = new Map<string, Promise<Identity>>();
 
-  /** @param now milliseconds since the epoch. */
+  /**
+   * @param now milliseconds since the epoch.
+   * @param introspection undefined: signatures alone count.
+   */
   constructor(
     private readonly config: VerificationConfig,
     private readonly trusted: Pick<TrustedIssuers, 'of' | 'named'>,
     private readonly cache: Pick<TieredTokenCache, 'near' | 'far' | 'keep' | 'set'>,
     private readonly metrics: Pick<Metrics, 'auth'>,
     private readonly now: () => number = Date.now,
+    private readonly introspection?: Introspection | undefined,
   ) {
     const { issuer, audiences, algorithms, keySource, authorizedParties, issuers } = config;
     const { rolesClaims, nameClaim, scopeClaim } = config;
     this.#policyFingerprint = JSON.stringify([
-      ...[2, issuer ?? null, audiences, algorithms, keySource, authorizedParties, issuers],
-      ...[rolesClaims ?? null, nameClaim, scopeClaim],
+      ...[3, issuer ?? null, audiences, algorithms, keySource, authorizedParties, issuers],
+      ...[rolesClaims ?? null, nameClaim, scopeClaim, config.introspection ?? null],
     ]);
   }
 
   /**
    * The identity a token stands for: at once if this process knows the token.
    * @param route asked about each time, of tokens that are known too.
-   * @throws GatewayError, by rejecting: ERR_JWT_MALFORMED, ERR_JWT_INVALID or ERR_KEYS_UNAVAILABLE. The message says why,
-   *   for the log; no part of the token is in it beyond its `alg` and `kid`.
+   * @throws GatewayError, by rejecting: ERR_JWT_MALFORMED, ERR_JWT_INVALID, ERR_KEYS_UNAVAILABLE or
+   *   ERR_INTROSPECTION_UNAVAILABLE. The message says why, for the log; no part of the token is in it beyond its `alg` and `kid`.
    */
   authenticate(token: string, route: RouteTrust = ANY): Identity | Promise<Identity> {
     const startMs = performance.now();
-    const digest = isTokenShaped(token) ? this.#digest(token) : undefined;
+    const digest = this.#takes(token) ? this.#digest(token) : undefined;
     const near = digest === undefined ? undefined : this.cache.near(digest);
     if (near === undefined || !this.#counts(near))
       return this.#identify(token, digest)
@@ -68,8 +75,13 @@ export class Authenticator {
 
   /** Whether this process knows a token: `authenticate` answers at once. */
   knows(token: string): boolean {
-    const near = isTokenShaped(token) ? this.cache.near(this.#digest(token)) : undefined;
+    const near = this.#takes(token) ? this.cache.near(this.#digest(token)) : undefined;
     return near !== undefined && this.#counts(near);
+  }
+
+  /** Whether a text can be a token at all. */
+  #takes(text: string): boolean {
+    return this.introspection === undefined ? isTokenShaped(text) : this.introspection.takes(text);
   }
 
   /** Why a token that is good is none on that route: ERR_JWT_INVALID. */
@@ -90,8 +102,9 @@ export class Authenticator {
   /** @param digest undefined: what came does not even look like a token. */
   async #identify(token: string, digest: string | undefined): Promise<Identity> {
     const unverified = digest === undefined ? undefined : decodeToken(token);
-    if (digest === undefined || unverified === undefined) throw malformed(token);
-    const far = await this.#far(digest, unverified);
+    const isNone = unverified === undefined && this.introspection === undefined;
+    if (digest === undefined || isNone) throw malformed(token);
+    const far = await this.#far(token, digest, unverified);
     if (far !== undefined) return far;
     let running = this.#running.get(digest);
     if (running === undefined) {
@@ -107,30 +120,59 @@ export class Authenticator {
   }
 
   #counts({ expiresAtMs, keyThumbprint, identity }: CachedIdentity): boolean {
+    if (keyThumbprint === this.introspection?.fingerprint) return expiresAtMs > this.now();
     const issuer = this.trusted.named(identity.issuer);
     return expiresAtMs > this.now() && issuer !== undefined && issuer.keys.has(keyThumbprint);
   }
 
-  async #far(digest: string, { claims }: UnverifiedToken): Promise<Identity | undefined> {
+  async #far(
+    token: string,
+    digest: string,
+    unverified: UnverifiedToken | undefined,
+  ): Promise<Identity | undefined> {
     const entry = await this.cache.far(digest);
     if (entry === undefined || !this.#counts(entry)) return undefined;
-    // a row that says other than the very token it stands for was tampered with or put in the wrong place
-    const claimed = identityOf(claims, this.trusted.of(claims)?.claimNames);
-    if (!('sub' in claimed) || !sameIdentity(claimed, entry.identity)) return undefined;
+    if (entry.keyThumbprint !== this.introspection?.fingerprint) {
+      // a row that says other than the very token it stands for was tampered with or put in the wrong place
+      const { claims = {} } = unverified ?? {};
+      const claimed = identityOf(claims, this.trusted.of(claims)?.claimNames);
+      if (!('sub' in claimed) || !sameIdentity(claimed, entry.identity)) return undefined;
+    }
     this.cache.keep(digest, entry);
+    if (this.introspection?.follows(entry.keyThumbprint) === true)
+      this.introspection.follow(entry.identity, token, entry.expiresAtMs);
     return entry.identity;
   }
 
-  async #verify(token: string, { header, claims }: UnverifiedToken, digest: string): Promise<Identity> {
+  async #verify(token: string, unverified: UnverifiedToken | undefined, digest: string): Promise<Identity> {
+    const { identity, keyThumbprint } = await this.#verdict(token, unverified);
+    const { introspection } = this;
+    const asked = introspection?.follows(keyThumbprint) === true ? introspection : undefined;
+    const countsUntilMs = this.now() + (asked?.cacheMs ?? MAX_CACHE_LIFETIME_MS);
+    asked?.follow(identity, token, countsUntilMs);
+    const expiresAtMs = Math.min(identity.exp * 1000, countsUntilMs);
+    if (expiresAtMs > this.now()) this.cache.set(digest, { identity, keyThumbprint, expiresAtMs });
+    return identity;
+  }
+
+  /** By its signature, by what its provider says of it, or by both. @param unverified undefined: it is no JWT. */
+  async #verdict(token: string, unverified: UnverifiedToken | undefined): Promise<Verdict> {
+    const { introspection } = this;
+    if (introspection?.decidesAlone(unverified) === true)
+      return { identity: await introspection.identify(token), keyThumbprint: introspection.fingerprint };
+    if (unverified === undefined) throw malformed(token);
+    const signed = await this.#signed(token, unverified);
+    if (introspection?.confirms === true) await introspection.confirm(token, signed.identity);
+    return signed;
+  }
+
+  async #signed(token: string, { header, claims }: UnverifiedToken): Promise<Verdict> {
     const issuer = this.trusted.of(claims);
     if (issuer === undefined) throw invalid('iss is none of the issuers in ISSUERS_FILE');
     const alg = this.#algorithm(header, issuer);
     const keys = await this.#keys(header, alg, issuer);
     const { identity, key } = await this.#verifiedByAny(token, alg, keys, issuer);
-    const expiresAtMs = Math.min(identity.exp * 1000, this.now() + MAX_CACHE_LIFETIME_MS);
-    if (expiresAtMs > this.now())
-      this.cache.set(digest, { identity, keyThumbprint: key.thumbprint, expiresAtMs });
-    return identity;
+    return { identity, keyThumbprint: key.thumbprint };
   }
 
   #algorithm(header: UnverifiedToken['header'], { rules }: TrustedIssuer): Algorithm {

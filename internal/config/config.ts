@@ -37,6 +37,20 @@ export interface IssuerConfig {
   readonly rolesClaims: readonly string[] | undefined;
 }
 
+/** Who says whether a token is good where its signature does not, or not alone (RFC 7662). */
+export interface IntrospectionConfig {
+  readonly url: string;
+  /** `opaque`: asked about tokens that are no JWTs, and about all where there is no key source; `always`: about all. */
+  readonly mode: 'opaque' | 'always';
+  readonly clientId: string;
+  /** What the gateway proves with that it is that client: RFC 6749 §2.3.1, or RFC 7523 §2.2 with a PEM private key. */
+  readonly client: { readonly secret: string } | { readonly keyFile: string };
+  /** An answer counts for so long at most; live sessions are then asked about again. */
+  readonly cacheMs: number;
+  /** How long past that a live session stays while nobody answers. */
+  readonly maxStaleMs: number;
+}
+
 export interface ListenConfig {
   readonly host: string;
   readonly port: number;
@@ -88,6 +102,8 @@ export interface VerificationConfig {
   readonly scopeClaim: string;
   readonly clockSkewMs: number;
   readonly closeOnExpiry: boolean;
+  /** undefined: signatures alone count. */
+  readonly introspection: IntrospectionConfig | undefined;
   /** For what is fetched to verify tokens. */
   readonly proxies: ProxySettings;
 }

@@ -89,13 +89,21 @@ function routesSourceOf(config: Config, env: Environment): RoutesSource {
     environment: { ...env },
     claimsShared:
       config.listen.workers === 1 || config.redisUrls.length > 0 || config.postgresDsn !== undefined,
-    keySourceGiven: isGiven(env, 'JWKS_URL', 'JWT_PUBLIC_KEY_FILE', 'JWT_EXPECTED_ISSUER', 'ISSUERS_FILE'),
+    keySourceGiven: isGiven(env, ...KEY_SOURCES),
     issuerNames:
       isGiven(env, 'ISSUERS_FILE') && config.verification.issuers.length === 0
         ? undefined
         : config.verification.issuers.map(({ name }) => name),
   };
 }
+
+const KEY_SOURCES = [
+  'JWKS_URL',
+  'JWT_PUBLIC_KEY_FILE',
+  'JWT_EXPECTED_ISSUER',
+  'ISSUERS_FILE',
+  'INTROSPECTION_URL',
+] as const;
 
 /** Whether one of these variables is set, itself or by its file. */
 function isGiven(env: Environment, ...names: VariableName[]): boolean {

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readTextFile } from './text-file.js';
 
 /** Largest PEM file that is read, in bytes. */
@@ -26,6 +26,39 @@ export function readCertificate(file: string): Pem {
 /** A file of a private key without a passphrase. */
 export function readPrivateKey(file: string): Pem {
   return checked(file, 'private key without a passphrase', (pem) => createPrivateKey(pem));
+}
+
+/** A private key that a JWT can be signed with. */
+export function readSigningKey(file: string): Pem {
+  const read = readPrivateKey(file);
+  return 'text' in read && signingAlgorithmOf(createPrivateKey(read.text)) === undefined
+    ? { fault: 'holds a private key of a kind that JWTs are not signed with' }
+    : read;
+}
+
+const EC_ALGORITHMS: Readonly<Record<string, string>> = {
+  prime256v1: 'ES256',
+  secp384r1: 'ES384',
+  secp521r1: 'ES512',
+};
+
+/** The algorithm (RFC 7518 §3.1, RFC 8037 §3.1) that a private key signs with; undefined: none. */
+export function signingAlgorithmOf({
+  asymmetricKeyType,
+  asymmetricKeyDetails,
+}: KeyObject): string | undefined {
+  switch (asymmetricKeyType) {
+    case 'rsa':
+      return 'RS256';
+    case 'rsa-pss':
+      return 'PS256';
+    case 'ec':
+      return EC_ALGORITHMS[asymmetricKeyDetails?.namedCurve ?? ''];
+    case 'ed25519':
+      return 'EdDSA';
+    default:
+      return undefined;
+  }
 }
 
 /** A public key, or a certificate that holds one. A private key is refused: a verifier has no business with it. */

@@ -31,6 +31,7 @@ import { upstreamPath } from './upstream-path.js';
 /** What an exchange that is cut before its answer is told instead. */
 const CUT_CODES: Readonly<Record<CutReason, ErrorCode>> = {
   revoked: 'ERR_TOKEN_REVOKED',
+  unverifiable: 'ERR_INTROSPECTION_UNAVAILABLE',
   banned: 'ERR_BANNED',
   admin: 'ERR_FORBIDDEN',
   shutdown: 'ERR_DRAINING',

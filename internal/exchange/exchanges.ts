@@ -11,7 +11,7 @@ const CHECK_MS = 250;
 export const LONG_EXCHANGE_MS = 10_000;
 
 /** Why an exchange is cut from outside. */
-export type CutReason = 'revoked' | 'banned' | 'admin' | 'shutdown';
+export type CutReason = 'revoked' | 'unverifiable' | 'banned' | 'admin' | 'shutdown';
 
 /** What the rest of the gateway may know of an exchange and do with it. */
 export interface LiveExchange {
@@ -89,6 +89,12 @@ export class Exchanges {
       ended++;
     }
     return ended;
+  }
+
+  /** Ends those whose token has lapsed. @param identity the very one that it gave them. */
+  lapsed(identity: Identity, reason: CutReason): void {
+    for (const exchange of [...this.#bySub.of(identity.sub)])
+      if (exchange.identity === identity) exchange.cut(reason);
   }
 
   /** Ends one of them for an administrator. @returns false: there is none of that id. */

@@ -42,6 +42,7 @@ const PROBLEMS: Partial<Record<ErrorCode, Problem>> = {
   ERR_CIRCUIT_OPEN: { status: 503, title: 'Upstream circuit open' },
   ERR_DRAINING: { status: 503, title: 'Shutting down' },
   ERR_KEYS_UNAVAILABLE: { status: 503, title: 'Authentication unavailable' },
+  ERR_INTROSPECTION_UNAVAILABLE: { status: 503, title: 'Authentication unavailable' },
   ERR_CLAIM_UNAVAILABLE: { status: 503, title: 'Authentication unavailable' },
   ERR_UPSTREAM_TIMEOUT: { status: 504, title: 'Upstream timeout' },
 };
@@ -63,6 +64,7 @@ const RETRY_AFTER: Partial<Record<ErrorCode, number>> = {
   ERR_CIRCUIT_OPEN: 10,
   ERR_DRAINING: 1,
   ERR_KEYS_UNAVAILABLE: 5,
+  ERR_INTROSPECTION_UNAVAILABLE: 5,
   ERR_CLAIM_UNAVAILABLE: 5,
   ERR_TOO_MANY_LOGINS: 10,
 };

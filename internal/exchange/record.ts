@@ -15,6 +15,7 @@ const AUTH_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_TOKEN_REVOKED',
   'ERR_TOKEN_USED',
   'ERR_KEYS_UNAVAILABLE',
+  'ERR_INTROSPECTION_UNAVAILABLE',
 ]);
 
 /** What is wrong with a request for a file turns nobody away: browsers ask for a favicon wherever they are. */

@@ -4,6 +4,7 @@ import type { Identity } from '../auth/identity/identity.js';
 import { looksLikeJwt } from '../auth/identity/jwt-shape.js';
 import type { CloseReasonKey } from '../close-codes.js';
 import type { Config, Protocol, RouteMatch, UpstreamRoute } from '../config/config.js';
+import { verifiesTokens } from '../config/verifies-tokens.js';
 import { type ErrorCode, GatewayError } from '../errors.js';
 import type { Greeting } from '../protocol/protocol.js';
 import { adapterForSubprotocol, type NegotiatedProtocol } from '../protocol/protocols.js';
@@ -30,6 +31,7 @@ const REFUSALS: Partial<Record<ErrorCode, CloseReasonKey>> = {
   ERR_JWT_MALFORMED: 'jwtMalformed',
   ERR_JWT_INVALID: 'jwtInvalid',
   ERR_KEYS_UNAVAILABLE: 'authUnavailable',
+  ERR_INTROSPECTION_UNAVAILABLE: 'authUnavailable',
   ERR_CONNECT_MALFORMED: 'badConnect',
   ERR_DIAL_FAILED: 'upstreamUnavailable',
   ERR_CIRCUIT_OPEN: 'circuitOpen',
@@ -114,9 +116,9 @@ export class Admission {
     };
   }
 
-  /** Without a key source every route is public, and what looks like a token is somebody else's. */
+  /** Without anything to verify with every route is public, and what looks like a token is somebody else's. */
   get #verifies(): boolean {
-    return this.config.verification.keySource.kind !== 'none';
+    return verifiesTokens(this.config.verification);
   }
 
   #handshakeToken(opening: Opening, route: UpstreamRoute): FoundToken | undefined {

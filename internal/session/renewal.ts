@@ -1,7 +1,7 @@
 import type { Access } from '../access/access.js';
 import type { Identity } from '../auth/identity/identity.js';
 import type { UpstreamRoute } from '../config/config.js';
-import { type ErrorCode, fromUnknown, GatewayError } from '../errors.js';
+import { fromUnknown, GatewayError, isUnavailable } from '../errors.js';
 import type { AccessLog } from '../telemetry/access-log.js';
 import { forLog } from '../telemetry/log.js';
 import { givenRequestId } from './request-id.js';
@@ -23,8 +23,6 @@ export type RenewalOutcome =
 
 /** Between two renewals of a session, in milliseconds. */
 const RENEWAL_INTERVAL_MS = 1_000;
-
-const OURS: ReadonlySet<ErrorCode> = new Set(['ERR_KEYS_UNAVAILABLE', 'ERR_CLAIM_UNAVAILABLE']);
 
 /** What a renewal needs of its session. */
 interface Renewed {
@@ -68,7 +66,7 @@ export class Renewals {
         return { kind: 'unavailable' };
       }
       if (accessLog.wants(true)) accessLog.log.info({ ...line, why: thrown.message }, 'renewal refused');
-      return { kind: OURS.has(thrown.code) ? 'unavailable' : 'refused' };
+      return { kind: isUnavailable(thrown) ? 'unavailable' : 'refused' };
     }
   }
 

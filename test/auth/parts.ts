@@ -92,16 +92,19 @@ export function verification(overrides: Partial<VerificationConfig>): Verificati
     algorithms: ['RS256'],
     clockSkewMs: 5000,
     closeOnExpiry: true,
+    introspection: undefined,
     proxies: { http: undefined, https: undefined, except: [] },
     ...overrides,
   };
 }
 
 export interface Bench {
+  readonly config: VerificationConfig;
   readonly issuer: Issuer;
   readonly keys: VerificationKeys;
   readonly authenticator: Authenticator;
   readonly memory: MemoryTokenCache;
+  readonly cache: TieredTokenCache;
   readonly metrics: Metrics;
   readonly clock: ManualClock;
   readonly log: RecordedLog;
@@ -141,7 +144,7 @@ export async function bench(t: TestContext, options: BenchOptions = {}): Promise
     metrics,
     options.now,
   );
-  return { issuer, keys, authenticator, memory, metrics, clock, log };
+  return { config, issuer, keys, authenticator, memory, cache, metrics, clock, log };
 }
 
 /** For assert.rejects: the code, and nothing of the token in what the log would get. */

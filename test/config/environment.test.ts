@@ -153,6 +153,13 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   MAX_CONNECTIONS: NOT_COUNTS,
   MAX_CONNECTIONS_PER_IP: NOT_COUNTS,
   MAX_SESSIONS_PER_TOKEN: NOT_COUNTS,
+  INTROSPECTION_URL: ['idp.example/introspect', 'ws://a', 'https://u:p@a/', 'https://a/#b'],
+  INTROSPECTION: ['jwt', 'Always', 'on'],
+  INTROSPECTION_CLIENT_ID: ['é'],
+  INTROSPECTION_CLIENT_SECRET: ['é'],
+  INTROSPECTION_CLIENT_KEY_FILE: ['a\0b'],
+  INTROSPECTION_CACHE_SECONDS: [...NOT_TIMES, '0'],
+  INTROSPECTION_MAX_STALE_SECONDS: NOT_TIMES,
   BACKCHANNEL_LOGOUT: ['yes', '1', 'TRUE'],
   BACKCHANNEL_CLIENT_ID: [',', 'é'],
   MAX_CONNECTIONS_PER_SUB: NOT_COUNTS,
@@ -274,6 +281,7 @@ describe('readEnvironment', () => {
       scopeClaim: 'scope',
       clockSkewMs: 5000,
       closeOnExpiry: true,
+      introspection: undefined,
       proxies: { http: undefined, https: undefined, except: [] },
     });
     assert.deepEqual(config.tokenCache, {

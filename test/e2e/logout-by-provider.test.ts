@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { exportJWK } from 'jose';
-import { Provider } from 'oidc-provider';
 import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
+import { startProvider } from '../support/oidc-provider.js';
 import { assertQuiet } from '../support/quiet.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
@@ -118,41 +116,41 @@ describe('logout by the provider', () => {
 describe("oidc-provider's own logout token", () => {
   it('ends the session it names', async (t) => {
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-    const server: Server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    t.after(() => server.close());
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const echo = await startEcho();
     const key = { ...(await exportJWK(privateKey)), kid: 'k', alg: 'RS256', use: 'sig' };
-    let provider: Provider | undefined;
-    server.on('request', (request, response) => provider?.callback()(request, response));
     const issuer = await startIssuer();
     issuer.published.push({ kty: 'RSA', n: key.n ?? '', e: key.e ?? '', kid: 'k', alg: 'RS256', use: 'sig' });
     t.after(() => Promise.all([echo.close(), issuer.close()]));
-    // Tokens of clients and of logouts are signed by two keys of one set.
-    const replicas = await Replicas.start(1, issuer, echo, {
-      JWT_EXPECTED_ISSUER: url,
-      BACKCHANNEL_LOGOUT: 'true',
-      BACKCHANNEL_CLIENT_ID: CLIENT,
+    let replicas: Replicas | undefined;
+    const { url, provider, close } = await startProvider(async (url) => {
+      // Tokens of clients and of logouts are signed by two keys of one set.
+      replicas = await Replicas.start(1, issuer, echo, {
+        JWT_EXPECTED_ISSUER: url,
+        BACKCHANNEL_LOGOUT: 'true',
+        BACKCHANNEL_CLIENT_ID: CLIENT,
+      });
+      return {
+        jwks: { keys: [key] },
+        clients: [
+          {
+            client_id: CLIENT,
+            client_secret: 'secret-of-the-gateway',
+            grant_types: ['authorization_code'],
+            redirect_uris: ['http://127.0.0.1/back'],
+            response_types: ['code'],
+            backchannel_logout_uri: `${replicas.gateways[0]?.http}/oidc/backchannel-logout`,
+            backchannel_logout_session_required: true,
+          },
+        ],
+        features: { devInteractions: { enabled: false }, backchannelLogout: { enabled: true } },
+        // Its own way out refuses addresses such as this host's.
+        fetch: (address, { method, headers, body }) =>
+          fetch(address, { method, headers, body } as RequestInit),
+      };
     });
-    t.after(() => replicas.stop());
-    provider = new Provider(url, {
-      jwks: { keys: [key] },
-      clients: [
-        {
-          client_id: CLIENT,
-          client_secret: 'secret-of-the-gateway',
-          grant_types: ['authorization_code'],
-          redirect_uris: ['http://127.0.0.1/back'],
-          response_types: ['code'],
-          backchannel_logout_uri: `${replicas.gateways[0]?.http}/oidc/backchannel-logout`,
-          backchannel_logout_session_required: true,
-        },
-      ],
-      features: { devInteractions: { enabled: false }, backchannelLogout: { enabled: true } },
-      // Its own way out refuses addresses such as this host's.
-      fetch: (address, { method, headers, body }) => fetch(address, { method, headers, body } as RequestInit),
-    });
+    t.after(close);
+    assert.ok(replicas !== undefined);
+    t.after(() => replicas?.stop());
     const doomed = await replicas.open(
       replicas.gateways[0],
       issuer.sign({ iss: url, sub: 'eve', sid: 'at-the-provider' }),

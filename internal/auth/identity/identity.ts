@@ -42,7 +42,7 @@ export const DEFAULT_CLAIM_NAMES: ClaimNames = Object.freeze({
 });
 
 /** The last second that a Date can hold (ECMA-262 §21.4.1.1): a lifetime beyond it is no lifetime. */
-const MAX_EPOCH_SECONDS = 8.64e12;
+export const MAX_EPOCH_SECONDS = 8.64e12;
 
 const NONE: readonly string[] = Object.freeze([]);
 

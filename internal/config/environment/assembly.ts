@@ -1,6 +1,6 @@
 import type { ProxySettings } from '../../outbound-proxy.js';
 import type { TracingOptions } from '../../telemetry/opening-trace.js';
-import type { Config, IssuerConfig, KeySource, ListenConfig } from '../config.js';
+import type { Config, IntrospectionConfig, IssuerConfig, KeySource, ListenConfig } from '../config.js';
 import { DEFAULT_SAMPLER, SAMPLERS, type Values } from './variables.js';
 
 /**
@@ -59,6 +59,7 @@ export function assemble(
       scopeClaim: values.JWT_SCOPE_CLAIM,
       clockSkewMs: values.JWT_CLOCK_SKEW_SECONDS,
       closeOnExpiry: values.JWT_CLOSE_ON_EXPIRY,
+      introspection: introspection(values),
       proxies: proxies(values),
     },
     tokenCache: {
@@ -141,6 +142,24 @@ function tracing(values: Values): TracingOptions | undefined {
     sampler: SAMPLERS.find((name) => name === values.OTEL_TRACES_SAMPLER) ?? DEFAULT_SAMPLER,
     ratio: values.OTEL_TRACES_SAMPLER_ARG ?? 1,
     proxies: proxies(values),
+  };
+}
+
+/** undefined where it is off, or where something of it is missing, which was refused before. */
+function introspection(values: Values): IntrospectionConfig | undefined {
+  const url = values.INTROSPECTION_URL;
+  const clientId = values.INTROSPECTION_CLIENT_ID;
+  const secret = values.INTROSPECTION_CLIENT_SECRET;
+  const keyFile = values.INTROSPECTION_CLIENT_KEY_FILE;
+  const client = secret !== undefined ? { secret } : keyFile === undefined ? undefined : { keyFile };
+  if (url === undefined || clientId === undefined || client === undefined) return undefined;
+  return {
+    url,
+    mode: values.INTROSPECTION,
+    clientId,
+    client,
+    cacheMs: values.INTROSPECTION_CACHE_SECONDS,
+    maxStaleMs: values.INTROSPECTION_MAX_STALE_SECONDS,
   };
 }
 

@@ -1,7 +1,14 @@
 import { fromUnknown } from '../../errors.js';
 import { readPostgresDsn } from '../../postgres-dsn.js';
 import type { ListenConfig, RouteTable } from '../config.js';
-import { belongTogether, type Pem, readCertificate, readPrivateKey, readPublicKey } from '../key-pair.js';
+import {
+  belongTogether,
+  type Pem,
+  readCertificate,
+  readPrivateKey,
+  readPublicKey,
+  readSigningKey,
+} from '../key-pair.js';
 import type { Problem } from '../problem.js';
 import { quote } from '../secrets.js';
 import { isUrl } from '../syntax.js';
@@ -15,6 +22,7 @@ export function inconsistencies(values: Values): Problem[] {
     ...tlsProblems(values),
     ...compressionProblems(values),
     ...keySourceProblems(values),
+    ...introspectionProblems(values),
     ...rateLimitProblems(values),
     ...activityProblems(values),
     ...backchannelProblems(values),
@@ -122,6 +130,33 @@ function keySourceProblems(values: Values): Problem[] {
           message: `${quote(issuer)} is not allowed: must be an http:// or https:// URL, as the keys are discovered from it (or set JWKS_URL or JWT_PUBLIC_KEY_FILE)`,
         },
       ];
+}
+
+const OF_INTROSPECTION = [
+  'INTROSPECTION_CLIENT_ID',
+  'INTROSPECTION_CLIENT_SECRET',
+  'INTROSPECTION_CLIENT_KEY_FILE',
+] as const;
+
+function introspectionProblems(values: Values): Problem[] {
+  if (values.INTROSPECTION_URL === undefined)
+    return OF_INTROSPECTION.filter((name) => values[name] !== undefined).map((name) => ({
+      name,
+      message: 'is set without INTROSPECTION_URL',
+    }));
+  const problems: Problem[] = [];
+  if (values.INTROSPECTION_CLIENT_ID === undefined)
+    problems.push({ name: 'INTROSPECTION_CLIENT_ID', message: 'must be set, as INTROSPECTION_URL is' });
+  const keyFile = values.INTROSPECTION_CLIENT_KEY_FILE;
+  // RFC 7662 §2.1: whoever asks must say who it is, or the endpoint could be asked about guessed tokens.
+  if ((values.INTROSPECTION_CLIENT_SECRET === undefined) === (keyFile === undefined))
+    problems.push({
+      name: 'INTROSPECTION_CLIENT_SECRET',
+      message: 'must be set, or INTROSPECTION_CLIENT_KEY_FILE, and not both, as INTROSPECTION_URL is set',
+    });
+  return keyFile === undefined
+    ? problems
+    : [...problems, ...fileProblem('INTROSPECTION_CLIENT_KEY_FILE', keyFile, readSigningKey(keyFile))];
 }
 
 function activityProblems(values: Values): Problem[] {

@@ -154,6 +154,16 @@ export const VARIABLES = Object.freeze({
   JWT_VALID_ALGORITHMS: { reader: list(algorithm), default: 'RS256' },
   JWT_CLOCK_SKEW_SECONDS: { reader: seconds, default: '5' },
   JWT_CLOSE_ON_EXPIRY: { reader: boolean, default: 'true' },
+  INTROSPECTION_URL: { reader: httpUrl },
+  INTROSPECTION: { reader: oneOf('opaque', 'always'), default: 'opaque' },
+  INTROSPECTION_CLIENT_ID: { reader: printable },
+  INTROSPECTION_CLIENT_SECRET: { reader: printable, secret: true },
+  INTROSPECTION_CLIENT_KEY_FILE: { reader: file },
+  INTROSPECTION_CACHE_SECONDS: {
+    reader: duration('seconds', { min: undefined, max: MAX_TIMER_SECONDS }),
+    default: '60',
+  },
+  INTROSPECTION_MAX_STALE_SECONDS: { reader: keptSeconds, default: '300' },
   JWT_CACHE_STORE: { reader: oneOf('memory', 'redis', 'postgres'), default: 'memory' },
   JWT_CACHE_PREFIX: {
     reader: text('1 to 128 printable ASCII characters without space', /^[!-~]{1,128}$/),

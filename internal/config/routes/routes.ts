@@ -227,7 +227,7 @@ function keySourceProblems(routes: readonly Route[], { keySourceGiven }: RoutesC
   return [
     {
       name: 'JWKS_URL',
-      message: `no source of verification keys, and ${which} a token: set JWKS_URL, JWT_PUBLIC_KEY_FILE, JWT_EXPECTED_ISSUER or ISSUERS_FILE`,
+      message: `no source of verification keys, and ${which} a token: set JWKS_URL, JWT_PUBLIC_KEY_FILE, JWT_EXPECTED_ISSUER, ISSUERS_FILE or INTROSPECTION_URL`,
     },
   ];
 }

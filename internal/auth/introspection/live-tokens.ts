@@ -1,0 +1,128 @@
+import { GatewayError, isUnavailable } from '../../errors.js';
+import { type Clock, SYSTEM_CLOCK } from '../clock.js';
+import type { Identity } from '../identity/identity.js';
+
+/** Why whoever is there by a token has to go: it is not active any more, or nobody could say so for too long. */
+export type Lapse = 'inactive' | 'unknown';
+
+/** Questions under way at once: the rest of the endpoint's connections is for new clients. */
+const MAX_ASKING = 32;
+/** How often those that are due are looked for: not more often, and not less. */
+const SHORTEST_STEP_MS = 50;
+const LONGEST_STEP_MS = 1_000;
+/** Between two attempts while nobody answers, at most. */
+const LONGEST_RETRY_MS = 10_000;
+
+export interface LiveTokensOptions {
+  /** How long an answer counts. */
+  readonly cacheMs: number;
+  /** How long past that nobody need answer. */
+  readonly maxStaleMs: number;
+  readonly clock?: Clock;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+}
+
+/** A token that somebody is there by, on the clock's scale. */
+interface LiveToken {
+  readonly token: string;
+  dueMs: number;
+  /** When the last good answer has counted for too long. */
+  untilMs: number;
+  /** `over`: it has lapsed, and nothing is asked any more. */
+  state: 'waiting' | 'asking' | 'over';
+}
+
+/**
+ * Asks about the tokens of live sessions and exchanges again and again. Known by their identities, of which each
+ * verification makes one: what nobody holds any more is forgotten by itself, what is renewed is followed under the new one.
+ */
+export class LiveTokens {
+  readonly #tokens = new WeakMap<Identity, LiveToken>();
+  readonly #queue: [Identity, LiveToken][] = [];
+  readonly #clock: Clock;
+  readonly #now: () => number;
+  #asking = 0;
+  #cancel: () => void = () => {};
+
+  constructor(readonly options: LiveTokensOptions) {
+    this.#clock = options.clock ?? SYSTEM_CLOCK;
+    this.#now = options.now ?? Date.now;
+  }
+
+  /** @param inMs until the answer that is there does not count any more. */
+  add(identity: Identity, token: string, inMs: number): void {
+    const dueMs = this.#clock.nowMs() + inMs;
+    this.#tokens.set(identity, { token, dueMs, untilMs: dueMs + this.options.maxStaleMs, state: 'waiting' });
+  }
+
+  /**
+   * Begins to ask.
+   * @param parties whose tokens these are now.
+   * @param ask who a token stands for now; rejects with a GatewayError when it is not good, or nobody could say.
+   * @param onLapse whoever is there by that identity has to go.
+   */
+  start(
+    parties: () => Iterable<Identity | undefined>,
+    ask: (token: string) => Promise<Identity>,
+    onLapse: (identity: Identity, why: Lapse) => void,
+  ): void {
+    const stepMs = Math.min(Math.max(this.options.cacheMs / 4, SHORTEST_STEP_MS), LONGEST_STEP_MS);
+    const step = () => {
+      const nowMs = this.#clock.nowMs();
+      for (const identity of parties()) {
+        const live = identity && this.#tokens.get(identity);
+        if (identity === undefined || live?.state !== 'waiting' || live.dueMs > nowMs) continue;
+        live.state = 'asking';
+        this.#queue.push([identity, live]);
+      }
+      this.#next(ask, onLapse);
+      this.#cancel = this.#clock.after(stepMs, step);
+    };
+    this.#cancel = this.#clock.after(stepMs, step);
+  }
+
+  stop(): void {
+    this.#cancel();
+    this.#queue.length = 0;
+  }
+
+  #next(ask: (token: string) => Promise<Identity>, onLapse: (identity: Identity, why: Lapse) => void): void {
+    while (this.#asking < MAX_ASKING) {
+      const [identity, live] = this.#queue.shift() ?? [];
+      if (identity === undefined || live === undefined) return;
+      this.#asking++;
+      void this.#asked(identity, live, ask)
+        .then((lapse) => {
+          if (lapse !== undefined) onLapse(identity, lapse);
+        })
+        .finally(() => {
+          this.#asking--;
+          this.#next(ask, onLapse);
+        });
+    }
+  }
+
+  /** Never rejects. */
+  async #asked(
+    identity: Identity,
+    live: LiveToken,
+    ask: (token: string) => Promise<Identity>,
+  ): Promise<Lapse | undefined> {
+    const { cacheMs, maxStaleMs } = this.options;
+    live.state = 'over';
+    const found = await ask(live.token).then(
+      ({ sub }) => (sub === identity.sub ? 'active' : 'inactive'),
+      (thrown: unknown) =>
+        thrown instanceof GatewayError && !isUnavailable(thrown) ? 'inactive' : 'unknown',
+    );
+    const nowMs = this.#clock.nowMs();
+    // Of one that has reached its own end nothing else can be said: what becomes of the session is JWT_CLOSE_ON_EXPIRY's.
+    if (found === 'inactive') return identity.exp * 1000 <= this.#now() ? undefined : 'inactive';
+    if (found === 'unknown' && nowMs >= live.untilMs) return 'unknown';
+    live.state = 'waiting';
+    live.dueMs = nowMs + (found === 'active' ? cacheMs : Math.min(cacheMs, LONGEST_RETRY_MS));
+    if (found === 'active') live.untilMs = live.dueMs + maxStaleMs;
+    return undefined;
+  }
+}
