@@ -242,6 +242,7 @@ describe('browsers that an upstream does not know yet', () => {
     );
     peer.send('hello');
     assert.equal(await peer.text(), 'hello');
+    assert.equal((await echo.session()).header('cookie'), 'own=x');
     await peer.close();
   });
 

@@ -163,7 +163,10 @@ function httpRoute(entry: EntryOf<'http'>, context: EntryContext, faults: EntryF
     preserveHost,
     webSocket,
     timeouts: { connectMs: timeouts.connect, answerMs: timeouts.answer, idleMs: timeouts.idle },
-    ...(bootstrap === undefined ? {} : { bootstrap }),
+    // The upstream knows WebSocket clients, too, by its cookie.
+    ...(bootstrap === undefined
+      ? {}
+      : { bootstrap, forwardHeaders: [...new Set([...upstream.forwardHeaders, 'cookie'])] }),
   };
 }
 
