@@ -14,7 +14,7 @@ import { sessionMatches } from '../../internal/config/routes/table.js';
 import { firstFit } from '../../internal/session/admission.js';
 import type { Plan } from '../../internal/session/plan.js';
 import type { DialRequest } from '../../internal/upstream/upstreams.js';
-import { upstreamHeaders } from '../../internal/upstream/websocket/headers.js';
+import { dialHeaders } from '../../internal/upstream/websocket/headers.js';
 import { targetUrl } from '../../internal/upstream/websocket/target-url.js';
 import type { Client } from './client.js';
 import type { Outcome, Refusal } from './rehearsal.js';
@@ -157,7 +157,7 @@ function upstreamOf({ match: { route } }: Plan, dial: DialRequest) {
     }),
     balance: route.balance,
     subprotocols: dial.subprotocols,
-    headers: upstreamHeaders(dial, route.forwardHeaders).map(([name, value]) => {
+    headers: dialHeaders(dial, route).map(([name, value]) => {
       if (name === 'Authorization') return [name, 'Bearer <the token>'];
       return name === 'X-Request-Id' ? [name, '<one per session>'] : [name, value];
     }),

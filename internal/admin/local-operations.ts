@@ -55,12 +55,14 @@ export class LocalOperations implements AdminOperations {
   }
 
   async revoke(target: RevocationTarget): Promise<RevokeResult> {
-    const { sessions, revocations } = this.#parts;
+    const { sessions, exchanges, revocations } = this.#parts;
     const all = 'sid' in target ? [...sessions] : sessions.ofSubject(target.sub);
     const live = all.filter(isLive);
     // A revocation is carried out, sessions included, before the store is waited for.
+    const before = exchanges.revokedSoFar;
     const told = revocations.revoke(target);
-    const sessionsClosed = live.filter((session) => !isLive(session)).length;
+    const closed = live.filter((session) => !isLive(session)).length;
+    const sessionsClosed = closed + exchanges.revokedSoFar - before;
     const { propagated } = await told;
     return { sessionsClosed, propagated };
   }

@@ -162,7 +162,13 @@ export async function build(
   const admission = new Admission(config, access, upstreams);
   const choice = await chooseListener(config.listen, hasHttpRoutes(table));
   const exchanges = new Exchanges();
-  const routes = new RoutesInEffect(table, { upstreams, targets }, sessions, metrics, choice.kind === 'node');
+  const routes = new RoutesInEffect(
+    table,
+    { upstreams, targets },
+    { sessions, exchanges },
+    metrics,
+    choice.kind === 'node',
+  );
   const reloader = siblings?.reloader ?? (await watchRoutes(routesSource, routes, metrics, log));
   const localOperations = new LocalOperations({
     sessions,

@@ -5,6 +5,7 @@ import type { RoutesSource } from '../config/routes/file.js';
 import type { RouteReloader } from '../config/routes/reload.js';
 import { hasHttpRoutes } from '../config/routes/table.js';
 import { GatewayError } from '../errors.js';
+import type { Exchanges } from '../exchange/exchanges.js';
 import type { Sessions } from '../session/sessions.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -20,7 +21,7 @@ export class RoutesInEffect {
   constructor(
     table: RouteTable,
     readonly followers: { readonly upstreams: Upstreams; readonly targets: Targets },
-    readonly sessions: Sessions,
+    readonly live: { readonly sessions: Sessions; readonly exchanges: Exchanges },
     readonly metrics: Pick<Metrics, 'prepareRoutes'>,
     /** Whether the listener can serve HTTP routes. */
     readonly servesHttp: boolean,
@@ -38,7 +39,7 @@ export class RoutesInEffect {
   }
 
   /**
-   * Swaps the table in; sessions on endpoints that go with `onRemove: close` end.
+   * Swaps the table in; sessions and exchanges on endpoints that go with `onRemove: close` end.
    * @throws GatewayError ERR_CONFIG when it has HTTP routes, and the listener that was chosen at start cannot serve them.
    */
   apply(changed: RouteTable): void {
@@ -49,10 +50,11 @@ export class RoutesInEffect {
     const { upstreams, targets } = this.followers;
     void targets.apply(changed.routes);
     const orphans = upstreams.apply(changed);
-    for (const session of [...this.sessions]) {
+    for (const session of [...this.live.sessions]) {
       const tenancy = session.pump?.upstream.tenancy;
       if (tenancy !== undefined && orphans.has(tenancy)) session.close('endpointRemoved');
     }
+    this.live.exchanges.removed(orphans);
   }
 }
 

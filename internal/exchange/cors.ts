@@ -1,8 +1,8 @@
 import type { CorsRule } from '../config/config.js';
+import type { FlatHeaders } from '../request/flat-headers.js';
+import { withoutLines } from '../request/flat-headers.js';
 import type { HeaderLines } from '../request/head.js';
 import { AllowedOrigins } from '../request/origin.js';
-import { withoutLines } from './flat-headers.js';
-import type { FlatHeaders } from './local-answer.js';
 
 /** Methods a page may use where neither `cors.methods` nor `methods` names any. */
 const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];

@@ -11,7 +11,7 @@ const CHECK_MS = 250;
 export const LONG_EXCHANGE_MS = 10_000;
 
 /** Why an exchange is cut from outside. */
-export type CutReason = 'revoked' | 'unverifiable' | 'banned' | 'admin' | 'shutdown';
+export type CutReason = 'revoked' | 'unverifiable' | 'banned' | 'admin' | 'shutdown' | 'endpointRemoved';
 
 /** What the rest of the gateway may know of an exchange and do with it. */
 export interface LiveExchange {
@@ -23,8 +23,13 @@ export interface LiveExchange {
   readonly identity: Identity | undefined;
   /** On the monotonic clock. */
   readonly startedMs: number;
-  /** Ends it: with a status if nothing was answered yet, else by cutting the connection. */
-  cut(reason: CutReason): void;
+  /** What its endpoint keeps of it; undefined: it has reached none. */
+  readonly tenancy: object | undefined;
+  /**
+   * Ends it: with a status if nothing was answered yet, else by cutting the connection.
+   * @returns false: it is not to be cut.
+   */
+  cut(reason: CutReason): boolean;
   /** Looks at its deadlines. */
   check(nowMs: number): void;
 }
@@ -38,11 +43,17 @@ export class Exchanges {
   #timer: NodeJS.Timeout | undefined;
   #idle: (() => void) | undefined;
   #draining = false;
+  #revoked = 0;
   /** Now on the monotonic clock, to within 250 ms. */
   nowMs = performance.now();
 
   get size(): number {
     return this.#live.size;
+  }
+
+  /** How many revocations have ended so far. */
+  get revokedSoFar(): number {
+    return this.#revoked;
   }
 
   /** Whether new ones are turned away. */
@@ -85,9 +96,9 @@ export class Exchanges {
     const candidates = 'sub' in revocation ? this.#bySub.of(revocation.sub) : [...this.#live];
     for (const exchange of [...candidates]) {
       if (exchange.identity === undefined || !covers(revocation, exchange.identity)) continue;
-      exchange.cut('revoked');
-      ended++;
+      if (exchange.cut('revoked')) ended++;
     }
+    this.#revoked += ended;
     return ended;
   }
 
@@ -110,6 +121,13 @@ export class Exchanges {
   /** Ends those of a banned subject. */
   banned(sub: string): void {
     for (const exchange of [...this.#bySub.of(sub)]) exchange.cut('banned');
+  }
+
+  /** Ends those on endpoints that go, by what the endpoints keep of them. */
+  removed(tenancies: ReadonlySet<object>): void {
+    if (tenancies.size === 0) return;
+    for (const exchange of [...this.#live])
+      if (exchange.tenancy !== undefined && tenancies.has(exchange.tenancy)) exchange.cut('endpointRemoved');
   }
 
   /** From now on new ones are turned away. @returns when none is left, or after `withinMs` with the rest cut off. */

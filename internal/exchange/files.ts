@@ -3,7 +3,7 @@ import { realpath, stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join, sep } from 'node:path';
 import send from 'send';
-import type { FlatHeaders } from './local-answer.js';
+import type { FlatHeaders } from '../request/flat-headers.js';
 
 /** A request for something in a folder; the method is GET or HEAD. */
 export interface FileRequest {

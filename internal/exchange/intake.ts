@@ -33,6 +33,8 @@ const NO_ROUTE: ExchangeRoute = Object.freeze({
 
 /** Where plain HTTP requests that no endpoint of the gateway's own takes come in: path, route, method (SPEC section 17). */
 export class Intake {
+  readonly #exchanges = new WeakMap<ServerResponse, Exchange>();
+
   constructor(readonly parts: ExchangeParts) {}
 
   /**
@@ -56,10 +58,18 @@ export class Intake {
     if (match?.route.kind === 'websocket') return false;
     const facts = this.#facts(head, target, match);
     const exchange = new Exchange(this.parts, request, response, facts, expectsContinue);
+    if (!request.complete) this.#exchanges.set(response, exchange);
     const refusal = refusalOf(head, target, match);
     if (refusal === undefined) exchange.start();
     else exchange.turnAway(refusal);
     return true;
+  }
+
+  /** The body of a request breaks the protocol: it is refused, and what went upstream of it is never whole. */
+  unreadable(response: ServerResponse, why: string): boolean {
+    const exchange = this.#exchanges.get(response);
+    exchange?.refuse(new GatewayError('ERR_REQUEST_MALFORMED', `the request body: ${why}`));
+    return exchange !== undefined;
   }
 
   #facts(

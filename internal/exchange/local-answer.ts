@@ -1,6 +1,3 @@
-/** Header lines, name and value by turns, as node:http and undici take them. */
-export type FlatHeaders = string[];
-
 /** What the gateway says itself to a request. */
 export interface LocalAnswer {
   readonly status: number;

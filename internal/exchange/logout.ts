@@ -1,8 +1,9 @@
 import type { Identity } from '../auth/identity/identity.js';
 import type { Revocations } from '../auth/revocations/revocations.js';
 import type { LogoutRoute } from '../config/config.js';
+import type { FlatHeaders } from '../request/flat-headers.js';
 import type { HeaderLines } from '../request/head.js';
-import type { FlatHeaders, LocalAnswer } from './local-answer.js';
+import type { LocalAnswer } from './local-answer.js';
 
 /** Answers about a login are nobody else's, and nobody's to repeat. */
 const NO_STORE = ['Cache-Control', 'no-store'];

@@ -52,7 +52,6 @@ export class ExchangeRecord {
   failed(thrown: unknown): void {
     this.#failure ??= fromUnknown(thrown);
     if (this.status !== 0 || (thrown instanceof GatewayError && thrown.code === 'ERR_CLIENT_LOST')) return;
-    if (this.status !== 0) return;
     this.status = statusOf(thrown);
     this.#isRefused = true;
   }

@@ -1,6 +1,8 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { GatewayError } from '../errors.js';
+import type { Deadlines } from './deadlines.js';
+import type { ExchangeRecord } from './record.js';
 
 export interface RequestBodyOptions {
   /** 0: no limit. */
@@ -21,6 +23,8 @@ export class RequestBody extends Readable {
     readonly options: RequestBodyOptions,
   ) {
     super({ highWaterMark: 65_536 });
+    // Whoever sends it on hears of what went wrong, or reads it.
+    this.on('error', () => {});
   }
 
   /** Whether any of it has been asked for. */
@@ -62,5 +66,36 @@ export class RequestBody extends Readable {
   /** A body that breaks off must not look whole. */
   readonly #onClose = (): void => {
     if (!this.request.complete) this.destroy(new GatewayError('ERR_CLIENT_LOST', 'the request broke off'));
+  };
+}
+
+export function hasBody({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
+  const length = headers['content-length'];
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+}
+
+/** What an exchange hears of its body. */
+export function heardBy({
+  deadlines,
+  record,
+  response,
+  expectsContinue,
+}: {
+  readonly deadlines: Deadlines;
+  readonly record: ExchangeRecord;
+  readonly response: ServerResponse;
+  readonly expectsContinue: boolean;
+}): Omit<RequestBodyOptions, 'limitBytes'> {
+  return {
+    onWanted: () => {
+      deadlines.wantsBody = true;
+      deadlines.heard();
+      // After admission only: whoever is refused need not send anything.
+      if (expectsContinue && !response.headersSent) response.writeContinue();
+    },
+    onBytes: (count) => {
+      deadlines.heard();
+      record.bytesIn += count;
+    },
   };
 }

@@ -1,12 +1,15 @@
 import { withoutTokenCookie } from '../auth/identity/credentials.js';
 import type { CredentialsConfig, HeaderIdentityRule, HttpRoute } from '../config/config.js';
+import type { FlatHeaders } from '../request/flat-headers.js';
 import { listElements } from '../request/grammar.js';
+import { alikeName, headerName } from '../request/header-names.js';
+import { changesOf } from '../upstream/header-changes.js';
 import { upstreamHeaders } from '../upstream/websocket/headers.js';
 import type { Caller, ExchangeRequest } from './exchange-request.js';
-import { alikeName, headerName } from './header-names.js';
-import type { FlatHeaders } from './local-answer.js';
+import { mayTrail } from './trailers.js';
 
 const NONE: ReadonlySet<string> = new Set();
+const NO_TRAILERS: FlatHeaders = [];
 const NO_LINES: ReadonlyMap<string, readonly string[]> = new Map();
 
 /**
@@ -44,6 +47,29 @@ export function requestHeaders(
   ))
     lines.push(name, value);
   lines.push('X-Real-IP', client.ip);
+  return lines;
+}
+
+/**
+ * Trailer lines that go upstream: of the client's, those that may stand there (RFC 9110 §6.5.1) and that would pass as
+ * headers; neither cookies nor anything that says who it is.
+ */
+export function requestTrailers(
+  rawTrailers: readonly string[],
+  { route, headers }: ExchangeRequest<HttpRoute>,
+  { token }: Caller,
+  credentials: CredentialsConfig,
+): FlatHeaders {
+  if (rawTrailers.length === 0) return NO_TRAILERS;
+  const dropped = droppedNames(route, headers, credentials, token);
+  const changes = changesOf(route.requestHeaders);
+  const lines: FlatHeaders = [];
+  for (let at = 0; at < rawTrailers.length; at += 2) {
+    const name = rawTrailers[at] ?? '';
+    const { lower, alike } = headerName(name);
+    if (!mayTrail(name) || dropped.has(lower) || dropped.has(alike) || changes.drops(lower)) continue;
+    lines.push(name, rawTrailers[at + 1] ?? '');
+  }
   return lines;
 }
 

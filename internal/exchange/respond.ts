@@ -1,5 +1,5 @@
 import type { RespondRoute } from '../config/config.js';
-import { firstValue } from './flat-headers.js';
+import { firstValue } from '../request/flat-headers.js';
 import type { LocalAnswer } from './local-answer.js';
 
 /** Statuses whose answers have no body (RFC 9110 §15.3.5, §15.3.6, §15.4.5). */

@@ -1,6 +1,6 @@
+import type { FlatHeaders } from '../request/flat-headers.js';
 import { listElements } from '../request/grammar.js';
-import { headerName } from './header-names.js';
-import type { FlatHeaders } from './local-answer.js';
+import { headerName } from '../request/header-names.js';
 
 /** Of one connection alone (RFC 9110 §7.6.1); Trailer is kept, as trailers pass. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
@@ -11,11 +11,6 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'te',
   'transfer-encoding',
   'upgrade',
-]);
-
-/** What decides about an answer must stand before it. */
-const NOT_IN_TRAILERS: ReadonlySet<string> = new Set([
-  ...['content-encoding', 'content-range', 'content-type', 'set-cookie', 'location', 'cache-control', 'vary'],
 ]);
 
 /** An upstream's header lines without what is of its connection alone. */
@@ -35,18 +30,6 @@ export function passedHeaders(raw: readonly Buffer[]): FlatHeaders {
 
 function isCommon(connection: string): boolean {
   return connection === 'keep-alive' || connection === 'close';
-}
-
-/** Of trailers only what may stand there (RFC 9110 §6.5.1), and nothing that is the gateway's to say. */
-export function trailerPairs(trailers: readonly Buffer[]): [string, string][] {
-  const pairs: [string, string][] = [];
-  for (let at = 0; at < trailers.length; at += 2) {
-    const name = trailers[at]?.toString('latin1') ?? '';
-    const { lower, passage } = headerName(name);
-    if (passage === 'passes' && !HOP_BY_HOP.has(lower) && !NOT_IN_TRAILERS.has(lower))
-      pairs.push([name, trailers[at + 1]?.toString('latin1') ?? '']);
-  }
-  return pairs;
 }
 
 function without(lines: FlatHeaders, names: ReadonlySet<string>): FlatHeaders {

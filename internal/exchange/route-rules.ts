@@ -1,10 +1,10 @@
 import { decodeToken } from '../auth/identity/jwt-shape.js';
 import type { ExchangeRoute } from '../config/config.js';
 import { type CompiledSchemas, compiledSchemas } from '../config/schemas/compiled.js';
+import type { FlatHeaders } from '../request/flat-headers.js';
+import { changesOf, type HeaderChanges, type TemplateSubject } from '../upstream/header-changes.js';
 import { Cors } from './cors.js';
 import type { Caller, ExchangeRequest } from './exchange-request.js';
-import { HeaderChanges, type TemplateSubject } from './header-rules.js';
-import type { FlatHeaders } from './local-answer.js';
 import { withSecurityHeaders } from './security-headers.js';
 
 /** The rules of a route, taken apart once. */
@@ -25,8 +25,8 @@ export function rulesOf(route: ExchangeRoute): RouteRules {
   const schemas = route.kind === 'http' ? route.schemas : undefined;
   const made: RouteRules = {
     cors: cors && new Cors(cors, methods),
-    request: new HeaderChanges(requestHeaders),
-    response: new HeaderChanges(responseHeaders),
+    request: changesOf(requestHeaders),
+    response: changesOf(responseHeaders),
     schemas: schemas && compiledSchemas(schemas),
   };
   known.set(route, made);

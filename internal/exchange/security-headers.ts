@@ -1,5 +1,5 @@
-import { headerName } from './header-names.js';
-import type { FlatHeaders } from './local-answer.js';
+import type { FlatHeaders } from '../request/flat-headers.js';
+import { headerName } from '../request/header-names.js';
 
 /** What answers say unless the upstream says something else, by lower-case name. */
 const ADDED: readonly (readonly [lower: string, name: string, value: string])[] = [

@@ -16,4 +16,9 @@ export interface HttpRoutes {
     head: RequestHead,
     expectsContinue: boolean,
   ): boolean;
+  /**
+   * The body of a request that `serve` took cannot be read any further.
+   * @returns false if it did not take that one: somebody else is to answer.
+   */
+  unreadable(response: ServerResponse, why: string): boolean;
 }

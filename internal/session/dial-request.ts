@@ -1,5 +1,6 @@
 import { withoutTokenCookie, withoutTokenParameters } from '../auth/identity/credentials.js';
 import type { Identity } from '../auth/identity/identity.js';
+import { decodeToken } from '../auth/identity/jwt-shape.js';
 import type { CredentialsConfig } from '../config/config.js';
 import type { DialRequest } from '../upstream/upstreams.js';
 import type { Plan } from './plan.js';
@@ -15,6 +16,7 @@ export function dialRequest(
     protocol: adapter.protocol,
     identity,
     token: match.route.forwardToken ? token : undefined,
+    claims: () => (token === undefined || identity === undefined ? undefined : decodeToken(token)?.claims),
     client: opening.client,
     headers: opening.headers,
     cookie: cookies && withoutTokenCookie(cookies, credentials.cookieName),

@@ -81,10 +81,15 @@ export async function listening(t: TestContext, server: Server | ReturnType<type
 export interface DoorOptions {
   readonly routes: readonly Route[];
   readonly trustedProxies?: readonly string[];
+  /** MAX_DIALS_PER_ENDPOINT. */
+  readonly maxDialsPerEndpoint?: number;
 }
 
 /** Exchanges with everything real below them, behind a bare node:http server. */
-export async function door(t: TestContext, { routes, trustedProxies = [] }: DoorOptions) {
+export async function door(
+  t: TestContext,
+  { routes, trustedProxies = [], maxDialsPerEndpoint = 128 }: DoorOptions,
+) {
   const auth = await authBench(t, {});
   const { metrics, authenticator } = auth;
   const log = auth.log.log;
@@ -98,7 +103,7 @@ export async function door(t: TestContext, { routes, trustedProxies = [] }: Door
       failureThreshold: 5,
       openTimeoutMs: 60_000,
       healthcheckIntervalMs: 0,
-      maxDialsPerEndpoint: 128,
+      maxDialsPerEndpoint,
       masking: 'zero',
       controlTimeoutMs: 1_000,
     },

@@ -4,12 +4,13 @@ import type { BootstrapRule, CredentialsConfig, HttpRoute, JsonValue } from '../
 import { CREDENTIAL } from '../../config/routes/entry/bootstrap.js';
 import { GatewayError } from '../../errors.js';
 import { type CookiePair, cookieOf } from '../../request/cookies.js';
+import type { FlatHeaders } from '../../request/flat-headers.js';
+import { headerName } from '../../request/header-names.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Destination } from '../../upstream/pool/destination.js';
 import type { Upstreams } from '../../upstream/upstreams.js';
 import type { Caller, ExchangeRequest } from '../exchange-request.js';
-import { headerName } from '../header-names.js';
-import type { FlatHeaders, LocalAnswer } from '../local-answer.js';
+import type { LocalAnswer } from '../local-answer.js';
 import { requestHeaders } from '../request-headers.js';
 import { type MintParts, mintCredential } from './mint.js';
 import { MintTurns } from './mint-turns.js';

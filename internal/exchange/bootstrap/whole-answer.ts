@@ -1,8 +1,8 @@
 import type { HttpRoute } from '../../config/config.js';
 import { GatewayError } from '../../errors.js';
+import type { FlatHeaders } from '../../request/flat-headers.js';
 import type { AnswerListener, HttpRequest, Sending } from '../../upstream/http/sending.js';
 import type { Upstreams } from '../../upstream/upstreams.js';
-import type { FlatHeaders } from '../local-answer.js';
 import { passedHeaders } from '../response-headers.js';
 
 /** Longest body that is kept. */

@@ -166,6 +166,10 @@ export class HttpSide {
       stream.destroy();
       return;
     }
+    const { [LATEST]: latest } = stream;
+    if (latest !== undefined && !latest.req.complete && (stream[BUSY] ?? 0) > 0) {
+      if (this.parts.httpRoutes?.unreadable(latest, error.code ?? error.message) === true) return;
+    }
     const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
     this.parts.gate.turnAwayUnread(
       { ...UNREAD, peer: peerOf(stream), secure: stream instanceof TLSSocket },

@@ -9,6 +9,8 @@ import type { Endpoint } from '../pool/endpoint.js';
 import type { Endpoints } from '../pool/endpoints.js';
 import type { Tenancy } from '../pool/tenancy.js';
 import { isLocalShortage } from '../socket/local-shortage.js';
+import { failureOf, hasDied } from './answer-failure.js';
+import { type Connection, NoTurn, type Passenger } from './connection.js';
 import { type EndpointPool, type Pools, serverNameOf } from './pools.js';
 
 /** What is asked of an upstream. */
@@ -22,6 +24,8 @@ export interface HttpRequest {
   readonly host: string | undefined;
   /** undefined: none. */
   readonly body: Readable | Buffer | undefined;
+  /** What stands behind the body's last chunk, name and value by turns; asked for when it has ended. */
+  readonly trailers?: (() => readonly string[]) | undefined;
   readonly identity: { readonly sub: string } | undefined;
   readonly client: { readonly ip: string };
   /** On a route whose upstream depends on who is calling. */
@@ -46,11 +50,12 @@ export interface AnswerListener {
 const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** One request on its way through the endpoints of its route. */
-export class Sending implements Dispatcher.DispatchHandlers {
+export class Sending implements Passenger {
   readonly #order: readonly Endpoint[];
   readonly #tried = new Set<Endpoint>();
   #choice: Choice | undefined;
   #pool: EndpointPool | undefined;
+  #connection: Connection | undefined;
   #tenancy: Tenancy | undefined;
   #abort: ((error?: Error) => void) | undefined;
   #resume: (() => void) | undefined;
@@ -70,6 +75,11 @@ export class Sending implements Dispatcher.DispatchHandlers {
     readonly pools: Pools,
   ) {
     this.#order = endpoints.of(route, request.destination).order(request.identity?.sub ?? request.client.ip);
+  }
+
+  /** What its endpoint keeps of it; undefined: it has not been reached. */
+  get tenancy(): Tenancy | undefined {
+    return this.#tenancy;
   }
 
   /** Goes to the first endpoint that may be asked. */
@@ -105,8 +115,10 @@ export class Sending implements Dispatcher.DispatchHandlers {
     const servername = serverNameOf(endpoint);
     try {
       this.#pool = this.pools.of(endpoint, this.route.timeouts.connectMs);
-      this.#pool.dispatch(
+      this.#connection = this.#pool.take();
+      this.#connection.send(
         {
+          origin: this.#pool.dial.origin,
           path: pathAt(endpoint.address),
           method: method as Dispatcher.HttpMethod,
           headers: host === undefined ? headers : [...hostLine, ...headers],
@@ -125,7 +137,7 @@ export class Sending implements Dispatcher.DispatchHandlers {
 
   onConnect(abort: (error?: Error) => void): void {
     this.#abort = abort;
-    this.#isReused = this.#pool?.takeFresh() === false;
+    this.#isReused = this.#connection?.takeFresh() === false;
     if (this.#aborted) return abort();
     const endpoint = this.#choice?.endpoint;
     if (endpoint === undefined) return;
@@ -137,6 +149,13 @@ export class Sending implements Dispatcher.DispatchHandlers {
     });
     this.#tenancy.opened();
     this.listener.onReached(endpoint);
+  }
+
+  trailers(): string {
+    const lines = this.request.trailers?.() ?? [];
+    let text = '';
+    for (let at = 0; at < lines.length; at += 2) text += `${lines[at]}: ${lines[at + 1]}\r\n`;
+    return text;
   }
 
   onResponseStarted(): void {
@@ -175,14 +194,7 @@ export class Sending implements Dispatcher.DispatchHandlers {
     if (fault instanceof GatewayError) return this.#end('destroyed', fault);
     if (this.#tenancy === undefined) return this.#unreached(error, code);
     if (!this.#hasHead && this.#mayRepeat(error)) return this.#repeat();
-    const isProtocol =
-      error.name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW' || isBadFraming(code);
-    this.#end(
-      'lost',
-      new GatewayError(isProtocol ? 'ERR_UPSTREAM_PROTOCOL' : 'ERR_UPSTREAM_LOST', error.message, {
-        cause: error,
-      }),
-    );
+    this.#end('lost', failureOf(error));
   }
 
   /** Nothing of the request was sent: another endpoint may have it. */
@@ -197,7 +209,9 @@ export class Sending implements Dispatcher.DispatchHandlers {
       endpoint.breaker.released(permit);
       return this.#end('destroyed', error);
     }
-    if (isLocalShortage(error) || code === 'UND_ERR_INVALID_ARG') endpoint.breaker.released(permit);
+    this.#letGo(false);
+    if (isLocalShortage(error) || error instanceof NoTurn || code === 'UND_ERR_INVALID_ARG')
+      endpoint.breaker.released(permit);
     else endpoint.dialFailed(permit, 'unreachable', this.#client);
     const { body } = this.request;
     const bodyIsWhole = body === undefined || Buffer.isBuffer(body) || !body.destroyed;
@@ -215,8 +229,7 @@ export class Sending implements Dispatcher.DispatchHandlers {
       !REPEATABLE.has(this.request.method)
     )
       return false;
-    const code = 'code' in error ? error.code : undefined;
-    return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE';
+    return hasDied(error);
   }
 
   #repeat(): void {
@@ -251,8 +264,18 @@ export class Sending implements Dispatcher.DispatchHandlers {
     );
   }
 
+  /** @param isWhole whether its connection has served it to the end. */
+  #letGo(isWhole: boolean): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    this.#connection = undefined;
+    if (isWhole) this.#pool?.give(connection);
+    else this.#pool?.drop(connection);
+  }
+
   /** The endpoint is told what became of it, once. */
   #settle(end: 'closed' | 'lost' | 'destroyed'): void {
+    this.#letGo(end === 'closed');
     const choice = this.#choice;
     this.#choice = undefined;
     if (choice === undefined) return;
@@ -265,8 +288,4 @@ export class Sending implements Dispatcher.DispatchHandlers {
     // What failed before its head has been counted with its dial.
     this.#tenancy?.ended(end === 'lost' && !this.#hasHead ? 'destroyed' : end);
   }
-}
-
-function isBadFraming(code: unknown): boolean {
-  return code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' || code === 'UND_ERR_RESPONSE';
 }

@@ -15,7 +15,7 @@ import type { UpstreamConnection } from './connection.js';
 import type { ConnectionShared } from './connection-shared.js';
 import { DialFailure } from './dial-failure.js';
 import { shakeHands } from './handshake.js';
-import { type RequestFacts, upstreamHeaders } from './headers.js';
+import { dialHeaders, type RequestFacts } from './headers.js';
 import { openingRequest } from './opening-request.js';
 import { targetUrl } from './target-url.js';
 
@@ -122,14 +122,14 @@ export class Dialer {
     const { config, contexts, shared } = this.parts;
     request.trace?.attempt(endpoint.url);
     const { rest, query } = request;
-    const { appendPath, preserveQuery, forwardHeaders } = tenancy.route;
+    const { appendPath, preserveQuery } = tenancy.route;
     return shakeHands({
       target: socketTarget(endpoint, contexts),
       request: openingRequest(
         endpoint.address.host,
         targetUrl(endpoint.address, { appendPath, rest, preserveQuery, query }),
         request.subprotocols,
-        upstreamHeaders(request, forwardHeaders),
+        dialHeaders(request, tenancy.route),
         shared.keys.next(),
       ),
       timeoutMs: config.dialTimeoutMs,

@@ -1,7 +1,8 @@
 import { claimText, percentEncode, roleList } from '../../claim-text.js';
-import type { Protocol } from '../../config/config.js';
+import type { Protocol, UpstreamRoute } from '../../config/config.js';
 import { isOwnHeader } from '../../request/own-headers.js';
 import type { TraceContext } from '../../telemetry/trace-context.js';
+import { changesOf } from '../header-changes.js';
 
 /** One header line. */
 export type HeaderLine = readonly [name: string, value: string];
@@ -31,10 +32,22 @@ export interface RequestFacts {
   readonly cookie: string | undefined;
   /** Never a client's own, unless a trusted proxy vouches for it; undefined: none. */
   readonly traceContext?: TraceContext | undefined;
+  /** Of the verified token, for header templates; undefined: there is none. */
+  readonly claims?: (() => Readonly<Record<string, unknown>> | undefined) | undefined;
+}
+
+/** The header lines of a dial for a route beyond those of the opening handshake (SPEC sections 8 and 17). */
+export function dialHeaders(facts: RequestFacts, route: UpstreamRoute): HeaderLine[] {
+  const lines = upstreamHeaders(facts, route.forwardHeaders);
+  const changes = route.kind === 'http' ? changesOf(route.requestHeaders) : undefined;
+  if (changes === undefined || changes.none) return lines;
+  const { identity, claims = () => undefined, client } = facts;
+  const flat = changes.apply(lines.flat(), { identity, claims, requestId: client.requestId });
+  return Array.from({ length: flat.length / 2 }, (_, at) => [flat[2 * at] ?? '', flat[2 * at + 1] ?? '']);
 }
 
 /**
- * The header lines of a dial beyond those of the opening handshake (SPEC section 8).
+ * The header lines that say who is calling (SPEC section 8).
  * @param forwardHeaders lower-case names the route passes on as they came.
  */
 export function upstreamHeaders(facts: RequestFacts, forwardHeaders: readonly string[]): HeaderLine[] {

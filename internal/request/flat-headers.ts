@@ -1,5 +1,7 @@
 import { headerName } from './header-names.js';
-import type { FlatHeaders } from './local-answer.js';
+
+/** Header lines, name and value by turns, as node:http and undici take them. */
+export type FlatHeaders = string[];
 
 /** The value of the first line of a name, given in lower case; undefined: there is none. */
 export function firstValue(lines: readonly string[], name: string): string | undefined {

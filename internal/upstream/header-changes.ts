@@ -1,20 +1,33 @@
-import type { Identity } from '../auth/identity/identity.js';
 import { claimText, roleList } from '../claim-text.js';
 import type { HeaderRules } from '../config/config.js';
 import { type TemplatePart, templateParts } from '../config/routes/templates.js';
-import { withoutLines } from './flat-headers.js';
-import type { FlatHeaders } from './local-answer.js';
+import { type FlatHeaders, withoutLines } from '../request/flat-headers.js';
 
 /** What the placeholders of a template stand for. */
 export interface TemplateSubject {
   /** undefined: nobody has said who it is. */
-  readonly identity: Pick<Identity, 'sub' | 'preferredUsername' | 'roles'> | undefined;
+  readonly identity:
+    | { readonly sub: string; readonly preferredUsername: string; readonly roles: readonly string[] }
+    | undefined;
   /** The claims of the verified token; asked for only where a template names one. */
   readonly claims: () => Readonly<Record<string, unknown>> | undefined;
   readonly requestId: string;
 }
 
+/** By rules: they are data, and what is made of them is not. */
+const known = new WeakMap<HeaderRules, HeaderChanges>();
+
 /** `requestHeaders` or `responseHeaders` of a route, taken apart once. */
+export function changesOf(rules: HeaderRules): HeaderChanges {
+  let changes = known.get(rules);
+  if (changes === undefined) {
+    changes = new HeaderChanges(rules);
+    known.set(rules, changes);
+  }
+  return changes;
+}
+
+/** What a route changes of the header lines that pass. */
 export class HeaderChanges {
   readonly #set: readonly { readonly name: string; readonly parts: readonly TemplatePart[] }[];
   /** Names that go, those that are set among them: what is set replaces what is there. */
@@ -30,9 +43,14 @@ export class HeaderChanges {
     return this.#gone.size === 0;
   }
 
+  /** Whether a client's or an upstream's own line of that name, in lower case, does not pass. */
+  drops(name: string): boolean {
+    return this.#gone.has(name);
+  }
+
   apply(headers: FlatHeaders, subject: TemplateSubject): FlatHeaders {
     if (this.none) return headers;
-    const changed = withoutLines(headers, (name) => this.#gone.has(name));
+    const changed = withoutLines(headers, (name) => this.drops(name));
     for (const { name, parts } of this.#set) changed.push(name, filled(parts, subject));
     return changed;
   }

@@ -1,4 +1,4 @@
-import { isOwnHeader } from '../request/own-headers.js';
+import { isOwnHeader } from './own-headers.js';
 
 /** What becomes of a client's header of that name on its way to an upstream, unless a rule says otherwise. */
 type Passage = 'ours' | 'authorization' | 'cookie' | 'passes';

@@ -1,0 +1,101 @@
+import type { IncomingMessage } from 'node:http';
+import { type FoundToken, tokenInHandshake } from '../auth/identity/credentials.js';
+import type { Identity } from '../auth/identity/identity.js';
+import { GatewayError } from '../errors.js';
+import { addressBlock } from '../request/client-key.js';
+import type { FlatHeaders } from '../request/flat-headers.js';
+import { isForgedAcrossSites } from './cross-site.js';
+import type { ExchangeParts } from './exchange-parts.js';
+import type { Caller, ExchangeRequest } from './exchange-request.js';
+import { ExchangeRefused } from './problem.js';
+import { rulesOf } from './route-rules.js';
+
+/** An exchange that asks to be let in. What these steps throw refuses it. */
+export interface Applicant {
+  readonly parts: Pick<
+    ExchangeParts,
+    | 'exchanges'
+    | 'failedLogins'
+    | 'access'
+    | 'verifies'
+    | 'credentials'
+    | 'origins'
+    | 'limits'
+    | 'requestLimits'
+  >;
+  readonly facts: ExchangeRequest;
+  readonly request: Pick<IncomingMessage, 'headers'>;
+  /** Goes on with what comes later; a failure refuses the exchange. */
+  later<T>(step: Promise<T>, next: (value: T) => void): void;
+  /** It is a preflight. @param headers of its answer. */
+  preflight(headers: FlatHeaders): void;
+  /** It is known who makes it; whether the token is revoked is asked in the same turn. */
+  identified(caller: Caller): void;
+  /** It may go on to its upstream, or to whatever answers it. */
+  admitted(): void;
+}
+
+/** Leads it through the order of SPEC section 17 behind path, route and method, up to the length of its body. */
+export function admit(applicant: Applicant): void {
+  const { exchanges, failedLogins, access } = applicant.parts;
+  const { route, client, headers, method } = applicant.facts;
+  const preflight = rulesOf(route).cors?.preflight(method, headers);
+  if (preflight !== undefined) return applicant.preflight(preflight);
+  if (exchanges.draining) throw new GatewayError('ERR_DRAINING', 'draining');
+  if (!failedLogins.allows(client.ip)) throw new GatewayError('ERR_TOO_MANY_LOGINS', `from ${client.ip}`);
+  const found = tokenOf(applicant);
+  const identity = access.identify(route, { token: found?.token, client, headers });
+  if (identity instanceof Promise)
+    return applicant.later(identity, (verified) => judge(applicant, verified, found));
+  return judge(applicant, identity, found);
+}
+
+function tokenOf({ parts: { verifies, credentials }, facts }: Applicant): FoundToken | undefined {
+  const { route, headers, queryAsSent: query } = facts;
+  if (!verifies || typeof route.auth === 'object') return undefined;
+  return tokenInHandshake(credentials, { headers, query }, route.auth === 'public' ? 'jwt' : 'any');
+}
+
+function judge(applicant: Applicant, identity: Identity | undefined, found: FoundToken | undefined): void {
+  const { parts, facts, request } = applicant;
+  const { route } = facts;
+  const ambient = typeof route.auth === 'object' || found?.place.startsWith('cookie ') === true;
+  applicant.identified({ identity, token: found?.token, ambient });
+  parts.access.permit(route, identity);
+  if (ambient && isForged(applicant))
+    throw new GatewayError('ERR_CROSS_SITE', 'another site makes the browser send it');
+  limitRate(applicant, identity?.sub, () => {
+    const length = Number(request.headers['content-length'] ?? 0);
+    if (route.maxBodyBytes > 0 && length > route.maxBodyBytes)
+      throw new GatewayError('ERR_BODY_TOO_LARGE', `${length} bytes of body`);
+    applicant.admitted();
+  });
+}
+
+function isForged({ parts: { origins }, facts: { method, headers, client, route } }: Applicant): boolean {
+  const ofRoute = rulesOf(route).cors?.origins;
+  const scheme = client.isProtoKnown ? client.proto : undefined;
+  return isForgedAcrossSites(
+    { method, headers, host: client.host, scheme },
+    ofRoute === undefined ? [origins] : [origins, ofRoute],
+  );
+}
+
+function limitRate(applicant: Applicant, subject: string | undefined, next: () => void): void {
+  const { limits, requestLimits } = applicant.parts;
+  const { route, client } = applicant.facts;
+  const limit = limits.ofRequests(route.prefix, route.requestLimit);
+  if (limit === undefined) return next();
+  const sub = limit.by === 'sub' ? subject : undefined;
+  const who =
+    sub === undefined
+      ? ({ kind: 'ip', name: addressBlock(client.ip) } as const)
+      : ({ kind: 'sub', name: sub } as const);
+  return applicant.later(requestLimits.take(route.prefix, limit, who), (waitMs) => {
+    if (waitMs === undefined) return next();
+    throw new ExchangeRefused('ERR_RATE_LIMITED', `rateLimit of ${route.prefix}, by ${who.kind}`, [
+      'Retry-After',
+      String(Math.ceil(waitMs / 1000)),
+    ]);
+  });
+}

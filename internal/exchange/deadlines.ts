@@ -1,0 +1,58 @@
+import type { IncomingMessage } from 'node:http';
+import type { ExchangeRoute } from '../config/config.js';
+import { GatewayError } from '../errors.js';
+
+/** How long a body may keep still where no upstream has a say in it. */
+const LOCAL_IDLE_MS = 60_000;
+
+/** How far an exchange has come. */
+export interface Progress {
+  readonly route: ExchangeRoute;
+  readonly request: Pick<IncomingMessage, 'complete' | 'isPaused'>;
+  /** Whether the head of the answer is still to come. */
+  readonly isAwaited: boolean;
+}
+
+/** What an exchange waits for, and how long it may (SPEC section 17, `timeouts`). Times are of the coarse clock of all exchanges. */
+export class Deadlines {
+  /** When its token expires, in milliseconds since the epoch. */
+  expiresAtMs = Number.POSITIVE_INFINITY;
+  /** When a body that is read whole must be there. */
+  wholeByMs = Number.POSITIVE_INFINITY;
+  /** Whether somebody waits for more of the request's body. */
+  wantsBody = false;
+  /** Whether the upstream has been reached. */
+  isReached = false;
+  /** Whether the answer waits for a client that is slow to take it. */
+  isHeldUp = false;
+  #lastMs: number;
+
+  constructor(readonly clock: { readonly nowMs: number }) {
+    this.#lastMs = clock.nowMs;
+  }
+
+  /** Something was heard of one side. */
+  heard(): void {
+    this.#lastMs = this.clock.nowMs;
+  }
+
+  /** @returns why it must end now; undefined: it may go on. */
+  missed(nowMs: number, progress: Progress): GatewayError | undefined {
+    if (this.expiresAtMs <= Date.now()) return new GatewayError('ERR_JWT_INVALID', 'the token expired');
+    if (nowMs >= this.wholeByMs)
+      return new GatewayError('ERR_REQUEST_TIMEOUT', 'the request body took too long');
+    return this.#silence(nowMs - this.#lastMs, progress);
+  }
+
+  #silence(waitedMs: number, { route, request, isAwaited }: Progress): GatewayError | undefined {
+    const { answerMs, idleMs } =
+      route.kind === 'http' ? route.timeouts : { answerMs: LOCAL_IDLE_MS, idleMs: LOCAL_IDLE_MS };
+    if (isAwaited && this.wantsBody && !request.complete) {
+      if (waitedMs < idleMs) return undefined;
+      // Held back, the client is not the one to blame.
+      if (!request.isPaused())
+        return new GatewayError('ERR_REQUEST_TIMEOUT', 'nothing came of the request body');
+    } else if (!this.isReached || waitedMs < (isAwaited ? answerMs : idleMs)) return undefined;
+    return new GatewayError('ERR_UPSTREAM_TIMEOUT', `nothing for ${Math.round(waitedMs)} ms`);
+  }
+}

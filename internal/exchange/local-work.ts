@@ -1,0 +1,64 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FilesRoute, LogoutRoute } from '../config/config.js';
+import { GatewayError } from '../errors.js';
+import { firstValue } from '../request/flat-headers.js';
+import type { ExchangeParts } from './exchange-parts.js';
+import type { Caller, ExchangeRequest } from './exchange-request.js';
+import { serveFile } from './files.js';
+import type { LocalAnswer } from './local-answer.js';
+import { clearedCookies, logOut } from './logout.js';
+import { ExchangeRefused } from './problem.js';
+import type { ExchangeRecord } from './record.js';
+import { answerHeaders } from './route-rules.js';
+
+/** An exchange that the gateway answers itself. */
+export interface LocalExchange {
+  readonly parts: Pick<ExchangeParts, 'revocations' | 'credentials'>;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly facts: ExchangeRequest;
+  readonly caller: Caller;
+  readonly record: ExchangeRecord;
+  later<T>(step: Promise<T>, next: (value: T) => void): void;
+  /** @param changed whether `responseHeaders` applies. */
+  answer(answer: LocalAnswer, changed?: boolean): void;
+  /** From now on nobody may cut it. */
+  exempt(): void;
+}
+
+/** A file of a folder (SPEC section 17, `files`). */
+export function answerWithFile(exchange: LocalExchange, { files, auth }: FilesRoute): void {
+  const { request, response, facts, caller, record } = exchange;
+  const file = { folder: files, rest: facts.rest, path: facts.path, isPublic: auth === 'public' };
+  const sent = serveFile(file, request, response, (headers) => {
+    record.status = response.statusCode;
+    if (facts.method !== 'HEAD') record.bytesOut += Number(firstValue(headers, 'content-length') ?? 0);
+    return answerHeaders(headers, facts, caller, true);
+  });
+  exchange.later(sent, (outcome) => {
+    if (outcome.kind === 'redirected')
+      return exchange.answer({ status: 301, headers: ['Location', outcome.location], body: '' });
+    if (outcome.kind === 'sent') return undefined;
+    const code = outcome.status === 404 ? 'ERR_FILE_UNKNOWN' : 'ERR_PRECONDITION';
+    throw new ExchangeRefused(outcome.status === 416 ? 'ERR_RANGE' : code, 'files', outcome.headers);
+  });
+}
+
+/** A logout (SPEC section 21), whose answer survives its own revocation. */
+export function answerWithLogout(exchange: LocalExchange, route: LogoutRoute): void {
+  const { identity } = exchange.caller;
+  if (identity === undefined) throw new GatewayError('ERR_TOKEN_MISSING', 'nobody to log out');
+  exchange.exempt();
+  exchange.later(logOut(route, identity, exchange.parts.revocations), (answer) =>
+    exchange.answer(withClearedCookies(exchange, answer), true),
+  );
+}
+
+export function withClearedCookies(
+  { parts, facts }: Pick<LocalExchange, 'parts' | 'facts'>,
+  answer: LocalAnswer,
+): LocalAnswer {
+  const isSecure = facts.client.proto === 'https';
+  const cleared = clearedCookies(parts.credentials.cookieName, facts.headers, isSecure);
+  return { ...answer, headers: [...answer.headers, ...cleared] };
+}

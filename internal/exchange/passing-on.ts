@@ -1,0 +1,81 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { HttpRoute } from '../config/config.js';
+import type { CompiledEndpoint } from '../config/schemas/compiled.js';
+import type { Sending } from '../upstream/http/sending.js';
+import type { Destination } from '../upstream/pool/destination.js';
+import type { ExchangeParts } from './exchange-parts.js';
+import type { LocalAnswer } from './local-answer.js';
+import { outgoingRequest } from './outgoing-request.js';
+import { PassedAnswer, type Recipient } from './passed-answer.js';
+import { hasBody, heardBy, RequestBody } from './request-body.js';
+import { rulesOf } from './route-rules.js';
+import { checkBody, checkEndpoint, readWhole } from './schema/gate.js';
+
+/** An exchange whose answer is an upstream's. */
+export interface PassedOn extends Recipient {
+  readonly parts: Pick<ExchangeParts, 'exchanges' | 'access' | 'bootstraps' | 'credentials' | 'upstreams'>;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly expectsContinue: boolean;
+  sending: Sending | undefined;
+  /** Says so when nobody waits for what is done for it elsewhere. */
+  leaving(): AbortSignal;
+  later<T>(step: Promise<T>, next: (value: T) => void): void;
+  /** The last check before the upstream is asked. */
+  once(work: () => void): void;
+  /** @param changed whether `responseHeaders` applies. */
+  answer(answer: LocalAnswer, changed?: boolean): void;
+}
+
+/** Leads an exchange to its upstream: JSON Schema and the upstream's own session, where the route has them, and on. */
+export function passOn(exchange: PassedOn, route: HttpRoute): void {
+  const { parts, caller, facts } = exchange;
+  const destination = parts.access.destination(route, caller);
+  const { schemas } = rulesOf(route);
+  const endpoint = schemas && checkEndpoint(schemas, facts);
+  const next = (): void => passBody(exchange, route, endpoint, destination);
+  if (route.bootstrap === undefined) return next();
+  const entering = parts.bootstraps.enter(route.bootstrap, {
+    facts: { ...facts, route },
+    ...{ caller, destination, signal: exchange.leaving() },
+  });
+  if (entering === undefined) return next();
+  return exchange.later(entering, (answer) =>
+    answer === undefined ? next() : exchange.answer(answer, true),
+  );
+}
+
+function passBody(
+  exchange: PassedOn,
+  route: HttpRoute,
+  endpoint: CompiledEndpoint | undefined,
+  destination: Destination | undefined,
+): void {
+  const { request, deadlines, parts } = exchange;
+  const { maxBodyBytes, timeouts } = route;
+  if (endpoint === undefined)
+    return exchange.once(() => {
+      const options = { ...heardBy(exchange), limitBytes: maxBodyBytes };
+      send(exchange, route, hasBody(request) ? new RequestBody(request, options) : undefined, destination);
+    });
+  // Held whole, by anybody on a public route: not for as long as a byte comes now and then.
+  deadlines.wholeByMs = parts.exchanges.nowMs + timeouts.answerMs;
+  return exchange.later(readWhole(request, maxBodyBytes, heardBy(exchange)), (bytes) => {
+    deadlines.wholeByMs = Number.POSITIVE_INFINITY;
+    checkBody(endpoint, bytes);
+    exchange.once(() => send(exchange, route, bytes, destination));
+  });
+}
+
+function send(
+  exchange: PassedOn,
+  route: HttpRoute,
+  body: RequestBody | Buffer | undefined,
+  destination: Destination | undefined,
+): void {
+  const { request, facts, caller, parts } = exchange;
+  const outgoing = outgoingRequest({ ...facts, route }, caller, request, body, parts.credentials);
+  const sending = parts.upstreams.send(route, { ...outgoing, destination }, new PassedAnswer(exchange));
+  exchange.sending = sending;
+  sending.start();
+}

@@ -1,0 +1,32 @@
+import { headerName } from '../request/header-names.js';
+
+/** What decides about a message, or how it is framed and who sent it, must stand before it (RFC 9110 §6.5.1). */
+const NEVER: ReadonlySet<string> = new Set([
+  ...['content-encoding', 'content-range', 'content-type', 'set-cookie', 'location', 'cache-control', 'vary'],
+  // Of one connection alone, as answers have it (RFC 9110 §7.6.1).
+  ...[
+    'connection',
+    'keep-alive',
+    'proxy-authenticate',
+    'proxy-connection',
+    'te',
+    'transfer-encoding',
+    'upgrade',
+  ],
+]);
+
+/** Whether a line of that name may pass behind a body: nothing of the gateway's own, nothing of one hop. */
+export function mayTrail(name: string): boolean {
+  const { lower, passage } = headerName(name);
+  return passage === 'passes' && !NEVER.has(lower);
+}
+
+/** Of an answer's trailers those that pass. @param trailers name and value by turns. */
+export function answerTrailers(trailers: readonly Buffer[]): [string, string][] {
+  const pairs: [string, string][] = [];
+  for (let at = 0; at < trailers.length; at += 2) {
+    const name = trailers[at]?.toString('latin1') ?? '';
+    if (mayTrail(name)) pairs.push([name, trailers[at + 1]?.toString('latin1') ?? '']);
+  }
+  return pairs;
+}
