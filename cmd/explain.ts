@@ -1,24 +1,36 @@
 import { pino } from 'pino';
+import type { RefusalInfo } from '../internal/admin/refusals.js';
+import { withoutTokenParameters } from '../internal/auth/identity/credentials.js';
 import type { Config, RouteTable } from '../internal/config/config.js';
 import { sessionMatches } from '../internal/config/routes/table.js';
 import { canonicalIp } from '../internal/request/address.js';
 import { decodePath } from '../internal/request/path.js';
 import { type Client, PLACES } from './explain/client.js';
+import { recordedRefusal, recordLines, recordVerdict } from './explain/recorded.js';
 import { rehearse } from './explain/rehearsal.js';
 import { report } from './explain/report.js';
-import { text } from './explain/text.js';
+import { aligned, text } from './explain/text.js';
 import { command as define, UsageError } from './line/command.js';
 import { configuration, ROUTE_FILE_OPTION } from './line/configuration.js';
 import { readToken, TOKEN_OPTIONS } from './line/token-input.js';
+import { DEFAULT_ADMIN_URL } from './top/admin-client.js';
 
 export const command = define({
   name: 'explain',
   summary: 'Tells what would become of a client, and why',
-  about: `Which route serves it, what its token is good for, what its upstream is told, and why it would be refused. Reads the
-environment and the routes file as the gateway does, fetches the verification keys and reads the revocations; no
-upstream is dialled.`,
+  operands: '[URL]',
+  about: `Which route serves it, what its token is good for, what its upstream is told, and at the end the verdict: let in, or
+refused with which code, why, and what to do about it. Reads the environment and the routes file as the gateway does,
+fetches the verification keys and reads the revocations; no upstream is dialled without --dial. The client is described
+by the URL it uses, pasted with its token or without, by --path, or by the id of a session that was turned away.`,
   options: {
-    path: { value: 'PATH', text: 'path and query as the client sends them' },
+    path: { value: 'PATH', text: 'instead of a URL: path and query as the client sends them' },
+    session: {
+      value: 'ID',
+      text: 'instead of a URL: a session that a running gateway has turned away (X-Session-Id,\n`session` in the log); with its token, what would become of it now',
+    },
+    admin: { value: 'URL', text: `with --session: where the admin API is; default:\n${DEFAULT_ADMIN_URL}` },
+    dial: { text: 'dial the upstream too, as for this client, with its token, and close at once' },
     ...TOKEN_OPTIONS,
     in: {
       value: 'PLACE',
@@ -37,20 +49,101 @@ upstream is dialled.`,
     ...ROUTE_FILE_OPTION,
     json: { text: 'one JSON object' },
   },
-  notes: 'Exit status: 0 let in, 1 refused, 2 wrong usage or configuration.',
-  async run(flags) {
+  notes: `Exit status: 0 let in, 1 refused, 2 wrong usage or configuration.
+
+Examples:
+  ws-gateway explain wss://gateway.example.com/ws/orders --token - < token.txt
+  ws-gateway explain --dial --path /ws/mqtt --token-file token.txt
+  ws-gateway explain --session 3b0c7d1e-4f0a-4c55-9a0e-2f6f3a1f9b10`,
+  async run(flags, operands) {
+    const asked = [...operands, ...[flags.path, flags.session].filter((each) => each !== undefined)];
+    if (asked.length !== 1) throw new UsageError(['give one of URL, --path and --session']);
+    const record =
+      flags.session === undefined
+        ? undefined
+        : await recordedRefusal(flags.admin ?? DEFAULT_ADMIN_URL, flags.session);
+    const token = await readToken(flags);
+    if (record !== undefined && token === undefined) return showRecord(record, flags.json);
     const { config, table } = configuration(flags);
-    const client = clientOf(flags, await readToken(flags), config, table);
+    const described = { ...flags, ...(record && ofRecord(record)) };
+    const [url] = operands;
+    const client =
+      url === undefined
+        ? clientOf(described, token, config, table)
+        : clientOf(
+            { ...described, ...ofUrl(url, token, config) },
+            token ?? tokenIn(url, config),
+            config,
+            table,
+          );
     const lines: unknown[] = [];
     const log = pino(
       { base: null, timestamp: false, formatters: { level: (level) => ({ level }) } },
       { write: (line: string) => void lines.push(JSON.parse(line)) },
     );
-    const told = report(client, config, table, await rehearse(client, config, table, log), lines);
-    process.stdout.write(flags.json ? `${JSON.stringify(told, undefined, 2)}\n` : text(told));
+    const outcome = await rehearse(client, config, table, log, flags.dial);
+    const told = report(client, config, table, outcome, lines);
+    if (flags.json) process.stdout.write(`${JSON.stringify({ record, ...told }, undefined, 2)}\n`);
+    else process.stdout.write(aligned(record ? [['was refused', recordLines(record)]] : []) + text(told));
     process.exit(told.letIn ? 0 : 1);
   },
 });
+
+/** What was recorded is all there is to tell without a token: the gateway keeps none. */
+function showRecord(record: RefusalInfo, asJson: boolean): number {
+  const { verdict, fix } = recordVerdict(record);
+  process.stdout.write(
+    asJson
+      ? `${JSON.stringify({ letIn: false, record, fix: fix[0] }, undefined, 2)}\n`
+      : aligned([
+          ['was refused', recordLines(record)],
+          ['verdict', verdict],
+          ['fix', fix],
+        ]),
+  );
+  return 1;
+}
+
+/** The client of a session that was turned away, as far as it is remembered. */
+function ofRecord({ path, ip, protocol }: RefusalInfo): Partial<ClientFlags> {
+  if (path === null) throw new UsageError(['its path is not remembered: give --path and a token instead']);
+  return { path, ip, ...(protocol === 'mqtt' ? { protocol } : {}) };
+}
+
+/**
+ * The client that uses a URL. A token in its query stays where it is; for another one that was given it makes room.
+ * @throws UsageError
+ */
+function ofUrl(text: string, given: string | undefined, config: Config): Partial<ClientFlags> {
+  const { host, pathname, search } = urlOf(text);
+  const { queryNames } = config.credentials;
+  const query = withoutTokenParameters(search.slice(1), queryNames);
+  const isInQuery = given === undefined && tokenIn(text, config) !== undefined;
+  return {
+    path: query === '' ? pathname : `${pathname}?${query}`,
+    host,
+    ...(isInQuery ? { in: 'query' } : {}),
+  };
+}
+
+function tokenIn(text: string, { credentials }: Config): string | undefined {
+  const { searchParams } = urlOf(text);
+  for (const name of credentials.queryNames) {
+    const found = searchParams.get(name);
+    if (found !== null && found !== '') return found;
+  }
+  return undefined;
+}
+
+/** @throws UsageError */
+function urlOf(text: string): URL {
+  if (URL.canParse(text)) {
+    const url = new URL(text);
+    if (/^wss?:$/.test(url.protocol)) return url;
+  }
+  // It may hold a token: it is not repeated.
+  throw new UsageError(['what is given is no ws:// or wss:// URL']);
+}
 
 interface ClientFlags {
   readonly path: string | undefined;

@@ -1,11 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { command as define, UsageError } from './line/command.js';
 import { secondsOf } from './token/wishes.js';
-import { AdminClient } from './top/admin-client.js';
+import { AdminClient, DEFAULT_ADMIN_URL } from './top/admin-client.js';
 import { type Sample, sample } from './top/sample.js';
 import { screenOf } from './top/screen.js';
 
-const DEFAULT_URL = 'http://127.0.0.1:8080';
 /** ECMA-48: home, and erase what follows; the same at each line's end. */
 const HOME = '\x1b[H';
 const ERASE_BELOW = '\x1b[J';
@@ -17,7 +16,7 @@ export const command = define({
   about: `Sessions, messages and bytes a second, upstreams with their circuits, the busiest routes and subjects: what the admin
 API and the metrics tell. ADMIN_TOKEN, or ADMIN_TOKEN_FILE, is its bearer token where one is set.`,
   options: {
-    url: { value: 'URL', text: `where the admin API is; default: ${DEFAULT_URL}` },
+    url: { value: 'URL', text: `where the admin API is; default: ${DEFAULT_ADMIN_URL}` },
     every: { value: 'TIME', text: 'how often to look; default: 2s' },
     rows: { value: 'N', text: 'rows of each table; default: 10' },
     once: { text: 'look twice, print one table, and end' },
@@ -27,7 +26,7 @@ API and the metrics tell. ADMIN_TOKEN, or ADMIN_TOKEN_FILE, is its bearer token 
     const rows = Number(flags.rows ?? 10);
     if (!Number.isInteger(rows) || rows < 1)
       throw new UsageError([`--rows ${flags.rows} is no number of rows`]);
-    const client = new AdminClient(flags.url ?? DEFAULT_URL);
+    const client = new AdminClient(flags.url ?? DEFAULT_ADMIN_URL);
     let before = await sample(client);
     for (;;) {
       await pause(everyMs);

@@ -34,6 +34,7 @@ import { Metrics } from '../../internal/telemetry/metrics.js';
 import type { Destination } from '../../internal/upstream/pool/destination.js';
 import { type DialRequest, Upstreams } from '../../internal/upstream/upstreams.js';
 import { type Client, firstMessage, requestHead } from './client.js';
+import { type Dialled, dialAll } from './dialling.js';
 
 /** How a client is turned away. */
 export type Refusal =
@@ -57,6 +58,8 @@ export interface Outcome {
   /** Why it cannot be told whether the token is revoked; '': it can. */
   readonly revocationsUnknown?: string;
   readonly dial?: DialRequest;
+  /** What its endpoints answer; undefined: they were not asked. */
+  readonly dialled?: readonly Dialled[];
   /** Milliseconds since the epoch; Infinity: the token ends no session. */
   readonly expiresAtMs?: number;
   /** undefined: the client is let in. */
@@ -68,9 +71,10 @@ const LOAD_LIMIT_MS = 5_000;
 
 /**
  * Leads a client through the gateway's own parts, from the opening handshake up to where the upstream would be dialled
- * (SPEC sections 4 to 8). Fetches the verification keys and reads the lists of revocations and bans; the token cache is left alone
- * and no upstream is touched.
+ * (SPEC sections 4 to 8). Fetches the verification keys and reads the lists of revocations and bans; the token cache is left
+ * alone.
  * @param log gets what the gateway would log.
+ * @param dials whether the upstream is dialled too, as the client's; else none is touched.
  * @throws GatewayError ERR_CONFIG when the file of JWT_PUBLIC_KEY_FILE cannot be used.
  */
 export async function rehearse(
@@ -78,6 +82,7 @@ export async function rehearse(
   config: Config,
   table: RouteTable,
   log: Logger,
+  dials = false,
 ): Promise<Outcome> {
   const head = requestHead(client, config);
   let matches: readonly RouteMatch[] = [];
@@ -136,7 +141,10 @@ export async function rehearse(
       learnAll(stores.revocations, (revocation) => revocations.learn(revocation)),
       learnAll(stores.bans, (ban) => bans.records.learn(ban)),
     ]);
-    return { matches, opening, plan, revocationsUnknown, ...(await admit(plan, admission)) };
+    const admitted = await admit(plan, admission);
+    const { dial } = admitted;
+    const dialled = dials && dial && (await dialAll(plan.match.route, dial, config, log));
+    return { matches, opening, plan, revocationsUnknown, ...admitted, ...(dialled ? { dialled } : {}) };
   } finally {
     keys.stop();
     provider?.stop();

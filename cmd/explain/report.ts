@@ -1,5 +1,6 @@
 import type { HttpRefusal } from '../../internal/access/arrival.js';
 import { decodeToken } from '../../internal/auth/identity/jwt-shape.js';
+import { CLOSE_REASONS } from '../../internal/close-codes.js';
 import type {
   Config,
   IntrospectionConfig,
@@ -17,6 +18,7 @@ import type { DialRequest } from '../../internal/upstream/upstreams.js';
 import { dialHeaders } from '../../internal/upstream/websocket/headers.js';
 import { targetUrl } from '../../internal/upstream/websocket/target-url.js';
 import type { Client } from './client.js';
+import { fixFor, fixForDial } from './fixes.js';
 import type { Outcome, Refusal } from './rehearsal.js';
 
 /** What is told of a client's way in, as plain data: `--json` prints it as it is. Sections it did not reach are missing. */
@@ -31,10 +33,22 @@ const HTTP_REFUSALS: Readonly<Record<HttpRefusal, string>> = {
 };
 
 export function report(client: Client, config: Config, table: RouteTable, outcome: Outcome, log: unknown[]) {
-  const { opening, plan, identity, dial, refusal } = outcome;
+  const { opening, plan, identity, dial, dialled } = outcome;
+  // A client is let in where one endpoint of several answers.
+  const isUnavailable = dialled?.every(({ failure }) => failure !== undefined) === true;
+  const refusal = isUnavailable
+    ? { reason: CLOSE_REASONS.upstreamUnavailable, why: undefined, connack: undefined }
+    : outcome.refusal;
+  const told = refusal && refusalOf(refusal);
   return {
     letIn: refusal === undefined,
-    refusal: refusal && refusalOf(refusal),
+    refusal: told,
+    dialled: dialled?.map(({ failure, ...rest }) => ({
+      ...rest,
+      failure: failure?.why,
+      fix: failure && fixForDial(failure.status, failure.why),
+    })),
+    fix: told && fixOf(told),
     request: {
       path: client.path,
       host: opening?.client.host ?? client.host,
@@ -68,6 +82,11 @@ function refusalOf(refusal: Refusal) {
     meaning: reason.meaning,
     why,
   };
+}
+
+function fixOf(told: ReturnType<typeof refusalOf>): string | undefined {
+  if ('httpStatus' in told) return fixFor(told.httpStatus, '', undefined);
+  return fixFor(told.code ?? 0, told.name, told.why);
 }
 
 /** The route that serves the client and those before it; all of them when none does. */

@@ -3,10 +3,11 @@ import type { Report } from './report.js';
 
 const LABEL_CHARS = 14;
 
-/** A report for people: a label and its lines, aligned. */
+type Section = readonly [label: string, lines: readonly string[]];
+
+/** A report for people, the verdict last. */
 export function text(report: Report): string {
-  const sections: [label: string, lines: readonly string[]][] = [
-    ['verdict', verdict(report)],
+  return aligned([
     ['request', request(report)],
     ['routes', report.routes.map(({ entry, prefix, verdict }) => `${entry}. ${prefix}: ${verdict}`)],
     ['token', report.token === undefined ? [] : token(report.token)],
@@ -15,7 +16,14 @@ export function text(report: Report): string {
     ['limits', limits(report)],
     ['ends', report.endsAt === undefined ? [] : [report.endsAt + relativeTime(Date.parse(report.endsAt))]],
     ['log', report.log.map(shown)],
-  ];
+    ['dialled', dialled(report)],
+    ['verdict', verdict(report)],
+    ['fix', fix(report)],
+  ]);
+}
+
+/** A label and its lines each; sections without any are left out. */
+export function aligned(sections: readonly Section[]): string {
   return sections
     .filter(([, lines]) => lines.length > 0)
     .flatMap(([label, lines]) =>
@@ -24,8 +32,26 @@ export function text(report: Report): string {
     .join('');
 }
 
-function verdict({ refusal, token }: Report): string[] {
-  if (refusal === undefined) return [token === undefined ? 'let in, without a token' : 'let in'];
+function dialled({ dialled: endpoints = [] }: Report): string[] {
+  return endpoints.map(({ upstream: name, ms, failure }) =>
+    printable(`${name}: ${failure === undefined ? `answered 101 within ${ms} ms` : failure}`),
+  );
+}
+
+/** What to do about it: about each endpoint that does not answer, where it was asked. */
+function fix({ dialled: endpoints = [], fix: told }: Report): string[] {
+  const ofEndpoints = new Set(endpoints.flatMap(({ fix: one }) => one ?? []));
+  return ofEndpoints.size > 0 ? [...ofEndpoints] : told === undefined ? [] : [told];
+}
+
+function verdict({ refusal, token, dialled: endpoints = [] }: Report): string[] {
+  if (refusal === undefined) {
+    const failed = endpoints.filter(({ failure }) => failure !== undefined).length;
+    return [
+      token === undefined ? 'let in, without a token' : 'let in',
+      ...(failed === 0 ? [] : [`but ${failed} of ${endpoints.length} endpoints do not answer`]),
+    ];
+  }
   if ('httpStatus' in refusal) return [`refused: HTTP ${refusal.httpStatus}`, `why: ${refusal.why}`];
   const { code, text, name, mqttReasonCode, meaning, why } = refusal;
   return [

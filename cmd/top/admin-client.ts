@@ -2,6 +2,9 @@ import { readVariableText } from '../../internal/config/secrets.js';
 import { fromUnknown } from '../../internal/errors.js';
 import { UsageError } from '../line/command.js';
 
+/** Where the admin API is, unless said otherwise. */
+export const DEFAULT_ADMIN_URL = 'http://127.0.0.1:8080';
+
 const TIMEOUT_MS = 10_000;
 
 /** The admin API and the metrics of a running gateway. */

@@ -4,7 +4,9 @@ import { timeText } from './time.js';
 /** A refusal as the admin API shows it; null: not known, or nothing to say. */
 export interface RefusalInfo {
   readonly at: string;
+  readonly session: string | null;
   readonly ip: string;
+  readonly protocol: string | null;
   /** HTTP status, or close code after a 101. */
   readonly answer: number;
   readonly reason: string;
@@ -14,10 +16,13 @@ export interface RefusalInfo {
   readonly sub: string | null;
 }
 
-export function refusalInfo({ atMs, ip, answer, reason, why, path, route, sub }: Refusal): RefusalInfo {
+export function refusalInfo(refusal: Refusal): RefusalInfo {
+  const { atMs, session, ip, protocol, answer, reason, why, path, route, sub } = refusal;
   return {
     at: timeText(atMs),
+    session: session ?? null,
     ip,
+    protocol: protocol ?? null,
     answer,
     reason,
     why: why ?? null,

@@ -100,6 +100,8 @@ export class ExchangeRecord {
     if (this.#isRefused && this.upstream === undefined && !(code !== undefined && NO_REFUSALS.has(code)))
       refusals.add({
         atMs: Date.now(),
+        session: id,
+        protocol: 'http',
         ip: client.ip,
         answer: status,
         reason: (STATUS_CODES[status] ?? '').toLowerCase(),

@@ -89,6 +89,8 @@ export class Gate {
     this.#refusals.refused(head, status);
     this.sessionParts.refusals.add({
       atMs: Date.now(),
+      session: undefined,
+      protocol: undefined,
       ip: this.rules.proxies.client(head.peer, head.secure, head.headers).ip,
       answer: status,
       reason: statusText(status).toLowerCase(),

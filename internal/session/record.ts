@@ -189,6 +189,8 @@ function remember(
   if (state.name !== 'open' && reason.client !== undefined && reason !== CLOSE_REASONS.shutdown)
     refusals.add({
       atMs: nowMs,
+      session: id,
+      protocol,
       ip,
       answer: reason.client.code,
       reason: reason.name,

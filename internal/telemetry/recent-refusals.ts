@@ -2,7 +2,11 @@
 export interface Refusal {
   /** Milliseconds since the epoch. */
   readonly atMs: number;
+  /** Id of the session or exchange, as its client was told it; undefined: there was none. */
+  readonly session: string | undefined;
   readonly ip: string;
+  /** undefined: not known yet. */
+  readonly protocol: string | undefined;
   /** HTTP status, or close code after a 101. */
   readonly answer: number;
   /** A name of the close-code table, or what the status stands for. */

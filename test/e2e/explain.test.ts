@@ -10,6 +10,7 @@ import { eventually } from '../support/eventually.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
+import { startRawUpstream } from '../support/raw-upstream.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
 import { Peer, Refused } from '../support/ws-client.js';
@@ -70,6 +71,7 @@ async function met(gateway: Gateway, { path, headers, protocols, first }: Attemp
   return `${connack}${code} ${reason}`;
 }
 
+const BUSY = 'HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n';
 const seconds = (from: number): number => Math.floor(Date.now() / 1000) + from;
 
 describe('ws-gateway explain', () => {
@@ -337,10 +339,99 @@ describe('ws-gateway explain', () => {
       }
   });
 
+  it('takes the URL that a client uses, with its token in it or without', async () => {
+    const token = sign();
+    const url = `${gateway.ws}/any?a=1`;
+    for (const [args, input] of [
+      [[`${url}&token=${token}`], ''],
+      [[url, '--token', '-'], token],
+      [[`${url}&token=stale`, '--token', '-'], token],
+    ] as const) {
+      const { code, stdout } = await run(args, env, input);
+      assert.equal(code, 0, stdout);
+      assert.match(stdout, /^verdict +let in$/m);
+      assert.ok(!stdout.includes(token) && !stdout.includes('stale'));
+    }
+    const { code, stdout } = await run([`${url}&token=${sign({ aud: 'other' })}`], env);
+    assert.equal(code, 1);
+    assert.match(stdout, /^token +in the query/m);
+    assert.match(stdout, /^verdict +refused: 1008[\s\S]+^fix +.*JWT_EXPECTED_AUDIENCE\.\n$/m);
+  });
+
+  it('dials every endpoint when it is told to, with what the client would bring, and says what to mend', async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), 'explain-'));
+    t.after(() => rm(directory, { recursive: true }));
+    const [busy, gone] = [await startRawUpstream((socket) => socket.end(BUSY)), await startEcho()];
+    t.after(() => busy.close());
+    const goneUrl = gone.url;
+    await gone.close();
+    const ROUTE_FILE = join(directory, 'routes.yaml');
+    await writeFile(
+      ROUTE_FILE,
+      JSON.stringify([
+        { prefix: '/good', upstream: `${echo.url}/?key=hidden` },
+        { prefix: '/half', upstream: [echo.url, goneUrl] },
+        { prefix: '/busy', upstream: busy.url },
+        { prefix: '/gone', upstream: goneUrl },
+      ]),
+    );
+    const dialled = async (path: string) => {
+      const args = ['--path', path, '--dial', '--token', '-'];
+      return run(args, { ...env, ROUTE_FILE }, sign({ sub: 'ann' }));
+    };
+    const good = await dialled('/good');
+    assert.equal(good.code, 0, good.stdout);
+    assert.match(good.stdout, /^dialled +ws:\/\/[^ ?]+: answered 101 within \d+ ms\nverdict +let in\n$/m);
+    assert.equal((await echo.session()).header('x-user-id'), 'ann');
+    const half = await dialled('/half');
+    assert.equal(half.code, 0);
+    assert.match(half.stdout, /but 1 of 2 endpoints do not answer\nfix +Start the upstream/);
+    for (const [path, fix] of [
+      [
+        '/busy',
+        /answered with status 503[\s\S]+^verdict +refused: 1014[\s\S]+^fix +Ask the log of the upstream/m,
+      ],
+      [
+        '/gone',
+        /ECONNREFUSED[\s\S]+^verdict +refused: 1014[\s\S]+^fix +Start the upstream, or correct host and port/m,
+      ],
+    ] as const) {
+      const { code, stdout } = await dialled(path);
+      assert.equal(code, 1, path);
+      assert.match(stdout, fix);
+    }
+  });
+
+  it('replays the refusal of a session, and says whether it would be let in now', async () => {
+    const expired = issuer.sign({ sub: 'bob', aud: 'gateway' }, { expiresInSeconds: -60 });
+    const peer = await Peer.open(`${gateway.ws}/any?token=${expired}`);
+    await peer.ended();
+    const { session } = await eventually(
+      () => gateway.logs.find(({ msg, why }) => msg === 'client denied' && /exp/.test(String(why))) ?? false,
+    );
+    const args = ['--session', String(session), '--admin', gateway.http];
+    const { code, stdout, stderr } = await run(args, env);
+    assert.equal(code, 1, stderr);
+    assert.match(stdout, /^was refused +\d{4}-.+, \d+ s ago$/m);
+    assert.match(stdout, /^ +path: \/any$/m);
+    assert.match(stdout, /^verdict +refused: 1008 \(jwt_invalid\)\n +why: .*"exp"/m);
+    assert.match(stdout, /^fix +Get a new token: this one has expired/m);
+    const now = await run([...args, '--token', '-'], env, sign());
+    assert.equal(now.code, 0, now.stderr);
+    assert.match(now.stdout, /^was refused[\s\S]+^verdict +let in$/m);
+    const other = await run(['--session', randomUUID(), '--admin', gateway.http], env);
+    assert.equal(other.code, 2);
+    assert.match(other.stderr, /none of the last \d+ refusals/);
+    const nowhere = await run(['--session', randomUUID(), '--admin', 'http://127.0.0.1:1'], env);
+    assert.match(nowhere.stderr, /no gateway at/);
+  });
+
   it('exits 2 on wrong usage and on configuration problems, one line each', async () => {
     const wrong: readonly (readonly [readonly string[], RegExp])[] = [
       [[], /--path/],
       [['--path', 'x'], /--path/],
+      [['--path', '/x', 'ws://a/b'], /one of URL, --path and --session/],
+      [['https://a/b'], /no ws:\/\/ or wss:\/\/ URL/],
       [['--path', '/x', '--nonsense'], /--nonsense/],
       [['--path', '/x', '--protocol', 'stomp'], /--protocol must be one of mqtt, raw/],
       [['--path', '/x', '--in', 'pocket'], /--in must be one of/],
