@@ -55,7 +55,8 @@ describe('from outside', () => {
   });
 
   it('no Service is open by itself', () => {
-    for (const { objects } of made) assert.equal(one<IService>(objects, 'Service').spec?.type, 'ClusterIP');
+    for (const { objects } of made)
+      for (const { spec } of all<IService>(objects, 'Service')) assert.equal(spec?.type, 'ClusterIP');
   });
 });
 
@@ -69,12 +70,15 @@ describe('within the cluster', () => {
     const { gateway, backends } = policies(objects);
     const labels = one<IDeployment>(objects, 'Deployment').spec?.selector.matchLabels;
 
-    it(`only proxies and scrapers reach the gateway, on its one port: ${name}`, () => {
+    it(`only proxies and scrapers reach the gateway, each the port that is for them: ${name}`, () => {
       assert.deepEqual(gateway?.podSelector.matchLabels, labels);
       assert.deepEqual(gateway?.policyTypes, ['Ingress', 'Egress']);
       const rules = gateway?.ingress ?? [];
+      const admin = variablesOf(objects).ADMIN_PORT ? 'admin' : 'http';
+      assert.ok(podOf(objects).container.ports?.some((each) => each.name === admin));
       for (const { from = [], ports } of rules) {
-        assert.deepEqual(ports, [{ port: podOf(objects).container.ports?.[0]?.name, protocol: 'TCP' }]);
+        const scrapes = JSON.stringify(from).includes('"prometheus"');
+        assert.deepEqual(ports, [{ port: scrapes ? admin : 'http', protocol: 'TCP' }]);
         assert.notEqual(from.length, 0);
         // An empty list of peers would let in everybody, a lone podSelector the own namespace.
         for (const { namespaceSelector, podSelector } of from) {

@@ -7,8 +7,10 @@ import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
 import type { IHorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler';
 import type { IConfigMap } from 'kubernetes-models/v1/ConfigMap';
 import type { ISecret } from 'kubernetes-models/v1/Secret';
+import type { IService } from 'kubernetes-models/v1/Service';
 import { parse } from 'yaml';
 import { ENTRY_KEYS } from '../../internal/config/routes/schema.js';
+import { TARGET_KEYS } from '../../internal/config/routes/targets.js';
 import { all, helmTemplate, k8s, one, run } from '../support/kubernetes-render.js';
 import { podOf, variablesOf } from './pod-files.js';
 import { CHART_VALUES } from './renders.js';
@@ -37,6 +39,19 @@ const REFUSED: readonly (readonly [string, object, RegExp])[] = [
   ['a variable that the gateway does not have', { config: { LOGLEVEL: 'info' } }, /LOGLEVEL/],
   ['a secret among the plain variables', { config: { ADMIN_TOKEN: 'secret' } }, /ADMIN_TOKEN/],
   ['a port that the probes would miss', { config: { PORT: 9000 } }, /PORT/],
+  ['a port of its own that is the clients’', { config: { ADMIN_PORT: '8080' } }, /ADMIN_PORT/],
+  [
+    'an address that no probe reaches',
+    { config: { ADMIN_PORT: 9090, ADMIN_HOST: '127.0.0.1' } },
+    /ADMIN_HOST/,
+  ],
+  [
+    'an address of its own without a port',
+    { config: { ADMIN_HOST: '::' } },
+    /no use without config\.ADMIN_PORT/,
+  ],
+  ['a target that may lead anywhere', { gatewayTargets: { a: { claim: 'b' } } }, /allow is required/],
+  ['a target of two kinds', { gatewayTargets: { a: { claim: 'b', file: '/c' } } }, /gatewayTargets/],
   ['an unknown word', { config: { LOG_LEVEL: 'loud' } }, /LOG_LEVEL/],
   ['a negative number', { config: { MAX_CONNECTIONS: -1 } }, /MAX_CONNECTIONS/],
   ['text for a number', { config: { MAX_CONNECTIONS: '10k' } }, /MAX_CONNECTIONS/],
@@ -114,6 +129,7 @@ describe('the chart', () => {
       ['rateLimit', ['perSecond', 'burst', 'perMinute', 'by']],
       ['timeouts', ['connect', 'answer', 'idle']],
       ['cors', ['origins', 'methods', 'headers', 'expose', 'credentials', 'maxAge']],
+      ['bootstrap', ['cookie', 'check', 'mint', 'exchange', 'redirect']],
       ['respond', ['status', 'body', 'headers']],
       ['logout', ['redirect', 'everywhere']],
       ['health', ['path', 'status']],
@@ -122,6 +138,45 @@ describe('the chart', () => {
     ] as const) {
       assert.deepEqual(Object.keys(definitions.route.properties[name].properties), nested);
     }
+  });
+
+  it('takes every key of a target, and no other', () => {
+    const { definitions } = JSON.parse(readFileSync(k8s('chart/values.schema.json'), 'utf8'));
+    assert.deepEqual(new Set(Object.keys(definitions.target.properties)), new Set(TARGET_KEYS));
+  });
+
+  it('has the endpoints at a port of their own: Service, scrapes, probes', () => {
+    const objects = helmTemplate(
+      CHART_VALUES['a port of its own for the endpoints, and upstreams for each user'] ?? {},
+    );
+    const ports = Object.fromEntries(
+      all<IService>(objects, 'Service').map(({ metadata, spec }) => [metadata?.name, spec?.ports]),
+    );
+    assert.deepEqual(ports, {
+      'gw-ws-gateway': [{ name: 'http', port: 8080, targetPort: 'http', protocol: 'TCP' }],
+      'gw-ws-gateway-admin': [{ name: 'admin', port: 9090, targetPort: 'admin', protocol: 'TCP' }],
+    });
+    const { spec } = one<{ spec: { endpoints: { port: string }[] } }>(objects, 'ServiceMonitor');
+    assert.deepEqual(
+      spec.endpoints.map(({ port }) => port),
+      ['admin'],
+    );
+    assert.deepEqual(podOf(objects).container.ports, [
+      { name: 'http', containerPort: 8080, protocol: 'TCP' },
+      { name: 'admin', containerPort: 9090, protocol: 'TCP' },
+    ]);
+  });
+
+  it('hands targets on with the routes', () => {
+    const values = CHART_VALUES['a port of its own for the endpoints, and upstreams for each user'] as {
+      gatewayRoutes: unknown;
+      gatewayTargets: unknown;
+    };
+    const { data } = one<IConfigMap>(helmTemplate(values), 'ConfigMap', 'gw-ws-gateway-routes');
+    assert.deepEqual(parse(data?.['routes.yaml'] ?? ''), {
+      targets: values.gatewayTargets,
+      routes: values.gatewayRoutes,
+    });
   });
 
   it('hands the routes on as they were given', () => {

@@ -8,6 +8,7 @@ import type { IHTTPRoute } from '@kubernetes-models/gateway-api/gateway.networki
 import type { IHorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler';
 import type { IIngress } from 'kubernetes-models/networking.k8s.io/v1/Ingress';
 import type { ISecret } from 'kubernetes-models/v1/Secret';
+import type { IService } from 'kubernetes-models/v1/Service';
 import { k8s, kustomize, one, tool } from '../support/kubernetes-render.js';
 import { podOf, variablesOf } from './pod-files.js';
 import { OVERLAYS } from './renders.js';
@@ -105,6 +106,29 @@ for (const name of OVERLAYS) {
 }
 
 describe('an overlay', () => {
+  it('can have the endpoints at a port of their own', (t) => {
+    const overlay = join(copyOf(t), 'overlays', 'staging');
+    appendFileSync(join(overlay, 'kustomization.yaml'), '\ncomponents: [../../components/admin-port]\n');
+    for (const objects of [kustomize(overlay), kustomize(k8s('overlays/production'))]) {
+      assert.equal(variablesOf(objects).ADMIN_PORT, '9090');
+      const { spec } = one<{ spec: { endpoints: { port: string }[] } }>(objects, 'ServiceMonitor');
+      assert.deepEqual(
+        spec.endpoints.map(({ port }) => port),
+        ['admin'],
+      );
+      const service = one<IService>(objects, 'Service', 'ws-gateway-admin');
+      assert.deepEqual(service.spec?.ports?.[0]?.targetPort, 'admin');
+      assert.deepEqual(service.metadata?.labels, { 'app.kubernetes.io/name': 'ws-gateway' });
+      const { container } = podOf(objects);
+      assert.deepEqual(
+        container.ports?.map(({ name }) => name),
+        ['admin', 'http'],
+      );
+      // What the base says of the probes stays.
+      assert.equal(container.startupProbe?.failureThreshold, 60);
+    }
+  });
+
   it('can leave out an object, as the documentation shows', (t) => {
     const page = readFileSync(new URL('../../docs/kubernetes.md', import.meta.url), 'utf8');
     const [, shown = ''] = /```yaml\npatches:\n([\s\S]*?)```/.exec(page) ?? [];

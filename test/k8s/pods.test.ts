@@ -54,11 +54,12 @@ for (const { name, objects } of renders()) {
       assert.equal(container.startupProbe?.httpGet?.path, '/healthz');
       assert.equal(container.livenessProbe?.httpGet?.path, '/healthz');
       assert.equal(container.readinessProbe?.httpGet?.path, '/readyz');
-      const port = container.ports?.find((each) => each.name === container.readinessProbe?.httpGet?.port);
-      assert.equal(String(port?.containerPort), variablesOf(objects).PORT);
+      const { PORT, ADMIN_PORT } = variablesOf(objects);
       const scheme = variablesOf(objects).TLS_CERT_FILE ? 'HTTPS' : 'HTTP';
       for (const probe of [container.startupProbe, container.livenessProbe, container.readinessProbe]) {
         assert.equal(probe.httpGet?.scheme ?? 'HTTP', scheme);
+        const port = container.ports?.find((each) => each.name === probe.httpGet?.port);
+        assert.equal(String(port?.containerPort), ADMIN_PORT || PORT);
       }
     });
 

@@ -83,6 +83,12 @@ export const CHART_VALUES: Readonly<Record<string, object>> = {
     secret: { values: REDIS },
   },
   'TLS of its own': { tls: { secretName: 'own-tls' }, serviceMonitor: { enabled: true } },
+  'a port of its own for the endpoints, and upstreams for each user': {
+    config: { ADMIN_PORT: 9090, ADMIN_HOST: '::' },
+    serviceMonitor: { enabled: true },
+    gatewayTargets: { desktop: { claim: 'pod', allow: ['*.desktops.svc.cluster.local:29781'] } },
+    gatewayRoutes: [{ prefix: '/terminals', upstream: 'ws://{desktop}:29781/' }],
+  },
   'everything off': {
     podDisruptionBudget: { enabled: false },
     networkPolicy: { enabled: false },

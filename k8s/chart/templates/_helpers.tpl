@@ -64,6 +64,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- add (ceil (float64 $drain)) (ceil (float64 $limit)) .Values.shutdownSlackSeconds -}}
 {{- end -}}
 
+{{- /* The port of the gateway's own endpoints; empty: they are on the clients'. */ -}}
+{{- define "ws-gateway.adminPort" -}}
+{{- with .Values.config.ADMIN_PORT -}}{{ include "ws-gateway.text" . }}{{- end -}}
+{{- end -}}
+
+{{- /* The name of the port that probes and scrapes go to. */ -}}
+{{- define "ws-gateway.adminPortName" -}}
+{{- ternary "admin" "http" (ne (include "ws-gateway.adminPort" .) "") -}}
+{{- end -}}
+
 {{- /* Refuses combinations of values that would run, but not as they should. */ -}}
 {{- define "ws-gateway.check" -}}
 {{- $keys := fromYamlArray (include "ws-gateway.secretKeys" .) -}}
@@ -74,6 +84,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if or .Values.ingress.enabled .Values.httpRoute.enabled -}}
 {{- $_ := required "config.INGRESS_HOST is needed with ingress or httpRoute" .Values.config.INGRESS_HOST -}}
 {{- $_ := required "config.TRUSTED_PROXIES is needed with ingress or httpRoute: the CIDRs of the proxies' pods, without which all clients share one address and its limits" .Values.config.TRUSTED_PROXIES -}}
+{{- end -}}
+{{- if and .Values.config.ADMIN_HOST (not .Values.config.ADMIN_PORT) -}}
+{{- fail "config.ADMIN_HOST is of no use without config.ADMIN_PORT" -}}
 {{- end -}}
 {{- if and .Values.autoscaling.enabled (lt (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas)) -}}
 {{- fail "autoscaling.maxReplicas is less than autoscaling.minReplicas" -}}
