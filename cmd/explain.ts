@@ -159,14 +159,14 @@ function clientOf(flags: ClientFlags, token: string | undefined, config: Config,
   if (!flags.path?.startsWith('/')) throw new UsageError(['--path must be given, and start with /']);
   const [path = '', query = ''] = flags.path.split(/\?(.*)/s, 2);
   const decoded = decodePath(path);
-  const [match] = decoded === undefined ? [] : sessionMatches(table.match(decoded));
+  const host = flags.host ?? config.telemetry.ingressHost ?? `localhost:${config.listen.port}`;
+  const [match] = decoded === undefined ? [] : sessionMatches(table.match(decoded, host));
   const protocol = oneOf('--protocol', ['mqtt', 'raw'], flags.protocol ?? match?.route.protocol ?? 'raw');
   const place = oneOf('--in', PLACES, flags.in ?? (protocol === 'mqtt' ? 'password' : 'header'));
   if (protocol === 'raw' && place === 'password') throw new UsageError(['--in password goes with mqtt only']);
   if (protocol === 'mqtt' && place === 'message') throw new UsageError(['--in message goes with raw only']);
   const ip = canonicalIp(flags.ip ?? '127.0.0.1');
   if (ip === undefined) throw new UsageError([`--ip ${JSON.stringify(flags.ip)} is no IP address`]);
-  const host = flags.host ?? config.telemetry.ingressHost ?? `localhost:${config.listen.port}`;
   return { path, query, protocol, token, place, origin: flags.origin, host, ip };
 }
 

@@ -180,6 +180,13 @@ export const CLOSE_REASONS = Object.freeze({
     'the route takes each token once, and this one has been used',
   ),
   forbidden: told('forbidden', 1008, 'Forbidden', false, 'not the roles or scopes that the route requires'),
+  addressRefused: told(
+    'address_refused',
+    1008,
+    'Forbidden',
+    false,
+    'the route is not for clients of this address: allow and deny of the routes file',
+  ),
   noTarget: told(
     'no_target',
     1008,

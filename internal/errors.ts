@@ -17,6 +17,7 @@ export const ERROR_CODES = {
   ERR_CLAIM_UNAVAILABLE: 'the store that knows which tokens are used up cannot be asked',
   ERR_LOGOUT_TOKEN: 'the logout token of a provider breaks OpenID Connect Back-Channel Logout 1.0',
   ERR_BANNED: 'the subject is banned',
+  ERR_ADDRESS_REFUSED: 'the route is not for clients of that address: its allow and deny',
   ERR_FORBIDDEN: 'none of the roles that the route requires is held',
   ERR_NO_TARGET:
     'the upstream is chosen by who is calling, and for this user there is none, or one that is not allowed',

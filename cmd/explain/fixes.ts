@@ -36,6 +36,7 @@ const BY_REASON: Readonly<Record<CloseReasonKey, string>> = {
     'Get a new token: this one, or all of its subject up to now, was revoked (GET /admin/revocations).',
   banned: 'Lift the ban, if it should not be: DELETE /admin/bans/{sub}.',
   tokenUsed: 'Get a new token for each session: the route has `once: true`.',
+  addressRefused: 'Put the address of the client into allow of the route, or take it out of deny.',
   forbidden:
     'Give the user the role or scope that the route wants, or name the claim they are in: JWT_ROLES_CLAIMS, JWT_SCOPE_CLAIM.',
   noTarget:

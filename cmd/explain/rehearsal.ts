@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { Access } from '../../internal/access/access.js';
 import { type HttpRefusal, judgeArrival } from '../../internal/access/arrival.js';
+import { admitsAddress } from '../../internal/access/client-addresses.js';
 import { Targets } from '../../internal/access/targets/targets.js';
 import { createStores } from '../../internal/app/stores.js';
 import { Authenticator } from '../../internal/auth/authenticator.js';
@@ -15,12 +16,14 @@ import { TieredTokenCache } from '../../internal/auth/token-cache/tiered.js';
 import { TrustedIssuers } from '../../internal/auth/trusted-issuers.js';
 import { CLOSE_REASONS, type CloseReason } from '../../internal/close-codes.js';
 import type { Config, RouteMatch, RouteTable } from '../../internal/config/config.js';
+import { sessionMatches } from '../../internal/config/routes/table.js';
 import { GatewayError } from '../../internal/errors.js';
 import { ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
 import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
 import { checkHandshake } from '../../internal/request/handshake.js';
+import type { RequestHead } from '../../internal/request/head.js';
 import { AllowedOrigins } from '../../internal/request/origin.js';
 import { Admission, firstFit, negotiated, refusedFor } from '../../internal/session/admission.js';
 import { dialRequest } from '../../internal/session/dial-request.js';
@@ -38,7 +41,11 @@ import { type Dialled, dialAll } from './dialling.js';
 
 /** How a client is turned away. */
 export type Refusal =
-  | { readonly status: HttpRefusal }
+  | {
+      readonly status: HttpRefusal;
+      /** The address that no route which fits is for; undefined: it is not that. */
+      readonly address?: string | undefined;
+    }
   | {
       readonly reason: CloseReason;
       /** For the operator; clients are told nothing of it. */
@@ -86,16 +93,18 @@ export async function rehearse(
 ): Promise<Outcome> {
   const head = requestHead(client, config);
   let matches: readonly RouteMatch[] = [];
+  const proxies = new TrustedProxies(config.opening.trustedProxies);
   const opening = judgeArrival(head, checkHandshake(head), {
-    proxies: new TrustedProxies(config.opening.trustedProxies),
+    proxies,
     origins: new AllowedOrigins(config.opening.allowedOrigins),
     subprotocolNames: config.credentials.subprotocolNames,
-    match: (path) => {
-      matches = table.match(path);
+    match: (path, host) => {
+      matches = table.match(path, host);
       return matches;
     },
   });
-  if (typeof opening === 'number') return { matches, refusal: { status: opening } };
+  if (typeof opening === 'number')
+    return { matches, refusal: handshakeRefusal(opening, matches, proxies, head) };
   const metrics = new Metrics(0);
   const keys = TrustedIssuers.create(config.verification, log, metrics);
   const stores = await createStores(config, metrics, log);
@@ -151,6 +160,18 @@ export async function rehearse(
     targets.stop();
     await stores.stop();
   }
+}
+
+/** A 403 is about the Origin, unless the route is not for the address. */
+function handshakeRefusal(
+  status: HttpRefusal,
+  matches: readonly RouteMatch[],
+  proxies: TrustedProxies,
+  head: RequestHead,
+): Refusal {
+  const { ip } = proxies.client(head.peer, head.secure, head.headers);
+  const admitted = sessionMatches(matches).some(({ route }) => admitsAddress(route.clients, ip));
+  return status === 403 && !admitted ? { status, address: ip } : { status };
 }
 
 /** What the gateway makes of the handshake and, where it waits for them, of the first bytes. */

@@ -2,6 +2,7 @@ import type { HttpRefusal } from '../../internal/access/arrival.js';
 import { decodeToken } from '../../internal/auth/identity/jwt-shape.js';
 import { CLOSE_REASONS } from '../../internal/close-codes.js';
 import type {
+  ClientRules,
   Config,
   IntrospectionConfig,
   KeySource,
@@ -14,6 +15,7 @@ import type {
 import { sessionMatches } from '../../internal/config/routes/table.js';
 import { firstFit } from '../../internal/session/admission.js';
 import type { Plan } from '../../internal/session/plan.js';
+import { sessionConfigOf } from '../../internal/session/route-config.js';
 import type { DialRequest } from '../../internal/upstream/upstreams.js';
 import { dialHeaders } from '../../internal/upstream/websocket/headers.js';
 import { targetUrl } from '../../internal/upstream/websocket/target-url.js';
@@ -28,7 +30,7 @@ const HTTP_REFUSALS: Readonly<Record<HttpRefusal, string>> = {
   400: 'the path, the query or a header of the handshake is malformed',
   401: 'the route has bootstrap, and the cookie of its upstream is missing: open the page first',
   403: 'this Origin may not connect to this host: see WS_ALLOWED_ORIGINS, and TRUSTED_PROXIES behind a proxy',
-  404: 'no route fits the path',
+  404: 'no route fits the path and the Host',
   426: 'not a WebSocket handshake of version 13',
 };
 
@@ -71,7 +73,14 @@ export function report(client: Client, config: Config, table: RouteTable, outcom
 }
 
 function refusalOf(refusal: Refusal) {
-  if ('status' in refusal) return { httpStatus: refusal.status, why: HTTP_REFUSALS[refusal.status] };
+  if ('status' in refusal) {
+    const { status, address } = refusal;
+    const why =
+      address === undefined
+        ? HTTP_REFUSALS[status]
+        : `the route is not for the address ${address}: see its allow and deny`;
+    return { httpStatus: status, why };
+  }
   const { reason, why, connack } = refusal;
   return {
     code: reason.client?.code,
@@ -108,7 +117,11 @@ function verdictOn(
 ): string {
   const match = able.find((match) => match.route === route);
   if (match !== undefined) return `serves ${match.route.protocol} only`;
-  return matches.some((other) => other.route === route) ? 'takes no WebSocket' : 'does not fit the path';
+  if (matches.some((other) => other.route === route)) return 'takes no WebSocket';
+  const { hosts } = route.clients;
+  return hosts.length === 0
+    ? 'does not fit the path'
+    : `does not fit the path, or is for ${hosts.join(', ')} only`;
 }
 
 function tokenOf(token: string, plan: Plan, { verification }: Config, verified: boolean) {
@@ -175,6 +188,7 @@ function upstreamOf({ match: { route } }: Plan, dial: DialRequest) {
       return withoutQuery(`${url.protocol}//${url.host}${targetUrl(url, { ...route, ...dial })}`);
     }),
     balance: route.balance,
+    weights: route.weights,
     subprotocols: dial.subprotocols,
     headers: dialHeaders(dial, route).map(([name, value]) => {
       if (name === 'Authorization') return [name, 'Bearer <the token>'];
@@ -187,7 +201,9 @@ function upstreamOf({ match: { route } }: Plan, dial: DialRequest) {
 
 function limitsOf(route: UpstreamRoute, { identity, client }: DialRequest, config: Config) {
   const { perSecond, burst } = route.rateLimit ?? config.rateLimit;
-  const { opening, session, rateLimit } = config;
+  const { opening, rateLimit } = config;
+  const session = sessionConfigOf(route, config.session);
+  const { connectMs } = route.kind === 'websocket' ? route.timeouts : { connectMs: undefined };
   return {
     messages: perSecond === 0 ? 'off' : { perSecond, burst },
     messagesFrom:
@@ -200,7 +216,15 @@ function limitsOf(route: UpstreamRoute, { identity, client }: DialRequest, confi
     maxConnectionsPerIp: opening.maxConnectionsPerIp,
     maxConnectionsPerSub: opening.maxConnectionsPerSub,
     idleTimeoutSeconds: session.idleTimeoutMs / 1000,
+    writeTimeoutSeconds: session.writeTimeoutMs / 1000,
+    dialTimeoutSeconds: (connectMs ?? config.upstream.dialTimeoutMs) / 1000,
+    addresses:
+      route.clients.allow.length + route.clients.deny.length === 0 ? 'any' : addressesOf(route.clients),
   };
+}
+
+function addressesOf({ allow, deny }: ClientRules) {
+  return { allow: allow.length === 0 ? 'any' : allow, deny };
 }
 
 /** ECMA-262 §21.4.1.1 */

@@ -107,7 +107,7 @@ function identity({ identity: who, roles, scopes, revoked }: Report): string[] {
 function upstream({ upstream: to }: Report): string[] {
   if (to === undefined) return [];
   return [
-    ...to.endpoints.map(printable),
+    ...to.endpoints.map((endpoint, at) => printable(endpoint + weightText(to.weights, at))),
     ...(to.endpoints.length > 1 ? [`balance: ${to.balance}`] : []),
     ...(to.subprotocols.length > 0 ? [`sub-protocols offered: ${to.subprotocols.join(', ')}`] : []),
     ...to.headers.map(([name, value]) => `${name}: ${value}`).map(printable),
@@ -126,8 +126,21 @@ function limits({ limits: of }: Report): string[] {
     `messages: ${rate} (${printable(of.messagesFrom)}), bucket of ${printable(of.bucket)}, ${of.sharedByReplicas ? 'over all replicas' : 'on this host'}`,
     `bytes a second: ${of.bytesPerSecond}; largest message: ${of.maxMessageBytes} bytes`,
     `connections of a process: ${at(of.maxConnections)}; of an address: ${at(of.maxConnectionsPerIp)}; of a subject: ${at(of.maxConnectionsPerSub)} (how many there are now: GET /admin/sessions)`,
-    `idle timeout: ${of.idleTimeoutSeconds === 0 ? 'off' : `${of.idleTimeoutSeconds} s`}`,
+    `idle timeout: ${seconds(of.idleTimeoutSeconds)}; write timeout: ${seconds(of.writeTimeoutSeconds)}; time for a dial: ${seconds(of.dialTimeoutSeconds)}`,
+    ...(typeof of.addresses === 'string'
+      ? []
+      : [`addresses: allow ${shown(of.addresses.allow)}, deny ${shown(of.addresses.deny)}`]),
   ];
+}
+
+function seconds(value: number): string {
+  return value === 0 ? 'off' : `${value} s`;
+}
+
+/** Said where the endpoints differ in it. */
+function weightText(weights: readonly number[], at: number): string {
+  const weight = weights[at] ?? 1;
+  return weights.every((other) => other === weight) ? '' : `, weight ${weight}`;
 }
 
 /** Longest value that is shown, in characters. */

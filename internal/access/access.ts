@@ -9,6 +9,7 @@ import { GatewayError, isUnavailable } from '../errors.js';
 import type { FailedLogins } from '../ratelimit/failed-logins.js';
 import type { Limiter, MessageBudget } from '../ratelimit/limiter.js';
 import type { Destination } from '../upstream/pool/destination.js';
+import { admitsAddress } from './client-addresses.js';
 import type { Caller, Targets } from './targets/targets.js';
 
 export interface AccessParts {
@@ -58,13 +59,16 @@ export class Access {
   /**
    * The first step, which may take time: who the client is, at once if its token is known; undefined on a public route
    * without a token. `permit` must follow in the same turn: from then on a revocation finds whoever was let in.
-   * @throws GatewayError, or rejects with it: ERR_TOKEN_MISSING, ERR_IDENTITY_MISSING, ERR_JWT_MALFORMED, ERR_JWT_INVALID,
-   *   ERR_KEYS_UNAVAILABLE, ERR_INTROSPECTION_UNAVAILABLE.
+   * @throws GatewayError, or rejects with it: ERR_ADDRESS_REFUSED, ERR_TOKEN_MISSING, ERR_IDENTITY_MISSING,
+   *   ERR_JWT_MALFORMED, ERR_JWT_INVALID, ERR_KEYS_UNAVAILABLE, ERR_INTROSPECTION_UNAVAILABLE.
    */
   identify(
-    { auth, tokens }: Pick<Route, 'auth' | 'tokens'>,
+    { auth, tokens, clients }: Pick<Route, 'auth' | 'tokens' | 'clients'>,
     visitor: Visitor,
   ): Identity | undefined | Promise<Identity> {
+    // Before a signature is looked at: whom the route is not for costs nothing.
+    if (!admitsAddress(clients, visitor.client.ip))
+      throw new GatewayError('ERR_ADDRESS_REFUSED', `the route is not for the address ${visitor.client.ip}`);
     if (typeof auth === 'object') return identityInHeader(auth, visitor.client.peer, visitor.headers);
     const { token, client } = visitor;
     if (token === undefined) {

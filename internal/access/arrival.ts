@@ -7,6 +7,7 @@ import { listElements } from '../request/grammar.js';
 import type { HeaderLines, RequestHead } from '../request/head.js';
 import type { AllowedOrigins } from '../request/origin.js';
 import { decodePath } from '../request/path.js';
+import { admitsAddress } from './client-addresses.js';
 
 /** The status a handshake is refused with before the limits are asked. */
 export type HttpRefusal = 400 | 401 | 403 | 404 | 426;
@@ -38,7 +39,8 @@ export interface Arrival {
 }
 
 /**
- * Judges an opening handshake in the order of SPEC section 4: path, route, handshake, origin. The limits come after it.
+ * Judges an opening handshake in the order of SPEC section 4: path, route, handshake, origin, and then whether the route is
+ * for that address. The limits come after it.
  * @param fault what `checkHandshake` says of it.
  */
 export function judgeArrival(
@@ -49,14 +51,16 @@ export function judgeArrival(
   const path = decodePath(head.target);
   if (path === undefined || (head.query !== '' && !/^[!-~]*$/.test(head.query))) return 400;
   // To some upstreams `//` is `/`: what a narrower route guards must not be reached by it through a wider one.
-  const matches = path.includes('//') ? [] : rules.match(path);
+  const client = rules.proxies.client(head.peer, head.secure, head.headers);
+  const matches = path.includes('//') ? [] : rules.match(path, client.host);
   if (matches.length === 0) return 404;
   if (fault !== undefined) return fault;
   const able = sessionMatches(matches);
   if (able.length === 0) return 426;
-  const client = rules.proxies.client(head.peer, head.secure, head.headers);
   const scheme = client.isProtoKnown ? client.proto : undefined;
   if (!rules.origins.allows(head.headers.get('origin') ?? [], client.host, scheme)) return 403;
+  // Where some of them let the address in, it depends on the protocol, which is found later.
+  if (!able.some(({ route }) => admitsAddress(route.clients, client.ip))) return 403;
   const known = able.filter(({ route }) => isKnown(route, head.headers));
   if (known.length === 0) return 401;
   return {

@@ -13,8 +13,8 @@ import {
 export type RouteInfo = Readonly<Record<string, unknown>>;
 
 export function routeInfo(route: Route): RouteInfo {
-  const { tokens, ...entry }: RouteInfo = hasUpstreams(route) ? upstreamInfo(route) : { ...route };
-  const shown = { ...entry, ...route.tokens };
+  const { tokens, clients, ...entry }: RouteInfo = hasUpstreams(route) ? upstreamInfo(route) : { ...route };
+  const shown = { ...entry, ...route.tokens, ...route.clients };
   if (route.kind === 'websocket') return shown;
   return {
     ...shown,
@@ -32,10 +32,13 @@ export function routeInfo(route: Route): RouteInfo {
 function upstreamInfo(route: UpstreamRoute): RouteInfo {
   const { protocol, upstreams, rateLimit, health, tls, mqttRoles, keepGreetingToken, target, ...rest } =
     route;
+  const { timeouts, maxMessageBytes } = route;
   return {
     ...rest,
     upstreams: target === undefined ? upstreams.map(withoutQuery) : [target.name],
-    // null: any protocol, the global limit, an opening handshake
+    // null: any protocol, the global limit, an opening handshake; and of the others, as everywhere
+    maxMessageBytes: maxMessageBytes ?? null,
+    timeouts: Object.fromEntries(Object.entries(timeouts).map(([name, ms]) => [name, ms ?? null])),
     protocol: protocol ?? null,
     rateLimit: rateLimit ?? null,
     health: health ?? null,

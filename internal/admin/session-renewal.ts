@@ -1,5 +1,6 @@
 import type { Access } from '../access/access.js';
 import { type Identity, isJsonObject } from '../auth/identity/identity.js';
+import { NO_CLIENT_RULES } from '../config/routes/client-rules.js';
 import { NO_TOKEN_RULES } from '../config/routes/token-rules.js';
 import { fromUnknown, GatewayError, isUnavailable } from '../errors.js';
 import type { FailedLogins } from '../ratelimit/failed-logins.js';
@@ -26,7 +27,12 @@ interface RenewalAnswer {
 }
 
 /** What any token is held against before its session's route is known. */
-const ANY_ROUTE = Object.freeze({ auth: 'required', requireRoles: [], tokens: NO_TOKEN_RULES } as const);
+const ANY_ROUTE = Object.freeze({
+  auth: 'required',
+  requireRoles: [],
+  tokens: NO_TOKEN_RULES,
+  clients: NO_CLIENT_RULES,
+} as const);
 
 const STATUS: Readonly<Record<RenewalOutcome['kind'], number>> = {
   renewed: 204,

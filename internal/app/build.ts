@@ -17,7 +17,7 @@ import { TieredTokenCache } from '../auth/token-cache/tiered.js';
 import { TrustedIssuers } from '../auth/trusted-issuers.js';
 import type { Config, RouteTable } from '../config/config.js';
 import type { RoutesSource } from '../config/routes/file.js';
-import { hasHttpRoutes } from '../config/routes/table.js';
+import { hasHttpRoutes, largestMessageBytes } from '../config/routes/table.js';
 import { verifiesTokens } from '../config/verifies-tokens.js';
 import { fromUnknown } from '../errors.js';
 import { Bootstraps } from '../exchange/bootstrap/bootstraps.js';
@@ -162,13 +162,11 @@ export async function build(
   const admission = new Admission(config, access, upstreams);
   const choice = await chooseListener(config.listen, hasHttpRoutes(table));
   const exchanges = new Exchanges();
-  const routes = new RoutesInEffect(
-    table,
-    { upstreams, targets },
-    { sessions, exchanges },
-    metrics,
-    choice.kind === 'node',
-  );
+  const maxMessageBytes = largestMessageBytes(table, config.session.maxMessageBytes);
+  const routes = new RoutesInEffect(table, { upstreams, targets }, { sessions, exchanges }, metrics, {
+    http: choice.kind === 'node',
+    messageBytes: choice.kind === 'node' ? Number.POSITIVE_INFINITY : maxMessageBytes,
+  });
   const reloader = siblings?.reloader ?? (await watchRoutes(routesSource, routes, metrics, log));
   const localOperations = new LocalOperations({
     sessions,
@@ -225,7 +223,7 @@ export async function build(
       proxies,
       origins,
       subprotocolNames: config.credentials.subprotocolNames,
-      match: (path) => routes.match(path),
+      match: (path, host) => routes.match(path, host),
     },
     failedLogins,
     tracing,
@@ -272,7 +270,7 @@ export async function build(
   );
   const listener = await createListener(
     choice,
-    { config: config.listen, gate, endpoints, httpRoutes: intake },
+    { config: config.listen, maxMessageBytes, gate, endpoints, httpRoutes: intake },
     sockets,
     siblings,
   );

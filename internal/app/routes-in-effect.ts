@@ -3,7 +3,7 @@ import type { RouteMatch, RouteTable } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import type { RouteReloader } from '../config/routes/reload.js';
-import { hasHttpRoutes } from '../config/routes/table.js';
+import { hasHttpRoutes, largestMessageBytes } from '../config/routes/table.js';
 import { GatewayError } from '../errors.js';
 import type { Exchanges } from '../exchange/exchanges.js';
 import type { Sessions } from '../session/sessions.js';
@@ -14,6 +14,13 @@ import type { Upstreams } from '../upstream/upstreams.js';
 /** Whoever brings a new table when the routes file changes. */
 export type Reloader = Pick<RouteReloader, 'start' | 'stop' | 'reload'>;
 
+/** What the listener that was chosen at start can serve. */
+interface ListenerLimits {
+  readonly http: boolean;
+  /** Of a client message. */
+  readonly messageBytes: number;
+}
+
 /** The route table that new clients are held against, and what follows when it is replaced. */
 export class RoutesInEffect {
   #table: RouteTable;
@@ -23,8 +30,7 @@ export class RoutesInEffect {
     readonly followers: { readonly upstreams: Upstreams; readonly targets: Targets },
     readonly live: { readonly sessions: Sessions; readonly exchanges: Exchanges },
     readonly metrics: Pick<Metrics, 'prepareRoutes'>,
-    /** Whether the listener can serve HTTP routes. */
-    readonly servesHttp: boolean,
+    readonly listener: ListenerLimits,
   ) {
     this.#table = table;
     metrics.prepareRoutes(table.routes);
@@ -34,17 +40,23 @@ export class RoutesInEffect {
     return this.#table;
   }
 
-  match(path: string): readonly RouteMatch[] {
-    return this.#table.match(path);
+  match(path: string, host: string): readonly RouteMatch[] {
+    return this.#table.match(path, host);
   }
 
   /**
    * Swaps the table in; sessions and exchanges on endpoints that go with `onRemove: close` end.
-   * @throws GatewayError ERR_CONFIG when it has HTTP routes, and the listener that was chosen at start cannot serve them.
+   * @throws GatewayError ERR_CONFIG when the listener that was chosen at start can not serve its routes.
    */
   apply(changed: RouteTable): void {
-    if (!this.servesHttp && hasHttpRoutes(changed))
+    const { http, messageBytes } = this.listener;
+    if (!http && hasHttpRoutes(changed))
       throw new GatewayError('ERR_CONFIG', 'HTTP routes need the listener node: restart the gateway');
+    if (largestMessageBytes(changed, 0) > messageBytes)
+      throw new GatewayError(
+        'ERR_CONFIG',
+        `the listener uws was started for messages of ${messageBytes} bytes at most: for a larger maxMessageBytes restart the gateway`,
+      );
     this.#table = changed;
     this.metrics.prepareRoutes(changed.routes);
     const { upstreams, targets } = this.followers;

@@ -204,6 +204,7 @@ export interface RouteTable {
   /**
    * All routes that fit a decoded request path (SPEC sections 3, 4 and 17), in table order, each by its own kind's path;
    * empty: 404. Which one serves a session depends on the protocol found later.
+   * @param host the Host the client asked for, with its port or without.
    */
-  match(path: string): readonly RouteMatch[];
+  match(path: string, host: string): readonly RouteMatch[];
 }

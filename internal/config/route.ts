@@ -40,6 +40,16 @@ export interface TokenRules {
   readonly once: boolean;
 }
 
+/** Which clients a route is for. */
+export interface ClientRules {
+  /** Names that the client asks for, lower-case, `*.` before a name for any below it; empty: any. */
+  readonly hosts: readonly string[];
+  /** Addresses or CIDRs, of which one must hold the client's; empty: any. */
+  readonly allow: readonly string[];
+  /** Likewise, of which none may. */
+  readonly deny: readonly string[];
+}
+
 /** One entry of a target's `allow` (SPEC section 19). */
 export type AllowRule = (
   | {
@@ -105,6 +115,7 @@ export interface TargetedUpstream {
 interface RouteEntry {
   /** As written; also the route's name in logs and metrics. */
   readonly prefix: string;
+  readonly clients: ClientRules;
   readonly auth: RouteAuth;
   /** Empty: any role will do. */
   readonly requireRoles: readonly string[];
@@ -117,6 +128,8 @@ interface UpstreamEntry extends RouteEntry {
   readonly fallback: boolean;
   /** URLs, at least one unless there is a `target`: ws:// and wss://, or on HTTP routes http:// and https://. */
   readonly upstreams: readonly string[];
+  /** Of each upstream its share of the sessions, against that of the others; whole, ≥ 1. */
+  readonly weights: readonly number[];
   /** undefined: the upstreams are the same for everybody. */
   readonly target?: TargetedUpstream | undefined;
   readonly protocol: Protocol | undefined;
@@ -134,6 +147,8 @@ interface UpstreamEntry extends RouteEntry {
   readonly balance: 'round-robin' | 'least-sessions' | 'hash:sub';
   readonly health: { readonly path: string; readonly status: number } | undefined;
   readonly onRemove: 'keep' | 'close';
+  /** Largest client message; undefined: the global limit. */
+  readonly maxMessageBytes: number | undefined;
   readonly tls: RouteTls | undefined;
   readonly mqttRoles: 'none' | 'user-property' | 'username';
   /** Whether raw clients may go on under another token by a message (SPEC section 24). */
@@ -192,6 +207,15 @@ interface ExchangeEntry {
 
 export interface WebSocketRoute extends UpstreamEntry {
   readonly kind: 'websocket';
+  /** undefined: as everywhere. */
+  readonly timeouts: {
+    /** TCP, TLS and opening handshake with the upstream. */
+    readonly connectMs: number | undefined;
+    /** A silent peer; 0: off. */
+    readonly idleMs: number | undefined;
+    /** A peer that takes nothing; 0: off. */
+    readonly writeMs: number | undefined;
+  };
 }
 
 export interface HttpRoute extends UpstreamEntry, ExchangeEntry {

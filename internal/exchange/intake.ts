@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { withoutTokenParameters } from '../auth/identity/credentials.js';
 import type { ExchangeRoute, RouteMatch } from '../config/config.js';
+import { NO_CLIENT_RULES } from '../config/routes/client-rules.js';
 import { hasHttpRoutes } from '../config/routes/table.js';
 import { NO_TOKEN_RULES } from '../config/routes/token-rules.js';
 import { GatewayError } from '../errors.js';
+import type { Client } from '../request/forwarded.js';
 import { hasToken } from '../request/grammar.js';
 import type { RequestHead } from '../request/head.js';
 import { Exchange } from './exchange.js';
@@ -21,6 +23,7 @@ const NO_ROUTE: ExchangeRoute = Object.freeze({
   auth: 'public',
   requireRoles: [],
   tokens: NO_TOKEN_RULES,
+  clients: NO_CLIENT_RULES,
   methods: undefined,
   requestHeaders: { set: [], remove: [] },
   responseHeaders: { set: [], remove: [] },
@@ -54,9 +57,10 @@ export class Intake {
     if (this.parts.exchanges.ending.has(request.socket)) return true;
     if (hasToken(head.headers.get('upgrade'), 'websocket')) return false;
     const target = requestTarget(head.target, head.query, head.headers.get('host')?.[0] ?? '');
-    const match = target && table.match(target.path)[0];
+    const client = this.parts.proxies.client(head.peer, head.secure, head.headers);
+    const match = target && table.match(target.path, client.host)[0];
     if (match?.route.kind === 'websocket') return false;
-    const facts = this.#facts(head, target, match);
+    const facts = this.#facts(head, client, target, match);
     const exchange = new Exchange(this.parts, request, response, facts, expectsContinue);
     if (!request.complete) this.#exchanges.set(response, exchange);
     const refusal = refusalOf(head, target, match);
@@ -74,10 +78,11 @@ export class Intake {
 
   #facts(
     head: RequestHead,
+    client: Client,
     target: RequestTarget | undefined,
     match: RouteMatch | undefined,
   ): ExchangeRequest {
-    const { method, headers, peer, secure, query } = head;
+    const { method, headers, query } = head;
     const path = target?.path ?? head.target;
     const rest = match?.rest ?? '';
     const { queryNames } = this.parts.credentials;
@@ -90,7 +95,7 @@ export class Intake {
       query: withoutTokenParameters(query, queryNames),
       queryAsSent: query,
       headers,
-      client: this.parts.proxies.client(peer, secure, headers),
+      client,
     };
   }
 }

@@ -18,6 +18,7 @@ const PROBLEMS: Partial<Record<ErrorCode, Problem>> = {
   ERR_BOOTSTRAP_COOKIE: { status: 401, title: 'Session missing' },
   ERR_SCHEMA: { status: 400, title: 'Bad Request' },
   ERR_BANNED: { status: 403, title: 'Banned' },
+  ERR_ADDRESS_REFUSED: { status: 403, title: 'Forbidden' },
   ERR_FORBIDDEN: { status: 403, title: 'Forbidden' },
   ERR_NO_TARGET: { status: 403, title: 'No upstream for this user' },
   ERR_CROSS_SITE: { status: 403, title: 'Cross-site request' },

@@ -104,7 +104,8 @@ export class Gate {
 
   #count(head: RequestHead, status: number): void {
     const path = decodePath(head.target);
-    const route = path === undefined ? undefined : this.rules.match(path)[0]?.route.prefix;
+    const { host } = this.rules.proxies.client(head.peer, head.secure, head.headers);
+    const route = path === undefined ? undefined : this.rules.match(path, host)[0]?.route.prefix;
     this.sessionParts.metrics.refused.inc({ status: String(status), route: route ?? NO_ROUTE });
   }
 

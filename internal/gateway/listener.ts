@@ -26,6 +26,8 @@ export interface Listener {
 
 export interface ListenerParts {
   readonly config: ListenConfig;
+  /** Largest client message of any route: a listener may have to know it before the route is. */
+  readonly maxMessageBytes: number;
   readonly gate: Gate;
   readonly endpoints: HttpEndpoints;
   /** undefined: there are none. */

@@ -21,6 +21,7 @@ const CLOSE_CODES: Partial<Record<CloseReasonKey, CloseCode>> = {
   tokenUsed: UNAUTHORIZED,
   identityMissing: UNAUTHORIZED,
   forbidden: FORBIDDEN,
+  addressRefused: FORBIDDEN,
   banned: FORBIDDEN,
   authTimeout: TIMEOUT,
 };

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { BlockList, isIP } from 'node:net';
 import { readTraceContext, type TraceContext } from '../telemetry/trace-context.js';
 import { canonicalIp } from './address.js';
+import { AddressList } from './address-list.js';
 import type { HeaderLines } from './head.js';
 import { headerText } from './header-text.js';
 
@@ -24,9 +24,6 @@ export interface Client {
 /** No chain of proxies is longer; a client can send any number of addresses that are trusted. */
 const MAX_HOPS = 32;
 
-/** Addresses remembered; any client can bring new ones. */
-const MAX_KNOWN = 10_000;
-
 const SAFE_REQUEST_ID = /^[\w.:/+=@-]{1,128}$/;
 const SAFE_HOST = /^(?:[\w.-]{1,255}|\[[\da-fA-F:.]{2,45}\])(?::\d{1,5})?$/;
 
@@ -37,28 +34,15 @@ export function isGivenRequestId(requestId: string, headers: HeaderLines): boole
 
 /** Believes X-Forwarded-* of the peers it is told to trust, and of nobody else. */
 export class TrustedProxies {
-  readonly #trusted = new BlockList();
-  /** What was found out about addresses lately: the list is slow to ask, and the same proxies ask again and again. */
-  readonly #known = new Map<string, boolean>();
+  readonly #trusted: AddressList;
 
   /** @param entries addresses or CIDRs, already validated. */
   constructor(entries: readonly string[]) {
-    for (const entry of entries) {
-      const [address = '', bits] = entry.split('/');
-      const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-      if (bits === undefined) this.#trusted.addAddress(address, family);
-      else this.#trusted.addSubnet(address, Number(bits), family);
-    }
+    this.#trusted = new AddressList(entries);
   }
 
   trusts(ip: string): boolean {
-    const known = this.#known.get(ip);
-    if (known !== undefined) return known;
-    const family = isIP(ip);
-    const trusted = family !== 0 && this.#trusted.check(ip, family === 6 ? 'ipv6' : 'ipv4');
-    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
-    this.#known.set(ip, trusted);
-    return trusted;
+    return this.#trusted.has(ip);
   }
 
   /** @param peer the TCP peer's address, @param secure whether it came over TLS. */

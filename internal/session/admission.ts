@@ -25,6 +25,7 @@ const REFUSALS: Partial<Record<ErrorCode, CloseReasonKey>> = {
   ERR_BANNED: 'banned',
   ERR_TOKEN_USED: 'tokenUsed',
   ERR_CLAIM_UNAVAILABLE: 'authUnavailable',
+  ERR_ADDRESS_REFUSED: 'addressRefused',
   ERR_FORBIDDEN: 'forbidden',
   ERR_NO_TARGET: 'noTarget',
   ERR_TOO_MANY_CONNECTIONS: 'tooManyConnections',

@@ -1,6 +1,6 @@
 import type { Identity } from '../auth/identity/identity.js';
 import { CLOSE_REASONS, type CloseCode, type CloseReason, type CloseReasonKey } from '../close-codes.js';
-import type { Protocol, UpstreamRoute } from '../config/config.js';
+import type { Protocol, SessionConfig, UpstreamRoute } from '../config/config.js';
 import { fromUnknown } from '../errors.js';
 import type { ProtocolAdapter } from '../protocol/protocol.js';
 import { Cancellation } from '../upstream/upstreams.js';
@@ -19,6 +19,7 @@ import { isDenial, recordAccepted, recordClose, recordOpen, recordTurnedAway } f
 import { Refused } from './refused.js';
 import { type RenewalOutcome, Renewals } from './renewal.js';
 import { givenRequestId } from './request-id.js';
+import { sessionConfigOf } from './route-config.js';
 import type { SessionParts } from './session-parts.js';
 import { type In, NEW, type SessionState } from './session-state.js';
 import { Timed } from './timer-wheel.js';
@@ -52,6 +53,8 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
   #expiresAtMs = Number.POSITIVE_INFINITY;
   #identity: Identity | undefined;
   #route: UpstreamRoute | undefined;
+  /** Once its route is known, with what the route says itself. */
+  #config: SessionConfig;
   #protocol: Protocol | undefined;
   readonly #pings = new PingAllowance();
   /** undefined: no other token has come yet. */
@@ -70,6 +73,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     readonly slot: string | undefined = undefined,
   ) {
     super();
+    this.#config = parts.config;
   }
 
   /** Who the client is; undefined before authentication, and on public routes without a token. */
@@ -181,7 +185,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
 
   messageRefusal(bytes: number): CloseReasonKey | undefined {
     const state = this.#state;
-    const { maxConnectBytes, maxBufferedBytes, maxMessageBytes } = this.parts.config;
+    const { maxConnectBytes, maxBufferedBytes, maxMessageBytes } = this.#config;
     switch (state.name) {
       case 'awaiting-credentials':
         return bytes > maxConnectBytes - state.reader.takenBytes ? 'messageTooBig' : undefined;
@@ -210,7 +214,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
 
   #keepWaiting(state: In<'authenticating'> | In<'dialing'>, payload: Uint8Array, isBinary: boolean): void {
     const { plan, waiting } = state;
-    const { maxConnectBytes, maxBufferedBytes, maxMessageBytes } = this.parts.config;
+    const { maxConnectBytes, maxBufferedBytes, maxMessageBytes } = this.#config;
     if (!isBinary && !plan.adapter.allowsText) return this.close('mqttTextFrame');
     if (payload.length > maxMessageBytes) return this.close('messageTooBig');
     if (state.name === 'dialing') {
@@ -224,6 +228,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
   #admit(plan: Plan): void {
     this.#protocol = plan.adapter.protocol;
     this.#route = plan.match.route;
+    this.#config = sessionConfigOf(plan.match.route, this.parts.config);
     this.parts.metrics.protocolConnections.inc({ protocol: plan.adapter.protocol });
     this.#authenticateAndDial(plan).catch((thrown: unknown) => this.#refuse(refusedFor(thrown)));
   }
@@ -289,7 +294,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     const packets = plan.adapter.packets();
     upstream.tenancy.farewell = packets;
     const options: PumpOptions = {
-      config: parts.config,
+      config: this.#config,
       metrics: parts.metrics,
       protocol: plan.adapter.protocol,
       allowsText: plan.adapter.allowsText,
@@ -376,7 +381,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
 
   /** See `PumpOwner`. */
   hurry(): void {
-    this.#scheduleWithin(this.parts.config.writeTimeoutMs / 4);
+    this.#scheduleWithin(this.#config.writeTimeoutMs / 4);
   }
 
   /** Ends a session that was never open. */
@@ -436,7 +441,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
 
   /** How long a client may take nothing. Either limit may be 0: off. */
   #clientStallMs(): number {
-    const { writeTimeoutMs, idleTimeoutMs } = this.parts.config;
+    const { writeTimeoutMs, idleTimeoutMs } = this.#config;
     return writeTimeoutMs || idleTimeoutMs || Number.POSITIVE_INFINITY;
   }
 

@@ -84,6 +84,26 @@ describe('the way in', () => {
     }
   });
 
+  it('is not for every address, whatever token there is', () => {
+    const { made, logins } = access();
+    const judge = (allow: readonly string[], deny: readonly string[], ip: string) => {
+      const visitor = { ...VISITOR, client: { ip, peer: '127.0.0.1' } };
+      try {
+        return made.identify({ ...route, clients: { hosts: [], allow, deny } }, visitor) === ANN;
+      } catch (thrown) {
+        assert.ok(code('ERR_ADDRESS_REFUSED')(thrown));
+        return false;
+      }
+    };
+    assert.ok(judge([], ['192.0.2.0/24'], '198.51.100.1'));
+    assert.ok(!judge([], ['192.0.2.0/24'], '192.0.2.1'));
+    assert.ok(judge(['192.0.2.0/24', '2001:db8::/32'], [], '2001:db8::7'));
+    assert.ok(!judge(['192.0.2.0/24'], [], '2001:db8::7'));
+    assert.ok(!judge(['192.0.2.0/24'], ['192.0.2.1'], '192.0.2.1'), 'deny goes before allow');
+    assert.ok(!judge(['192.0.2.0/24'], [], 'no address'));
+    assert.equal(logins.length, 2, 'nothing was verified for those that were refused');
+  });
+
   it('needs a token unless the route is public', () => {
     const { made } = access();
     const visitor = { ...VISITOR, token: undefined };

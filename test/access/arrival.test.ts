@@ -14,7 +14,7 @@ const rules: ArrivalRules = {
   proxies: new TrustedProxies(['127.0.0.0/8']),
   origins: new AllowedOrigins(undefined),
   subprotocolNames: ['bearer'],
-  match: (path) => table.match(path),
+  match: (path, host) => table.match(path, host),
 };
 
 const judgeArrival = (seen: RequestHead, held: ArrivalRules): ReturnType<typeof judgeHead> =>

@@ -9,6 +9,7 @@ import type { RevocationStore } from '../../internal/auth/revocations/revocation
 import { Revocations } from '../../internal/auth/revocations/revocations.js';
 import type { CloseReasonKey } from '../../internal/close-codes.js';
 import type { Protocol, RouteTable, WebSocketRoute } from '../../internal/config/config.js';
+import { NO_CLIENT_RULES } from '../../internal/config/routes/client-rules.js';
 import type { ReloadResult } from '../../internal/config/routes/reload.js';
 import { createRouteTable } from '../../internal/config/routes/table.js';
 import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
@@ -40,6 +41,7 @@ export const ROUTE: WebSocketRoute = {
   auth: 'required',
   requireRoles: ['user'],
   tokens: NO_TOKEN_RULES,
+  clients: NO_CLIENT_RULES,
   forwardHeaders: ['user-agent'],
   rateLimit: { perSecond: 5, burst: 10 },
   balance: 'round-robin',
@@ -55,6 +57,9 @@ export const ROUTE: WebSocketRoute = {
   mqttRoles: 'none',
   schemas: undefined,
   renew: false,
+  weights: [1],
+  maxMessageBytes: undefined,
+  timeouts: { connectMs: undefined, idleMs: undefined, writeMs: undefined },
 };
 
 /** A session as others see it: raw and open by default, or not recognised yet without an identity. */

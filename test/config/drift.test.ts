@@ -95,7 +95,8 @@ describe('docs/configuration.md', () => {
     const nested = {
       auth: ['header', 'stripDomain', 'name', 'roles', 'separator', 'from'],
       rateLimit: ['perSecond', 'perMinute', 'burst', 'by'],
-      timeouts: ['connect', 'answer', 'idle'],
+      timeouts: ['connect', 'answer', 'idle', 'write'],
+      upstream: ['url', 'weight'],
       requestHeaders: ['set', 'remove'],
       responseHeaders: ['set', 'remove'],
       bootstrap: ['cookie', 'check', 'mint', 'exchange', 'redirect'],

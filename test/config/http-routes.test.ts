@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { Route } from '../../internal/config/config.js';
+import { NO_CLIENT_RULES } from '../../internal/config/routes/client-rules.js';
 import { parseRoutes } from '../../internal/config/routes/routes.js';
 import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 import { directory, linesOf, put } from './files.js';
@@ -47,9 +48,11 @@ describe('an HTTP route', () => {
         auth: 'required',
         requireRoles: [],
         tokens: NO_TOKEN_RULES,
+        clients: NO_CLIENT_RULES,
         keepGreetingToken: false,
         fallback: false,
         upstreams: ['http://a', 'https://b/base'],
+        weights: [1, 1],
         protocol: undefined,
         copySubProtocol: false,
         preserveQuery: true,
@@ -64,6 +67,7 @@ describe('an HTTP route', () => {
         mqttRoles: 'none',
         schemas: undefined,
         renew: false,
+        maxMessageBytes: undefined,
         ...EXCHANGE_DEFAULTS,
         preserveHost: false,
         webSocket: true,
@@ -239,6 +243,7 @@ describe('a local route', () => {
       auth: 'public',
       requireRoles: [],
       tokens: NO_TOKEN_RULES,
+      clients: NO_CLIENT_RULES,
       ...EXCHANGE_DEFAULTS,
       respond: { status: 418, body: 'on node-1', headers: [{ name: 'X-A', value: 'b' }] },
     });

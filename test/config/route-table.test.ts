@@ -29,14 +29,14 @@ const tables = new Map<string, RouteTable>();
 
 /** What a WebSocket route claims. */
 function sessions({ prefix, protocol }: { prefix: string; protocol: Protocol | undefined }): Claim {
-  return { prefix, mounted: true, clients: protocol === undefined ? ['mqtt', 'raw'] : [protocol] };
+  return { prefix, mounted: true, clients: protocol === undefined ? ['mqtt', 'raw'] : [protocol], hosts: [] };
 }
 
 /** What one prefix makes of a path: the rest, or undefined. */
 function rest(prefix: string, path: string): string | undefined {
   const table = tables.get(prefix) ?? tableOf([prefix]);
   tables.set(prefix, table);
-  return table.match(path)[0]?.rest;
+  return table.match(path, '')[0]?.rest;
 }
 
 describe('RouteTable.match', () => {
@@ -90,7 +90,7 @@ describe('RouteTable.match', () => {
   it('returns every route that fits, in table order', () => {
     const table = tableOf(['/a/b', '/ws/a', '/a', '/']);
     assert.deepEqual(
-      table.match('/ws/a/b').map(({ route, rest }) => [route.prefix, rest]),
+      table.match('/ws/a/b', '').map(({ route, rest }) => [route.prefix, rest]),
       [
         ['/a/b', ''],
         ['/ws/a', '/b'],
@@ -103,7 +103,7 @@ describe('RouteTable.match', () => {
   it('fallbacks fit plain /ws and /ws/ alone, after all other routes', () => {
     const table = tableOf(['/a', '/ws'], { raw: 'ws://raw', mqtt: 'ws://mqtt' });
     const upstreams = (path: string) =>
-      sessionMatches(table.match(path)).flatMap(({ route }) => route.upstreams);
+      sessionMatches(table.match(path, '')).flatMap(({ route }) => route.upstreams);
     assert.deepEqual(upstreams('/ws'), ['ws://a', 'ws://raw', 'ws://mqtt']);
     assert.deepEqual(upstreams('/ws/'), ['ws://a', 'ws://raw', 'ws://mqtt']);
     assert.deepEqual(upstreams('/ws/x'), ['ws://a']);
@@ -122,7 +122,8 @@ describe('RouteTable.match', () => {
 
   it('treats the names of object properties as any other path', () => {
     const table = tableOf(['/a']);
-    for (const path of ['/__proto__', '/constructor', '__proto__']) assert.deepEqual(table.match(path), []);
+    for (const path of ['/__proto__', '/constructor', '__proto__'])
+      assert.deepEqual(table.match(path, ''), []);
   });
 });
 
@@ -251,7 +252,7 @@ describe('the table', () => {
     const table = tableOf(Array.from({ length: 1000 }, (_, index) => `/route-${index}`));
     const path = `/ws${'/a'.repeat(32_768)}`;
     const before = process.cpuUsage();
-    for (let count = 0; count < 100; count++) assert.equal(table.match(path).length, 0);
+    for (let count = 0; count < 100; count++) assert.equal(table.match(path, '').length, 0);
     assert.ok(process.cpuUsage(before).user < 2_000_000, '100 matches within 2 s of processor time');
   });
 });

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { hasUpstreams, type UpstreamRoute } from '../../internal/config/config.js';
+import { NO_CLIENT_RULES } from '../../internal/config/routes/client-rules.js';
 import { parseRoutes, type RoutesContext } from '../../internal/config/routes/routes.js';
 import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 import { certificate, directory, linesOf, put } from './files.js';
@@ -40,6 +41,7 @@ describe('parseRoutes', () => {
         forwardToken: true,
         keepGreetingToken: false,
         upstreams: ['ws://a/x?y=z'],
+        weights: [1],
         protocol: undefined,
         copySubProtocol: false,
         preserveQuery: false,
@@ -47,6 +49,7 @@ describe('parseRoutes', () => {
         auth: 'required',
         requireRoles: [],
         tokens: NO_TOKEN_RULES,
+        clients: NO_CLIENT_RULES,
         forwardHeaders: [],
         rateLimit: undefined,
         balance: 'round-robin',
@@ -56,6 +59,8 @@ describe('parseRoutes', () => {
         mqttRoles: 'none',
         schemas: undefined,
         renew: false,
+        maxMessageBytes: undefined,
+        timeouts: { connectMs: undefined, idleMs: undefined, writeMs: undefined },
       },
     ]);
   });
@@ -86,6 +91,7 @@ describe('parseRoutes', () => {
         forwardToken: true,
         keepGreetingToken: false,
         upstreams: ['wss://a:8443/x', 'wss://b'],
+        weights: [1, 1],
         protocol: 'mqtt',
         copySubProtocol: true,
         preserveQuery: true,
@@ -93,6 +99,7 @@ describe('parseRoutes', () => {
         auth: 'required',
         requireRoles: ['r', 's'],
         tokens: NO_TOKEN_RULES,
+        clients: NO_CLIENT_RULES,
         forwardHeaders: ['accept-language', 'cookie'],
         rateLimit: { perSecond: 0.5, burst: 2 },
         balance: 'hash:sub',
@@ -108,6 +115,8 @@ describe('parseRoutes', () => {
         mqttRoles: 'username',
         schemas: undefined,
         renew: false,
+        maxMessageBytes: undefined,
+        timeouts: { connectMs: undefined, idleMs: undefined, writeMs: undefined },
       },
     ]);
   });

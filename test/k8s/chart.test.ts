@@ -127,7 +127,7 @@ describe('the chart', () => {
     assert.deepEqual(new Set(keys), new Set(ENTRY_KEYS));
     for (const [name, nested] of [
       ['rateLimit', ['perSecond', 'burst', 'perMinute', 'by']],
-      ['timeouts', ['connect', 'answer', 'idle']],
+      ['timeouts', ['connect', 'answer', 'idle', 'write']],
       ['cors', ['origins', 'methods', 'headers', 'expose', 'credentials', 'maxAge']],
       ['bootstrap', ['cookie', 'check', 'mint', 'exchange', 'redirect']],
       ['respond', ['status', 'body', 'headers']],

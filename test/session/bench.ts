@@ -280,7 +280,7 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
         isProtoKnown: false,
         traceContext: undefined,
       },
-      matches: sessionMatches(table.match(path)),
+      matches: sessionMatches(table.match(path, '')),
       subprotocols,
       ...rest,
     };

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { WebSocketRoute } from '../../internal/config/config.js';
+import { NO_CLIENT_RULES } from '../../internal/config/routes/client-rules.js';
 import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 import { GatewayError } from '../../internal/errors.js';
 import { createLog } from '../../internal/telemetry/log.js';
@@ -59,6 +60,7 @@ export function routeTo(
     auth: 'required',
     requireRoles: [],
     tokens: NO_TOKEN_RULES,
+    clients: NO_CLIENT_RULES,
     forwardHeaders: [],
     rateLimit: undefined,
     balance: 'round-robin',
@@ -68,6 +70,9 @@ export function routeTo(
     mqttRoles: 'none',
     schemas: undefined,
     renew: false,
+    weights: [],
+    maxMessageBytes: undefined,
+    timeouts: { connectMs: undefined, idleMs: undefined, writeMs: undefined },
     ...more,
   };
 }

@@ -34,8 +34,11 @@ export interface Variable<T> {
 }
 
 /** uWebSockets.js and V8 keep sizes in 32 bits; 1 GiB leaves room for what is added to them. */
-const bytes = wholeNumber(1, 1_073_741_824);
+export const MAX_BYTES = 1_073_741_824;
+const bytes = wholeNumber(1, MAX_BYTES);
 const seconds = duration('seconds', { min: 0, max: MAX_TIMER_SECONDS });
+/** Shorter ones would drop peers between two pings, longer ones outlive what is between us and them. */
+export const IDLE_SECONDS = { min: 8, max: 960 } as const;
 const keptSeconds = duration('seconds', { min: 0, max: MAX_KEPT_SECONDS });
 const limit = wholeNumber(0);
 
@@ -187,7 +190,7 @@ export const VARIABLES = Object.freeze({
   MAX_HANDSHAKES_PER_SECOND: { reader: limit, default: '0' },
   MAX_DIALS_PER_ENDPOINT: { reader: wholeNumber(1), default: '128' },
   WS_IDLE_TIMEOUT_SECONDS: {
-    reader: duration('seconds', { min: 8, max: 960, zeroIsOff: true }),
+    reader: duration('seconds', { ...IDLE_SECONDS, zeroIsOff: true }),
     default: '60',
   },
   WS_WRITE_TIMEOUT_SECONDS: { reader: seconds, default: '10' },

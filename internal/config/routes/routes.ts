@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import { PROTOCOL_NAMES, type Protocol, type Route, type RouteTable, type Target } from '../config.js';
 import type { Problem } from '../problem.js';
+import { clientRuleKeys, NO_CLIENT_RULES } from './client-rules.js';
 import { protocolOf, readEntry } from './entry/assembly.js';
 import { Placeholders } from './placeholders.js';
 import { kindOf, mqttSchema, prefixSchema, protocolSchema, webSocketSchema } from './schema.js';
@@ -165,7 +166,9 @@ function claimOf(item: unknown): Claim | undefined {
   const protocol = protocolSchema.safeParse(item.protocol);
   const mqtt = mqttSchema.safeParse(item.mqtt);
   const webSocket = webSocketSchema.safeParse(item.webSocket);
-  if (!prefix.success || !protocol.success || !mqtt.success || !webSocket.success) return undefined;
+  const hosts = clientRuleKeys.hosts.safeParse(item.hosts);
+  if (!hosts.success || !prefix.success || !protocol.success || !mqtt.success || !webSocket.success)
+    return undefined;
   const kind = kindOf(item);
   const only = protocolOf({ protocol: protocol.data, mqtt: mqtt.data });
   // Who comes with a handshake to a route that takes none is refused there, not sent on to the next.
@@ -175,6 +178,7 @@ function claimOf(item: unknown): Claim | undefined {
     prefix: prefix.data,
     mounted: kind === 'websocket',
     clients: kind === 'websocket' ? sessions : ['http', ...sessions],
+    hosts: hosts.data ?? [],
   };
 }
 
@@ -195,6 +199,7 @@ function fallbacks({ rawBackendUrl, mqttBackendUrl }: RoutesContext): Route[] {
     forwardToken: true,
     keepGreetingToken: false,
     upstreams: [url],
+    weights: [1],
     protocol,
     copySubProtocol: false,
     preserveQuery: false,
@@ -202,11 +207,14 @@ function fallbacks({ rawBackendUrl, mqttBackendUrl }: RoutesContext): Route[] {
     auth: 'required',
     requireRoles: [],
     tokens: NO_TOKEN_RULES,
+    clients: NO_CLIENT_RULES,
     forwardHeaders: [],
     rateLimit: undefined,
     balance: 'round-robin',
     health: undefined,
     onRemove: 'keep',
+    maxMessageBytes: undefined,
+    timeouts: { connectMs: undefined, idleMs: undefined, writeMs: undefined },
     tls: undefined,
     mqttRoles: 'none',
     schemas: undefined,

@@ -1,20 +1,25 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { MAX_BYTES } from '../environment/variables.js';
 import { PROTOCOL_NAMES } from '../route.js';
 import { isHostName, isUrl } from '../syntax.js';
+import { clientRuleKeys } from './client-rules.js';
 import { auth, onlyRequired } from './entry/auth.js';
 import { bootstrap } from './entry/bootstrap.js';
 import { exchangeKeys } from './entry/exchange.js';
 import {
+  anySeconds,
   filePath,
   flag,
   httpPath,
+  idleSeconds,
   listOf,
   mustBe,
   number,
   oneOf,
   redirect,
   seconds,
+  secondsAbove0,
   wholeNumber,
   word,
 } from './entry/fields.js';
@@ -49,14 +54,26 @@ export const webSocketSchema = flag(true);
 const role = word('a role: text that is not empty', (text) => text.trim() !== '');
 const hostName = word('a host name', (name) => isHostName(name) && isIP(name) === 0);
 
-/** One URL or several, all of one kind. */
+/** How many of the sessions an endpoint gets, against the others. */
+const weight = wholeNumber(1, 1000).default(1);
+
+/** One URL or several, all of one kind; a mapping says more of one. */
 function upstreams(schemes: readonly [string, string]) {
   const allowed = `a ${schemes.map((scheme) => `${scheme}://`).join(' or ')} URL without credentials and fragment`;
   return z.preprocess(
     (value) => (Array.isArray(value) ? value : [value]),
     listOf(
-      word(allowed, (text) => isUrl(withoutPlaceholders(text), { schemes, credentials: false })),
-      'a URL, or a list of them',
+      z.preprocess(
+        (value) => (typeof value === 'object' && value !== null ? value : { url: value }),
+        z.strictObject(
+          {
+            url: word(allowed, (text) => isUrl(withoutPlaceholders(text), { schemes, credentials: false })),
+            weight,
+          },
+          mustBe(`${allowed}, or a mapping {url, weight}`),
+        ),
+      ),
+      'a URL or a mapping {url, weight}, or a list of them',
       256,
     ),
   );
@@ -73,6 +90,7 @@ const everyKey = {
     .default([])
     .transform((roles) => [...new Set(roles)]),
   ...tokenRuleKeys,
+  ...clientRuleKeys,
 };
 
 /** The keys of entries with endpoints behind them. */
@@ -89,6 +107,7 @@ const upstreamKeys = {
     )
     .optional(),
   onRemove: oneOf('keep', 'close').default('keep'),
+  maxMessageBytes: wholeNumber(1, MAX_BYTES).optional(),
   tls: z
     .strictObject(
       {
@@ -113,6 +132,12 @@ const webSocketKeys = {
   upstream: upstreams(['ws', 'wss']),
   preserveQuery: flag(false),
   appendPath: flag(false),
+  timeouts: z
+    .strictObject(
+      { connect: secondsAbove0.optional(), idle: idleSeconds.optional(), write: anySeconds.optional() },
+      mustBe('a mapping {connect, idle, write}'),
+    )
+    .default({}),
   rateLimit: z
     .strictObject(
       { perSecond: number(0, 1e9, 'a number, 0 (off) to 1000000000'), burst: wholeNumber(1, 1e9) },
@@ -212,7 +237,8 @@ const KIND_NAMES: Readonly<Record<EntryKind, string>> = {
 export function kindOf(item: Readonly<Record<string, unknown>>): EntryKind {
   const local = LOCAL_KINDS.find((kind) => Object.hasOwn(item, kind));
   if (local !== undefined) return local;
-  const [first]: unknown[] = Array.isArray(item.upstream) ? item.upstream : [item.upstream];
+  const [written]: unknown[] = Array.isArray(item.upstream) ? item.upstream : [item.upstream];
+  const first = typeof written === 'object' && written !== null && 'url' in written ? written.url : written;
   return typeof first === 'string' && /^https?:/i.test(first) ? 'http' : 'websocket';
 }
 

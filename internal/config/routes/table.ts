@@ -7,6 +7,7 @@ import {
   type UpstreamRoute,
 } from '../config.js';
 import { deepFreeze } from '../deep-freeze.js';
+import { fitsHosts, hostNameOf, hostsCover } from './client-rules.js';
 
 /** Where clients of any prefix may connect, too (SPEC section 4). */
 const MOUNT = '/ws';
@@ -20,17 +21,22 @@ export interface Claim {
   /** SPEC section 17: HTTP routes match the path as it is, WebSocket routes also behind the mount. */
   readonly mounted: boolean;
   readonly clients: readonly ClientKind[];
+  /** Empty: any. */
+  readonly hosts: readonly string[];
 }
 
 /** A frozen table over `routes`, in their order. Matching costs one comparison of prefixes per route. */
 export function createRouteTable(routes: readonly Route[]): RouteTable {
   const rows = routes.map((route) => ({ route, inner: seesWithoutMount(route) }));
+  const byHost = routes.some(({ clients }) => clients.hosts.length > 0);
   return Object.freeze({
     routes: deepFreeze([...routes]),
-    match: (path: string) => {
+    match: (path: string, host: string) => {
       const bare = withoutMount(path);
+      const name = byHost ? hostNameOf(host) : '';
       const matches = [];
       for (const { route, inner } of rows) {
+        if (byHost && !fitsHosts(route.clients.hosts, name)) continue;
         const rest = isFallback(route) ? restOfMount(path) : restAfter(route.prefix, inner ? bare : path);
         if (rest !== undefined) matches.push({ route, rest });
       }
@@ -80,6 +86,14 @@ export function hasHttpRoutes({ routes }: Pick<RouteTable, 'routes'>): boolean {
   return routes.some(({ kind }) => kind !== 'websocket');
 }
 
+/** The largest client message that some route takes. @param byDefault that of routes which do not say. */
+export function largestMessageBytes({ routes }: Pick<RouteTable, 'routes'>, byDefault: number): number {
+  return routes.reduce(
+    (largest, route) => Math.max(largest, hasUpstreams(route) ? (route.maxMessageBytes ?? 0) : 0),
+    byDefault,
+  );
+}
+
 /**
  * The routes a WebSocket client can be on: those up to the first that takes no handshakes, which is the one such a client
  * has come to.
@@ -94,17 +108,21 @@ export function sessionMatches(matches: readonly RouteMatch[]): readonly RouteMa
 }
 
 /**
- * The earlier claims because of which `later` would never be asked: one of them, or one per kind of client, takes every
- * path and client that it fits. Empty: it is reachable.
+ * The earlier claims because of which `later` would never be asked: one of them, or one per kind of client and host, takes
+ * every path and client that it fits. Empty: it is reachable.
  */
 export function hiding<C extends Claim>(earlier: readonly C[], later: Claim): readonly C[] {
   const takers = new Set<C>();
+  const hosts = later.hosts.length === 0 ? [undefined] : later.hosts;
   for (const client of later.clients)
-    for (const path of shortestPaths(later)) {
-      const taker = earlier.find((claim) => claim.clients.includes(client) && covers(claim, path));
-      if (taker === undefined) return [];
-      takers.add(taker);
-    }
+    for (const path of shortestPaths(later))
+      for (const host of hosts) {
+        const taker = earlier.find(
+          (claim) => claim.clients.includes(client) && hostsCover(claim.hosts, host) && covers(claim, path),
+        );
+        if (taker === undefined) return [];
+        takers.add(taker);
+      }
   return [...takers];
 }
 

@@ -104,7 +104,7 @@ export class UwsListener implements Listener {
         ? uWS.App()
         : uWS.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile });
     app.ws<SocketData>('/*', {
-      maxPayloadLength: sessionParts.config.maxMessageBytes + OVERSIZE_SLACK_BYTES,
+      maxPayloadLength: this.parts.maxMessageBytes + OVERSIZE_SLACK_BYTES,
       maxBackpressure: sessionParts.config.maxBufferedBytes + BACKPRESSURE_SLACK_BYTES,
       // Silence is watched by the sessions: uWebSockets.js takes what it sends itself for a sign of life.
       idleTimeout: 0,

@@ -1,6 +1,7 @@
 import type { UpstreamRoute } from '../../config/config.js';
 import type { Permit } from './circuit-breaker.js';
 import type { Endpoint } from './endpoint.js';
+import { Turns } from './turns.js';
 
 /** An endpoint and the leave to dial it. */
 export interface Choice {
@@ -10,12 +11,16 @@ export interface Choice {
 
 /** The endpoints of one route, and whose turn it is. */
 export class Balance {
-  #turn = 0;
+  readonly #turns: Turns;
 
+  /** @param weights of each endpoint its share; empty: they are all alike. */
   constructor(
     readonly endpoints: readonly Endpoint[],
     readonly policy: UpstreamRoute['balance'],
-  ) {}
+    readonly weights: readonly number[] = [],
+  ) {
+    this.#turns = new Turns(endpoints.map((_, at) => this.#weight(at)));
+  }
 
   /** Whether any circuit lets a dial through. */
   get available(): boolean {
@@ -27,13 +32,36 @@ export class Balance {
    * @param hashKey what `hash:sub` goes by.
    */
   order(hashKey: string): readonly Endpoint[] {
-    if (this.endpoints.length === 1) return this.endpoints;
-    if (this.policy === 'hash:sub') return byRendezvous(this.endpoints, hashKey);
-    const turn = this.#turn++ % this.endpoints.length;
-    const rotated = [...this.endpoints.slice(turn), ...this.endpoints.slice(0, turn)];
+    const { endpoints, policy } = this;
+    if (endpoints.length === 1) return endpoints;
+    if (policy === 'hash:sub')
+      return this.#sorted(places(endpoints), (endpoint, at) => -rank(endpoint, hashKey, this.#weight(at)));
+    const turns = this.#turns.next();
     // The sort is stable: among equals it is still everybody's turn.
-    return this.policy === 'least-sessions' ? rotated.sort((one, other) => load(one) - load(other)) : rotated;
+    return this.#sorted(
+      turns,
+      policy === 'least-sessions' ? (endpoint, at) => load(endpoint) / this.#weight(at) : () => 0,
+    );
   }
+
+  #weight(at: number): number {
+    return this.weights[at] ?? 1;
+  }
+
+  /** The endpoints at those places, the least of `measure` first. */
+  #sorted(at: readonly number[], measure: (endpoint: Endpoint, at: number) => number): readonly Endpoint[] {
+    return at
+      .flatMap((place) => {
+        const endpoint = this.endpoints[place];
+        return endpoint === undefined ? [] : [{ endpoint, measured: measure(endpoint, place) }];
+      })
+      .sort((one, other) => one.measured - other.measured)
+      .map(({ endpoint }) => endpoint);
+  }
+}
+
+function places(of: readonly unknown[]): readonly number[] {
+  return of.map((_, at) => at);
 }
 
 /** The first of `order` whose circuit lets a dial through, those in `tried` left out. */
@@ -51,18 +79,16 @@ function load(endpoint: Endpoint): number {
 }
 
 /**
- * Highest random weight: every key ranks the endpoints in an order of its own, so that one that goes or comes moves only
- * the keys it had or gets. Ranked by name, in every process and after every reload alike.
+ * Weighted rendezvous: every key ranks the endpoints in an order of its own, so that one that goes, comes or changes its
+ * weight moves only the keys it had or gets. Ranked by name, in every process and after every reload alike. With equal
+ * weights it is the order of the hashes.
  */
-function byRendezvous(endpoints: readonly Endpoint[], key: string): Endpoint[] {
-  return endpoints
-    .map((endpoint) => ({ endpoint, weight: weightOf(`${endpoint.url.href}\n${key}`) }))
-    .sort((one, other) => other.weight - one.weight)
-    .map(({ endpoint }) => endpoint);
+function rank(endpoint: Endpoint, key: string, weight: number): number {
+  return -weight / Math.log((hashOf(`${endpoint.url.href}\n${key}`) + 0.5) / 0x1_0000_0000);
 }
 
 /** FNV-1a, with its bits mixed once more so that keys that differ at the end differ everywhere. */
-function weightOf(text: string): number {
+function hashOf(text: string): number {
   let hash = 0x811c9dc5;
   for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);

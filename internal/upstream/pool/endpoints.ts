@@ -46,7 +46,7 @@ export class Endpoints {
         after.set(key, endpoint);
         return endpoint;
       });
-      this.#balances.set(route, new Balance([...new Set(endpoints)], route.balance));
+      this.#balances.set(route, balanceOf(route, endpoints));
     }
     this.#current = after;
     return this.#orphans([...before.values(), ...this.#made], routes);
@@ -60,11 +60,11 @@ export class Endpoints {
     if (destination !== undefined) return this.#made.of(route, destination);
     const known = this.#balances.get(route);
     if (known !== undefined) return known;
-    const balance = new Balance(
+    const balance = balanceOf(
+      route,
       route.upstreams.map((url) => {
         return this.#current.get(endpointKey(new URL(url).href, route.tls)) ?? this.#create(url, route.tls);
       }),
-      route.balance,
     );
     this.#balances.set(route, balance);
     return balance;
@@ -87,6 +87,14 @@ export class Endpoints {
     }
     return orphans;
   }
+}
+
+/** One that is named twice counts once, with the weight that comes first. */
+function balanceOf({ balance, weights }: UpstreamRoute, endpoints: readonly Endpoint[]): Balance {
+  const weighted = new Map<Endpoint, number>();
+  for (const [at, endpoint] of endpoints.entries())
+    if (!weighted.has(endpoint)) weighted.set(endpoint, weights[at] ?? 1);
+  return new Balance([...weighted.keys()], balance, [...weighted.values()]);
 }
 
 /** What makes two routes of different tables the same one. */

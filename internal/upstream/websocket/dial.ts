@@ -79,7 +79,7 @@ export class Dialer {
       const tenancy = endpoint.tenancy(route, request);
       let hasTurn = false;
       try {
-        const turn = endpoint.turns.take(config.dialTimeoutMs, cancellation);
+        const turn = endpoint.turns.take(connectMs(route) ?? config.dialTimeoutMs, cancellation);
         hasTurn = turn === undefined || (await turn);
         if (!hasTurn) throw new DialFailure(TOO_MANY_DIALS, undefined, 'unreachable');
         // Whoever waited while its circuit opened looks for another one.
@@ -132,7 +132,7 @@ export class Dialer {
         dialHeaders(request, tenancy.route),
         shared.keys.next(),
       ),
-      timeoutMs: config.dialTimeoutMs,
+      timeoutMs: connectMs(tenancy.route) ?? config.dialTimeoutMs,
       shared,
       tenancy,
       cancellation,
@@ -207,4 +207,9 @@ function interval(ms: number, cancellation: Cancellation | undefined): Promise<v
       reject(cancelled());
     });
   });
+}
+
+/** What the route itself says of the time for a dial; that of an HTTP route is for its exchanges. */
+function connectMs(route: UpstreamRoute): number | undefined {
+  return route.kind === 'websocket' ? route.timeouts.connectMs : undefined;
 }

@@ -207,6 +207,10 @@ describe("an upstream's answer to the opening handshake", () => {
       slow.upstreams.dial(routeTo(upstream.url), REQUEST),
       failsWith('ERR_DIAL_FAILED', /100 ms/),
     );
+    const route = routeTo(upstream.url, {
+      timeouts: { connectMs: 50, idleMs: undefined, writeMs: undefined },
+    });
+    await assert.rejects(slow.upstreams.dial(route, REQUEST), failsWith('ERR_DIAL_FAILED', /50 ms/));
     for (const timer of timers) clearInterval(timer);
     await eventually(() => upstream.sockets.size === 0);
   });

@@ -1,44 +1,18 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { z } from 'zod';
-import type {
-  Protocol,
-  RespondRoute,
-  Route,
-  RouteTls,
-  SchemaText,
-  Target,
-  TargetedUpstream,
-  UpstreamRoute,
-} from '../../config.js';
+import type { Protocol, RespondRoute, Route, RouteTls, SchemaText, UpstreamRoute } from '../../config.js';
 import { readSchemas } from '../../schemas/read.js';
 import { quote } from '../../secrets.js';
+import { clientRulesOf } from '../client-rules.js';
 import { type EntryKind, type EntryOf, entrySchemas, foreignKey } from '../schema.js';
-import { placeholdersOf, targetedUpstream, withoutPlaceholders } from '../target-url.js';
+import { withoutPlaceholders } from '../target-url.js';
 import { readRouteTls } from '../tls.js';
 import { tokenRulesOf } from '../token-rules.js';
 import { bootstrapFaults } from './bootstrap.js';
+import type { EntryContext, EntryFault } from './entry-context.js';
 import { filledIn } from './respond-body.js';
-
-/** What an entry needs from around it. */
-export interface EntryContext {
-  /** Of the routes file: relative paths start there. */
-  readonly directory: string;
-  /** Values that `${NAME}` in a fixed answer may stand for. */
-  readonly respondVariables: Readonly<Record<string, string>>;
-  /** Of ISSUERS_FILE; undefined: not known, none is wrong. */
-  readonly issuerNames: readonly string[] | undefined;
-  /** What placeholders may stand for, by name; undefined: a target with faults of its own. */
-  readonly targets: ReadonlyMap<string, Target | undefined>;
-  /** false: each process would claim tokens for itself, and there are several. */
-  readonly claimsShared: boolean;
-}
-
-/** What is wrong with an entry. */
-export interface EntryFault {
-  readonly path: readonly PropertyKey[];
-  readonly message: string;
-}
+import { whereTo } from './where-to.js';
 
 export type EntryResult = { readonly route: Route } | { readonly faults: readonly EntryFault[] };
 
@@ -90,7 +64,7 @@ function parsed<K extends EntryKind>(
   assemble: (entry: EntryOf<K>, faults: EntryFault[]) => Route,
 ): EntryResult {
   const result = entrySchemas[kind].safeParse(item);
-  if (!result.success) return { faults: faultsOf(result.error.issues) };
+  if (!result.success) return { faults: faultsOf(result.error.issues).map((fault) => asGiven(fault, item)) };
   // The schema was looked up by the kind, which the compiler does not follow through the union.
   const entry = result.data as EntryOf<K>;
   const faults: EntryFault[] = [];
@@ -133,6 +107,16 @@ function faultsOf(issues: readonly z.core.$ZodIssue[]): EntryFault[] {
   );
 }
 
+/** A lone upstream is read as a list of one. */
+function asGiven({ path, message }: EntryFault, item: unknown): EntryFault {
+  const [key, at, ...rest] = path;
+  const listed =
+    typeof item === 'object' && item !== null && 'upstream' in item && Array.isArray(item.upstream);
+  return key === 'upstream' && typeof at === 'number' && !listed
+    ? { path: [key, ...rest], message }
+    : { path, message };
+}
+
 type UpstreamEntry = EntryOf<'websocket'> | EntryOf<'http'>;
 type LocalEntry = EntryOf<'respond'> | EntryOf<'files'> | EntryOf<'logout'>;
 
@@ -145,6 +129,11 @@ function webSocketRoute(entry: EntryOf<'websocket'>, context: EntryContext, faul
     preserveQuery,
     appendPath,
     rateLimit,
+    timeouts: {
+      connectMs: entry.timeouts.connect,
+      idleMs: entry.timeouts.idle,
+      writeMs: entry.timeouts.write,
+    },
   };
 }
 
@@ -172,7 +161,7 @@ function httpRoute(entry: EntryOf<'http'>, context: EntryContext, faults: EntryF
 
 function everyKey(entry: UpstreamEntry | LocalEntry) {
   const { prefix, auth, requireRoles } = entry;
-  return { prefix, auth, requireRoles, tokens: tokenRulesOf(entry) };
+  return { prefix, auth, requireRoles, tokens: tokenRulesOf(entry), clients: clientRulesOf(entry) };
 }
 
 type SharedUpstreamKeys = Omit<UpstreamRoute, 'kind' | keyof ReturnType<typeof everyKey>>;
@@ -181,7 +170,7 @@ function upstreamKeys(
   entry: UpstreamEntry,
   context: EntryContext,
   faults: EntryFault[],
-): Omit<SharedUpstreamKeys, 'preserveQuery' | 'appendPath' | 'rateLimit'> {
+): Omit<SharedUpstreamKeys, 'preserveQuery' | 'appendPath' | 'rateLimit' | 'timeouts'> {
   if (entry.protocol === 'raw' && entry.mqtt.roles !== 'none')
     faults.push({ path: ['mqtt', 'roles'], message: 'goes with protocol: mqtt only' });
   if (entry.renew && typeof entry.auth === 'object')
@@ -205,34 +194,12 @@ function upstreamKeys(
     balance: entry.balance,
     health: entry.health,
     onRemove: entry.onRemove,
+    maxMessageBytes: entry.maxMessageBytes,
     tls: tlsOf(entry, context, faults),
     mqttRoles: entry.mqtt.roles,
     schemas: schemasOf(entry, context, faults),
     renew: entry.renew,
   };
-}
-
-function whereTo(
-  { upstream, health, renew }: UpstreamEntry,
-  { targets }: EntryContext,
-  faults: EntryFault[],
-): { readonly upstreams: readonly string[]; readonly target?: TargetedUpstream | undefined } {
-  const placeholders = upstream.flatMap(placeholdersOf);
-  const [url = ''] = upstream;
-  if (placeholders.length === 0) return { upstreams: upstream };
-  if (upstream.length > 1)
-    faults.push({ path: ['upstream'], message: 'must be one URL where a placeholder stands in it' });
-  if (health !== undefined)
-    faults.push({ path: ['health'], message: 'does not go with a placeholder: nobody knows what to check' });
-  if (renew)
-    faults.push({
-      path: ['renew'],
-      message: 'does not go with a placeholder in upstream: another token could name another one',
-    });
-  const unknown = placeholders.filter((name) => !targets.has(name));
-  for (const name of unknown)
-    faults.push({ path: ['upstream'], message: `${quote(`{${name}}`)} is none of the targets` });
-  return { upstreams: [], target: targetedUpstream(url, targets) };
 }
 
 function isPlain(url: string): boolean {
@@ -259,7 +226,7 @@ function tlsOf(
   faults: EntryFault[],
 ): RouteTls | undefined {
   if (entry.tls === undefined) return undefined;
-  if (entry.upstream.some(isPlain))
+  if (entry.upstream.some(({ url }) => isPlain(url)))
     faults.push({ path: ['tls'], message: 'goes with wss:// and https:// upstreams only' });
   const tls = readRouteTls(entry.tls, directory);
   if (!('faults' in tls)) return tls;
@@ -278,7 +245,7 @@ function schemasOf(
     for (const message of read.faults) faults.push({ path: ['schemas'], message });
     return undefined;
   }
-  if (!('timeouts' in entry)) {
+  if (!('preserveHost' in entry)) {
     if (protocolOf(entry) === 'mqtt')
       faults.push({
         path: ['schemas'],

@@ -76,7 +76,7 @@ export function bootstrapFaults(
     readonly bootstrap?: BootstrapRule | undefined;
     readonly auth: RouteAuth;
     readonly once: boolean;
-    readonly upstream: readonly string[];
+    readonly upstream: readonly { readonly url: string }[];
   },
   target: TargetedUpstream | undefined,
 ): { readonly path: readonly PropertyKey[]; readonly message: string }[] {
@@ -88,7 +88,7 @@ export function bootstrapFaults(
   if (auth === 'public') fault('does not go with auth: public: it is made for somebody');
   if (once) fault('does not go with once: the token would be used up before the page is asked for');
   // A target with faults of its own has been named.
-  if (target === undefined && upstream.some((url) => placeholdersOf(url).length > 0)) return faults;
+  if (target === undefined && upstream.some(({ url }) => placeholdersOf(url).length > 0)) return faults;
   const fromTable = [target?.host, target?.port].some(
     (part) => typeof part === 'object' && part.kind === 'table',
   );

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { MAX_TIMER_SECONDS } from '../../environment/readers.js';
+import { IDLE_SECONDS } from '../../environment/variables.js';
 import { quote } from '../../secrets.js';
 import { isUrl } from '../../syntax.js';
 
@@ -45,11 +46,34 @@ export const wholeNumber = (min: number, max: number) =>
   number(min, max, `a whole number, ${min} to ${max}`).int(mustBe('a whole number'));
 
 /** Seconds, decimals allowed, above 0, that a timer can wait; as whole milliseconds, at least one. */
-export const seconds = (byDefault: number) =>
-  number(0, MAX_TIMER_SECONDS, `seconds above 0, up to ${MAX_TIMER_SECONDS} (decimals allowed)`)
-    .refine((value) => value > 0, mustBe('seconds above 0'))
-    .default(byDefault)
-    .transform((value) => Math.max(1, Math.round(value * 1000)));
+export const secondsAbove0 = number(
+  0,
+  MAX_TIMER_SECONDS,
+  `seconds above 0, up to ${MAX_TIMER_SECONDS} (decimals allowed)`,
+)
+  .refine((value) => value > 0, mustBe('seconds above 0'))
+  .transform(milliseconds);
+
+/** Likewise, with a default. */
+export const seconds = (byDefault: number) => secondsAbove0.prefault(byDefault);
+
+/** Likewise, of a timeout that 0 turns off. */
+export const anySeconds = number(
+  0,
+  MAX_TIMER_SECONDS,
+  `0 (off) or seconds up to ${MAX_TIMER_SECONDS} (decimals allowed)`,
+).transform(milliseconds);
+
+const idleAllowed = `0 (off) or ${IDLE_SECONDS.min} to ${IDLE_SECONDS.max} seconds (decimals allowed)`;
+
+/** Likewise, as WS_IDLE_TIMEOUT_SECONDS. */
+export const idleSeconds = number(0, IDLE_SECONDS.max, idleAllowed)
+  .refine((value) => value === 0 || value >= IDLE_SECONDS.min, mustBe(idleAllowed))
+  .transform(milliseconds);
+
+function milliseconds(value: number): number {
+  return value === 0 ? 0 : Math.max(1, Math.round(value * 1000));
+}
 
 export const filePath = word('the path of a file', (path) => path !== '' && !path.includes('\0'));
 

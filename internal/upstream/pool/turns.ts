@@ -1,0 +1,32 @@
+/**
+ * Whose turn it is among those with weights: each gets its share, spread evenly (nginx's smooth round robin). With equal
+ * weights they come one after the other.
+ */
+export class Turns {
+  readonly #weights: readonly number[];
+  readonly #credits: number[];
+  readonly #total: number;
+
+  /** @param weights each above 0. */
+  constructor(weights: readonly number[]) {
+    this.#weights = weights;
+    this.#credits = weights.map(() => 0);
+    this.#total = weights.reduce((sum, weight) => sum + weight, 0);
+  }
+
+  /** The places in the order in which they are to be tried; the first has had its turn now. */
+  next(): readonly number[] {
+    let chosen = 0;
+    for (const [at, weight] of this.#weights.entries()) {
+      this.#credits[at] = this.#credit(at) + weight;
+      if (this.#credit(at) > this.#credit(chosen)) chosen = at;
+    }
+    this.#credits[chosen] = this.#credit(chosen) - this.#total;
+    // Should the chosen one fail, the next in the circle is tried: no one of them takes all that it leaves.
+    return this.#weights.map((_, step) => (chosen + step) % this.#weights.length);
+  }
+
+  #credit(at: number): number {
+    return this.#credits[at] ?? 0;
+  }
+}
