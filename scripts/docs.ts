@@ -2,12 +2,13 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { CLOSE_REASONS, type CloseReason } from '../internal/close-codes.js';
 import { ERROR_CODES } from '../internal/errors.js';
+import { alertRules, dashboard, prometheusRule } from './cluster-files.js';
 import { commandsPage } from './commands-page.js';
 import { table } from './markdown-table.js';
 import { metricsPage } from './metrics-page.js';
 import { configuration, envExample } from './variable-pages.js';
 
-/** A page of docs/ that is made from the source. */
+/** A page of docs/ that is made from the source, or another file that is made from one. */
 export interface Page {
   readonly path: string;
   readonly text: string;
@@ -20,6 +21,10 @@ const PAGES: readonly { readonly name: string; readonly render: () => string }[]
   { name: 'commands.md', render: commandsPage },
   { name: 'configuration.md', render: configuration },
   { name: '../.env.example', render: envExample },
+  { name: '../k8s/base/prometheusrule.yaml', render: prometheusRule },
+  { name: '../k8s/base/ws-gateway.json', render: dashboard },
+  { name: '../k8s/chart/files/alerts.yml', render: alertRules },
+  { name: '../k8s/chart/files/dashboard.json', render: dashboard },
 ];
 
 /** Every generated page as it has to be. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { test } from 'node:test';
 import { CLOSE_REASONS, type CloseReason } from '../internal/close-codes.js';
 import { pages } from '../scripts/docs.js';
@@ -8,7 +8,7 @@ import { pages } from '../scripts/docs.js';
 const reasons: readonly CloseReason[] = Object.values(CLOSE_REASONS);
 
 for (const { path, text } of pages()) {
-  test(`docs/${basename(path)} says what the source says`, async () => {
+  test(`${basename(dirname(path))}/${basename(path)} says what the source says`, async () => {
     assert.equal(await readFile(path, 'utf8'), text, 'run: npm run docs');
   });
 }

@@ -37,7 +37,7 @@ describe('the base', () => {
       kinds,
       new Set([
         ...['ConfigMap', 'Deployment', 'HTTPRoute', 'HorizontalPodAutoscaler', 'Ingress', 'NetworkPolicy'],
-        ...['PodDisruptionBudget', 'Secret', 'Service', 'ServiceMonitor'],
+        ...['PodDisruptionBudget', 'PrometheusRule', 'Secret', 'Service', 'ServiceMonitor'],
       ]),
     );
   });

@@ -56,6 +56,12 @@ export const CHART_VALUES: Readonly<Record<string, object>> = {
     httpRoute: { enabled: true, annotations: { note: 'a: "b"' } },
     autoscaling: { enabled: true },
     serviceMonitor: { enabled: true, labels: { release: 'prometheus' } },
+    prometheusRule: {
+      enabled: true,
+      labels: { release: 'prometheus' },
+      docsUrl: 'https://docs.example.com/gw/',
+    },
+    grafanaDashboard: { enabled: true, annotations: { folder: 'Edge' } },
     service: { port: 80, annotations: { note: 'c' } },
     networkPolicy: {
       extraEgress: [{ to: [{ ipBlock: { cidr: '10.1.2.3/32' } }], ports: [{ port: 6380, protocol: 'TCP' }] }],
@@ -82,7 +88,11 @@ export const CHART_VALUES: Readonly<Record<string, object>> = {
     autoscaling: { enabled: true, sessionsPerPod: 0 },
     secret: { values: REDIS },
   },
-  'TLS of its own': { tls: { secretName: 'own-tls' }, serviceMonitor: { enabled: true } },
+  'TLS of its own': {
+    tls: { secretName: 'own-tls' },
+    serviceMonitor: { enabled: true },
+    prometheusRule: { enabled: true },
+  },
   'a port of its own for the endpoints, and upstreams for each user': {
     config: { ADMIN_PORT: 9090, ADMIN_HOST: '::' },
     serviceMonitor: { enabled: true },

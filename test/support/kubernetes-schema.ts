@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HTTPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute';
+import { PrometheusRule } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PrometheusRule';
 import { ServiceMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor';
 import { Deployment } from 'kubernetes-models/apps/v1/Deployment';
 import { HorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler';
@@ -29,7 +30,7 @@ const KINDS: readonly { readonly model: Model; readonly from: string }[] = [
   ...[HorizontalPodAutoscaler, Ingress, NetworkPolicy].map((model) => ({ model, from: CORE })),
   { model: PodDisruptionBudget, from: CORE },
   { model: HTTPRoute, from: GATEWAY },
-  { model: ServiceMonitor, from: PROMETHEUS },
+  ...[PrometheusRule, ServiceMonitor].map((model) => ({ model, from: PROMETHEUS })),
 ];
 
 function kindOf({ apiVersion, kind }: KubernetesObject): (typeof KINDS)[number] | undefined {
