@@ -270,6 +270,13 @@ export class MessageBudget {
     return false;
   }
 
+  /** As `take`, for several messages: it pays for all of them or, where it says false, for none. */
+  takeAll(payloadBytes: number, messages: number): boolean {
+    // What one bucket gave could not go back when the other one has too little: each by itself, then.
+    if (this.#messageBucket !== undefined && this.#byteBucket !== undefined) return false;
+    return this.take(payloadBytes, messages);
+  }
+
   /** For the log: which limit said no last, and whose bucket was empty; undefined: none has. */
   get exceeded(): string | undefined {
     return this.#exceeded && limitNamed(this.#exceeded.key);

@@ -2,6 +2,7 @@ import type { CloseCode, CloseReasonKey } from '../close-codes.js';
 import type { MaskingKeys } from '../upstream/websocket/frame.js';
 import type { FrameSource } from '../upstream/websocket/frame-walker.js';
 import type { FragmentPosition } from '../upstream/websocket/message-listener.js';
+import type { WholeFrames } from '../upstream/websocket/whole-frames.js';
 
 /** What became of a message handed to a `ClientSocket`. */
 export const SendResult = Object.freeze({
@@ -15,6 +16,8 @@ export const SendResult = Object.freeze({
 
 /** Who takes a client's frames as they came. Bytes are valid during the call only. */
 export interface ClientFrameSink {
+  /** Whether all of these may pass: then they are paid for. If not, each is judged by itself. */
+  judgeClientMessages(run: WholeFrames): boolean;
   /** Whether a data frame may pass, by its header. @param messageBytes of its message, this frame included. */
   judgeClientFrame(first: number, length: number, messageBytes: number): CloseReasonKey | undefined;
   /**

@@ -2,6 +2,7 @@ import type { CloseCode, CloseReasonKey } from '../close-codes.js';
 import type { UpstreamConnection } from '../upstream/websocket/connection.js';
 import { OPCODE, Opcode } from '../upstream/websocket/frame.js';
 import type { UpstreamFrameListener } from '../upstream/websocket/upstream-frames.js';
+import type { WholeFrames } from '../upstream/websocket/whole-frames.js';
 import type { ClientFrameSink, ClientFrames, ClientSocket } from './client-socket.js';
 import { Pump, type PumpOptions, type PumpOwner, type Rest } from './pump.js';
 import type { TrafficCounts } from './traffic.js';
@@ -34,6 +35,11 @@ export class FramePump extends Pump implements UpstreamFrameListener, ClientFram
     upstream.startPassing();
   }
 
+  judgeClientMessages({ messages, payloadBytes, largestBytes, hasText }: WholeFrames): boolean {
+    if (largestBytes > this.config.maxMessageBytes || (hasText && !this.allowsText)) return false;
+    return this.budget === undefined || this.budget.takeAll(payloadBytes, messages);
+  }
+
   judgeClientFrame(first: number, length: number, messageBytes: number): CloseReasonKey | undefined {
     if (messageBytes > this.config.maxMessageBytes) return 'messageTooBig';
     const opcode = first & OPCODE;
@@ -62,6 +68,10 @@ export class FramePump extends Pump implements UpstreamFrameListener, ClientFram
 
   clientFramesFinished(): void {
     this.upstream.atBoundary();
+  }
+
+  judgeUpstreamMessages({ hasText }: WholeFrames): boolean {
+    return !hasText || this.allowsText;
   }
 
   judgeUpstreamFrame(first: number): CloseReasonKey | undefined {

@@ -15,6 +15,7 @@ import { closePayload, FIN, Opcode, serverFrame } from '../../upstream/websocket
 import { type FrameSource, FrameWalker } from '../../upstream/websocket/frame-walker.js';
 import type { FrameWriter } from '../../upstream/websocket/frame-writer.js';
 import type { FragmentPosition } from '../../upstream/websocket/message-listener.js';
+import type { WholeFrames } from '../../upstream/websocket/whole-frames.js';
 
 /** What all client sockets of a process share. */
 export interface ClientSocketShared {
@@ -239,6 +240,10 @@ export class NodeClientSocket extends FrameWalker implements ClientSocket, Clien
     this.#session = undefined;
     // RFC 6455 §7.1.5. After a close frame of the client the session is closing already.
     session?.onClientClosed(1006, '');
+  }
+
+  protected override judgeWhole(run: WholeFrames): boolean {
+    return this.#sink?.judgeClientMessages(run) === true;
   }
 
   protected override judge(first: number, length: number, messageBytes: number): CloseReasonKey | undefined {

@@ -1,10 +1,14 @@
 import type { CloseReasonKey } from '../../close-codes.js';
 import { FIN, MASK, type MaskingKeys, OPCODE, Opcode, xorBytes } from './frame.js';
 import { frameFault, headerBytes, lengthFault, payloadLength, readClose } from './frame-rules.js';
+import { WholeFrames } from './whole-frames.js';
 
 /** A header with its masking key and the payload of a control frame behind it. */
 const MAX_HELD_BYTES = 14 + 125;
 const KEY_BYTES = 4;
+
+/** Of the present read. */
+const whole = new WholeFrames();
 
 /** What becomes of data frames. `finish`: the one that is under way passes, no other one after it. */
 type Mode = 'messages' | 'pass' | 'finish' | 'drop' | 'stopped';
@@ -68,6 +72,11 @@ export abstract class FrameWalker implements FrameSource {
     this.#mode = mode;
   }
 
+  /**
+   * Whether all of these may pass, each a whole message in one frame: then they are accounted for. If not, nothing is, and
+   * each is judged by itself.
+   */
+  protected abstract judgeWhole(run: WholeFrames): boolean;
   /** Whether a data frame may pass, by its header. @param messageBytes of its message, this frame included. */
   protected abstract judge(first: number, length: number, messageBytes: number): CloseReasonKey | undefined;
   /** Likewise by its payload; called for each piece of it if `inspects`. @param phase which byte of the key is first. */
@@ -131,6 +140,11 @@ export abstract class FrameWalker implements FrameSource {
     let run = -1;
     /** Where the frame under way begins; below 0: in an earlier read. */
     let frame = -1;
+    if (this.#awaitsFrame) {
+      const to = this.#walkWhole(bytes, at, end);
+      if (to > at) run = at;
+      at = to;
+    }
     while (at < end && !this.stopped) {
       if (this.#remaining > 0) {
         if (run < 0 && this.#passing) run = at;
@@ -161,6 +175,26 @@ export abstract class FrameWalker implements FrameSource {
       at += needed;
     }
     if (!this.stopped) this.#hand(bytes, run, at);
+  }
+
+  /** Whether what comes next is a new message, of which nothing but its header matters. */
+  get #awaitsFrame(): boolean {
+    return (
+      this.#mode === 'pass' &&
+      this.#remaining === 0 &&
+      this.#opcode === 0 &&
+      !this.inspects &&
+      this.remasks === undefined
+    );
+  }
+
+  /** Messages that pass all at once. @returns where they end. */
+  #walkWhole(bytes: Buffer, from: number, end: number): number {
+    const to = whole.scan(bytes, from, end, this.#masked);
+    if (to === from || !this.judgeWhole(whole)) return from;
+    this.messages += whole.messages;
+    this.payloadBytes += whole.payloadBytes;
+    return to;
   }
 
   /** Hands over a run of what came. */

@@ -1,10 +1,13 @@
 import type { CloseReasonKey } from '../../close-codes.js';
 import { FrameWalker } from './frame-walker.js';
 import type { UpstreamListener } from './message-listener.js';
+import type { WholeFrames } from './whole-frames.js';
 
 /** Who takes an upstream's frames as they came. Bytes are valid during the call only. */
 export interface UpstreamFrameListener
   extends Pick<UpstreamListener, 'onUpstreamDrain' | 'onUpstreamClose' | 'onUpstreamLost'> {
+  /** Whether all of these may pass; if not, each is judged by itself. */
+  judgeUpstreamMessages(run: WholeFrames): boolean;
   /** Whether a data frame may pass, by the first byte of its header. */
   judgeUpstreamFrame(first: number): CloseReasonKey | undefined;
   /** One may not: nothing more is read. */
@@ -34,6 +37,10 @@ export class UpstreamFrames extends FrameWalker {
     readonly listener: UpstreamFrameListener,
   ) {
     super(false, 'pass');
+  }
+
+  protected override judgeWhole(run: WholeFrames): boolean {
+    return this.listener.judgeUpstreamMessages(run);
   }
 
   protected override judge(first: number): CloseReasonKey | undefined {

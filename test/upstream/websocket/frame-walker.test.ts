@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import type { CloseReasonKey } from '../../../internal/close-codes.js';
 import { MaskingKeys } from '../../../internal/upstream/websocket/frame.js';
 import { FrameWalker } from '../../../internal/upstream/websocket/frame-walker.js';
+import type { WholeFrames } from '../../../internal/upstream/websocket/whole-frames.js';
 import { closePayload, encodeFrame, FrameReader, OPCODE } from '../../support/frames.js';
 
 /** Writes down what it walks over. */
@@ -30,6 +31,10 @@ class Recorder extends FrameWalker {
 
   remask(): void {
     this.remasks = new MaskingKeys();
+  }
+
+  protected judgeWhole({ largestBytes }: WholeFrames): boolean {
+    return largestBytes <= this.limitBytes;
   }
 
   protected judge(_first: number, _length: number, messageBytes: number): CloseReasonKey | undefined {
