@@ -1,5 +1,7 @@
 import { loadConfiguration } from '../internal/config/environment.js';
 import { problemLine } from '../internal/config/problem.js';
+import { hasHttpRoutes } from '../internal/config/routes/table.js';
+import { chooseListener } from '../internal/gateway/choice.js';
 import { examine } from './doctor/examination.js';
 import { findingLine } from './doctor/finding.js';
 import { command as define } from './line/command.js';
@@ -20,6 +22,16 @@ export const command = define({
     if ('problems' in loaded) {
       process.stderr.write(`${loaded.problems.map(problemLine).join('\n')}\n`);
       return 1;
+    }
+    const { listen } = loaded.config;
+    if (listen.listener === 'uws' || listen.compression !== 'off') {
+      const refused = await chooseListener(listen, hasHttpRoutes(loaded.table)).catch(
+        (error: Error) => error,
+      );
+      if (refused instanceof Error) {
+        process.stderr.write(`${refused.message}\n`);
+        return 1;
+      }
     }
     for (const warning of loaded.warnings) process.stderr.write(`warning: ${problemLine(warning)}\n`);
     process.stdout.write('configuration ok\n');

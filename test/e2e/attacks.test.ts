@@ -138,10 +138,11 @@ describe('an attacker', () => {
       [genuine, get('/admin/routes')],
       [genuine, get('/healthz'), unspecified, get('/admin/routes')],
     ];
+    const refusal = (await gateway.listener()) === 'uws' ? 505 : 400;
     for (const pieces of attempts) {
       const client = await RawClient.connect(gateway.port);
       client.write(Buffer.concat(pieces));
-      assert.equal((await client.readHead())?.status, 400);
+      assert.equal((await client.readHead())?.status, refusal);
       await within(client.closed, 'end of the connection');
       assert.ok(!client.received.includes('HTTP/1.1'), 'one answer');
     }
@@ -149,10 +150,15 @@ describe('an attacker', () => {
   });
 
   it('gets nowhere with a head full of separators', async () => {
+    // Up to 64 KiB of head are read by the other listener.
+    const tooLong = (await gateway.listener()) === 'uws' ? 400 : 431;
     for (const name of ['Sec-WebSocket-Protocol', 'Connection', 'Upgrade']) {
       for (const [count, status] of [
-        [name === 'Sec-WebSocket-Protocol' ? 8_300 : 2_500, name === 'Sec-WebSocket-Protocol' ? 431 : 400],
-        [30_000, 431],
+        [
+          name === 'Sec-WebSocket-Protocol' ? 8_300 : 2_500,
+          name === 'Sec-WebSocket-Protocol' ? tooLong : 400,
+        ],
+        [30_000, tooLong],
       ] as const) {
         const line = `${name}: ${'a,'.repeat(count)}`;
         const { client, answer } = await exchange(gateway.port, handshakeHead(gateway.port, '/echo', [line]));

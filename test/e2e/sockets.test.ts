@@ -113,11 +113,9 @@ describe('LISTENER', () => {
       await withGateway(env, async (gateway) => {
         const line = await eventually(() => gateway.logs.find(({ msg }) => msg === 'listening') ?? false);
         assert.deepEqual([line.listener, line.why], ['node', why]);
-        const [{ labels } = { labels: {} }] = (await gateway.metrics()).all('ws_build_info');
-        assert.deepEqual(
-          { ...labels, version: undefined },
-          { version: undefined, node: process.version, listener: 'node' },
-        );
+        const [build] = (await gateway.metrics()).all('ws_build_info');
+        assert.equal(build?.labels.listener, 'node');
+        assert.match(build.labels.node ?? '', /^v\d+\.\d+\.\d+$/);
       });
     }
   });

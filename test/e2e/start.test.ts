@@ -61,6 +61,21 @@ describe('the command line', () => {
     assert.match(bad.output, /upstream/);
   });
 
+  it('--check asks uWebSockets.js where it is wanted, as the start does', async () => {
+    const env = { ...KEYS, LISTENER: 'uws' };
+    const checked = await run({ args: ['--check'], env, routes: ROUTES });
+    if (checked.code === 0) {
+      const gateway = await startGateway({ env, routes: ROUTES, waitFor: 'alive' });
+      assert.equal(await gateway.listener(), 'uws');
+      await gateway.stop();
+    } else {
+      const refused = await run({ env, routes: ROUTES });
+      const [why = ''] = /^LISTENER: uws cannot be had.*$/m.exec(refused.output) ?? [];
+      assert.notEqual(why, '');
+      assert.ok(checked.output.includes(why), checked.output);
+    }
+  });
+
   it('--check and the start say what is likely to be a mistake, once', async () => {
     const env = { ...KEYS, WORKERS: '2', JWT_CACHE_STORE: 'redis', REDIS_URL: 'redis://127.0.0.1:1' };
     const { code, output } = await run({ args: ['--check'], env, routes: ROUTES });

@@ -99,6 +99,16 @@ describe('limiter', () => {
     assert.ok(ann.take(100));
   });
 
+  it('pays for several messages at once or for none of them, never for a part', () => {
+    const one = budget(make({ perSecond: 0.001, burst: 30, bytesPerSecond: 0 }).limiter, sub('ann'));
+    assert.equal(one.takeAll(64, 31), false);
+    assert.ok(one.takeAll(64, 30));
+    // Of two limits the first would have been drawn on when the second says no.
+    const both = budget(make({ perSecond: 0.001, burst: 2, bytesPerSecond: 100 }).limiter, sub('bob'));
+    assert.equal(both.takeAll(1, 1), false);
+    assert.ok(both.take(1) && both.take(1));
+  });
+
   it('reconnecting does not refill the bucket', () => {
     const { clock, limiter } = make();
     for (let round = 0; round < 10; round++) {

@@ -167,6 +167,7 @@ async function launch(options: GatewayOptions): Promise<Gateway> {
     HOME: process.env.HOME,
     PORT: String(port),
     ROUTE_FILE: routeFile,
+    LISTENER: process.env.TEST_LISTENER,
     ...TEST_DEFAULTS,
     ...options.env,
   };
