@@ -10,7 +10,7 @@ import { invalid, readParameters } from './parameters.js';
 import { invalidPayload } from './payload.js';
 import { AdminRefusal } from './refusal.js';
 import { refusalInfo } from './refusals.js';
-import { readRevocationQuery } from './revocations.js';
+import { readRevocationQuery, readRevocationTarget } from './revocations.js';
 import { readRevocation } from './revoke.js';
 import { readSessionQuery, SESSION_ID } from './sessions.js';
 import { readUi, UI_TARGET } from './ui.js';
@@ -46,7 +46,13 @@ export const ENDPOINTS: ReadonlyMap<string, ReadonlyMap<string, Endpoint>> = new
   ['/admin/revoke', new Map([['POST', revoke]])],
   ['/admin/sessions', new Map([['GET', sessions]])],
   ['/admin/sessions/{id}', new Map([['DELETE', closeSession]])],
-  ['/admin/revocations', new Map([['GET', revocations]])],
+  [
+    '/admin/revocations',
+    new Map([
+      ['GET', revocations],
+      ['DELETE', liftRevocation],
+    ]),
+  ],
   [
     '/admin/bans',
     new Map([
@@ -229,6 +235,15 @@ async function revocations(operations: AdminOperations, { request }: Call): Prom
   const { items, next } = await operations.revocations(readRevocationQuery(request.query));
   const unsent = await operations.unsentRevocations();
   return { body: { revocations: items, unsent, next: next ?? null } };
+}
+
+async function liftRevocation(operations: AdminOperations, { request, audit }: Call): Promise<Result> {
+  const target = readRevocationTarget(request.query);
+  Object.assign(audit, auditOf(target));
+  const propagated = await operations.liftRevocation(target);
+  if (propagated === undefined) throw new AdminRefusal(404, 'not_found', 'nothing of this is revoked');
+  audit.propagated = propagated;
+  return { status: propagated ? 200 : 202, body: { revoked: false, propagated } };
 }
 
 async function rateLimits(operations: AdminOperations, { request }: Call): Promise<Result> {

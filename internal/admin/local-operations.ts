@@ -32,7 +32,7 @@ export interface LocalParts {
   readonly sessions: Sessions;
   readonly exchanges: Exchanges;
   /** Whoever listens to it ends the sessions of what is revoked (see `closeRevoked`). */
-  readonly revocations: Pick<Revocations, 'revoke' | 'current' | 'unsent'>;
+  readonly revocations: Pick<Revocations, 'revoke' | 'lift' | 'current' | 'unsent'>;
   /** Whoever listens to it ends the sessions of who is banned (see `closeBanned`). */
   readonly bans: Pick<Bans, 'ban' | 'lift' | 'all'>;
   readonly limits: LimitsInForce;
@@ -65,6 +65,10 @@ export class LocalOperations implements AdminOperations {
     const sessionsClosed = closed + exchanges.revokedSoFar - before;
     const { propagated } = await told;
     return { sessionsClosed, propagated };
+  }
+
+  async liftRevocation(target: RevocationTarget): Promise<boolean | undefined> {
+    return (await this.#parts.revocations.lift(target))?.propagated;
   }
 
   async sessions(query: SessionQuery): Promise<Page<SessionInfo>> {

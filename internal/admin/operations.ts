@@ -41,6 +41,8 @@ export interface ReloadOutcome {
 export interface AdminOperations {
   /** The local effect is there before the first await. */
   revoke(target: RevocationTarget): Promise<RevokeResult>;
+  /** @returns whether a configured store was told; undefined: nothing of the target is revoked. */
+  liftRevocation(target: RevocationTarget): Promise<boolean | undefined>;
   sessions(query: SessionQuery): Promise<Page<SessionInfo>>;
   /** @returns false when there is no such session. */
   closeSession(id: string): Promise<boolean>;

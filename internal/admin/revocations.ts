@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Revocation, Revocations } from '../auth/revocations/revocations.js';
+import type { Revocation, Revocations, RevocationTarget } from '../auth/revocations/revocations.js';
 import { firstPage, type Page } from './page.js';
 import { invalid, readLimit, readParameters } from './parameters.js';
 import { timeText } from './time.js';
@@ -41,6 +41,23 @@ export function readRevocationQuery(query: string): RevocationQuery {
     limit: readLimit(parameters.get('limit')),
     after: digest === undefined ? undefined : { expiresAtMs: Number(expiresAtMs), digest },
   };
+}
+
+/**
+ * What DELETE /admin/revocations takes back: `sub` and `jti`, `sub` and `all=true`, or `sid`.
+ * @throws AdminRefusal 400
+ */
+export function readRevocationTarget(query: string): RevocationTarget {
+  const parameters = readParameters(query, ['sub', 'jti', 'all', 'sid']);
+  const [sub, jti, all, sid] = (['sub', 'jti', 'all', 'sid'] as const).map(
+    (name) => parameters.get(name) || undefined,
+  );
+  if (all !== undefined && all !== 'true') throw invalid('all must be true');
+  if (sid !== undefined && sub === undefined && jti === undefined && all === undefined) return { sid };
+  // One token or all of them: which one is meant must not be guessed.
+  if (sub !== undefined && sid === undefined && (jti === undefined) !== (all === undefined))
+    return jti === undefined ? { sub, all: true } : { sub, jti };
+  throw invalid('sub with jti, sub with all=true, or sid is required');
 }
 
 /** What is in effect, the next to expire first. */

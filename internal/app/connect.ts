@@ -32,6 +32,7 @@ export function connect({
     const ended = closeRevoked(sessions, revocation) + exchanges.revoked(revocation);
     siblings?.revoked(revocation, ended);
   });
+  revocations.onLifted((lift) => siblings?.lifted(lift));
   bans.onBanned((sub) => {
     closeBanned(sessions, sub);
     exchanges.banned(sub);

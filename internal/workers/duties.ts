@@ -1,6 +1,6 @@
 import type { LogOrder } from '../admin/log-settings.js';
 import type { AdminOperations } from '../admin/operations.js';
-import type { Revocation } from '../auth/revocations/revocations.js';
+import type { Revocation, RevocationNews } from '../auth/revocations/revocations.js';
 import type { Config, Route } from '../config/config.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import type { ReloadResult } from '../config/routes/reload.js';
@@ -45,7 +45,7 @@ export interface WorkerDuties extends SiblingDuties {
   snapshot(): Promise<MetricsSnapshot>;
   /** Another worker has asked this one for leases. */
   mailCame(): void;
-  learn(revocations: readonly Revocation[]): void;
+  learn(revocations: readonly RevocationNews[]): void;
   learnRecords(name: RecordsName, records: readonly SharedRecord<unknown>[]): void;
   /** Carries a revocation out. @returns how many sessions it ended, however the worker heard of it first. */
   revoke(revocation: Revocation): number;
@@ -57,8 +57,8 @@ export interface SupervisorDuties extends Pick<Ledger, 'settle' | 'readMail' | '
   scrape(): Promise<string>;
   /** Reads the routes file; answered when every worker has the new table. */
   reload(): Promise<ReloadResult>;
-  /** A revocation took effect here: the other workers are told, as far as it is news to them. */
-  learned(revocation: Revocation): void;
+  /** A revocation took effect here, or was taken back: the other workers are told, as far as it is news to them. */
+  learned(news: RevocationNews): void;
   /** A record is new or newer here: the other workers are told, as far as it is news to them. */
   recordChanged(name: RecordsName, record: SharedRecord<unknown>): void;
   /** Has all other workers carry out a revocation. @returns the sessions they ended. */

@@ -33,6 +33,11 @@ export class HostOperations implements AdminOperations {
     return { sessionsClosed: sessionsClosed + (await elsewhere), propagated };
   }
 
+  /** The other workers hear of it as of any revocation. */
+  liftRevocation(target: RevocationTarget): Promise<boolean | undefined> {
+    return this.#local.liftRevocation(target);
+  }
+
   async sessions(query: SessionQuery): Promise<Page<SessionInfo>> {
     const pages = [await this.#local.sessions(query), ...(await this.#siblings.ask('sessions', [query]))];
     const items = pages.flatMap((page) => page.items).sort((a, b) => (a.id < b.id ? -1 : 1));

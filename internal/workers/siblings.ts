@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client';
 import type { LocalOperations } from '../admin/local-operations.js';
 import type { LogOrder } from '../admin/log-settings.js';
-import type { Revocation, Revocations } from '../auth/revocations/revocations.js';
+import type { Lift, Revocation, Revocations } from '../auth/revocations/revocations.js';
 import type { RouteTable } from '../config/config.js';
 import type { RouteReloader } from '../config/routes/reload.js';
 import { createRouteTable } from '../config/routes/table.js';
@@ -91,6 +91,11 @@ export class Siblings {
     if (oldest !== undefined && this.#ended.size > MAX_ENDED) this.#ended.delete(oldest);
     // Without a supervisor there are no others any more, and this worker is about to end.
     this.#link.ask('learned', [revocation]).catch(() => {});
+  }
+
+  /** A revocation was taken back in this worker. */
+  lifted(lift: Lift): void {
+    this.#link.ask('learned', [lift]).catch(() => {});
   }
 
   /** A record is new or newer in this worker. */

@@ -167,7 +167,7 @@ export class Supervisor {
     // What changes from here on comes behind the assignment.
     worker.assigned = true;
     await taken;
-    for (const batch of batches(this.#revocations.current(), LEARN_BATCH)) await link.ask('learn', [batch]);
+    for (const batch of batches(this.#revocations.news(), LEARN_BATCH)) await link.ask('learn', [batch]);
     for (const name of ['bans', 'rateLimits'] as const)
       for (const batch of batches(this.#records[name], LEARN_BATCH))
         await link.ask('learnRecords', [name, batch]);

@@ -168,6 +168,42 @@ describe('DELETE /admin/sessions/{id}', () => {
   });
 });
 
+describe('DELETE /admin/revocations', () => {
+  it('takes back what is named, and says when there is nothing', async (t) => {
+    const { call, json, revocations, audit } = await bench(t);
+    await revocations.revoke({ sub: 'a b', jti: 'x' });
+    await revocations.revoke({ sub: 'ann', all: true });
+    const answer = await call('DELETE', '/admin/revocations?sub=a%20b&jti=x');
+    assert.deepEqual([answer.status, json(answer)], [200, { revoked: false, propagated: true }]);
+    assert.equal((await call('DELETE', '/admin/revocations?sub=a%20b&jti=x')).status, 404);
+    assert.equal((await call('DELETE', '/admin/revocations?sub=ann&all=true')).status, 200);
+    assert.deepEqual([...revocations.current()], []);
+    assert.deepEqual(
+      audit().map(({ action, sub, jti, all, status }) => [action, sub, jti ?? all, status]),
+      [
+        ['DELETE /admin/revocations', 'a b', 'x', 200],
+        ['DELETE /admin/revocations', 'a b', 'x', 404],
+        ['DELETE /admin/revocations', 'ann', true, 200],
+      ],
+    );
+  });
+
+  it('guesses at nothing', async (t) => {
+    const { call } = await bench(t);
+    for (const query of [
+      '',
+      'sub=a',
+      'jti=b',
+      'sub=a&jti=b&all=true',
+      'sub=a&all=yes',
+      'sid=s&sub=a',
+      'sub=&jti=b',
+      'x=1',
+    ])
+      assert.equal((await call('DELETE', `/admin/revocations?${query}`)).status, 400, query);
+  });
+});
+
 describe('GET /admin/revocations', () => {
   it('shows every kind', async (t) => {
     const { call, json, revocations } = await bench(t);

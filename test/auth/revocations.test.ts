@@ -71,6 +71,50 @@ describe('Revocations without a store', () => {
     assert.equal(revocations.isRevoked({ sub: 'a:b:c', jti: '' }), false);
   });
 
+  it('takes back what was revoked, however it was, and tells so once', async (t) => {
+    const { revocations, counted } = await lonelyProcess(t);
+    const lifted: string[] = [];
+    revocations.onLifted(({ of }) => lifted.push(of.kind));
+    await revocations.revoke({ sub: 'a', jti: 'b:c' });
+    revocations.learn({ kind: 'joined', text: 'a:b:c', expiresAtMs: later() });
+    await revocations.revoke({ sub: 'a', all: true });
+    await revocations.revoke({ sid: 's', issuer: 'i' });
+    assert.equal(await revocations.lift({ sub: 'a', jti: 'b' }), undefined);
+    assert.equal(await revocations.lift({ sub: 'b', all: true }), undefined);
+    assert.deepEqual(await revocations.lift({ sub: 'a', jti: 'b:c' }), { propagated: true });
+    assert.equal(revocations.isRevoked({ sub: 'a', jti: 'b:c', iat: Date.now() }), false);
+    assert.equal(revocations.isRevoked({ sub: 'a', jti: 'b:c' }), true, 'all of the subject still are');
+    await revocations.lift({ sub: 'a', all: true });
+    await revocations.lift({ sid: 's' });
+    assert.equal(revocations.isRevoked({ sub: 'a', jti: 'b:c', sid: 's', issuer: 'i' }), false);
+    assert.deepEqual([...revocations.current()], []);
+    assert.deepEqual(lifted, ['token', 'joined', 'subject', 'session']);
+    assert.equal(counted(), 4);
+  });
+
+  it('hears of a revocation and its lift in any order; a later revocation counts', async (t) => {
+    const of = { kind: 'token', sub: 'a', jti: 'b' } as const;
+    const told = { ...of, expiresAtMs: Date.now() + 20_000 };
+    const lift = { kind: 'lifted', of, expiresAtMs: Date.now() + 30_000 } as const;
+    for (const order of [
+      [told, lift],
+      [lift, told],
+      [lift, told, lift],
+    ]) {
+      const { revocations } = await lonelyProcess(t, 60_000);
+      for (const news of order) revocations.learn(news);
+      assert.equal(revocations.isRevoked(of), false);
+      assert.equal(revocations.learn({ ...of, expiresAtMs: Date.now() + 40_000 }), true);
+      assert.equal(revocations.isRevoked(of), true);
+      assert.equal(revocations.learn(lift), false, 'an old lift takes nothing back');
+      assert.equal(revocations.isRevoked(of), true);
+      await revocations.revoke(of);
+      await revocations.lift(of);
+      await revocations.revoke(of);
+      assert.equal(revocations.isRevoked(of), true, 'in whatever millisecond it was');
+    }
+  });
+
   it('forgets after its time', async (t) => {
     const { revocations } = await lonelyProcess(t, 1_000);
     await revocations.revoke({ sub: 'alice', jti: '1' });

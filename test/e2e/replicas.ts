@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { eventually } from '../support/eventually.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
 import type { Issuer } from '../support/issuer.js';
@@ -95,6 +96,26 @@ export class Replicas {
       body: JSON.stringify(target),
     });
     return { status, ...(JSON.parse(body) as Omit<RevokeAnswer, 'status'>) };
+  }
+
+  /** @returns the status. */
+  async liftRevocation(gateway: Gateway | undefined, query: string): Promise<number> {
+    assert.ok(gateway);
+    return (await http(`${gateway.http}/admin/revocations?${query}`, { method: 'DELETE' })).status;
+  }
+
+  /** Waits until clients with this token are through to their upstream, everywhere. */
+  async admittedEverywhere(token: string): Promise<void> {
+    for (const gateway of this.gateways)
+      await eventually(async () => {
+        const peer = await Peer.open(`${gateway.ws}/echo`, { token });
+        this.#peers.push(peer);
+        peer.send('in');
+        return await peer.text().then(
+          (text) => text === 'in',
+          () => false,
+        );
+      });
   }
 
   /** Ends the clients of a test. */

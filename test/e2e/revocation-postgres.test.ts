@@ -43,6 +43,15 @@ describe('revocation over two replicas and Postgres alone', () => {
     }, LATE_MS);
   }
 
+  async function eventuallyRefused(token: string): Promise<void> {
+    await eventually(() =>
+      replicas.refusedEverywhere(token).then(
+        () => true,
+        () => false,
+      ),
+    );
+  }
+
   it('closes the sessions of a token on both, and keeps it out', async (t) => {
     const others = await replicas.openEverywhere(issuer.sign({ sub: 'ann' }));
     const token = issuer.sign({ sub: 'ann', jti: 'x' });
@@ -137,5 +146,25 @@ describe('revocation over two replicas and Postgres alone', () => {
     }
     for (const peer of elsewhere) assert.deepEqual(await peer.ended(LATE_MS), REVOKED);
     await connected();
+  });
+
+  it('takes a revocation back everywhere, for those that start later too, until it is revoked again', async () => {
+    const token = issuer.sign({ sub: 'zoe', jti: 'back' });
+    const all = issuer.sign({ sub: 'yan', jti: 'any' });
+    await replicas.revoke(replicas.gateways[0], { sub: 'zoe', jti: 'back' });
+    await replicas.revoke(replicas.gateways[0], { sub: 'yan', all: true });
+    await eventuallyRefused(token);
+    await eventuallyRefused(all);
+    assert.equal(await replicas.liftRevocation(replicas.gateways[1], 'sub=zoe&jti=other'), 404);
+    assert.equal(await replicas.liftRevocation(replicas.gateways[1], 'sub=zoe&jti=back'), 200);
+    assert.equal(await replicas.liftRevocation(replicas.gateways[1], 'sub=yan&all=true'), 200);
+    const late = await replicas.add();
+    const peer = await replicas.open(late, token);
+    await replicas.admittedEverywhere(token);
+    await replicas.admittedEverywhere(all);
+    assert.equal(await replicas.liftRevocation(replicas.gateways[0], 'sub=zoe&jti=back'), 404);
+    await replicas.revoke(late, { sub: 'zoe', jti: 'back' });
+    assert.deepEqual(await peer.ended(), REVOKED);
+    await eventuallyRefused(token);
   });
 });

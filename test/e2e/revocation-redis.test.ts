@@ -41,6 +41,15 @@ describe('revocation over three replicas and Redis', () => {
     }, LATE_MS);
   }
 
+  async function eventuallyRefused(token: string): Promise<void> {
+    await eventually(() =>
+      replicas.refusedEverywhere(token).then(
+        () => true,
+        () => false,
+      ),
+    );
+  }
+
   it('closes the sessions of a token everywhere, soon, and no other', async (t) => {
     const others = await replicas.openEverywhere(issuer.sign({ sub: 'ann' }));
     const latenciesMs: number[] = [];
@@ -177,9 +186,29 @@ describe('revocation over three replicas and Redis', () => {
     await redis.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
     for (const peer of peers) assert.deepEqual(await peer.ended(LATE_MS), REVOKED);
   });
+
+  it('takes a revocation back everywhere, for those that start later too, until it is revoked again', async () => {
+    const token = issuer.sign({ sub: 'zoe', jti: 'back' });
+    const all = issuer.sign({ sub: 'yan', jti: 'any' });
+    await replicas.revoke(replicas.gateways[0], { sub: 'zoe', jti: 'back' });
+    await replicas.revoke(replicas.gateways[0], { sub: 'yan', all: true });
+    await eventuallyRefused(token);
+    await eventuallyRefused(all);
+    assert.equal(await replicas.liftRevocation(replicas.gateways[1], 'sub=zoe&jti=other'), 404);
+    assert.equal(await replicas.liftRevocation(replicas.gateways[1], 'sub=zoe&jti=back'), 200);
+    assert.equal(await replicas.liftRevocation(replicas.gateways[1], 'sub=yan&all=true'), 200);
+    const late = await replicas.add();
+    const peer = await replicas.open(late, token);
+    await replicas.admittedEverywhere(token);
+    await replicas.admittedEverywhere(all);
+    assert.equal(await replicas.liftRevocation(replicas.gateways[0], 'sub=zoe&jti=back'), 404);
+    await replicas.revoke(late, { sub: 'zoe', jti: 'back' });
+    assert.deepEqual(await peer.ended(), REVOKED);
+    await eventuallyRefused(token);
+  });
 });
 
-it('T-08: a token stays revoked at a pod that starts right after FLUSHALL, workers and all', async (t) => {
+it('T-08: a token stays revoked at a pod that starts right after FLUSHALL, workers and all, until that is taken back', async (t) => {
   const [issuer, echo, redis] = await Promise.all([startIssuer(), startEcho(), startRedis()]);
   const replicas = await Replicas.start(1, issuer, echo, { REDIS_URL: redis.url, WORKERS: '2' });
   t.after(async () => {
@@ -196,4 +225,7 @@ it('T-08: a token stays revoked at a pod that starts right after FLUSHALL, worke
   await replicas.add();
   // Often enough to reach every worker.
   for (let i = 0; i < 6; i++) await replicas.refusedEverywhere(token);
+  assert.equal(await replicas.liftRevocation(replicas.gateways[1], `sub=ann&jti=${jti}`), 200);
+  for (let i = 0; i < 3; i++) await replicas.admittedEverywhere(token);
+  await replicas.leave();
 });

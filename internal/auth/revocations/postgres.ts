@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { deserializeCall, type PeerCall, serializeCall } from '../../store/agreement/peer-call.js';
 import type { PostgresStore } from '../../store/postgres.js';
 import { expiringTable } from '../../store/postgres-table.js';
-import { deserializeRevocation, type Revocation, serializeRevocation } from './revocation.js';
+import { deserializeRevocation, type RevocationNews, serializeRevocation } from './revocation.js';
 import type { RevocationReceiver, RevocationStore } from './revocation-store.js';
 
 /** For the `tables` of the PostgresStore. `id` is the SHA-256 of the entry, which may be too long for an index. */
@@ -22,6 +22,8 @@ const INSERT = `INSERT INTO ws_revocations (id, entry, expires)
   ON CONFLICT (id) DO UPDATE SET expires = greatest(ws_revocations.expires, excluded.expires)`;
 /** One statement, one transaction: what is announced is on the list. */
 const TELL = `WITH listed AS (${INSERT} RETURNING 1) SELECT pg_notify('${CHANNEL}', $4::text) FROM listed`;
+/** What was taken back counts no more; the sweep removes it. */
+const END = 'UPDATE ws_revocations SET expires = to_timestamp(0) WHERE id = ANY($1::text[])';
 const LOAD = `SELECT id, entry, extract(epoch FROM expires)::float8 * 1000 AS expires_at_ms FROM ws_revocations
   WHERE expires > now() AND id > $1 ORDER BY id LIMIT ${PAGE_ENTRIES}`;
 
@@ -58,16 +60,19 @@ export class PostgresRevocations implements RevocationStore {
     });
   }
 
-  async list(revocations: readonly Revocation[]): Promise<void> {
+  async list(revocations: readonly RevocationNews[]): Promise<void> {
     const query = { name: 'ws_revocations list', text: INSERT, values: rowsOf(revocations) };
     await this.#store.query(query, { whileDown: true });
   }
 
-  async tell(revocation: Revocation): Promise<void> {
+  async tell(revocation: RevocationNews): Promise<void> {
     const entry = serializeRevocation(revocation);
     const payload = Buffer.byteLength(entry) <= MAX_PAYLOAD_BYTES ? entry : '';
     const query = { name: 'ws_revocations tell', text: TELL, values: [...rowsOf([revocation]), payload] };
     await this.#store.query(query, { whileDown: true });
+    if (revocation.kind !== 'lifted') return;
+    const [ended] = rowsOf([{ ...revocation.of, expiresAtMs: 0 }]);
+    await this.#store.query({ name: 'ws_revocations end', text: END, values: [ended] }, { whileDown: true });
   }
 
   call(call: PeerCall): Promise<number | undefined> {
@@ -100,8 +105,8 @@ export class PostgresRevocations implements RevocationStore {
 }
 
 /** Ids, entries and expiries in seconds, each as one array. */
-function rowsOf(revocations: readonly Revocation[]) {
-  const entries = revocations.map(serializeRevocation);
+function rowsOf(revocations: readonly RevocationNews[]) {
+  const entries = revocations.map((revocation) => serializeRevocation(revocation));
   const ids = entries.map((entry) => createHash('sha256').update(entry).digest('hex'));
   return [ids, entries, revocations.map(({ expiresAtMs }) => expiresAtMs / 1000)];
 }

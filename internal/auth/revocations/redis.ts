@@ -4,8 +4,9 @@ import type { RedisStore } from '../../store/redis.js';
 import type { RedisPart } from '../../store/redis-rights.js';
 import {
   deserializeRevocation,
+  type Lift,
   MAX_REVOCATION_BYTES,
-  type Revocation,
+  type RevocationNews,
   serializeRevocation,
 } from './revocation.js';
 import type { RevocationReceiver, RevocationStore } from './revocation-store.js';
@@ -69,7 +70,7 @@ export class RedisRevocations implements RevocationStore {
     });
   }
 
-  async list(revocations: readonly Revocation[]): Promise<void> {
+  async list(revocations: readonly RevocationNews[]): Promise<void> {
     const nowMs = Date.now();
     const entries = revocations
       .filter(({ expiresAtMs }) => expiresAtMs > nowMs)
@@ -79,6 +80,9 @@ export class RedisRevocations implements RevocationStore {
       (redis) =>
         Promise.all([
           redis.zadd(LIST_KEY, ...entries),
+          ...revocations.flatMap((news) =>
+            news.kind === 'lifted' ? [redis.zadd(LIST_KEY, 'XX', ...ended(news))] : [],
+          ),
           redis.zremrangebyscore(LIST_KEY, '-inf', nowMs),
           // A list nobody adds to goes by itself, once its last entry has.
           redis.pexpire(LIST_KEY, Math.ceil(this.#ttlMs) + 60_000),
@@ -87,7 +91,7 @@ export class RedisRevocations implements RevocationStore {
     );
   }
 
-  async tell(revocation: Revocation): Promise<void> {
+  async tell(revocation: RevocationNews): Promise<void> {
     // The list first: who subscribes after the publication finds it there. Announced even if the list is refused.
     const failure = await this.list([revocation]).then(
       () => undefined,
@@ -138,15 +142,22 @@ export class RedisRevocations implements RevocationStore {
   }
 }
 
+/** The entry of what was taken back, as one that is long over: the next removal takes it along. */
+function ended({ of }: Lift): [number, string] {
+  return [0, serializeRevocation(of)];
+}
+
 /** Undefined for what came from a Go gateway: all that listen have heard that. */
-function channelOf(revocation: Revocation): string | undefined {
+function channelOf(revocation: RevocationNews): string | undefined {
+  // Where a Go gateway finds no token: it takes whatever is said on a token's channel for its revocation.
+  if (revocation.kind === 'lifted') return CHANNEL_PREFIX;
   if (revocation.kind === 'joined') return undefined;
   if (revocation.kind === 'session') return `${CHANNEL_PREFIX}sid:${revocation.sid}`;
   return `${CHANNEL_PREFIX}${revocation.sub}:${revocation.kind === 'token' ? revocation.jti : '*'}`;
 }
 
 /** The payload decides: a channel cannot tell `a:b` + `c` from `a` + `b:c`. */
-function parseMessage(channel: Buffer, payload: Buffer, expiresAtMs: number): Revocation | undefined {
+function parseMessage(channel: Buffer, payload: Buffer, expiresAtMs: number): RevocationNews | undefined {
   if (channel.length + payload.length > MAX_REVOCATION_BYTES) return undefined;
   const message = decodeUtf8(payload);
   const name = decodeUtf8(channel);

@@ -1,6 +1,6 @@
 import type { Receiver, SharedList } from '../../store/agreement/shared-list.js';
-import type { Revocation } from './revocation.js';
+import type { RevocationNews } from './revocation.js';
 
 /** What shares revocations between processes. */
-export type RevocationStore = SharedList<Revocation>;
-export type RevocationReceiver = Receiver<Revocation>;
+export type RevocationStore = SharedList<RevocationNews>;
+export type RevocationReceiver = Receiver<RevocationNews>;

@@ -29,10 +29,24 @@ interface JoinedRevocation {
   readonly text: string;
 }
 
-export type Revocation = (TokenRevocation | SubjectRevocation | SessionRevocation | JoinedRevocation) & {
+/** What a revocation reaches. */
+export type Revoked = TokenRevocation | SubjectRevocation | SessionRevocation | JoinedRevocation;
+
+interface Kept {
   /** Milliseconds since the epoch, when it is forgotten. */
   readonly expiresAtMs: number;
-};
+}
+
+export type Revocation = Revoked & Kept;
+
+/** A revocation was taken back: one that is not remembered for longer than this does not count any more. */
+export interface Lift extends Kept {
+  readonly kind: 'lifted';
+  readonly of: Revoked;
+}
+
+/** What processes tell each other. */
+export type RevocationNews = Revocation | Lift;
 
 /** What identifies a verified token; its identity has these fields. */
 export interface RevocableToken {
@@ -66,8 +80,12 @@ export function issuedUntil(token: RevocableToken, momentMs: number): boolean {
   return token.iat === undefined || token.iat * 1000 <= momentMs;
 }
 
-/** The revocation as JSON: `{"sub","jti"}`, `{"sub","issuedUntilMs"}`, `{"sid","iss"?}` or `{"joined"}`. Equal ones give equal text. */
-export function serializeRevocation(revocation: Revocation): string {
+/**
+ * The revocation as JSON: `{"sub","jti"}`, `{"sub","issuedUntilMs"}`, `{"sid","iss"?}` or `{"joined"}`; one that was taken
+ * back: `{"lifted"}` with that text in it. Equal ones give equal text.
+ */
+export function serializeRevocation(revocation: Revoked | Lift): string {
+  if (revocation.kind === 'lifted') return JSON.stringify({ lifted: serializeRevocation(revocation.of) });
   if (revocation.kind === 'token') return JSON.stringify({ sub: revocation.sub, jti: revocation.jti });
   if (revocation.kind === 'joined') return JSON.stringify({ joined: revocation.text });
   if (revocation.kind === 'session') return JSON.stringify({ sid: revocation.sid, iss: revocation.issuer });
@@ -75,7 +93,7 @@ export function serializeRevocation(revocation: Revocation): string {
 }
 
 /** The reverse of `serializeRevocation`; undefined for anything else. */
-export function deserializeRevocation(text: string, expiresAtMs: number): Revocation | undefined {
+export function deserializeRevocation(text: string, expiresAtMs: number): RevocationNews | undefined {
   if (Buffer.byteLength(text) > MAX_REVOCATION_BYTES || !Number.isFinite(expiresAtMs)) return undefined;
   let json: unknown;
   try {
@@ -84,7 +102,11 @@ export function deserializeRevocation(text: string, expiresAtMs: number): Revoca
     return undefined;
   }
   if (!isJsonObject(json)) return undefined;
-  const { sub, jti, issuedUntilMs, joined, sid, iss } = json;
+  const { sub, jti, issuedUntilMs, joined, sid, iss, lifted } = json;
+  if (isText(lifted)) {
+    const of = deserializeRevocation(lifted, expiresAtMs);
+    return of === undefined || of.kind === 'lifted' ? undefined : { kind: 'lifted', of, expiresAtMs };
+  }
   if (isText(sub) && isText(jti)) return { kind: 'token', sub, jti, expiresAtMs };
   if (isText(sub) && typeof issuedUntilMs === 'number' && jti === undefined)
     return { kind: 'subject', sub, issuedUntilMs, expiresAtMs };

@@ -1,11 +1,17 @@
 import { fromUnknown } from '../../errors.js';
 import { Agreement } from '../../store/agreement/agreement.js';
 import type { Log } from '../../telemetry/log.js';
-import { type RevocableToken, type Revocation, serializeRevocation } from './revocation.js';
+import {
+  type Lift,
+  type RevocableToken,
+  type Revocation,
+  type RevocationNews,
+  serializeRevocation,
+} from './revocation.js';
 import type { RevocationStore } from './revocation-store.js';
 import { RevokedSet } from './revoked-set.js';
 
-export type { RevocableToken, Revocation } from './revocation.js';
+export type { Lift, RevocableToken, Revocation, RevocationNews } from './revocation.js';
 export { covers } from './revocation.js';
 
 /** One token, all that a subject holds now, or all of one session at the provider. */
@@ -37,8 +43,9 @@ export class Revocations {
   readonly #options: RevocationsOptions;
   readonly #ttlMs: number;
   readonly #revoked: RevokedSet;
-  readonly #agreement: Agreement<Revocation>;
+  readonly #agreement: Agreement<RevocationNews>;
   readonly #listeners: ((revocation: Revocation) => void)[] = [];
+  readonly #liftListeners: ((lift: Lift) => void)[] = [];
 
   constructor(options: RevocationsOptions) {
     this.#options = options;
@@ -93,6 +100,27 @@ export class Revocations {
     this.#listeners.push(listener);
   }
 
+  /** Calls `listener` for each revocation that is taken back. */
+  onLifted(listener: (lift: Lift) => void): void {
+    this.#liftListeners.push(listener);
+  }
+
+  /**
+   * Takes back what was revoked of a target: in this process before it returns, in the others within the store's latency.
+   * Sessions that it ended stay ended.
+   * @returns as `revoke`; undefined: nothing of it is revoked.
+   */
+  async lift(target: RevocationTarget): Promise<{ readonly propagated: boolean } | undefined> {
+    const expiresAtMs = Date.now() + this.#ttlMs;
+    const lifts = [...this.current()]
+      .filter((revocation) => isMeant(revocation, target))
+      .map((of): Lift => ({ kind: 'lifted', of, expiresAtMs }));
+    if (lifts.length === 0) return undefined;
+    for (const lift of lifts) this.learn(lift);
+    const told = await Promise.all(lifts.map((lift) => this.#agreement.send(lift)));
+    return { propagated: told.every((each) => each ?? true) };
+  }
+
   /**
    * Revokes: in this process before it returns, in the others within the store's latency.
    * @returns `propagated` false when a store is configured and could not be told; it will be, once it is back.
@@ -106,28 +134,43 @@ export class Revocations {
   }
 
   /** Takes in what another process said, without passing it on. Returns whether it was news. */
-  learn(revocation: Revocation): boolean {
+  learn(news: RevocationNews): boolean {
     const nowMs = Date.now();
     // Whatever the list says, nothing is remembered longer than it is here: the sweep relies on it.
-    const expiresAtMs = Math.min(revocation.expiresAtMs, nowMs + this.#ttlMs);
-    if (expiresAtMs <= nowMs || !this.#revoked.add({ ...revocation, expiresAtMs }, nowMs)) return false;
+    const expiresAtMs = Math.min(news.expiresAtMs, nowMs + this.#ttlMs);
+    if (expiresAtMs <= nowMs) return false;
+    if (news.kind === 'lifted') {
+      if (!this.#revoked.lift({ ...news, expiresAtMs }, nowMs)) return false;
+      this.#tell(this.#liftListeners, news);
+      return true;
+    }
+    if (!this.#revoked.add({ ...news, expiresAtMs }, nowMs)) return false;
     this.#options.counter.inc();
-    for (const listener of this.#listeners) {
+    this.#tell(this.#listeners, news);
+    return true;
+  }
+
+  #tell<News>(listeners: readonly ((news: News) => void)[], news: News): void {
+    for (const listener of listeners) {
       try {
-        listener(revocation);
+        listener(news);
       } catch (thrown) {
         this.#options.log.error({ err: fromUnknown(thrown) }, 'a revocation could not be carried out');
       }
     }
-    return true;
   }
 
-  /** What is in effect, for a process that starts without a store. */
+  /** What is in effect. */
   current(): Iterable<Revocation> {
+    return inEffect(this.news());
+  }
+
+  /** That and what was taken back, for a process that starts without a store. */
+  news(): Iterable<RevocationNews> {
     return this.#revoked.values(Date.now());
   }
 
-  #hear(revocation: Revocation, from: 'channel' | 'list'): void {
+  #hear(revocation: RevocationNews, from: 'channel' | 'list'): void {
     // A Go gateway keeps no list: whoever hears it puts it there for those who start later.
     if (this.learn(revocation) && from === 'channel' && revocation.kind === 'joined')
       this.#options.store?.list([revocation]).catch(() => {});
@@ -137,6 +180,21 @@ export class Revocations {
     const evicted = this.#revoked.sweep(Date.now());
     if (evicted > 0) this.#options.log.error({ evicted }, 'too many revocations: the oldest were forgotten');
   }
+}
+
+function* inEffect(all: Iterable<RevocationNews>): Generator<Revocation> {
+  for (const news of all) if (news.kind !== 'lifted') yield news;
+}
+
+/** Whether a revocation is one of that very target. A joined text stands for the token that it names. */
+function isMeant(revocation: Revocation, target: RevocationTarget): boolean {
+  if ('sid' in target) {
+    if (revocation.kind !== 'session' || revocation.sid !== target.sid) return false;
+    return target.issuer === undefined || revocation.issuer === target.issuer;
+  }
+  if ('all' in target) return revocation.kind === 'subject' && revocation.sub === target.sub;
+  if (revocation.kind === 'joined') return revocation.text === `${target.sub}:${target.jti}`;
+  return revocation.kind === 'token' && revocation.sub === target.sub && revocation.jti === target.jti;
 }
 
 /** What a target means from now on. */

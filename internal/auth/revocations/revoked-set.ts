@@ -1,4 +1,11 @@
-import { issuedUntil, type RevocableToken, type Revocation } from './revocation.js';
+import {
+  issuedUntil,
+  type Lift,
+  type RevocableToken,
+  type Revocation,
+  type RevocationNews,
+  type Revoked,
+} from './revocation.js';
 
 export interface RevokedSetLimits {
   readonly entries: number;
@@ -7,7 +14,7 @@ export interface RevokedSetLimits {
 }
 
 interface Entry {
-  readonly revocation: Revocation;
+  readonly revocation: RevocationNews;
   /** The last round in which somebody spoke of it. */
   round: number;
 }
@@ -58,6 +65,9 @@ export class RevokedSet {
    */
   add(revocation: Revocation, nowMs: number): boolean {
     const key = keyOf(revocation);
+    // Of the same moment the one that comes later counts; a list hands out the lift first.
+    const lift = this.#entries.get(liftKey(key))?.revocation;
+    if (lift !== undefined && lift.expiresAtMs > Math.max(revocation.expiresAtMs, nowMs)) return false;
     const known = this.#live(key, nowMs);
     if (known === undefined || reachesFurther(revocation, known)) {
       this.#put(key, revocation);
@@ -70,13 +80,27 @@ export class RevokedSet {
     return false;
   }
 
+  /** Takes a revocation back, unless there is a later one. @returns whether that was news. */
+  lift(lift: Lift, nowMs: number): boolean {
+    const key = keyOf(lift.of);
+    const known = this.#entries.get(liftKey(key))?.revocation;
+    const revoked = this.#live(key, nowMs);
+    if (revoked !== undefined && revoked.expiresAtMs <= lift.expiresAtMs) this.#delete(key);
+    if (known !== undefined && known.expiresAtMs >= lift.expiresAtMs) {
+      this.#speakOf(liftKey(key));
+      return false;
+    }
+    this.#put(liftKey(key), lift);
+    return true;
+  }
+
   /** From here on `unspoken` tells what was not added again. */
   beginRound(): void {
     this.#round++;
   }
 
   /** What is in effect though nobody spoke of it in this round. */
-  *unspoken(nowMs: number): Generator<Revocation> {
+  *unspoken(nowMs: number): Generator<RevocationNews> {
     for (const { revocation, round } of this.#entries.values())
       if (round < this.#round && revocation.expiresAtMs > nowMs) yield revocation;
   }
@@ -97,17 +121,18 @@ export class RevokedSet {
     return evicted;
   }
 
-  /** What is in effect, oldest first. */
-  *values(nowMs: number): Generator<Revocation> {
+  /** What is in effect and what was taken back, oldest first. */
+  *values(nowMs: number): Generator<RevocationNews> {
     for (const { revocation } of this.#entries.values()) if (revocation.expiresAtMs > nowMs) yield revocation;
   }
 
   #live(key: string, nowMs: number): Revocation | undefined {
     const revocation = this.#entries.get(key)?.revocation;
-    return revocation !== undefined && revocation.expiresAtMs > nowMs ? revocation : undefined;
+    if (revocation === undefined || revocation.kind === 'lifted') return undefined;
+    return revocation.expiresAtMs > nowMs ? revocation : undefined;
   }
 
-  #put(key: string, revocation: Revocation): void {
+  #put(key: string, revocation: RevocationNews): void {
     this.#delete(key);
     this.#entries.set(key, { revocation, round: this.#round });
     this.#chars += key.length;
@@ -128,7 +153,7 @@ function reachesFurther(one: Revocation, other: Revocation): boolean {
   return one.kind === 'subject' && other.kind === 'subject' && one.issuedUntilMs > other.issuedUntilMs;
 }
 
-function keyOf(revocation: Revocation): string {
+function keyOf(revocation: Revoked): string {
   if (revocation.kind === 'token') return tokenKey(revocation.sub, revocation.jti);
   if (revocation.kind === 'session') return sessionKey(revocation.sid, revocation.issuer);
   return revocation.kind === 'joined' ? joinedKey(revocation.text) : subjectKey(revocation.sub);
@@ -145,6 +170,10 @@ function sessionKey(sid: string, issuer: string | undefined): string {
 
 function joinedKey(text: string): string {
   return `joined ${text}`;
+}
+
+function liftKey(key: string): string {
+  return `lifted ${key}`;
 }
 
 function subjectKey(sub: string): string {
