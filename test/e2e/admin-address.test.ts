@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { copyFile, readFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { createServer, type Server } from 'node:net';
 import { after, before, describe, it } from 'node:test';
@@ -30,9 +30,10 @@ describe('an address of their own for the endpoints', () => {
     await Promise.all([echo.close(), issuer.close()]);
   });
 
-  const start = async (env: Readonly<Record<string, string>>) => {
+  const start = async (env: Readonly<Record<string, string>>, waitFor?: 'listening') => {
     const port = await freePort();
     const gateway = await startGateway({
+      ...(waitFor && { waitFor }),
       env: { JWKS_URL: issuer.jwksUrl, ADMIN_PORT: String(port), ...env },
       routes: [
         { prefix: '/echo', upstream: echo.url },
@@ -113,35 +114,44 @@ describe('an address of their own for the endpoints', () => {
     assert.equal((await ended).code, 0);
   });
 
-  it('speaks TLS where PORT does', async () => {
-    const certificate = await makeCertificate('127.0.0.1');
-    const port = await freePort();
-    const gateway = await startGateway({
-      env: {
-        JWKS_URL: issuer.jwksUrl,
-        ADMIN_PORT: String(port),
-        TLS_CERT_FILE: certificate.certFile,
-        TLS_KEY_FILE: certificate.keyFile,
-      },
-      routes: [{ prefix: '/echo', upstream: echo.url }],
-      waitFor: 'listening',
-    });
-    const ca = await readFile(certificate.certFile);
-    const status = await eventually(
-      () =>
-        new Promise<number | undefined>((resolve, reject) => {
-          request({ host: '127.0.0.1', port, path: '/healthz', ca, agent: false }, (response) => {
-            response.resume();
-            resolve(response.statusCode);
-          })
-            .once('error', reject)
-            .end();
-        }),
+  it('speaks TLS where PORT does, with a new certificate once the files change', async () => {
+    const [first, second] = await Promise.all([makeCertificate('127.0.0.1'), makeCertificate('127.0.0.1')]);
+    const { gateway, admin } = await start(
+      { TLS_CERT_FILE: first.certFile, TLS_KEY_FILE: first.keyFile },
+      'listening',
     );
-    assert.equal(status, 200);
-    await assert.rejects(http(`http://127.0.0.1:${port}/healthz`));
+    const { port } = new URL(admin);
+    const probe = (ca: Buffer) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        request({ host: '127.0.0.1', port, path: '/healthz', ca, agent: false }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        })
+          .once('error', reject)
+          .end();
+      });
+    const [old, renewed] = await Promise.all([readFile(first.certFile), readFile(second.certFile)]);
+    assert.equal(await eventually(() => probe(old)), 200);
+    await assert.rejects(http(`${admin}/healthz`));
+    await assert.rejects(probe(renewed));
+    await copyFile(second.keyFile, first.keyFile);
+    await copyFile(second.certFile, first.certFile);
+    assert.equal(await eventually(() => probe(renewed)), 200);
+    await assert.rejects(probe(old));
     await gateway.stop();
-    await certificate.remove();
+    await Promise.all([first.remove(), second.remove()]);
+  });
+
+  it('is none where it is that of the clients', async () => {
+    const gateway = await startGateway({
+      env: { JWKS_URL: issuer.jwksUrl, HOST: '127.0.0.1', ADMIN_HOST: '127.0.0.1' },
+      routes: [{ prefix: '/echo', upstream: echo.url }],
+    });
+    for (const path of ['/metrics', '/admin/sessions'])
+      assert.equal((await http(gateway.http + path)).status, 200, path);
+    const peer = await Peer.open(`${gateway.ws}/echo`, { token: issuer.sign() });
+    await peer.close();
+    await gateway.stop();
   });
 
   it('that is taken is an error at the start, which names it', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { eventually } from '../support/eventually.js';
-import { type Gateway, startGateway } from '../support/gateway.js';
+import { type Gateway, type GatewayOptions, startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
 import type { Issuer } from '../support/issuer.js';
 import type { Upstream } from '../support/upstream.js';
@@ -32,12 +32,10 @@ export class Replicas {
     issuer: Issuer,
     echo: Upstream,
     env: Readonly<Record<string, string>>,
+    /** Of a routes file, /echo among them. */
+    routes: NonNullable<GatewayOptions['routes']> = [{ prefix: '/echo', upstream: echo.url }],
   ): Promise<Replicas> {
-    const start = () =>
-      startGateway({
-        env: { JWKS_URL: issuer.jwksUrl, ...env },
-        routes: [{ prefix: '/echo', upstream: echo.url }],
-      });
+    const start = () => startGateway({ env: { JWKS_URL: issuer.jwksUrl, ...env }, routes });
     return new Replicas(await Promise.all(Array.from({ length: count }, start)), issuer, start);
   }
 
