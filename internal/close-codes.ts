@@ -179,6 +179,13 @@ export const CLOSE_REASONS = Object.freeze({
     false,
     'the route takes each token once, and this one has been used',
   ),
+  renewalRefused: told(
+    'renewal_refused',
+    1008,
+    'Renewal refused',
+    true,
+    'an AUTH of an MQTT 5.0 client was malformed, came too soon, or its token is not good for the session',
+  ),
   forbidden: told('forbidden', 1008, 'Forbidden', false, 'not the roles or scopes that the route requires'),
   addressRefused: told(
     'address_refused',

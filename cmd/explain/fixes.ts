@@ -21,7 +21,7 @@ const BY_REASON: Readonly<Record<CloseReasonKey, string>> = {
   circuitOpen:
     'Get the upstream well: its circuit closes by itself with the next good health check. To close it now: DELETE /admin/circuits.',
   authUnavailable:
-    'Let the gateway reach its keys: see JWKS_URL and JWT_EXPECTED_ISSUER. `ws-gateway doctor` says what they answer.',
+    'Let the gateway reach its keys: see JWKS_URL and JWT_EXPECTED_ISSUER, or INTROSPECTION_URL. `ws-gateway doctor` says what the keys answer.',
   authTimeout:
     'Have the client send its token in the handshake, or as its first message, within AUTH_TIMEOUT_SECONDS.',
   jwtMissing:
@@ -36,6 +36,8 @@ const BY_REASON: Readonly<Record<CloseReasonKey, string>> = {
     'Get a new token: this one, or all of its subject up to now, was revoked (GET /admin/revocations).',
   banned: 'Lift the ban, if it should not be: DELETE /admin/bans/{sub}.',
   tokenUsed: 'Get a new token for each session: the route has `once: true`.',
+  renewalRefused:
+    'Let the client send a token of the same subject, a second after the last one at the earliest.',
   addressRefused: 'Put the address of the client into allow of the route, or take it out of deny.',
   forbidden:
     'Give the user the role or scope that the route wants, or name the claim they are in: JWT_ROLES_CLAIMS, JWT_SCOPE_CLAIM.',

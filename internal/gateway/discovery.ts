@@ -21,6 +21,7 @@ export function discoveryAnswer({ version, config, table }: DiscoveryParts): Ans
     issuer: config.verification.issuer ?? null,
     issuers: config.verification.issuers.map(({ issuer }) => issuer),
     tokenPlaces: {
+      mqttAuthenticationMethod: 'jwt',
       mqttPassword: true,
       headers: headerNames,
       subprotocols: subprotocolNames,

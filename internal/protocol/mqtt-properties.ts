@@ -20,8 +20,8 @@ interface PropertyRule {
 export type PropertyRules = ReadonlyMap<number, PropertyRule>;
 
 export const USER_PROPERTY = 0x26;
-const AUTHENTICATION_METHOD = 0x15;
-const AUTHENTICATION_DATA = 0x16;
+export const AUTHENTICATION_METHOD = 0x15;
+export const AUTHENTICATION_DATA = 0x16;
 
 /** MQTT 5.0 §3.1.2.11. */
 export const CONNECT_PROPERTIES: PropertyRules = new Map<number, PropertyRule>([
@@ -47,11 +47,18 @@ export const WILL_PROPERTIES: PropertyRules = new Map<number, PropertyRule>([
   [USER_PROPERTY, { name: 'User Property', type: 'pair' }],
 ]);
 
-/** Where a User Property stands in its packet, identifier included. */
-interface UserProperty {
+/** Where a property stands in its packet, identifier included. */
+export interface Span {
   readonly start: number;
   readonly end: number;
+}
+
+interface UserProperty extends Span {
   readonly name: Buffer;
+}
+
+interface Field extends Span {
+  readonly value: Buffer;
 }
 
 /** A properties section that was checked. */
@@ -60,6 +67,9 @@ export interface Properties {
   readonly start: number;
   readonly end: number;
   readonly userProperties: readonly UserProperty[];
+  /** How the client wants to authenticate, and what with (MQTT 5.0 §4.12). */
+  readonly authenticationMethod: Field | undefined;
+  readonly authenticationData: Field | undefined;
 }
 
 /**
@@ -70,6 +80,7 @@ export function readProperties(packet: MqttReader, rules: PropertyRules, field: 
   const reader = packet.section(field);
   const start = reader.at;
   const seen = new Set<number>();
+  const fields = new Map<number, Field>();
   const userProperties: UserProperty[] = [];
   while (reader.at < reader.end) {
     const from = reader.at;
@@ -85,36 +96,46 @@ export function readProperties(packet: MqttReader, rules: PropertyRules, field: 
     // MQTT 5.0 §2.2.2.2 and the text of each property: only the User Property may come twice.
     if (seen.has(identifier)) throw malformed(`${rule.name} is there twice`);
     seen.add(identifier);
-    readValue(reader, rule);
+    const value = readValue(reader, rule);
+    if (identifier === AUTHENTICATION_METHOD || identifier === AUTHENTICATION_DATA)
+      fields.set(identifier, { start: from, end: reader.at, value });
   }
   // MQTT 5.0 §3.1.2.11.10
   if (seen.has(AUTHENTICATION_DATA) && !seen.has(AUTHENTICATION_METHOD)) {
     throw malformed('Authentication Data without Authentication Method');
   }
-  return { start, end: reader.end, userProperties };
+  return {
+    start,
+    end: reader.end,
+    userProperties,
+    authenticationMethod: fields.get(AUTHENTICATION_METHOD),
+    authenticationData: fields.get(AUTHENTICATION_DATA),
+  };
 }
 
-function readValue(reader: MqttReader, { name, type }: PropertyRule): void {
+const NUMBER = Buffer.alloc(0);
+
+/** @returns what a text or binary property holds. */
+function readValue(reader: MqttReader, { name, type }: PropertyRule): Buffer {
   switch (type) {
     case 'flag':
       if (reader.byte(name) > 1) throw malformed(`${name} is neither 0 nor 1`);
-      return;
+      return NUMBER;
     case 'positiveTwoByte':
       if (reader.twoByteInteger(name) === 0) throw malformed(`${name} is 0`);
-      return;
+      return NUMBER;
     case 'positiveFourByte':
       if (reader.fourByteInteger(name) === 0) throw malformed(`${name} is 0`);
-      return;
+      return NUMBER;
     case 'twoByte':
       reader.twoByteInteger(name);
-      return;
+      return NUMBER;
     case 'fourByte':
       reader.fourByteInteger(name);
-      return;
+      return NUMBER;
     case 'string':
-      reader.string(name);
-      return;
+      return reader.string(name);
     default:
-      reader.binary(name);
+      return reader.binary(name);
   }
 }

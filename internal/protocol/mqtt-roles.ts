@@ -1,6 +1,6 @@
 import { roleList } from '../claim-text.js';
 import { CONNECT_TYPE, type Connect, USER_NAME_FLAG } from './mqtt-connect.js';
-import { type Properties, USER_PROPERTY } from './mqtt-properties.js';
+import { type Properties, type Span, USER_PROPERTY } from './mqtt-properties.js';
 import { malformed } from './mqtt-reader.js';
 import { encodeVarint, MAX_VARINT } from './mqtt-varint.js';
 import type { RolesMode } from './protocol.js';
@@ -18,13 +18,19 @@ const ROLES = Buffer.from('roles');
  * `roles` User Properties and, in `username` mode, whatever follows a `|` in its user name. That holds for an empty
  * list too. Everything else stays byte for byte, lengths apart; the will's properties belong to the will's message and
  * are left alone.
- * @returns undefined when the mode changes nothing: `none`, or `user-property` before MQTT 5.0, which has no properties.
+ * @param dropsMethod whether how the client authenticated, and the token with it, is taken out: the broker has no part in it.
+ * @returns undefined when nothing changes: the mode is `none`, or `user-property` before MQTT 5.0, which has no properties.
  * @throws GatewayError ERR_CONNECT_MALFORMED when the roles do not fit: a string over 65,535 bytes, a packet over
  * 268,435,455. The client must be refused then, not forwarded without its roles.
  */
-export function withRoles(connect: Connect, roles: readonly string[], mode: RolesMode): Buffer | undefined {
-  if (mode === 'none') return undefined;
-  if (mode === 'user-property' && connect.properties === undefined) return undefined;
+export function withRoles(
+  connect: Connect,
+  roles: readonly string[],
+  mode: RolesMode,
+  dropsMethod = false,
+): Buffer | undefined {
+  const injects = mode === 'username' || (mode === 'user-property' && connect.properties !== undefined);
+  if (!injects && !dropsMethod) return undefined;
   const { packet, bodyAt, flagsAt, properties, userNameAt, userNameEnd } = connect;
   const list = roleList(roles);
   const named = mode === 'username';
@@ -35,7 +41,14 @@ export function withRoles(connect: Connect, roles: readonly string[], mode: Role
     packet.subarray(bodyAt, flagsAt),
     Buffer.of(named ? connect.flags | USER_NAME_FLAG : connect.flags),
     packet.subarray(keepAliveAt, keepAliveEnd),
-    ...(properties === undefined ? [] : replaceRoles(packet, properties, named ? undefined : list)),
+    ...(properties === undefined
+      ? []
+      : changed(
+          packet,
+          properties,
+          cutsIn(properties, injects, dropsMethod),
+          injects && !named ? list : undefined,
+        )),
     packet.subarray(properties?.end ?? keepAliveEnd, userNameAt),
     named ? userNameField(connect.userName, list) : packet.subarray(userNameAt, userNameEnd),
     packet.subarray(userNameEnd),
@@ -43,12 +56,29 @@ export function withRoles(connect: Connect, roles: readonly string[], mode: Role
   return Buffer.concat([Buffer.of(CONNECT_TYPE), lengthOf(body), ...body]);
 }
 
-/** The properties section, its length first, with every `roles` User Property replaced by one, or by none. */
-function replaceRoles(packet: Buffer, properties: Properties, list: string | undefined): Buffer[] {
+/** What is taken out of the properties, in the order in which it stands there. */
+function cutsIn(
+  { userProperties, authenticationMethod, authenticationData }: Properties,
+  injects: boolean,
+  dropsMethod: boolean,
+): readonly Span[] {
+  const forged = injects ? userProperties.filter(({ name }) => name.equals(ROLES)) : [];
+  const authentication = dropsMethod ? [authenticationMethod, authenticationData] : [];
+  return [...forged, ...authentication]
+    .filter((span) => span !== undefined)
+    .sort((one, other) => one.start - other.start);
+}
+
+/** The properties section, its length first, without what is cut and, with a `list`, with one `roles` User Property. */
+function changed(
+  packet: Buffer,
+  properties: Properties,
+  cuts: readonly Span[],
+  list: string | undefined,
+): Buffer[] {
   const kept: Buffer[] = [];
   let from = properties.start;
-  for (const { name, start, end } of properties.userProperties) {
-    if (!name.equals(ROLES)) continue;
+  for (const { start, end } of cuts) {
     kept.push(packet.subarray(from, start));
     from = end;
   }

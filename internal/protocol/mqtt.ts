@@ -17,7 +17,7 @@ const CONNACK_CODES = {
 } as const;
 
 /**
- * MQTT 3.1, 3.1.1 and 5.0: the session starts with one CONNECT, whose password can be the token. A greeting looks into
+ * MQTT 3.1, 3.1.1 and 5.0: the session starts with one CONNECT, which can hold the token. A greeting looks into
  * the bytes that `read` was given; they must not be overwritten while it is in use.
  */
 export const mqtt: ProtocolAdapter = Object.freeze({
@@ -77,15 +77,29 @@ function badConnect(why: string, reply: Buffer | undefined): FirstBytes {
   return { verdict: 'malformed', reason: 'badConnect', why, reply };
 }
 
+/** Name of the authentication method whose data is a token, in any case (SPEC section 24). */
+const METHOD = 'jwt';
+
 function greetingOf(connect: Connect): Greeting {
+  const { authenticationMethod, authenticationData } = connect.properties ?? {};
+  const method = authenticationMethod?.value.toString('utf8');
+  const renewalMethod = method?.toLowerCase() === METHOD ? method : undefined;
+  const data = renewalMethod === undefined ? undefined : textOf(authenticationData?.value);
   return {
-    token: connect.password && withoutBearer(connect.password.toString('utf8')),
+    token: data ?? textOf(connect.password),
+    ...(data === undefined ? {} : { tokenPlace: 'MQTT authentication data' }),
+    renewalMethod,
     length: connect.packet.length,
     consumed: false,
     withoutToken: () => undefined,
-    withRoles: (roles, mode) => withRoles(connect, roles, mode),
+    withRoles: (roles, mode, dropsMethod) => withRoles(connect, roles, mode, dropsMethod),
     refusal: (kind) => connack(kind, connect.level === 5),
   };
+}
+
+/** undefined: nothing is there that could be a token. */
+function textOf(bytes: Buffer | undefined): string | undefined {
+  return bytes && withoutBearer(bytes.toString('utf8'));
 }
 
 function connack(kind: keyof typeof CONNACK_CODES, isVersion5: boolean): Buffer {

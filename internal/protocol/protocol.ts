@@ -31,8 +31,18 @@ export interface Greeting {
   readonly length: number;
   /** Whether the greeting only served to authenticate and is not forwarded. */
   readonly consumed: boolean;
-  /** The greeting with roles injected; undefined: forward the bytes as they came. */
-  withRoles(roles: readonly string[], mode: RolesMode): Buffer | undefined;
+  /** Where the token is, for people, where that is not the protocol's usual place. */
+  readonly tokenPlace?: string;
+  /**
+   * The authentication method by which the client can send further tokens in the session, in its own spelling (MQTT 5.0
+   * §4.12); undefined: its protocol has no such thing, or it does not ask for it.
+   */
+  readonly renewalMethod?: string | undefined;
+  /**
+   * The greeting with roles injected; undefined: forward the bytes as they came.
+   * @param dropsMethod whether what belongs to `renewalMethod` is taken out, the token included.
+   */
+  withRoles(roles: readonly string[], mode: RolesMode, dropsMethod?: boolean): Buffer | undefined;
   /** The greeting without its token; undefined: forward the bytes as they came. */
   withoutToken(): Buffer | undefined;
   /** What the client is told in the protocol's own words before the close frame; undefined: nothing. */

@@ -6,7 +6,7 @@ import type { CloseReasonKey } from '../close-codes.js';
 import type { Config, Protocol, RouteMatch, UpstreamRoute } from '../config/config.js';
 import { verifiesTokens } from '../config/verifies-tokens.js';
 import { type ErrorCode, GatewayError } from '../errors.js';
-import type { Greeting } from '../protocol/protocol.js';
+import type { Greeting, ProtocolAdapter } from '../protocol/protocol.js';
 import { adapterForSubprotocol, type NegotiatedProtocol } from '../protocol/protocols.js';
 import { raw } from '../protocol/raw.js';
 import type { Destination } from '../upstream/pool/destination.js';
@@ -102,7 +102,9 @@ export class Admission {
     const { route } = match;
     const token = this.#greetingToken(greeting, route);
     const found =
-      token === undefined ? this.#handshakeToken(opening, route) : { token, place: adapter.tokenPlace };
+      token === undefined
+        ? this.#handshakeToken(opening, route)
+        : { token, place: placeOf(greeting, adapter) };
     const offer = selected === undefined ? adapter.subprotocols.slice(0, 1) : [selected];
     return {
       opening,
@@ -150,7 +152,11 @@ export class Admission {
     if (greeting.consumed) return rest.length === 0 ? undefined : rest;
     try {
       const injected = this.#keepsToken(plan)
-        ? greeting.withRoles(identity?.roles ?? [], match.route.mqttRoles)
+        ? greeting.withRoles(
+            identity?.roles ?? [],
+            match.route.mqttRoles,
+            this.renewalMethod(plan) !== undefined,
+          )
         : greeting.withoutToken();
       return injected === undefined ? first : Buffer.concat([injected, rest]);
     } catch (thrown) {
@@ -161,7 +167,15 @@ export class Admission {
   /** Whether the greeting goes upstream with the token in it, which may not be the one that counted, or not ours. */
   #keepsToken({ greeting, match: { route }, adapter, tokenPlace }: Plan): boolean {
     if (adapter.protocol === 'mqtt' || route.keepGreetingToken) return true;
-    return greeting?.token === undefined || tokenPlace !== adapter.tokenPlace;
+    return greeting?.token === undefined || tokenPlace !== placeOf(greeting, adapter);
+  }
+
+  /**
+   * How the client sends further tokens in its session, with the gateway alone (`Greeting.renewalMethod`); undefined: it does
+   * not, or that is between it and the upstream, as the gateway takes no tokens there.
+   */
+  renewalMethod({ greeting, match: { route } }: Plan): string | undefined {
+    return this.#verifies && typeof route.auth !== 'object' ? greeting?.renewalMethod : undefined;
   }
 
   /** Where the client goes on a route whose upstream depends on who is calling; see `Access.destination`. */
@@ -179,6 +193,10 @@ export class Admission {
     const request = { ...dialRequest(plan, identity, this.config.credentials), destination };
     return this.upstreams.dial(plan.match.route, request, cancellation);
   }
+}
+
+function placeOf(greeting: Greeting, adapter: ProtocolAdapter): string {
+  return greeting.tokenPlace ?? adapter.tokenPlace;
 }
 
 /** The route that serves a client of that protocol; undefined: none does. */

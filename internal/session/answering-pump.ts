@@ -1,8 +1,8 @@
 import type { UpstreamConnection } from '../upstream/websocket/connection.js';
 import type { FragmentPosition } from '../upstream/websocket/message-listener.js';
 import type { ClientSocket } from './client-socket.js';
-import { MessagePump } from './message-pump.js';
 import type { MessageRule } from './message-rules.js';
+import { PausingPump } from './pausing-pump.js';
 import type { PumpOptions, PumpOwner } from './pump.js';
 
 /** Answers that wait for the end of an upstream's fragmented message. */
@@ -12,11 +12,10 @@ const MAX_HELD_BACK = 1_000;
  * A pump whose route has rules for what clients say: a message that one of them takes is answered here, and the upstream
  * never sees it. All others pass byte for byte.
  */
-export class AnsweringPump extends MessagePump {
+export class AnsweringPump extends PausingPump {
   /** Whether a message of the upstream is under way in fragments: nothing may come between them (RFC 6455 §5.4). */
   #isMidMessage: boolean = false;
   #heldBack: string[] = [];
-  #readingPaused: boolean = false;
   #isOver: boolean = false;
 
   /** @param rules in the order in which they are asked. */
@@ -30,8 +29,8 @@ export class AnsweringPump extends MessagePump {
     super(owner, client, upstream, options);
   }
 
-  protected override keepsBack(payload: Uint8Array, isBinary: boolean): boolean {
-    return this.rules.some((rule) => rule(payload, isBinary, this.#tell));
+  protected override forUpstream(payload: Uint8Array, isBinary: boolean): Uint8Array | undefined {
+    return this.rules.some((rule) => rule(payload, isBinary, this.#tell)) ? undefined : payload;
   }
 
   readonly #tell = (answer: string): void => {
@@ -48,28 +47,6 @@ export class AnsweringPump extends MessagePump {
     const answers = this.#heldBack;
     this.#heldBack = [];
     for (const answer of answers) this.onUpstreamMessage(Buffer.from(answer), false);
-  }
-
-  /** Where reading from the client can stop it does, as it does for frames. */
-  protected override messageWaits(): void {
-    const { frames } = this.client;
-    if (frames === undefined) return super.messageWaits();
-    if (this.#readingPaused || !this.upstream.blocked) return;
-    this.#readingPaused = true;
-    frames.pause();
-    this.metrics.backpressure.inc({ direction: 'client_to_upstream' });
-    this.owner.hurry();
-  }
-
-  override onUpstreamDrain(): void {
-    super.onUpstreamDrain();
-    if (!this.#readingPaused) return;
-    this.#readingPaused = false;
-    this.client.frames?.resume();
-  }
-
-  protected override get clientPaused(): boolean {
-    return this.#readingPaused;
   }
 
   override release(): void {

@@ -6,12 +6,19 @@ import type { ClientSocket } from './client-socket.js';
 import { FramePump } from './frame-pump.js';
 import { MessagePump } from './message-pump.js';
 import { callRule, type MessageRule, renewalRule } from './message-rules.js';
-import type { Pump, PumpOptions, PumpOwner } from './pump.js';
-import type { RenewalOutcome } from './renewal.js';
+import type { MqttRenewalPump, RenewableOwner } from './mqtt-renewal-pump.js';
+import type { Pump, PumpOptions } from './pump.js';
 
-/** Whom a pump belongs to, and who takes another token. */
-interface RenewableOwner extends PumpOwner {
-  renew(token: string): Promise<RenewalOutcome>;
+/** How a client renews its session in its protocol's own words, and what that takes. */
+export interface RenewalByAuth {
+  readonly method: string;
+  readonly Pump: typeof MqttRenewalPump;
+}
+
+/** Loaded where it is used: most processes never need it. */
+export async function renewalByAuth(method: string): Promise<RenewalByAuth> {
+  const { MqttRenewalPump: Pump } = await import('./mqtt-renewal-pump.js');
+  return { method, Pump };
 }
 
 /**
@@ -24,7 +31,9 @@ export function pumpFor(
   upstream: UpstreamConnection,
   options: PumpOptions,
   route: Pick<UpstreamRoute, 'schemas' | 'renew'>,
+  renewal?: RenewalByAuth | undefined,
 ): Pump {
+  if (renewal !== undefined) return new renewal.Pump(owner, client, upstream, options, renewal.method);
   const rules = options.protocol === 'raw' ? rulesOf(route, owner) : NONE;
   if (rules.length > 0) return new AnsweringPump(owner, client, upstream, options, rules);
   if (client.frames !== undefined) return new FramePump(owner, client, client.frames, upstream, options);

@@ -107,7 +107,8 @@ export abstract class Pump implements TrafficSource {
   forwardGreeting(bytes: Uint8Array, isBinary: boolean): void {
     const behind = this.packets?.walk(bytes, 0, bytes.length) ?? 0;
     if (behind > 0 && this.budget?.take(0, behind) === false) return this.owner.close('rateLimited');
-    this.#forward(bytes, isBinary);
+    const passing = this.forUpstream(bytes, isBinary);
+    if (passing !== undefined) this.#forward(passing, isBinary);
   }
 
   /** A message of the client; `payload` is valid during the call only. */
@@ -118,13 +119,13 @@ export abstract class Pump implements TrafficSource {
     if (this.budget !== undefined && !this.budget.take(payload.length, messages)) {
       return this.owner.close('rateLimited');
     }
-    if (this.keepsBack(payload, isBinary)) return;
-    this.#forward(payload, isBinary);
+    const passing = this.forUpstream(payload, isBinary);
+    if (passing !== undefined) this.#forward(passing, isBinary);
   }
 
-  /** Whether a client's message is not for the upstream; @param payload valid during the call only. */
-  protected keepsBack(_payload: Uint8Array, _isBinary: boolean): boolean {
-    return false;
+  /** What of a client's message is for the upstream; undefined: nothing. @param payload valid during the call only. */
+  protected forUpstream(payload: Uint8Array, _isBinary: boolean): Uint8Array | undefined {
+    return payload;
   }
 
   #forward(payload: Uint8Array, isBinary: boolean): void {

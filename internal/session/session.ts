@@ -14,7 +14,7 @@ import { type Opening, selectedForToken } from './opening.js';
 import { PingAllowance } from './ping-allowance.js';
 import type { Plan } from './plan.js';
 import type { Pump, PumpOptions } from './pump.js';
-import { pumpFor } from './pump-for.js';
+import { pumpFor, type RenewalByAuth, renewalByAuth } from './pump-for.js';
 import { isDenial, recordAccepted, recordClose, recordOpen, recordTurnedAway } from './record.js';
 import { Refused } from './refused.js';
 import { type RenewalOutcome, Renewals } from './renewal.js';
@@ -267,6 +267,9 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
       await claiming;
       if (this.#state !== dialing) return;
     }
+    const method = admission.renewalMethod(plan);
+    const renewal = method === undefined ? undefined : await renewalByAuth(method);
+    if (this.#state !== dialing) return;
     recordAccepted(this.parts, this, opening);
     this.#scheduleWithin(Number.POSITIVE_INFINITY);
     if (this.#state !== dialing) return;
@@ -277,10 +280,14 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     if (ready !== undefined) await Promise.all([dialled, ready]);
     const upstream = await dialled;
     if (this.#state !== dialing) return upstream.destroy();
-    this.#open(dialing, upstream);
+    this.#open(dialing, upstream, renewal);
   }
 
-  #open({ plan, waiting, greeting, budget }: In<'dialing'>, upstream: UpstreamConnection): void {
+  #open(
+    { plan, waiting, greeting, budget }: In<'dialing'>,
+    upstream: UpstreamConnection,
+    renewal: RenewalByAuth | undefined,
+  ): void {
     const { parts } = this;
     if (this.#handshake !== undefined) {
       const { opening, offer } = plan;
@@ -302,7 +309,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
       packets,
       nowMs: performance.now(),
     };
-    const pump = pumpFor(this, client, upstream, options, plan.match.route);
+    const pump = pumpFor(this, client, upstream, options, plan.match.route, renewal);
     this.#state = { name: 'open', pump };
     recordOpen(this, plan.opening);
     if (greeting !== undefined) pump.forwardGreeting(greeting, plan.firstIsBinary);

@@ -27,6 +27,7 @@ describe('GET /discovery', () => {
         issuer: 'https://issuer.invalid',
         issuers: [],
         tokenPlaces: {
+          mqttAuthenticationMethod: 'jwt',
           mqttPassword: true,
           headers: ['authorization'],
           subprotocols: ['bearer', 'access_token'],

@@ -10,10 +10,12 @@ import { accepts, freePort } from './free-port.js';
 const SERVER = '/usr/lib/rabbitmq/bin/rabbitmq-server';
 const START_LIMIT_MS = 90_000;
 
-/** A RabbitMQ with its STOMP over WebSocket plugin, user `guest`. */
+/** A RabbitMQ with its plugins for STOMP and MQTT (3.1.1 at most) over WebSocket, user `guest`. */
 export class RabbitMq {
   constructor(
     readonly url: string,
+    /** Where it speaks MQTT. */
+    readonly mqttUrl: string,
     private readonly child: Child,
     private readonly directory: string,
     private readonly epmdPort: number,
@@ -28,11 +30,12 @@ export class RabbitMq {
 }
 
 export async function startRabbitMq(): Promise<RabbitMq> {
-  const [amqp, web, dist, epmd] = [await freePort(), await freePort(), await freePort(), await freePort()];
+  const [amqp, web, mqtt] = [await freePort(), await freePort(), await freePort()];
+  const [dist, epmd] = [await freePort(), await freePort()];
   const directory = await mkdtemp(join(tmpdir(), 'rabbitmq-'));
   const config = join(directory, 'rabbitmq.conf');
   const plugins = join(directory, 'enabled_plugins');
-  await writeFile(plugins, '[rabbitmq_web_stomp].\n');
+  await writeFile(plugins, '[rabbitmq_web_stomp,rabbitmq_web_mqtt].\n');
   await writeFile(
     config,
     [
@@ -40,6 +43,10 @@ export async function startRabbitMq(): Promise<RabbitMq> {
       'web_stomp.tcp.ip = 127.0.0.1',
       `web_stomp.tcp.port = ${web}`,
       'stomp.listeners.tcp = none',
+      'web_mqtt.tcp.ip = 127.0.0.1',
+      `web_mqtt.tcp.port = ${mqtt}`,
+      'mqtt.listeners.tcp = none',
+      'mqtt.allow_anonymous = true',
       'loopback_users = none',
       '',
     ].join('\n'),
@@ -59,9 +66,13 @@ export async function startRabbitMq(): Promise<RabbitMq> {
     ERL_EPMD_ADDRESS: '127.0.0.1',
   };
   const child = startChild(SERVER, [], { env, cwd: directory, group: true });
-  const rabbit = new RabbitMq(`ws://127.0.0.1:${web}/ws`, child, directory, epmd);
+  const urls = [`ws://127.0.0.1:${web}/ws`, `ws://127.0.0.1:${mqtt}/ws`] as const;
+  const rabbit = new RabbitMq(...urls, child, directory, epmd);
   try {
-    await eventually(async () => !child.alive || (await accepts(web)), START_LIMIT_MS);
+    await eventually(
+      async () => !child.alive || ((await accepts(web)) && (await accepts(mqtt))),
+      START_LIMIT_MS,
+    );
   } catch (error) {
     await rabbit.stop();
     throw new Error(`RabbitMQ did not start:\n${child.stdout}${child.stderr}`, { cause: error });

@@ -1,0 +1,97 @@
+import { generate, type Packet, parser } from 'mqtt-packet';
+import { withoutBearer } from './bearer.js';
+import { AUTHENTICATION_METHOD } from './mqtt-properties.js';
+import { MqttReader } from './mqtt-reader.js';
+import { encodeVarint, readVarint } from './mqtt-varint.js';
+
+/** Packet types (MQTT 5.0 §2.1.2). */
+export const CONNACK = 2;
+export const AUTH = 15;
+
+/** MQTT 5.0 §3.15.2.1. */
+const SUCCESS = 0x00;
+const RE_AUTHENTICATE = 0x19;
+
+/** Why a client is disconnected (MQTT 5.0 §3.14.2.1). */
+export const DISCONNECT_CODES = Object.freeze({ notAuthorized: 0x87, serverBusy: 0x89 });
+
+const VERSION = { protocolVersion: 5 } as const;
+
+/**
+ * The token in an AUTH by which a client wants to go on under it (MQTT 5.0 §4.12.1).
+ * @param packet from its first byte to its last.
+ * @param method of its CONNECT; another one must not come [MQTT-4.12.1-1].
+ * @returns undefined when the packet is anything else.
+ */
+export function readReauthentication(packet: Buffer, method: string): string | undefined {
+  const read = parsed(packet);
+  if (read?.cmd !== 'auth' || read.reasonCode !== RE_AUTHENTICATE) return undefined;
+  // What comes twice, mqtt-packet makes a list of.
+  const given: unknown = read.properties?.authenticationMethod;
+  const data: unknown = read.properties?.authenticationData;
+  if (given !== method || !Buffer.isBuffer(data)) return undefined;
+  return withoutBearer(data.toString('utf8'));
+}
+
+/** AUTH 0x00: the new token counts. */
+export function reauthenticated(method: string): Buffer {
+  const properties = { authenticationMethod: method };
+  return generate({ cmd: 'auth', reasonCode: SUCCESS, properties }, VERSION);
+}
+
+export function disconnect(reasonCode: number): Buffer {
+  return generate({ cmd: 'disconnect', reasonCode }, VERSION);
+}
+
+/**
+ * A broker's CONNACK with the method that its client asked for, of which the broker knows nothing [MQTT-4.12.0-5]; all
+ * else byte for byte. A refusal and whatever is no CONNACK stay as they are.
+ */
+export function connackWithMethod(packet: Buffer, method: string): Buffer {
+  const length = readVarint(packet, 1);
+  if (packet.readUInt8(0) !== CONNACK << 4 || typeof length === 'string' || length.value < 3) return packet;
+  const bodyAt = 1 + length.length;
+  const propertiesAt = bodyAt + 2;
+  if (packet.readUInt8(bodyAt + 1) >= 0x80) return packet;
+  const properties = sectionAt(packet, propertiesAt);
+  if (properties === undefined) return packet;
+  const name = Buffer.from(method);
+  const field = Buffer.alloc(3);
+  field.writeUInt8(AUTHENTICATION_METHOD);
+  field.writeUInt16BE(name.length, 1);
+  const changed = [field, name, packet.subarray(properties.at, properties.end)];
+  const body = [packet.subarray(bodyAt, propertiesAt), lengthOf(changed), ...changed];
+  return Buffer.concat([packet.subarray(0, 1), lengthOf(body), ...body]);
+}
+
+/** undefined: it is malformed, of which its client will know best what to make. */
+function sectionAt(packet: Buffer, at: number): MqttReader | undefined {
+  try {
+    return new MqttReader(packet, at, packet.length).section('Properties');
+  } catch {
+    return undefined;
+  }
+}
+
+function lengthOf(parts: readonly Buffer[]): Buffer {
+  return encodeVarint(parts.reduce((sum, part) => sum + part.length, 0));
+}
+
+/** The one packet in these bytes; undefined: none that is well-formed. */
+function parsed(packet: Buffer): Packet | undefined {
+  let found: Packet | undefined;
+  let isBad = false;
+  const reader = parser(VERSION);
+  reader.on('packet', (each) => {
+    found = each;
+  });
+  reader.on('error', () => {
+    isBad = true;
+  });
+  try {
+    reader.parse(packet);
+  } catch {
+    isBad = true;
+  }
+  return isBad ? undefined : found;
+}
