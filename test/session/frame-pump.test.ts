@@ -8,6 +8,8 @@ import { Front, Inbox } from './front.js';
 
 const KEY = Buffer.from([0x91, 0x02, 0xe3, 0x74]);
 const MIB = 1_048_576;
+/** More of them with `npm run stress`. */
+const LARGE_MESSAGES = Number(process.env.STRESS_LARGE_MESSAGES ?? 3);
 
 const up = (opcode: number, payload: Buffer | string = '', more: object = {}): Buffer =>
   encodeFrame(opcode, payload, { mask: KEY, ...more });
@@ -519,7 +521,7 @@ describe('a slow peer', () => {
       received += bytes.length;
     });
     client.resume();
-    for (let turn = 1; turn <= 3; turn++) {
+    for (let turn = 1; turn <= LARGE_MESSAGES; turn++) {
       client.write(sent);
       await eventually(() => received === turn * expected.length, 60_000);
     }

@@ -1,0 +1,88 @@
+/**
+ * npm run bench:picture -- FILE: draws docs/benchmarks.svg from what `npm run bench -- --json` printed: a bar for each proxy,
+ * as long as its CPU time (of idle sessions: its memory) to nginx's.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type Measured, medians, ratioToNginx } from './report.js';
+
+const PICTURE = fileURLToPath(new URL('../docs/benchmarks.svg', import.meta.url));
+/** In the order they are drawn. */
+const COLOURS: Readonly<Record<string, string>> = {
+  nginx: '#8c959f',
+  haproxy: '#54aeff',
+  gateway: '#1a7f37',
+};
+const WIDTH = 760;
+const NAMES_WIDTH = 310;
+const BAR_HEIGHT = 13;
+const GROUP_GAP = 14;
+const HEAD_HEIGHT = 48;
+
+interface Bar {
+  readonly target: string;
+  readonly ratio: number;
+}
+
+const [file] = process.argv.slice(2);
+if (file === undefined) {
+  console.error('usage: bench:picture FILE, what `npm run bench -- --json` printed');
+  process.exit(2);
+}
+const { results } = JSON.parse(readFileSync(file, 'utf8')) as { readonly results: readonly Measured[] };
+writeFileSync(PICTURE, drawn(barsByCase(results)));
+
+/** Cases in the order they ran; a proxy that was not under full load has no ratio and no bar. */
+function barsByCase(measured: readonly Measured[]): ReadonlyMap<string, readonly Bar[]> {
+  const cases = new Map<string, Bar[]>();
+  for (const { case: name } of measured) {
+    const of = measured.filter((each) => each.case === name);
+    const nginx = medians(of.find(({ target }) => target === 'nginx')?.rounds ?? []);
+    const bars = Object.keys(COLOURS).flatMap((target) => {
+      const ratio = ratioToNginx(medians(of.find((each) => each.target === target)?.rounds ?? []), nginx);
+      return typeof ratio === 'number' ? [{ target, ratio }] : [];
+    });
+    if (bars.some(({ target }) => target === 'gateway')) cases.set(name, bars);
+  }
+  return cases;
+}
+
+function drawn(cases: ReadonlyMap<string, readonly Bar[]>): string {
+  const longest = Math.max(...[...cases.values()].flat().map(({ ratio }) => ratio));
+  const perRatio = (WIDTH - NAMES_WIDTH - 60) / longest;
+  const parts: string[] = [];
+  let y = HEAD_HEIGHT;
+  for (const [name, bars] of cases) {
+    const middle = y + (bars.length * BAR_HEIGHT) / 2 + 4;
+    parts.push(text(NAMES_WIDTH - 12, middle, name, 'end'));
+    for (const { target, ratio } of bars) {
+      const width = Math.max(1, ratio * perRatio);
+      parts.push(
+        `<rect x="${NAMES_WIDTH}" y="${y}" width="${width.toFixed(1)}" height="${BAR_HEIGHT - 2}" rx="2" fill="${COLOURS[target]}"/>`,
+        text(NAMES_WIDTH + width + 6, y + BAR_HEIGHT - 3, ratio.toFixed(2), 'start'),
+      );
+      y += BAR_HEIGHT;
+    }
+    y += GROUP_GAP;
+  }
+  const nginx = NAMES_WIDTH + perRatio;
+  const legend = Object.entries(COLOURS).map(([target, colour], index) => {
+    const x = NAMES_WIDTH + index * 100;
+    return `<rect x="${x}" y="16" width="11" height="11" rx="2" fill="${colour}"/>${text(x + 17, 26, target, 'start')}`;
+  });
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y}" font-family="system-ui, sans-serif" font-size="12" fill="#1f2328" role="img">`,
+    '<title>CPU time and memory to those of nginx: shorter is better</title>',
+    `<rect width="${WIDTH}" height="${y}" fill="#ffffff"/>`,
+    text(12, 26, 'CPU time or memory, nginx = 1', 'start'),
+    ...legend,
+    `<line x1="${nginx.toFixed(1)}" x2="${nginx.toFixed(1)}" y1="${HEAD_HEIGHT - 8}" y2="${y - 8}" stroke="#d0d7de" stroke-dasharray="3 3"/>`,
+    ...parts,
+    '</svg>\n',
+  ].join('\n');
+}
+
+function text(x: number, y: number, words: string, anchor: 'start' | 'end'): string {
+  const escaped = words.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+  return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${anchor}">${escaped}</text>`;
+}
