@@ -24,6 +24,8 @@ export function gatewayEnvironment(
     MAX_CONNECTIONS_PER_IP: '1000000',
     MAX_CONNECTIONS_PER_SUB: '1000000',
     GRACEFUL_DRAIN_TIMEOUT_SECONDS: '0',
+    // As the others are told.
+    LOG_ACCESS: 'off',
     ...(certificate === undefined
       ? {}
       : { TLS_CERT_FILE: certificate.certFile, TLS_KEY_FILE: certificate.keyFile }),
