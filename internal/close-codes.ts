@@ -127,6 +127,13 @@ export const CLOSE_REASONS = Object.freeze({
     true,
     'the circuit breaker of every endpoint is open',
   ),
+  upstreamDrained: told(
+    'upstream_drained',
+    1013,
+    'Upstream drained',
+    true,
+    'every endpoint of the route was taken out of service by the admin API',
+  ),
   authUnavailable: told(
     'auth_unavailable',
     1013,
@@ -255,7 +262,7 @@ export const CLOSE_REASONS = Object.freeze({
     1001,
     'Upstream removed',
     true,
-    'a reload removed the endpoint and its route says onRemove: close',
+    'a reload removed the endpoint and its route says onRemove: close, or the admin API drained it with close: true',
   ),
   closedByAdmin: told(
     'closed_by_admin',

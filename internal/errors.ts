@@ -51,6 +51,7 @@ export const ERROR_CODES = {
     'the upstream did not complete TCP, TLS or the opening handshake in time or answered it wrongly',
   ERR_DIAL_CANCELLED: 'the client went away before the upstream was reached',
   ERR_CIRCUIT_OPEN: 'the circuit breaker of every endpoint of the route is open',
+  ERR_UPSTREAM_DRAINED: 'every endpoint of the route was taken out of service by the admin API',
   ERR_UPSTREAM_LOST: 'the upstream connection ended without a close frame, or before its answer was whole',
   ERR_SESSION_FAILED: 'a session threw while it was handed what its upstream sent: a fault of the gateway',
   ERR_UPSTREAM_PROTOCOL: 'the upstream broke RFC 6455, or RFC 9112',

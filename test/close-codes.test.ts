@@ -55,6 +55,7 @@ describe('every close reason', () => {
       upstreamUnavailable: [1014, 'Upstream unavailable'],
       upstreamLost: [1014, 'Upstream connection lost'],
       circuitOpen: [1013, 'Upstream circuit open'],
+      upstreamDrained: [1013, 'Upstream drained'],
       upstreamTooSlow: [1013, 'Upstream too slow'],
       shutdown: [1001, 'Server shutting down'],
     };

@@ -18,6 +18,7 @@ const BY_REASON: Readonly<Record<CloseReasonKey, string>> = {
     'Have the upstream read faster, or set WS_WRITE_TIMEOUT_SECONDS or MAX_BUFFERED_BYTES higher.',
   upstreamUnavailable:
     'Start the upstream, or correct its URL in the routes file. `ws-gateway doctor` looks at all of them.',
+  upstreamDrained: 'Put an endpoint back into service: DELETE /admin/drains?upstream=URL.',
   circuitOpen:
     'Get the upstream well: its circuit closes by itself with the next good health check. To close it now: DELETE /admin/circuits.',
   authUnavailable:

@@ -3,6 +3,7 @@ import { fromUnknown } from '../errors.js';
 import { forLog, type Log } from '../telemetry/log.js';
 import { AdminAuthorization } from './authorization.js';
 import { readBan, readBanQuery } from './bans.js';
+import { readDrain, readUpstream } from './drains.js';
 import { readLogOrder } from './log-settings.js';
 import type { AdminAnswer, AdminRequest } from './message.js';
 import type { AdminOperations } from './operations.js';
@@ -73,6 +74,13 @@ export const ENDPOINTS: ReadonlyMap<string, ReadonlyMap<string, Endpoint>> = new
   ['/admin/activity/sessions', new Map([['GET', activitySessions]])],
   ['/admin/activity/routes', new Map([['GET', activityRoutes]])],
   ['/admin/circuits', new Map([['DELETE', resetCircuit]])],
+  [
+    '/admin/drains',
+    new Map([
+      ['POST', drain],
+      ['DELETE', endDrain],
+    ]),
+  ],
   ['/admin/upstreams', new Map([['GET', upstreams]])],
   ['/admin/routes', new Map([['GET', routes]])],
   ['/admin/reload', new Map([['POST', reload]])],
@@ -278,11 +286,27 @@ async function activityRoutes(operations: AdminOperations, { request }: Call): P
 }
 
 async function resetCircuit(operations: AdminOperations, { request, audit }: Call): Promise<Result> {
-  const upstream = readParameters(request.query, ['upstream']).get('upstream');
-  if (upstream === undefined) throw invalid('upstream is required');
+  const upstream = readUpstream(request.query);
   audit.upstream = forLog(upstream);
   if (await operations.resetCircuit(upstream)) return { status: 204 };
   throw new AdminRefusal(404, 'not_found', 'no such upstream');
+}
+
+async function drain(operations: AdminOperations, { request, audit }: Call): Promise<Result> {
+  readParameters(request.query, []);
+  const order = readDrain(await bodyOf(request));
+  Object.assign(audit, { upstream: forLog(order.upstream), close: order.close });
+  const result = await operations.drain(order);
+  if (result === undefined) throw new AdminRefusal(404, 'not_found', 'no such upstream');
+  audit.persisted = result.persisted;
+  return { status: 201, body: result };
+}
+
+async function endDrain(operations: AdminOperations, { request, audit }: Call): Promise<Result> {
+  const upstream = readUpstream(request.query);
+  audit.upstream = forLog(upstream);
+  if ((await operations.endDrain(upstream)) !== undefined) return { status: 204 };
+  throw new AdminRefusal(404, 'not_found', 'this upstream is not drained');
 }
 
 async function upstreams(operations: AdminOperations, { request }: Call): Promise<Result> {

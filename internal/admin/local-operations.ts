@@ -11,9 +11,11 @@ import { isLive } from '../session/revoked-sessions.js';
 import type { Sessions } from '../session/sessions.js';
 import type { AccessLog } from '../telemetry/access-log.js';
 import type { RecentRefusals, Refusal } from '../telemetry/recent-refusals.js';
+import type { Drains } from '../upstream/drains.js';
 import type { EndpointSnapshot, Upstreams } from '../upstream/upstreams.js';
 import { type ActivityRoutes, type ActivitySessions, activityRoutes, activitySessions } from './activity.js';
 import { type BanOrder, type BanPage, type BanQuery, type BanResult, banResult, listBans } from './bans.js';
+import type { DrainOrder, DrainResult } from './drains.js';
 import { changeLog, type LogOrder, type LogSettings, logSettings } from './log-settings.js';
 import type { AdminOperations, ReloadOutcome, RenewalOrder, RevokeResult } from './operations.js';
 import type { Page } from './page.js';
@@ -36,7 +38,9 @@ export interface LocalParts {
   /** Whoever listens to it ends the sessions of who is banned (see `closeBanned`). */
   readonly bans: Pick<Bans, 'ban' | 'lift' | 'all'>;
   readonly limits: LimitsInForce;
-  readonly upstreams: Pick<Upstreams, 'snapshot' | 'resetCircuit'>;
+  /** Whoever listens to it keeps new clients away (see `Upstreams.setDrained`). */
+  readonly drains: Pick<Drains, 'drain' | 'end'>;
+  readonly upstreams: Pick<Upstreams, 'snapshot' | 'resetCircuit' | 'knows'>;
   readonly refusals: Pick<RecentRefusals, 'list'>;
   /** undefined: no activity is kept. */
   readonly activity: SessionLog | undefined;
@@ -146,6 +150,16 @@ export class LocalOperations implements AdminOperations {
 
   async upstreams(): Promise<readonly EndpointSnapshot[]> {
     return this.#parts.upstreams.snapshot();
+  }
+
+  async drain(order: DrainOrder): Promise<DrainResult | undefined> {
+    const { drains, upstreams } = this.#parts;
+    if (!upstreams.knows(order.upstream)) return undefined;
+    return { ...order, persisted: await drains.drain(order.upstream, order.close) };
+  }
+
+  endDrain(upstream: string): Promise<boolean | undefined> {
+    return this.#parts.drains.end(upstream);
   }
 
   async routes(): Promise<readonly RouteInfo[]> {

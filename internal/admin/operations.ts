@@ -4,6 +4,7 @@ import type { Refusal } from '../telemetry/recent-refusals.js';
 import type { EndpointSnapshot } from '../upstream/upstreams.js';
 import type { ActivityRoutes, ActivitySessions } from './activity.js';
 import type { BanOrder, BanPage, BanQuery, BanResult } from './bans.js';
+import type { DrainOrder, DrainResult } from './drains.js';
 import type { LogOrder, LogSettings } from './log-settings.js';
 import type { Page } from './page.js';
 import type { LimitOrder, LimitsInfo } from './rate-limits.js';
@@ -76,6 +77,10 @@ export interface AdminOperations {
   /** @returns false when there is no such endpoint. */
   resetCircuit(upstream: string): Promise<boolean>;
   upstreams(): Promise<readonly EndpointSnapshot[]>;
+  /** Sends nobody new to an endpoint. @returns undefined: there is none of that name. */
+  drain(order: DrainOrder): Promise<DrainResult | undefined>;
+  /** Sends clients there again. @returns whether a store knows by now; undefined: it is not drained. */
+  endDrain(upstream: string): Promise<boolean | undefined>;
   routes(): Promise<readonly RouteInfo[]>;
   reload(): Promise<ReloadOutcome>;
   log(): Promise<LogSettings>;

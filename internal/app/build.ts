@@ -50,6 +50,7 @@ import { Metrics } from '../telemetry/metrics.js';
 import { RecentRefusals } from '../telemetry/recent-refusals.js';
 import { Tracing } from '../telemetry/tracing.js';
 import { turnClock } from '../turn-clock.js';
+import { Drains } from '../upstream/drains.js';
 import { Sockets } from '../upstream/socket/sockets.js';
 import { Upstreams } from '../upstream/upstreams.js';
 import { version } from '../version.js';
@@ -78,6 +79,7 @@ export interface Parts {
   readonly targets: Targets;
   readonly leases: Leases | undefined;
   readonly limits: LimitsInForce;
+  readonly drains: Drains;
   readonly limiter: Limiter;
   readonly sessions: Sessions;
   readonly exchanges: Exchanges;
@@ -130,12 +132,14 @@ export async function build(
   const bans = new Bans({ list: stores.bans, log, counter: metrics.bans });
   const refusals = new RecentRefusals();
   const activity = sessionLog(config, stores, metrics, log);
+  const drains = new Drains({ list: stores.drains, log });
   const upstreams = new Upstreams(
     { ...config.upstream, controlTimeoutMs: config.session.controlTimeoutMs },
     metrics,
     log,
     undefined,
     sockets,
+    drains,
   );
   const ledger = sharedLedger(stores.redis, siblings?.ledger);
   const now = turnClock();
@@ -174,6 +178,7 @@ export async function build(
     revocations,
     bans,
     limits,
+    drains,
     upstreams,
     refusals,
     activity,
@@ -278,7 +283,19 @@ export async function build(
   return {
     ...{ targets, provider },
     ...{ config, log, metrics, tracing, stores, keys, cache, revocations, bans, upstreams, leases },
-    ...{ activity, limits, limiter, sessions, exchanges, wheel, heapTrim, routes, reloader, localOperations },
+    ...{
+      activity,
+      limits,
+      drains,
+      limiter,
+      sessions,
+      exchanges,
+      wheel,
+      heapTrim,
+      routes,
+      reloader,
+      localOperations,
+    },
     ...{ listener, adminListener, choice, siblings },
   };
 }

@@ -16,6 +16,8 @@ export function connect({
   revocations,
   bans,
   limits,
+  drains,
+  upstreams,
   cache,
   routes,
   localOperations,
@@ -39,10 +41,15 @@ export function connect({
   });
   bans.records.onChange((record) => siblings?.recordChanged('bans', record));
   limits.records.onChange((record) => siblings?.recordChanged('rateLimits', record));
+  drains.records.onChange((record) => siblings?.recordChanged('drains', record));
+  drains.onChange((name, close) => {
+    const there = upstreams.setDrained(name, drains.has(name));
+    if (close) routes.endTenants(there);
+  });
   siblings?.introduce({
     metrics,
     revocations,
-    records: { bans: bans.records, rateLimits: limits.records },
+    records: { bans: bans.records, rateLimits: limits.records, drains: drains.records },
     operations: localOperations,
     applyTable: (changed) => routes.apply(changed),
   });

@@ -35,7 +35,7 @@ export async function createApp(
   connect(parts);
   const certificate = watchCertificate(parts);
   const { log, metrics, tracing, stores, keys, revocations, bans, upstreams, leases } = parts;
-  const { activity, limits, limiter, sessions, exchanges, wheel, heapTrim, reloader } = parts;
+  const { activity, limits, drains, limiter, sessions, exchanges, wheel, heapTrim, reloader } = parts;
   const { listener, adminListener, choice } = parts;
 
   const stop = async () => {
@@ -59,6 +59,7 @@ export async function createApp(
     revocations.stop();
     bans.stop();
     limits.stop();
+    drains.stop();
     await activity?.stop();
     await leases?.stop();
     limiter.stop();
@@ -74,7 +75,7 @@ export async function createApp(
     // Not before Redis had its chance: the leases of this host are void once those of all replicas are there.
     leases?.start();
     activity?.start();
-    await Promise.all([revocations.start(), bans.start(), limits.start()]);
+    await Promise.all([revocations.start(), bans.start(), limits.start(), drains.start()]);
     await Promise.all([tracing.start(), parts.targets.apply(table.routes)]);
     // First: should it be taken, no client has been met.
     const adminPort = await adminListener?.listen();

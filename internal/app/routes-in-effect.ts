@@ -61,12 +61,16 @@ export class RoutesInEffect {
     this.metrics.prepareRoutes(changed.routes);
     const { upstreams, targets } = this.followers;
     void targets.apply(changed.routes);
-    const orphans = upstreams.apply(changed);
+    this.endTenants(upstreams.apply(changed));
+  }
+
+  /** Ends the sessions and exchanges whose tenancies those are. */
+  endTenants(tenancies: ReturnType<Upstreams['apply']>): void {
     for (const session of [...this.live.sessions]) {
       const tenancy = session.pump?.upstream.tenancy;
-      if (tenancy !== undefined && orphans.has(tenancy)) session.close('endpointRemoved');
+      if (tenancy !== undefined && tenancies.has(tenancy)) session.close('endpointRemoved');
     }
-    this.live.exchanges.removed(orphans);
+    this.live.exchanges.removed(tenancies);
   }
 }
 

@@ -19,6 +19,7 @@ import type { RecordList } from '../store/records/shared-records.js';
 import type { RedisStore } from '../store/redis.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import { DRAINS_TABLE } from '../upstream/drains.js';
 
 /** What the replicas of a gateway share, as far as it is configured. */
 export interface Stores {
@@ -32,6 +33,7 @@ export interface Stores {
   readonly bans: RecordList | undefined;
   readonly claims: ClaimStore | undefined;
   readonly rateLimits: RecordList | undefined;
+  readonly drains: RecordList | undefined;
   /** Waits for neither longer than 2 s: a store that is down at start is found later. */
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -50,6 +52,7 @@ export async function createStores(config: Config, metrics: Metrics, log: Log): 
     bans: recordList(BANS_TABLE, redis, postgres),
     claims: claimStore(redis, postgres),
     rateLimits: recordList(RATE_LIMITS_TABLE, redis, postgres),
+    drains: recordList(DRAINS_TABLE, redis, postgres),
     async start() {
       await Promise.all([redis?.start(), postgres?.start()]);
     },
@@ -82,6 +85,7 @@ async function createPostgres(
       REVOCATIONS_TABLE,
       postgresTableOf(BANS_TABLE),
       postgresTableOf(RATE_LIMITS_TABLE),
+      postgresTableOf(DRAINS_TABLE),
       ...(activity === undefined ? [] : [SESSION_LOG_TABLE]),
       CLAIMS_TABLE,
     ],

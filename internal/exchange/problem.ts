@@ -41,6 +41,7 @@ const PROBLEMS: Partial<Record<ErrorCode, Problem>> = {
   ERR_UPSTREAM_LOST: { status: 502, title: 'Upstream unavailable' },
   ERR_UPSTREAM_PROTOCOL: { status: 502, title: 'Upstream unavailable' },
   ERR_CIRCUIT_OPEN: { status: 503, title: 'Upstream circuit open' },
+  ERR_UPSTREAM_DRAINED: { status: 503, title: 'Upstream drained' },
   ERR_DRAINING: { status: 503, title: 'Shutting down' },
   ERR_KEYS_UNAVAILABLE: { status: 503, title: 'Authentication unavailable' },
   ERR_INTROSPECTION_UNAVAILABLE: { status: 503, title: 'Authentication unavailable' },
@@ -63,6 +64,7 @@ const CHALLENGES: Partial<Record<ErrorCode, string>> = {
 /** When to come again, in seconds, where the refusal does not say so itself. */
 const RETRY_AFTER: Partial<Record<ErrorCode, number>> = {
   ERR_CIRCUIT_OPEN: 10,
+  ERR_UPSTREAM_DRAINED: 10,
   ERR_DRAINING: 1,
   ERR_KEYS_UNAVAILABLE: 5,
   ERR_INTROSPECTION_UNAVAILABLE: 5,

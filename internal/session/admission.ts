@@ -36,6 +36,7 @@ const REFUSALS: Partial<Record<ErrorCode, CloseReasonKey>> = {
   ERR_CONNECT_MALFORMED: 'badConnect',
   ERR_DIAL_FAILED: 'upstreamUnavailable',
   ERR_CIRCUIT_OPEN: 'circuitOpen',
+  ERR_UPSTREAM_DRAINED: 'upstreamDrained',
   ERR_DIAL_CANCELLED: 'clientLost',
 };
 

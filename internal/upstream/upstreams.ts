@@ -7,6 +7,7 @@ import {
 } from '../config/config.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import type { Drains } from './drains.js';
 import { Pools } from './http/pools.js';
 import { type AnswerListener, type HttpRequest, Sending } from './http/sending.js';
 import { Cancellation } from './pool/cancellation.js';
@@ -42,6 +43,8 @@ export interface EndpointSnapshot {
   /** Consecutive faults; 0 unless the circuit is closed. */
   readonly faults: number;
   readonly sessions: number;
+  /** Whether nobody new is sent there. */
+  readonly drained: boolean;
 }
 
 /** What one look at an endpoint found. */
@@ -64,13 +67,17 @@ export class Upstreams {
   readonly #health: Health;
   readonly #pools: Pools;
 
-  /** @param sources of time and chance, for tests; likewise sockets. */
+  /**
+   * @param sources of time and chance, for tests; likewise sockets.
+   * @param drains the endpoints that new clients are kept from; who changes that calls `setDrained`.
+   */
   constructor(
     options: UpstreamsOptions,
     metrics: Metrics,
     log: Log,
     sources: CircuitBreakerSources = SOURCES,
     sockets: Sockets = new Sockets(),
+    drains: Pick<Drains, 'has'> = { has: () => false },
   ) {
     const shared: ConnectionShared = {
       sockets,
@@ -87,6 +94,7 @@ export class Upstreams {
       });
       const { maxDialsPerEndpoint } = options;
       const endpoint = new Endpoint(url, tls, breaker, sources.nowMs, maxDialsPerEndpoint, admits);
+      endpoint.drained = drains.has(endpoint.name);
       return endpoint;
     };
     const endpoints = new Endpoints(make, (endpoint) => pools.release(endpoint));
@@ -124,11 +132,12 @@ export class Upstreams {
 
   /** The endpoints of the current table, and those that came into being for somebody. */
   snapshot(endpoints: Iterable<Endpoint> = this.#endpoints.all): readonly EndpointSnapshot[] {
-    return Array.from(endpoints, ({ name, breaker, sessions }) => ({
+    return Array.from(endpoints, ({ name, breaker, sessions, drained }) => ({
       upstream: name,
       circuit: breaker.state,
       faults: breaker.faults,
       sessions,
+      drained,
     }));
   }
 
@@ -152,6 +161,16 @@ export class Upstreams {
       breaker.healthy();
     }
     return named.length > 0;
+  }
+
+  /** Whether the current table, or somebody's target, has an endpoint of that name. */
+  knows(name: string): boolean {
+    return [...this.#endpoints.all].some((endpoint) => endpoint.name === name);
+  }
+
+  /** Keeps new clients from the endpoints of that name, or lets them come again. @returns who is there now. */
+  setDrained(name: string, drained: boolean): ReadonlySet<Tenancy> {
+    return this.#endpoints.setDrained(name, drained);
   }
 
   /** Ends the health checks and idle connections. Those of WebSockets belong to their sessions. */

@@ -19,7 +19,7 @@ export interface Assignment {
 }
 
 /** Records that every process knows, by name. */
-export type RecordsName = 'bans' | 'rateLimits';
+export type RecordsName = 'bans' | 'rateLimits' | 'drains';
 
 /** What any worker can be asked on behalf of another one. */
 export type SiblingDuties = Pick<

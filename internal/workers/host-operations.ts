@@ -1,5 +1,6 @@
 import type { ActivityRoutes, ActivitySessions } from '../admin/activity.js';
 import type { BanOrder, BanPage, BanQuery, BanResult } from '../admin/bans.js';
+import type { DrainOrder, DrainResult } from '../admin/drains.js';
 import type { LocalOperations } from '../admin/local-operations.js';
 import type { LogOrder, LogSettings } from '../admin/log-settings.js';
 import type { AdminOperations, ReloadOutcome, RenewalOrder, RevokeResult } from '../admin/operations.js';
@@ -122,6 +123,15 @@ export class HostOperations implements AdminOperations {
     return mergeEndpoints([await this.#local.upstreams(), ...(await this.#siblings.ask('upstreams', []))]);
   }
 
+  /** The other workers hear of it as of any record. */
+  drain(order: DrainOrder): Promise<DrainResult | undefined> {
+    return this.#local.drain(order);
+  }
+
+  endDrain(upstream: string): Promise<boolean | undefined> {
+    return this.#local.endDrain(upstream);
+  }
+
   /** Every worker has the same. */
   routes(): Promise<readonly RouteInfo[]> {
     return this.#local.routes();
@@ -169,5 +179,6 @@ function together(one: EndpointSnapshot, other: EndpointSnapshot): EndpointSnaps
     circuit: worse.circuit,
     faults: Math.max(one.faults, other.faults),
     sessions: one.sessions + other.sessions,
+    drained: one.drained || other.drained,
   };
 }

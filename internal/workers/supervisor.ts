@@ -15,6 +15,7 @@ import type { SharedRecord } from '../store/records/record.js';
 import type { SharedRecords } from '../store/records/shared-records.js';
 import { createLog, flushed, type Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
+import { Drains } from '../upstream/drains.js';
 import { Crew, WORKER_ANSWER_MS } from './crew.js';
 import type { RecordsName, SiblingDuties, SupervisorDuties } from './duties.js';
 import { freePort } from './free-port.js';
@@ -51,6 +52,7 @@ export class Supervisor {
   readonly #revocations: Revocations;
   readonly #bans: Bans;
   readonly #limits: LimitsInForce;
+  readonly #drains: Drains;
   readonly #records: Readonly<Record<RecordsName, KnownRecords>>;
   readonly #ledger = new MemoryLedger();
   readonly #reloader: RouteReloader;
@@ -81,7 +83,12 @@ export class Supervisor {
     });
     this.#bans = new Bans({ list: undefined, log: this.#log, counter: this.#metrics.bans });
     this.#limits = new LimitsInForce({ configured: config.rateLimit, list: undefined, log: this.#log });
-    this.#records = { bans: this.#bans.records, rateLimits: this.#limits.records };
+    this.#drains = new Drains({ list: undefined, log: this.#log });
+    this.#records = {
+      bans: this.#bans.records,
+      rateLimits: this.#limits.records,
+      drains: this.#drains.records,
+    };
     this.#crew = new Crew({
       entry,
       log: this.#log,
@@ -116,7 +123,7 @@ export class Supervisor {
     process.once('exit', () => this.#crew.kill());
     this.#metrics.collectProcessMetrics();
     await this.#revocations.start();
-    await Promise.all([this.#bans.start(), this.#limits.start()]);
+    await Promise.all([this.#bans.start(), this.#limits.start(), this.#drains.start()]);
     let serving = false;
     if (admin !== undefined)
       this.#adminPort = new SharedPort('admin', () => (serving ? this.#crew.members() : []));
@@ -152,6 +159,7 @@ export class Supervisor {
     this.#revocations.stop();
     this.#bans.stop();
     this.#limits.stop();
+    this.#drains.stop();
     this.#heapTrim.stop();
     this.#log.info('all workers have ended');
     await flushed(this.#log);
@@ -168,7 +176,7 @@ export class Supervisor {
     worker.assigned = true;
     await taken;
     for (const batch of batches(this.#revocations.news(), LEARN_BATCH)) await link.ask('learn', [batch]);
-    for (const name of ['bans', 'rateLimits'] as const)
+    for (const name of ['bans', 'rateLimits', 'drains'] as const)
       for (const batch of batches(this.#records[name], LEARN_BATCH))
         await link.ask('learnRecords', [name, batch]);
     await link.ask('start', []);

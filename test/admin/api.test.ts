@@ -94,8 +94,35 @@ describe('the admin API', () => {
     });
   });
 
+  it('drains an endpoint that there is, and puts it back', async (t) => {
+    const endpoint = {
+      upstream: 'ws://a:1/',
+      circuit: 'closed',
+      faults: 0,
+      sessions: 3,
+      drained: false,
+    } as const;
+    const { call, json } = await bench(t, { endpoints: [endpoint] });
+    const drain = (payload: unknown) => call('POST', '/admin/drains', { payload });
+    assert.equal((await drain({ upstream: 'ws://b:1/' })).status, 404);
+    for (const bad of [{}, { upstream: 'ws://a:1/', close: 'yes' }, 'x'])
+      assert.equal((await drain(bad)).status, 400, JSON.stringify(bad));
+    assert.equal((await call('DELETE', '/admin/drains?upstream=ws://a:1/')).status, 404);
+    const drained = await drain({ upstream: 'ws://a:1/' });
+    assert.equal(drained.status, 201);
+    assert.deepEqual(json(drained), { upstream: 'ws://a:1/', close: false, persisted: false });
+    assert.equal((await call('DELETE', '/admin/drains')).status, 400);
+    assert.equal((await call('DELETE', '/admin/drains?upstream=ws://a:1/')).status, 204);
+  });
+
   it('shows the upstreams as they are', async (t) => {
-    const endpoint = { upstream: 'ws://a:1/', circuit: 'open', faults: 0, sessions: 3 } as const;
+    const endpoint = {
+      upstream: 'ws://a:1/',
+      circuit: 'open',
+      faults: 0,
+      sessions: 3,
+      drained: false,
+    } as const;
     const { call, json } = await bench(t, { endpoints: [endpoint] });
     assert.deepEqual(json(await call('GET', '/admin/upstreams')), { upstreams: [endpoint] });
   });

@@ -24,6 +24,7 @@ import { Sessions } from '../../internal/session/sessions.js';
 import { AccessLog } from '../../internal/telemetry/access-log.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
 import { RecentRefusals } from '../../internal/telemetry/recent-refusals.js';
+import { Drains } from '../../internal/upstream/drains.js';
 import type { EndpointSnapshot } from '../../internal/upstream/upstreams.js';
 import { RecordedLog } from '../auth/parts.js';
 
@@ -171,8 +172,10 @@ export async function bench(t: TestContext, options: BenchOptions = {}): Promise
     revocations,
     bans,
     limits,
+    drains: new Drains({ list: undefined, log: log.log }),
     upstreams: {
       snapshot: () => options.endpoints ?? [],
+      knows: (name) => options.endpoints?.some(({ upstream }) => upstream === name) ?? false,
       resetCircuit: (name) => options.endpoints?.some(({ upstream }) => upstream === name) ?? false,
     },
     refusals,

@@ -13,7 +13,7 @@ import { redisStoreWithLog } from './recorded-log.js';
 const ALL = ['+@all', '~*', '&*'];
 /** What docs/stores.md grants. */
 const DOCUMENTED =
-  '-@all +ping +psubscribe +publish +getrange +set +del +exists +zadd +zcount +zrangebyscore +zremrangebyscore +pexpire +eval +evalsha +time +hgetall +hset +hdel +hscan ~jwt_cached_token_* ~{ws:revocations}:* ~ws:ratelimit:* ~ws:used:* &ws:revocations:* &ws:records:bans &ws:records:ws_rate_limits'.split(
+  '-@all +ping +psubscribe +publish +getrange +set +del +exists +zadd +zcount +zrangebyscore +zremrangebyscore +pexpire +eval +evalsha +time +hgetall +hset +hdel +hscan ~jwt_cached_token_* ~{ws:revocations}:* ~ws:ratelimit:* ~ws:used:* &ws:revocations:* &ws:records:bans &ws:records:ws_rate_limits &ws:records:ws_drains'.split(
     ' ',
   );
 
@@ -32,6 +32,7 @@ describe('the rights of a Redis user (T-07)', () => {
     const { store } = made;
     const bans = new RedisRecords(store, 'bans');
     const settings = new RedisRecords(store, 'ws_rate_limits');
+    const drains = new RedisRecords(store, 'ws_drains');
     new RedisTokenCache(store, 'jwt_cached_token_', SEAL);
     new RedisClaims(store);
     store.serve(LEASE_RIGHTS);
@@ -43,7 +44,7 @@ describe('the rights of a Redis user (T-07)', () => {
     await store.start();
     let subscribed = 0;
     revocations.listen({ onEntry() {}, onIgnored() {}, onCall() {}, onGap: () => void subscribed++ });
-    for (const records of [bans, settings])
+    for (const records of [bans, settings, drains])
       records.listen({ onEntry() {}, onIgnored() {}, onCall() {}, onGap: () => void subscribed++ });
     return { ...made, revocations, whole: () => whole, subscribed: () => subscribed };
   }
@@ -55,7 +56,7 @@ describe('the rights of a Redis user (T-07)', () => {
     await redis.admin.flushall();
     const made = await running();
     t.after(() => made.store.stop());
-    await eventually(() => made.subscribed() === 3);
+    await eventually(() => made.subscribed() === 4);
     assert.equal(made.whole(), true);
     assert.equal(made.store.serves(LEASE_RIGHTS), true);
     assert.deepEqual(made.lines, []);
@@ -71,6 +72,7 @@ describe('the rights of a Redis user (T-07)', () => {
         'revocations: PSUBSCRIBE ws:revocations:*',
         'bans: PSUBSCRIBE ws:records:bans',
         'ws_rate_limits: PSUBSCRIBE ws:records:ws_rate_limits',
+        'ws_drains: PSUBSCRIBE ws:records:ws_drains',
       ],
     ],
     [[...ALL, '-publish'], ['revocations: PUBLISH ws:revocations:*']],
@@ -80,7 +82,7 @@ describe('the rights of a Redis user (T-07)', () => {
         ...['SET', 'ZADD', 'ZREMRANGEBYSCORE', 'ZCOUNT', 'ZRANGEBYSCORE', 'PEXPIRE'].map(
           (command) => `revocations: ${command} {ws:revocations}:*`,
         ),
-        ...['bans', 'ws_rate_limits'].flatMap((part) =>
+        ...['bans', 'ws_rate_limits', 'ws_drains'].flatMap((part) =>
           ['HSCAN', 'HDEL', 'HSET'].map((command) => `${part}: ${command} {ws:revocations}:${part}`),
         ),
       ],
@@ -99,6 +101,7 @@ describe('the rights of a Redis user (T-07)', () => {
         'revocations: PSUBSCRIBE ws:revocations:*',
         'bans: PSUBSCRIBE ws:records:bans',
         'ws_rate_limits: PSUBSCRIBE ws:records:ws_rate_limits',
+        'ws_drains: PSUBSCRIBE ws:records:ws_drains',
       ],
     ],
   ] as const)
@@ -113,7 +116,7 @@ describe('the rights of a Redis user (T-07)', () => {
       await setRights(...ALL);
       // A connection keeps the channel rights it subscribed with, not the lack of them.
       await eventually(() => made.whole());
-      await eventually(() => made.subscribed() === 3);
+      await eventually(() => made.subscribed() === 4);
       assert.equal(made.messages().filter((text) => text === 'no right is missing any more').length, 1);
     });
 
@@ -121,7 +124,7 @@ describe('the rights of a Redis user (T-07)', () => {
     await setRights(...ALL);
     const made = await running();
     t.after(() => made.store.stop());
-    await eventually(() => made.subscribed() === 3);
+    await eventually(() => made.subscribed() === 4);
     await setRights(...ALL, '-publish');
     for (let i = 0; i < 20; i++)
       await assert.rejects(

@@ -75,12 +75,18 @@ describe('the metrics of a host', () => {
 });
 
 describe('the upstreams of a host', () => {
-  const endpoint = { upstream: 'ws://x/', circuit: 'closed', faults: 1, sessions: 2 } as const;
+  const endpoint = {
+    upstream: 'ws://x/',
+    circuit: 'closed',
+    faults: 1,
+    sessions: 2,
+    drained: false,
+  } as const;
 
   it('have the sessions of all workers and the worst circuit', () => {
     assert.deepEqual(
       mergeEndpoints([[endpoint], [{ ...endpoint, circuit: 'open', faults: 0, sessions: 0 }]]),
-      [{ upstream: 'ws://x/', circuit: 'open', faults: 1, sessions: 2 }],
+      [{ upstream: 'ws://x/', circuit: 'open', faults: 1, sessions: 2, drained: false }],
     );
   });
 

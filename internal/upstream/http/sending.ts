@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici';
 import type { HttpRoute } from '../../config/config.js';
 import { fromUnknown, GatewayError } from '../../errors.js';
 import { clientKey } from '../../request/client-key.js';
-import { type Choice, choose } from '../pool/balance.js';
+import { type Choice, choose, nowhere } from '../pool/balance.js';
 import type { Destination } from '../pool/destination.js';
 import type { Endpoint } from '../pool/endpoint.js';
 import type { Endpoints } from '../pool/endpoints.js';
@@ -84,8 +84,7 @@ export class Sending implements Passenger {
 
   /** Goes to the first endpoint that may be asked. */
   start(): void {
-    if (!this.#next(this.#tried))
-      this.#fail('ERR_CIRCUIT_OPEN', `every circuit of ${this.route.prefix} is open`);
+    if (!this.#next(this.#tried)) this.#end('destroyed', nowhere(this.route, this.#order));
   }
 
   /** Ends it, whatever stage it is at; the listener hears nothing more. */
@@ -237,8 +236,7 @@ export class Sending implements Passenger {
     this.#settle('destroyed');
     this.#tenancy = undefined;
     this.#abort = undefined;
-    if (!this.#next(new Set()))
-      this.#fail('ERR_CIRCUIT_OPEN', `every circuit of ${this.route.prefix} is open`);
+    if (!this.#next(new Set())) this.#end('destroyed', nowhere(this.route, this.#order));
   }
 
   get #client(): string {

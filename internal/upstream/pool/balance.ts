@@ -1,4 +1,5 @@
 import type { UpstreamRoute } from '../../config/config.js';
+import { GatewayError } from '../../errors.js';
 import type { Permit } from './circuit-breaker.js';
 import type { Endpoint } from './endpoint.js';
 import { Turns } from './turns.js';
@@ -11,7 +12,9 @@ export interface Choice {
 
 /** The endpoints of one route, and whose turn it is. */
 export class Balance {
-  readonly #turns: Turns;
+  /** Of the endpoints, those that are not drained. */
+  #places: readonly number[] = [];
+  #turns = new Turns([]);
 
   /** @param weights of each endpoint its share; empty: they are all alike. */
   constructor(
@@ -19,7 +22,13 @@ export class Balance {
     readonly policy: UpstreamRoute['balance'],
     readonly weights: readonly number[] = [],
   ) {
-    this.#turns = new Turns(endpoints.map((_, at) => this.#weight(at)));
+    this.refresh();
+  }
+
+  /** To be called when an endpoint was drained, or is drained no more: the others share what it had. */
+  refresh(): void {
+    this.#places = this.endpoints.flatMap(({ drained }, at) => (drained ? [] : [at]));
+    this.#turns = new Turns(this.#places.map((at) => this.#weight(at)));
   }
 
   /** Whether any circuit lets a dial through. */
@@ -28,15 +37,17 @@ export class Balance {
   }
 
   /**
-   * The endpoints in the order in which a dial goes to them; it asks once, as asking passes the turn on.
+   * The endpoints in the order in which a dial goes to them, none when all are drained; it asks once, as asking passes the
+   * turn on.
    * @param hashKey what `hash:sub` goes by.
    */
   order(hashKey: string): readonly Endpoint[] {
     const { endpoints, policy } = this;
-    if (endpoints.length === 1) return endpoints;
+    const [only] = endpoints;
+    if (only !== undefined && endpoints.length === 1) return only.drained ? [] : endpoints;
     if (policy === 'hash:sub')
-      return this.#sorted(places(endpoints), (endpoint, at) => -rank(endpoint, hashKey, this.#weight(at)));
-    const turns = this.#turns.next();
+      return this.#sorted(this.#places, (endpoint, at) => -rank(endpoint, hashKey, this.#weight(at)));
+    const turns = this.#turns.next().map((turn) => this.#places[turn] ?? 0);
     // The sort is stable: among equals it is still everybody's turn.
     return this.#sorted(
       turns,
@@ -60,10 +71,6 @@ export class Balance {
   }
 }
 
-function places(of: readonly unknown[]): readonly number[] {
-  return of.map((_, at) => at);
-}
-
 /** The first of `order` whose circuit lets a dial through, those in `tried` left out. */
 export function choose(order: readonly Endpoint[], tried: ReadonlySet<Endpoint>): Choice | undefined {
   for (const endpoint of order) {
@@ -71,6 +78,13 @@ export function choose(order: readonly Endpoint[], tried: ReadonlySet<Endpoint>)
     if (permit !== undefined) return { endpoint, permit };
   }
   return undefined;
+}
+
+/** Why no endpoint may be asked. */
+export function nowhere({ prefix }: UpstreamRoute, order: readonly Endpoint[]): GatewayError {
+  return order.length === 0
+    ? new GatewayError('ERR_UPSTREAM_DRAINED', `every endpoint of ${prefix} is drained`)
+    : new GatewayError('ERR_CIRCUIT_OPEN', `every circuit of ${prefix} is open`);
 }
 
 /** Dials count too, or all that come at once would choose the same endpoint. */

@@ -29,6 +29,8 @@ export class Endpoint implements Landlord {
   readonly name: string;
   /** Dials under way, and those that wait for their turn. */
   dialing = 0;
+  /** Whether nobody new is sent there. */
+  drained = false;
   readonly turns: DialTurns;
   readonly #tenants = new Set<Tenancy>();
 

@@ -11,6 +11,7 @@ import type { Tenancy } from './tenancy.js';
  */
 export class Endpoints {
   #current = new Map<string, Endpoint>();
+  #routes: readonly UpstreamRoute[] = [];
   readonly #balances = new WeakMap<UpstreamRoute, Balance>();
   readonly #create: MakeEndpoint;
   readonly #made: MadeEndpoints;
@@ -49,6 +50,7 @@ export class Endpoints {
       this.#balances.set(route, balanceOf(route, endpoints));
     }
     this.#current = after;
+    this.#routes = routes;
     return this.#orphans([...before.values(), ...this.#made], routes);
   }
 
@@ -68,6 +70,17 @@ export class Endpoints {
     );
     this.#balances.set(route, balance);
     return balance;
+  }
+
+  /**
+   * Sends nobody new to the endpoints of that name, or somebody again.
+   * @returns who is there now.
+   */
+  setDrained(name: string, drained: boolean): ReadonlySet<Tenancy> {
+    const named = [...this.all].filter((endpoint) => endpoint.name === name);
+    for (const endpoint of named) endpoint.drained = drained;
+    for (const route of this.#routes) this.#balances.get(route)?.refresh();
+    return new Set(named.flatMap(({ tenancies }) => [...tenancies]));
   }
 
   #orphans(endpoints: Iterable<Endpoint>, routes: readonly UpstreamRoute[]): ReadonlySet<Tenancy> {

@@ -16,6 +16,7 @@ export class Turns {
 
   /** The places in the order in which they are to be tried; the first has had its turn now. */
   next(): readonly number[] {
+    if (this.#weights.length === 0) return [];
     let chosen = 0;
     for (const [at, weight] of this.#weights.entries()) {
       this.#credits[at] = this.#credit(at) + weight;

@@ -3,7 +3,7 @@ import { GatewayError } from '../../errors.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import type { DialTrace } from '../../telemetry/opening-trace.js';
-import { type Choice, choose } from '../pool/balance.js';
+import { type Choice, choose, nowhere } from '../pool/balance.js';
 import { type Cancellation, cancelled } from '../pool/cancellation.js';
 import type { Destination } from '../pool/destination.js';
 import type { Endpoint } from '../pool/endpoint.js';
@@ -110,7 +110,7 @@ export class Dialer {
         },
       );
     }
-    throw new GatewayError('ERR_CIRCUIT_OPEN', `every circuit of ${route.prefix} is open`);
+    throw nowhere(route, order);
   }
 
   #shakeHands(

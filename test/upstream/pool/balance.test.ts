@@ -42,6 +42,28 @@ describe('a balance', () => {
       );
   });
 
+  it('passes over those that are drained, and the others share what they had', () => {
+    const made = endpoints('a', 'b', 'c');
+    for (const policy of ['round-robin', 'least-sessions', 'hash:sub'] as const) {
+      const balance = new Balance(made, policy);
+      const before = firstOf(balance, 'key');
+      for (const endpoint of made) endpoint.drained = endpoint.url.hostname === 'a';
+      balance.refresh();
+      assert.ok(!firsts(balance, 6).includes('a'), policy);
+      if (policy === 'round-robin') assert.equal(firsts(balance, 6), 'bcbcbc');
+      for (const endpoint of made) endpoint.drained = true;
+      balance.refresh();
+      assert.deepEqual(balance.order(''), []);
+      for (const endpoint of made) endpoint.drained = false;
+      balance.refresh();
+      if (policy === 'hash:sub') assert.equal(firstOf(balance, 'key'), before);
+    }
+    const [only] = made;
+    assert.ok(only);
+    only.drained = true;
+    assert.deepEqual(new Balance([only], 'round-robin').order(''), []);
+  });
+
   it('of least sessions counts them by weight', () => {
     const [a, b] = endpoints('a', 'b');
     assert.ok(a && b);
