@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { type FoundToken, tokenInHandshake } from '../auth/identity/credentials.js';
 import type { Identity } from '../auth/identity/identity.js';
 import { GatewayError } from '../errors.js';
+import { limitNamed } from '../ratelimit/request-limits.js';
 import { addressBlock } from '../request/client-key.js';
 import type { FlatHeaders } from '../request/flat-headers.js';
 import { isForgedAcrossSites } from './cross-site.js';
@@ -42,7 +43,8 @@ export function admit(applicant: Applicant): void {
   const preflight = rulesOf(route).cors?.preflight(method, headers);
   if (preflight !== undefined) return applicant.preflight(preflight);
   if (exchanges.draining) throw new GatewayError('ERR_DRAINING', 'draining');
-  if (!failedLogins.allows(client.ip)) throw new GatewayError('ERR_TOO_MANY_LOGINS', `from ${client.ip}`);
+  if (!failedLogins.allows(client.ip))
+    throw new GatewayError('ERR_TOO_MANY_LOGINS', failedLogins.limitOf(client.ip));
   const found = tokenOf(applicant);
   const identity = access.identify(route, { token: found?.token, client, headers });
   if (identity instanceof Promise)
@@ -93,7 +95,7 @@ function limitRate(applicant: Applicant, subject: string | undefined, next: () =
       : ({ kind: 'sub', name: sub } as const);
   return applicant.later(requestLimits.take(route.prefix, limit, who), (waitMs) => {
     if (waitMs === undefined) return next();
-    throw new ExchangeRefused('ERR_RATE_LIMITED', `rateLimit of ${route.prefix}, by ${who.kind}`, [
+    throw new ExchangeRefused('ERR_RATE_LIMITED', limitNamed(route.prefix, limit, who), [
       'Retry-After',
       String(Math.ceil(waitMs / 1000)),
     ]);

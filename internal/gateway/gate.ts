@@ -16,6 +16,13 @@ import { RefusalLog } from './refusal-log.js';
 /** Label of a refusal that no route is to blame for. */
 const NO_ROUTE = '_none';
 
+/** A good handshake that comes while there is no room for it. */
+interface TurnedAway {
+  readonly status: 503 | 429;
+  /** For the log: which limit said no, and whose it is. */
+  readonly why: string;
+}
+
 /** A client that is let in, and what it said. */
 export interface Admitted {
   readonly session: Session;
@@ -45,7 +52,7 @@ export class Gate {
     const { ip } = arrival.client;
     const slot = counted ? undefined : ip;
     const limit = this.#limit(ip, slot);
-    if (limit !== undefined) return this.#refuse(head, limit);
+    if (limit !== undefined) return this.#refuse(head, limit.status, limit.why);
     const { requestId, traceContext } = arrival.client;
     // A request id that was made here is the session's own name, too.
     const id = isGivenRequestId(requestId, head.headers) ? randomUUID() : requestId;
@@ -68,10 +75,10 @@ export class Gate {
     return status;
   }
 
-  /** A connection that is closed as soon as it is accepted: there are too many. */
-  closeAtDoor(peer: string): void {
+  /** A connection that is closed as soon as it is accepted: there are too many. @param why which limit says so. */
+  closeAtDoor(peer: string, why: string): void {
     this.sessionParts.metrics.refused.inc({ status: 'closed', route: NO_ROUTE });
-    this.#refusals.closedAtDoor(peer);
+    this.#refusals.closedAtDoor(peer, why);
   }
 
   /** The opening handshake, or the status it is refused with. */
@@ -81,12 +88,12 @@ export class Gate {
     return judgeArrival(head, fault, this.rules);
   }
 
-  #refuse(head: RequestHead, status: number): number {
+  #refuse(head: RequestHead, status: number, why?: string): number {
     if (checkHandshake(head) === undefined) {
       this.sessionParts.metrics.handshakesRefused.inc({ status });
     }
     this.#count(head, status);
-    this.#refusals.refused(head, status);
+    this.#refusals.refused(head, status, why);
     this.sessionParts.refusals.add({
       atMs: Date.now(),
       session: undefined,
@@ -94,7 +101,7 @@ export class Gate {
       ip: this.rules.proxies.client(head.peer, head.secure, head.headers).ip,
       answer: status,
       reason: statusText(status).toLowerCase(),
-      why: undefined,
+      why,
       path: forLog(head.target),
       route: undefined,
       sub: undefined,
@@ -109,11 +116,14 @@ export class Gate {
     this.sessionParts.metrics.refused.inc({ status: String(status), route: route ?? NO_ROUTE });
   }
 
-  /** The status a good handshake is turned away with, in the order of SPEC section 4: full, then the address's own limits. */
-  #limit(ip: string, slot: string | undefined): 503 | 429 | undefined {
+  /** What a good handshake is turned away by, in the order of SPEC section 4: full, then the address's own limits. */
+  #limit(ip: string, slot: string | undefined): TurnedAway | undefined {
     const { sessions } = this.sessionParts;
-    if (sessions.full) return 503;
-    if (!this.failedLogins.allows(ip)) return 429;
-    return slot === undefined || sessions.slots.perIp.tryEnter(slot) ? undefined : 429;
+    const { full } = sessions;
+    if (full !== undefined) return { status: 503, why: full };
+    if (!this.failedLogins.allows(ip)) return { status: 429, why: this.failedLogins.limitOf(ip) };
+    const { perIp } = sessions.slots;
+    if (slot === undefined || perIp.tryEnter(slot)) return undefined;
+    return { status: 429, why: `MAX_CONNECTIONS_PER_IP: ${perIp.limit} of ${perIp.keyOf(slot)}` };
   }
 }

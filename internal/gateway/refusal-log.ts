@@ -19,13 +19,17 @@ export class RefusalLog {
     readonly proxies: TrustedProxies,
   ) {}
 
-  /** Says who was refused what. The query may hold a token: it stays out. */
-  refused({ method, target, headers, peer, secure }: RequestHead, status: number): void {
+  /**
+   * Says who was refused what. The query may hold a token: it stays out.
+   * @param why which limit said no, and to whom; undefined: the status says it all.
+   */
+  refused({ method, target, headers, peer, secure }: RequestHead, status: number, why?: string): void {
     if (!this.#mayWrite()) return;
     const { ip, requestId } = this.proxies.client(peer, secure, headers);
     this.accessLog.log.info(
       {
         status,
+        why,
         ip,
         requestId: isGivenRequestId(requestId, headers) ? requestId : undefined,
         method: forLog(method),
@@ -39,11 +43,11 @@ export class RefusalLog {
     this.#unlogged = 0;
   }
 
-  /** Says whose connection was closed without an answer. @param ip of the peer itself. */
-  closedAtDoor(ip: string): void {
+  /** Says whose connection was closed without an answer. @param ip of the peer itself. @param why which limit said no. */
+  closedAtDoor(ip: string, why: string): void {
     if (!this.#mayWrite()) return;
     this.accessLog.log.info(
-      { status: 'closed', ip, unlogged: this.#unlogged || undefined },
+      { status: 'closed', why, ip, unlogged: this.#unlogged || undefined },
       'connection refused',
     );
     this.#unlogged = 0;

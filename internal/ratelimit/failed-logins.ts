@@ -56,6 +56,11 @@ export class FailedLogins {
     return trustedUntilMs > nowMs || bucket === undefined || bucket.level(nowMs) >= 1;
   }
 
+  /** For the log: the limit that an address has reached which is not allowed in. */
+  limitOf(ip: string): string {
+    return `${this.#perMinute} failed logins a minute of ${addressBlock(ip)}`;
+  }
+
   failed(ip: string): void {
     if (this.#perMinute === 0) return;
     const address = this.#touch(ip);

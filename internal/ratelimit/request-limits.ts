@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { RequestLimit } from '../config/config.js';
 import { fromUnknown } from '../errors.js';
+import { forLog } from '../telemetry/log.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** The little of Redis that limits of requests need. */
@@ -147,4 +148,14 @@ function windowOf({ requests, perMs, burst }: RequestLimit): number {
 /** What the library throws for too many requests: no Error. */
 function isRefusal(thrown: unknown): thrown is { readonly msBeforeNext: number } {
   return typeof thrown === 'object' && thrown !== null && 'msBeforeNext' in thrown;
+}
+
+/** For the log: which limit said no, and whose bucket was empty. @param scope the route's prefix. */
+export function limitNamed(
+  scope: string,
+  { requests, perMs, burst }: RequestLimit,
+  { kind, name }: RequestClient,
+): string {
+  const pace = `${requests} requests a ${perMs === 60_000 ? 'minute' : 'second'}`;
+  return `${pace} on ${scope}, ${burst} at once, of ${kind === 'ip' ? 'address' : 'sub'} ${forLog(name)}`;
 }

@@ -46,10 +46,13 @@ export class Sessions {
     return this.#draining;
   }
 
-  /** Whether no new client may come in, whoever it is. */
-  get full(): boolean {
+  /** Why no new client may come in, whoever it is; undefined: it may. */
+  get full(): string | undefined {
     const { maxConnections } = this.limits;
-    return this.#draining || (maxConnections > 0 && this.#live.size >= maxConnections);
+    if (this.#draining) return 'draining';
+    return maxConnections > 0 && this.#live.size >= maxConnections
+      ? `MAX_CONNECTIONS: ${maxConnections} sessions`
+      : undefined;
   }
 
   /** Takes in a session; if it has a slot of its address, `slots.perIp`, it gives that back when it goes. */

@@ -28,7 +28,7 @@ function registry(limits: Partial<SessionLimits & SlotLimits> = {}): {
 
 /** As the listener does it: asked, then added. */
 function enter(sessions: Sessions, session = new StandInSession(identity('ann'))): number | StandInSession {
-  if (sessions.full) return 503;
+  if (sessions.full !== undefined) return 503;
   if (!sessions.slots.perIp.tryEnter(session.ip)) return 429;
   sessions.add(session);
   if (session.identity !== undefined) sessions.identify(session, session.identity.sub);

@@ -20,15 +20,22 @@ export class Entrance {
     return this.#size;
   }
 
-  /** Counts a socket in. @param peer its address, in canonical form. @returns false, and counts nothing, if it is one too many. */
-  tryEnter(peer: string): boolean {
-    if (this.maxConnections > 0 && this.#size >= this.maxConnections) return false;
-    if (this.counts(peer) && !this.perIp.tryEnter(peer)) return false;
+  /**
+   * Counts a socket in.
+   * @param peer its address, in canonical form.
+   * @returns undefined; if it is one too many, the limit that says so, for the log, and nothing is counted.
+   */
+  tryEnter(peer: string): string | undefined {
+    if (this.maxConnections > 0 && this.#size >= this.maxConnections)
+      return `MAX_CONNECTIONS: ${this.maxConnections} sockets`;
+    const { perIp } = this;
+    if (this.counts(peer) && !perIp.tryEnter(peer))
+      return `MAX_CONNECTIONS_PER_IP: ${perIp.limit} of ${perIp.keyOf(peer)}`;
     this.#size++;
-    return true;
+    return undefined;
   }
 
-  /** Undoes one `tryEnter` that returned true. */
+  /** Undoes one `tryEnter` that counted. */
   leave(peer: string): void {
     this.#size--;
     if (this.counts(peer)) this.perIp.leave(peer);

@@ -95,9 +95,10 @@ export class NodeListener implements Listener, FirstRequestRules {
   #accept(accepted: Accepted): void {
     const peer = peerOf(accepted);
     if (peer === undefined || !this.#taking) return discard(accepted);
-    if (!this.#entrance.tryEnter(peer)) {
+    const limit = this.#entrance.tryEnter(peer);
+    if (limit !== undefined) {
       discard(accepted);
-      return this.parts.gate.closeAtDoor(peer);
+      return this.parts.gate.closeAtDoor(peer, limit);
     }
     const { tcp, readBuffer } = this.sockets;
     if (this.#tls === undefined && tcp !== null && isHandle(accepted))
