@@ -210,6 +210,7 @@ export async function build(
       upstreams,
       rowField: (route, caller, field) => access.rowField(route, caller, field),
       credentials: config.credentials,
+      hostTurns: siblings?.turns,
       log,
     }),
     exchanges,

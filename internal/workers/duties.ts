@@ -65,6 +65,9 @@ export interface SupervisorDuties extends Pick<Ledger, 'settle' | 'readMail' | '
   revoke(revocation: Revocation): Promise<number>;
   /** The supervisor, all other workers and those that come later log so. */
   changeLog(order: LogOrder): Promise<void>;
+  /** Answered when this worker has the turn of that name, which one worker has at a time. */
+  takeTurn(name: string): Promise<void>;
+  giveTurn(name: string): void;
   /** Puts a question to all other workers. @returns the answers of those that gave one in time. */
   others(name: keyof SiblingDuties, args: readonly unknown[]): Promise<readonly unknown[]>;
 }

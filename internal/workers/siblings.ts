@@ -36,6 +36,8 @@ export class Siblings {
   readonly #ended = new Map<string, { readonly sessions: number; readonly atMs: number }>();
   /** The leases of this host, for rate limits that hold over its workers. */
   readonly ledger: Ledger;
+  /** Turns that one worker of this host has at a time, by name. */
+  readonly turns: { take(name: string): Promise<void>; give(name: string): void };
   /** The routes file is followed by the supervisor, for all workers. */
   readonly reloader: Pick<RouteReloader, 'start' | 'stop' | 'reload'>;
   readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -51,6 +53,11 @@ export class Siblings {
   ) {
     this.#link = link;
     this.ledger = new HostLedger(link);
+    this.turns = {
+      // Without a supervisor there are no others any more.
+      take: (name) => link.ask('takeTurn', [name]).catch(() => {}),
+      give: (name) => void link.ask('giveTurn', [name]).catch(() => {}),
+    };
     this.reloader = {
       start: () => {},
       stop: () => Promise.resolve(),

@@ -20,6 +20,7 @@ import { Crew, WORKER_ANSWER_MS } from './crew.js';
 import type { RecordsName, SiblingDuties, SupervisorDuties } from './duties.js';
 import { freePort } from './free-port.js';
 import { HostMetrics } from './host-metrics.js';
+import { HostTurns } from './host-turns.js';
 import type { Arguments } from './link.js';
 import { SharedPort } from './shared-port.js';
 import type { WorkerProcess } from './worker-process.js';
@@ -55,6 +56,7 @@ export class Supervisor {
   readonly #drains: Drains;
   readonly #records: Readonly<Record<RecordsName, KnownRecords>>;
   readonly #ledger = new MemoryLedger();
+  readonly #turns = new HostTurns();
   readonly #reloader: RouteReloader;
   readonly #crew: Crew;
   #config: Config;
@@ -187,6 +189,7 @@ export class Supervisor {
   #forget(worker: WorkerProcess): void {
     if (worker.snapshot !== undefined) this.#hostMetrics.keepEnded(worker.snapshot);
     for (const holder of worker.holders) this.#ledger.bury(holder);
+    this.#turns.forget(worker);
   }
 
   #dutiesFor(worker: WorkerProcess): SupervisorDuties {
@@ -210,6 +213,8 @@ export class Supervisor {
         this.#changeLog(order);
         await crew.ask('changeLog', [order], worker);
       },
+      takeTurn: (name) => this.#turns.take(name, worker),
+      giveTurn: (name) => this.#turns.give(name, worker),
       others: (name, args) => crew.ask(name, args as Arguments<SiblingDuties, typeof name>, worker),
       settle: (...args) => ledger.settle(...args),
       readMail: (holder) => {

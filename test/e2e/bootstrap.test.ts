@@ -256,6 +256,28 @@ describe('browsers that an upstream does not know yet', () => {
     assert.deepEqual(slow, ['start', 'end', 'start', 'end', 'start', 'end']);
   });
 
+  it('whichever workers of a host her browsers are on', async () => {
+    const crew = await startGateway({
+      env: { JWKS_URL: issuer.jwksUrl, WORKERS: '2' },
+      routes: JSON.stringify({ targets: targets(), routes: [entry()] }),
+    });
+    const headers = { Authorization: `Bearer ${issuer.sign({ sub: 'slow' })}`, ...PAGE };
+    const answers = await Promise.all(
+      Array.from({ length: 4 }, () => http(`${crew.http}/app`, { headers, timeoutMs: 60_000 })),
+    );
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [302, 302, 302, 302],
+    );
+    const order = (await minted()).map((line) => line.split(' ')[0]);
+    assert.deepEqual(order, Array.from({ length: 4 }, () => ['start', 'end']).flat());
+    await eventually(() => {
+      const made = crew.logs.filter(({ msg }) => msg === 'upstream session made');
+      return made.length === 4 && new Set(made.map(({ worker }) => worker)).size === 2;
+    });
+    await crew.stop();
+  });
+
   it('what a user calls himself gives the command no orders', async () => {
     const name = "a b; echo $(id) '";
     assert.equal((await ask('/app', name, PAGE)).status, 302);

@@ -4,7 +4,7 @@ import { MintTurns } from '../../internal/exchange/bootstrap/mint-turns.js';
 
 describe('mints', () => {
   it('of one subject come one after the other, those of others meanwhile, some at once in all', async () => {
-    const turns = new MintTurns();
+    const turns = new MintTurns(undefined);
     const underWay = new Map<string, number>();
     let most = 0;
     const work = async (sub: string) => {
@@ -21,7 +21,7 @@ describe('mints', () => {
   });
 
   it('that fail hold up nobody', async () => {
-    const turns = new MintTurns();
+    const turns = new MintTurns(undefined);
     const failing = turns.take('ann', () => Promise.reject(new Error('no')));
     const next = turns.take('ann', () => Promise.resolve('yes'));
     await assert.rejects(failing, /no/);

@@ -13,12 +13,19 @@ export function http(
     readonly method?: string;
     readonly headers?: Readonly<Record<string, string>>;
     readonly body?: string;
+    /** How long it waits for a sign of life; default: 10 s. */
+    readonly timeoutMs?: number;
   } = {},
 ): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const sent = request(
       url,
-      { method: options.method ?? 'GET', headers: options.headers ?? {}, agent: false, timeout: 10_000 },
+      {
+        method: options.method ?? 'GET',
+        headers: options.headers ?? {},
+        agent: false,
+        timeout: options.timeoutMs ?? 10_000,
+      },
       (response) => {
         let body = '';
         response.setEncoding('utf8');

@@ -13,7 +13,7 @@ import type { Caller, ExchangeRequest } from '../exchange-request.js';
 import type { LocalAnswer } from '../local-answer.js';
 import { requestHeaders } from '../request-headers.js';
 import { type MintParts, mintCredential } from './mint.js';
-import { MintTurns } from './mint-turns.js';
+import { type HostTurns, MintTurns } from './mint-turns.js';
 import { isDocumentNavigation } from './navigation.js';
 import { askUpstream, type WholeAnswer } from './whole-answer.js';
 
@@ -27,6 +27,8 @@ export interface BootstrapParts extends MintParts {
   /** What a row says of a caller: `Access.rowField`. */
   readonly rowField: (route: HttpRoute, caller: Caller, field: string) => string | undefined;
   readonly credentials: CredentialsConfig;
+  /** undefined: this process is the whole gateway. */
+  readonly hostTurns: HostTurns | undefined;
   readonly log: Log;
 }
 
@@ -41,9 +43,11 @@ export interface Newcomer {
 
 /** Gives browsers that an upstream does not know yet a session of its own (SPEC section 19). */
 export class Bootstraps {
-  readonly #turns = new MintTurns();
+  readonly #turns: MintTurns;
 
-  constructor(readonly parts: BootstrapParts) {}
+  constructor(readonly parts: BootstrapParts) {
+    this.#turns = new MintTurns(parts.hostTurns);
+  }
 
   /**
    * @returns undefined: the request may go to the upstream as it is. Else it resolves with undefined, which says the same,
