@@ -24,6 +24,8 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     INGRESS_HOST: 'public host name, for generated manifests and as context in logs',
   },
   Routes: {
+    CONFIG_FILE:
+      'file with more of these variables, see [settings file](#settings-file); those of the environment win over it',
     ROUTE_FILE: 'the routes file; wins over `--route-file`',
     RAW_WS_BACKEND_URL: 'upstream of raw clients on plain `/ws` that no route takes',
     MQTT_WS_BACKEND_URL: 'upstream of MQTT clients on plain `/ws` that no route takes',

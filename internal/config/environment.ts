@@ -5,6 +5,7 @@ import { commandEnvironment } from './environment/command-environment.js';
 import { inconsistencies, listenerProblems } from './environment/consistency.js';
 import { lookAlikes } from './environment/look-alikes.js';
 import { Refused } from './environment/readers.js';
+import { placed, withSettingsFile } from './environment/settings-file.js';
 import {
   readVariable,
   VARIABLES,
@@ -44,7 +45,13 @@ export type ConfigurationResult = LoadedConfiguration | { readonly problems: rea
  * and secret files that they name.
  */
 export function readEnvironment(env: Environment = process.env, flags: Flags = {}): EnvironmentResult {
-  const { values, issuers, problems } = readValues(withFlags(env, flags));
+  const settings = withSettingsFile(withFlags(env, flags));
+  const read = readValues(settings.env);
+  const { values, issuers } = read;
+  const problems = [
+    ...settings.problems,
+    ...read.problems.map((problem) => placed(problem, settings.places)),
+  ];
   return problems.length > 0
     ? { problems }
     : { config: deepFreeze(assemble(values, issuers, commandEnvironment(env))) };
@@ -52,20 +59,26 @@ export function readEnvironment(env: Environment = process.env, flags: Flags = {
 
 /** The environment and the routes file that it names: a frozen configuration, or all problems of both. */
 export function loadConfiguration(env: Environment = process.env, flags: Flags = {}): ConfigurationResult {
-  const given = withFlags(env, flags);
-  const { values, issuers, problems, ignored } = readValues(given);
+  const { env: given, places, ...settings } = withSettingsFile(withFlags(env, flags));
+  const { values, issuers, ignored, ...read } = readValues(given);
+  const problems = [...settings.problems, ...read.problems];
   const config = deepFreeze(assemble(values, issuers, commandEnvironment(env)));
   const routesSource = deepFreeze(routesSourceOf(config, given));
   const routes = loadRoutes(routesSource);
-  if ('problems' in routes) return { problems: [...problems, ...routes.problems] };
-  const all = [...problems, ...listenerProblems(values, routes.table)];
-  return all.length > 0
+  const all = [
+    ...problems,
+    ...('problems' in routes ? routes.problems : listenerProblems(values, routes.table)),
+  ].map((problem) => placed(problem, places));
+  return 'problems' in routes || all.length > 0
     ? { problems: all }
     : {
         config,
         table: routes.table,
         routesSource,
-        warnings: [...lookAlikes(env), ...warnings(values), ...ignored],
+        warnings: [
+          ...lookAlikes(env),
+          ...[...warnings(values), ...ignored].map((warning) => placed(warning, places)),
+        ],
       };
 }
 

@@ -54,6 +54,7 @@ const BAD: Readonly<Record<VariableName, readonly string[]>> = {
   ADMIN_PORT: [...NOT_COUNTS, '65536'],
   LISTENER: ['NODE', 'uWS', 'node,uws', ' '],
   WORKERS: [...NOT_COUNTS, '0', '513', 'AUTO', 'auto,2'],
+  CONFIG_FILE: NOT_FILES,
   ROUTE_FILE: NOT_FILES,
   INGRESS_HOST: ['https://a', 'a/b', 'a b'],
   RAW_WS_BACKEND_URL: NOT_UPSTREAMS,

@@ -20,7 +20,8 @@ export function lookAlikes(env: Readonly<Record<string, string | undefined>>): P
   });
 }
 
-function lookAlike(name: string): string | undefined {
+/** The variable that a name may have been meant for; undefined: none. */
+export function lookAlike(name: string): string | undefined {
   if (OF_OTHERS.test(name) || KNOWN.includes(name) || KNOWN.includes(name.replace(/_FILE$/, '')))
     return undefined;
   const stem = stemOf(name);

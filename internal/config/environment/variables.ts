@@ -117,6 +117,7 @@ export const VARIABLES = Object.freeze({
   ADMIN_PORT: { reader: wholeNumber(0, 65_535) },
   LISTENER: { reader: oneOf('auto', 'node', 'uws'), default: 'auto' },
   WORKERS: { reader: workers, default: '1' },
+  CONFIG_FILE: { reader: file },
   ROUTE_FILE: { reader: file, default: '/etc/ws-gw/routes.yaml' },
   INGRESS_HOST: { reader: hostName },
   RAW_WS_BACKEND_URL: { reader: upstreamUrl },

@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { PROTOCOL_NAMES, type Protocol, type Route, type RouteTable, type Target } from '../config.js';
+import { isMapping } from '../mapping.js';
 import type { Problem } from '../problem.js';
 import { clientRuleKeys, NO_CLIENT_RULES } from './client-rules.js';
 import { protocolOf, readEntry } from './entry/assembly.js';
@@ -185,10 +186,6 @@ function claimOf(item: unknown): Claim | undefined {
 /** To a route for raw clients the sub-protocols of STOMP and GraphQL are like any other. */
 function takenBy(only: Protocol): readonly Protocol[] {
   return only === 'raw' ? ['raw', 'stomp', 'graphql'] : [only];
-}
-
-function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function fallbacks({ rawBackendUrl, mqttBackendUrl }: RoutesContext): Route[] {

@@ -54,6 +54,8 @@ export type Filled = { readonly value: unknown } | { readonly fault: string };
 export interface YamlOptions {
   /** Flow collections in each other, default 16: JSON is made of them. At most 64, for the sake of the stack. */
   readonly maxFlowDepth?: number;
+  /** `failsafe`: every scalar is text, as it is written; default `core`. */
+  readonly schema?: 'core' | 'failsafe';
   /** Asked about every text, once however many aliases repeat it; undefined: it stays. */
   readonly fill?: (text: TextInFile) => Filled | undefined;
 }
@@ -61,7 +63,7 @@ export interface YamlOptions {
 /** Reads one YAML 1.2 document (core schema, no merge keys, no custom tags), or everything that is wrong with it. */
 export function readYaml(
   text: string,
-  { maxFlowDepth = MAX_FLOW_DEPTH, fill }: YamlOptions = {},
+  { maxFlowDepth = MAX_FLOW_DEPTH, schema = 'core', fill }: YamlOptions = {},
 ): YamlSource | { readonly faults: readonly YamlFault[] } {
   // The parser recurses, and an exhausted stack can end the process inside a regular expression, past any catch.
   const deepLine = lineOfDeepNesting(text, maxFlowDepth);
@@ -73,7 +75,7 @@ export function readYaml(
     // Compares every key with every other: `duplicateKeys` does it once each.
     uniqueKeys: false,
     // Given by name, so that a `%YAML 1.1` directive cannot bring merge keys in.
-    schema: 'core',
+    schema,
     merge: false,
   });
   const lineAt = (offset: number) => lines.linePos(offset).line || 1;
