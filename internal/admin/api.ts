@@ -1,5 +1,6 @@
 import type { RevocationTarget } from '../auth/revocations/revocations.js';
 import { fromUnknown } from '../errors.js';
+import { LineAllowance } from '../ratelimit/line-allowance.js';
 import { forLog, type Log } from '../telemetry/log.js';
 import { AdminAuthorization } from './authorization.js';
 import { readBan, readBanQuery } from './bans.js';
@@ -102,12 +103,14 @@ const HEADERS = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store
 
 /**
  * The admin API (SPEC section 11): who calls is checked first, then what is called, then the body. Each call leaves one
- * line in the log, refused ones too.
+ * line in the log, refused ones too, as long as those who may not call it do not flood it.
  */
 export class AdminApi {
   readonly #authorization: AdminAuthorization;
   readonly #operations: AdminOperations;
   readonly #log: Log;
+  /** For those who may not call it. */
+  readonly #allowance = new LineAllowance();
   #ui: AdminAnswer | undefined;
 
   constructor({ token, operations, log }: AdminParts) {
@@ -136,9 +139,12 @@ export class AdminApi {
       if (!(thrown instanceof AdminRefusal)) audit.err = fromUnknown(thrown);
     }
     const { status } = answer;
+    const isStranger = status === 401 || status === 403;
+    const allowed = isStranger ? this.#allowance.take() : {};
+    if (allowed === undefined) return answer;
     const action = ENDPOINTS.has(path) ? `${forLog(request.method)} ${path}` : 'unknown';
     const level = status < 400 ? 'info' : status < 500 ? 'warn' : 'error';
-    this.#log[level]({ ip: request.peer, action, status, ...audit }, 'admin action');
+    this.#log[level]({ ip: request.peer, action, status, ...audit, ...allowed }, 'admin action');
     return answer;
   }
 

@@ -1,6 +1,7 @@
 import type { LogoutTokens } from '../auth/logout-token.js';
 import type { Claims } from '../auth/once/claims.js';
 import { fromUnknown, GatewayError } from '../errors.js';
+import { LineAllowance } from '../ratelimit/line-allowance.js';
 import type { Log } from '../telemetry/log.js';
 import type { AdminOperations } from './operations.js';
 
@@ -24,6 +25,8 @@ interface BackchannelAnswer {
  * it is revoked in every process and replica, as by the admin API.
  */
 export class BackchannelLogout {
+  readonly #allowance = new LineAllowance();
+
   constructor(
     readonly tokens: LogoutTokens,
     readonly claims: Claims,
@@ -46,7 +49,9 @@ export class BackchannelLogout {
       return answer(200);
     } catch (thrown) {
       const { message } = fromUnknown(thrown);
-      this.log.warn({ why: message }, 'logout of the provider refused');
+      const allowed = this.#allowance.take();
+      if (allowed !== undefined)
+        this.log.warn({ why: message, ...allowed }, 'logout of the provider refused');
       return answer(400);
     }
   }

@@ -81,7 +81,8 @@ function droppedNames(
   token: string | undefined,
 ): ReadonlySet<string> {
   const connection = headers.get('connection');
-  const hasNamed = connection !== undefined && connection[0]?.toLowerCase() !== 'keep-alive';
+  const isCommon = connection?.length === 1 && connection[0]?.toLowerCase() === 'keep-alive';
+  const hasNamed = connection !== undefined && !isCommon;
   const carriesToken = token !== undefined && headerNames.some((name) => name !== 'authorization');
   if (!hasNamed && !carriesToken && typeof auth !== 'object') return NONE;
   const dropped = new Set<string>();

@@ -163,6 +163,17 @@ describe('the admin API', () => {
 });
 
 describe('the audit log', () => {
+  it('is not drowned by those who may not call, and holds all that others do', async (t) => {
+    const { call, audit } = await bench(t, { token: 'secret-of-tests' });
+    const headersOf = (token: string) => ({ headers: headers({ authorization: `Bearer ${token}` }) });
+    for (let index = 0; index < 2_000; index++) await call('GET', '/admin/sessions', headersOf('guessed'));
+    const refused = audit().length;
+    assert.ok(refused >= 50 && refused < 1_500, `${refused} lines`);
+    for (let index = 0; index < 200; index++)
+      await call('GET', '/admin/sessions', headersOf('secret-of-tests'));
+    assert.equal(audit().length, refused + 200);
+  });
+
   it('has one line for each request: who, what, result', async (t) => {
     const { call, audit, live } = await bench(t, { token: 'secret-of-tests' });
     const session = live(new StandInSession(identity('ann', 'x')));

@@ -1,17 +1,21 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import { Agent, createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { promisify } from 'node:util';
 import { eventually } from '../support/eventually.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
 import { Peer } from '../support/ws-client.js';
+
+const exec = promisify(execFile);
 
 const PAGE = { 'Sec-Fetch-Dest': 'document' };
 
@@ -300,6 +304,22 @@ describe('browsers that an upstream does not know yet', () => {
       await eventually(() => gateway.output.includes(why));
     }
     assert.deepEqual(paths(), []);
+  });
+
+  it('a mint for which no descriptor is left is 500, and nobody else notices', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const headers = { Authorization: `Bearer ${issuer.sign({ sub: 'ann' })}`, ...PAGE };
+    const limit = (files: string) => exec('prlimit', ['--pid', String(gateway.pid), `--nofile=${files}`]);
+    const app = () => http(`${gateway.http}/app`, { headers, agent });
+    assert.equal((await app()).status, 302);
+    // None above it can be had any more; those that are open stay.
+    await limit('3:');
+    const { status, body } = await app();
+    await limit('1024:');
+    assert.deepEqual([status, JSON.parse(body).code], [500, 'ERR_BOOTSTRAP_MINT']);
+    await eventually(() => gateway.output.includes('EMFILE'));
+    assert.equal((await app()).status, 302);
+    agent.destroy();
   });
 
   it('a mint whose client goes away is ended, with all that it started', async () => {

@@ -130,7 +130,8 @@ describe('HTTP routes', () => {
           'Proxy-Authorization: root',
         ],
         ...[
-          'Connection: keep-alive, x-secret, x-user-id',
+          'Connection: keep-alive',
+          'Connection: x-user-id, x-secret',
           'X-Secret: root',
           'TE: trailers',
           'Keep-Alive: root',

@@ -1,4 +1,4 @@
-import { type IncomingHttpHeaders, request } from 'node:http';
+import { type Agent, type IncomingHttpHeaders, request } from 'node:http';
 
 export interface HttpAnswer {
   readonly status: number;
@@ -6,7 +6,7 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
-/** One HTTP request on a connection of its own. */
+/** One HTTP request on a connection of its own, unless it has an agent for them. */
 export function http(
   url: string,
   options: {
@@ -15,6 +15,7 @@ export function http(
     readonly body?: string;
     /** How long it waits for a sign of life; default: 10 s. */
     readonly timeoutMs?: number;
+    readonly agent?: Agent;
   } = {},
 ): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
@@ -23,7 +24,7 @@ export function http(
       {
         method: options.method ?? 'GET',
         headers: options.headers ?? {},
-        agent: false,
+        agent: options.agent ?? false,
         timeout: options.timeoutMs ?? 10_000,
       },
       (response) => {

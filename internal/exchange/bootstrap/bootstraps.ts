@@ -6,7 +6,7 @@ import { GatewayError } from '../../errors.js';
 import { type CookiePair, cookieOf } from '../../request/cookies.js';
 import type { FlatHeaders } from '../../request/flat-headers.js';
 import { headerName } from '../../request/header-names.js';
-import type { Log } from '../../telemetry/log.js';
+import { forLog, type Log } from '../../telemetry/log.js';
 import type { Destination } from '../../upstream/pool/destination.js';
 import type { Upstreams } from '../../upstream/upstreams.js';
 import type { Caller, ExchangeRequest } from '../exchange-request.js';
@@ -114,7 +114,7 @@ export class Bootstraps {
     });
     const cookies = await this.#exchanged(rule, newcomer, credential);
     const ms = Math.round(performance.now() - startedMs);
-    this.parts.log.info({ sub, route: facts.route.prefix, ms }, 'upstream session made');
+    this.parts.log.info({ sub: forLog(sub), route: facts.route.prefix, ms }, 'upstream session made');
     return {
       status: 302,
       headers: ['Location', rule.redirect, 'Cache-Control', 'no-store', ...cookies],

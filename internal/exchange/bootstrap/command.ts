@@ -24,7 +24,11 @@ export function outputOf(
   { env, withinMs, limitBytes, signal }: CommandOptions,
 ): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child: ChildProcess = spawn(program, args, {
+      env,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     const output: Buffer[] = [];
     let bytes = 0;
     let complaint = '';
@@ -40,15 +44,16 @@ export function outputOf(
       signal.removeEventListener('abort', giveUp);
     };
     signal.addEventListener('abort', giveUp);
-    child.stdout.on('data', (chunk: Buffer) => {
+    // First of all: where no descriptor is left there is no output to listen to.
+    child.once('error', (error) => fail(fromUnknown(error).message));
+    child.stdout?.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
       if (bytes > limitBytes) fail(`it wrote more than ${limitBytes} bytes`);
       else output.push(chunk);
     });
-    child.stderr.on('data', (chunk: Buffer) => {
+    child.stderr?.on('data', (chunk: Buffer) => {
       complaint = forLog(complaint + chunk.toString());
     });
-    child.once('error', (error) => fail(fromUnknown(error).message));
     // When its pipes are closed too: what it has left running may not hold them.
     child.once('close', (code, ended) => {
       end();
