@@ -13,6 +13,7 @@ import type { ExchangeParts } from './exchange-parts.js';
 import type { ExchangeRequest } from './exchange-request.js';
 import { judgeMethod } from './methods.js';
 import { ExchangeRefused } from './problem.js';
+import { hasBody } from './request-body.js';
 import { type RequestTarget, rawRestOf, requestTarget } from './request-target.js';
 import { rulesOf } from './route-rules.js';
 
@@ -62,7 +63,7 @@ export class Intake {
     if (match?.route.kind === 'websocket') return false;
     const facts = this.#facts(head, client, target, match);
     const exchange = new Exchange(this.parts, request, response, facts, expectsContinue);
-    if (!request.complete) this.#exchanges.set(response, exchange);
+    if (hasBody(request)) this.#exchanges.set(response, exchange);
     const refusal = refusalOf(head, target, match);
     if (refusal === undefined) exchange.start();
     else exchange.turnAway(refusal);

@@ -1,20 +1,28 @@
 import type { IncomingMessage } from 'node:http';
 import type { CredentialsConfig, HttpRoute } from '../config/config.js';
 import type { HttpRequest } from '../upstream/http/sending.js';
+import type { Destination } from '../upstream/pool/destination.js';
 import type { Caller, ExchangeRequest } from './exchange-request.js';
 import { RequestBody } from './request-body.js';
 import { requestHeaders, requestTrailers } from './request-headers.js';
 import { rulesOf, templateSubject } from './route-rules.js';
 import { upstreamPath } from './upstream-path.js';
 
-/** What the upstream is asked. @param body as it comes, or read whole; undefined: none. */
+/** What an exchange brings along. */
+export interface Outgoing {
+  readonly caller: Caller;
+  readonly request: IncomingMessage;
+  /** As it comes, or read whole; undefined: none. */
+  readonly body: RequestBody | Buffer | undefined;
+  readonly destination: Destination | undefined;
+}
+
+/** What the upstream is asked. */
 export function outgoingRequest(
   facts: ExchangeRequest<HttpRoute>,
-  caller: Caller,
-  request: IncomingMessage,
-  body: RequestBody | Buffer | undefined,
+  { caller, request, body, destination }: Outgoing,
   credentials: CredentialsConfig,
-): Omit<HttpRequest, 'destination'> {
+): HttpRequest {
   const { route } = facts;
   const { 'content-length': length, host } = request.headers;
   const passed = requestHeaders(request.rawHeaders, facts, caller, credentials);
@@ -27,8 +35,10 @@ export function outgoingRequest(
     headers,
     host: route.preserveHost ? host : undefined,
     body,
-    trailers: () => requestTrailers(request.rawTrailers, facts, caller, credentials),
+    trailers:
+      body === undefined ? undefined : () => requestTrailers(request.rawTrailers, facts, caller, credentials),
     identity: caller.identity,
     client: facts.client,
+    destination,
   };
 }

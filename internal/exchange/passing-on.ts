@@ -4,6 +4,7 @@ import type { CompiledEndpoint } from '../config/schemas/compiled.js';
 import type { Sending } from '../upstream/http/sending.js';
 import type { Destination } from '../upstream/pool/destination.js';
 import type { ExchangeParts } from './exchange-parts.js';
+import type { ExchangeRequest } from './exchange-request.js';
 import type { LocalAnswer } from './local-answer.js';
 import { outgoingRequest } from './outgoing-request.js';
 import { PassedAnswer, type Recipient } from './passed-answer.js';
@@ -55,8 +56,10 @@ function passBody(
   const { maxBodyBytes, timeouts } = route;
   if (endpoint === undefined)
     return exchange.once(() => {
-      const options = { ...heardBy(exchange), limitBytes: maxBodyBytes };
-      send(exchange, route, hasBody(request) ? new RequestBody(request, options) : undefined, destination);
+      const body = hasBody(request)
+        ? new RequestBody(request, { ...heardBy(exchange), limitBytes: maxBodyBytes })
+        : undefined;
+      send(exchange, route, body, destination);
     });
   // Held whole, by anybody on a public route: not for as long as a byte comes now and then.
   deadlines.wholeByMs = parts.exchanges.nowMs + timeouts.answerMs;
@@ -74,8 +77,13 @@ function send(
   destination: Destination | undefined,
 ): void {
   const { request, facts, caller, parts } = exchange;
-  const outgoing = outgoingRequest({ ...facts, route }, caller, request, body, parts.credentials);
-  const sending = parts.upstreams.send(route, { ...outgoing, destination }, new PassedAnswer(exchange));
+  const outgoing = outgoingRequest(
+    // Its route is the one that is given.
+    facts as ExchangeRequest<HttpRoute>,
+    { caller, request, body, destination },
+    parts.credentials,
+  );
+  const sending = parts.upstreams.send(route, outgoing, new PassedAnswer(exchange));
   exchange.sending = sending;
   sending.start();
 }

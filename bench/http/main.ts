@@ -1,0 +1,143 @@
+/**
+ * npm run bench:http: what a request costs at the gateway, at nginx and at a bare forwarder of node:http and undici, in one
+ * run on one machine; and the gateway's memory with idle event streams. docs/benchmarks.md says what is measured and how.
+ */
+import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startIssuer } from '../../test/support/issuer.js';
+import { environment, placement } from '../machine.js';
+import { cpuMicros } from '../process-usage.js';
+import { idleStreams } from './streams.js';
+import {
+  LARGE_BYTES,
+  type Surroundings,
+  startTarget,
+  startUpstream,
+  TARGETS,
+  type Target,
+} from './targets.js';
+import { type Load, runWrk } from './wrk.js';
+
+const { values: options } = parseArgs({
+  options: {
+    rounds: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+});
+const rounds = Number(options.rounds ?? (options.quick ? 1 : 5));
+if (!(rounds >= 1)) {
+  console.error('usage: bench:http [--rounds N] [--quick] [--json]');
+  process.exit(2);
+}
+const seconds = options.quick ? 2 : 5;
+
+const CASES = [
+  { name: 'GET 1 KB × 100', path: '/small', connections: 100, bytes: 0 },
+  { name: '10 MB down × 4', path: '/large', connections: 4, bytes: LARGE_BYTES },
+  { name: '10 MB up × 4', path: '/sink', connections: 4, bytes: LARGE_BYTES },
+] as const satisfies readonly (Pick<Load, 'path' | 'connections'> & {
+  readonly name: string;
+  readonly bytes: number;
+})[];
+
+interface Figure {
+  readonly case: string;
+  readonly target: Target['name'];
+  readonly round: number;
+  /** CPU time of the proxy for one request. */
+  readonly cpuMicros: number;
+  /** For one second of its CPU time; 0 where bytes are not the point. */
+  readonly megabytes: number;
+  /** Share of a CPU that it used. */
+  readonly busy: number;
+  readonly failed: number;
+}
+
+const directory = await mkdtemp(join(tmpdir(), 'ws-gateway-bench-'));
+// On every way out: a token is in it. The processes end likewise.
+process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
+try {
+  await run();
+} catch (error) {
+  console.error(error);
+  process.exit(1);
+}
+process.exit(0);
+
+async function run(): Promise<void> {
+  const { proxyCpu, loadCpu, echoCpu } = placement();
+  const issuer = await startIssuer();
+  const upstream = await startUpstream(directory, echoCpu);
+  const surroundings: Surroundings = {
+    ...{ directory, jwksUrl: issuer.jwksUrl },
+    ...{ upstreamPort: upstream.port, cpu: proxyCpu },
+  };
+  const targets: Target[] = [];
+  for (const name of TARGETS) targets.push(await startTarget(name, surroundings));
+  const token = issuer.sign({ sub: 'bench' });
+  const figures: Figure[] = [];
+  const measure = async (each: (typeof CASES)[number], target: Target, round: number) => {
+    const load = { ...each, port: target.port, token };
+    await runWrk({ ...load, seconds: 1 }, directory, loadCpu);
+    const before = cpuMicros(target.pid);
+    const startedMs = performance.now();
+    const { requests, failed } = await runWrk({ ...load, seconds }, directory, loadCpu);
+    const used = cpuMicros(target.pid) - before;
+    figures.push({
+      ...{ case: each.name, target: target.name, round, failed },
+      cpuMicros: used / requests,
+      megabytes: (requests * each.bytes) / used,
+      busy: used / 1000 / (performance.now() - startedMs),
+    });
+  };
+  for (let round = 0; round < rounds; round++)
+    for (const each of CASES)
+      for (const at of targets.keys()) {
+        const target = targets[(at + round) % targets.length];
+        if (target !== undefined) await measure(each, target, round);
+      }
+  for (const { stop } of [...targets, upstream]) await stop();
+  const streams = await idleStreams(issuer, options.quick ? 200 : 1000);
+  const about = { ...environment({ nginx: '-v' }), rounds, seconds, pinned: proxyCpu !== undefined };
+  if (options.json) return console.log(JSON.stringify({ about, figures, streams }, undefined, 2));
+  console.log(
+    Object.entries(about)
+      .map(([name, value]) => `${name}: ${value}`)
+      .join('\n'),
+  );
+  for (const { name, bytes } of CASES) print(name, bytes > 0, figures);
+  console.log(`\n${streams.count} idle event streams: ${streams.kilobytesEach.toFixed(1)} KB each`);
+}
+
+function print(name: string, isLarge: boolean, figures: readonly Figure[]): void {
+  const of = (target: Target['name'], what: 'cpuMicros' | 'megabytes' | 'busy' | 'failed') =>
+    median(figures.filter((each) => each.case === name && each.target === target).map((each) => each[what]));
+  console.log(`\n${name}`);
+  for (const target of TARGETS) {
+    const what = isLarge ? 'megabytes' : 'cpuMicros';
+    const figure = isLarge
+      ? `${of(target, what).toFixed(0)} MB per CPU second`
+      : `${of(target, what).toFixed(1)} µs CPU a request`;
+    const ratios = TARGETS.filter((other) => other !== target && target === 'gateway').map(
+      (other) => `${(of(target, what) / of(other, what)).toFixed(2)} × ${other}`,
+    );
+    const failed = of(target, 'failed');
+    console.log(
+      [
+        `  ${target.padEnd(8)}${figure}`,
+        `core busy ${(of(target, 'busy') * 100).toFixed(0)} %`,
+        ...ratios,
+        ...(failed > 0 ? [`${failed} FAILED`] : []),
+      ].join(', '),
+    );
+  }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? Number.NaN;
+}
