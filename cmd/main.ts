@@ -5,6 +5,12 @@ import { closest } from './line/closest.js';
 import { runCommand, UsageError } from './line/command.js';
 import { overview, VERBS } from './verbs.js';
 
+// A reader that has seen enough, `head` for example, is no fault.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
 const args = process.argv.slice(2);
 const [first = ''] = args;
 const named = VERBS.find(({ name }) => name === first);

@@ -39,7 +39,7 @@ function literal(text: string, signs = /\*/g): string {
 
 const ENV_HEAD = `# Every variable with its default. Take the # off a line to change it; docs/configuration.md explains all of them.
 # The two lines without # make this file start with the routes.yaml beside it:
-#   node --env-file=.env.example dist/cmd/main.js --check
+#   node --env-file=.env.example dist/cmd/main.js check
 # Made by \`npm run docs\`.
 `;
 

@@ -23,8 +23,8 @@ for (const offered of [false, true]) {
     try {
       const file = join(directory, 'ws-gateway.service');
       const taken = offered ? text.replaceAll(/^#(?=[A-Z]\w+=)/gm, '') : text;
-      // Wherever Node is on this host.
-      await writeFile(file, taken.replace('/usr/bin/node', process.execPath));
+      // What is installed is looked at by the test of the Debian package.
+      await writeFile(file, taken.replace('/usr/bin/ws-gateway', process.execPath));
       const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', file], {
         encoding: 'utf8',
       });

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
 import { runCommand } from '../support/command.js';
 import { freePort } from '../support/free-port.js';
-import { type Gateway, startGateway } from '../support/gateway.js';
+import { GATEWAY_COMMAND, type Gateway, startGateway } from '../support/gateway.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
@@ -149,6 +151,15 @@ describe('the commands', () => {
     const online = await runCommand(['check', '--online'], { env: { ...env, JWKS_URL: `http://${dead}/` } });
     assert.equal(online.code, 1);
     assert.match(online.stdout, /^FAIL {2}keys/m);
+  });
+
+  it('says nothing when its reader has seen enough', async () => {
+    const command = [...GATEWAY_COMMAND, 'completion', 'bash'].join(' ');
+    const { stdout, stderr } = await promisify(execFile)('bash', [
+      '-c',
+      `set -o pipefail; ${command} | true; echo $?`,
+    ]);
+    assert.deepEqual([stdout, stderr], ['0\n', '']);
   });
 
   it('knows what was meant', async () => {
