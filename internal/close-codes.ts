@@ -227,7 +227,7 @@ export const CLOSE_REASONS = Object.freeze({
     1002,
     'Bad CONNECT',
     false,
-    'an MQTT session that does not start with a well-formed CONNECT',
+    'an MQTT session that does not start with a well-formed CONNECT, or holds a second one',
   ),
   mqttTextFrame: told(
     'mqtt_text_frame',

@@ -106,6 +106,7 @@ export abstract class Pump implements TrafficSource {
   /** What the client said before it was let in; what is a greeting is no message of the rate limit's. */
   forwardGreeting(bytes: Uint8Array, isBinary: boolean): void {
     const behind = this.packets?.walk(bytes, 0, bytes.length) ?? 0;
+    if (this.connectsAgain) return this.owner.close('badConnect');
     if (behind > 0 && this.budget?.take(0, behind) === false) return this.owner.close('rateLimited');
     const passing = this.forUpstream(bytes, isBinary);
     if (passing !== undefined) this.#forward(passing, isBinary);
@@ -116,6 +117,7 @@ export abstract class Pump implements TrafficSource {
     if (payload.length > this.config.maxMessageBytes) return this.owner.close('messageTooBig');
     if (!isBinary && !this.allowsText) return this.owner.close('mqttTextFrame');
     const messages = this.packets === undefined ? 1 : this.packets.walk(payload, 0, payload.length);
+    if (this.connectsAgain) return this.owner.close('badConnect');
     if (this.budget !== undefined && !this.budget.take(payload.length, messages)) {
       return this.owner.close('rateLimited');
     }
@@ -126,6 +128,14 @@ export abstract class Pump implements TrafficSource {
   /** What of a client's message is for the upstream; undefined: nothing. @param payload valid during the call only. */
   protected forUpstream(payload: Uint8Array, _isBinary: boolean): Uint8Array | undefined {
     return payload;
+  }
+
+  /**
+   * Whether the client has sent CONNECT again: a protocol error [MQTT-3.1.0-2], which a lax broker would take for another
+   * user, with roles of the client's own making.
+   */
+  protected get connectsAgain(): boolean {
+    return this.packets !== undefined && this.packets.connects > 1;
   }
 
   #forward(payload: Uint8Array, isBinary: boolean): void {

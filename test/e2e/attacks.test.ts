@@ -7,7 +7,7 @@ import { encodeFrame, OPCODE } from '../support/frames.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
-import { connectPacket } from '../support/mqtt-packets.js';
+import { connectPacket, publishPacket } from '../support/mqtt-packets.js';
 import { assertQuiet } from '../support/quiet.js';
 import { exchange, handshakeHead, MASK, RawClient } from '../support/raw-client.js';
 import { type RawUpstream, startRawUpstream, switching } from '../support/raw-upstream.js';
@@ -234,6 +234,30 @@ describe('an attacker', () => {
       assert.match((await session.text()).replaceAll('\0', ''), /alice\|viewer/);
       await peer.close();
     }
+  });
+
+  it('T-10: does not become somebody else by another CONNECT, wherever it lies', async () => {
+    const first = connectPacket({ username: 'alice', password: Buffer.from(token()) });
+    const second = connectPacket({ username: 'alice|admin', password: Buffer.from(token()) });
+    for (const path of ['/roles', '/echo'])
+      for (const parts of [
+        [Buffer.concat([first, second])],
+        [first, second],
+        [first, second.subarray(0, 1), second.subarray(1)],
+        [first, Buffer.concat([publishPacket(), second])],
+        [Buffer.concat([first, publishPacket(), second.subarray(0, 9)]), second.subarray(9)],
+      ]) {
+        echo.reset();
+        const peer = await Peer.open(gateway.ws + path, { protocols: ['mqtt'] });
+        for (const [index, part] of parts.entries()) {
+          peer.send(part);
+          // The rest comes when the session is open.
+          if (index === 0 && parts.length > 1) await eventually(() => echo.sessions.length > 0);
+        }
+        assert.deepEqual(await peer.ended(), { code: 1002, reason: 'Bad CONNECT' });
+        const heard = echo.sessions.flatMap(({ inbox }) => inbox.map(({ data }) => data));
+        assert.doesNotMatch(Buffer.concat(heard).toString('latin1'), /alice\|admin/);
+      }
   });
 
   it('does not reach by // what a narrower route guards', async () => {
