@@ -45,10 +45,11 @@ export class RoutesInEffect {
   }
 
   /**
-   * Swaps the table in; sessions and exchanges on endpoints that go with `onRemove: close` end.
-   * @throws GatewayError ERR_CONFIG when the listener that was chosen at start can not serve its routes.
+   * Swaps the table in once what it names has been read; sessions and exchanges on endpoints that go with `onRemove: close`
+   * end.
+   * @throws GatewayError ERR_CONFIG, by rejecting, when the listener that was chosen at start can not serve its routes.
    */
-  apply(changed: RouteTable): void {
+  async apply(changed: RouteTable): Promise<void> {
     const { http, messageBytes } = this.listener;
     if (!http && hasHttpRoutes(changed))
       throw new GatewayError('ERR_CONFIG', 'HTTP routes need the listener node: restart the gateway');
@@ -57,10 +58,10 @@ export class RoutesInEffect {
         'ERR_CONFIG',
         `the listener uws was started for messages of ${messageBytes} bytes at most: for a larger maxMessageBytes restart the gateway`,
       );
+    const { upstreams, targets } = this.followers;
+    await targets.apply(changed.routes);
     this.#table = changed;
     this.metrics.prepareRoutes(changed.routes);
-    const { upstreams, targets } = this.followers;
-    void targets.apply(changed.routes);
     this.endTenants(upstreams.apply(changed));
   }
 
@@ -85,8 +86,8 @@ export async function watchRoutes(
   return new reload.RouteReloader({
     source,
     table: routes.table,
-    onTable: (changed) => {
-      routes.apply(changed);
+    onTable: async (changed) => {
+      await routes.apply(changed);
       metrics.configReloads.inc({ result: 'ok' });
       log.info({ routes: changed.routes.length }, 'routes reloaded');
     },

@@ -40,7 +40,7 @@ export interface WorkerDuties extends SiblingDuties {
   start(): Promise<void>;
   /** The worker ends its sessions over the drain time, and then itself. */
   drain(): void;
-  applyRoutes(routes: readonly Route[]): void;
+  applyRoutes(routes: readonly Route[]): Promise<void>;
   changeLog(order: LogOrder): Promise<void>;
   snapshot(): Promise<MetricsSnapshot>;
   /** Another worker has asked this one for leases. */

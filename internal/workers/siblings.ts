@@ -26,7 +26,7 @@ export interface WorkerParts {
   readonly revocations: Pick<Revocations, 'learn'>;
   readonly records: Readonly<Record<RecordsName, Pick<SharedRecords<unknown>, 'learn'>>>;
   readonly operations: LocalOperations;
-  readonly applyTable: (table: RouteTable) => void;
+  readonly applyTable: (table: RouteTable) => Promise<void>;
 }
 
 /** The other workers of this host as one of them sees them; what is asked goes by way of the supervisor. */

@@ -186,7 +186,7 @@ describe('a bad routes file', () => {
     const reloader = new RouteReloader({
       source: { ...loaded.routesSource, fileGiven: false },
       table: loaded.table,
-      onTable: (table) => seen.push(table),
+      onTable: (table) => void seen.push(table),
       onProblems: () => undefined,
     });
     rmSync(file);

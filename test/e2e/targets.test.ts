@@ -123,6 +123,14 @@ describe('upstreams chosen by who is calling', () => {
     return JSON.stringify(found());
   }
 
+  /** Why a request is refused that names no upstream it may have. */
+  async function refusalOf(sub: string): Promise<string> {
+    assert.equal((await get('/own', issuer.sign({ sub }))).status, 403);
+    const found = () => gateway.logs.find((log) => log.sub === sub && log.code === 'ERR_NO_TARGET');
+    await eventually(() => found() !== undefined);
+    return String(found()?.why);
+  }
+
   it('a WebSocket goes where an encrypted claim says', async () => {
     const token = issuer.sign({ sub: 'ann', hash: sealed('127.0.0.1') });
     assert.equal(await echoed('/desk', token), 'hello');
@@ -229,6 +237,25 @@ describe('upstreams chosen by who is calling', () => {
       return new Set(workers).size === 2;
     });
     await crew.stop();
+  });
+
+  it('a reload to another table keeps nobody out while that is read', async () => {
+    const other = join(folder, 'other.json');
+    const many = Array.from({ length: 50_000 }, (_, at) => [`user-${at}`, { port: 1 }]);
+    await writeFile(other, JSON.stringify(Object.fromEntries([...many, ['zoe', { port: httpPort }]])));
+    const before = gateway.logs.length;
+    await gateway.writeRoutes(routes(other));
+    const isOver = () => gateway.logs.slice(before).some(({ msg }) => msg === 'routes reloaded');
+    const statuses = new Set<number>();
+    const visit = async () => statuses.add((await get('/own', issuer.sign({ sub: 'zoe' }))).status);
+    await eventually(async () => {
+      await visit();
+      return isOver();
+    });
+    await visit();
+    assert.deepEqual([...statuses], [200]);
+    // The other table had no row for this one.
+    assert.match(await refusalOf('user-1'), /not in allow/);
   });
 
   it('a table that is not there at start is an error', async () => {

@@ -27,10 +27,7 @@ export class FollowedTable {
   constructor(
     readonly table: Table,
     readonly log: Log,
-    /** Of the same file, with other fields: what it knew counts until this one has read. */
-    predecessor?: FollowedTable,
   ) {
-    if (predecessor !== undefined) this.#columns = predecessor.#columns;
     this.ready = this.#look();
   }
 

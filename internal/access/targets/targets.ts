@@ -26,10 +26,17 @@ interface TargetRules {
   readonly text: string;
 }
 
+/** Longer than anybody is on the way in. */
+const PAST_MS = 60_000;
+
 /** Finds the upstream of who is calling (SPEC section 19). */
 export class Targets {
   /** By file. */
   #tables: ReadonlyMap<string, FollowedTable> = new Map();
+  /** Those before them: whoever was on the way in when they were replaced is on a route that names them. */
+  #past: ReadonlyMap<string, FollowedTable> = new Map();
+  #forgetting: NodeJS.Timeout | undefined;
+  #applied: Promise<void> = Promise.resolve();
   readonly #rules = new WeakMap<Target, TargetRules>();
   readonly #claims: DecryptedClaims;
 
@@ -41,21 +48,36 @@ export class Targets {
     this.#claims = new DecryptedClaims(now);
   }
 
-  /** Takes over a table of routes: the files it names are followed from now on. Resolves when they have been read. */
-  async apply(routes: readonly Route[]): Promise<void> {
+  /**
+   * Takes over a table of routes: resolves when the files it names have been read and are followed. What was known before
+   * counts until then.
+   */
+  apply(routes: readonly Route[]): Promise<void> {
+    this.#applied = this.#applied.then(() => this.#take(routes));
+    return this.#applied;
+  }
+
+  async #take(routes: readonly Route[]): Promise<void> {
     const before = this.#tables;
     const after = new Map<string, FollowedTable>();
     for (const table of tablesOf(routes)) {
       const known = before.get(table.file);
       const isSame = `${known?.table.fields}` === `${table.fields}`;
-      after.set(
-        table.file,
-        known !== undefined && isSame ? known : new FollowedTable(table, this.log, known),
-      );
+      after.set(table.file, known !== undefined && isSame ? known : new FollowedTable(table, this.log));
     }
-    this.#tables = after;
-    for (const [file, table] of before) if (after.get(file) !== table) table.stop();
     await Promise.all(Array.from(after.values(), ({ ready }) => ready));
+    this.#tables = after;
+    this.#past = before;
+    clearTimeout(this.#forgetting);
+    this.#forgetting = setTimeout(() => {
+      this.#past = new Map();
+    }, PAST_MS);
+    this.#forgetting.unref();
+    for (const [file, table] of before) if (after.get(file) !== table) table.stop();
+  }
+
+  #valueOf(file: string, key: string, field: string): string | undefined {
+    return (this.#tables.get(file) ?? this.#past.get(file))?.valueOf(key, field);
   }
 
   stop(): void {
@@ -96,7 +118,7 @@ export class Targets {
     const who = vouchedFor(route, caller);
     for (const { file, key } of tableTargets(route)) {
       const claim = firstText(claimsOf(who), key);
-      const value = claim === undefined ? undefined : this.#tables.get(file)?.valueOf(claim, field);
+      const value = claim === undefined ? undefined : this.#valueOf(file, claim, field);
       if (value !== undefined) return value;
     }
     return undefined;
@@ -120,7 +142,7 @@ export class Targets {
     const claim = firstText(claims, name);
     if (claim === undefined) throw none(`target ${target.name}: no claim ${quoted(name)}`);
     if (target.kind === 'table') {
-      const value = this.#tables.get(target.file)?.valueOf(claim, target.field);
+      const value = this.#valueOf(target.file, claim, target.field);
       if (value === undefined) throw none(`target ${target.name}: no row for ${quoted(claim)}`);
       return value;
     }

@@ -19,7 +19,7 @@ export interface RouteReloaderOptions {
   /** The table in effect. */
   readonly table: RouteTable;
   /** A new table that differs from the one in effect. If it throws, the table in effect stays. */
-  readonly onTable: (table: RouteTable) => void;
+  readonly onTable: (table: RouteTable) => void | Promise<void>;
   /** The file turned bad; the table in effect stays. Called once for each bad state of the file, and for each `reload`. */
   readonly onProblems: (problems: readonly Problem[]) => void;
 }
@@ -142,7 +142,7 @@ export class RouteReloader {
     const tables = await tableProblemsInTurns(result.table.routes);
     if (tables.length > 0) return this.#reject(tables);
     try {
-      this.#options.onTable(result.table);
+      await this.#options.onTable(result.table);
     } catch (error) {
       const { message } = fromUnknown(error);
       return this.#reject([{ name: source.file, message: `could not be put in effect: ${message}` }]);
