@@ -8,6 +8,7 @@ import type { Route, UpstreamRoute, VerificationConfig } from '../config/config.
 import { GatewayError, isUnavailable } from '../errors.js';
 import type { FailedLogins } from '../ratelimit/failed-logins.js';
 import type { Limiter, MessageBudget } from '../ratelimit/limiter.js';
+import type { TokenSlots } from '../ratelimit/token-slots/token-slots.js';
 import type { Destination } from '../upstream/pool/destination.js';
 import { admitsAddress } from './client-addresses.js';
 import type { Caller, Targets } from './targets/targets.js';
@@ -21,7 +22,7 @@ export interface AccessParts {
   /** Connections a subject may have: `ConnectionSlots.perSub`. */
   readonly slotsPerSub: { tryEnter(sub: string): boolean; leave(sub: string): void };
   /** Sessions a token may have: `ConnectionSlots.perToken`. */
-  readonly slotsPerToken: { tryEnter(token: string): boolean; leave(token: string): void };
+  readonly slotsPerToken: Pick<TokenSlots, 'tryEnter' | 'confirm' | 'leave'>;
   /** What is used up once it has been used. */
   readonly claims: Pick<Claims, 'claim'>;
   readonly limiter: Pick<Limiter, 'acquire'>;
@@ -124,13 +125,27 @@ export class Access {
     const token = identity && tokenKey(identity);
     if (identity !== undefined && token !== undefined && !this.parts.slotsPerToken.tryEnter(token)) {
       this.parts.slotsPerSub.leave(identity.sub);
-      throw new GatewayError('ERR_TOO_MANY_CONNECTIONS', 'MAX_SESSIONS_PER_TOKEN is reached');
+      throw tooManySessions();
     }
     const client =
       identity === undefined
         ? ({ kind: 'ip', name: ip } as const)
         : ({ kind: 'sub', name: identity.sub } as const);
     return this.parts.limiter.acquire(client, { scope: route.prefix, ...route.rateLimit });
+  }
+
+  /**
+   * What `permitSession` could not tell at once: whether the token has a slot left over all processes, too. The session gives
+   * it back with the one it has here. undefined: nobody has to be asked.
+   * @throws GatewayError ERR_TOO_MANY_CONNECTIONS, by rejecting.
+   */
+  confirmSlot(identity: Identity | undefined, session: string): Promise<void> | undefined {
+    const token = identity && tokenKey(identity);
+    return token === undefined
+      ? undefined
+      : this.parts.slotsPerToken.confirm(token, session)?.then((isFree) => {
+          if (!isFree) throw tooManySessions();
+        });
   }
 
   /**
@@ -177,17 +192,25 @@ export class Access {
   }
 
   /**
-   * Likewise, and the connection's slot becomes the other token's. The caller takes over its identity in the same turn.
-   * @throws GatewayError as `permitAnother`, and ERR_TOO_MANY_CONNECTIONS.
+   * Takes a slot of the other token for a session that has one of the first. Both are its own until it gives one back.
+   * @returns false: it is the same token's, and there is nothing to give back.
+   * @throws GatewayError ERR_TOO_MANY_CONNECTIONS, by rejecting.
    */
-  exchangeSlots(route: Pick<Route, 'requireRoles' | 'tokens'>, known: Identity, next: Identity): void {
-    this.permitAnother(route, known, next);
-    const { slotsPerToken } = this.parts;
+  async takeSlotOf(next: Identity, known: Identity, session: string): Promise<boolean> {
     const [before, after] = [tokenKey(known), tokenKey(next)];
-    if (before === after) return;
-    if (after !== undefined && !slotsPerToken.tryEnter(after))
-      throw new GatewayError('ERR_TOO_MANY_CONNECTIONS', 'MAX_SESSIONS_PER_TOKEN is reached');
-    if (before !== undefined) slotsPerToken.leave(before);
+    if (before === after) return false;
+    if (after === undefined) return true;
+    const { slotsPerToken } = this.parts;
+    if (!slotsPerToken.tryEnter(after)) throw tooManySessions();
+    if ((await slotsPerToken.confirm(after, session)) !== false) return true;
+    slotsPerToken.leave(after, session);
+    throw tooManySessions();
+  }
+
+  /** Gives back the slot of a token that the session does not go by. */
+  giveSlotBack(identity: Identity, session: string): void {
+    const token = tokenKey(identity);
+    if (token !== undefined) this.parts.slotsPerToken.leave(token, session);
   }
 
   /** When whoever was let in must go, in milliseconds since the epoch; Infinity: never. */
@@ -197,4 +220,8 @@ export class Access {
       ? Number.POSITIVE_INFINITY
       : identity.exp * 1000 + clockSkewMs;
   }
+}
+
+function tooManySessions(): GatewayError {
+  return new GatewayError('ERR_TOO_MANY_CONNECTIONS', 'MAX_SESSIONS_PER_TOKEN is reached');
 }

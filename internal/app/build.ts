@@ -38,6 +38,7 @@ import { Leases } from '../ratelimit/leases.js';
 import { Limiter } from '../ratelimit/limiter.js';
 import { LimitsInForce } from '../ratelimit/limits-in-force.js';
 import { RequestLimits } from '../ratelimit/request-limits.js';
+import type { TokenSlots } from '../ratelimit/token-slots/token-slots.js';
 import { TrustedProxies } from '../request/forwarded.js';
 import { AllowedOrigins } from '../request/origin.js';
 import { Admission } from '../session/admission.js';
@@ -82,6 +83,7 @@ export interface Parts {
   readonly drains: Drains;
   readonly limiter: Limiter;
   readonly sessions: Sessions;
+  readonly tokenSlots: TokenSlots;
   readonly exchanges: Exchanges;
   readonly wheel: TimerWheel;
   readonly heapTrim: HeapTrim;
@@ -147,7 +149,7 @@ export async function build(
   const limits = new LimitsInForce({ configured: config.rateLimit, list: stores.rateLimits, log });
   const limiter = new Limiter({ config: limits, shared: leases, now });
   const failedLogins = new FailedLogins();
-  const slots = new ConnectionSlots(config.opening);
+  const slots = new ConnectionSlots(config.opening, stores.tokenSlots);
   const sessions = new Sessions(config.opening, slots, metrics);
   const wheel = new TimerWheel((thrown) => log.error({ err: fromUnknown(thrown) }, 'a deadline failed'));
   const targets = new Targets(log);
@@ -282,7 +284,7 @@ export async function build(
   );
   const heapTrim = new HeapTrim();
   return {
-    ...{ targets, provider },
+    ...{ targets, provider, tokenSlots: slots.perToken },
     ...{ config, log, metrics, tracing, stores, keys, cache, revocations, bans, upstreams, leases },
     ...{
       activity,

@@ -56,6 +56,7 @@ export async function createApp(
     parts.targets.stop();
     keys.stop();
     parts.provider?.stop();
+    await parts.tokenSlots.stop();
     revocations.stop();
     bans.stop();
     limits.stop();
@@ -108,6 +109,7 @@ export async function createApp(
       limiter.start();
       exchanges.start();
       askAboutLiveTokens(parts);
+      parts.tokenSlots.start();
       // The first fetch of the keys takes as long as it takes: until then /readyz says why not.
       await Promise.all([keys.start(), serve()]);
     },

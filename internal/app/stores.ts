@@ -12,6 +12,9 @@ import { RedisTokenCache } from '../auth/token-cache/redis.js';
 import { EntrySeal } from '../auth/token-cache/sealed-entry.js';
 import type { Config } from '../config/config.js';
 import { RATE_LIMITS_TABLE } from '../ratelimit/limits-in-force.js';
+import { PostgresSlots, TOKEN_SLOTS_TABLE } from '../ratelimit/token-slots/postgres.js';
+import { RedisSlots } from '../ratelimit/token-slots/redis.js';
+import type { SlotStore } from '../ratelimit/token-slots/slot-store.js';
 import type { PostgresStore } from '../store/postgres.js';
 import { PostgresRecords, postgresTableOf, type RecordTable } from '../store/records/postgres-records.js';
 import { RedisRecords } from '../store/records/redis-records.js';
@@ -32,6 +35,8 @@ export interface Stores {
   /** Where revocations are; likewise below. */
   readonly bans: RecordList | undefined;
   readonly claims: ClaimStore | undefined;
+  /** undefined too where MAX_SESSIONS_PER_TOKEN is 0. */
+  readonly tokenSlots: SlotStore | undefined;
   readonly rateLimits: RecordList | undefined;
   readonly drains: RecordList | undefined;
   /** Waits for neither longer than 2 s: a store that is down at start is found later. */
@@ -51,6 +56,7 @@ export async function createStores(config: Config, metrics: Metrics, log: Log): 
     revocations: revocationStore(config, redis, postgres),
     bans: recordList(BANS_TABLE, redis, postgres),
     claims: claimStore(redis, postgres),
+    tokenSlots: config.opening.maxSessionsPerToken === 0 ? undefined : tokenSlots(redis, postgres),
     rateLimits: recordList(RATE_LIMITS_TABLE, redis, postgres),
     drains: recordList(DRAINS_TABLE, redis, postgres),
     async start() {
@@ -72,7 +78,7 @@ async function createRedis({ redisUrls: urls }: Config, log: Log): Promise<Redis
 }
 
 async function createPostgres(
-  { postgresDsn: dsn, activity }: Config,
+  { postgresDsn: dsn, activity, opening }: Config,
   log: Log,
 ): Promise<PostgresStore | undefined> {
   if (dsn === undefined) return undefined;
@@ -88,6 +94,7 @@ async function createPostgres(
       postgresTableOf(DRAINS_TABLE),
       ...(activity === undefined ? [] : [SESSION_LOG_TABLE]),
       CLAIMS_TABLE,
+      ...(opening.maxSessionsPerToken === 0 ? [] : [TOKEN_SLOTS_TABLE]),
     ],
   });
 }
@@ -127,6 +134,14 @@ function claimStore(
 ): ClaimStore | undefined {
   if (redis !== undefined) return new RedisClaims(redis);
   return postgres && new PostgresClaims(postgres);
+}
+
+function tokenSlots(
+  redis: RedisStore | undefined,
+  postgres: PostgresStore | undefined,
+): SlotStore | undefined {
+  if (redis !== undefined) return new RedisSlots(redis);
+  return postgres && new PostgresSlots(postgres);
 }
 
 function recordList(

@@ -1,43 +1,7 @@
 import { addressBlock } from '../request/client-key.js';
-
-/** Counts live connections per key (an address, a subject) against one limit; forgets a key at 0. */
-export class ConnectionLimit {
-  readonly #counts = new Map<string, number>();
-
-  /**
-   * @param limit connections a key may have at once; 0: no limit, and nothing is counted.
-   * @param keyOf what is counted under a name: several names may be one.
-   */
-  constructor(
-    readonly limit: number,
-    readonly keyOf: (name: string) => string = (name) => name,
-  ) {}
-
-  /** Counts one more connection of `key`. @returns false, and counts nothing, when it has as many as it may. */
-  tryEnter(name: string): boolean {
-    if (this.limit === 0) return true;
-    const key = this.keyOf(name);
-    const count = this.#counts.get(key) ?? 0;
-    if (count >= this.limit) return false;
-    this.#counts.set(key, count + 1);
-    return true;
-  }
-
-  /** Undoes one `tryEnter` that returned true; call it exactly once for each. */
-  leave(name: string): void {
-    if (this.limit === 0) return;
-    const key = this.keyOf(name);
-    const count = this.#counts.get(key);
-    if (count === undefined) return;
-    if (count === 1) this.#counts.delete(key);
-    else this.#counts.set(key, count - 1);
-  }
-
-  /** Keys with at least one connection. */
-  get size(): number {
-    return this.#counts.size;
-  }
-}
+import { ConnectionLimit } from './connection-limit.js';
+import type { SlotStore } from './token-slots/slot-store.js';
+import { TokenSlots } from './token-slots/token-slots.js';
 
 export interface SlotLimits {
   /** 0: no limit; likewise below. */
@@ -52,11 +16,15 @@ export class ConnectionSlots {
   readonly perIp: ConnectionLimit;
   readonly perSub: ConnectionLimit;
   /** By `tokenKey`. */
-  readonly perToken: ConnectionLimit;
+  readonly perToken: TokenSlots;
 
-  constructor({ maxConnectionsPerIp, maxConnectionsPerSub, maxSessionsPerToken }: SlotLimits) {
+  /** @param tokens where the sessions of a token are counted over all processes; undefined: in this one alone. */
+  constructor(
+    { maxConnectionsPerIp, maxConnectionsPerSub, maxSessionsPerToken }: SlotLimits,
+    tokens?: SlotStore | undefined,
+  ) {
     this.perIp = new ConnectionLimit(maxConnectionsPerIp, addressBlock);
     this.perSub = new ConnectionLimit(maxConnectionsPerSub);
-    this.perToken = new ConnectionLimit(maxSessionsPerToken);
+    this.perToken = new TokenSlots(maxSessionsPerToken, tokens);
   }
 }

@@ -76,14 +76,22 @@ export class Renewals {
     if (route === undefined) return { kind: 'unknown' };
     const found = await access.identify(route, { token, client: { ip, peer: ip }, headers: NO_HEADERS });
     if (found === undefined) return { kind: 'refused' };
-    if (session.identity !== undefined) access.permitAnother(route, session.identity, found);
-    await access.claim(route, found);
-    // From here on in one turn: a revocation finds the new identity, or was found above.
-    const known = session.identity;
-    if (known === undefined || !canRenew(session)) return { kind: 'unknown' };
-    access.exchangeSlots(route, known, found);
-    session.adopt(found);
-    const { id } = session;
+    const { identity: first, id } = session;
+    if (first === undefined) return { kind: 'unknown' };
+    access.permitAnother(route, first, found);
+    const changes = await access.takeSlotOf(found, first, id);
+    let superseded = found;
+    try {
+      await access.claim(route, found);
+      // From here on in one turn: a revocation finds the new identity, or was found above.
+      const known = session.identity;
+      if (known === undefined || !canRenew(session)) return { kind: 'unknown' };
+      access.permitAnother(route, known, found);
+      superseded = known;
+      session.adopt(found);
+    } finally {
+      if (changes) access.giveSlotBack(superseded, id);
+    }
     const line = { session: id, requestId: givenRequestId(session), ip, sub: forLog(found.sub) };
     if (this.accessLog.wants(false))
       this.accessLog.log.info({ ...line, route: route.prefix, exp: found.exp }, 'session renewed');

@@ -262,6 +262,11 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     };
     this.#state = dialing;
     const destination = admission.destination(plan, identity);
+    const confirming = admission.access.confirmSlot(identity, this.id);
+    if (confirming !== undefined) {
+      await confirming;
+      if (this.#state !== dialing) return;
+    }
     const claiming = admission.access.claim(plan.match.route, identity);
     if (claiming !== undefined) {
       await claiming;

@@ -73,7 +73,7 @@ export class Sessions {
     if (sub !== undefined && this.#bySub.delete(sub, session)) {
       this.slots.perSub.leave(sub);
       const token = session.identity && tokenKey(session.identity);
-      if (token !== undefined) this.slots.perToken.leave(token);
+      if (token !== undefined) this.slots.perToken.leave(token, session.id);
     }
     if (session.acceptedMs !== undefined) {
       this.#metrics.connectionDuration.observe((performance.now() - session.acceptedMs) / 1000);

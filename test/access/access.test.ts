@@ -5,8 +5,9 @@ import { freezeIdentity, type Identity } from '../../internal/auth/identity/iden
 import { Claims, MemoryClaims } from '../../internal/auth/once/claims.js';
 import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 import { GatewayError } from '../../internal/errors.js';
-import { ConnectionLimit } from '../../internal/ratelimit/connection-limits.js';
+import { ConnectionLimit } from '../../internal/ratelimit/connection-limit.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
+import { TokenSlots } from '../../internal/ratelimit/token-slots/token-slots.js';
 import { routeTo } from '../upstream/lab.js';
 
 const ANN: Identity = freezeIdentity({
@@ -53,7 +54,7 @@ function access({
       succeeded: (ip) => logins.push(`succeeded ${ip}`),
     },
     slotsPerSub: slots,
-    slotsPerToken: new ConnectionLimit(0),
+    slotsPerToken: new TokenSlots(0),
     claims: new Claims(new MemoryClaims()),
     limiter: new Limiter({ config: { perSecond: 0, burst: 1, bytesPerSecond: 0 }, shared: undefined }),
   });

@@ -9,11 +9,12 @@ import type { HttpRoute, Route } from '../../internal/config/config.js';
 import { createRouteTable } from '../../internal/config/routes/table.js';
 import { Exchanges } from '../../internal/exchange/exchanges.js';
 import { Intake } from '../../internal/exchange/intake.js';
-import { ConnectionLimit } from '../../internal/ratelimit/connection-limits.js';
+import { ConnectionLimit } from '../../internal/ratelimit/connection-limit.js';
 import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
 import { LimitsInForce } from '../../internal/ratelimit/limits-in-force.js';
 import { RequestLimits } from '../../internal/ratelimit/request-limits.js';
+import { TokenSlots } from '../../internal/ratelimit/token-slots/token-slots.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
 import type { RequestHead } from '../../internal/request/head.js';
 import { AllowedOrigins } from '../../internal/request/origin.js';
@@ -118,7 +119,7 @@ export async function door(
     bans: { isBanned: () => false },
     failedLogins: new FailedLogins(),
     slotsPerSub: new ConnectionLimit(0),
-    slotsPerToken: new ConnectionLimit(0),
+    slotsPerToken: new TokenSlots(0),
     claims: new Claims(new MemoryClaims()),
     limiter: new Limiter({ config: { perSecond: 0, burst: 1, bytesPerSecond: 0 }, shared: undefined }),
   });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ConnectionLimit, ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
+import { ConnectionLimit } from '../../internal/ratelimit/connection-limit.js';
+import { ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
 
 describe('connections per key', () => {
   it('lets in as many as the limit says, each key for itself', () => {

@@ -179,11 +179,13 @@ function backchannelProblems(values: Values): Problem[] {
 }
 
 function tokenLimitProblems(values: Values): Problem[] {
-  return values.MAX_SESSIONS_PER_TOKEN > 0 && values.WORKERS > 1
+  const isShared = values.REDIS_URL !== undefined || values.POSTGRES_DSN !== undefined;
+  return values.MAX_SESSIONS_PER_TOKEN > 0 && values.WORKERS > 1 && !isShared
     ? [
         {
           name: 'MAX_SESSIONS_PER_TOKEN',
-          message: 'goes with WORKERS=1 only: each worker would count for itself',
+          message:
+            'needs REDIS_URL or POSTGRES_DSN where WORKERS is above 1: each worker would count for itself',
         },
       ]
     : [];

@@ -1,4 +1,4 @@
-import type { ConnectionLimit } from '../../ratelimit/connection-limits.js';
+import type { ConnectionLimit } from '../../ratelimit/connection-limit.js';
 import type { TrustedProxies } from '../../request/forwarded.js';
 
 /**
