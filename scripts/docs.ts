@@ -4,6 +4,7 @@ import { CLOSE_REASONS, type CloseReason } from '../internal/close-codes.js';
 import { ERROR_CODES } from '../internal/errors.js';
 import { alertRules, dashboard, prometheusRule } from './cluster-files.js';
 import { commandsPage } from './commands-page.js';
+import { routesSchema, settingsSchema } from './editor-schemas.js';
 import { table } from './markdown-table.js';
 import { metricsPage } from './metrics-page.js';
 import { configuration, envExample } from './variable-pages.js';
@@ -21,6 +22,8 @@ const PAGES: readonly { readonly name: string; readonly render: () => string }[]
   { name: 'commands.md', render: commandsPage },
   { name: 'configuration.md', render: configuration },
   { name: '../.env.example', render: envExample },
+  { name: 'routes.schema.json', render: routesSchema },
+  { name: 'settings.schema.json', render: settingsSchema },
   { name: '../k8s/base/prometheusrule.yaml', render: prometheusRule },
   { name: '../k8s/base/ws-gateway.json', render: dashboard },
   { name: '../k8s/chart/files/alerts.yml', render: alertRules },

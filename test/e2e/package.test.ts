@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { access, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -45,6 +45,8 @@ describe('the package', () => {
       () => undefined,
       (error: { code: number; stderr: string }) => error,
     );
+    for (const name of ['routes', 'settings'])
+      await access(join(folder, 'lib/node_modules/ws-gateway/docs', `${name}.schema.json`));
     assert.equal(failed?.code, 1);
     assert.match(failed?.stderr ?? '', /^PORT: "x" is not allowed/);
   });

@@ -7,6 +7,8 @@ export class Refused {
 export interface Reader<T> {
   /** What is allowed, worded to follow "must be". */
   readonly allowed: string;
+  /** All that is allowed, where that is a few words. */
+  readonly words?: readonly string[];
   /** @param text not empty, no white space around it. */
   read(text: string): T | Refused;
 }
@@ -71,12 +73,14 @@ function toDecimal(text: string): number {
 export function oneOf<const T extends string>(...words: readonly T[]): Reader<T> {
   return {
     allowed: words.length > 2 ? `one of ${words.join(', ')}` : words.join(' or '),
+    words,
     read: (text) => words.find((word) => word === text) ?? new Refused(text),
   };
 }
 
 export const boolean: Reader<boolean> = {
   allowed: 'true or false',
+  words: ['true', 'false'],
   read: (text) => (text === 'true' ? true : text === 'false' ? false : new Refused(text)),
 };
 

@@ -39,9 +39,12 @@ const tableSchema = z.strictObject(
   mustBe('a mapping {file, key, field, allow}'),
 );
 
+/** A target, by where its value comes from. */
+export const targetSchemas = { claim: claimSchema, table: tableSchema };
+
 /** Every key that some target may have. */
 export const TARGET_KEYS: readonly string[] = [
-  ...new Set([claimSchema, tableSchema].flatMap(({ shape }) => Object.keys(shape))),
+  ...new Set(Object.values(targetSchemas).flatMap(({ shape }) => Object.keys(shape))),
 ];
 
 interface TargetFault {

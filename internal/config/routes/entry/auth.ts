@@ -55,6 +55,9 @@ const authWord = z.enum(
   mustBe('required or public, or a mapping {header, stripDomain, name, roles, separator, from}'),
 );
 
+/** What `auth` takes. */
+export const authShape = z.union([authWord, headerIdentity]);
+
 /** `auth`: one word, or the rule of a trusted header (SPEC section 18), each with its own messages. */
 export const auth = z
   .unknown()
