@@ -1,4 +1,4 @@
-import type { Config, Protocol } from '../../internal/config/config.js';
+import type { Config, Protocol, RouteTable } from '../../internal/config/config.js';
 import { CONNECT_TYPE } from '../../internal/protocol/mqtt-connect.js';
 import { encodeVarint } from '../../internal/protocol/mqtt-varint.js';
 import type { RequestHead } from '../../internal/request/head.js';
@@ -21,8 +21,15 @@ export interface Client {
   readonly ip: string;
 }
 
-/** RFC 6455 §4.2.1: what the handshake of such a client looks like to the gateway. */
-export function requestHead(client: Client, { credentials, listen }: Config): RequestHead {
+/**
+ * RFC 6455 §4.2.1: what the handshake of such a client looks like to the gateway. The cookies that `bootstrap` gives are
+ * taken for granted.
+ */
+export function requestHead(
+  client: Client,
+  { credentials, listen }: Config,
+  { routes }: Pick<RouteTable, 'routes'>,
+): RequestHead {
   const { token, place, origin } = client;
   const headers = new Map<string, readonly string[]>([
     ['host', [client.host]],
@@ -33,16 +40,22 @@ export function requestHead(client: Client, { credentials, listen }: Config): Re
   ]);
   if (origin !== undefined) headers.set('origin', [origin]);
   if (client.protocol === 'mqtt') headers.set('sec-websocket-protocol', ['mqtt']);
+  const cookies = routes.flatMap((route) =>
+    route.kind === 'http' && route.bootstrap !== undefined
+      ? [`${route.bootstrap.cookie}=taken-for-granted`]
+      : [],
+  );
   let { query } = client;
   if (token !== undefined) {
     const [headerName = 'authorization'] = credentials.headerNames;
     const [queryName = 'token'] = credentials.queryNames;
     if (place === 'header') headers.set(headerName, [`Bearer ${token}`]);
-    if (place === 'cookie') headers.set('cookie', [`${credentials.cookieName}=${token}`]);
+    if (place === 'cookie') cookies.push(`${credentials.cookieName}=${token}`);
     if (place === 'query') {
       query = [query, `${queryName}=${encodeURIComponent(token)}`].filter((part) => part !== '').join('&');
     }
   }
+  if (cookies.length > 0) headers.set('cookie', [cookies.join('; ')]);
   return {
     method: 'GET',
     target: client.path,

@@ -91,7 +91,7 @@ export async function rehearse(
   log: Logger,
   dials = false,
 ): Promise<Outcome> {
-  const head = requestHead(client, config);
+  const head = requestHead(client, config, table);
   let matches: readonly RouteMatch[] = [];
   const proxies = new TrustedProxies(config.opening.trustedProxies);
   const opening = judgeArrival(head, checkHandshake(head), {

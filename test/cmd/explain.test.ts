@@ -22,6 +22,13 @@ const ROUTES = `
 - prefix: /news
   upstream: ws://news.test/
   auth: public
+- prefix: /app
+  upstream: http://app.test/
+  bootstrap:
+    cookie: own
+    mint: { command: [mint, "{sub}"], field: code }
+    exchange: { paths: [/pair], body: "{credential}" }
+    redirect: /app
 `;
 
 describe('an explanation', () => {
@@ -64,6 +71,15 @@ describe('an explanation', () => {
     assert.deepEqual(told.upstream.forwardHeaders, ['user-agent']);
     assert.ok(told.upstream.headers.some((line) => line.join() === 'Authorization,Bearer <the token>'));
     assert.ok(!text(told).includes('hidden') && !text(told).includes(token));
+  });
+
+  it('takes the cookie for granted that an upstream gives its browsers', async () => {
+    const token = issuer.sign();
+    for (const place of ['header', 'cookie'] as const) {
+      const told = await explained({ path: '/app/x', token, place });
+      assert.equal(told.letIn, true);
+      assert.ok(told.upstream?.headers.some((line) => line.join() === 'cookie,own=taken-for-granted'));
+    }
   });
 
   it('says of an MQTT broker how the roles reach it, and sends it no identity headers', async () => {
