@@ -242,8 +242,9 @@ describe('several workers', () => {
     assert.equal((await http(url, { method: 'DELETE' })).status, 200);
   });
 
-  it('say once, together, what has started', () => {
-    const started = gateway.logs.filter(({ version }) => version !== undefined);
+  it('say once, together, what has started', async () => {
+    const lines = () => gateway.logs.filter(({ version }) => version !== undefined);
+    const started = await eventually(() => lines().length > 0 && lines());
     assert.deepEqual(
       started.map(({ msg, workers, listener, tls, issuer: whose, stores }) => [
         ...[msg, workers, listener, tls, whose, stores],
@@ -254,6 +255,8 @@ describe('several workers', () => {
 
   it('log as they are told at one of them, their replacements and the supervisor too', async () => {
     const own = await start();
+    // The line after which nothing more is said of the start.
+    await eventually(() => own.logs.some(({ msg }) => msg === 'all workers are listening'));
     const url = `${own.http}/admin/log`;
     assert.equal((await http(url, { method: 'PUT', body: '{"level":"warn"}' })).status, 200);
     for (let i = 0; i < CROWD; i++) assert.equal((await http(url)).body, '{"level":"warn","access":"all"}\n');
