@@ -24,6 +24,9 @@ export interface LogOptions {
   readonly worker?: number | undefined;
 }
 
+/** What terminals obey, or readers take for the end of a line, and JSON leaves as it is; but for the end of the line itself. */
+const UNESCAPED = /[^\P{C}\n]|[\u2028\u2029]/gu;
+
 /** Warnings and worse take what waits along at once. */
 const URGENT = pino.levels.values.warn ?? 40;
 
@@ -55,11 +58,21 @@ export function createLog(options: Omit<LogOptions, 'logAccess'>): Log {
   // Colours where a terminal reads along, unless NO_COLOR forbids them.
   const isColoured = process.stdout.isTTY === true && process.stdout.hasColors();
   const lines = logFormat === 'pretty' ? new PrettyLines(pages, isColoured) : pages;
-  const log = pino({ ...settings, hooks: { logMethod }, onChild }, lines);
+  const log = pino({ ...settings, hooks: { logMethod, streamWrite: escaped }, onChild }, lines);
   log.on('level-change', (level, _value, _before, _valueBefore, changed) => {
     if (changed === log) for (const child of children) child.level = level;
   });
   return log;
+}
+
+/** A line with the same meaning and nothing but what is shown. @param line a JSON object and its end. */
+function escaped(line: string): string {
+  return line.replace(UNESCAPED, (character) =>
+    Array.from(
+      { length: character.length },
+      (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`,
+    ).join(''),
+  );
 }
 
 /** Resolves when everything logged so far is written. */

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { eventually } from '../support/eventually.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
@@ -340,7 +341,58 @@ describe('HTTP routes', () => {
     });
   });
 
+  it('have nobody see what an upstream says behind the answer to somebody else', async () => {
+    const forged = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil';
+    const before = recorder.answer;
+    for (const [method, answer] of [
+      ['GET', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'],
+      ['GET', `HTTP/1.1 204 No Content\r\nContent-Length: ${forged.length}\r\n\r\n`],
+      ['GET', 'HTTP/1.1 304 Not Modified\r\n\r\n'],
+      ['HEAD', `HTTP/1.1 200 OK\r\nContent-Length: ${forged.length}\r\n\r\n`],
+      ['HEAD', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'],
+      ['GET', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n'],
+      ['POST', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'],
+    ] as const) {
+      recorder.answer = `${answer}${forged}`;
+      const length = method === 'POST' ? 'Content-Length: 0\r\n' : '';
+      const first = await talk(gateway.port, [`${method} /raw HTTP/1.1\r\nHost: h\r\n${length}\r\n`]);
+      recorder.answer = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood';
+      const second = await talk(gateway.port, ['GET /raw HTTP/1.1\r\nHost: h\r\n\r\n']);
+      assert.doesNotMatch(first + second, /evil/, answer);
+      assert.match(second, /good$/, answer);
+    }
+    recorder.answer = before;
+  });
+
   describe('bodies', () => {
+    it('that are packed pass as they are, both ways', async () => {
+      const packed = gzipSync('x'.repeat(100_000));
+      const headers = {
+        'Content-Encoding': 'gzip',
+        'Accept-Encoding': 'gzip',
+        'Content-Length': packed.length,
+      };
+      const { body } = await new Promise<{ body: string }>((resolve, reject) => {
+        const sent = httpRequest(`${gateway.http}/open`, { method: 'POST', headers }, async (response) => {
+          let text = '';
+          for await (const chunk of response) text += chunk;
+          resolve({ body: text });
+        });
+        sent.once('error', reject);
+        sent.end(packed);
+      });
+      assert.deepEqual(Buffer.from(JSON.parse(body).body, 'latin1'), packed);
+      for (const name of ['content-encoding', 'accept-encoding'])
+        assert.deepEqual(header(seen(body), name), ['gzip']);
+      const before = recorder.answer;
+      const head = `HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${packed.length}\r\n\r\n`;
+      recorder.answer = head + packed.toString('latin1');
+      const heard = await talk(gateway.port, ['GET /raw HTTP/1.1\r\nHost: h\r\n\r\n']);
+      recorder.answer = before;
+      assert.match(heard, /\r\nContent-Encoding: gzip\r\n/);
+      assert.ok(heard.endsWith(packed.toString('latin1')));
+    });
+
     it('that are too large are 413, by length before the upstream hears of it, chunked without ever being whole', async () => {
       const small = await http(`${gateway.http}/small`, { method: 'POST', body: '0123456789' });
       assert.equal(small.status, 200);

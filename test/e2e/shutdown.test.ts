@@ -4,7 +4,9 @@ import { eventually, within } from '../support/eventually.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
+import { startPostgres } from '../support/postgres-server.js';
 import { exchange, handshakeHead } from '../support/raw-client.js';
+import { startRedis } from '../support/redis-server.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
 import { Peer } from '../support/ws-client.js';
 
@@ -113,6 +115,26 @@ describe('shutdown', () => {
     assert.ok(Date.now() - started < 10_000);
     for (const session of sessions) assert.deepEqual(await session.ended(), SHUTDOWN);
     for (const { client } of stubborn) client.destroy();
+  });
+
+  it('is not held up by stores that hang', async () => {
+    const [redis, postgres] = await Promise.all([startRedis(), startPostgres()]);
+    const gateway = await startGateway({
+      env: {
+        ...{ JWKS_URL: issuer.jwksUrl, JWT_CACHE_STORE: 'redis', ACTIVITY_STORE: 'postgres' },
+        ...{ REDIS_URL: redis.url, POSTGRES_DSN: postgres.dsn, RATE_LIMIT_PER_SECOND: '10' },
+      },
+      routes: [{ prefix: '/echo', upstream: echo.url }],
+    });
+    const peer = await open(gateway);
+    const ended = peer.ended();
+    redis.hang();
+    postgres.hang();
+    assert.deepEqual(await gateway.stop(), { code: 0, signal: null });
+    assert.deepEqual(await ended, SHUTDOWN);
+    redis.resume();
+    postgres.resume();
+    await Promise.all([redis.stop(), postgres.stop()]);
   });
 
   it('is not held up by issuers and upstreams that hang', async () => {
