@@ -59,7 +59,10 @@ export class NodeClientSocket extends FrameWalker implements ClientSocket, Clien
   /** Pings answered in the present read. */
   #pongs = 0;
 
-  /** @param socket the 101 has been written to it, and it does not read. */
+  /** What came before `start`. */
+  #kept: Buffer = NOTHING;
+
+  /** @param socket the 101 has been written to it. */
   constructor(
     readonly socket: UpstreamSocket,
     readonly shared: ClientSocketShared,
@@ -75,7 +78,9 @@ export class NodeClientSocket extends FrameWalker implements ClientSocket, Clien
   start(session: ClientListener, early: Buffer): void {
     this.#session = session;
     this.#paused = false;
-    if (early.length > 0) this.#receive(early, early.length);
+    const first = this.#kept.length === 0 ? early : Buffer.concat([early, this.#kept]);
+    this.#kept = NOTHING;
+    if (first.length > 0) this.#receive(first, first.length);
     if (!this.#paused) this.socket.resume();
   }
 
@@ -194,7 +199,13 @@ export class NodeClientSocket extends FrameWalker implements ClientSocket, Clien
   /** @internal */
   socketRead(length: number): boolean {
     this.heard = true;
-    this.#receive(this.shared.readBuffer.bytes, length);
+    const { bytes } = this.shared.readBuffer;
+    if (this.#session === undefined && this.#state === 'open') {
+      // TLS hands over all that it has decrypted at once.
+      this.#kept = Buffer.concat([this.#kept, bytes.subarray(0, length)]);
+      return false;
+    }
+    this.#receive(bytes, length);
     return !this.#paused;
   }
 

@@ -34,7 +34,7 @@ export interface Connection {
 const LISTENER = Symbol('listener');
 
 interface FirstHandle extends TcpHandle {
-  [LISTENER]?: HandleConnection;
+  [LISTENER]?: HandleConnection | undefined;
 }
 
 /** On a TCP handle. Reads with memory of Node's own first: a handle with ours could not become a stream any more. */
@@ -72,6 +72,7 @@ export class HandleConnection implements Connection {
 
   asStream(unread: Buffer): Socket {
     this.#release();
+    this.handle.readStop();
     const stream = streamOf(this.handle).once('close', () => this.entrance.leave(this.peer));
     return asStream(stream, unread);
   }
@@ -84,8 +85,7 @@ export class HandleConnection implements Connection {
 
   #release(): void {
     this.#listener = undefined;
-    this.handle.readStop();
-    delete this.handle[LISTENER];
+    this.handle[LISTENER] = undefined;
   }
 }
 

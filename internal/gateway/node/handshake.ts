@@ -38,7 +38,6 @@ export class NodeHandshake implements ClientHandshake, SocketOwner {
     if (this.#state !== 'waiting') return undefined;
     this.#state = 'answered';
     const socket = this.#socket;
-    socket.pause();
     socket.write(switchingProtocols(this.key, subprotocol, this.session.id));
     const client = new NodeClientSocket(socket, this.shared);
     const early = this.#early;

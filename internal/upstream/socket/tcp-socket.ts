@@ -48,8 +48,9 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
     return this;
   }
 
-  /** Takes over an accepted connection, which reads from now on. */
+  /** Takes over an accepted connection that reads already. */
   adopt(handle: SocketHandle): this {
+    this.#reading = true;
     this.#take(handle);
     return this;
   }
