@@ -1,6 +1,6 @@
 /**
  * npm run bench:picture -- FILE: draws docs/benchmarks.svg from what `npm run bench -- --json` printed: a bar for each proxy,
- * as long as its CPU time (of idle sessions: its memory) to nginx's.
+ * as long as its CPU time (of idle sessions: its memory) to nginx's. Prints the same as a table for docs/benchmarks.md.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -31,6 +31,7 @@ if (file === undefined) {
 }
 const { results } = JSON.parse(readFileSync(file, 'utf8')) as { readonly results: readonly Measured[] };
 writeFileSync(PICTURE, drawn(barsByCase(results)));
+console.log(table(results));
 
 /** Cases in the order they ran; a proxy that was not under full load has no ratio and no bar. */
 function barsByCase(measured: readonly Measured[]): ReadonlyMap<string, readonly Bar[]> {
@@ -45,6 +46,30 @@ function barsByCase(measured: readonly Measured[]): ReadonlyMap<string, readonly
     if (bars.some(({ target }) => target === 'gateway')) cases.set(name, bars);
   }
   return cases;
+}
+
+/** A row a case: what each target needs, and what that is to nginx's; then how long messages take. */
+function table(measured: readonly Measured[]): string {
+  const targets = [...new Set(measured.map(({ target }) => target))];
+  const timed = targets.filter((target) => target === 'nginx' || target === 'gateway');
+  const head = ['', ...targets, ...timed.map((target) => `p99 µs ${target}`)];
+  const rows = [...new Set(measured.map((each) => each.case))].map((name) => {
+    const outcome = (target: string) =>
+      medians(measured.find((each) => each.case === name && each.target === target)?.rounds ?? []);
+    const nginx = outcome('nginx');
+    const costs = targets.map((target) => {
+      const own = outcome(target);
+      const { cpuMicros, bytesPerSession } = own;
+      const value = cpuMicros ?? (bytesPerSession === undefined ? undefined : bytesPerSession / 1024);
+      if (value === undefined) return '';
+      const ratio = target === 'nginx' ? undefined : ratioToNginx(own, nginx);
+      const cost = value.toFixed(value < 10 ? 2 : 1);
+      return typeof ratio === 'number' ? `${cost}, ${ratio.toFixed(2)}` : cost;
+    });
+    return [name, ...costs, ...timed.map((target) => outcome(target).p99Micros?.toFixed(0) ?? '')];
+  });
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
 function drawn(cases: ReadonlyMap<string, readonly Bar[]>): string {
