@@ -5,7 +5,9 @@ import type { Config, RouteTable } from '../internal/config/config.js';
 import { sessionMatches } from '../internal/config/routes/table.js';
 import { canonicalIp } from '../internal/request/address.js';
 import { decodePath } from '../internal/request/path.js';
-import { type Client, PLACES } from './explain/client.js';
+import { type Client, PLACES, plainHead } from './explain/client.js';
+import { rehearseHttp } from './explain/http-rehearsal.js';
+import { httpReport, httpText } from './explain/http-report.js';
 import { recordedRefusal, recordLines, recordVerdict } from './explain/recorded.js';
 import { rehearse } from './explain/rehearsal.js';
 import { report } from './explain/report.js';
@@ -40,6 +42,10 @@ by the URL it uses, pasted with its token or without, by --path, or by the id of
       value: 'P',
       text: 'mqtt or raw; default: that of the first route that fits the path, else raw',
     },
+    method: {
+      value: 'METHOD',
+      text: 'a plain HTTP request of that method instead of a handshake: which policy answers it, and\nwhat its upstream would be asked',
+    },
     origin: { value: 'ORIGIN', text: 'the Origin that a browser would send; default: none' },
     host: {
       value: 'HOST',
@@ -54,6 +60,7 @@ by the URL it uses, pasted with its token or without, by --path, or by the id of
 Examples:
   ws-gateway explain wss://gateway.example.com/ws/orders --token - < token.txt
   ws-gateway explain --dial --path /ws/mqtt --token-file token.txt
+  ws-gateway explain --method POST --path /api/items --origin https://app.example.com --in cookie --token-file token.txt
   ws-gateway explain --session 3b0c7d1e-4f0a-4c55-9a0e-2f6f3a1f9b10`,
   async run(flags, operands) {
     const asked = [...operands, ...[flags.path, flags.session].filter((each) => each !== undefined)];
@@ -81,6 +88,14 @@ Examples:
       { base: null, timestamp: false, formatters: { level: (level) => ({ level }) } },
       { write: (line: string) => void lines.push(JSON.parse(line)) },
     );
+    if (flags.method !== undefined) {
+      const method = flags.method.toUpperCase();
+      const head = plainHead(client, method, config, table);
+      const outcome = await rehearseHttp(head, config, table, log);
+      const told = httpReport(client, method, config, table, outcome, lines);
+      process.stdout.write(flags.json ? `${JSON.stringify(told, undefined, 2)}\n` : httpText(told));
+      process.exit(told.letIn ? 0 : 1);
+    }
     const outcome = await rehearse(client, config, table, log, flags.dial);
     const told = report(client, config, table, outcome, lines);
     if (flags.json) process.stdout.write(`${JSON.stringify({ record, ...told }, undefined, 2)}\n`);
@@ -139,10 +154,10 @@ function tokenIn(text: string, { credentials }: Config): string | undefined {
 function urlOf(text: string): URL {
   if (URL.canParse(text)) {
     const url = new URL(text);
-    if (/^wss?:$/.test(url.protocol)) return url;
+    if (/^(?:ws|http)s?:$/.test(url.protocol)) return url;
   }
   // It may hold a token: it is not repeated.
-  throw new UsageError(['what is given is no ws:// or wss:// URL']);
+  throw new UsageError(['what is given is no URL of ws, wss, http or https']);
 }
 
 interface ClientFlags {

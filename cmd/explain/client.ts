@@ -66,6 +66,19 @@ export function requestHead(
   };
 }
 
+/** What a plain HTTP request of such a client looks like. */
+export function plainHead(
+  client: Client,
+  method: string,
+  config: Config,
+  table: Pick<RouteTable, 'routes'>,
+): RequestHead {
+  const { headers, ...head } = requestHead(client, config, table);
+  const isOfSocket = (name: string) =>
+    name.startsWith('sec-websocket-') || name === 'upgrade' || name === 'connection';
+  return { ...head, method, headers: new Map([...headers].filter(([name]) => !isOfSocket(name))) };
+}
+
 /** The first message of such a client; undefined: it says nothing before the upstream does. */
 export function firstMessage({ protocol, token, place }: Client): Uint8Array | string | undefined {
   if (protocol === 'mqtt') return connectPacket(place === 'password' ? token : undefined);

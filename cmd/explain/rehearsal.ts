@@ -1,26 +1,11 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { Access } from '../../internal/access/access.js';
 import { type HttpRefusal, judgeArrival } from '../../internal/access/arrival.js';
 import { admitsAddress } from '../../internal/access/client-addresses.js';
-import { Targets } from '../../internal/access/targets/targets.js';
-import { createStores } from '../../internal/app/stores.js';
-import { Authenticator } from '../../internal/auth/authenticator.js';
-import { Bans } from '../../internal/auth/bans/bans.js';
 import type { Identity } from '../../internal/auth/identity/identity.js';
-import { AskedProvider } from '../../internal/auth/introspection/asked-provider.js';
-import { Claims, MemoryClaims } from '../../internal/auth/once/claims.js';
-import { Revocations } from '../../internal/auth/revocations/revocations.js';
-import { MemoryTokenCache } from '../../internal/auth/token-cache/memory.js';
-import { TieredTokenCache } from '../../internal/auth/token-cache/tiered.js';
-import { TrustedIssuers } from '../../internal/auth/trusted-issuers.js';
 import { CLOSE_REASONS, type CloseReason } from '../../internal/close-codes.js';
 import type { Config, RouteMatch, RouteTable } from '../../internal/config/config.js';
 import { sessionMatches } from '../../internal/config/routes/table.js';
 import { GatewayError } from '../../internal/errors.js';
-import { ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
-import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
-import { Limiter } from '../../internal/ratelimit/limiter.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
 import { checkHandshake } from '../../internal/request/handshake.js';
 import type { RequestHead } from '../../internal/request/head.js';
@@ -32,12 +17,11 @@ import type { Opening } from '../../internal/session/opening.js';
 import type { Plan } from '../../internal/session/plan.js';
 import { isDenial } from '../../internal/session/record.js';
 import { Refused } from '../../internal/session/refused.js';
-import type { SharedList } from '../../internal/store/agreement/shared-list.js';
-import { Metrics } from '../../internal/telemetry/metrics.js';
 import type { Destination } from '../../internal/upstream/pool/destination.js';
 import { type DialRequest, Upstreams } from '../../internal/upstream/upstreams.js';
 import { type Client, firstMessage, requestHead } from './client.js';
 import { type Dialled, dialAll } from './dialling.js';
+import { surroundings } from './surroundings.js';
 
 /** How a client is turned away. */
 export type Refusal =
@@ -73,9 +57,6 @@ export interface Outcome {
   readonly refusal?: Refusal;
 }
 
-/** Time for the list of revocations. */
-const LOAD_LIMIT_MS = 5_000;
-
 /**
  * Leads a client through the gateway's own parts, from the opening handshake up to where the upstream would be dialled
  * (SPEC sections 4 to 8). Fetches the verification keys and reads the lists of revocations and bans; the token cache is left
@@ -105,38 +86,8 @@ export async function rehearse(
   });
   if (typeof opening === 'number')
     return { matches, refusal: handshakeRefusal(opening, matches, proxies, head) };
-  const metrics = new Metrics(0);
-  const keys = TrustedIssuers.create(config.verification, log, metrics);
-  const stores = await createStores(config, metrics, log);
-  const revocations = new Revocations({
-    ttlMs: config.revocationTtlMs,
-    log,
-    store: undefined,
-    counter: metrics.revocations,
-  });
-  const bans = new Bans({ list: undefined, log, counter: metrics.bans });
-  const cache = new TieredTokenCache(new MemoryTokenCache(0), undefined, metrics);
-  const targets = new Targets(log);
-  const provider = AskedProvider.of(config.verification, keys, log, metrics);
-  const access = new Access({
-    targets,
-    config: config.verification,
-    authenticator: new Authenticator(
-      config.verification,
-      keys,
-      cache,
-      metrics,
-      undefined,
-      provider?.introspection,
-    ),
-    revocations,
-    bans,
-    failedLogins: new FailedLogins(),
-    slotsPerSub: new ConnectionSlots(config.opening).perSub,
-    slotsPerToken: new ConnectionSlots(config.opening).perToken,
-    claims: new Claims(new MemoryClaims()),
-    limiter: new Limiter({ config: config.rateLimit, shared: undefined }),
-  });
+  const around = await surroundings(config, table, log);
+  const { access, metrics } = around;
   const admission = new Admission(
     config,
     access,
@@ -145,20 +96,13 @@ export async function rehearse(
   const plan = planFor(client, opening, admission, config);
   if (plan instanceof Refused) return { matches, opening, refusal: refusal(plan, undefined) };
   try {
-    await Promise.all([keys.start(), stores.start(), targets.apply(table.routes)]);
-    const [revocationsUnknown] = await Promise.all([
-      learnAll(stores.revocations, (revocation) => revocations.learn(revocation)),
-      learnAll(stores.bans, (ban) => bans.records.learn(ban)),
-    ]);
+    const revocationsUnknown = await around.start();
     const admitted = await admit(plan, admission);
     const { dial } = admitted;
     const dialled = dials && dial && (await dialAll(plan.match.route, dial, config, log));
     return { matches, opening, plan, revocationsUnknown, ...admitted, ...(dialled ? { dialled } : {}) };
   } finally {
-    keys.stop();
-    provider?.stop();
-    targets.stop();
-    await stores.stop();
+    await around.stop();
   }
 }
 
@@ -217,16 +161,4 @@ function refusal({ reason: key, why, reply }: Refused, plan: Plan | undefined): 
   const reason: CloseReason = CLOSE_REASONS[key];
   const said = reply ?? plan?.greeting?.refusal(isDenial(reason) ? 'authentication' : 'unavailable');
   return { reason, why: why?.message, connack: said?.at(3) };
-}
-
-/** @returns why what is on the list is not known; '': it is. */
-async function learnAll<Entry>(
-  store: SharedList<Entry> | undefined,
-  learn: (entry: Entry) => unknown,
-): Promise<string> {
-  if (store === undefined) return 'no REDIS_URL or POSTGRES_DSN: each process keeps its own';
-  if (!store.up) return 'the store cannot be reached';
-  const loading = store.load({ onEntry: (entry) => void learn(entry), onIgnored: () => {} }).then(() => '');
-  const late = pause(LOAD_LIMIT_MS, 'the store did not answer in time', { ref: false });
-  return Promise.race([loading, late]).catch(() => 'the store did not hand over its list');
 }

@@ -5,7 +5,6 @@ import { NO_CLIENT_RULES } from '../config/routes/client-rules.js';
 import { hasHttpRoutes } from '../config/routes/table.js';
 import { NO_TOKEN_RULES } from '../config/routes/token-rules.js';
 import { GatewayError } from '../errors.js';
-import type { Client } from '../request/forwarded.js';
 import { hasToken } from '../request/grammar.js';
 import type { RequestHead } from '../request/head.js';
 import { Exchange } from './exchange.js';
@@ -57,14 +56,11 @@ export class Intake {
     if (!hasHttpRoutes(table)) return false;
     if (this.parts.exchanges.ending.has(request.socket)) return true;
     if (hasToken(head.headers.get('upgrade'), 'websocket')) return false;
-    const target = requestTarget(head.target, head.query, head.headers.get('host')?.[0] ?? '');
-    const client = this.parts.proxies.client(head.peer, head.secure, head.headers);
-    const match = target && table.match(target.path, client.host)[0];
-    if (match?.route.kind === 'websocket') return false;
-    const facts = this.#facts(head, client, target, match);
+    const judged = judgeRequest(head, this.parts);
+    if (judged === undefined) return false;
+    const { facts, refusal } = judged;
     const exchange = new Exchange(this.parts, request, response, facts, expectsContinue);
     if (hasBody(request)) this.#exchanges.set(response, exchange);
-    const refusal = refusalOf(head, target, match);
     if (refusal === undefined) exchange.start();
     else exchange.turnAway(refusal);
     return true;
@@ -76,29 +72,39 @@ export class Intake {
     exchange?.refuse(new GatewayError('ERR_REQUEST_MALFORMED', `the request body: ${why}`));
     return exchange !== undefined;
   }
+}
 
-  #facts(
-    head: RequestHead,
-    client: Client,
-    target: RequestTarget | undefined,
-    match: RouteMatch | undefined,
-  ): ExchangeRequest {
-    const { method, headers, query } = head;
-    const path = target?.path ?? head.target;
-    const rest = match?.rest ?? '';
-    const { queryNames } = this.parts.credentials;
-    return {
-      route: match === undefined || match.route.kind === 'websocket' ? NO_ROUTE : match.route,
-      method,
-      path,
-      rest,
-      rawRest: target === undefined ? rest : rawRestOf(target.rawPath, path, rest),
-      query: withoutTokenParameters(query, queryNames),
-      queryAsSent: query,
-      headers,
-      client,
-    };
-  }
+/** A request as the table has it. */
+export interface JudgedRequest {
+  readonly facts: ExchangeRequest;
+  /** Why it is turned away before it is asked who makes it. */
+  readonly refusal: GatewayError | undefined;
+}
+
+/** Path, route and method. @returns undefined: it is a WebSocket route's. */
+export function judgeRequest(
+  head: RequestHead,
+  { credentials, proxies, table }: Pick<ExchangeParts, 'credentials' | 'proxies' | 'table'>,
+): JudgedRequest | undefined {
+  const { method, headers, query } = head;
+  const target = requestTarget(head.target, query, headers.get('host')?.[0] ?? '');
+  const client = proxies.client(head.peer, head.secure, headers);
+  const match = target && table().match(target.path, client.host)[0];
+  if (match?.route.kind === 'websocket') return undefined;
+  const path = target?.path ?? head.target;
+  const rest = match?.rest ?? '';
+  const facts: ExchangeRequest = {
+    route: match?.route.kind === undefined ? NO_ROUTE : match.route,
+    method,
+    path,
+    rest,
+    rawRest: target === undefined ? rest : rawRestOf(target.rawPath, path, rest),
+    query: withoutTokenParameters(query, credentials.queryNames),
+    queryAsSent: query,
+    headers,
+    client,
+  };
+  return { facts, refusal: refusalOf(head, target, match) };
 }
 
 function refusalOf(

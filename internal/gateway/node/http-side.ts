@@ -35,9 +35,15 @@ interface BusyStream extends Socket {
   [BUSY]?: number;
   /** The answer to the request that came last. */
   [LATEST]?: ServerResponse;
+  /** Whether what comes behind that answer is refused, as it could not be read. */
+  [REFUSED]?: boolean;
+  /** Whether an answer has been given that is the last one. */
+  [LAST]?: boolean;
 }
 const BUSY = Symbol('busy');
 const LATEST = Symbol('latest');
+const REFUSED = Symbol('refused');
+const LAST = Symbol('last');
 
 /** HTTP that is no WebSocket handshake, on node:http: the endpoints of the gateway's own and, through a seam, HTTP routes. */
 export class HttpSide {
@@ -111,7 +117,7 @@ export class HttpSide {
   #guard(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const stream: BusyStream = request.socket;
     // Behind the last answer.
-    if (lingers(stream)) return;
+    if (stream[LAST] === true || lingers(stream)) return;
     stream[BUSY] = (stream[BUSY] ?? 0) + 1;
     stream[LATEST] = response;
     response.once('close', () => {
@@ -156,20 +162,32 @@ export class HttpSide {
 
   /** What node:http could not read: it has no head to show for it. */
   #unreadable(error: NodeJS.ErrnoException, stream: BusyStream): void {
-    if (
-      !stream.writable ||
-      isMidAnswer(stream) ||
-      lingers(stream) ||
-      error.code === 'ECONNRESET' ||
-      error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-    ) {
+    const isGone = error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+    if (!stream.writable || isGone || lingers(stream)) {
       stream.destroy();
       return;
     }
+    // Its last answer is under way already.
+    if (stream[LAST] === true) return;
     const { [LATEST]: latest } = stream;
-    if (latest !== undefined && !latest.req.complete && (stream[BUSY] ?? 0) > 0) {
-      if (this.parts.httpRoutes?.unreadable(latest, error.code ?? error.message) === true) return;
+    if (latest === undefined || (stream[BUSY] ?? 0) === 0) return this.#refuseUnreadable(error, stream);
+    if (
+      !latest.req.complete &&
+      this.parts.httpRoutes?.unreadable(latest, error.code ?? error.message) === true
+    )
+      return;
+    if (!isMidAnswer(stream) || latest.writableFinished) return this.#refuseUnreadable(error, stream);
+    // The body of a request whose answer has begun, else the head of one whose answer comes behind all others.
+    if (!latest.req.complete) stream.destroy();
+    else if (stream[REFUSED] !== true) {
+      stream[REFUSED] = true;
+      latest.once('finish', () => {
+        if (stream.writable && !lingers(stream)) this.#refuseUnreadable(error, stream);
+      });
     }
+  }
+
+  #refuseUnreadable(error: NodeJS.ErrnoException, stream: BusyStream): void {
     const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
     this.parts.gate.turnAwayUnread(
       { ...UNREAD, peer: peerOf(stream), secure: stream instanceof TLSSocket },
@@ -233,7 +251,11 @@ function send(response: ServerResponse, answer: Answer, keep: boolean): void {
   const body = Buffer.from(answerBody(answer), 'utf8');
   response.setHeader('Content-Length', body.length);
   // A body that is still under way is not read to its end.
-  if (!keep || isUnderWay(response.req)) response.setHeader('Connection', 'close');
+  if (!keep || isUnderWay(response.req)) {
+    const stream: BusyStream = response.req.socket;
+    stream[LAST] = true;
+    response.setHeader('Connection', 'close');
+  }
   response.writeHead(answer.status);
   response.end(body);
 }

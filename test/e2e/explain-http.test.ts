@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { runCommand } from '../support/command.js';
+import { type Gateway, startGateway } from '../support/gateway.js';
+import { http } from '../support/http.js';
+import { type Issuer, startIssuer } from '../support/issuer.js';
+
+const SCHEMAS = `
+endpoints:
+  - { method: POST, path: /items, body: { type: object } }
+  - { method: GET, path: /items }
+`;
+
+describe('explain --method', () => {
+  let issuer: Issuer;
+  let gateway: Gateway;
+  let folder: string;
+  const upstream = createServer((_, response) => response.end('ok'));
+
+  before(async () => {
+    issuer = await startIssuer();
+    folder = await mkdtemp(join(tmpdir(), 'explain-http-'));
+    await writeFile(join(folder, 'api.yaml'), SCHEMAS);
+    await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+    const address = upstream.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    const to = `http://127.0.0.1:${address.port}`;
+    gateway = await startGateway({
+      env: { JWKS_URL: issuer.jwksUrl, REVOCATION_TTL_SECONDS: '600' },
+      routes: [
+        { prefix: '/shop', upstream: to, schemas: join(folder, 'api.yaml') },
+        {
+          prefix: '/api',
+          upstream: `${to}/v1?key=hidden`,
+          requestHeaders: { set: { 'X-Tenant': '{claim.tenant}' } },
+          rateLimit: { perMinute: 60 },
+          cors: { origins: ['https://app.example.com'], methods: ['GET'] },
+        },
+        { prefix: '/staff', upstream: to, requireRoles: ['staff'] },
+        { prefix: '/read', upstream: to, methods: ['GET'], auth: 'public' },
+        { prefix: '/hi', respond: { status: 200, body: 'hi' }, auth: 'public' },
+        { prefix: '/out', logout: {} },
+        { prefix: '/socket', upstream: 'ws://127.0.0.1:1/' },
+      ],
+    });
+  });
+  after(async () => {
+    await gateway.stop();
+    upstream.close();
+    await issuer.close();
+    await rm(folder, { recursive: true });
+  });
+
+  const env = () => ({ JWKS_URL: issuer.jwksUrl, ROUTE_FILE: gateway.routeFile, PORT: String(gateway.port) });
+  async function explained(args: readonly string[], token: string | undefined) {
+    const given = token === undefined ? args : [...args, '--token', '-'];
+    const { stdout, stderr, code } = await runCommand(['explain', ...given, '--json'], {
+      env: env(),
+      input: token ?? '',
+    });
+    assert.equal(stderr, '');
+    const told = JSON.parse(stdout);
+    assert.equal(code, told.letIn ? 0 : 1);
+    return told;
+  }
+
+  it('foretells what a request meets', async () => {
+    const ann = issuer.sign({ sub: 'ann' });
+    const cases: readonly (readonly [
+      method: string,
+      path: string,
+      token?: string,
+      where?: 'cookie',
+      origin?: string,
+    ])[] = [
+      ['GET', '/api/x', ann],
+      ['GET', '/api/x'],
+      ['GET', '/api/x', 'a.b.c'],
+      ['GET', '/api/x', issuer.sign({ sub: 'ann', exp: 1 })],
+      ['POST', '/api/x', ann, 'cookie', 'https://evil.example'],
+      ['POST', '/api/x', ann, 'cookie', 'https://app.example.com'],
+      ['GET', '/staff', ann],
+      ['GET', '/staff', issuer.sign({ sub: 'ann', roles: ['staff'] })],
+      ['POST', '/read'],
+      ['TRACE', '/read'],
+      ['GET', '/read/%2fx'],
+      ['GET', '/nothing'],
+      ['GET', '/hi'],
+      ['GET', '/shop/items', ann],
+      ['DELETE', '/shop/items', ann],
+      ['GET', '/shop/x', ann],
+      ['GET', '/socket', ann],
+    ];
+    for (const [method, path, token, where, origin] of cases) {
+      const headers = {
+        ...(token === undefined
+          ? {}
+          : where
+            ? { Cookie: `session=${token}` }
+            : { Authorization: `Bearer ${token}` }),
+        ...(origin === undefined ? {} : { Origin: origin }),
+      };
+      const answer = await http(gateway.http + path, { method, headers });
+      const met = {
+        letIn: answer.status < 400,
+        status: answer.status,
+        code: answer.body.match(/"code":"(\w+)"/)?.[1],
+      };
+      const args = [
+        '--method',
+        method,
+        '--path',
+        path,
+        ...(where ? ['--in', where] : []),
+        ...(origin ? ['--origin', origin] : []),
+      ];
+      const { letIn, refusal } = await explained(args, token);
+      assert.deepEqual(
+        { letIn, status: refusal?.httpStatus ?? answer.status, code: refusal?.code },
+        met,
+        `${method} ${path}`,
+      );
+    }
+  });
+
+  it('shows the policy and what the upstream is asked, and neither the token nor its query', async () => {
+    const token = issuer.sign({ sub: 'ann', tenant: 'blue' });
+    const {
+      upstream: asked,
+      policy,
+      answeredBy,
+    } = await explained(['--method', 'get', '--path', '/api/x?a=1'], token);
+    assert.equal(answeredBy, 'the upstream');
+    assert.match(asked.urls[0], /\/v1\/x\?…$/);
+    const headers = new Map(asked.headers);
+    assert.equal(headers.get('X-User-Id'), 'ann');
+    assert.equal(headers.get('X-Tenant'), 'blue');
+    assert.equal(headers.get('Authorization'), 'Bearer <the token>');
+    assert.equal(policy.rateLimit, '60 in 60 s, 60 at once by sub');
+    const { stdout } = await runCommand(
+      ['explain', '--method', 'POST', '--token', '-', `http://gateway.test/shop/items?secret=1`],
+      { env: env(), input: token },
+    );
+    assert.match(stdout, /^request +POST \/shop\/items, Host gateway\.test/);
+    assert.match(stdout, /^verdict +refused: HTTP 415 Unsupported Media Type \(ERR_MEDIA_TYPE\)$/m);
+    assert.doesNotMatch(stdout, /secret/);
+    assert.ok(!stdout.includes(token));
+  });
+});
