@@ -4,6 +4,7 @@ import {
   limitRequestHeads,
   shareMallocArena,
 } from '../internal/config/environment.js';
+import { type SettingsChange, SettingsReloader } from '../internal/config/settings-reload.js';
 import { createLog, flushed } from '../internal/telemetry/log.js';
 
 export interface Daemon {
@@ -15,8 +16,33 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-/** The gateway as one process, or as a supervisor with its workers. */
+/** A gateway that hears of changed settings. */
+interface Gateway extends Daemon {
+  settingsChanged(change: SettingsChange): void;
+}
+
+/** The gateway, which follows its settings file. */
 export async function createDaemon(loaded: LoadedConfiguration): Promise<Daemon> {
+  const gateway = await createGateway(loaded);
+  const settings = new SettingsReloader(loaded.settings, (change) => gateway.settingsChanged(change));
+  return {
+    async start() {
+      await gateway.start();
+      settings.start();
+    },
+    reload() {
+      settings.reload();
+      gateway.reload();
+    },
+    stop() {
+      settings.stop();
+      return gateway.stop();
+    },
+  };
+}
+
+/** The gateway as one process, or as a supervisor with its workers. */
+async function createGateway(loaded: LoadedConfiguration): Promise<Gateway> {
   const { config, table, routesSource } = loaded;
   await logWarnings(loaded);
   // The native library reads its environment when it is loaded; workers inherit it.

@@ -79,6 +79,7 @@ export interface Parts {
   readonly upstreams: Upstreams;
   readonly targets: Targets;
   readonly leases: Leases | undefined;
+  readonly accessLog: AccessLog;
   readonly limits: LimitsInForce;
   readonly drains: Drains;
   readonly limiter: Limiter;
@@ -299,6 +300,7 @@ export async function build(
       reloader,
       localOperations,
     },
+    accessLog,
     ...{ listener, adminListener, choice, siblings },
   };
 }

@@ -6,6 +6,7 @@ import { closeLapsed } from '../session/lapsed-sessions.js';
 import { closeRevoked } from '../session/revoked-sessions.js';
 import type { Parts } from './build.js';
 import { showCertificateExpiry } from './certificate-expiry.js';
+import { takeSettings } from './settings-in-effect.js';
 
 /** Who hears of what: revocations, bans, scrapes, what other workers say. */
 export function connect({
@@ -15,6 +16,7 @@ export function connect({
   keys,
   revocations,
   bans,
+  accessLog,
   limits,
   drains,
   upstreams,
@@ -51,6 +53,7 @@ export function connect({
     revocations,
     records: { bans: bans.records, rateLimits: limits.records, drains: drains.records },
     operations: localOperations,
+    takeSettings: (change) => takeSettings(change, { accessLog, limits }),
     applyTable: (changed) => routes.apply(changed),
   });
 }

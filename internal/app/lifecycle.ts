@@ -1,11 +1,14 @@
 import type { Config, RouteTable } from '../config/config.js';
 import type { RoutesSource } from '../config/routes/file.js';
+import type { SettingsChange } from '../config/settings-reload.js';
+import { tellSettings } from '../config/settings-words.js';
 import { startFacts } from '../config/start-facts.js';
 import { flushed } from '../telemetry/log.js';
 import { version } from '../version.js';
 import type { Siblings } from '../workers/siblings.js';
 import { build } from './build.js';
 import { askAboutLiveTokens, connect, watchCertificate } from './connect.js';
+import { takeSettings } from './settings-in-effect.js';
 
 export interface App {
   /**
@@ -15,6 +18,8 @@ export interface App {
   start(): Promise<void>;
   /** Reads the routes file again. */
   reload(): void;
+  /** The settings file has changed. */
+  settingsChanged(change: SettingsChange): void;
   /** Drains and ends everything. */
   stop(): Promise<void>;
   /** Likewise, in a worker that has lost its supervisor: the port is left to others at once. */
@@ -115,6 +120,10 @@ export async function createApp(
     },
     reload() {
       void reloader.reload().then(({ outcome }) => log.info({ outcome }, 'routes file read again'));
+    },
+    settingsChanged(change) {
+      takeSettings(change, parts);
+      tellSettings(change, log);
     },
     stop,
     abandon() {

@@ -18,6 +18,7 @@ import { type IssuerDefaults, readIssuers } from './issuers.js';
 import type { Problem } from './problem.js';
 import { loadRoutes, type RoutesSource } from './routes/file.js';
 import { quote, readVariableText } from './secrets.js';
+import type { SettingsSource } from './settings-reload.js';
 
 /** What the command line says beside the environment. */
 export interface Flags {
@@ -34,6 +35,8 @@ export interface LoadedConfiguration {
   readonly table: RouteTable;
   /** Where the table came from, for `RouteReloader`. */
   readonly routesSource: RoutesSource;
+  /** What the settings file adds, for `SettingsReloader`. */
+  readonly settings: SettingsSource;
   /** What is allowed and yet likely to be a mistake. */
   readonly warnings: readonly Problem[];
 }
@@ -45,16 +48,18 @@ export type ConfigurationResult = LoadedConfiguration | { readonly problems: rea
  * and secret files that they name.
  */
 export function readEnvironment(env: Environment = process.env, flags: Flags = {}): EnvironmentResult {
-  const settings = withSettingsFile(withFlags(env, flags));
-  const read = readValues(settings.env);
-  const { values, issuers } = read;
-  const problems = [
-    ...settings.problems,
-    ...read.problems.map((problem) => placed(problem, settings.places)),
-  ];
+  const { values, issuers, problems } = readSettings(env, flags);
   return problems.length > 0
     ? { problems }
     : { config: deepFreeze(assemble(values, issuers, commandEnvironment(env))) };
+}
+
+/** The environment with what the settings file adds to it. */
+function readSettings(env: Environment, flags: Flags): Pick<Read, 'values' | 'issuers' | 'problems'> {
+  const settings = withSettingsFile(withFlags(env, flags));
+  const { values, issuers, problems } = readValues(settings.env);
+  const all = [...settings.problems, ...problems].map((problem) => placed(problem, settings.places));
+  return { values, issuers, problems: all };
 }
 
 /** The environment and the routes file that it names: a frozen configuration, or all problems of both. */
@@ -75,6 +80,7 @@ export function loadConfiguration(env: Environment = process.env, flags: Flags =
         config,
         table: routes.table,
         routesSource,
+        settings: { file: values.CONFIG_FILE, values, read: () => readSettings(env, flags) },
         warnings: [
           ...lookAlikes(env),
           ...[...warnings(values), ...ignored].map((warning) => placed(warning, places)),

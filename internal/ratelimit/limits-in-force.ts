@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { RateLimitConfig, RequestLimit } from '../config/config.js';
 import type { RecordTable } from '../store/records/postgres-records.js';
 import { type RecordList, SharedRecords } from '../store/records/shared-records.js';
@@ -34,7 +35,8 @@ type Kept = LimitSetting | 'configured';
  * (see `SharedRecords`).
  */
 export class LimitsInForce {
-  readonly #configured: RateLimitConfig;
+  #configured: RateLimitConfig;
+  readonly #listeners: (() => void)[] = [];
   readonly #records: SharedRecords<Kept>;
 
   constructor({ configured, list, log }: LimitsInForceOptions) {
@@ -58,7 +60,15 @@ export class LimitsInForce {
 
   /** Calls `listener` after each change. */
   onChange(listener: () => void): void {
+    this.#listeners.push(listener);
     this.#records.onChange(() => listener());
+  }
+
+  /** Another configuration is in effect; what operators have set still goes before it. */
+  configure(configured: RateLimitConfig): void {
+    if (isDeepStrictEqual(configured, this.#configured)) return;
+    this.#configured = configured;
+    for (const listener of this.#listeners) listener();
   }
 
   /** For all that has no limit of its own. */

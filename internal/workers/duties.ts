@@ -4,6 +4,7 @@ import type { Revocation, RevocationNews } from '../auth/revocations/revocations
 import type { Config, Route } from '../config/config.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import type { ReloadResult } from '../config/routes/reload.js';
+import type { SettingsChange } from '../config/settings-reload.js';
 import type { Ledger } from '../ratelimit/lease-ledger.js';
 import type { SharedRecord } from '../store/records/record.js';
 import type { MetricsSnapshot } from '../telemetry/metrics.js';
@@ -41,6 +42,7 @@ export interface WorkerDuties extends SiblingDuties {
   /** The worker ends its sessions over the drain time, and then itself. */
   drain(): void;
   applyRoutes(routes: readonly Route[]): Promise<void>;
+  takeSettings(change: SettingsChange): void;
   changeLog(order: LogOrder): Promise<void>;
   snapshot(): Promise<MetricsSnapshot>;
   /** Another worker has asked this one for leases. */

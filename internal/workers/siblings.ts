@@ -5,6 +5,7 @@ import type { Lift, Revocation, Revocations } from '../auth/revocations/revocati
 import type { RouteTable } from '../config/config.js';
 import type { RouteReloader } from '../config/routes/reload.js';
 import { createRouteTable } from '../config/routes/table.js';
+import type { SettingsChange } from '../config/settings-reload.js';
 import type { Accepted } from '../gateway/node/acceptor.js';
 import type { Ledger } from '../ratelimit/lease-ledger.js';
 import type { SharedRecord } from '../store/records/record.js';
@@ -27,6 +28,7 @@ export interface WorkerParts {
   readonly records: Readonly<Record<RecordsName, Pick<SharedRecords<unknown>, 'learn'>>>;
   readonly operations: LocalOperations;
   readonly applyTable: (table: RouteTable) => Promise<void>;
+  readonly takeSettings: (change: SettingsChange) => void;
 }
 
 /** The other workers of this host as one of them sees them; what is asked goes by way of the supervisor. */
@@ -66,10 +68,11 @@ export class Siblings {
   }
 
   /** From now on this worker answers what the others want to know. */
-  introduce({ metrics, revocations, records, operations, applyTable }: WorkerParts): void {
+  introduce({ metrics, revocations, records, operations, applyTable, takeSettings }: WorkerParts): void {
     this.#link.offer({
       snapshot: () => metrics.snapshot(),
       applyRoutes: (routes) => applyTable(createRouteTable(routes)),
+      takeSettings,
       learn: (learned) => {
         for (const revocation of learned) revocations.learn(revocation);
       },

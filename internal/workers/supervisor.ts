@@ -6,6 +6,8 @@ import { problemLine } from '../config/problem.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import { type ReloadResult, RouteReloader } from '../config/routes/reload.js';
 import { hasHttpRoutes } from '../config/routes/table.js';
+import type { SettingsChange } from '../config/settings-reload.js';
+import { tellSettings } from '../config/settings-words.js';
 import { startFacts } from '../config/start-facts.js';
 import { chooseListener } from '../gateway/choice.js';
 import { HeapTrim } from '../heap-trim.js';
@@ -149,6 +151,23 @@ export class Supervisor {
   /** Reads the routes file again. */
   reload(): void {
     void this.#reload().then(({ outcome }) => this.#log.info({ outcome }, 'routes file read again'));
+  }
+
+  /** The settings file has changed: workers hear of it, those that start later begin with it. */
+  settingsChanged(change: SettingsChange): void {
+    if (change.kind === 'taken') {
+      const { settings, changed } = change;
+      const { telemetry } = this.#config;
+      this.#config = {
+        ...this.#config,
+        rateLimit: settings.rateLimit,
+        telemetry: { ...telemetry, logLevel: settings.level, logAccess: settings.access },
+      };
+      this.#limits.configure(settings.rateLimit);
+      if (changed.includes('LOG_LEVEL')) this.#log.level = settings.level;
+      void this.#crew.ask('takeSettings', [change]);
+    }
+    tellSettings(change, this.#log);
   }
 
   /** Has all workers drain and end; one that is stuck is killed. */

@@ -1,6 +1,13 @@
 import type { ProxySettings } from '../../outbound-proxy.js';
 import type { TracingOptions } from '../../telemetry/opening-trace.js';
-import type { Config, IntrospectionConfig, IssuerConfig, KeySource, ListenConfig } from '../config.js';
+import type {
+  Config,
+  IntrospectionConfig,
+  IssuerConfig,
+  KeySource,
+  ListenConfig,
+  RateLimitConfig,
+} from '../config.js';
 import { DEFAULT_SAMPLER, SAMPLERS, type Values } from './variables.js';
 
 /**
@@ -91,11 +98,7 @@ export function assemble(
       maxDialsPerEndpoint: values.MAX_DIALS_PER_ENDPOINT,
       masking: values.UPSTREAM_MASKING,
     },
-    rateLimit: {
-      perSecond: values.RATE_LIMIT_PER_SECOND,
-      burst: values.RATE_LIMIT_BURST,
-      bytesPerSecond: values.RATE_LIMIT_BYTES_PER_SECOND,
-    },
+    rateLimit: rateLimitOf(values),
     shutdown: {
       drainTimeoutMs: values.GRACEFUL_DRAIN_TIMEOUT_SECONDS,
       hardLimitMs: values.SHUTDOWN_HARD_LIMIT,
@@ -111,6 +114,14 @@ export function assemble(
       maxUsers: values.METRICS_MAX_USERS,
     },
     tracing: tracing(values),
+  };
+}
+
+export function rateLimitOf(values: Values): RateLimitConfig {
+  return {
+    perSecond: values.RATE_LIMIT_PER_SECOND,
+    burst: values.RATE_LIMIT_BURST,
+    bytesPerSecond: values.RATE_LIMIT_BYTES_PER_SECOND,
   };
 }
 
