@@ -54,7 +54,7 @@ export const CLOSE_REASONS = Object.freeze({
     1002,
     'Protocol error',
     false,
-    'the client broke RFC 6455 (listener node; with uws it is client_lost)',
+    'the client broke RFC 6455 (listener node; with uws it is client_lost), or sent an MQTT packet of no possible length',
   ),
   clientInvalidText: told(
     'client_invalid_text',

@@ -4,6 +4,7 @@ import { NO_CLIENT_RULES } from '../config/routes/client-rules.js';
 import { NO_TOKEN_RULES } from '../config/routes/token-rules.js';
 import { fromUnknown, GatewayError, isUnavailable } from '../errors.js';
 import type { FailedLogins } from '../ratelimit/failed-logins.js';
+import { LineAllowance } from '../ratelimit/line-allowance.js';
 import type { RenewalOutcome } from '../session/renewal.js';
 import type { Log } from '../telemetry/log.js';
 import type { AdminOperations } from './operations.js';
@@ -48,9 +49,11 @@ const STATUS: Readonly<Record<RenewalOutcome['kind'], number>> = {
  * of others.
  */
 export class SessionRenewal {
+  readonly #allowance = new LineAllowance();
+
   constructor(
     readonly access: Access,
-    readonly failedLogins: Pick<FailedLogins, 'allows'>,
+    readonly failedLogins: Pick<FailedLogins, 'allows' | 'limitOf'>,
     readonly operations: Pick<AdminOperations, 'renewSession'>,
     readonly log: Log,
   ) {}
@@ -58,7 +61,7 @@ export class SessionRenewal {
   /** Never rejects. */
   async handle({ method, headers, client, body }: RenewalRequest): Promise<RenewalAnswer> {
     if (method !== 'POST') return answer(405, { Allow: 'POST' });
-    if (!this.failedLogins.allows(client.ip)) return answer(429, { 'Retry-After': '5' });
+    if (!this.failedLogins.allows(client.ip)) return this.#lockedOut(client.ip);
     try {
       const token = bearerIn(headers);
       const { sub, issuer } = await this.#identify(token, { client, headers });
@@ -73,6 +76,13 @@ export class SessionRenewal {
       this.log.error({ err: fromUnknown(thrown) }, 'renewal failed');
       return answer(500);
     }
+  }
+
+  #lockedOut(ip: string): RenewalAnswer {
+    const allowed = this.#allowance.take();
+    const why = this.failedLogins.limitOf(ip);
+    if (allowed !== undefined) this.log.info({ status: 429, why, ip, ...allowed }, 'renewal refused');
+    return answer(429, { 'Retry-After': '5' });
   }
 
   async #identify(token: string, caller: Pick<RenewalRequest, 'client' | 'headers'>): Promise<Identity> {

@@ -24,10 +24,10 @@ export class MqttPackets implements PacketWalker {
   #length = 0;
   #shift = 0;
   /** No packet follows a malformed one: each piece of what does counts as one. */
-  #malformed: boolean = false;
+  malformed: boolean = false;
 
   walk(bytes: Uint8Array, from: number, to: number, key = 0, phase = 0): number {
-    if (this.#malformed) return 1;
+    if (this.malformed) return 1;
     let counted = 0;
     let at = from;
     while (at < to) {
@@ -66,7 +66,7 @@ export class MqttPackets implements PacketWalker {
       this.#skip = this.#length;
       return true;
     }
-    this.#malformed = this.#shift === MAX_SHIFT;
-    return !this.#malformed;
+    this.malformed = this.#shift === MAX_SHIFT;
+    return !this.malformed;
   }
 }

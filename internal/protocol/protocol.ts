@@ -53,6 +53,8 @@ export interface Greeting {
 export interface PacketWalker {
   /** First packets of a connection so far: more than one is a breach of most protocols. */
   readonly connects: number;
+  /** Whether a packet makes no sense: where the next one begins nobody can say. */
+  readonly malformed: boolean;
   /** Whether the client has said in the protocol's own words that it is leaving. */
   readonly disconnected: boolean;
   /**

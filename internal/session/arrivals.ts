@@ -1,3 +1,4 @@
+import { LineAllowance } from '../ratelimit/line-allowance.js';
 import { TokenBucket } from '../ratelimit/token-bucket.js';
 
 /** How long a client waits for its turn at most. */
@@ -30,6 +31,8 @@ export interface ArrivalsOptions {
  * whose token is known, as they cost next to nothing (SPEC section 2, MAX_HANDSHAKES_PER_SECOND).
  */
 export class Arrivals {
+  /** Log lines about those who are turned away: a crowd comes in thousands. */
+  readonly lines = new LineAllowance();
   readonly #perSecond: number;
   readonly #now: () => number;
   readonly #random: () => number;

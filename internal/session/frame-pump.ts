@@ -57,7 +57,7 @@ export class FramePump extends Pump implements UpstreamFrameListener, ClientFram
     phase: number,
   ): CloseReasonKey | undefined {
     const messages = this.packets?.walk(bytes, from, to, key, phase) ?? 0;
-    if (this.connectsAgain) return 'badConnect';
+    if (this.breach !== undefined) return this.breach;
     return messages === 0 || this.budget?.take(0, messages) !== false ? undefined : 'rateLimited';
   }
 

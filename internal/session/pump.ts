@@ -106,9 +106,9 @@ export abstract class Pump implements TrafficSource {
   /** What the client said before it was let in; what is a greeting is no message of the rate limit's. */
   forwardGreeting(bytes: Uint8Array, isBinary: boolean): void {
     const behind = this.packets?.walk(bytes, 0, bytes.length) ?? 0;
-    if (this.connectsAgain) return this.owner.close('badConnect');
     if (behind > 0 && this.budget?.take(0, behind) === false) return this.owner.close('rateLimited');
     const passing = this.forUpstream(bytes, isBinary);
+    if (this.breach !== undefined) return this.owner.close(this.breach);
     if (passing !== undefined) this.#forward(passing, isBinary);
   }
 
@@ -117,11 +117,11 @@ export abstract class Pump implements TrafficSource {
     if (payload.length > this.config.maxMessageBytes) return this.owner.close('messageTooBig');
     if (!isBinary && !this.allowsText) return this.owner.close('mqttTextFrame');
     const messages = this.packets === undefined ? 1 : this.packets.walk(payload, 0, payload.length);
-    if (this.connectsAgain) return this.owner.close('badConnect');
     if (this.budget !== undefined && !this.budget.take(payload.length, messages)) {
       return this.owner.close('rateLimited');
     }
     const passing = this.forUpstream(payload, isBinary);
+    if (this.breach !== undefined) return this.owner.close(this.breach);
     if (passing !== undefined) this.#forward(passing, isBinary);
   }
 
@@ -131,11 +131,13 @@ export abstract class Pump implements TrafficSource {
   }
 
   /**
-   * Whether the client has sent CONNECT again: a protocol error [MQTT-3.1.0-2], which a lax broker would take for another
-   * user, with roles of the client's own making.
+   * Why the client's packets may not pass any more. A second CONNECT is a protocol error [MQTT-3.1.0-2], which a lax broker
+   * would take for another user, with roles of the client's own making; behind a length that makes no sense it could hide.
    */
-  protected get connectsAgain(): boolean {
-    return this.packets !== undefined && this.packets.connects > 1;
+  protected get breach(): 'badConnect' | 'clientProtocolError' | undefined {
+    if (this.packets === undefined) return undefined;
+    if (this.packets.connects > 1) return 'badConnect';
+    return this.packets.malformed ? 'clientProtocolError' : undefined;
   }
 
   #forward(payload: Uint8Array, isBinary: boolean): void {

@@ -82,9 +82,9 @@ export function recordAccepted(
 
 /** A client did not get its turn among MAX_HANDSHAKES_PER_SECOND: its handshake was answered 503. */
 export function recordTurnedAway(
-  { metrics, accessLog }: Pick<SessionParts, 'metrics' | 'accessLog'>,
-  session: LiveSession,
-  { matches, trace }: Opening,
+  { metrics, accessLog, arrivals }: Pick<SessionParts, 'metrics' | 'accessLog' | 'arrivals'>,
+  session: Pick<LiveSession, 'id' | 'ip' | 'requestId'>,
+  { matches, trace }: Pick<Opening, 'matches' | 'trace'>,
 ): void {
   const [match] = matches;
   metrics.handshakesRefused.inc({ status: 503 });
@@ -96,7 +96,8 @@ export function recordTurnedAway(
     route: match?.route.prefix,
     protocol: undefined,
   });
-  if (!accessLog.wants(true)) return;
+  const allowed = accessLog.wants(true) ? arrivals?.lines.take() : undefined;
+  if (allowed === undefined) return;
   accessLog.log.info(
     {
       session: session.id,
@@ -105,6 +106,7 @@ export function recordTurnedAway(
       status: 503,
       route: match?.route.prefix,
       why: 'MAX_HANDSHAKES_PER_SECOND',
+      ...allowed,
     },
     'handshake refused',
   );

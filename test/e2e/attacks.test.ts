@@ -260,6 +260,24 @@ describe('an attacker', () => {
       }
   });
 
+  it('hides nothing from the walk over its packets behind a length that makes no sense', async () => {
+    const first = connectPacket({ username: 'alice', password: Buffer.from(token()) });
+    const hidden = connectPacket({ username: 'alice|admin', password: Buffer.from(token()) });
+    // Five bytes of length, as some brokers take them: an empty packet.
+    const long = Buffer.from([0x30, 0x80, 0x80, 0x80, 0x80, 0x00]);
+    for (const parts of [[Buffer.concat([first, long, hidden])], [first, Buffer.concat([long, hidden])]]) {
+      echo.reset();
+      const peer = await Peer.open(`${gateway.ws}/roles`, { protocols: ['mqtt'] });
+      for (const part of parts) {
+        peer.send(part);
+        if (part === first) await eventually(() => echo.sessions.length > 0);
+      }
+      assert.deepEqual(await peer.ended(), { code: 1002, reason: 'Protocol error' });
+      const heard = echo.sessions.flatMap(({ inbox }) => inbox.map(({ data }) => data));
+      assert.doesNotMatch(Buffer.concat(heard).toString('latin1'), /alice\|admin/);
+    }
+  });
+
   it('does not reach by // what a narrower route guards', async () => {
     for (const path of ['/api//admin', '/ws/api//admin', '//api/admin', '/api/x//admin'])
       await assert.rejects(Peer.open(gateway.ws + path, { token: token() }), /HTTP 40[04]/, path);

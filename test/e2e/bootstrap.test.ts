@@ -337,6 +337,32 @@ describe('browsers that an upstream does not know yet', () => {
     assert.equal((await ask('/app', 'ann', PAGE)).status, 302);
   });
 
+  it('whoever is revoked or banned while a credential is made gets none, and it ends', async () => {
+    const admin = (path: string, method: string, body?: object) =>
+      http(gateway.http + path, {
+        method,
+        headers: { Authorization: 'Bearer a-token-of-some-length' },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    for (const [path, body, code] of [
+      ['/admin/revoke', { sub: 'hang', jti: 'lost' }, 'ERR_TOKEN_REVOKED'],
+      ['/admin/bans', { sub: 'hang' }, 'ERR_BANNED'],
+    ] as const) {
+      await rm(join(folder, 'hang.pid'), { force: true });
+      const token = issuer.sign({ sub: 'hang', jti: path === '/admin/revoke' ? 'lost' : 'other' });
+      const asking = http(`${gateway.http}/app`, { headers: { Authorization: `Bearer ${token}`, ...PAGE } });
+      const pid = await eventually(
+        async () => (await readFile(join(folder, 'hang.pid'), 'utf8')).trim() || false,
+      );
+      assert.ok((await admin(path, 'POST', body)).status < 300);
+      const { headers, body: said } = await asking;
+      assert.deepEqual([JSON.parse(said).code, headers['set-cookie']], [code, undefined]);
+      await eventually(async () => (await stateOf(pid)) === undefined);
+    }
+    assert.deepEqual(paths(), []);
+    assert.equal((await admin('/admin/bans/hang', 'DELETE')).status, 204);
+  });
+
   it('an upstream that does not take the credential is 502', async () => {
     for (pairing of [404, 403, 500, 201, 299]) {
       const { status, body } = await ask('/app', 'ann', PAGE);

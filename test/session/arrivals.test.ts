@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { Arrivals, type Arriving } from '../../internal/session/arrivals.js';
+import { recordTurnedAway } from '../../internal/session/record.js';
+import { AccessLog } from '../../internal/telemetry/access-log.js';
+import { Metrics } from '../../internal/telemetry/metrics.js';
+import { StandInSession } from '../admin/parts.js';
+import { recordedLog } from '../store/recorded-log.js';
+import { MetricsText } from '../support/metrics-text.js';
 
 class Client implements Arriving {
   outcome: 'admitted' | number | undefined;
@@ -77,4 +83,16 @@ it('whoever is gone has no turn, and without a limit nobody waits', () => {
   assert.deepEqual([gone.outcome, next.outcome], [undefined, 'admitted']);
   const open = crowd(0);
   assert.ok(Array.from({ length: 1000 }, () => open.come()).every(({ outcome }) => outcome === 'admitted'));
+});
+
+it('a crowd that is turned away does not flood the log, and is counted whole', async () => {
+  const { arrivals } = crowd(1);
+  const { log, lines } = recordedLog();
+  const parts = { metrics: new Metrics(10), accessLog: new AccessLog(log, 'all'), arrivals };
+  for (let index = 0; index < 2_000; index++)
+    recordTurnedAway(parts, new StandInSession(undefined), { matches: [] });
+  const written = lines.length;
+  assert.ok(written >= 50 && written < 1_500, `${written} lines`);
+  const { text } = new MetricsText(await parts.metrics.scrape());
+  assert.match(text, /^ws_refused_total\{[^}]*status="503"[^}]*\} 2000$/m);
 });
