@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import type { RefusalInfo } from '../internal/admin/refusals.js';
 import { withoutTokenParameters } from '../internal/auth/identity/credentials.js';
-import type { Config, RouteTable } from '../internal/config/config.js';
+import type { Config, Protocol, RouteTable } from '../internal/config/config.js';
 import { sessionMatches } from '../internal/config/routes/table.js';
 import { canonicalIp } from '../internal/request/address.js';
 import { decodePath } from '../internal/request/path.js';
@@ -36,11 +36,11 @@ by the URL it uses, pasted with its token or without, by --path, or by the id of
     ...TOKEN_OPTIONS,
     in: {
       value: 'PLACE',
-      text: `where the client puts it: ${PLACES.join(', ')};\ndefault: password for mqtt, header for raw`,
+      text: `where the client puts it: ${PLACES.join(', ')};\nmessage is the CONNECT\nof stomp and the connection_init of graphql; default: password for\nmqtt, header for raw, message for those two`,
     },
     protocol: {
       value: 'P',
-      text: 'mqtt or raw; default: that of the first route that fits the path, else raw',
+      text: 'mqtt, raw, stomp or graphql; default: that of the first route that\nfits the path, else raw',
     },
     method: {
       value: 'METHOD',
@@ -122,7 +122,7 @@ function showRecord(record: RefusalInfo, asJson: boolean): number {
 /** The client of a session that was turned away, as far as it is remembered. */
 function ofRecord({ path, ip, protocol }: RefusalInfo): Partial<ClientFlags> {
   if (path === null) throw new UsageError(['its path is not remembered: give --path and a token instead']);
-  return { path, ip, ...(protocol === 'mqtt' ? { protocol } : {}) };
+  return { path, ip, ...(protocol === null || protocol === 'raw' ? {} : { protocol }) };
 }
 
 /**
@@ -160,6 +160,15 @@ function urlOf(text: string): URL {
   throw new UsageError(['what is given is no URL of ws, wss, http or https']);
 }
 
+const EXPLAINED = ['mqtt', 'raw', 'stomp', 'graphql'] as const satisfies readonly Protocol[];
+
+const USUAL_PLACES: Readonly<Record<Protocol, string>> = {
+  mqtt: 'password',
+  raw: 'header',
+  stomp: 'message',
+  graphql: 'message',
+};
+
 interface ClientFlags {
   readonly path: string | undefined;
   readonly in: string | undefined;
@@ -176,10 +185,12 @@ function clientOf(flags: ClientFlags, token: string | undefined, config: Config,
   const decoded = decodePath(path);
   const host = flags.host ?? config.telemetry.ingressHost ?? `localhost:${config.listen.port}`;
   const [match] = decoded === undefined ? [] : sessionMatches(table.match(decoded, host));
-  const protocol = oneOf('--protocol', ['mqtt', 'raw'], flags.protocol ?? match?.route.protocol ?? 'raw');
-  const place = oneOf('--in', PLACES, flags.in ?? (protocol === 'mqtt' ? 'password' : 'header'));
-  if (protocol === 'raw' && place === 'password') throw new UsageError(['--in password goes with mqtt only']);
-  if (protocol === 'mqtt' && place === 'message') throw new UsageError(['--in message goes with raw only']);
+  const protocol = oneOf('--protocol', EXPLAINED, flags.protocol ?? match?.route.protocol ?? 'raw');
+  const place = oneOf('--in', PLACES, flags.in ?? USUAL_PLACES[protocol]);
+  if (protocol !== 'mqtt' && place === 'password')
+    throw new UsageError(['--in password goes with mqtt only']);
+  if (protocol === 'mqtt' && place === 'message')
+    throw new UsageError(['--in message does not go with mqtt']);
   const ip = canonicalIp(flags.ip ?? '127.0.0.1');
   if (ip === undefined) throw new UsageError([`--ip ${JSON.stringify(flags.ip)} is no IP address`]);
   return { path, query, protocol, token, place, origin: flags.origin, host, ip };

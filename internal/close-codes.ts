@@ -148,7 +148,13 @@ export const CLOSE_REASONS = Object.freeze({
     false,
     'no token within AUTH_TIMEOUT_SECONDS',
   ),
-  jwtMissing: told('jwt_missing', 1008, 'JWT missing', false, 'an MQTT CONNECT without a token anywhere'),
+  jwtMissing: told(
+    'jwt_missing',
+    1008,
+    'JWT missing',
+    false,
+    'a CONNECT of MQTT or STOMP, or a connection_init of GraphQL, without a token anywhere',
+  ),
   identityMissing: told(
     'identity_missing',
     1008,

@@ -21,6 +21,14 @@ export interface Client {
   readonly ip: string;
 }
 
+/** What a client of that protocol offers. */
+const SUBPROTOCOLS: Readonly<Record<Protocol, string | undefined>> = {
+  mqtt: 'mqtt',
+  raw: undefined,
+  stomp: 'v12.stomp',
+  graphql: 'graphql-transport-ws',
+};
+
 /**
  * RFC 6455 §4.2.1: what the handshake of such a client looks like to the gateway. The cookies that `bootstrap` gives are
  * taken for granted.
@@ -39,7 +47,8 @@ export function requestHead(
     ['sec-websocket-key', [Buffer.alloc(16).toString('base64')]],
   ]);
   if (origin !== undefined) headers.set('origin', [origin]);
-  if (client.protocol === 'mqtt') headers.set('sec-websocket-protocol', ['mqtt']);
+  const subprotocol = SUBPROTOCOLS[client.protocol];
+  if (subprotocol !== undefined) headers.set('sec-websocket-protocol', [subprotocol]);
   const cookies = routes.flatMap((route) =>
     route.kind === 'http' && route.bootstrap !== undefined
       ? [`${route.bootstrap.cookie}=taken-for-granted`]
@@ -81,8 +90,22 @@ export function plainHead(
 
 /** The first message of such a client; undefined: it says nothing before the upstream does. */
 export function firstMessage({ protocol, token, place }: Client): Uint8Array | string | undefined {
-  if (protocol === 'mqtt') return connectPacket(place === 'password' ? token : undefined);
-  return place === 'message' ? token : undefined;
+  const held = place === 'message' ? token : undefined;
+  switch (protocol) {
+    case 'mqtt':
+      return connectPacket(place === 'password' ? token : undefined);
+    case 'stomp': {
+      const authorization = held === undefined ? [] : [`Authorization:Bearer ${held}`];
+      return ['CONNECT', 'accept-version:1.2', 'host:/', ...authorization, '', '\0'].join('\n');
+    }
+    case 'graphql':
+      return JSON.stringify({
+        type: 'connection_init',
+        ...(held === undefined ? {} : { payload: { Authorization: `Bearer ${held}` } }),
+      });
+    case 'raw':
+      return held;
+  }
 }
 
 const CLEAN_START = 0x02;

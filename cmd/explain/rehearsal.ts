@@ -2,10 +2,11 @@ import type { Logger } from 'pino';
 import { type HttpRefusal, judgeArrival } from '../../internal/access/arrival.js';
 import { admitsAddress } from '../../internal/access/client-addresses.js';
 import type { Identity } from '../../internal/auth/identity/identity.js';
-import { CLOSE_REASONS, type CloseReason } from '../../internal/close-codes.js';
+import { CLOSE_REASONS, type CloseCode, type CloseReason } from '../../internal/close-codes.js';
 import type { Config, RouteMatch, RouteTable } from '../../internal/config/config.js';
 import { sessionMatches } from '../../internal/config/routes/table.js';
 import { GatewayError } from '../../internal/errors.js';
+import type { ProtocolAdapter } from '../../internal/protocol/protocol.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
 import { checkHandshake } from '../../internal/request/handshake.js';
 import type { RequestHead } from '../../internal/request/head.js';
@@ -32,10 +33,14 @@ export type Refusal =
     }
   | {
       readonly reason: CloseReason;
+      /** What the close frame says: a protocol can have codes of its own. */
+      readonly told: CloseCode | undefined;
       /** For the operator; clients are told nothing of it. */
       readonly why: string | undefined;
       /** What an MQTT 5.0 client is told before the close frame (§3.2.2.2). */
       readonly connack: number | undefined;
+      /** What a client of a protocol of text is told before the close frame. */
+      readonly words: string | undefined;
     };
 
 /** How far a client gets. What it does not reach is undefined. */
@@ -94,7 +99,8 @@ export async function rehearse(
     new Upstreams({ ...config.upstream, controlTimeoutMs: config.session.controlTimeoutMs }, metrics, log),
   );
   const plan = planFor(client, opening, admission, config);
-  if (plan instanceof Refused) return { matches, opening, refusal: refusal(plan, undefined) };
+  if (plan instanceof Refused)
+    return { matches, opening, refusal: refusal(plan, undefined, negotiated(opening)?.adapter) };
   try {
     const revocationsUnknown = await around.start();
     const admitted = await admit(plan, admission);
@@ -146,9 +152,10 @@ async function admit(
     admission.access.permitSession(route, identity, plan.opening.client.ip)?.release();
     admission.greetingToForward(plan, identity);
     destination = admission.destination(plan, identity);
+    await admission.access.checkClaim(route, identity);
   } catch (thrown) {
     if (!(thrown instanceof Refused || thrown instanceof GatewayError)) throw thrown;
-    return { identity, refusal: refusal(refusedFor(thrown), plan) };
+    return { identity, refusal: refusal(refusedFor(thrown), plan, plan.adapter) };
   }
   return {
     identity,
@@ -157,8 +164,19 @@ async function admit(
   };
 }
 
-function refusal({ reason: key, why, reply }: Refused, plan: Plan | undefined): Refusal {
+function refusal(
+  { reason: key, why, reply }: Refused,
+  plan: Plan | undefined,
+  adapter: ProtocolAdapter | undefined,
+): Refusal {
   const reason: CloseReason = CLOSE_REASONS[key];
   const said = reply ?? plan?.greeting?.refusal(isDenial(reason) ? 'authentication' : 'unavailable');
-  return { reason, why: why?.message, connack: said?.at(3) };
+  const isText = adapter?.saysText === true;
+  return {
+    reason,
+    told: adapter?.closesWith(key) ?? reason.client,
+    why: why?.message,
+    connack: isText ? undefined : said?.at(3),
+    words: isText ? said?.toString('utf8').split('\n', 2).join(' ') : undefined,
+  };
 }

@@ -38,9 +38,7 @@ export function report(client: Client, config: Config, table: RouteTable, outcom
   const { opening, plan, identity, dial, dialled } = outcome;
   // A client is let in where one endpoint of several answers.
   const isUnavailable = dialled?.every(({ failure }) => failure !== undefined) === true;
-  const refusal = isUnavailable
-    ? { reason: CLOSE_REASONS.upstreamUnavailable, why: undefined, connack: undefined }
-    : outcome.refusal;
+  const refusal = isUnavailable ? UNAVAILABLE : outcome.refusal;
   const told = refusal && refusalOf(refusal);
   return {
     letIn: refusal === undefined,
@@ -65,12 +63,22 @@ export function report(client: Client, config: Config, table: RouteTable, outcom
     roles: plan && { required: plan.match.route.requireRoles, held: identity?.roles },
     scopes: plan && { required: plan.match.route.tokens.requireScopes, held: identity?.scopes },
     revoked: identity && revoked(outcome),
+    once:
+      plan?.match.route.tokens.once === true && identity !== undefined ? once(outcome, config) : undefined,
     upstream: plan && dial && upstreamOf(plan, dial),
     limits: plan && dial && limitsOf(plan.match.route, dial, config),
     endsAt: outcome.expiresAtMs === undefined ? undefined : endOf(outcome.expiresAtMs),
     log,
   };
 }
+
+const UNAVAILABLE: Refusal = {
+  reason: CLOSE_REASONS.upstreamUnavailable,
+  told: CLOSE_REASONS.upstreamUnavailable.client,
+  why: undefined,
+  connack: undefined,
+  words: undefined,
+};
 
 function refusalOf(refusal: Refusal) {
   if ('status' in refusal) {
@@ -81,13 +89,14 @@ function refusalOf(refusal: Refusal) {
         : `the route is not for the address ${address}: see its allow and deny`;
     return { httpStatus: status, why };
   }
-  const { reason, why, connack } = refusal;
+  const { reason, told, why, connack, words } = refusal;
   return {
-    code: reason.client?.code,
-    text: reason.client?.reason,
+    code: told?.code,
+    text: told?.reason,
     name: reason.name,
     retry: reason.retry,
     mqttReasonCode: connack === undefined ? undefined : `0x${connack.toString(16)}`,
+    said: words,
     meaning: reason.meaning,
     why,
   };
@@ -179,6 +188,14 @@ function introspectionText(asked: IntrospectionConfig | undefined): string | und
 function revoked({ refusal, revocationsUnknown }: Outcome): string {
   if (refusal !== undefined && 'reason' in refusal && refusal.reason.name === 'token_revoked') return 'yes';
   return revocationsUnknown ? `not known: ${revocationsUnknown}` : 'no';
+}
+
+function once({ refusal }: Outcome, { redisUrls, postgresDsn }: Config): string {
+  if (refusal !== undefined && 'reason' in refusal && refusal.reason.name === 'token_used')
+    return 'it has been';
+  if (redisUrls.length === 0 && postgresDsn === undefined)
+    return 'not known: without REDIS_URL or POSTGRES_DSN the gateway remembers that in its process';
+  return refusal === undefined ? 'it has not been' : 'not known';
 }
 
 function upstreamOf({ match: { route } }: Plan, dial: DialRequest) {

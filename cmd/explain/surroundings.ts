@@ -64,7 +64,7 @@ export async function surroundings(config: Config, table: RouteTable, log: Logge
     failedLogins: new FailedLogins(),
     slotsPerSub: new ConnectionSlots(config.opening).perSub,
     slotsPerToken: new ConnectionSlots(config.opening).perToken,
-    claims: new Claims(new MemoryClaims()),
+    claims: new Claims(stores.claims ?? new MemoryClaims()),
     limiter: new Limiter({ config: config.rateLimit, shared: undefined }),
   });
   return {

@@ -53,10 +53,11 @@ function verdict({ refusal, token, dialled: endpoints = [] }: Report): string[] 
     ];
   }
   if ('httpStatus' in refusal) return [`refused: HTTP ${refusal.httpStatus}`, `why: ${refusal.why}`];
-  const { code, text, name, mqttReasonCode, meaning, why } = refusal;
+  const { code, text, name, mqttReasonCode, said, meaning, why } = refusal;
   return [
     `refused: ${code} ${shown(text)} (${name})`,
     ...(mqttReasonCode === undefined ? [] : [`before it an MQTT 5.0 client gets CONNACK ${mqttReasonCode}`]),
+    ...(said === undefined ? [] : [`before it the client is told ${shown(said)}`]),
     `means: ${meaning}`,
     ...(why === undefined ? [] : [`why: ${printable(why)}`]),
   ];
@@ -90,7 +91,7 @@ function token({ place, verified, keys, provider, says, wanted }: NonNullable<Re
   ];
 }
 
-function identity({ identity: who, roles, scopes, revoked }: Report): string[] {
+function identity({ identity: who, roles, scopes, revoked, once }: Report): string[] {
   if (who === undefined) return [];
   return [
     `${shown(who.sub)}, roles: ${who.roles.map(shown).join(', ') || 'none'}`,
@@ -101,6 +102,7 @@ function identity({ identity: who, roles, scopes, revoked }: Report): string[] {
       ? []
       : [`the route wants one of: ${roles.required.map(shown).join(', ')}`]),
     `revoked: ${revoked}`,
+    ...(once === undefined ? [] : [`the route takes each token once; used: ${once}`]),
   ];
 }
 

@@ -24,7 +24,7 @@ export interface AccessParts {
   /** Sessions a token may have: `ConnectionSlots.perToken`. */
   readonly slotsPerToken: Pick<TokenSlots, 'tryEnter' | 'confirm' | 'leave'>;
   /** What is used up once it has been used. */
-  readonly claims: Pick<Claims, 'claim'>;
+  readonly claims: Pick<Claims, 'claim' | 'isClaimed'>;
   readonly limiter: Pick<Limiter, 'acquire'>;
   /** Upstreams that depend on who is calling; undefined: no route has them. */
   readonly targets?: Pick<Targets, 'destination' | 'field'> | undefined;
@@ -170,11 +170,17 @@ export class Access {
   }
 
   async #claim({ issuer, jti, exp }: Identity): Promise<void> {
-    if (jti === '')
-      throw new GatewayError('ERR_JWT_INVALID', 'the route takes a token once, and this one has no jti');
+    if (jti === '') throw unclaimable();
     const untilMs = exp * 1000 + this.parts.config.clockSkewMs;
-    if (!(await this.parts.claims.claim('token', issuer, jti, untilMs)))
-      throw new GatewayError('ERR_TOKEN_USED', 'the token has been used');
+    if (!(await this.parts.claims.claim('token', issuer, jti, untilMs))) throw used();
+  }
+
+  /** Whether `claim` would succeed now, for whoever only wants to know: nothing is used up. @throws GatewayError as `claim`. */
+  async checkClaim({ tokens }: Pick<Route, 'tokens'>, identity: Identity | undefined): Promise<void> {
+    if (!tokens.once || identity === undefined) return;
+    const { issuer, jti } = identity;
+    if (jti === '') throw unclaimable();
+    if (await this.parts.claims.isClaimed('token', issuer, jti)) throw used();
   }
 
   /**
@@ -220,6 +226,14 @@ export class Access {
       ? Number.POSITIVE_INFINITY
       : identity.exp * 1000 + clockSkewMs;
   }
+}
+
+function unclaimable(): GatewayError {
+  return new GatewayError('ERR_JWT_INVALID', 'the route takes a token once, and this one has no jti');
+}
+
+function used(): GatewayError {
+  return new GatewayError('ERR_TOKEN_USED', 'the token has been used');
 }
 
 function tooManySessions(): GatewayError {

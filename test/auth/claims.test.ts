@@ -19,6 +19,11 @@ async function agree(stores: readonly ClaimStore[]): Promise<void> {
   const tries = await Promise.all(Array.from({ length: 1000 }, (_, at) => use(at, 'one')));
   assert.equal(tries.filter(Boolean).length, 1, 'of a thousand at once exactly one wins');
   assert.equal(await use(0, 'one'), false);
+  const isUsed = (at: number, id: string) => claims[at % claims.length]?.isClaimed('token', 'i', id);
+  assert.equal(await isUsed(1, 'one'), true);
+  assert.equal(await isUsed(1, 'ione'), false);
+  assert.equal(await isUsed(2, 'looked at'), false);
+  assert.equal(await use(1, 'looked at'), true, 'to look is no use');
   assert.equal(await use(1, 'one', 'other issuer'), true);
   assert.equal(await use(2, 'ione', ''), true, 'issuer and id are not run together');
   assert.equal(await claims[0]?.claim('logout', 'i', 'one', Date.now() + 60_000), true, 'another kind');
@@ -42,11 +47,11 @@ describe('ids that can be used once', () => {
   });
 
   it('are not taken for unused when the store cannot be asked', async () => {
-    const claims = new Claims({ claim: () => Promise.reject(new GatewayError('ERR_STORE', 'redis: down')) });
-    await assert.rejects(
-      claims.claim('token', 'i', 'j', Date.now() + 1000),
-      (thrown: GatewayError) => thrown.code === 'ERR_CLAIM_UNAVAILABLE',
-    );
+    const down = () => Promise.reject(new GatewayError('ERR_STORE', 'redis: down'));
+    const claims = new Claims({ claim: down, isClaimed: down });
+    const unavailable = { code: 'ERR_CLAIM_UNAVAILABLE' };
+    await assert.rejects(claims.claim('token', 'i', 'j', Date.now() + 1000), unavailable);
+    await assert.rejects(claims.isClaimed('token', 'i', 'j'), unavailable);
   });
 
   describe('over Redis', () => {

@@ -104,6 +104,7 @@ describe('ws-gateway explain', () => {
         { prefix: '/devices', protocol: 'mqtt', upstream: echo.url },
         { prefix: '/clerks', upstream: echo.url, requireRoles: ['clerk'] },
         { prefix: '/news', upstream: echo.url, auth: 'public', rateLimit: { perSecond: 5, burst: 7 } },
+        { prefix: '/ticket', upstream: echo.url, once: true },
         { prefix: '/', upstream: echo.url },
       ],
     });
@@ -150,6 +151,49 @@ describe('ws-gateway explain', () => {
       assert.equal(await foretold(args, env, given), 'in', args.join(' '));
       assert.equal(await met(gateway, attempt), 'in', attempt.path);
     }
+  });
+
+  it('foretells what clients of STOMP and GraphQL meet, in the codes of their protocol', async () => {
+    const [good, clerk, bad] = [sign(), sign({ roles: ['clerk'] }), stranger.sign({ aud: 'gateway' })];
+    const stomp = (token: string) => ({
+      protocols: ['v12.stomp'],
+      first: `CONNECT\naccept-version:1.2\nhost:/\nAuthorization:Bearer ${token}\n\n\0`,
+    });
+    const graphql = (token: string) => ({
+      protocols: ['graphql-transport-ws'],
+      first: JSON.stringify({ type: 'connection_init', payload: { Authorization: `Bearer ${token}` } }),
+    });
+    for (const [protocol, attempt] of Object.entries({ stomp, graphql })) {
+      assert.equal(await foretold(['--path', '/clerks', '--protocol', protocol], env, clerk), 'in', protocol);
+      assert.equal(await met(gateway, { path: '/clerks', ...attempt(clerk) }), 'in', protocol);
+    }
+    for (const [protocol, token, expected] of [
+      ['stomp', good, '1008 Forbidden'],
+      ['stomp', bad, '1008 JWT invalid or expired'],
+      ['graphql', good, '4403 Forbidden'],
+      ['graphql', bad, '4401 Unauthorized'],
+    ] as const) {
+      assert.equal(await foretold(['--path', '/clerks', '--protocol', protocol], env, token), expected);
+      const { protocols, first } = (protocol === 'stomp' ? stomp : graphql)(token);
+      const peer = await Peer.open(`${gateway.ws}/clerks`, { protocols });
+      peer.send(first);
+      const { code, reason } = await peer.ended();
+      assert.equal(`${code} ${reason}`, expected, protocol);
+    }
+    const { stdout } = await run(['--path', '/clerks', '--protocol', 'stomp', '--token', '-'], env, bad);
+    assert.match(stdout, /before it the client is told "ERROR message:access refused"/);
+  });
+
+  it('uses up no token of a route that takes each once, and knows one that has been', async () => {
+    const token = sign();
+    const args = ['--path', '/ticket'];
+    for (let times = 0; times < 2; times++) assert.equal(await foretold(args, env, token), 'in');
+    assert.match((await run([...args, '--token', '-'], env, token)).stdout, /once; used: it has not been/);
+    assert.equal(await met(gateway, { path: '/ticket', headers: bearer(token) }), 'in');
+    const expected = '1008 Token already used';
+    assert.equal(await foretold(args, env, token), expected);
+    assert.equal(await met(gateway, { path: '/ticket', headers: bearer(token) }), expected);
+    assert.equal(await foretold(args, env, sign({ jti: undefined })), '1008 JWT invalid or expired');
   });
 
   it('foretells every refusal with the status, close code, reason and CONNACK that a client meets', async () => {
@@ -433,7 +477,7 @@ describe('ws-gateway explain', () => {
       [['--path', '/x', 'ws://a/b'], /one of URL, --path and --session/],
       [['https://a/b'], /no ws:\/\/ or wss:\/\/ URL/],
       [['--path', '/x', '--nonsense'], /--nonsense/],
-      [['--path', '/x', '--protocol', 'stomp'], /--protocol must be one of mqtt, raw/],
+      [['--path', '/x', '--protocol', 'amqp'], /--protocol must be one of mqtt, raw/],
       [['--path', '/x', '--in', 'pocket'], /--in must be one of/],
       [['--path', '/x', '--protocol', 'raw', '--in', 'password'], /--in password/],
       [['--path', '/x', '--protocol', 'mqtt', '--in', 'message'], /--in message/],

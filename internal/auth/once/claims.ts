@@ -10,6 +10,8 @@ export interface ClaimStore {
    * @throws GatewayError ERR_STORE
    */
   claim(key: string, untilMs: number): Promise<boolean>;
+  /** Whether somebody has it. @throws GatewayError ERR_STORE */
+  isClaimed(key: string): Promise<boolean>;
 }
 
 /** What can be used once only: tokens of routes with `once`, and the tokens of back-channel logouts. */
@@ -28,7 +30,7 @@ export class Claims {
    * @throws GatewayError ERR_CLAIM_UNAVAILABLE, by rejecting: what cannot be asked is not taken for unused.
    */
   async claim(kind: ClaimKind, issuer: string, id: string, untilMs: number): Promise<boolean> {
-    const key = hash('sha256', JSON.stringify([kind, issuer, id]), 'base64url');
+    const key = keyOf(kind, issuer, id);
     const running = this.#running.get(key);
     try {
       // Whether that one wins or loses, the id is used up: a crowd with one token asks the store once.
@@ -40,9 +42,26 @@ export class Claims {
       this.#running.set(key, claiming);
       return await claiming.finally(() => this.#running.delete(key));
     } catch (cause) {
-      throw new GatewayError('ERR_CLAIM_UNAVAILABLE', 'the store of used tokens cannot be asked', { cause });
+      throw unavailable(cause);
     }
   }
+
+  /** Whether an id was claimed, of which nothing is used up. @throws GatewayError ERR_CLAIM_UNAVAILABLE, by rejecting. */
+  async isClaimed(kind: ClaimKind, issuer: string, id: string): Promise<boolean> {
+    try {
+      return await this.store.isClaimed(keyOf(kind, issuer, id));
+    } catch (cause) {
+      throw unavailable(cause);
+    }
+  }
+}
+
+function unavailable(cause: unknown): GatewayError {
+  return new GatewayError('ERR_CLAIM_UNAVAILABLE', 'the store of used tokens cannot be asked', { cause });
+}
+
+function keyOf(kind: ClaimKind, issuer: string, id: string): string {
+  return hash('sha256', JSON.stringify([kind, issuer, id]), 'base64url');
 }
 
 /** Earlier claims that each new one looks at: more than one, so that they do not pile up. */
@@ -67,6 +86,10 @@ export class MemoryClaims implements ClaimStore {
     this.#untilMs.delete(key);
     this.#untilMs.set(key, untilMs);
     return Promise.resolve(true);
+  }
+
+  isClaimed(key: string): Promise<boolean> {
+    return Promise.resolve((this.#untilMs.get(key) ?? 0) > this.now());
   }
 
   /** What has ended goes; what lasts is moved to the end, so that each is looked at in its turn. */

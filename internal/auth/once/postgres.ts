@@ -30,4 +30,10 @@ export class PostgresClaims implements ClaimStore {
     });
     return rows.length > 0;
   }
+
+  async isClaimed(key: string): Promise<boolean> {
+    const text = 'SELECT 1 AS claimed FROM ws_used WHERE id = $1 AND expires > now()';
+    const rows = await this.#store.query<{ claimed: number }>({ name: 'ws_used look', text, values: [key] });
+    return rows.length > 0;
+  }
 }

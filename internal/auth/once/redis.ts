@@ -23,4 +23,8 @@ export class RedisClaims implements ClaimStore {
     const answer = await this.#store.run((redis) => redis.set(PREFIX + key, '1', 'PX', ttlMs, 'NX'));
     return answer === 'OK';
   }
+
+  async isClaimed(key: string): Promise<boolean> {
+    return (await this.#store.run((redis) => redis.exists(PREFIX + key))) > 0;
+  }
 }
