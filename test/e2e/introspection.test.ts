@@ -1,19 +1,23 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { exportJWK } from 'jose';
+import { generate } from 'mqtt-packet';
 import { eventually } from '../support/eventually.js';
 import { type Gateway, runGateway, startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
 import { type IntrospectionServer, startIntrospection } from '../support/introspection-server.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
+import { connectPacket } from '../support/mqtt-packets.js';
 import { type RunningProvider, startProvider } from '../support/oidc-provider.js';
 import { assertQuiet } from '../support/quiet.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
-import { startEcho, type Upstream } from '../support/upstream.js';
+import { startEcho, startUpstream, type Upstream } from '../support/upstream.js';
 import { Peer } from '../support/ws-client.js';
 
 const REVOKED = { code: 1008, reason: 'Token revoked' };
@@ -129,19 +133,31 @@ describe('a provider that is asked about tokens', () => {
   let issuer: Issuer;
   let echo: Upstream;
   let redis: RedisServer;
+  let broker: Upstream;
+  let events: Server;
   const gateways: Gateway[] = [];
 
   before(async () => {
     server = await startIntrospection();
+    broker = await startUpstream({ choose: () => 'mqtt' });
+    events = createServer((_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n');
+    });
+    await new Promise<void>((resolve) => events.listen(0, '127.0.0.1', resolve));
     issuer = await startIssuer();
     echo = await startEcho();
     redis = await startRedis();
   });
-  after(() => Promise.all([server.close(), issuer.close(), echo.close(), redis.stop()]));
+  after(async () => {
+    events.closeAllConnections();
+    events.close();
+    await Promise.all([server.close(), issuer.close(), echo.close(), broker.close(), redis.stop()]);
+  });
   afterEach(async () => {
     for (const gateway of gateways) await assertQuiet(gateway, { upstreams: [echo] });
     await Promise.all(gateways.splice(0).map((gateway) => gateway.stop()));
     echo.reset();
+    broker.reset();
     server.reset();
   });
 
@@ -159,11 +175,42 @@ describe('a provider that is asked about tokens', () => {
         { prefix: '/raw', upstream: echo.url, renew: true },
         { prefix: '/once', upstream: echo.url, once: true },
         { prefix: '/me', respond: { body: 'hello' } },
+        { prefix: '/events', upstream: `http://127.0.0.1:${(events.address() as AddressInfo).port}` },
+        { prefix: '/mqtt', upstream: broker.url, protocol: 'mqtt' },
       ],
     });
     gateways.push(gateway);
     return gateway;
   }
+
+  it('ends a long HTTP answer, too, when it says that its token is not active any more', async () => {
+    const gateway = await start();
+    server.active.set('opaque', { sub: 'ann' });
+    const response = await fetch(`${gateway.http}/events`, { headers: { authorization: 'Bearer opaque' } });
+    const reader = response.body?.getReader() ?? assert.fail('no body');
+    assert.equal(Buffer.from((await reader.read()).value ?? []).toString(), 'data: 1\n\n');
+    server.active.delete('opaque');
+    await assert.rejects(async () => {
+      for (;;) assert.equal((await reader.read()).done, false, 'it is cut, not ended');
+    });
+  });
+
+  it('that is down has an MQTT client that sends another token come again later', async () => {
+    const gateway = await start({ INTROSPECTION_CACHE_SECONDS: '60' });
+    server.active.set('opaque', { sub: 'ann' });
+    const peer = await Peer.open(`${gateway.ws}/mqtt`, { protocols: ['mqtt'] });
+    const properties = { authenticationMethod: 'jwt', authenticationData: Buffer.from('opaque') };
+    peer.send(connectPacket({ protocolVersion: 5, properties }));
+    const session = await broker.session();
+    session.send(Buffer.of(0x20, 3, 0, 0, 0));
+    assert.equal((await peer.next()).data[0], 0x20);
+    server.broken = 'reset';
+    const next = { authenticationMethod: 'jwt', authenticationData: Buffer.from('next') };
+    peer.send(generate({ cmd: 'auth', reasonCode: 0x19, properties: next }, { protocolVersion: 5 }));
+    // MQTT 5.0 §3.14.2.1: server busy
+    assert.deepEqual((await peer.next()).data, Buffer.of(0xe0, 2, 0x89, 0));
+    assert.deepEqual(await peer.ended(), UNAVAILABLE);
+  });
 
   it('is asked about a token wherever one can be', async () => {
     const gateway = await start();
