@@ -17,6 +17,7 @@ import { environment } from '../machine.js';
 import { openSockets } from '../process-usage.js';
 import { Endpoint } from './endpoint.js';
 import { Faults } from './faults.js';
+import { passBodies, startBodies } from './large-bodies.js';
 import { HARMED, MQTT, Population, STEADY } from './population.js';
 import { seeded } from './random.js';
 import { printReport, printSample, type Report } from './report.js';
@@ -29,17 +30,21 @@ const { values: options } = parseArgs({
     sessions: { type: 'string', default: '2000' },
     workers: { type: 'string', default: '1' },
     seed: { type: 'string', default: String(randomInt(2 ** 31)) },
+    gigabytes: { type: 'string', default: '5' },
     json: { type: 'boolean', default: false },
   },
 });
-const [minutes, sessions, workers, seed] = [
+const [minutes, sessions, workers, seed, gigabytes] = [
   options.minutes,
   options.sessions,
   options.workers,
   options.seed,
-].map(Number) as [number, number, number, number];
-if (!(minutes > 0 && sessions >= 10 && workers >= 1 && Number.isSafeInteger(seed))) {
-  console.error('usage: soak [--minutes N] [--sessions N (10 or more)] [--workers N] [--seed N] [--json]');
+  options.gigabytes,
+].map(Number) as [number, number, number, number, number];
+if (!(minutes > 0 && sessions >= 10 && workers >= 1 && Number.isSafeInteger(seed) && gigabytes >= 0)) {
+  console.error(
+    'usage: soak [--minutes N] [--sessions N (10 or more)] [--workers N] [--seed N] [--gigabytes N] [--json]',
+  );
   process.exit(2);
 }
 
@@ -78,11 +83,13 @@ async function run(): Promise<Report> {
   const broker = await startBroker(directory, undefined);
   const endpoints = [await Endpoint.start(), await Endpoint.start()];
   const steady = await Endpoint.start();
+  const bodies = await startBodies();
   const routes = (edition: number) => [
     { prefix: HARMED, upstream: endpoints.map(({ url }) => url) },
     { prefix: STEADY, upstream: steady.url },
     { prefix: MQTT, upstream: `ws://127.0.0.1:${broker.port}` },
     { prefix: '/spare', upstream: `${steady.url}/?edition=${edition}` },
+    { prefix: '/bodies', upstream: bodies.url, maxBodyBytes: 0 },
   ];
   const env = { ...ENVIRONMENT, JWKS_URL: issuer.jwksUrl };
   const gateway = await startGateway({ env, routes: routes(0) });
@@ -121,6 +128,10 @@ async function run(): Promise<Report> {
   await check('upstream sockets are left', () =>
     eventually(() => openSockets(steady.pid) <= before.sockets + workers),
   );
+  await check('a large body', () =>
+    passBodies(gateway, '/bodies', issuer.sign(), Math.round(gigabytes * 1e9)),
+  );
+  bodies.close();
   const after = { files: sampler.files(), rssBytes: sampler.rssBytes() };
   await check('the count of internal errors', () => noInternalError(gateway));
   await check('the end of the gateway', async () => {
