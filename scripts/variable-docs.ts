@@ -165,7 +165,7 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     OTEL_SDK_DISABLED: 'true: no traces, whatever else is set',
     OTEL_TRACES_EXPORTER: 'none: no traces',
     OTEL_TRACES_SAMPLER:
-      'which openings are traced; `parentbased_` ones follow what a trusted proxy has decided, if it has. A sampler that is not offered is a warning',
+      'which openings and HTTP exchanges are traced; `parentbased_` ones follow what a trusted proxy has decided, if it has. A sampler that is not offered is a warning',
     OTEL_TRACES_SAMPLER_ARG: 'part of the traces that the `traceidratio` samplers take',
   },
 };

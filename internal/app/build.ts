@@ -220,6 +220,7 @@ export async function build(
     refusals,
     history: activity,
     metrics,
+    tracing,
     accessLog,
   });
   const arrivals = new Arrivals({ perSecond: config.opening.maxHandshakesPerSecond });

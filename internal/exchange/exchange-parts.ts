@@ -10,6 +10,7 @@ import type { AllowedOrigins } from '../request/origin.js';
 import type { AccessLog } from '../telemetry/access-log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { RecentRefusals } from '../telemetry/recent-refusals.js';
+import type { Tracing } from '../telemetry/tracing.js';
 import type { Upstreams } from '../upstream/upstreams.js';
 import type { Bootstraps } from './bootstrap/bootstraps.js';
 import type { Exchanges } from './exchanges.js';
@@ -37,5 +38,6 @@ export interface ExchangeParts {
   /** Keeps long exchanges that have ended; undefined: nobody does. */
   readonly history: Pick<SessionLog, 'ended'> | undefined;
   readonly metrics: Metrics;
+  readonly tracing: Pick<Tracing, 'exchange'>;
   readonly accessLog: AccessLog;
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { CredentialsConfig, HttpRoute } from '../config/config.js';
+import type { DialTrace } from '../telemetry/dial-trace.js';
 import type { HttpRequest } from '../upstream/http/sending.js';
 import type { Destination } from '../upstream/pool/destination.js';
 import type { Caller, ExchangeRequest } from './exchange-request.js';
@@ -15,12 +16,13 @@ export interface Outgoing {
   /** As it comes, or read whole; undefined: none. */
   readonly body: RequestBody | Buffer | undefined;
   readonly destination: Destination | undefined;
+  readonly trace: DialTrace | undefined;
 }
 
 /** What the upstream is asked. */
 export function outgoingRequest(
   facts: ExchangeRequest<HttpRoute>,
-  { caller, request, body, destination }: Outgoing,
+  { caller, request, body, destination, trace }: Outgoing,
   credentials: CredentialsConfig,
 ): HttpRequest {
   const { route } = facts;
@@ -40,5 +42,6 @@ export function outgoingRequest(
     identity: caller.identity,
     client: facts.client,
     destination,
+    trace,
   };
 }

@@ -48,6 +48,7 @@ export class PassedAnswer implements AnswerListener {
     const { parts, request, response, facts, caller, record, deadlines } = this.to;
     deadlines.heard();
     record.status = status;
+    record.trace?.answered(status);
     const lines = answerHeaders(passedHeaders(headers), facts, caller, true);
     if (parts.exchanges.draining) {
       parts.exchanges.ending.add(request.socket);

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpRoute } from '../config/config.js';
 import type { CompiledEndpoint } from '../config/schemas/compiled.js';
+import type { ExchangeTrace } from '../telemetry/exchange-trace.js';
 import type { Sending } from '../upstream/http/sending.js';
 import type { Destination } from '../upstream/pool/destination.js';
 import type { ExchangeParts } from './exchange-parts.js';
@@ -76,14 +77,20 @@ function send(
   body: RequestBody | Buffer | undefined,
   destination: Destination | undefined,
 ): void {
-  const { request, facts, caller, parts } = exchange;
+  const { request, facts, caller, parts, record } = exchange;
+  const { trace } = record;
   const outgoing = outgoingRequest(
     // Its route is the one that is given.
-    facts as ExchangeRequest<HttpRoute>,
-    { caller, request, body, destination },
+    (trace === undefined ? facts : traced(facts, trace)) as ExchangeRequest<HttpRoute>,
+    { caller, request, body, destination, trace },
     parts.credentials,
   );
   const sending = parts.upstreams.send(route, outgoing, new PassedAnswer(exchange));
   exchange.sending = sending;
   sending.start();
+}
+
+/** The upstream goes on where the gateway stands, not where its client does. */
+function traced(facts: ExchangeRequest, trace: ExchangeTrace): ExchangeRequest {
+  return { ...facts, client: { ...facts.client, traceContext: trace.ask() } };
 }

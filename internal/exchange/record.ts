@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { type ErrorCode, fromUnknown, GatewayError } from '../errors.js';
+import type { ExchangeTrace } from '../telemetry/exchange-trace.js';
 import { forLog } from '../telemetry/log.js';
 import type { ExchangeParts } from './exchange-parts.js';
 import type { ExchangeRequest } from './exchange-request.js';
@@ -37,15 +38,19 @@ export class ExchangeRecord {
   bytesOut = 0;
   sub: string | undefined;
   upstream: string | undefined;
+  /** undefined: tracing is off. */
+  readonly trace: ExchangeTrace | undefined;
   #failure: GatewayError | Error | undefined;
   /** Whether it failed before anybody had answered. */
   #isRefused = false;
 
   constructor(
-    readonly parts: Pick<ExchangeParts, 'metrics' | 'accessLog' | 'refusals' | 'history'>,
+    readonly parts: Pick<ExchangeParts, 'metrics' | 'tracing' | 'accessLog' | 'refusals' | 'history'>,
     readonly facts: ExchangeRequest,
   ) {
-    parts.metrics.http.began(facts.route.prefix);
+    const { route, method, client } = facts;
+    parts.metrics.http.began(route.prefix);
+    this.trace = parts.tracing.exchange(method, route.prefix, client.ip, client.traceContext);
   }
 
   /** Why it does not end well; the first cause counts. */
@@ -66,6 +71,7 @@ export class ExchangeRecord {
     const known = METHODS.has(method) ? method : 'other';
     metrics.http.ended(route.prefix, known, status, durationMs / 1000, bytesIn, bytesOut);
     if (code !== undefined && AUTH_FAILURES.has(code)) metrics.authFailures.inc();
+    this.#endTrace(failure, code);
     const isFault = failure !== undefined && code === undefined;
     this.#remember(exchange, durationMs, code);
     if (!isFault && !accessLog.wants(failure !== undefined || status >= 400)) return;
@@ -82,10 +88,21 @@ export class ExchangeRecord {
       upstream: this.upstream,
       code,
       why: failure?.message,
-      traceId: client.traceContext?.traceparent.slice(3, 35),
+      traceId: this.trace?.traceId ?? client.traceContext?.traceparent.slice(3, 35),
     };
     if (isFault) accessLog.log.error({ ...line, err: failure }, 'exchange failed');
     else accessLog.log.info(line, 'exchange');
+  }
+
+  /** An answer that is cut short is a failure for the same reasons as one that is refused. */
+  #endTrace(failure: Error | undefined, code: ErrorCode | undefined): void {
+    const { trace, status } = this;
+    if (trace === undefined) return;
+    const isUpstreams = status >= 500 && failure === undefined;
+    const failed =
+      failure === undefined ? isUpstreams : code !== 'ERR_CLIENT_LOST' && statusOf(failure) >= 500;
+    const errorType = isUpstreams ? String(status) : failure && (code ?? 'ERR_INTERNAL');
+    trace.end({ status, errorType, failed });
   }
 
   /** Keeps what an operator may want to look at later: who was turned away, and what passed in a long exchange. */

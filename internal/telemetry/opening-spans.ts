@@ -1,13 +1,6 @@
-import {
-  type Context,
-  type Span,
-  SpanKind,
-  SpanStatusCode,
-  TraceFlags,
-  type Tracer,
-  trace,
-} from '@opentelemetry/api';
+import { type Context, type Span, SpanKind, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api';
 import type { OpeningEnd, OpeningTrace } from './opening-trace.js';
+import { contextOf, serverOf, statusOf } from './span-facts.js';
 import type { TraceContext } from './trace-context.js';
 
 const KINDS = { authenticate: SpanKind.INTERNAL, dial: SpanKind.CLIENT } as const;
@@ -37,12 +30,7 @@ export class OpeningSpans implements OpeningTrace {
   }
 
   get context(): TraceContext {
-    const { traceId, spanId, traceFlags, traceState } = (this.#step ?? this.#root).spanContext();
-    const flags = (traceFlags & TraceFlags.SAMPLED) === 0 ? '00' : '01';
-    return {
-      traceparent: `00-${traceId}-${spanId}-${flags}`,
-      tracestate: traceState?.serialize() || undefined,
-    };
+    return contextOf(this.#step ?? this.#root);
   }
 
   begin(step: 'authenticate' | 'dial'): void {
@@ -82,13 +70,4 @@ export class OpeningSpans implements OpeningTrace {
     });
     this.#root.end();
   }
-}
-
-function serverOf(url: URL): Record<string, string | number> {
-  const port = url.port === '' ? (url.protocol === 'wss:' ? 443 : 80) : Number(url.port);
-  return { 'server.address': url.hostname.replace(/^\[|\]$/g, ''), 'server.port': port };
-}
-
-function statusOf(status: number | undefined): Record<string, number> {
-  return status === undefined ? {} : { 'http.response.status_code': status };
 }

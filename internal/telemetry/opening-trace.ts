@@ -1,4 +1,6 @@
 import type { ProxySettings } from '../outbound-proxy.js';
+import type { DialTrace } from './dial-trace.js';
+import type { ExchangeTrace } from './exchange-trace.js';
 import type { TraceContext } from './trace-context.js';
 
 /** Where traces go and which of them: the OTEL_* variables, checked. */
@@ -36,14 +38,6 @@ export interface OpeningEnd {
   readonly protocol: string | undefined;
 }
 
-/** What the way to an upstream leaves in a trace. */
-export interface DialTrace {
-  /** An attempt begins. @param url of the endpoint; only host and port are kept. */
-  attempt(url: URL): void;
-  /** The attempt failed. @param status of an HTTP answer; undefined: there was none. */
-  attemptFailed(status: number | undefined): void;
-}
-
 /** The trace of one opening, from the handshake to the open session or to its refusal. */
 export interface OpeningTrace extends DialTrace {
   readonly traceId: string;
@@ -58,6 +52,7 @@ export interface OpeningTrace extends DialTrace {
 /** Makes the traces and sends them off. */
 export interface TraceSource {
   opening(session: string, ip: string, parent: TraceContext | undefined): OpeningTrace;
+  exchange(method: string, route: string, ip: string, parent: TraceContext | undefined): ExchangeTrace;
   /** Sends what is left. */
   stop(): Promise<void>;
 }

@@ -11,6 +11,8 @@ import {
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace-base';
 import { OutboundHttp } from '../outbound-http.js';
+import { ExchangeSpans } from './exchange-spans.js';
+import type { ExchangeTrace } from './exchange-trace.js';
 import type { Log } from './log.js';
 import { OpeningSpans } from './opening-spans.js';
 import type { OpeningTrace, SamplerName, TraceSource, TracingOptions } from './opening-trace.js';
@@ -68,6 +70,10 @@ export class OtlpTraces implements TraceSource {
 
   opening(session: string, ip: string, parent: TraceContext | undefined): OpeningTrace {
     return new OpeningSpans(this.#tracer, remote(parent), session, ip);
+  }
+
+  exchange(method: string, route: string, ip: string, parent: TraceContext | undefined): ExchangeTrace {
+    return new ExchangeSpans(this.#tracer, remote(parent), method, route, ip);
   }
 
   stop(): Promise<void> {

@@ -1,8 +1,9 @@
+import type { ExchangeTrace } from './exchange-trace.js';
 import type { Log } from './log.js';
 import type { OpeningTrace, TraceSource, TracingOptions } from './opening-trace.js';
 import type { TraceContext } from './trace-context.js';
 
-/** Traces of openings, if an endpoint takes them; else nothing, at no cost. */
+/** Traces of openings and exchanges, if an endpoint takes them; else nothing, at no cost. */
 export class Tracing {
   #source: TraceSource | undefined;
 
@@ -27,6 +28,20 @@ export class Tracing {
    */
   opening(session: string, ip: string, parent: TraceContext | undefined): OpeningTrace | undefined {
     return this.#source?.opening(session, ip, parent);
+  }
+
+  /**
+   * The trace of an HTTP exchange; undefined: tracing is off.
+   * @param route its prefix, or a label that is no path.
+   * @param parent as of an opening.
+   */
+  exchange(
+    method: string,
+    route: string,
+    ip: string,
+    parent: TraceContext | undefined,
+  ): ExchangeTrace | undefined {
+    return this.#source?.exchange(method, route, ip, parent);
   }
 
   /** Sends what is left, for `withinMs` at most; then it is lost. */

@@ -20,6 +20,7 @@ import type { RequestHead } from '../../internal/request/head.js';
 import { AllowedOrigins } from '../../internal/request/origin.js';
 import { AccessLog } from '../../internal/telemetry/access-log.js';
 import { RecentRefusals } from '../../internal/telemetry/recent-refusals.js';
+import { Tracing } from '../../internal/telemetry/tracing.js';
 import { Upstreams } from '../../internal/upstream/upstreams.js';
 import { bench as authBench, verification } from '../auth/parts.js';
 import { routeTo } from '../upstream/lab.js';
@@ -153,6 +154,7 @@ export async function door(
     refusals: new RecentRefusals(),
     history: undefined,
     metrics,
+    tracing: new Tracing(undefined, 'bench', log),
     accessLog: new AccessLog(log, 'all'),
   });
   const server = createServer();

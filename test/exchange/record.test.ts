@@ -7,6 +7,7 @@ import { AccessLog } from '../../internal/telemetry/access-log.js';
 import type { AccessChoice } from '../../internal/telemetry/log.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
 import { RecentRefusals } from '../../internal/telemetry/recent-refusals.js';
+import { Tracing } from '../../internal/telemetry/tracing.js';
 import { recordedLog } from '../store/recorded-log.js';
 import { httpRouteTo } from './bench.js';
 
@@ -17,6 +18,7 @@ function record(path = '/t/a', access: AccessChoice = 'all') {
   const ended: EndedSession[] = [];
   const parts = {
     metrics: new Metrics(10),
+    tracing: new Tracing(undefined, 'test', recorded.log),
     accessLog: new AccessLog(recorded.log, access),
     refusals,
     history: { ended: (session: EndedSession) => void ended.push(session) },

@@ -47,6 +47,11 @@ export interface ReceivedSpan {
   readonly resource: Attributes;
 }
 
+export interface ReceivedTrace {
+  readonly root: ReceivedSpan;
+  readonly steps: Readonly<Record<string, ReceivedSpan>>;
+}
+
 /** A collector that takes OTLP over HTTP, in JSON. */
 export class OtlpReceiver {
   mode: ReceiverMode = 'ok';
@@ -72,11 +77,14 @@ export class OtlpReceiver {
   }
 
   /** The `ws.open` span that `fits`, once it is there, with the spans below it by name. */
-  async opening(
-    fits: (span: ReceivedSpan) => boolean = () => true,
-  ): Promise<{ readonly root: ReceivedSpan; readonly steps: Readonly<Record<string, ReceivedSpan>> }> {
+  opening(fits: (span: ReceivedSpan) => boolean = () => true): Promise<ReceivedTrace> {
+    return this.trace((span) => span.name === 'ws.open' && fits(span));
+  }
+
+  /** The last span that `fits`, once it is there, with the spans below it by name. */
+  async trace(fits: (span: ReceivedSpan) => boolean): Promise<ReceivedTrace> {
     return await eventually(() => {
-      const root = this.spans.findLast((span) => span.name === 'ws.open' && fits(span));
+      const root = this.spans.findLast(fits);
       if (root === undefined) return false;
       const steps = this.spans.filter(({ parentSpanId }) => parentSpanId === root.spanId);
       return { root, steps: Object.fromEntries(steps.map((span) => [span.name, span])) };

@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici';
 import type { HttpRoute } from '../../config/config.js';
 import { fromUnknown, GatewayError } from '../../errors.js';
 import { clientKey } from '../../request/client-key.js';
+import type { DialTrace } from '../../telemetry/dial-trace.js';
 import { type Choice, choose, nowhere } from '../pool/balance.js';
 import type { Destination } from '../pool/destination.js';
 import type { Endpoint } from '../pool/endpoint.js';
@@ -30,6 +31,8 @@ export interface HttpRequest {
   readonly client: { readonly ip: string };
   /** On a route whose upstream depends on who is calling. */
   readonly destination?: Destination | undefined;
+  /** Is told of every attempt; undefined: nobody traces. */
+  readonly trace?: DialTrace | undefined;
 }
 
 /** Who hears of the answer. Nothing is told after `onFailed` or `onEnd`, nor after `Sending.abort`. */
@@ -109,7 +112,8 @@ export class Sending implements Passenger {
     const { endpoint } = choice;
     this.#choice = choice;
     endpoint.dialing++;
-    const { method, headers, body, host, pathAt } = this.request;
+    const { method, headers, body, host, pathAt, trace } = this.request;
+    trace?.attempt(endpoint.url);
     const hostLine = host === undefined ? [] : ['Host', host];
     const servername = serverNameOf(endpoint);
     try {
@@ -204,6 +208,7 @@ export class Sending implements Passenger {
     endpoint.dialing--;
     this.#choice = undefined;
     this.#tried.add(endpoint);
+    this.request.trace?.attemptFailed(undefined);
     if (error instanceof GatewayError) {
       endpoint.breaker.released(permit);
       return this.#end('destroyed', error);
@@ -233,6 +238,7 @@ export class Sending implements Passenger {
 
   #repeat(): void {
     this.#repeated = true;
+    this.request.trace?.attemptFailed(undefined);
     this.#settle('destroyed');
     this.#tenancy = undefined;
     this.#abort = undefined;

@@ -1,0 +1,7 @@
+/** What the way to an upstream leaves in a trace. */
+export interface DialTrace {
+  /** An attempt begins. @param url of the endpoint; only host and port are kept. */
+  attempt(url: URL): void;
+  /** The attempt failed. @param status of an HTTP answer; undefined: there was none. */
+  attemptFailed(status: number | undefined): void;
+}
