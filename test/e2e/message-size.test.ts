@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { deflateRawSync } from 'node:zlib';
 import { eventually, within } from '../support/eventually.js';
 import { encodeFrame, OPCODE } from '../support/frames.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
@@ -115,6 +116,20 @@ describe('limits on the size of messages', () => {
     await within(client.closed, 'end of the client');
     assert.ok((await gateway.rssBytes()) - before < 48 * MIB);
     assert.equal(echo.sessions.length, 0);
+  });
+
+  it('unpacks nothing that is compressed, with a token or without, whatever a client offers', async () => {
+    const bomb = deflateRawSync(Buffer.alloc(32 * MIB));
+    for (const lines of [[], [`Authorization: Bearer ${issuer.sign()}`]]) {
+      const offer = 'Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=15';
+      const head = handshakeHead(gateway.port, '/echo', [offer, ...lines]);
+      const { client, answer } = await exchange(gateway.port, head);
+      assert.equal(answer?.status, 101);
+      assert.equal(answer.headers['sec-websocket-extensions'], undefined);
+      client.frame(OPCODE.binary, bomb, { rsv: 4 });
+      assert.equal(await closeCode(client), 1002);
+    }
+    assert.ok(echo.sessions.every((session) => session.inbox.length === 0));
   });
 
   it('closes 1009 when more than MAX_BUFFERED_BYTES come before the upstream is open', async () => {

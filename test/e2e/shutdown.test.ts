@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { eventually, within } from '../support/eventually.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
@@ -6,6 +7,7 @@ import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { startPostgres } from '../support/postgres-server.js';
 import { exchange, handshakeHead } from '../support/raw-client.js';
+import { startRawUpstream } from '../support/raw-upstream.js';
 import { startRedis } from '../support/redis-server.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
 import { Peer } from '../support/ws-client.js';
@@ -152,5 +154,49 @@ describe('shutdown', () => {
     assert.ok(Date.now() - started < 10_000);
     await peer.ended();
     await hanging.close();
+  });
+
+  it('is not held up by a request head, a dial or a trial of a circuit that is half-open', async () => {
+    const [hanging, sick] = await Promise.all([
+      startRawUpstream(() => {}),
+      startRawUpstream((socket) => socket.destroy()),
+    ]);
+    const gateway = await startGateway({
+      env: {
+        JWKS_URL: issuer.jwksUrl,
+        GRACEFUL_DRAIN_TIMEOUT_SECONDS: '1',
+        WS_DIAL_TIMEOUT_SECONDS: '60',
+        WS_DIAL_RETRY_MAX: '1',
+        CB_FAILURE_THRESHOLD: '1',
+        CB_OPEN_TIMEOUT_SECONDS: '1',
+      },
+      routes: [
+        { prefix: '/hanging', upstream: hanging.url },
+        { prefix: '/sick', upstream: sick.url },
+      ],
+    });
+    /** A client that is connected before its token is known, so that a hanging dial does not hold it up. */
+    const come = async (path: string): Promise<Peer> => {
+      const peer = await Peer.open(gateway.ws + path);
+      peer.send(issuer.sign());
+      return peer;
+    };
+    const head = connect(gateway.port, '127.0.0.1');
+    const headEnded = new Promise((resolve) => head.once('close', resolve).on('error', () => {}));
+    head.resume().write('GET /hanging HTTP/1.1\r\nHost: gateway\r\n');
+    const dialled = await come('/hanging');
+    await eventually(() => hanging.heads.length === 1);
+    assert.equal((await (await come('/sick')).ended()).code, 1014);
+    sick.script = () => {};
+    const trial = await eventually(async () => {
+      const peer = await come('/sick');
+      return (await Promise.race([peer.closed, eventually(() => sick.heads.length === 2)])) === true && peer;
+    }, 20_000);
+    assert.deepEqual(await gateway.stop(), { code: 0, signal: null });
+    assert.deepEqual(await dialled.ended(), SHUTDOWN);
+    assert.deepEqual(await trial.ended(), SHUTDOWN);
+    await within(headEnded, 'end of the connection with half a head');
+    await eventually(() => hanging.openSockets() + sick.openSockets() === 0);
+    await Promise.all([hanging.close(), sick.close()]);
   });
 });
