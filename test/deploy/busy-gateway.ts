@@ -1,3 +1,4 @@
+import { request } from 'node:http';
 import { type AedesBroker, startAedes } from '../support/aedes.js';
 import { eventually, within } from '../support/eventually.js';
 import { encodeFrame, OPCODE } from '../support/frames.js';
@@ -39,6 +40,8 @@ export class BusyGateway {
       { prefix: '/strict', upstream: echo.url, rateLimit: { perSecond: 0.01, burst: 1 } },
       { prefix: '/down', upstream: 'ws://127.0.0.1:1/down' },
       { prefix: '/hello', respond: { status: 200, body: 'hello' }, auth: 'public' },
+      { prefix: '/web', upstream: 'http://127.0.0.1:1' },
+      { prefix: '/hang', upstream: `${scripted.url.replace('ws:', 'http:')}/hang`, auth: 'public' },
       ...['/lost', '/flood', '/stuck'].map((prefix) => ({ prefix, upstream: scripted.url + prefix })),
     ];
     const gateway = await startGateway({
@@ -101,11 +104,12 @@ export class BusyGateway {
     for (const path of ['/hello', '/hello', '/nothing']) await http(this.gateway.http + path);
   }
 
-  /** A forged token, one that is no token, a path without a route, a foreign origin. */
+  /** A forged token, one that is no token, none for an HTTP route, a path without a route, a foreign origin. */
   async turnAway(): Promise<void> {
     const { gateway, issuer } = this;
     for (const token of [`${issuer.sign().slice(0, -8)}AAAAAAAA`, 'a.b.c'])
       await (await Peer.open(`${gateway.ws}/echo`, { token })).ended();
+    await http(`${gateway.http}/web`);
     for (const [path, origin] of [
       ['/nowhere', undefined],
       ['/echo', 'https://other.example'],
@@ -123,9 +127,19 @@ export class BusyGateway {
   async failUpstreams(): Promise<void> {
     for (let i = 0; i < 4; i++) await (await this.open('/down', 'ann')).ended();
     await (await this.open('/lost', 'ann')).ended();
+    await this.askInVain();
   }
 
-  /** An upstream that takes nothing, until its client is told so; and a client that stays. @returns ends the latter. */
+  /** An HTTP request whose upstream cannot be reached. */
+  async askInVain(): Promise<void> {
+    const headers = { authorization: `Bearer ${this.issuer.sign({ sub: 'ann' })}` };
+    await http(`${this.gateway.http}/web`, { headers });
+  }
+
+  /**
+   * An upstream that takes nothing, until its client is told so; and two clients that stay, one of HTTP that waits for its
+   * answer. @returns ends these.
+   */
   async blockUpstream(): Promise<() => void> {
     const staying = await this.open('/echo', 'fay');
     const peer = await this.open('/stuck', 'bob');
@@ -139,7 +153,12 @@ export class BusyGateway {
         'room to send',
       );
     await peer.ended();
-    return () => staying.socket.terminate();
+    const waiting = request(`${this.gateway.http}/hang`).on('error', () => {});
+    waiting.end();
+    return () => {
+      staying.socket.terminate();
+      waiting.destroy();
+    };
   }
 
   /** A client that takes nothing of what its upstream says, until it is dropped for it. @returns drops it now. */
@@ -198,6 +217,8 @@ function misbehave(...[socket, head]: Parameters<RawUpstream['script']>): void {
     };
     socket.on('drain', pour);
     pour();
+  } else if (head.startsWith('GET /hang')) {
+    socket.resume();
   } else if (head.startsWith('GET /stuck')) {
     socket.write(switching(head));
     socket.pause();

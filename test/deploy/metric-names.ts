@@ -17,5 +17,5 @@ export function namesIn(expression: string): readonly string[] {
     .replaceAll(/\{[^}]*\}|\[[^\]]*\]/g, ' ')
     .replaceAll(/\b(?:by|without|on|ignoring)\s*\([^)]*\)/g, ' ');
   const words = [...bare.matchAll(/[a-zA-Z_:][\w:]*(?!\w*\s*\()/g)].map(([word]) => word);
-  return words.filter((word) => /^(up$|ws_|nodejs_|process_)|:/.test(word));
+  return words.filter((word) => /^(up$|ws_|http_|nodejs_|process_)|:/.test(word));
 }
