@@ -65,7 +65,8 @@ const REFUSED: readonly (readonly [string, object, RegExp])[] = [
   ['an unknown protocol', route({ protocol: 'coap' }), /protocol/],
   ['/metrics in public', { publicPaths: ['/ws', '/metrics'] }, /publicPaths/],
   ['/admin in public', { publicPaths: ['/admin/sessions'] }, /publicPaths/],
-  ['everything in public', { publicPaths: ['/'] }, /publicPaths/],
+  ['everything in public', { publicPaths: ['/'] }, /publicPaths: \/ needs config\.ADMIN_PORT/],
+  ['a path that proxies read in two ways', { publicPaths: ['//'] }, /publicPaths/],
   ['nothing in public', { publicPaths: [] }, /publicPaths/],
   [
     'backends without a label, which would be all pods',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -29,6 +29,30 @@ function mapsOf(folder: string): { environment: string | undefined; routes: stri
     routes: spec.volumes?.find(({ name }) => name === 'routes')?.configMap?.name,
   };
 }
+
+describe('docs/kubernetes.md', () => {
+  it('shows how an HTTP route gets a path in an overlay', (t) => {
+    const page = readFileSync(new URL('../../docs/kubernetes.md', import.meta.url), 'utf8');
+    const patches = /### Paths of HTTP routes[\s\S]*?```yaml\n(patches:[\s\S]*?)```/.exec(page)?.[1] ?? '';
+    const overlay = join(copyOf(t), 'overlays', 'http');
+    mkdirSync(overlay);
+    writeFileSync(join(overlay, 'kustomization.yaml'), `resources: [../../base]\n${patches}`);
+    const objects = kustomize(overlay);
+    const [rule] = one<IIngress>(objects, 'Ingress').spec?.rules ?? [];
+    assert.deepEqual(
+      rule?.http?.paths.map(({ path, backend }) => [path, backend.service?.name]),
+      [
+        ['/ws', 'ws-gateway'],
+        ['/api', 'ws-gateway'],
+      ],
+    );
+    const [first] = one<IHTTPRoute>(objects, 'HTTPRoute').spec.rules ?? [];
+    assert.deepEqual(
+      first?.matches?.map(({ path }) => path?.value),
+      ['/ws', '/api'],
+    );
+  });
+});
 
 describe('the base', () => {
   it('has one of everything', () => {

@@ -94,10 +94,16 @@ export const CHART_VALUES: Readonly<Record<string, object>> = {
     prometheusRule: { enabled: true },
   },
   'a port of its own for the endpoints, and upstreams for each user': {
-    config: { ADMIN_PORT: 9090, ADMIN_HOST: '::' },
+    config: { ...PUBLIC, ADMIN_PORT: 9090, ADMIN_HOST: '::' },
+    publicPaths: ['/'],
+    ingress: { enabled: true },
+    httpRoute: { enabled: true },
     serviceMonitor: { enabled: true },
     gatewayTargets: { desktop: { claim: 'pod', allow: ['*.desktops.svc.cluster.local:29781'] } },
-    gatewayRoutes: [{ prefix: '/terminals', upstream: 'ws://{desktop}:29781/' }],
+    gatewayRoutes: [
+      { prefix: '/terminals', upstream: 'ws://{desktop}:29781/' },
+      { prefix: '/', upstream: 'http://site:8080/' },
+    ],
   },
   'everything off': {
     podDisruptionBudget: { enabled: false },

@@ -85,6 +85,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- $_ := required "config.INGRESS_HOST is needed with ingress or httpRoute" .Values.config.INGRESS_HOST -}}
 {{- $_ := required "config.TRUSTED_PROXIES is needed with ingress or httpRoute: the CIDRs of the proxies' pods, without which all clients share one address and its limits" .Values.config.TRUSTED_PROXIES -}}
 {{- end -}}
+{{- if and (has "/" .Values.publicPaths) (not .Values.config.ADMIN_PORT) -}}
+{{- fail "publicPaths: / needs config.ADMIN_PORT: without it /metrics and /admin would be in public" -}}
+{{- end -}}
 {{- if and .Values.config.ADMIN_HOST (not .Values.config.ADMIN_PORT) -}}
 {{- fail "config.ADMIN_HOST is of no use without config.ADMIN_PORT" -}}
 {{- end -}}
