@@ -53,14 +53,15 @@ function agree(name: Buffer, body: Uint8Array): boolean {
 }
 
 function read(bytes: Buffer, limitBytes: number): FirstBytes {
-  if (sniff(bytes) === 'no') return badConnect('the first packet is not a CONNECT', undefined);
-  const remaining = readVarint(bytes, 1);
-  if (typeof remaining === 'string') return { verdict: 'more' };
-  const packetLength = 1 + remaining.length + remaining.value;
+  const remaining = bytes[0] === CONNECT_TYPE ? readVarint(bytes, 1) : 'more';
+  const packetLength = typeof remaining === 'string' ? 0 : 1 + remaining.length + remaining.value;
+  // By what it announces, before anything else: what comes behind it must not change the verdict.
   if (packetLength > limitBytes) {
     const why = `CONNECT announces ${packetLength} bytes, over the limit of ${limitBytes}`;
     return { verdict: 'malformed', reason: 'messageTooBig', why, reply: undefined };
   }
+  if (sniff(bytes) === 'no') return badConnect('the first packet is not a CONNECT', undefined);
+  if (typeof remaining === 'string') return { verdict: 'more' };
   if (bytes.length < packetLength) return { verdict: 'more' };
   const packet = bytes.subarray(0, packetLength);
   try {

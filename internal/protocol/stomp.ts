@@ -44,8 +44,10 @@ function read(bytes: Buffer, limitBytes: number): FirstBytes {
   // STOMP 1.1 §CONNECT: STOMP is the same command, which HTTP servers cannot mistake.
   if (command !== 'CONNECT' && command !== 'STOMP') return malformed('the first frame is no CONNECT');
   const blank = lines.indexOf('');
+  // STOMP 1.2, Augmented BNF: an empty line ends the headers, and ends itself.
+  if (blank < 0 || blank === lines.length - 1) return malformed('CONNECT ends within its headers');
   // STOMP 1.2 §Body: only SEND, MESSAGE and ERROR have one.
-  if (blank < 0 || lines.slice(blank + 1).some((line) => line !== '')) return malformed('CONNECT has a body');
+  if (lines.slice(blank + 1).some((line) => line !== '')) return malformed('CONNECT has a body');
   const headers = lines.slice(0, blank).map(headerOf);
   if (headers.some((header) => header === undefined)) return malformed('a header of CONNECT has no colon');
   const token = tokenIn(headers.flatMap((header) => header ?? []));

@@ -45,6 +45,10 @@ describe('a STOMP CONNECT', () => {
       'CONNECT\0',
       'CONNECT\nx\n\n\0',
       'CONNECT\n\nbody\0',
+      // No empty line ends the headers.
+      'CONNECT\n\0',
+      'CONNECT\nx:y\n\0',
+      'CONNECT\nx:y\r\n\0',
       '\0',
     ])
       assert.equal(read(bad).verdict, 'malformed', JSON.stringify(bad));
