@@ -1,0 +1,24 @@
+import type { Target } from './target.js';
+import { credentials } from './targets/credentials.js';
+import { frames } from './targets/frames.js';
+import { mqttAuth } from './targets/mqtt-auth.js';
+import { mqttConnect } from './targets/mqtt-connect.js';
+import { mqttPackets } from './targets/mqtt-packets.js';
+import { path } from './targets/path.js';
+import { requestHead } from './targets/request-head.js';
+import { responseHead } from './targets/response-head.js';
+import { routes } from './targets/routes.js';
+import { stomp } from './targets/stomp.js';
+
+export const TARGETS: readonly Target[] = [
+  mqttConnect,
+  mqttAuth,
+  mqttPackets,
+  stomp,
+  frames,
+  requestHead,
+  responseHead,
+  path,
+  credentials,
+  routes,
+];
