@@ -57,7 +57,9 @@ function gist(result: FirstBytes): unknown {
 
 /** Without what stands before the frame. */
 function linesOf(frame: Buffer): readonly string[] {
-  const lines = frame.toString('utf8').slice(0, -1).split(/\r?\n/);
-  const first = lines.findIndex((line) => line !== '');
-  return lines.slice(first);
+  return frame
+    .toString('utf8')
+    .replace(/^[\r\n]+/, '')
+    .slice(0, -1)
+    .split(/\r?\n/);
 }
