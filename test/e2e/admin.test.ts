@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { ENDPOINTS } from '../../internal/admin/api.js';
+import { ENDPOINTS } from '../../internal/admin/endpoints.js';
 import { eventually } from '../support/eventually.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { type HttpAnswer, http } from '../support/http.js';
