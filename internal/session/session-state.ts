@@ -1,5 +1,5 @@
 import type { CloseCode } from '../close-codes.js';
-import type { MessageBudget } from '../ratelimit/limiter.js';
+import type { MessageBudget } from '../ratelimit/message-budget.js';
 import type { Cancellation } from '../upstream/upstreams.js';
 import type { FirstBytesReader } from './first-bytes.js';
 import type { Opening } from './opening.js';

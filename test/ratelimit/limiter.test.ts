@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type LimitedClient, Limiter, type MessageBudget } from '../../internal/ratelimit/limiter.js';
+import type { LimitedClient } from '../../internal/ratelimit/bucket-key.js';
+import { Limiter } from '../../internal/ratelimit/limiter.js';
+import type { MessageBudget } from '../../internal/ratelimit/message-budget.js';
 
 describe('limiter', () => {
   const sub = (name: string): LimitedClient => ({ kind: 'sub', name });

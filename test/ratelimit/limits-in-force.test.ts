@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { Limiter, type MessageBudget } from '../../internal/ratelimit/limiter.js';
+import { Limiter } from '../../internal/ratelimit/limiter.js';
 import { LimitsInForce, RATE_LIMITS_TABLE } from '../../internal/ratelimit/limits-in-force.js';
+import type { MessageBudget } from '../../internal/ratelimit/message-budget.js';
 import { PostgresRecords, postgresTableOf } from '../../internal/store/records/postgres-records.js';
 import { RedisRecords } from '../../internal/store/records/redis-records.js';
 import type { RecordList } from '../../internal/store/records/shared-records.js';
