@@ -475,7 +475,7 @@ describe('ws-gateway explain', () => {
       [[], /--path/],
       [['--path', 'x'], /--path/],
       [['--path', '/x', 'ws://a/b'], /one of URL, --path and --session/],
-      [['https://a/b'], /no ws:\/\/ or wss:\/\/ URL/],
+      [['ftp://a/b'], /no URL of ws, wss, http or https/],
       [['--path', '/x', '--nonsense'], /--nonsense/],
       [['--path', '/x', '--protocol', 'amqp'], /--protocol must be one of mqtt, raw/],
       [['--path', '/x', '--in', 'pocket'], /--in must be one of/],
