@@ -72,7 +72,9 @@ async function liveThrough(on: BusyGateway): Promise<void> {
       for (let i = 0; i < 4 + (index % 5) + 3 * Math.sin(second / 9); i++)
         peer.send('x'.repeat(80 + 12 * index));
     await on.visit(`user-${second % 23}`, 3);
+    for (let times = 0; times < 3 + (second % 4); times++) await on.browse();
     if (second % 3 === 0) await on.turnAway();
+    if (second % 7 === 0) await on.askInVain();
     if (second % 4 === 0) await on.exceedRate(['carl', 'frank', 'grace'][(second % 5) % 3] ?? '');
     if (second >= 45 && second < 80 && second % 2 === 0) await on.failUpstreams();
     await events[second]?.();
