@@ -61,5 +61,6 @@ function linesOf(frame: Buffer): readonly string[] {
     .toString('utf8')
     .replace(/^[\r\n]+/, '')
     .slice(0, -1)
-    .split(/\r?\n/);
+    .split('\n')
+    .map((line) => line.replace(/\r$/, ''));
 }

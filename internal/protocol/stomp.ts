@@ -43,6 +43,8 @@ function read(bytes: Buffer, limitBytes: number): FirstBytes {
     .map((line) => line.replace(/\r$/, ''));
   // STOMP 1.1 §CONNECT: STOMP is the same command, which HTTP servers cannot mistake.
   if (command !== 'CONNECT' && command !== 'STOMP') return malformed('the first frame is no CONNECT');
+  // STOMP 1.2, Augmented BNF: no octet of a header is CR.
+  if (lines.some((line) => line.includes('\r'))) return malformed('a CR within a line of CONNECT');
   const blank = lines.indexOf('');
   // STOMP 1.2, Augmented BNF: an empty line ends the headers, and ends itself.
   if (blank < 0 || blank === lines.length - 1) return malformed('CONNECT ends within its headers');

@@ -49,6 +49,8 @@ describe('a STOMP CONNECT', () => {
       'CONNECT\n\0',
       'CONNECT\nx:y\n\0',
       'CONNECT\nx:y\r\n\0',
+      // Written again it would end its line.
+      'CONNECT\nx:y\r\r\n\n\0',
       '\0',
     ])
       assert.equal(read(bad).verdict, 'malformed', JSON.stringify(bad));
