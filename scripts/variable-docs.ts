@@ -42,7 +42,7 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
     MAX_CONNECTIONS_PER_IP:
       'connections from one address (IPv6: from one /64) in one process; more are closed unanswered, or get HTTP 429 behind a trusted proxy and with LISTENER=uws. 0: no limit',
     MAX_SESSIONS_PER_TOKEN:
-      'live sessions of one token (its `jti`), over all replicas and workers with REDIS_URL or POSTGRES_DSN, else in this process, which takes WORKERS=1; more are closed with 1008. 0: no limit',
+      'live sessions of one token (its `jti`), over all workers, and with REDIS_URL or POSTGRES_DSN over all replicas; more are closed with 1008. 0: no limit',
     MAX_HANDSHAKES_PER_SECOND:
       "new sessions admitted a second and process, a second's worth at once; more wait up to 5 s, first those whose token is known, then they get HTTP 503 with Retry-After. 0: no limit",
     MAX_DIALS_PER_ENDPOINT:

@@ -150,7 +150,7 @@ export async function build(
   const limits = new LimitsInForce({ configured: config.rateLimit, list: stores.rateLimits, log });
   const limiter = new Limiter({ config: limits, shared: leases, now });
   const failedLogins = new FailedLogins();
-  const slots = new ConnectionSlots(config.opening, stores.tokenSlots);
+  const slots = new ConnectionSlots(config.opening, stores.tokenSlots ?? siblings?.slots);
   const sessions = new Sessions(config.opening, slots, metrics);
   const wheel = new TimerWheel((thrown) => log.error({ err: fromUnknown(thrown) }, 'a deadline failed'));
   const targets = new Targets(log);

@@ -70,6 +70,9 @@ export interface SupervisorDuties extends Pick<Ledger, 'settle' | 'readMail' | '
   /** Answered when this worker has the turn of that name, which one worker has at a time. */
   takeTurn(name: string): Promise<void>;
   giveTurn(name: string): void;
+  /** See `SlotStore`: places that the workers of this host share. */
+  takeSlot(key: string, holder: string, limit: number): boolean;
+  leaveSlot(key: string, holder: string): void;
   /** Puts a question to all other workers. @returns the answers of those that gave one in time. */
   others(name: keyof SiblingDuties, args: readonly unknown[]): Promise<readonly unknown[]>;
 }

@@ -8,6 +8,7 @@ import { createRouteTable } from '../config/routes/table.js';
 import type { SettingsChange } from '../config/settings-reload.js';
 import type { Accepted } from '../gateway/node/acceptor.js';
 import type { Ledger } from '../ratelimit/lease-ledger.js';
+import type { SlotStore } from '../ratelimit/token-slots/slot-store.js';
 import type { SharedRecord } from '../store/records/record.js';
 import type { SharedRecords } from '../store/records/shared-records.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -40,6 +41,8 @@ export class Siblings {
   readonly ledger: Ledger;
   /** Turns that one worker of this host has at a time, by name. */
   readonly turns: { take(name: string): Promise<void>; give(name: string): void };
+  /** Places that the workers of this host share. */
+  readonly slots: SlotStore;
   /** The routes file is followed by the supervisor, for all workers. */
   readonly reloader: Pick<RouteReloader, 'start' | 'stop' | 'reload'>;
   readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -59,6 +62,12 @@ export class Siblings {
       // Without a supervisor there are no others any more.
       take: (name) => link.ask('takeTurn', [name]).catch(() => {}),
       give: (name) => void link.ask('giveTurn', [name]).catch(() => {}),
+    };
+    this.slots = {
+      take: (...place) => link.ask('takeSlot', place),
+      // The supervisor forgets none as long as this worker lives.
+      renew: () => Promise.resolve(),
+      leave: (...place) => link.ask('leaveSlot', place),
     };
     this.reloader = {
       start: () => {},

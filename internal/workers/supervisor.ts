@@ -22,6 +22,7 @@ import { Crew, WORKER_ANSWER_MS } from './crew.js';
 import type { RecordsName, SiblingDuties, SupervisorDuties } from './duties.js';
 import { freePort } from './free-port.js';
 import { HostMetrics } from './host-metrics.js';
+import { HostSlots } from './host-slots.js';
 import { HostTurns } from './host-turns.js';
 import type { Arguments } from './link.js';
 import { SharedPort } from './shared-port.js';
@@ -59,6 +60,7 @@ export class Supervisor {
   readonly #records: Readonly<Record<RecordsName, KnownRecords>>;
   readonly #ledger = new MemoryLedger();
   readonly #turns = new HostTurns();
+  readonly #slots = new HostSlots();
   readonly #reloader: RouteReloader;
   readonly #crew: Crew;
   #config: Config;
@@ -209,6 +211,7 @@ export class Supervisor {
     if (worker.snapshot !== undefined) this.#hostMetrics.keepEnded(worker.snapshot);
     for (const holder of worker.holders) this.#ledger.bury(holder);
     this.#turns.forget(worker);
+    this.#slots.forget(worker);
   }
 
   #dutiesFor(worker: WorkerProcess): SupervisorDuties {
@@ -234,6 +237,8 @@ export class Supervisor {
       },
       takeTurn: (name) => this.#turns.take(name, worker),
       giveTurn: (name) => this.#turns.give(name, worker),
+      takeSlot: (...place) => this.#slots.take(...place, worker),
+      leaveSlot: (...place) => this.#slots.leave(...place),
       others: (name, args) => crew.ask(name, args as Arguments<SiblingDuties, typeof name>, worker),
       settle: (...args) => ledger.settle(...args),
       readMail: (holder) => {

@@ -26,7 +26,6 @@ export function inconsistencies(values: Values): Problem[] {
     ...rateLimitProblems(values),
     ...activityProblems(values),
     ...backchannelProblems(values),
-    ...tokenLimitProblems(values),
     ...postgresProblems(values),
   ];
 }
@@ -176,19 +175,6 @@ function backchannelProblems(values: Values): Problem[] {
           message: 'must be set, as BACKCHANNEL_LOGOUT is on and JWT_EXPECTED_AUDIENCE is not set',
         },
       ];
-}
-
-function tokenLimitProblems(values: Values): Problem[] {
-  const isShared = values.REDIS_URL !== undefined || values.POSTGRES_DSN !== undefined;
-  return values.MAX_SESSIONS_PER_TOKEN > 0 && values.WORKERS > 1 && !isShared
-    ? [
-        {
-          name: 'MAX_SESSIONS_PER_TOKEN',
-          message:
-            'needs REDIS_URL or POSTGRES_DSN where WORKERS is above 1: each worker would count for itself',
-        },
-      ]
-    : [];
 }
 
 function postgresProblems({ POSTGRES_DSN: dsn }: Values): Problem[] {
