@@ -151,6 +151,8 @@ export class BusyGateway {
       await within(
         new Promise((resolve) => peer.socket.send(Buffer.alloc(MESSAGE_BYTES), resolve)),
         'room to send',
+        // The write timeout is 10 s.
+        60_000,
       );
     await peer.ended();
     const waiting = request(`${this.gateway.http}/hang`).on('error', () => {});

@@ -127,7 +127,7 @@ describe('a peer that is too slow', () => {
       closed = true;
     });
     for (let sent = 0; sent < 200 && !closed; sent++)
-      await within(new Promise((resolve) => peer.socket.send(chunk, resolve)), 'room to send');
+      await within(new Promise((resolve) => peer.socket.send(chunk, resolve)), 'room to send', 60_000);
     assert.deepEqual(await peer.ended(), { code: 1013, reason: 'Upstream too slow' });
     // It hears of its end only when it reads again.
     stuck?.resume();
