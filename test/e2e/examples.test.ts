@@ -21,7 +21,7 @@ describe('the examples', { timeout: 120_000 }, () => {
   it('desktops: everybody comes to his own, by each of its ports, and nobody to another’s', async () => {
     const stdout = await run('desktops', { API: `127.0.0.1:${await freePort()}`, DESKTOPS: network() });
     assert.match(stdout, /"service":"terminals","user":"bob"/);
-    assert.match(stdout, /Everything went as it should\.\n$/);
+    assert.match(stdout, /^Everything went as it should\.$/m);
   });
 
   it('desktops: its routes are those of the services, and its page names them all', () => {
@@ -44,6 +44,6 @@ describe('the examples', { timeout: 120_000 }, () => {
       PROXY: `${own}.2`,
     });
     assert.match(stdout, /"workspace":"ws-alice","user":"alice"/);
-    assert.match(stdout, /Everything went as it should\.\n$/);
+    assert.match(stdout, /^Everything went as it should\.$/m);
   });
 });

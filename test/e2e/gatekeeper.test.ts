@@ -28,5 +28,6 @@ test('the gatekeeper example goes through its seven steps', { timeout: 60_000 },
   const env = { ...process.env, PORT: String(await freePort()), REDIS_PORT: String(await freePort()) };
   const { stdout } = await promisify(execFile)(`${FOLDER}run`, ['--once'], { env });
   assert.match(stdout, /HTTP 200 {2}\{"id":"alice","roles":"customer"\}/);
-  assert.match(stdout, /Everything went as it should\.\n$/);
+  // Behind it the gateway may still say that its Redis is gone.
+  assert.match(stdout, /^Everything went as it should\.$/m);
 });
