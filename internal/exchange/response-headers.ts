@@ -3,7 +3,7 @@ import { listElements } from '../request/grammar.js';
 import { headerName } from '../request/header-names.js';
 
 /** Of one connection alone (RFC 9110 §7.6.1); Trailer is kept, as trailers pass. */
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
+export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
   'proxy-authenticate',

@@ -1,18 +1,10 @@
 import { headerName } from '../request/header-names.js';
+import { HOP_BY_HOP } from './response-headers.js';
 
 /** What decides about a message, or how it is framed and who sent it, must stand before it (RFC 9110 §6.5.1). */
 const NEVER: ReadonlySet<string> = new Set([
   ...['content-encoding', 'content-range', 'content-type', 'set-cookie', 'location', 'cache-control', 'vary'],
-  // Of one connection alone, as answers have it (RFC 9110 §7.6.1).
-  ...[
-    'connection',
-    'keep-alive',
-    'proxy-authenticate',
-    'proxy-connection',
-    'te',
-    'transfer-encoding',
-    'upgrade',
-  ],
+  ...HOP_BY_HOP,
 ]);
 
 /** Whether a line of that name may pass behind a body: nothing of the gateway's own, nothing of one hop. */
