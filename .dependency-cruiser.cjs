@@ -16,13 +16,13 @@ const floors = [
   ['internal/telemetry'],
   [
     'internal/close-codes.ts',
+    'internal/close-frame.ts',
     'internal/errors.ts',
     'internal/claim-text.ts',
     'internal/heap-trim.ts',
     'internal/turn-clock.ts',
     'internal/version.ts',
     'internal/multimap.ts',
-    'internal/version.ts',
   ],
 ];
 const pattern = (places) => `^(${places.map((place) => place.replace('.', '\\.')).join('|')})(/|$)`;

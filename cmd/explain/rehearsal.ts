@@ -126,18 +126,15 @@ function handshakeRefusal(
 
 /** What the gateway makes of the handshake and, where it waits for them, of the first bytes. */
 function planFor(client: Client, opening: Opening, admission: Admission, config: Config): Plan | Refused {
-  const settled = negotiated(opening);
-  const early = settled === undefined ? admission.planFromHandshake(opening) : undefined;
-  if (early !== undefined) return early;
+  const start = admission.start(opening, config.session.maxConnectBytes);
+  if (!(start instanceof FirstBytesReader)) return start;
   // A client that no route serves is told so as soon as it says anything.
   const message = firstMessage(client) ?? (firstFit(opening, 'raw') === undefined ? '{}' : undefined);
   const late = new Error('no token in the handshake, and none in a first message');
   if (message === undefined) return new Refused('authTimeout', late);
-  const subprotocol = settled?.subprotocol ?? admission.subprotocolBeforeDial(opening);
-  const reader = new FirstBytesReader(settled?.adapter, subprotocol, config.session.maxConnectBytes);
-  const first = reader.add(Buffer.from(message), typeof message !== 'string');
+  const first = start.add(Buffer.from(message), typeof message !== 'string');
   if (first.verdict === 'more') return new Refused('authTimeout', late);
-  return admission.planFromFirstBytes(opening, first, subprotocol);
+  return admission.planFromFirstBytes(opening, first, start.subprotocol);
 }
 
 async function admit(

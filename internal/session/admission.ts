@@ -13,7 +13,7 @@ import type { Destination } from '../upstream/pool/destination.js';
 import type { Cancellation, Upstreams } from '../upstream/upstreams.js';
 import type { UpstreamConnection } from '../upstream/websocket/connection.js';
 import { dialRequest } from './dial-request.js';
-import type { FirstBytesOutcome } from './first-bytes.js';
+import { type FirstBytesOutcome, FirstBytesReader } from './first-bytes.js';
 import type { Opening } from './opening.js';
 import type { Plan } from './plan.js';
 import { Refused } from './refused.js';
@@ -50,11 +50,20 @@ export class Admission {
     readonly upstreams: Upstreams,
   ) {}
 
+  /** What comes first: a plan, or a 101 and what the client says after it. @param limitBytes of what it may say. */
+  start(opening: Opening, limitBytes: number): Plan | FirstBytesReader {
+    const settled = negotiated(opening);
+    if (settled !== undefined) return new FirstBytesReader(settled.adapter, settled.subprotocol, limitBytes);
+    const plan = this.#planFromHandshake(opening);
+    if (plan !== undefined) return plan;
+    return new FirstBytesReader(undefined, subprotocolBeforeDial(opening), limitBytes);
+  }
+
   /**
    * A plan for a client that need not say anything first: its token came with the handshake, or the route is public. Such
    * a client counts as raw. undefined: its first bytes are needed.
    */
-  planFromHandshake(opening: Opening): Plan | undefined {
+  #planFromHandshake(opening: Opening): Plan | undefined {
     const match = firstFit(opening, 'raw');
     if (match === undefined) return undefined;
     const found = this.#handshakeToken(opening, match.route);
@@ -78,11 +87,6 @@ export class Admission {
     const match = firstFit(opening, 'raw');
     const found = match && this.#handshakeToken(opening, match.route);
     return found !== undefined && this.access.knows(found.token);
-  }
-
-  /** What a 101 that goes out before the dial selects: with copySubProtocol, the first one offered. */
-  subprotocolBeforeDial(opening: Opening): string | undefined {
-    return firstFit(opening, 'raw')?.route.copySubProtocol === true ? opening.subprotocols[0] : undefined;
   }
 
   /** A plan from a client's first bytes. @param selected the sub-protocol of the 101. */
@@ -206,6 +210,11 @@ export function firstFit(
   protocol: Protocol,
 ): RouteMatch<UpstreamRoute> | undefined {
   return opening.matches.find(({ route }) => route.protocol === undefined || route.protocol === protocol);
+}
+
+/** What a 101 that goes out before the dial selects: with copySubProtocol, the first one offered. */
+function subprotocolBeforeDial(opening: Opening): string | undefined {
+  return firstFit(opening, 'raw')?.route.copySubProtocol === true ? opening.subprotocols[0] : undefined;
 }
 
 /** What a failure on the way in means to the client. */

@@ -6,7 +6,7 @@ import type { LiveSession } from './live-session.js';
 import type { Opening } from './opening.js';
 import { givenRequestId } from './request-id.js';
 import type { SessionParts } from './session-parts.js';
-import type { SessionState } from './session-state.js';
+import { openingOf, type SessionState } from './session-state.js';
 import type { TrafficCounts } from './traffic.js';
 
 const AUTH_FAILURES: ReadonlySet<CloseReason> = new Set([
@@ -177,6 +177,17 @@ export function recordClose(
   else accessLog.log.info(line, !wasOpen && isDenial(reason) ? 'client denied' : 'session closed');
 }
 
+/** Whoever may not have it any more is still taking what its upstream said. The session has been counted already. */
+export function recordCutShort(
+  { accessLog }: Pick<SessionParts, 'accessLog'>,
+  session: LiveSession,
+  reason: CloseReason,
+): void {
+  if (!accessLog.wants(true)) return;
+  const line = { session: session.id, requestId: givenRequestId(session), reason: reason.name };
+  accessLog.log.info(line, 'closing session cut short');
+}
+
 /** Keeps what an operator may want to look at later: who was turned away, and what passed in a session. */
 function remember(
   { refusals, history }: Pick<SessionParts, 'refusals' | 'history'>,
@@ -215,22 +226,6 @@ function remember(
     messagesOut: traffic?.messagesToClient ?? 0,
     bytesOut: traffic?.bytesToClient ?? 0,
   });
-}
-
-/** What is left of the opening handshake: nothing once the session is open. */
-function openingOf(state: SessionState): Opening | undefined {
-  switch (state.name) {
-    case 'awaiting-credentials':
-      return state.opening;
-    case 'authenticating':
-    case 'dialing':
-      return state.plan.opening;
-    case 'new':
-      return state.opening;
-    case 'open':
-    case 'closing':
-      return undefined;
-  }
 }
 
 /** How long before the 101, or before now if there was none, the token had been issued; undefined: it does not say. */

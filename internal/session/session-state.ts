@@ -1,45 +1,58 @@
-import type { CloseCode } from '../close-codes.js';
-import type { MessageBudget } from '../ratelimit/message-budget.js';
-import type { Cancellation } from '../upstream/upstreams.js';
+import type { ProtocolAdapter } from '../protocol/protocol.js';
+import type { Closing } from './closing.js';
+import type { Entering } from './entering.js';
 import type { FirstBytesReader } from './first-bytes.js';
 import type { Opening } from './opening.js';
-import type { Plan } from './plan.js';
 import type { Pump } from './pump.js';
-import type { WaitingMessages } from './waiting.js';
 
-/** A session's life; each state has only what it needs. */
-export type SessionState =
-  | {
-      readonly name: 'new';
-      /** Of a client that waits to be let in. */
-      readonly opening?: Opening;
-    }
-  | { readonly name: 'awaiting-credentials'; readonly opening: Opening; readonly reader: FirstBytesReader }
-  | { readonly name: 'authenticating'; readonly plan: Plan; readonly waiting: WaitingMessages }
-  | {
-      readonly name: 'dialing';
-      readonly plan: Plan;
-      readonly waiting: WaitingMessages;
-      /** What goes upstream before all else. */
-      readonly greeting: Buffer | undefined;
-      readonly budget: MessageBudget | undefined;
-      readonly cancellation: Cancellation;
-    }
-  | { readonly name: 'open'; readonly pump: Pump }
-  | {
-      readonly name: 'closing';
-      /** What the client is told; undefined: it is just dropped. */
-      readonly told: CloseCode | undefined;
-      /**
-       * Until when the client may take what the upstream said before its end, in milliseconds of the monotonic clock, as long
-       * as it takes anything; undefined: it need not be waited for.
-       */
-      readonly patientUntilMs: number | undefined;
-      /** Whether the client's close frame is answered when the upstream has ended too: what it still says passes. */
-      awaitsUpstream: boolean;
-    };
+interface New {
+  readonly name: 'new';
+  /** Of a client that waits to be let in. */
+  readonly opening?: Opening;
+}
 
-/** The state of that name. */
-export type In<Name extends SessionState['name']> = Extract<SessionState, { name: Name }>;
+export interface AwaitingCredentials {
+  readonly name: 'awaiting-credentials';
+  readonly opening: Opening;
+  readonly reader: FirstBytesReader;
+}
+
+interface Open {
+  readonly name: 'open';
+  readonly pump: Pump;
+}
+
+/** A session's life; each state has only what it needs. `Entering` is two of them. */
+export type SessionState = New | AwaitingCredentials | Entering | Open | Closing;
 
 export const NEW: SessionState = Object.freeze({ name: 'new' });
+
+/** What is left of the opening handshake: nothing once the session is open. */
+export function openingOf(state: SessionState): Opening | undefined {
+  switch (state.name) {
+    case 'new':
+    case 'awaiting-credentials':
+      return state.opening;
+    case 'authenticating':
+    case 'dialing':
+      return state.plan.opening;
+    case 'open':
+    case 'closing':
+      return undefined;
+  }
+}
+
+/** The protocol of a client that is not through yet, as far as it is settled. */
+export function adapterOf(state: SessionState): ProtocolAdapter | undefined {
+  switch (state.name) {
+    case 'awaiting-credentials':
+      return state.reader.negotiated;
+    case 'authenticating':
+    case 'dialing':
+      return state.plan.adapter;
+    case 'new':
+    case 'open':
+    case 'closing':
+      return undefined;
+  }
+}

@@ -1,54 +1,37 @@
 import type { Identity } from '../auth/identity/identity.js';
-import { CLOSE_REASONS, type CloseCode, type CloseReason, type CloseReasonKey } from '../close-codes.js';
+import { CLOSE_REASONS, type CloseCode, type CloseReasonKey } from '../close-codes.js';
 import type { Protocol, SessionConfig, UpstreamRoute } from '../config/config.js';
 import { fromUnknown } from '../errors.js';
-import type { ProtocolAdapter } from '../protocol/protocol.js';
-import { Cancellation } from '../upstream/upstreams.js';
 import type { UpstreamConnection } from '../upstream/websocket/connection.js';
-import { negotiated, refusedFor } from './admission.js';
+import { refusedFor } from './admission.js';
 import type { Arriving } from './arrivals.js';
 import type { ClientHandshake, ClientListener, ClientSocket, LastWords } from './client-socket.js';
+import { Closing, endsAtOnce } from './closing.js';
+import { Entering } from './entering.js';
 import { FirstBytesReader } from './first-bytes.js';
+import { lastWords } from './last-words.js';
 import type { LiveSession } from './live-session.js';
 import { type Opening, selectedForToken } from './opening.js';
 import { PingAllowance } from './ping-allowance.js';
 import type { Plan } from './plan.js';
-import type { Pump, PumpOptions } from './pump.js';
-import { pumpFor, type RenewalByAuth, renewalByAuth } from './pump-for.js';
-import { isDenial, recordAccepted, recordClose, recordOpen, recordTurnedAway } from './record.js';
+import type { Pump } from './pump.js';
+import { recordAccepted, recordClose, recordCutShort, recordOpen, recordTurnedAway } from './record.js';
 import { Refused } from './refused.js';
 import { type RenewalOutcome, Renewals } from './renewal.js';
-import { givenRequestId } from './request-id.js';
 import { sessionConfigOf } from './route-config.js';
 import type { SessionParts } from './session-parts.js';
-import { type In, NEW, type SessionState } from './session-state.js';
+import { type AwaitingCredentials, adapterOf, NEW, type SessionState } from './session-state.js';
 import { Timed } from './timer-wheel.js';
-import { WaitingMessages } from './waiting.js';
-
-/** Times the write timeout that a client may take for what its upstream said before its end. */
-const PATIENCE = 5;
 
 /**
- * Whoever ends a session for one of these has forbidden it: not even the rest of a frame passes, nor what a closing session
- * still has for its client (SPEC section 9).
- */
-const AT_ONCE: ReadonlySet<CloseReasonKey> = new Set([
-  'tokenRevoked',
-  'banned',
-  'tokenExpired',
-  'closedByAdmin',
-]);
-
-/**
- * One client's life, from its opening handshake to its last byte (SPEC sections 4 to 9). Every way out goes through
- * `close`, which counts it once.
+ * One client's life, from its opening handshake to its last byte (SPEC sections 4 to 9): `Entering` takes it to its upstream, a
+ * pump moves what the two say, `Closing` sees it off. Every way out goes through `close`, which counts it once.
  */
 export class Session extends Timed implements Arriving, LiveSession, ClientListener {
+  readonly #parts: SessionParts;
   #state: SessionState = NEW;
   #handshake: ClientHandshake | undefined;
   #client: ClientSocket | undefined;
-  /** What a refused client is told in its protocol's own words, right before the close frame. */
-  #lastWords: LastWords | undefined;
   #acceptedMs: number | undefined;
   #expiresAtMs = Number.POSITIVE_INFINITY;
   #identity: Identity | undefined;
@@ -66,17 +49,17 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
    * @param slot the address that it holds a slot of, which it gives back; undefined: none.
    */
   constructor(
-    readonly parts: SessionParts,
+    parts: SessionParts,
     readonly id: string,
     readonly ip: string,
     readonly requestId: string = id,
     readonly slot: string | undefined = undefined,
   ) {
     super();
+    this.#parts = parts;
     this.#config = parts.config;
   }
 
-  /** Who the client is; undefined before authentication, and on public routes without a token. */
   get identity(): Identity | undefined {
     return this.#identity;
   }
@@ -85,7 +68,6 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     return this.#route;
   }
 
-  /** undefined until it has been recognised. */
   get protocol(): Protocol | undefined {
     return this.#protocol;
   }
@@ -96,12 +78,9 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
 
   get lingers(): boolean {
     const state = this.#state;
-    if (state.name !== 'closing') return false;
-    if (state.awaitsUpstream) return true;
-    return state.patientUntilMs !== undefined && (this.#client?.bufferedBytes() ?? 0) > 0;
+    return state.name === 'closing' && state.lingers;
   }
 
-  /** When the 101 went out, in milliseconds of the monotonic clock; undefined: it has not. */
   get acceptedMs(): number | undefined {
     return this.#acceptedMs;
   }
@@ -113,7 +92,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
   /** Takes charge of a client that waits for its 101: it comes at once, or after authentication and dial (section 4). */
   start(opening: Opening, handshake: ClientHandshake): void {
     this.#handshake = handshake;
-    const { arrivals, admission } = this.parts;
+    const { arrivals, admission } = this.#parts;
     if (arrivals === undefined || arrivals.enter(this, () => admission.knows(opening)))
       return this.#begin(opening);
     this.#state = { name: 'new', opening };
@@ -133,31 +112,20 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
   turnAway(retryAfterSeconds: number): void {
     const state = this.#state;
     if (state.name !== 'new' || state.opening === undefined) return;
-    this.#state = { name: 'closing', told: undefined, patientUntilMs: undefined, awaitsUpstream: false };
+    this.#state = this.#closing(undefined, undefined, undefined);
     this.#handshake?.turnAway(retryAfterSeconds);
     this.#handshake = undefined;
-    recordTurnedAway(this.parts, this, state.opening);
+    recordTurnedAway(this.#parts, this, state.opening);
     this.#leave();
   }
 
   #begin(opening: Opening): void {
-    const settled = negotiated(opening);
-    if (settled !== undefined) return this.#acceptAndWait(opening, settled.subprotocol, settled.adapter);
-    const plan = this.parts.admission.planFromHandshake(opening);
-    if (plan !== undefined) return this.#admit(plan);
-    return this.#acceptAndWait(opening, this.parts.admission.subprotocolBeforeDial(opening), undefined);
-  }
-
-  #acceptAndWait(
-    opening: Opening,
-    subprotocol: string | undefined,
-    adapter: ProtocolAdapter | undefined,
-  ): void {
-    const { config, wheel } = this.parts;
-    const reader = new FirstBytesReader(adapter, subprotocol, config.maxConnectBytes);
-    this.#state = { name: 'awaiting-credentials', opening, reader };
+    const { admission, config, wheel } = this.#parts;
+    const start = admission.start(opening, config.maxConnectBytes);
+    if (!(start instanceof FirstBytesReader)) return this.#admit(start);
+    this.#state = { name: 'awaiting-credentials', opening, reader: start };
     wheel.schedule(this, config.authTimeoutMs);
-    this.#accept(subprotocol ?? selectedForToken(opening, false));
+    this.#accept(start.subprotocol ?? selectedForToken(opening, false));
   }
 
   #accept(subprotocol: string | undefined): void {
@@ -176,7 +144,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
         return this.#readFirstBytes(state, payload, isBinary);
       case 'authenticating':
       case 'dialing':
-        return this.#keepWaiting(state, payload, isBinary);
+        return this.#keep(state, payload, isBinary);
       case 'new':
       case 'closing':
         return undefined;
@@ -185,171 +153,118 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
 
   messageRefusal(bytes: number): CloseReasonKey | undefined {
     const state = this.#state;
-    const { maxConnectBytes, maxBufferedBytes, maxMessageBytes } = this.#config;
     switch (state.name) {
       case 'awaiting-credentials':
-        return bytes > maxConnectBytes - state.reader.takenBytes ? 'messageTooBig' : undefined;
+        return bytes > this.#config.maxConnectBytes - state.reader.takenBytes ? 'messageTooBig' : undefined;
       case 'authenticating':
-        return bytes > maxConnectBytes - state.plan.first.length - state.waiting.bytes
-          ? 'messageTooBig'
-          : undefined;
       case 'dialing':
-        if (bytes > maxMessageBytes) return 'messageTooBig';
-        return bytes > maxBufferedBytes - state.waiting.bytes ? 'tooMuchWaiting' : undefined;
+        return state.messageRefusal(bytes);
       case 'open':
-        return bytes > maxMessageBytes ? 'messageTooBig' : undefined;
+        return bytes > this.#config.maxMessageBytes ? 'messageTooBig' : undefined;
       case 'new':
       case 'closing':
         return undefined;
     }
   }
 
-  #readFirstBytes(state: In<'awaiting-credentials'>, payload: Uint8Array, isBinary: boolean): void {
+  #readFirstBytes(state: AwaitingCredentials, payload: Uint8Array, isBinary: boolean): void {
     const first = state.reader.add(payload, isBinary);
     if (first.verdict === 'more') return undefined;
-    const plan = this.parts.admission.planFromFirstBytes(state.opening, first, state.reader.subprotocol);
+    const plan = this.#parts.admission.planFromFirstBytes(state.opening, first, state.reader.subprotocol);
     if (plan instanceof Refused) return this.#refuse(plan);
     return this.#admit(plan);
   }
 
-  #keepWaiting(state: In<'authenticating'> | In<'dialing'>, payload: Uint8Array, isBinary: boolean): void {
-    const { plan, waiting } = state;
-    const { maxConnectBytes, maxBufferedBytes, maxMessageBytes } = this.#config;
-    if (!isBinary && !plan.adapter.allowsText) return this.close('mqttTextFrame');
-    if (payload.length > maxMessageBytes) return this.close('messageTooBig');
-    if (state.name === 'dialing') {
-      if (!waiting.add(payload, isBinary, maxBufferedBytes)) this.close('tooMuchWaiting');
-    } else if (!waiting.add(payload, isBinary, maxConnectBytes - plan.first.length)) {
-      this.close('messageTooBig');
-    }
+  #keep(state: Entering, payload: Uint8Array, isBinary: boolean): void {
+    const refusal = state.keep(payload, isBinary);
+    if (refusal !== undefined) this.close(refusal);
   }
 
-  /** Authenticates and dials; ends in the open state or in `close`. */
+  /** What the client has shown is enough to begin with: it ends in the open state or in `close`. */
   #admit(plan: Plan): void {
-    this.#protocol = plan.adapter.protocol;
-    this.#route = plan.match.route;
-    this.#config = sessionConfigOf(plan.match.route, this.parts.config);
-    this.parts.metrics.protocolConnections.inc({ protocol: plan.adapter.protocol });
-    this.#authenticateAndDial(plan).catch((thrown: unknown) => this.#refuse(refusedFor(thrown)));
+    const { admission, config, metrics } = this.#parts;
+    const { adapter, match } = plan;
+    this.#protocol = adapter.protocol;
+    this.#route = match.route;
+    this.#config = sessionConfigOf(match.route, config);
+    metrics.protocolConnections.inc({ protocol: adapter.protocol });
+    const entering = new Entering(plan, admission, this.#config);
+    this.#enter(entering).catch((thrown: unknown) => this.#refuse(refusedFor(thrown)));
   }
 
-  async #authenticateAndDial(plan: Plan): Promise<void> {
-    const { admission, sessions, wheel, metrics } = this.parts;
-    const { opening } = plan;
-    const waiting = new WaitingMessages();
-    const authenticating: SessionState = { name: 'authenticating', plan, waiting };
-    this.#state = authenticating;
+  async #enter(entering: Entering): Promise<void> {
+    const { admission, sessions, wheel, metrics } = this.#parts;
+    const { opening } = entering.plan;
+    this.#state = entering;
     wheel.schedule(this, Number.POSITIVE_INFINITY);
-    opening.trace?.begin('authenticate');
-    const found = admission.identify(plan);
+    const found = entering.identify();
     const identity = found instanceof Promise ? await found : found;
-    if (this.#state !== authenticating) return;
+    if (this.#state !== entering) return;
     if (identity !== undefined) {
       this.#identity = identity;
       metrics.countAuthSuccess(identity.sub, identity.preferredUsername);
     }
-    const budget = admission.access.permitSession(plan.match.route, identity, this.ip);
+    entering.permit(identity, this.ip);
     // In the same turn, so that a revocation finds it here or found it above.
     if (identity !== undefined) sessions.identify(this, identity.sub);
     this.#expiresAtMs = admission.access.expiresAtMs(identity);
-    const dialing: SessionState = {
-      name: 'dialing',
-      plan,
-      waiting,
-      greeting: admission.greetingToForward(plan, identity),
-      budget,
-      cancellation: new Cancellation(),
-    };
-    this.#state = dialing;
-    const destination = admission.destination(plan, identity);
-    const confirming = admission.access.confirmSlot(identity, this.id);
-    if (confirming !== undefined) {
-      await confirming;
-      if (this.#state !== dialing) return;
-    }
-    const claiming = admission.access.claim(plan.match.route, identity);
-    if (claiming !== undefined) {
-      await claiming;
-      if (this.#state !== dialing) return;
-    }
-    const method = admission.renewalMethod(plan);
-    const renewal = method === undefined ? undefined : await renewalByAuth(method);
-    if (this.#state !== dialing) return;
-    recordAccepted(this.parts, this, opening);
+    await entering.reserve(this.id);
+    if (this.#state !== entering) return;
+    recordAccepted(this.#parts, this, opening);
     this.#scheduleWithin(Number.POSITIVE_INFINITY);
-    if (this.#state !== dialing) return;
-    opening.trace?.begin('dial');
-    const dialled = admission.dial(plan, identity, dialing.cancellation, destination);
-    const ready = dialing.budget?.ready;
-    // What other replicas left of the budget is learned meanwhile: no message ever waits for it.
-    if (ready !== undefined) await Promise.all([dialled, ready]);
-    const upstream = await dialled;
-    if (this.#state !== dialing) return upstream.destroy();
-    this.#open(dialing, upstream, renewal);
+    if (this.#state !== entering) return;
+    const upstream = await entering.dial();
+    if (this.#state !== entering) return upstream.destroy();
+    this.#open(entering, upstream);
   }
 
-  #open(
-    { plan, waiting, greeting, budget }: In<'dialing'>,
-    upstream: UpstreamConnection,
-    renewal: RenewalByAuth | undefined,
-  ): void {
-    const { parts } = this;
-    if (this.#handshake !== undefined) {
-      const { opening, offer } = plan;
+  #open(entering: Entering, upstream: UpstreamConnection): void {
+    const { metrics, wheel } = this.#parts;
+    const { opening, offer, firstIsBinary } = entering.plan;
+    if (this.#handshake !== undefined)
       this.#accept(upstream.subprotocol ?? selectedForToken(opening, offer.length > 0));
-    }
     const client = this.#client;
     if (client === undefined) {
       upstream.destroy();
       return this.close('clientLost');
     }
-    const packets = plan.adapter.packets();
-    upstream.tenancy.farewell = packets;
-    const options: PumpOptions = {
-      config: this.#config,
-      metrics: parts.metrics,
-      protocol: plan.adapter.protocol,
-      allowsText: plan.adapter.allowsText,
-      budget,
-      packets,
-      nowMs: performance.now(),
-    };
-    const pump = pumpFor(this, client, upstream, options, plan.match.route, renewal);
+    const pump = entering.connect(this, client, upstream, metrics);
     this.#state = { name: 'open', pump };
-    recordOpen(this, plan.opening);
-    if (greeting !== undefined) pump.forwardGreeting(greeting, plan.firstIsBinary);
-    for (const { payload, isBinary } of waiting) {
+    recordOpen(this, opening);
+    if (entering.greeting !== undefined) pump.forwardGreeting(entering.greeting, firstIsBinary);
+    for (const { payload, isBinary } of entering.waiting) {
       if (this.#state.name === 'open') pump.fromClient(payload, isBinary);
     }
     if (this.#state.name !== 'open') return;
-    parts.wheel.schedule(this, 0);
+    wheel.schedule(this, 0);
     // Last: what came along with the upstream's 101 may end the session, which sets a deadline of its own.
     pump.start();
   }
 
   onClientAlive(): void {
-    if (this.#pings.take(this.parts.wheel.nowMs)) this.pump?.clientAlive();
+    if (this.#pings.take(this.#parts.wheel.nowMs)) this.pump?.clientAlive();
     else if (this.#state.name === 'closing') this.#client?.terminate();
     else this.close('rateLimited', undefined, new Error('pings and pongs'));
   }
 
   onClientDrain(): void {
     if (this.#state.name === 'open') this.#state.pump.clientDrained();
-    else if (this.#state.name === 'closing' && !this.#state.awaitsUpstream) this.#endClient(this.#state);
+    else if (this.#state.name === 'closing') this.#state.clientDrained();
   }
 
   onClientClosed(code: number, reason: string): void {
     this.#client = undefined;
     this.#handshake = undefined;
+    if (this.#state.name === 'closing') this.#state.clientGone();
     if (code === 1006) this.close(this.pump?.clientSaidGoodbye === true ? 'mqttDisconnect' : 'clientLost');
     else this.close('clientClosed', { code, reason });
     this.#leave();
   }
 
   #leave(): void {
-    this.parts.arrivals?.leave(this);
-    this.parts.wheel.schedule(this, Number.POSITIVE_INFINITY);
-    this.parts.sessions.remove(this);
+    this.#parts.arrivals?.leave(this);
+    this.#parts.wheel.schedule(this, Number.POSITIVE_INFINITY);
+    this.#parts.sessions.remove(this);
   }
 
   /** See `Timed`: authentication timeout, expiry, silent and stuck peers, closing that takes too long. */
@@ -363,7 +278,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
         return nextMs === undefined ? undefined : this.#scheduleWithin(nextMs);
       }
       case 'closing':
-        return state.awaitsUpstream ? this.#answerClient(state) : this.#client?.terminate();
+        return state.onDeadline();
       case 'new':
       case 'authenticating':
       case 'dialing':
@@ -375,19 +290,19 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
   #scheduleWithin(inMs: number): void {
     const leftMs = this.#expiresAtMs - Date.now();
     if (leftMs <= 0) return this.close('tokenExpired');
-    return this.parts.wheel.schedule(this, Math.min(inMs, leftMs));
+    return this.#parts.wheel.schedule(this, Math.min(inMs, leftMs));
   }
 
   /** See `LiveSession`. */
   renew(token: string): Promise<RenewalOutcome> {
-    this.#renewals ??= new Renewals(this.parts.admission.access, this.parts.accessLog);
+    this.#renewals ??= new Renewals(this.#parts.admission.access, this.#parts.accessLog);
     return this.#renewals.renew(this, token);
   }
 
   /** See `Renewals`: from now on the session ends when this token does, and by what revokes it. */
   adopt(identity: Identity): void {
     this.#identity = identity;
-    this.#expiresAtMs = this.parts.admission.access.expiresAtMs(identity);
+    this.#expiresAtMs = this.#parts.admission.access.expiresAtMs(identity);
     this.#scheduleWithin(0);
   }
 
@@ -397,118 +312,62 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
   }
 
   /** Ends a session that was never open. */
-  #refuse(refused: Refused): void {
-    this.#say(refused.reply, adapterOf(this.#state));
-    this.close(refused.reason, undefined, refused.why);
+  #refuse({ reason, why, reply }: Refused): void {
+    if (this.#state.name !== 'closing') this.#end(reason, undefined, why, reply);
   }
 
-  /**
-   * The one way out: tells both sides, once; what is still under way ends by itself.
-   * @param passed a peer's own code and reason, for the other side.
-   * @param cause for the log only.
-   */
+  /** See `LiveSession`. */
   close(key: CloseReasonKey, passed?: CloseCode, cause?: Error): void {
     const state = this.#state;
-    if (state.name === 'closing') {
-      if (AT_ONCE.has(key) && this.lingers) this.#cutShort(key);
-      else if (state.awaitsUpstream) this.#answerClient(state);
-      return;
-    }
-    const reason: CloseReason = CLOSE_REASONS[key];
-    const closing: In<'closing'> = {
-      name: 'closing',
-      told: adapterOf(state)?.closesWith(key) ?? reason.client ?? passed,
-      // What the upstream had sent before it ended is still the client's, as long as it takes any of it.
-      patientUntilMs:
-        key === 'upstreamClosed' || key === 'upstreamLost' || key === 'mqttDisconnect'
-          ? performance.now() + PATIENCE * this.#clientStallMs()
-          : undefined,
-      awaitsUpstream: false,
-    };
-    this.#state = closing;
-    recordClose(this.parts, this, state, reason, closing.told?.code, cause);
-    // A failed handshake is answered 101 too: browsers are shown close codes, never HTTP errors (section 4).
-    if (this.#handshake !== undefined) this.#accept(this.#handshake.offered[0]);
-    if (state.name === 'authenticating' || state.name === 'dialing') this.#sendRefusal(state.plan, reason);
-    if (state.name === 'dialing') {
-      state.cancellation.cancel();
-      state.budget?.release();
-    }
-    if (state.name === 'open') {
-      const rest = AT_ONCE.has(key) ? 'nothing' : key === 'clientClosed' ? 'answer' : 'frame';
-      closing.awaitsUpstream = state.pump.end(reason.upstream ?? passed, rest);
-      state.pump.release();
-    }
-    if (this.#client === undefined) return this.#leave();
-    this.parts.wheel.schedule(this, this.parts.config.controlTimeoutMs);
-    return closing.awaitsUpstream ? undefined : this.#endClient(closing);
-  }
-
-  /** The upstream has ended too, or had the time to. */
-  #answerClient(closing: In<'closing'>): void {
-    closing.awaitsUpstream = false;
-    this.parts.wheel.schedule(this, this.parts.config.controlTimeoutMs);
-    this.#endClient(closing);
-  }
-
-  /** How long a client may take nothing. Either limit may be 0: off. */
-  #clientStallMs(): number {
-    const { writeTimeoutMs, idleTimeoutMs } = this.#config;
-    return writeTimeoutMs || idleTimeoutMs || Number.POSITIVE_INFINITY;
-  }
-
-  /** Drops a client that is still taking what its upstream said. The session has been counted already. */
-  #cutShort(key: CloseReasonKey): void {
-    const { accessLog } = this.parts;
-    const line = { session: this.id, requestId: givenRequestId(this), reason: CLOSE_REASONS[key].name };
-    if (accessLog.wants(true)) accessLog.log.info(line, 'closing session cut short');
+    if (state.name !== 'closing') return this.#end(key, passed, cause, undefined);
+    if (!endsAtOnce(key) || !state.lingers) return state.upstreamEnded();
+    recordCutShort(this.#parts, this, CLOSE_REASONS[key]);
     this.#client?.terminate();
   }
 
-  /** What the protocol itself says to a client whose greeting is not accepted: a CONNACK, for MQTT. */
-  #sendRefusal({ greeting, adapter }: Plan, reason: CloseReason): void {
-    this.#say(greeting?.refusal(isDenial(reason) ? 'authentication' : 'unavailable'), adapter);
+  /** @param reply what the protocol itself says before the close frame. */
+  #end(
+    key: CloseReasonKey,
+    passed: CloseCode | undefined,
+    cause: Error | undefined,
+    reply: Buffer | undefined,
+  ): void {
+    const state = this.#state;
+    const reason = CLOSE_REASONS[key];
+    const told = adapterOf(state)?.closesWith(key) ?? reason.client ?? passed;
+    const closing = this.#closing(key, told, lastWords(state, reason, reply));
+    this.#state = closing;
+    recordClose(this.#parts, this, state, reason, told?.code, cause);
+    // A failed handshake is answered 101 too: browsers are shown close codes, never HTTP errors (section 4).
+    if (this.#handshake !== undefined) this.#accept(this.#handshake.offered[0]);
+    let awaitsUpstream = false;
+    if (state.name === 'authenticating' || state.name === 'dialing') state.abandon();
+    else if (state.name === 'open') {
+      const rest = endsAtOnce(key) ? 'nothing' : key === 'clientClosed' ? 'answer' : 'frame';
+      awaitsUpstream = state.pump.end(reason.upstream ?? passed, rest);
+      state.pump.release();
+    }
+    if (this.#client === undefined) return this.#leave();
+    return closing.begin(this.#client, awaitsUpstream);
   }
 
-  /** Leaves with the close frame. */
-  #say(payload: Uint8Array | undefined, adapter: ProtocolAdapter | undefined): void {
-    if (payload !== undefined) this.#lastWords = { payload, isBinary: adapter?.saysText !== true };
-  }
-
-  /** Sends the close frame once nothing waits before it: uWebSockets.js drops what is buffered when it ends a socket. */
-  #endClient({ told, patientUntilMs }: In<'closing'>): void {
-    const client = this.#client;
-    if (client === undefined) return undefined;
-    if (told === undefined) return client.terminate();
-    const before = this.#lastWords;
-    this.#lastWords = undefined;
-    if (client.bufferedBytes() === 0) return client.end(told.code, told.reason, before);
-    if (before !== undefined) client.send(before.payload, before.isBinary);
-    if (patientUntilMs === undefined) return undefined;
-    const leftMs = Math.min(patientUntilMs - performance.now(), this.#expiresAtMs - Date.now());
-    // Now, not at the next tick: every byte that it takes would put that off.
-    if (leftMs <= 0) return client.terminate();
-    return this.parts.wheel.schedule(this, Math.min(this.#clientStallMs(), leftMs));
+  #closing(
+    key: CloseReasonKey | undefined,
+    told: CloseCode | undefined,
+    last: LastWords | undefined,
+  ): Closing {
+    const { wheel } = this.#parts;
+    return new Closing(key, told, last, {
+      config: this.#config,
+      wheel,
+      timed: this,
+      expiresAtMs: this.#expiresAtMs,
+    });
   }
 
   /** Drops the connection at once, whatever state it is in. */
   terminate(): void {
     if (this.#state.name !== 'closing') this.close('shutdown');
     this.#client?.terminate();
-  }
-}
-
-/** The protocol of a client that is not through yet, as far as it is settled. */
-function adapterOf(state: SessionState): ProtocolAdapter | undefined {
-  switch (state.name) {
-    case 'awaiting-credentials':
-      return state.reader.negotiated;
-    case 'authenticating':
-    case 'dialing':
-      return state.plan.adapter;
-    case 'new':
-    case 'open':
-    case 'closing':
-      return undefined;
   }
 }

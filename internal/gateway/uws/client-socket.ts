@@ -1,5 +1,5 @@
 import type { WebSocket } from 'uWebSockets.js';
-import { cutReason } from '../../close-codes.js';
+import { cutReason } from '../../close-frame.js';
 import { type ClientSocket, type LastWords, SendResult } from '../../session/client-socket.js';
 import type { Session } from '../../session/session.js';
 import type { FragmentPosition } from '../../upstream/websocket/message-listener.js';

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { isValidOnWire } from '../../close-codes.js';
+import { isValidOnWire } from '../../close-frame.js';
 import { FIN, MASK, MAX_CONTROL_BYTES, OPCODE, Opcode, RSV } from './frame.js';
 
 /** First two bytes and the longest length. */

@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto';
-import { cutReason, isValidOnWire } from '../../close-codes.js';
+import { cutReason, isValidOnWire } from '../../close-frame.js';
 
 /** RFC 6455 §5.2. */
 export const Opcode = Object.freeze({
