@@ -1,10 +1,6 @@
 /**
  * npm run bench:idle: memory of many idle sessions, all authenticated, each with a token of its own, over several workers.
  */
-import { rmSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { eventually } from '../test/support/eventually.js';
@@ -13,6 +9,7 @@ import type { Hold } from './hold.js';
 import { environment } from './machine.js';
 import { openFiles, openSockets, pssBytes } from './process-usage.js';
 import { startEcho, startProgram, writeTokens } from './programs.js';
+import { runWithScratch } from './scratch.js';
 import { startTarget, type Target } from './targets.js';
 
 const { values: options } = parseArgs({
@@ -46,17 +43,9 @@ interface Sample {
   readonly workerBytes: readonly number[];
 }
 
-const directory = await mkdtemp(join(tmpdir(), 'ws-gateway-bench-'));
-process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
-try {
-  await run();
-} catch (error) {
-  console.error(error);
-  process.exit(1);
-}
-process.exit(0);
+await runWithScratch(run);
 
-async function run(): Promise<void> {
+async function run(directory: string): Promise<void> {
   const helpers = Math.ceil(sessions / SESSIONS_PER_PROCESS);
   const issuer = await startIssuer();
   console.error(`signing ${tokens} tokens`);

@@ -2,10 +2,6 @@
  * npm run bench: the gateway beside nginx, HAProxy, a bare forwarder and a direct connection, in one run on one machine.
  * docs/benchmarks.md says what is measured and how.
  */
-import { rmSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startIssuer } from '../test/support/issuer.js';
 import { groups } from './cases.js';
@@ -13,6 +9,7 @@ import { CrowdProgram, compileCrowd } from './crowd-program.js';
 import { environment, placement } from './machine.js';
 import { type Measured, medians, printReport } from './report.js';
 import { runGroup } from './rounds.js';
+import { runWithScratch } from './scratch.js';
 import { PROXIES } from './targets.js';
 
 const { values: options } = parseArgs({
@@ -43,18 +40,9 @@ if (!(rounds >= 1) || chosen.length === 0) {
   process.exit(2);
 }
 
-const directory = await mkdtemp(join(tmpdir(), 'ws-gateway-bench-'));
-// On every way out: tokens are in it. The processes end likewise, see test/support/child-process.ts.
-process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
-try {
-  await run();
-} catch (error) {
-  console.error(error);
-  process.exit(1);
-}
-process.exit(0);
+await runWithScratch(run);
 
-async function run(): Promise<void> {
+async function run(directory: string): Promise<void> {
   const places = placement();
   const { proxyCpu, loadCpu, echoCpu } = places;
   const about = {

@@ -2,10 +2,6 @@
  * npm run bench:workers: what two workers carry in comparison with one, and how evenly connections fall on them.
  * docs/benchmarks.md says how to read it where load generator and gateway share the cores.
  */
-import { rmSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { startIssuer } from '../test/support/issuer.js';
@@ -14,6 +10,7 @@ import { environment } from './machine.js';
 import { allowedCpus, openSockets } from './process-usage.js';
 import { runLoad, startEcho, writeTokens } from './programs.js';
 import { median } from './report.js';
+import { runWithScratch } from './scratch.js';
 import { startTarget, type Target } from './targets.js';
 
 const { values: options } = parseArgs({
@@ -65,17 +62,9 @@ const pinnedTo = cpus.length >= 4 ? cpus.slice(0, 2).join() : undefined;
 const loadCpus = cpus.length >= 4 ? cpus.slice(2).join() : undefined;
 /** Sockets of each worker before its first session. */
 const idleSockets = new Map<number, number>();
-const directory = await mkdtemp(join(tmpdir(), 'ws-gateway-bench-'));
-process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
-try {
-  await run();
-} catch (error) {
-  console.error(error);
-  process.exit(1);
-}
-process.exit(0);
+await runWithScratch(run);
 
-async function run(): Promise<void> {
+async function run(directory: string): Promise<void> {
   const issuer = await startIssuer();
   const tokenFile = await writeTokens(issuer, directory, 100);
   const [echo, otherEcho] = [await startEcho(loadCpus), await startEcho(loadCpus)];

@@ -2,14 +2,11 @@
  * npm run bench:http: what a request costs at the gateway, at nginx and at a bare forwarder of node:http and undici, in one
  * run on one machine; and the gateway's memory with idle event streams. docs/benchmarks.md says what is measured and how.
  */
-import { rmSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startIssuer } from '../../test/support/issuer.js';
 import { environment, placement } from '../machine.js';
 import { cpuMicros } from '../process-usage.js';
+import { runWithScratch } from '../scratch.js';
 import { idleStreams } from './streams.js';
 import {
   LARGE_BYTES,
@@ -57,18 +54,9 @@ interface Figure {
   readonly failed: number;
 }
 
-const directory = await mkdtemp(join(tmpdir(), 'ws-gateway-bench-'));
-// On every way out: a token is in it. The processes end likewise.
-process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
-try {
-  await run();
-} catch (error) {
-  console.error(error);
-  process.exit(1);
-}
-process.exit(0);
+await runWithScratch(run);
 
-async function run(): Promise<void> {
+async function run(directory: string): Promise<void> {
   const { proxyCpu, loadCpu, echoCpu } = placement();
   const issuer = await startIssuer();
   const upstream = await startUpstream(directory, echoCpu);

@@ -3,10 +3,6 @@
  * whether the gateway's memory stays flat meanwhile. Ends by itself; exits 1 when something was not as it should be.
  */
 import { randomInt } from 'node:crypto';
-import { rmSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { eventually } from '../../test/support/eventually.js';
 import { type Gateway, startGateway } from '../../test/support/gateway.js';
@@ -15,6 +11,7 @@ import { assertQuiet } from '../../test/support/quiet.js';
 import { startBroker } from '../broker.js';
 import { environment } from '../machine.js';
 import { openSockets } from '../process-usage.js';
+import { runWithScratch } from '../scratch.js';
 import { Endpoint } from './endpoint.js';
 import { Faults } from './faults.js';
 import { passBodies, startBodies } from './large-bodies.js';
@@ -66,19 +63,14 @@ const ENVIRONMENT = {
   JWT_CACHE_MAX_ENTRIES: String(Math.ceil(1.5 * sessions)),
 };
 
-const directory = await mkdtemp(join(tmpdir(), 'ws-gateway-soak-'));
-process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
-try {
-  const report = await run();
+await runWithScratch(async (directory) => {
+  const report = await run(directory);
   if (options.json) console.log(JSON.stringify(report, null, 2));
   else printReport(report);
-  process.exit(report.ok ? 0 : 1);
-} catch (error) {
-  console.error(error);
-  process.exit(1);
-}
+  process.exitCode = report.ok ? 0 : 1;
+});
 
-async function run(): Promise<Report> {
+async function run(directory: string): Promise<Report> {
   const issuer = await startIssuer();
   const broker = await startBroker(directory, undefined);
   const endpoints = [await Endpoint.start(), await Endpoint.start()];
