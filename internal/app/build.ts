@@ -2,14 +2,10 @@ import { hostname } from 'node:os';
 import { Access } from '../access/access.js';
 import { Targets } from '../access/targets/targets.js';
 import { SessionLog } from '../activity/session-log.js';
-import { AdminApi } from '../admin/api.js';
-import { BACKCHANNEL_LOGOUT_TARGET, BackchannelLogout } from '../admin/backchannel-logout.js';
 import { LocalOperations } from '../admin/local-operations.js';
-import { SESSION_RENEWAL_TARGET, SessionRenewal } from '../admin/session-renewal.js';
 import { Authenticator } from '../auth/authenticator.js';
 import { Bans } from '../auth/bans/bans.js';
 import { AskedProvider } from '../auth/introspection/asked-provider.js';
-import { LogoutTokens } from '../auth/logout-token.js';
 import { Claims, MemoryClaims } from '../auth/once/claims.js';
 import { Revocations } from '../auth/revocations/revocations.js';
 import { MemoryTokenCache } from '../auth/token-cache/memory.js';
@@ -24,12 +20,7 @@ import { Bootstraps } from '../exchange/bootstrap/bootstraps.js';
 import { Exchanges } from '../exchange/exchanges.js';
 import { Intake } from '../exchange/intake.js';
 import { chooseListener, type ListenerChoice } from '../gateway/choice.js';
-import { discoveryAnswer } from '../gateway/discovery.js';
-import type { Endpoint } from '../gateway/endpoint.js';
-import { HttpEndpoints } from '../gateway/endpoints.js';
 import { Gate } from '../gateway/gate.js';
-import type { Listener, ListenerParts } from '../gateway/listener.js';
-import { AdminListener } from '../gateway/node/admin-listener.js';
 import { HeapTrim } from '../heap-trim.js';
 import { OutboundHttp } from '../outbound-http.js';
 import { ConnectionSlots } from '../ratelimit/connection-limits.js';
@@ -54,15 +45,16 @@ import { turnClock } from '../turn-clock.js';
 import { Drains } from '../upstream/drains.js';
 import { Sockets } from '../upstream/socket/sockets.js';
 import { Upstreams } from '../upstream/upstreams.js';
-import { version } from '../version.js';
 import { HostOperations } from '../workers/host-operations.js';
 import type { Siblings } from '../workers/siblings.js';
+import { createListeners, type Listeners } from './listeners.js';
 import { type Reloader, RoutesInEffect, watchRoutes } from './routes-in-effect.js';
 import { sharedLedger } from './shared-ledger.js';
 import { createStores, type Stores } from './stores.js';
+import { tokenEndpoints } from './token-endpoints.js';
 
 /** Every part that somebody outside of its room has to know. */
-export interface Parts {
+export interface Parts extends Listeners {
   readonly config: Config;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -91,9 +83,6 @@ export interface Parts {
   readonly routes: RoutesInEffect;
   readonly reloader: Reloader;
   readonly localOperations: LocalOperations;
-  readonly listener: Listener;
-  /** undefined: the gateway's own endpoints have no address of their own. */
-  readonly adminListener: AdminListener | undefined;
   readonly choice: ListenerChoice;
   /** The other workers of this host; undefined: this process is the whole gateway. */
   readonly siblings: Siblings | undefined;
@@ -238,52 +227,21 @@ export async function build(
     failedLogins,
     tracing,
   );
-  const tokenEndpoints = new Map<string, Endpoint>();
-  if (config.backchannel !== undefined) {
-    const { clockSkewMs } = config.verification;
-    const tokens = new LogoutTokens({ clockSkewMs, clientIds: config.backchannel.clientIds }, keys);
-    const logout = new BackchannelLogout(tokens, claims, operations, log);
-    tokenEndpoints.set(BACKCHANNEL_LOGOUT_TARGET, {
-      kind: 'later',
-      answer: ({ head, body }) =>
-        logout.handle({ method: head.method, contentType: head.headers.get('content-type')?.[0], body }),
-    });
-  }
-  if (verifiesTokens(config.verification)) {
-    const renewal = new SessionRenewal(access, failedLogins, operations, log);
-    tokenEndpoints.set(SESSION_RENEWAL_TARGET, {
-      kind: 'later',
-      answer: ({ head: { method, headers, peer, secure }, body }) =>
-        renewal.handle({ method, headers, client: proxies.client(peer, secure, headers), body }),
-    });
-  }
-  const { admin: adminAddress, tls } = config.listen;
-  const scraped = siblings ?? metrics;
-  const unready = () =>
-    sessions.draining ? 'draining' : keys.ready ? undefined : 'no verification keys yet';
-  const adminApi = new AdminApi({ token: config.adminToken, operations, log });
-  const adminListener =
-    adminAddress &&
-    new AdminListener(
-      { address: adminAddress, tls, gate, endpoints: new HttpEndpoints(scraped, unready, adminApi) },
-      sockets,
-      siblings?.connections.admin,
-    );
-  const endpoints = new HttpEndpoints(
-    adminListener === undefined ? scraped : undefined,
-    unready,
-    adminListener === undefined ? adminApi : undefined,
-    tokenEndpoints,
-    config.discovery
-      ? () => discoveryAnswer({ version: version(), config, table: () => routes.table })
-      : undefined,
-  );
-  const listener = await createListener(
+  const listeners = await createListeners(config, {
     choice,
-    { config: config.listen, maxMessageBytes, gate, endpoints, httpRoutes: intake },
+    maxMessageBytes,
+    gate,
+    httpRoutes: intake,
+    operations,
+    tokenEndpoints: tokenEndpoints(config, { access, failedLogins, keys, claims, operations, proxies, log }),
+    keys,
+    sessions,
+    metrics,
+    log,
     sockets,
     siblings,
-  );
+    table: () => routes.table,
+  });
   const heapTrim = new HeapTrim();
   return {
     ...{ targets, provider, tokenSlots: slots.perToken },
@@ -302,7 +260,8 @@ export async function build(
       localOperations,
     },
     accessLog,
-    ...{ listener, adminListener, choice, siblings },
+    ...listeners,
+    ...{ choice, siblings },
   };
 }
 
@@ -314,19 +273,4 @@ function sessionLog(
 ): SessionLog | undefined {
   if (activity === undefined || postgres === undefined) return undefined;
   return new SessionLog({ store: postgres, keptMs: activity.keptMs, dropped: metrics.activityDropped, log });
-}
-
-/** Only the one that serves is loaded: the other's native library alone takes some megabytes. */
-async function createListener(
-  { kind }: ListenerChoice,
-  parts: ListenerParts,
-  sockets: Sockets,
-  siblings: Siblings | undefined,
-): Promise<Listener> {
-  if (kind === 'uws') return new (await import('../gateway/uws/listener.js')).UwsListener(parts);
-  return new (await import('../gateway/node/listener.js')).NodeListener(
-    parts,
-    sockets,
-    siblings?.connections.clients,
-  );
 }

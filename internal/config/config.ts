@@ -10,6 +10,9 @@ import type { ALGORITHMS } from './algorithms.js';
 import type { Route } from './route.js';
 
 export * from './route.js';
+export * from './route-access.js';
+export * from './route-bootstrap.js';
+export * from './route-target.js';
 
 /** Where verification keys come from: a key given outright comes before keys that are discovered. */
 export type KeySource =

@@ -1,3 +1,7 @@
+import type { ClientRules, RouteAuth, TokenRules } from './route-access.js';
+import type { BootstrapRule } from './route-bootstrap.js';
+import type { TargetedUpstream } from './route-target.js';
+
 /** The shapes of a checked route of routes.yaml (SPEC sections 3 and 17 to 21). Plain data: routes cross processes. */
 
 export const PROTOCOL_NAMES = ['mqtt', 'raw', 'stomp', 'graphql'] as const;
@@ -10,105 +14,6 @@ export interface RouteTls {
   readonly key: string | undefined;
   readonly serverName: string | undefined;
   readonly insecureSkipVerify: boolean;
-}
-
-/** An identity that a trusted peer vouches for in a header (SPEC section 18). All names are lower-case. */
-export interface HeaderIdentityRule {
-  readonly header: string;
-  /** Whether `sub` is only what precedes the first `@`. */
-  readonly stripDomain: boolean;
-  readonly name: string | undefined;
-  readonly roles: string | undefined;
-  /** Between roles. */
-  readonly separator: string;
-  /** Addresses or CIDRs of the TCP peer itself, at least one. */
-  readonly from: readonly string[];
-}
-
-/** `required`: a token; `public`: none, but one that is sent is verified. */
-export type RouteAuth = 'required' | 'public' | HeaderIdentityRule;
-
-/** What a route demands of a token beyond what its issuer's rules do (SPEC sections 23 and 25). */
-export interface TokenRules {
-  /** Names of ISSUERS_FILE, of which one must have issued it; empty: any. */
-  readonly issuers: readonly string[];
-  /** One must be in `aud`; empty: not checked. */
-  readonly audience: readonly string[];
-  /** All must be held. */
-  readonly requireScopes: readonly string[];
-  /** Whether a token opens one session or exchange, ever (section 25). */
-  readonly once: boolean;
-}
-
-/** Which clients a route is for. */
-export interface ClientRules {
-  /** Names that the client asks for, lower-case, `*.` before a name for any below it; empty: any. */
-  readonly hosts: readonly string[];
-  /** Addresses or CIDRs, of which one must hold the client's; empty: any. */
-  readonly allow: readonly string[];
-  /** Likewise, of which none may. */
-  readonly deny: readonly string[];
-}
-
-/** One entry of a target's `allow` (SPEC section 19). */
-export type AllowRule = (
-  | {
-      readonly kind: 'name';
-      /** Lower-case labels; `*` stands for exactly one. */
-      readonly labels: readonly string[];
-    }
-  | { readonly kind: 'network'; readonly address: string; readonly bits: number; readonly family: 4 | 6 }
-) & {
-  /** undefined: every port. */
-  readonly ports: { readonly first: number; readonly last: number } | undefined;
-};
-
-/** How a claim is encrypted: RSA, in base64. */
-export interface TargetDecryption {
-  /** PEM, already read. */
-  readonly privateKey: string;
-  readonly padding: 'pkcs1' | 'oaep' | 'oaep-sha256';
-}
-
-interface TargetEntry {
-  readonly name: string;
-  /** At least one. */
-  readonly allow: readonly AllowRule[];
-}
-
-/** A host or port that is found by who is calling (SPEC section 19). */
-export type Target =
-  | (TargetEntry & {
-      readonly kind: 'claim';
-      /** Its name or path. */
-      readonly claim: string;
-      /** undefined: plain. */
-      readonly decrypt: TargetDecryption | undefined;
-    })
-  | TableTarget;
-
-/** In a file of JSON, by a claim. */
-export interface TableTarget extends TargetEntry {
-  readonly kind: 'table';
-  /** Absolute path. */
-  readonly file: string;
-  /** The claim, or the path to it, that a row goes by. */
-  readonly key: string;
-  /** Of a row. */
-  readonly field: string;
-}
-
-/** An upstream URL whose host, port or both are found by who is calling. */
-export interface TargetedUpstream {
-  /** As written, without its query. */
-  readonly name: string;
-  /** With its colon. */
-  readonly scheme: string;
-  readonly host: string | Target;
-  /** '': the scheme's own. */
-  readonly port: string | Target;
-  /** Path and query. */
-  readonly path: string;
 }
 
 /** What every entry of the table says. */
@@ -232,44 +137,6 @@ export interface HttpRoute extends UpstreamEntry, ExchangeEntry {
   };
   /** undefined: browsers come to the upstream as they are. */
   readonly bootstrap?: BootstrapRule | undefined;
-}
-
-/** A value that JSON can hold. */
-export type JsonValue =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly JsonValue[]
-  | { readonly [name: string]: JsonValue };
-
-/** How a credential is made for somebody whom the upstream does not know yet (SPEC section 19). */
-export type MintRule = {
-  /** Where it stands in the JSON object that comes back. */
-  readonly field: string;
-} & (
-  | {
-      readonly kind: 'command';
-      /** As written; `{sub}`, and `{name}` for a field of the caller's row, as whole arguments. */
-      readonly command: readonly string[];
-    }
-  | { readonly kind: 'url'; readonly url: string }
-);
-
-/** How browsers that come for the first time are given a session of the upstream's own (SPEC section 19). */
-export interface BootstrapRule {
-  /** Of the upstream's session. */
-  readonly cookie: string;
-  /** Where the upstream tells what a cookie is worth; undefined: one that is there is good. */
-  readonly check: { readonly path: string; readonly field: string } | undefined;
-  readonly mint: MintRule;
-  readonly exchange: {
-    /** At least one. */
-    readonly paths: readonly string[];
-    /** `{credential}` stands for what was made, in any text. */
-    readonly body: JsonValue;
-  };
-  readonly redirect: string;
 }
 
 /** A fixed answer; `body` is complete, its variables filled in. */

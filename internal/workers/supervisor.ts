@@ -1,6 +1,4 @@
 import type { LogOrder } from '../admin/log-settings.js';
-import { Bans } from '../auth/bans/bans.js';
-import { Revocations } from '../auth/revocations/revocations.js';
 import type { Config, RouteTable } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
 import type { RoutesSource } from '../config/routes/file.js';
@@ -11,17 +9,14 @@ import { tellSettings } from '../config/settings-words.js';
 import { startFacts } from '../config/start-facts.js';
 import { chooseListener } from '../gateway/choice.js';
 import { HeapTrim } from '../heap-trim.js';
-import { LimitsInForce } from '../ratelimit/limits-in-force.js';
 import { MemoryLedger } from '../ratelimit/memory-ledger.js';
-import type { SharedRecord } from '../store/records/record.js';
-import type { SharedRecords } from '../store/records/shared-records.js';
 import { createLog, flushed, type Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
-import { Drains } from '../upstream/drains.js';
 import { Crew, WORKER_ANSWER_MS } from './crew.js';
-import type { RecordsName, SiblingDuties, SupervisorDuties } from './duties.js';
+import type { SiblingDuties, SupervisorDuties } from './duties.js';
 import { freePort } from './free-port.js';
 import { HostMetrics } from './host-metrics.js';
+import { HostRecords } from './host-records.js';
 import { HostSlots } from './host-slots.js';
 import { HostTurns } from './host-turns.js';
 import type { Arguments } from './link.js';
@@ -36,13 +31,8 @@ export interface SupervisorParts {
   readonly entry: string;
 }
 
-/** Records of any kind, to be passed on. */
-type KnownRecords = Pick<SharedRecords<unknown>, 'learn'> & Iterable<SharedRecord<unknown>>;
-
 /** Over the drain time and the hard limit: a worker that is still there then is stuck. */
 const STUCK_MS = 5_000;
-/** Revocations and records told to a new worker at once. */
-const LEARN_BATCH = 1_000;
 
 /**
  * Several gateways on one port. Keeps for all workers what must outlive each of them: revocations, the leases of rate
@@ -53,11 +43,7 @@ export class Supervisor {
   readonly #log: Log;
   readonly #metrics: Metrics;
   readonly #hostMetrics: HostMetrics;
-  readonly #revocations: Revocations;
-  readonly #bans: Bans;
-  readonly #limits: LimitsInForce;
-  readonly #drains: Drains;
-  readonly #records: Readonly<Record<RecordsName, KnownRecords>>;
+  readonly #records: HostRecords;
   readonly #ledger = new MemoryLedger();
   readonly #turns = new HostTurns();
   readonly #slots = new HostSlots();
@@ -81,20 +67,7 @@ export class Supervisor {
     this.#log = createLog(config.telemetry);
     this.#metrics = new Metrics(config.telemetry.maxUsers);
     this.#hostMetrics = new HostMetrics(this.#metrics);
-    this.#revocations = new Revocations({
-      ttlMs: config.revocationTtlMs,
-      log: this.#log,
-      store: undefined,
-      counter: this.#metrics.revocations,
-    });
-    this.#bans = new Bans({ list: undefined, log: this.#log, counter: this.#metrics.bans });
-    this.#limits = new LimitsInForce({ configured: config.rateLimit, list: undefined, log: this.#log });
-    this.#drains = new Drains({ list: undefined, log: this.#log });
-    this.#records = {
-      bans: this.#bans.records,
-      rateLimits: this.#limits.records,
-      drains: this.#drains.records,
-    };
+    this.#records = new HostRecords(config, this.#metrics, this.#log);
     this.#crew = new Crew({
       entry,
       log: this.#log,
@@ -128,8 +101,7 @@ export class Supervisor {
     // Whatever ends this process, a second signal too: no worker stays behind.
     process.once('exit', () => this.#crew.kill());
     this.#metrics.collectProcessMetrics();
-    await this.#revocations.start();
-    await Promise.all([this.#bans.start(), this.#limits.start(), this.#drains.start()]);
+    await this.#records.start();
     let serving = false;
     if (admin !== undefined)
       this.#adminPort = new SharedPort('admin', () => (serving ? this.#crew.members() : []));
@@ -165,7 +137,7 @@ export class Supervisor {
         rateLimit: settings.rateLimit,
         telemetry: { ...telemetry, logLevel: settings.level, logAccess: settings.access },
       };
-      this.#limits.configure(settings.rateLimit);
+      this.#records.configure(settings.rateLimit);
       if (changed.includes('LOG_LEVEL')) this.#log.level = settings.level;
       void this.#crew.ask('takeSettings', [change]);
     }
@@ -179,10 +151,7 @@ export class Supervisor {
     await Promise.all([this.#reloader.stop(), this.#crew.dismiss(drainTimeoutMs + hardLimitMs + STUCK_MS)]);
     this.#port?.close();
     this.#adminPort?.close();
-    this.#revocations.stop();
-    this.#bans.stop();
-    this.#limits.stop();
-    this.#drains.stop();
+    this.#records.stop();
     this.#heapTrim.stop();
     this.#log.info('all workers have ended');
     await flushed(this.#log);
@@ -198,10 +167,7 @@ export class Supervisor {
     // What changes from here on comes behind the assignment.
     worker.assigned = true;
     await taken;
-    for (const batch of batches(this.#revocations.news(), LEARN_BATCH)) await link.ask('learn', [batch]);
-    for (const name of ['bans', 'rateLimits', 'drains'] as const)
-      for (const batch of batches(this.#records[name], LEARN_BATCH))
-        await link.ask('learnRecords', [name, batch]);
+    await this.#records.teach(worker);
     await link.ask('start', []);
     worker.serving = true;
   }
@@ -217,17 +183,18 @@ export class Supervisor {
   #dutiesFor(worker: WorkerProcess): SupervisorDuties {
     const crew = this.#crew;
     const ledger = this.#ledger;
+    const records = this.#records;
     return {
       scrape: () => this.#scrape(),
       reload: () => this.#reload(),
       learned: (revocation) => {
-        if (this.#revocations.learn(revocation)) void crew.ask('learn', [[revocation]], worker);
+        if (records.learnRevocation(revocation)) void crew.ask('learn', [[revocation]], worker);
       },
       recordChanged: (name, record) => {
-        if (this.#records[name].learn(record)) void crew.ask('learnRecords', [name, [record]], worker);
+        if (records.learn(name, record)) void crew.ask('learnRecords', [name, [record]], worker);
       },
       revoke: async (revocation) => {
-        this.#revocations.learn(revocation);
+        records.learnRevocation(revocation);
         const ended = await crew.ask('revoke', [revocation], worker);
         return ended.reduce((sum, sessions) => sum + sessions, 0);
       },
@@ -290,15 +257,4 @@ export class Supervisor {
     this.#metrics.configReloads.inc({ result: 'ok' });
     this.#log.info({ routes: table.routes.length }, 'routes reloaded');
   }
-}
-
-function* batches<T>(items: Iterable<T>, size: number): Generator<readonly T[]> {
-  let batch: T[] = [];
-  for (const item of items) {
-    batch.push(item);
-    if (batch.length < size) continue;
-    yield batch;
-    batch = [];
-  }
-  if (batch.length > 0) yield batch;
 }

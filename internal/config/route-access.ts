@@ -1,0 +1,39 @@
+/** Who may come by a route, as its entry says. */
+
+/** An identity that a trusted peer vouches for in a header (SPEC section 18). All names are lower-case. */
+export interface HeaderIdentityRule {
+  readonly header: string;
+  /** Whether `sub` is only what precedes the first `@`. */
+  readonly stripDomain: boolean;
+  readonly name: string | undefined;
+  readonly roles: string | undefined;
+  /** Between roles. */
+  readonly separator: string;
+  /** Addresses or CIDRs of the TCP peer itself, at least one. */
+  readonly from: readonly string[];
+}
+
+/** `required`: a token; `public`: none, but one that is sent is verified. */
+export type RouteAuth = 'required' | 'public' | HeaderIdentityRule;
+
+/** What a route demands of a token beyond what its issuer's rules do (SPEC sections 23 and 25). */
+export interface TokenRules {
+  /** Names of ISSUERS_FILE, of which one must have issued it; empty: any. */
+  readonly issuers: readonly string[];
+  /** One must be in `aud`; empty: not checked. */
+  readonly audience: readonly string[];
+  /** All must be held. */
+  readonly requireScopes: readonly string[];
+  /** Whether a token opens one session or exchange, ever (section 25). */
+  readonly once: boolean;
+}
+
+/** Which clients a route is for. */
+export interface ClientRules {
+  /** Names that the client asks for, lower-case, `*.` before a name for any below it; empty: any. */
+  readonly hosts: readonly string[];
+  /** Addresses or CIDRs, of which one must hold the client's; empty: any. */
+  readonly allow: readonly string[];
+  /** Likewise, of which none may. */
+  readonly deny: readonly string[];
+}
