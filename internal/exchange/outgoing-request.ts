@@ -30,13 +30,15 @@ export function outgoingRequest(
   const passed = requestHeaders(request.rawHeaders, facts, caller, credentials);
   const changes = rulesOf(route).request;
   const headers = changes.none ? passed : changes.apply(passed, templateSubject(facts, caller));
-  if (body instanceof RequestBody && length !== undefined) headers.push('Content-Length', length);
+  const hasLength = body instanceof RequestBody && length !== undefined;
+  if (hasLength) headers.push('Content-Length', length);
   return {
     method: facts.method,
     pathAt: (address) => upstreamPath(address, facts),
     headers,
     host: route.preserveHost ? host : undefined,
     body,
+    hasLength,
     trailers:
       body === undefined ? undefined : () => requestTrailers(request.rawTrailers, facts, caller, credentials),
     identity: caller.identity,

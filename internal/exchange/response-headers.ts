@@ -14,12 +14,12 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set([
 ]);
 
 /** An upstream's header lines without what is of its connection alone. */
-export function passedHeaders(raw: readonly Buffer[]): FlatHeaders {
+export function passedHeaders(raw: readonly string[]): FlatHeaders {
   const lines: FlatHeaders = [];
   let named: ReadonlySet<string> | undefined;
   for (let at = 0; at < raw.length; at += 2) {
-    const name = raw[at]?.toString('latin1') ?? '';
-    const value = raw[at + 1]?.toString('latin1') ?? '';
+    const name = raw[at] ?? '';
+    const value = raw[at + 1] ?? '';
     const { lower } = headerName(name);
     if (!HOP_BY_HOP.has(lower)) lines.push(name, value);
     else if (lower === 'connection' && !isCommon(value))

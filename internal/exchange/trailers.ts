@@ -14,11 +14,11 @@ export function mayTrail(name: string): boolean {
 }
 
 /** Of an answer's trailers those that pass. @param trailers name and value by turns. */
-export function answerTrailers(trailers: readonly Buffer[]): [string, string][] {
+export function answerTrailers(trailers: readonly string[]): [string, string][] {
   const pairs: [string, string][] = [];
   for (let at = 0; at < trailers.length; at += 2) {
-    const name = trailers[at]?.toString('latin1') ?? '';
-    if (mayTrail(name)) pairs.push([name, trailers[at + 1]?.toString('latin1') ?? '']);
+    const name = trailers[at] ?? '';
+    if (mayTrail(name)) pairs.push([name, trailers[at + 1] ?? '']);
   }
   return pairs;
 }

@@ -1,6 +1,6 @@
 import { headerName } from './header-names.js';
 
-/** Header lines, name and value by turns, as node:http and undici take them. */
+/** Header lines, name and value by turns, as node:http takes them. */
 export type FlatHeaders = string[];
 
 /** The value of the first line of a name, given in lower case; undefined: there is none. */

@@ -87,7 +87,7 @@ export class Upstreams {
       controlTimeoutMs: options.controlTimeoutMs,
     };
     const contexts = new TlsContexts();
-    const pools = new Pools(contexts);
+    const pools = new Pools(contexts, sockets);
     const make: MakeEndpoint = (url, tls, admits) => {
       const breaker = new CircuitBreaker(options, sources, (circuit) => {
         log.warn({ upstream: endpoint.name, circuit }, 'circuit changed');
@@ -176,7 +176,7 @@ export class Upstreams {
   /** Ends the health checks and idle connections. Those of WebSockets belong to their sessions. */
   stop(): void {
     this.#health.stop();
-    void this.#pools.destroy();
+    this.#pools.destroy();
   }
 
   #showCircuits({ circuitState }: Metrics): void {

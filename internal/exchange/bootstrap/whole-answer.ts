@@ -69,13 +69,13 @@ class Collector implements AnswerListener {
 
   onReached(): void {}
 
-  onHead(status: number, _: string, headers: readonly Buffer[]): void {
+  onHead(status: number, _: string, headers: readonly string[]): void {
     this.#head = { status, headers: passedHeaders(headers) };
   }
 
   onBytes(chunk: Buffer): boolean {
     this.#bytes += chunk.length;
-    this.#chunks.push(chunk);
+    this.#chunks.push(Buffer.from(chunk));
     if (this.#bytes <= MAX_BODY_BYTES) return true;
     this.sending?.abort('destroyed');
     this.onEnd();

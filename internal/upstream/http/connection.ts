@@ -1,17 +1,50 @@
-import type { Socket } from 'node:net';
-import { type buildConnector, Client, type Dispatcher } from 'undici';
+import type { Readable } from 'node:stream';
+import type { FlatHeaders } from '../../request/flat-headers.js';
 import type { CircuitState } from '../pool/circuit-breaker.js';
 import type { DialTurns } from '../pool/dial-turns.js';
-import { InterimAnswers } from './interim-answers.js';
+import type { ReusedBuffer } from '../socket/reused-buffer.js';
+import type { SocketOwner, UpstreamSocket } from '../socket/socket.js';
+import type { AnswerHead } from './answer-head.js';
+import { type AnswerParts, AnswerReader } from './answer-reader.js';
+import { ConnectionLost, NoTurn } from './connection-lost.js';
+import { requestHead } from './request-head.js';
+import type { SendQueue } from './send-queue.js';
+import { Upload, type UploadListener, writeTogether } from './upload.js';
 
-/** How undici ends a chunked body (RFC 9112 §7.1). */
-const LAST_CHUNK = '\r\n0\r\n\r\n';
+/** Idle connections of ours close before most servers close them; one that says so in Keep-Alive is believed. */
+const KEEP_ALIVE_MS = 4_000;
 
-/** Of a dial that its endpoint had no turn for, or whose circuit opened while it waited. */
-export class NoTurn extends Error {}
+/** Hears what nobody wants to. */
+const NOBODY: SocketOwner = {
+  socketRead: () => false,
+  socketEnded: () => {},
+  socketFailed: () => {},
+  socketClosed: () => {},
+};
 
-/** The request that a connection serves. */
-export interface Passenger extends Dispatcher.DispatchHandlers {
+/** What goes out on a connection. */
+export interface Outgoing {
+  readonly method: string;
+  readonly path: string;
+  readonly host: string;
+  /** Name and value by turns; without Host and framing, with Content-Length if the body has one. */
+  readonly headers: readonly string[];
+  /** undefined: none. */
+  readonly body: Readable | Buffer | undefined;
+  /** Whether `headers` say how long the body is. */
+  readonly hasLength: boolean;
+}
+
+/** The request that a connection serves. Nothing is told after `onEnd` or `onError`. */
+export interface Passenger {
+  /** There is a connection: the request goes out. */
+  onConnected(): void;
+  /** @param headers name and value by turns. */
+  onHead(status: number, statusText: string, headers: FlatHeaders): void;
+  /** @param chunk lent: right until this returns. @returns false: no more until `resume`. */
+  onBytes(chunk: Buffer): boolean;
+  onEnd(trailers: FlatHeaders): void;
+  onError(error: Error): void;
   /** What stands behind the last chunk of its body, whole lines; '': nothing. */
   trailers(): string;
 }
@@ -19,108 +52,222 @@ export interface Passenger extends Dispatcher.DispatchHandlers {
 /** Makes sockets, for an endpoint and with a time of its own. */
 export interface Dial {
   readonly endpoint: { readonly turns: DialTurns; readonly breaker: { readonly state: CircuitState } };
-  readonly origin: string;
   /** Time for TCP and TLS, and for the turn among MAX_DIALS_PER_ENDPOINT before them. */
   readonly connectMs: number;
-  readonly connector: buildConnector.connector;
+  readonly readBuffer: Pick<ReusedBuffer, 'view'>;
+  readonly open: (owner: SocketOwner) => UpstreamSocket;
+  readonly queue: Pick<SendQueue, 'add'>;
 }
 
-/**
- * One kept-alive connection to an endpoint, one request at a time. undici is the client; what it has no word for is done at
- * its socket: trailers of a request go out behind the last chunk, interim answers are left out.
- */
-export class Connection {
-  readonly #client: Client;
-  readonly #dial: Dial;
+/** One kept-alive connection to an endpoint, one request at a time (RFC 9112 §9.3). */
+export class Connection implements SocketOwner, AnswerParts, UploadListener {
+  /** When it is to be given up if it is idle, on the monotonic clock. */
+  idleUntilMs = Number.POSITIVE_INFINITY;
+  readonly #reader = new AnswerReader(this);
+  #stage: 'new' | 'waiting' | 'connecting' | 'open' | 'gone' = 'new';
+  #socket: UpstreamSocket | undefined;
+  #connectTimer: NodeJS.Timeout | undefined;
   #passenger: Passenger | undefined;
-  #isFresh: boolean = false;
-  /** Whether there is a socket. */
-  #isConnected: boolean = false;
+  #outgoing: Outgoing | undefined;
+  #head: string = '';
+  #upload: Upload | undefined;
+  #mayRead: boolean = true;
+  #keepAliveMs = KEEP_ALIVE_MS;
+  /** Whether it had served before its request. */
+  isReused: boolean = false;
+  /** Whether a byte has come since its request went out. */
+  isAnswering: boolean = false;
 
-  /** @param onLost the socket is gone; the next request would have to dial. */
-  constructor(dial: Dial, options: Client.Options, onLost: (connection: Connection) => void) {
-    this.#dial = dial;
-    this.#client = new Client(dial.origin, {
-      ...options,
-      connect: (target, callback) => this.#connect(target, callback),
-    });
-    this.#client.on('disconnect', () => {
-      this.#isConnected = false;
-      onLost(this);
-    });
+  /** @param onLost it has gone while it served nobody. */
+  constructor(
+    readonly dial: Dial,
+    readonly onLost: (connection: Connection) => void,
+  ) {}
+
+  /** Whether it can take a request without a dial. */
+  get isOpen(): boolean {
+    return this.#stage === 'open';
   }
 
-  get isConnected(): boolean {
-    return this.#isConnected;
-  }
-
-  send(options: Dispatcher.DispatchOptions, passenger: Passenger): void {
+  /** To be called while it serves nobody. @throws Unsendable */
+  send(outgoing: Outgoing, passenger: Passenger): void {
+    const { body, hasLength } = outgoing;
+    const isWhole = body === undefined || Buffer.isBuffer(body);
+    const length = isWhole ? (body?.length ?? 0) : undefined;
+    this.#head = requestHead({ ...outgoing, length, isChunked: !isWhole && !hasLength });
+    this.#outgoing = outgoing;
     this.#passenger = passenger;
-    this.#client.dispatch(options, passenger);
+    this.isAnswering = false;
+    this.isReused = this.#stage === 'open';
+    if (this.isReused) this.dial.queue.add(this);
+    else this.#takeTurn();
   }
 
-  /** To be asked when a request goes out: whether its connection was made for it. */
-  takeFresh(): boolean {
-    const isFresh = this.#isFresh;
-    this.#isFresh = false;
-    return isFresh;
+  /** After `onBytes` returned false. */
+  resume(): void {
+    if (this.#mayRead) return;
+    this.#mayRead = true;
+    this.#socket?.resume();
   }
 
-  /** Resolves when what is under way has ended. */
-  async close(): Promise<void> {
-    await this.#client.close();
+  /** Drops it, and what it serves without a word. */
+  destroy(): void {
+    this.#passenger = undefined;
+    this.#leave();
   }
 
-  async destroy(): Promise<void> {
-    await this.#client.destroy();
-  }
-
-  #connect(target: buildConnector.Options, callback: buildConnector.Callback): void {
-    const { endpoint, connectMs } = this.#dial;
+  #takeTurn(): void {
+    const { endpoint, connectMs } = this.dial;
     const turn = endpoint.turns.take(connectMs, undefined);
-    if (turn === undefined) return this.#connectNow(target, callback);
+    this.#stage = 'waiting';
+    if (turn === undefined) return this.#connect();
     turn.then(
       (came) => {
-        if (!came) return callback(new NoTurn('no turn came in time among MAX_DIALS_PER_ENDPOINT'), null);
-        if (endpoint.breaker.state !== 'open') return this.#connectNow(target, callback);
+        if (!came) return this.#fail(new NoTurn('no turn came in time among MAX_DIALS_PER_ENDPOINT'));
+        if (this.#stage === 'waiting' && endpoint.breaker.state !== 'open') return this.#connect();
         endpoint.turns.give();
-        return callback(new NoTurn('its circuit opened while the dial waited for its turn'), null);
+        return this.#fail(new NoTurn('its circuit opened while the dial waited for its turn'));
       },
-      (thrown: Error) => callback(thrown, null),
+      (thrown: Error) => this.#fail(thrown),
     );
   }
 
-  #connectNow(target: buildConnector.Options, callback: buildConnector.Callback): void {
-    this.#dial.connector(target, (error, socket) => {
-      this.#dial.endpoint.turns.give();
-      if (error !== null) return callback(error, null);
-      this.#isFresh = true;
-      this.#isConnected = true;
-      this.#attend(socket);
-      return callback(null, socket);
-    });
-  }
-
-  /** undici writes heads and chunk sizes as text, bodies as bytes, and reads what is there. */
-  #attend(socket: Socket): void {
-    const interim = new InterimAnswers();
-    const { write, read } = socket;
-    socket.write = (chunk: Uint8Array | string, ...rest: unknown[]): boolean => {
-      const text = typeof chunk === 'string' ? this.#written(chunk, interim) : chunk;
-      return Reflect.apply(write, socket, [text, ...rest]);
-    };
-    socket.read = (size?: number): Buffer | null => {
-      const chunk: Buffer | null = read.call(socket, size);
-      return chunk === null ? null : interim.pass(chunk);
-    };
-  }
-
-  #written(text: string, interim: InterimAnswers): string {
-    if (text === LAST_CHUNK) {
-      const trailers = this.#passenger?.trailers() ?? '';
-      return trailers === '' ? text : `\r\n0\r\n${trailers}\r\n`;
+  #connect(): void {
+    this.#stage = 'connecting';
+    const { connectMs, open } = this.dial;
+    this.#connectTimer = setTimeout(
+      () => this.#fail(new Error(`not connected within ${connectMs} ms`)),
+      connectMs,
+    );
+    try {
+      this.#socket = open(this);
+    } catch (thrown) {
+      this.#fail(thrown as Error);
     }
-    if (!text.startsWith('\r\n')) interim.expect();
-    return text;
+  }
+
+  socketReady(): void {
+    if (this.#stage !== 'connecting') return;
+    this.#dialled();
+    this.#stage = 'open';
+    this.write();
+  }
+
+  /** The dial is over, one way or the other. */
+  #dialled(): void {
+    clearTimeout(this.#connectTimer);
+    this.#connectTimer = undefined;
+    this.dial.endpoint.turns.give();
+  }
+
+  /** @internal Sends the request that it was given. */
+  write(): void {
+    const socket = this.#socket;
+    const outgoing = this.#outgoing;
+    const passenger = this.#passenger;
+    // It may have gone, or its request, while that waited.
+    if (this.#stage !== 'open' || socket === undefined || outgoing === undefined || passenger === undefined)
+      return;
+    this.#outgoing = undefined;
+    passenger.onConnected();
+    const { method, body, hasLength } = outgoing;
+    this.#reader.expect(method);
+    const head = Buffer.from(this.#head, 'latin1');
+    this.#head = '';
+    if (body === undefined) return socket.write(head);
+    if (Buffer.isBuffer(body)) return writeTogether(socket, head, body);
+    this.#upload = new Upload(socket, head, body, !hasLength, this);
+    this.#upload.start();
+  }
+
+  socketRead(length: number): boolean {
+    this.isAnswering = true;
+    try {
+      this.#reader.read(this.dial.readBuffer.view(0, length));
+    } catch (thrown) {
+      this.#fail(thrown as Error);
+    }
+    return this.#mayRead;
+  }
+
+  socketDrained(): void {
+    this.#upload?.drained();
+  }
+
+  socketEnded(): void {
+    if (!this.#reader.ended()) this.#fail(new ConnectionLost('the other side ended the connection'));
+  }
+
+  socketFailed(error: Error): void {
+    this.#fail(error);
+  }
+
+  socketClosed(): void {
+    this.#fail(new ConnectionLost('the connection was closed'));
+  }
+
+  answerHead({ status, statusText, headers, keepAliveMs = KEEP_ALIVE_MS }: AnswerHead): void {
+    this.#keepAliveMs = keepAliveMs;
+    this.#passenger?.onHead(status, statusText, headers);
+  }
+
+  answerBytes(chunk: Buffer): void {
+    if (this.#passenger?.onBytes(chunk) === false) this.#mayRead = false;
+  }
+
+  answerEnd(trailers: FlatHeaders, isReusable: boolean): void {
+    const passenger = this.#passenger;
+    this.#passenger = undefined;
+    // Of a request that is answered before its end, nobody wants the rest; nothing can follow it.
+    if (!isReusable || this.#upload !== undefined) this.#leave();
+    else this.idleUntilMs = performance.now() + this.#keepAliveMs;
+    this.resume();
+    passenger?.onEnd(trailers);
+  }
+
+  trailers(): string {
+    return this.#passenger?.trailers() ?? '';
+  }
+
+  uploaded(): void {
+    this.#upload = undefined;
+  }
+
+  uploadFailed(error: Error): void {
+    this.#fail(error);
+  }
+
+  #fail(error: Error): void {
+    if (this.#stage === 'gone') return;
+    // Nothing of the request went out: that is as if the connection had been found dead before it was chosen.
+    if (this.#stage === 'open' && this.#outgoing !== undefined) return this.#dialAgain();
+    const passenger = this.#passenger;
+    this.#passenger = undefined;
+    this.#leave();
+    passenger?.onError(error);
+  }
+
+  #dialAgain(): void {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    if (socket !== undefined) {
+      socket.owner = NOBODY;
+      socket.destroy();
+    }
+    this.isReused = false;
+    this.#takeTurn();
+  }
+
+  #leave(): void {
+    if (this.#stage === 'gone') return;
+    const wasConnecting = this.#stage === 'connecting';
+    this.#stage = 'gone';
+    if (wasConnecting) this.#dialled();
+    this.#outgoing = undefined;
+    this.#upload?.stop();
+    this.#upload = undefined;
+    this.#socket?.destroy();
+    this.#socket = undefined;
+    this.onLost(this);
   }
 }

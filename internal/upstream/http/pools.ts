@@ -1,25 +1,12 @@
-import { isIP } from 'node:net';
-import { buildConnector, type Client } from 'undici';
 import type { Endpoint } from '../pool/endpoint.js';
-import { admittedOnly, lookupBy } from '../socket/admitted-lookup.js';
+import { targetOf } from '../socket/socket-target.js';
+import type { Sockets } from '../socket/sockets.js';
 import type { TlsContexts } from '../socket/tls-contexts.js';
 import { Connection, type Dial } from './connection.js';
+import { SendQueue } from './send-queue.js';
 
-/** Idle connections of ours close before most servers close them; one that says so in Keep-Alive is believed. */
-const KEEP_ALIVE_MS = 4_000;
-
-/** Largest head of an answer, in bytes. */
-const MAX_HEAD_BYTES = 65_536;
-
-const OPTIONS: Client.Options = {
-  pipelining: 1,
-  allowH2: false,
-  maxHeaderSize: MAX_HEAD_BYTES,
-  keepAliveTimeout: KEEP_ALIVE_MS,
-  // The exchange watches its own time.
-  headersTimeout: 0,
-  bodyTimeout: 0,
-};
+/** How often idle connections are looked for that have been so for too long, in milliseconds. */
+const SWEEP_MS = 1_000;
 
 /** Kept-alive connections to one endpoint: as many as there are requests under way, and those that are idle. */
 export class EndpointPool {
@@ -30,47 +17,43 @@ export class EndpointPool {
 
   constructor(readonly dial: Dial) {}
 
-  /** A connection for one request, to be given back or let go of. */
+  /** A connection for one request, to be given back or dropped. */
   take(): Connection {
     const idle = this.#idle.pop();
     if (idle !== undefined) return idle;
-    const connection = new Connection(this.dial, OPTIONS, this.#onLost);
+    const connection = new Connection(this.dial, this.#onLost);
     this.#all.add(connection);
     return connection;
   }
 
   /** Its request has been answered whole. */
   give(connection: Connection): void {
-    if (this.#isClosed || !connection.isConnected) this.drop(connection);
-    else this.#idle.push(connection);
+    if (this.#isClosed) connection.destroy();
+    else if (connection.isOpen) this.#idle.push(connection);
   }
 
-  /** Nobody will use it again; what is under way on it ends by itself. */
-  drop(connection: Connection): void {
-    connection.close().then(
-      () => this.#all.delete(connection),
-      () => this.#all.delete(connection),
-    );
+  /** Lets go of those that have been idle for too long. */
+  sweep(nowMs: number): void {
+    for (const connection of this.#idle.filter(({ idleUntilMs }) => idleUntilMs <= nowMs))
+      connection.destroy();
   }
 
   /** Takes no more; what is under way ends by itself. */
   close(): void {
     this.#isClosed = true;
-    for (const connection of this.#idle.splice(0)) this.drop(connection);
+    for (const connection of this.#idle.splice(0)) connection.destroy();
   }
 
-  async destroy(): Promise<void> {
+  /** Cuts every connection. */
+  destroy(): void {
     this.#isClosed = true;
-    this.#idle.length = 0;
-    await Promise.all(Array.from(this.#all, (connection) => connection.destroy()));
-    this.#all.clear();
+    for (const connection of [...this.#all]) connection.destroy();
   }
 
   readonly #onLost = (connection: Connection): void => {
+    this.#all.delete(connection);
     const at = this.#idle.lastIndexOf(connection);
-    if (at < 0) return;
-    this.#idle.splice(at, 1);
-    this.drop(connection);
+    if (at >= 0) this.#idle.splice(at, 1);
   };
 }
 
@@ -79,7 +62,13 @@ export class Pools {
   /** By endpoint, then by the time routes allow for a connection. */
   readonly #pools = new Map<Endpoint, Map<number, EndpointPool>>();
 
-  constructor(readonly contexts: TlsContexts) {}
+  readonly #queue = new SendQueue();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    readonly contexts: TlsContexts,
+    readonly sockets: Sockets,
+  ) {}
 
   /** @throws what OpenSSL says of bad TLS settings. */
   of(endpoint: Endpoint, connectMs: number): EndpointPool {
@@ -97,17 +86,18 @@ export class Pools {
   }
 
   #dial(endpoint: Endpoint, connectMs: number): Dial {
-    const { address, tls, admits } = endpoint;
-    const { host, secure } = address;
-    const lookup = admits && { lookup: lookupBy(admittedOnly(admits)) };
-    const connector = buildConnector({
-      ...lookup,
-      ...(secure
-        ? { secureContext: this.contexts.of(tls), rejectUnauthorized: tls?.insecureSkipVerify !== true }
-        : {}),
-      timeout: connectMs,
-    } as buildConnector.BuildOptions);
-    return { endpoint, origin: `${secure ? 'https' : 'http'}://${host}`, connectMs, connector };
+    const { sockets } = this;
+    const target = targetOf(endpoint, this.contexts);
+    this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
+    return {
+      ...{ endpoint, connectMs, queue: this.#queue, readBuffer: sockets.readBuffer },
+      open: (owner) => sockets.open(target, owner),
+    };
+  }
+
+  #sweep(): void {
+    const nowMs = performance.now();
+    for (const pools of this.#pools.values()) for (const pool of pools.values()) pool.sweep(nowMs);
   }
 
   /** Lets go of endpoints that no route names any more; what is under way on them ends by itself. */
@@ -124,15 +114,9 @@ export class Pools {
   }
 
   /** Cuts every connection. */
-  async destroy(): Promise<void> {
-    const pools = [...this.#pools.values()].flatMap((each) => [...each.values()]);
+  destroy(): void {
+    clearInterval(this.#timer);
+    for (const pools of this.#pools.values()) for (const pool of pools.values()) pool.destroy();
     this.#pools.clear();
-    await Promise.all(pools.map((pool) => pool.destroy()));
   }
-}
-
-/** The name TLS is told (RFC 6066 §3: no address), whatever Host says. */
-export function serverNameOf({ address, tls }: Endpoint): string | undefined {
-  if (!address.secure) return undefined;
-  return tls?.serverName ?? (isIP(address.hostname) === 0 ? address.hostname : undefined);
 }

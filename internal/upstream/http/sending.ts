@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
-import type { Dispatcher } from 'undici';
 import type { HttpRoute } from '../../config/config.js';
 import { fromUnknown, GatewayError } from '../../errors.js';
 import { clientKey } from '../../request/client-key.js';
+import type { FlatHeaders } from '../../request/flat-headers.js';
 import type { DialTrace } from '../../telemetry/dial-trace.js';
 import { type Choice, choose, nowhere } from '../pool/balance.js';
 import type { Destination } from '../pool/destination.js';
@@ -11,8 +11,10 @@ import type { Endpoints } from '../pool/endpoints.js';
 import type { Tenancy } from '../pool/tenancy.js';
 import { isLocalShortage } from '../socket/local-shortage.js';
 import { failureOf, hasDied } from './answer-failure.js';
-import { type Connection, NoTurn, type Passenger } from './connection.js';
-import { type EndpointPool, type Pools, serverNameOf } from './pools.js';
+import type { Connection, Passenger } from './connection.js';
+import { NoTurn } from './connection-lost.js';
+import type { EndpointPool, Pools } from './pools.js';
+import { Unsendable } from './request-head.js';
 
 /** What is asked of an upstream. */
 export interface HttpRequest {
@@ -25,6 +27,8 @@ export interface HttpRequest {
   readonly host: string | undefined;
   /** undefined: none. */
   readonly body: Readable | Buffer | undefined;
+  /** Whether `headers` say how long it is; one that is there whole says so itself. */
+  readonly hasLength?: boolean;
   /** What stands behind the body's last chunk, name and value by turns; asked for when it has ended. */
   readonly trailers?: (() => readonly string[]) | undefined;
   readonly identity: { readonly sub: string } | undefined;
@@ -40,11 +44,11 @@ export interface AnswerListener {
   /** The upstream is reached: the request goes out. */
   onReached(endpoint: Endpoint): void;
   /** @param headers name and value by turns. */
-  onHead(status: number, statusText: string, headers: readonly Buffer[]): void;
-  /** @returns false: no more until `Sending.resume`. */
+  onHead(status: number, statusText: string, headers: FlatHeaders): void;
+  /** @param chunk lent: right until this returns. @returns false: no more until `Sending.resume`. */
   onBytes(chunk: Buffer): boolean;
   /** @param trailers name and value by turns. */
-  onEnd(trailers: readonly Buffer[]): void;
+  onEnd(trailers: FlatHeaders): void;
   /** @param error ERR_DIAL_FAILED, ERR_CIRCUIT_OPEN, ERR_UPSTREAM_LOST, ERR_UPSTREAM_PROTOCOL; or of the body. */
   onFailed(error: GatewayError): void;
 }
@@ -60,14 +64,8 @@ export class Sending implements Passenger {
   #pool: EndpointPool | undefined;
   #connection: Connection | undefined;
   #tenancy: Tenancy | undefined;
-  #abort: ((error?: Error) => void) | undefined;
-  #resume: (() => void) | undefined;
   #aborted: boolean = false;
-  /** Whether a byte of the answer has come. */
-  #isAnswering: boolean = false;
   #hasHead: boolean = false;
-  /** Whether its connection had served before. */
-  #isReused: boolean = false;
   #repeated: boolean = false;
 
   constructor(
@@ -95,14 +93,13 @@ export class Sending implements Passenger {
     if (this.#aborted) return;
     this.#aborted = true;
     this.#settle(end);
-    this.#abort?.();
     const { body } = this.request;
     if (body !== undefined && !Buffer.isBuffer(body)) body.destroy();
   }
 
   /** After `onBytes` returned false. */
   resume(): void {
-    this.#resume?.();
+    this.#connection?.resume();
   }
 
   /** @returns false when no circuit lets it through. */
@@ -112,24 +109,14 @@ export class Sending implements Passenger {
     const { endpoint } = choice;
     this.#choice = choice;
     endpoint.dialing++;
-    const { method, headers, body, host, pathAt, trace } = this.request;
+    const { method, headers, body, hasLength = false, host, pathAt, trace } = this.request;
     trace?.attempt(endpoint.url);
-    const hostLine = host === undefined ? [] : ['Host', host];
-    const servername = serverNameOf(endpoint);
+    const { address } = endpoint;
     try {
       this.#pool = this.pools.of(endpoint, this.route.timeouts.connectMs);
       this.#connection = this.#pool.take();
       this.#connection.send(
-        {
-          origin: this.#pool.dial.origin,
-          path: pathAt(endpoint.address),
-          method: method as Dispatcher.HttpMethod,
-          headers: host === undefined ? headers : [...hostLine, ...headers],
-          body: body ?? null,
-          // undici gives a connection up after HEAD otherwise.
-          reset: false,
-          ...(servername === undefined ? {} : { servername }),
-        },
+        { method, path: pathAt(address), host: host ?? address.host, headers, body, hasLength },
         this,
       );
     } catch (thrown) {
@@ -138,10 +125,7 @@ export class Sending implements Passenger {
     return true;
   }
 
-  onConnect(abort: (error?: Error) => void): void {
-    this.#abort = abort;
-    this.#isReused = this.#connection?.takeFresh() === false;
-    if (this.#aborted) return abort();
+  onConnected(): void {
     const endpoint = this.#choice?.endpoint;
     if (endpoint === undefined) return;
     endpoint.dialing--;
@@ -161,47 +145,36 @@ export class Sending implements Passenger {
     return text;
   }
 
-  onResponseStarted(): void {
-    this.#isAnswering = true;
-  }
-
-  onHeaders(status: number, headers: Buffer[], resume: () => void, statusText: string): boolean {
-    // RFC 9110 §15.2: a proxy may drop what nobody asked for.
-    if (status < 200 || this.#aborted) return true;
+  onHead(status: number, statusText: string, headers: FlatHeaders): void {
     this.#hasHead = true;
-    this.#resume = resume;
     this.#succeeded();
     this.listener.onHead(status, statusText, headers);
-    return true;
   }
 
-  onData(chunk: Buffer): boolean {
+  onBytes(chunk: Buffer): boolean {
     return this.#aborted || this.listener.onBytes(chunk);
   }
 
-  onComplete(trailers: string[] | null): void {
+  onEnd(trailers: FlatHeaders): void {
     if (this.#aborted) return;
     this.#aborted = true;
     this.#settle('closed');
-    // They are buffers, whatever the types of undici say.
-    const lines: readonly unknown[] = trailers ?? [];
-    this.listener.onEnd(lines.filter((line) => Buffer.isBuffer(line)));
+    this.listener.onEnd(trailers);
   }
 
   onError(error: Error): void {
     if (this.#aborted) return;
-    const code = 'code' in error ? error.code : undefined;
     const { body } = this.request;
     // The body's own fault is not the upstream's.
     const fault = body === undefined || Buffer.isBuffer(body) ? undefined : body.errored;
     if (fault instanceof GatewayError) return this.#end('destroyed', fault);
-    if (this.#tenancy === undefined) return this.#unreached(error, code);
+    if (this.#tenancy === undefined) return this.#unreached(error);
     if (!this.#hasHead && this.#mayRepeat(error)) return this.#repeat();
     this.#end('lost', failureOf(error));
   }
 
   /** Nothing of the request was sent: another endpoint may have it. */
-  #unreached(error: Error, code: unknown): void {
+  #unreached(error: Error): void {
     const choice = this.#choice;
     if (choice === undefined) return;
     const { endpoint, permit } = choice;
@@ -214,12 +187,12 @@ export class Sending implements Passenger {
       return this.#end('destroyed', error);
     }
     this.#letGo(false);
-    if (isLocalShortage(error) || error instanceof NoTurn || code === 'UND_ERR_INVALID_ARG')
+    if (isLocalShortage(error) || error instanceof NoTurn || error instanceof Unsendable)
       endpoint.breaker.released(permit);
     else endpoint.dialFailed(permit, 'unreachable', this.#client);
     const { body } = this.request;
     const bodyIsWhole = body === undefined || Buffer.isBuffer(body) || !body.destroyed;
-    if (code !== 'UND_ERR_INVALID_ARG' && bodyIsWhole && this.#next(this.#tried)) return;
+    if (!(error instanceof Unsendable) && bodyIsWhole && this.#next(this.#tried)) return;
     this.#fail('ERR_DIAL_FAILED', `${endpoint.name}: ${error.message}`, error);
   }
 
@@ -227,8 +200,8 @@ export class Sending implements Passenger {
   #mayRepeat(error: Error): boolean {
     if (
       this.#repeated ||
-      !this.#isReused ||
-      this.#isAnswering ||
+      this.#connection?.isReused !== true ||
+      this.#connection.isAnswering ||
       this.request.body !== undefined ||
       !REPEATABLE.has(this.request.method)
     )
@@ -241,7 +214,6 @@ export class Sending implements Passenger {
     this.request.trace?.attemptFailed(undefined);
     this.#settle('destroyed');
     this.#tenancy = undefined;
-    this.#abort = undefined;
     if (!this.#next(new Set())) this.#end('destroyed', nowhere(this.route, this.#order));
   }
 
@@ -274,7 +246,7 @@ export class Sending implements Passenger {
     if (connection === undefined) return;
     this.#connection = undefined;
     if (isWhole) this.#pool?.give(connection);
-    else this.#pool?.drop(connection);
+    else connection.destroy();
   }
 
   /** The endpoint is told what became of it, once. */

@@ -10,6 +10,7 @@ import type { Endpoint } from '../pool/endpoint.js';
 import type { Endpoints } from '../pool/endpoints.js';
 import type { Tenancy } from '../pool/tenancy.js';
 import type { SocketTarget } from '../socket/socket.js';
+import { targetOf } from '../socket/socket-target.js';
 import type { TlsContexts } from '../socket/tls-contexts.js';
 import type { UpstreamConnection } from './connection.js';
 import type { ConnectionShared } from './connection-shared.js';
@@ -179,17 +180,9 @@ export class Dialer {
 }
 
 /** @throws DialFailure when the TLS settings are of no use. */
-export function socketTarget({ address, tls, admits }: Endpoint, contexts: TlsContexts): SocketTarget {
-  const { hostname: host, port, secure } = address;
-  if (!secure) return { host, port, admits, tls: undefined };
+export function socketTarget(endpoint: Endpoint, contexts: TlsContexts): SocketTarget {
   try {
-    const context = contexts.of(tls);
-    return {
-      host,
-      port,
-      admits,
-      tls: { context, serverName: tls?.serverName, verify: tls?.insecureSkipVerify !== true },
-    };
+    return targetOf(endpoint, contexts);
   } catch (cause) {
     throw new DialFailure('its TLS settings are not usable', undefined, 'unreachable', { cause });
   }

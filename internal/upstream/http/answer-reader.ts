@@ -1,0 +1,173 @@
+import type { FlatHeaders } from '../../request/flat-headers.js';
+import { type AnswerHead, BadAnswer, pushFieldLine, readAnswerHead } from './answer-head.js';
+
+/** Largest head of an answer, interim ones before it included, and largest trailer section, in bytes. */
+const MAX_HEAD_BYTES = 65_536;
+/** Longest line before a chunk, in bytes: its extensions are nobody's (RFC 9112 §7.1.1). */
+const MAX_SIZE_LINE_BYTES = 4_096;
+
+/** RFC 9112 §7.1: up to 2^52 bytes. */
+const CHUNK_SIZE = /^([\da-f]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/i;
+
+const NOTHING = Buffer.alloc(0);
+const NO_TRAILERS: FlatHeaders = [];
+const LF = 0x0a;
+const CR = 0x0d;
+
+/** Who hears an answer as it comes. */
+export interface AnswerParts {
+  answerHead(head: AnswerHead): void;
+  /** @param chunk lent: right until this returns. */
+  answerBytes(chunk: Buffer): void;
+  /** @param isLast whether nothing came behind it, and the connection may serve again. */
+  answerEnd(trailers: FlatHeaders, isReusable: boolean): void;
+}
+
+/** What comes next. */
+type State = 'nothing' | 'head' | 'body' | 'close' | 'size' | 'chunk' | 'chunk-end' | 'trailers';
+
+/**
+ * Reads the answers of one connection, one after the other, whatever way reads cut them (RFC 9112 §4 to §7). Whatever two
+ * readers could take for different answers is none.
+ */
+export class AnswerReader {
+  #state: State = 'nothing';
+  /** Whether what is read answers a HEAD. */
+  #isHead: boolean = false;
+  /** The beginning of what is read as a whole: a head, or a line. */
+  #held: Buffer = NOTHING;
+  /** Bytes of body, or of a chunk, that are to come. */
+  #left = 0;
+  #isPersistent: boolean = false;
+  #trailers: FlatHeaders = NO_TRAILERS;
+  /** Bytes of interim heads, or of trailers, so far. */
+  #lengthSoFar = 0;
+
+  constructor(readonly parts: AnswerParts) {}
+
+  /** A request goes out, whose answer comes next. */
+  expect(method: string): void {
+    this.#state = 'head';
+    this.#isHead = method === 'HEAD';
+    this.#lengthSoFar = 0;
+  }
+
+  /** @param received lent. @throws BadAnswer */
+  read(received: Buffer): void {
+    let bytes = received;
+    if (this.#held.length > 0) {
+      bytes = Buffer.concat([this.#held, received]);
+      this.#held = NOTHING;
+    }
+    for (let at = 0; at < bytes.length; ) at = this.#step(bytes, at);
+  }
+
+  /** The other side says no more. @returns whether that is how the answer ends, which has been told then. */
+  ended(): boolean {
+    if (this.#state !== 'close') return false;
+    this.#end(NO_TRAILERS, false);
+    return true;
+  }
+
+  #step(bytes: Buffer, at: number): number {
+    switch (this.#state) {
+      case 'nothing':
+        throw new BadAnswer('bytes that answer nothing');
+      case 'head':
+        return this.#readHead(bytes, at);
+      case 'body':
+      case 'chunk':
+        return this.#readSized(bytes, at);
+      case 'close':
+        this.parts.answerBytes(at === 0 ? bytes : bytes.subarray(at));
+        return bytes.length;
+      case 'size':
+        return this.#readLine(bytes, at, MAX_SIZE_LINE_BYTES, (line) => this.#chunk(line));
+      case 'chunk-end':
+        return this.#readLine(bytes, at, 2, (line) => {
+          if (line !== '') throw new BadAnswer('a chunk is longer than it says');
+          this.#state = 'size';
+        });
+      case 'trailers':
+        return this.#readTrailer(bytes, at);
+    }
+  }
+
+  #readHead(bytes: Buffer, at: number): number {
+    const end = bytes.indexOf('\r\n\r\n', at, 'latin1');
+    const length = (end < 0 ? bytes.length : end + 4) - at;
+    if (this.#lengthSoFar + length > MAX_HEAD_BYTES) throw new BadAnswer('its head is too long');
+    if (end < 0) {
+      const begun = bytes.toString('latin1', at);
+      if (!'HTTP/1.'.startsWith(begun.slice(0, 7)) || /(?:^|[^\r])\n/.test(begun))
+        throw new BadAnswer('it is not HTTP/1.1');
+      return this.#hold(bytes, at);
+    }
+    const head = readAnswerHead(bytes.toString('latin1', at, end));
+    const next = end + 4;
+    // RFC 9110 §15.2: a proxy may drop what nobody asked for.
+    if (head.status < 200) this.#lengthSoFar += length;
+    else this.#begin(head, next === bytes.length);
+    return next;
+  }
+
+  #begin(head: AnswerHead, isLast: boolean): void {
+    this.#isPersistent = head.isPersistent;
+    this.parts.answerHead(head);
+    // RFC 9112 §6.3
+    const { length } = head;
+    if (this.#isHead || head.status === 204 || head.status === 304 || length === 0)
+      return this.#end(NO_TRAILERS, isLast);
+    this.#state = length === 'chunked' ? 'size' : length === undefined ? 'close' : 'body';
+    this.#left = typeof length === 'number' ? length : 0;
+  }
+
+  #readSized(bytes: Buffer, at: number): number {
+    const next = Math.min(bytes.length, at + this.#left);
+    this.#left -= next - at;
+    this.parts.answerBytes(bytes.subarray(at, next));
+    if (this.#left > 0) return next;
+    if (this.#state === 'chunk') this.#state = 'chunk-end';
+    else if (this.#state === 'body') this.#end(NO_TRAILERS, next === bytes.length);
+    return next;
+  }
+
+  #chunk(line: string): void {
+    const [, size] = CHUNK_SIZE.exec(line) ?? [];
+    if (size === undefined) throw new BadAnswer('what should be the size of a chunk is none');
+    this.#left = Number.parseInt(size, 16);
+    this.#state = this.#left > 0 ? 'chunk' : 'trailers';
+    this.#lengthSoFar = 0;
+    this.#trailers = [];
+  }
+
+  #readTrailer(bytes: Buffer, at: number): number {
+    return this.#readLine(bytes, at, MAX_HEAD_BYTES - this.#lengthSoFar, (line, next) => {
+      this.#lengthSoFar += next - at;
+      if (line === '') this.#end(this.#trailers, next === bytes.length);
+      else pushFieldLine(this.#trailers, line, 0, line.length);
+    });
+  }
+
+  /** @returns where it goes on. */
+  #readLine(bytes: Buffer, at: number, limit: number, take: (line: string, next: number) => void): number {
+    const end = bytes.indexOf(LF, at);
+    const next = end < 0 ? bytes.length : end + 1;
+    if (next - at > limit) throw new BadAnswer('a line of its body is too long');
+    if (end < 0) return this.#hold(bytes, at);
+    // RFC 9112 §2.2 lets a lone LF end a line: whoever reads what we pass on may not.
+    if (bytes[end - 1] !== CR || end === at) throw new BadAnswer('a line of its body has no CR');
+    take(bytes.toString('latin1', at, end - 1), next);
+    return next;
+  }
+
+  #hold(bytes: Buffer, at: number): number {
+    this.#held = Buffer.from(bytes.subarray(at));
+    return bytes.length;
+  }
+
+  #end(trailers: FlatHeaders, isLast: boolean): void {
+    this.#state = 'nothing';
+    this.parts.answerEnd(trailers, isLast && this.#isPersistent);
+  }
+}

@@ -1,0 +1,42 @@
+import { isToken } from '../../request/grammar.js';
+
+/** RFC 9110 §5.5 */
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+const TARGET = /^[\x21-\x7e\x80-\xff]+$/;
+
+/** Methods whose requests say that they have no body, as servers may wait for one (RFC 9110 §8.6). */
+const EXPECT_BODY: ReadonlySet<string> = new Set(['PUT', 'POST', 'PATCH']);
+
+/** A request that cannot be written; no endpoint is to blame. */
+export class Unsendable extends Error {}
+
+/** What goes out before a body. */
+export interface RequestLines {
+  readonly method: string;
+  readonly path: string;
+  readonly host: string;
+  /** Name and value by turns. */
+  readonly headers: readonly string[];
+  /** Of a body that is there whole; undefined: `headers` say how long it is, or nobody knows. */
+  readonly length: number | undefined;
+  /** Whether its body comes in chunks. */
+  readonly isChunked: boolean;
+}
+
+/** The head of a request, one character a byte. @throws Unsendable if it would be read as something else. */
+export function requestHead({ method, path, host, headers, length, isChunked }: RequestLines): string {
+  if (!isToken(method) || !TARGET.test(path) || !FIELD_VALUE.test(host))
+    throw new Unsendable('a request that cannot be written');
+  let head = `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: keep-alive\r\n`;
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const name = headers[at] ?? '';
+    const value = headers[at + 1] ?? '';
+    if (!isToken(name) || !FIELD_VALUE.test(value))
+      throw new Unsendable(`the header ${name} cannot be written`);
+    head += `${name}: ${value}\r\n`;
+  }
+  if (isChunked) return `${head}Transfer-Encoding: chunked\r\n\r\n`;
+  if (length !== undefined && (length > 0 || EXPECT_BODY.has(method)))
+    return `${head}Content-Length: ${length}\r\n\r\n`;
+  return `${head}\r\n`;
+}
