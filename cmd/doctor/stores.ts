@@ -16,7 +16,7 @@ export async function stores(config: Config): Promise<readonly Finding[]> {
   const all = await createStores(config, metrics, heard.log);
   try {
     await all.start();
-    const { values } = await metrics.dependencyUp.get();
+    const { values } = await metrics.process.dependencyUp.get();
     const up = (name: string) => values.find(({ labels }) => labels.dependency === name)?.value === 1;
     const complaints = heard.complaints;
     return [

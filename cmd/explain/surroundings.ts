@@ -42,9 +42,9 @@ export async function surroundings(config: Config, table: RouteTable, log: Logge
     ttlMs: config.revocationTtlMs,
     log,
     store: undefined,
-    counter: metrics.revocations,
+    counter: metrics.auth.revocations,
   });
-  const bans = new Bans({ list: undefined, log, counter: metrics.bans });
+  const bans = new Bans({ list: undefined, log, counter: metrics.auth.bans });
   const cache = new TieredTokenCache(new MemoryTokenCache(0), undefined, metrics);
   const targets = new Targets(log);
   const provider = AskedProvider.of(config.verification, keys, log, metrics);

@@ -117,11 +117,11 @@ export async function build(
     ttlMs: config.revocationTtlMs,
     log,
     store: stores.revocations,
-    counter: metrics.revocations,
+    counter: metrics.auth.revocations,
   });
   const claims = new Claims(stores.claims ?? new MemoryClaims());
   const sockets = new Sockets();
-  const bans = new Bans({ list: stores.bans, log, counter: metrics.bans });
+  const bans = new Bans({ list: stores.bans, log, counter: metrics.auth.bans });
   const refusals = new RecentRefusals();
   const activity = sessionLog(config, stores, metrics, log);
   const drains = new Drains({ list: stores.drains, log });
@@ -272,5 +272,10 @@ function sessionLog(
   log: Log,
 ): SessionLog | undefined {
   if (activity === undefined || postgres === undefined) return undefined;
-  return new SessionLog({ store: postgres, keptMs: activity.keptMs, dropped: metrics.activityDropped, log });
+  return new SessionLog({
+    store: postgres,
+    keptMs: activity.keptMs,
+    dropped: metrics.process.activityDropped,
+    log,
+  });
 }

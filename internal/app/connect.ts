@@ -26,10 +26,10 @@ export function connect({
   siblings,
 }: Parts): void {
   metrics.beforeScrape(() => {
-    metrics.unready.set({ reason: 'draining' }, sessions.draining ? 1 : 0);
-    metrics.unready.set({ reason: 'no_keys' }, keys.ready ? 0 : 1);
-    metrics.revocationsUnsent.set(revocations.unsent);
-    metrics.bansUnsent.set(bans.unsent);
+    metrics.process.unready.set({ reason: 'draining' }, sessions.draining ? 1 : 0);
+    metrics.process.unready.set({ reason: 'no_keys' }, keys.ready ? 0 : 1);
+    metrics.auth.revocationsUnsent.set(revocations.unsent);
+    metrics.auth.bansUnsent.set(bans.unsent);
   });
   revocations.onRevoked((revocation) => {
     cache.forget(revocation);

@@ -107,7 +107,7 @@ export async function createApp(
   return {
     async start() {
       metrics.collectProcessMetrics();
-      metrics.buildInfo.set({ version: version(), node: process.version, listener: choice.kind }, 1);
+      metrics.process.buildInfo.set({ version: version(), node: process.version, listener: choice.kind }, 1);
       upstreams.apply(table);
       wheel.start();
       heapTrim.start();

@@ -88,11 +88,11 @@ export async function watchRoutes(
     table: routes.table,
     onTable: async (changed) => {
       await routes.apply(changed);
-      metrics.configReloads.inc({ result: 'ok' });
+      metrics.process.configReloads.inc({ result: 'ok' });
       log.info({ routes: changed.routes.length }, 'routes reloaded');
     },
     onProblems: (problems) => {
-      metrics.configReloads.inc({ result: 'failed' });
+      metrics.process.configReloads.inc({ result: 'failed' });
       log.error({ problems: problems.map(problemLine) }, 'routes not reloaded: the ones in effect stay');
     },
   });

@@ -47,8 +47,10 @@ export interface Stores {
 export async function createStores(config: Config, metrics: Metrics, log: Log): Promise<Stores> {
   const redis = await createRedis(config, log);
   const postgres = await createPostgres(config, log);
-  redis?.onWholeChange((whole) => metrics.dependencyUp.set({ dependency: 'redis' }, whole ? 1 : 0));
-  postgres?.onWholeChange((whole) => metrics.dependencyUp.set({ dependency: 'postgres' }, whole ? 1 : 0));
+  redis?.onWholeChange((whole) => metrics.process.dependencyUp.set({ dependency: 'redis' }, whole ? 1 : 0));
+  postgres?.onWholeChange((whole) =>
+    metrics.process.dependencyUp.set({ dependency: 'postgres' }, whole ? 1 : 0),
+  );
   return {
     redis,
     postgres,
@@ -115,7 +117,7 @@ function tokenCacheStore(
     return seal && new PostgresTokenCache(postgres, prefix, seal);
   const variable = store === 'redis' ? 'REDIS_URL' : 'POSTGRES_DSN';
   log.warn(`JWT_CACHE_STORE is ${store} but ${variable} is not set: tokens are remembered in memory`);
-  metrics.dependencyUp.set({ dependency: store }, 0);
+  metrics.process.dependencyUp.set({ dependency: store }, 0);
   return undefined;
 }
 

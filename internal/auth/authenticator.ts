@@ -96,7 +96,7 @@ export class Authenticator {
   }
 
   #took(startMs: number): void {
-    this.metrics.auth.observe((performance.now() - startMs) / 1000);
+    this.metrics.auth.seconds.observe((performance.now() - startMs) / 1000);
   }
 
   /** @param digest undefined: what came does not even look like a token. */

@@ -43,7 +43,7 @@ export class TrustedIssuers {
   static create(
     config: VerificationConfig,
     log: Log,
-    metrics: Pick<Metrics, 'dependencyUp'>,
+    metrics: Pick<Metrics, 'process'>,
     clock?: Clock,
   ): TrustedIssuers {
     return new TrustedIssuers(config, (rules, name) => {

@@ -70,7 +70,7 @@ export class ExchangeRecord {
     const code = failure instanceof GatewayError ? failure.code : undefined;
     const known = METHODS.has(method) ? method : 'other';
     metrics.http.ended(route.prefix, known, status, durationMs / 1000, bytesIn, bytesOut);
-    if (code !== undefined && AUTH_FAILURES.has(code)) metrics.authFailures.inc();
+    if (code !== undefined && AUTH_FAILURES.has(code)) metrics.auth.failures.inc();
     this.#endTrace(failure, code);
     const isFault = failure !== undefined && code === undefined;
     this.#remember(exchange, durationMs, code);

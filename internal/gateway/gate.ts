@@ -77,20 +77,20 @@ export class Gate {
 
   /** A connection that is closed as soon as it is accepted: there are too many. @param why which limit says so. */
   closeAtDoor(peer: string, why: string): void {
-    this.sessionParts.metrics.refused.inc({ status: 'closed', route: NO_ROUTE });
+    this.sessionParts.metrics.sessions.refused.inc({ status: 'closed', route: NO_ROUTE });
     this.#refusals.closedAtDoor(peer, why);
   }
 
   /** The opening handshake, or the status it is refused with. */
   #judge(head: RequestHead): Arrival | number {
     const fault = checkHandshake(head);
-    if (fault === undefined) this.sessionParts.metrics.connections.inc();
+    if (fault === undefined) this.sessionParts.metrics.sessions.connections.inc();
     return judgeArrival(head, fault, this.rules);
   }
 
   #refuse(head: RequestHead, status: number, why?: string): number {
     if (checkHandshake(head) === undefined) {
-      this.sessionParts.metrics.handshakesRefused.inc({ status });
+      this.sessionParts.metrics.sessions.handshakesRefused.inc({ status });
     }
     this.#count(head, status);
     this.#refusals.refused(head, status, why);
@@ -113,7 +113,7 @@ export class Gate {
     const path = decodePath(head.target);
     const { host } = this.rules.proxies.client(head.peer, head.secure, head.headers);
     const route = path === undefined ? undefined : this.rules.match(path, host)[0]?.route.prefix;
-    this.sessionParts.metrics.refused.inc({ status: String(status), route: route ?? NO_ROUTE });
+    this.sessionParts.metrics.sessions.refused.inc({ status: String(status), route: route ?? NO_ROUTE });
   }
 
   /** What a good handshake is turned away by, in the order of SPEC section 4: full, then the address's own limits. */

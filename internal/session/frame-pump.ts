@@ -101,7 +101,7 @@ export class FramePump extends Pump implements UpstreamFrameListener, ClientFram
     if (this.#clientPaused) return;
     this.#clientPaused = true;
     this.frames.pause();
-    this.metrics.backpressure.inc({ direction: 'client_to_upstream' });
+    this.metrics.messages.backpressure.inc({ direction: 'client_to_upstream' });
     this.owner.hurry();
   }
 
@@ -116,7 +116,7 @@ export class FramePump extends Pump implements UpstreamFrameListener, ClientFram
     if (this.#upstreamPaused) return;
     this.#upstreamPaused = true;
     this.upstream.pause();
-    this.metrics.backpressure.inc({ direction: 'upstream_to_client' });
+    this.metrics.messages.backpressure.inc({ direction: 'upstream_to_client' });
     this.owner.hurry();
   }
 

@@ -26,7 +26,7 @@ export class MessagePump extends Pump implements UpstreamListener {
   protected override messageWaits(): void {
     if (this.upstream.waitingCost <= this.config.maxBufferedBytes) return;
     // uWebSockets.js cannot stop reading from a client, so there is nowhere else for the bytes to wait.
-    this.metrics.backpressure.inc({ direction: 'client_to_upstream' });
+    this.metrics.messages.backpressure.inc({ direction: 'client_to_upstream' });
     this.owner.close('upstreamTooSlow');
   }
 
@@ -66,7 +66,7 @@ export class MessagePump extends Pump implements UpstreamListener {
     if (!this.#paused && this.client.bufferedBytes() > this.config.maxBufferedBytes) {
       this.#paused = true;
       this.upstream.pause();
-      this.metrics.backpressure.inc({ direction: 'upstream_to_client' });
+      this.metrics.messages.backpressure.inc({ direction: 'upstream_to_client' });
     }
   }
 

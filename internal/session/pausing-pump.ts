@@ -10,7 +10,7 @@ export abstract class PausingPump extends MessagePump {
     if (this.#readingPaused || !this.upstream.blocked) return;
     this.#readingPaused = true;
     frames.pause();
-    this.metrics.backpressure.inc({ direction: 'client_to_upstream' });
+    this.metrics.messages.backpressure.inc({ direction: 'client_to_upstream' });
     this.owner.hurry();
   }
 

@@ -87,8 +87,8 @@ export function recordTurnedAway(
   { matches, trace }: Pick<Opening, 'matches' | 'trace'>,
 ): void {
   const [match] = matches;
-  metrics.handshakesRefused.inc({ status: 503 });
-  metrics.refused.inc({ status: '503', route: metrics.routeLabel(match?.route) });
+  metrics.sessions.handshakesRefused.inc({ status: 503 });
+  metrics.sessions.refused.inc({ status: '503', route: metrics.routeLabel(match?.route) });
   trace?.end({
     outcome: 'turned_away',
     failed: false,
@@ -134,10 +134,11 @@ export function recordClose(
   const wasOpen = state.name === 'open';
   const route = metrics.routeLabel(session.route);
   const traffic = wasOpen ? sessions.traffic.ended(state.pump, route) : undefined;
-  metrics.sessionClosed.inc({ reason: reason.name, route });
-  if (!wasOpen && AUTH_FAILURES.has(reason)) metrics.authFailures.inc();
-  if (UPSTREAM_FAULTS.has(reason) && protocol !== undefined) metrics.proxyErrors.inc({ protocol });
-  if (reason === CLOSE_REASONS.circuitOpen && protocol !== undefined) metrics.circuitOpen.inc({ protocol });
+  metrics.sessions.closed.inc({ reason: reason.name, route });
+  if (!wasOpen && AUTH_FAILURES.has(reason)) metrics.auth.failures.inc();
+  if (UPSTREAM_FAULTS.has(reason) && protocol !== undefined) metrics.upstreams.errors.inc({ protocol });
+  if (reason === CLOSE_REASONS.circuitOpen && protocol !== undefined)
+    metrics.upstreams.circuitOpen.inc({ protocol });
   if (reason === CLOSE_REASONS.rateLimited)
     metrics.countRateLimitViolation(session.identity?.sub ?? session.ip);
   const trace = openingOf(state)?.trace;

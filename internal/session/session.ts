@@ -187,7 +187,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     this.#protocol = adapter.protocol;
     this.#route = match.route;
     this.#config = sessionConfigOf(match.route, config);
-    metrics.protocolConnections.inc({ protocol: adapter.protocol });
+    metrics.sessions.byProtocol.inc({ protocol: adapter.protocol });
     const entering = new Entering(plan, admission, this.#config);
     this.#enter(entering).catch((thrown: unknown) => this.#refuse(refusedFor(thrown)));
   }

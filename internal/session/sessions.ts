@@ -76,7 +76,7 @@ export class Sessions {
       if (token !== undefined) this.slots.perToken.leave(token, session.id);
     }
     if (session.acceptedMs !== undefined) {
-      this.#metrics.connectionDuration.observe((performance.now() - session.acceptedMs) / 1000);
+      this.#metrics.sessions.duration.observe((performance.now() - session.acceptedMs) / 1000);
     }
     if (this.#live.size === 0) this.#idle?.();
   }
@@ -145,8 +145,8 @@ export class Sessions {
       toUpstream += buffered.toUpstream;
     }
     this.traffic.show(pumps);
-    for (const [route, sessions] of this.#byRoute) metrics.activeSessions.set({ route }, sessions);
-    metrics.bufferedBytes.set({ direction: 'upstream_to_client' }, toClient);
-    metrics.bufferedBytes.set({ direction: 'client_to_upstream' }, toUpstream);
+    for (const [route, sessions] of this.#byRoute) metrics.sessions.active.set({ route }, sessions);
+    metrics.messages.bufferedBytes.set({ direction: 'upstream_to_client' }, toClient);
+    metrics.messages.bufferedBytes.set({ direction: 'client_to_upstream' }, toUpstream);
   }
 }

@@ -47,7 +47,7 @@ export class Traffic {
   readonly #ended = new Totals();
   #shown = new Totals();
 
-  constructor(readonly metrics: Pick<Metrics, 'messages' | 'bytes'>) {}
+  constructor(readonly metrics: Pick<Metrics, 'messages'>) {}
 
   /** Takes over what a session has moved. It is live no more: `show` must not meet it again. @param route its label. */
   ended(source: TrafficSource, route: string): TrafficCounts {
@@ -66,10 +66,10 @@ export class Traffic {
       const shown = this.#shown.of(route, protocol);
       const up = { direction: 'client_to_upstream', protocol, route } as const;
       const down = { direction: 'upstream_to_client', protocol, route } as const;
-      this.metrics.messages.inc(up, total.messagesToUpstream - shown.messagesToUpstream);
-      this.metrics.bytes.inc(up, total.bytesToUpstream - shown.bytesToUpstream);
-      this.metrics.messages.inc(down, total.messagesToClient - shown.messagesToClient);
-      this.metrics.bytes.inc(down, total.bytesToClient - shown.bytesToClient);
+      this.metrics.messages.forwarded.inc(up, total.messagesToUpstream - shown.messagesToUpstream);
+      this.metrics.messages.bytes.inc(up, total.bytesToUpstream - shown.bytesToUpstream);
+      this.metrics.messages.forwarded.inc(down, total.messagesToClient - shown.messagesToClient);
+      this.metrics.messages.bytes.inc(down, total.bytesToClient - shown.bytesToClient);
     }
     this.#shown = now;
   }

@@ -1,5 +1,8 @@
 import { Histogram, type HistogramConfiguration, type LabelValues } from 'prom-client';
 
+/** Upper bounds for what takes milliseconds as a rule, such as dials and verifications, in seconds. */
+export const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
 /** Values that may wait. */
 const BATCH = 256;
 

@@ -179,7 +179,7 @@ export class Upstreams {
     this.#pools.destroy();
   }
 
-  #showCircuits({ circuitState }: Metrics): void {
+  #showCircuits({ upstreams: { circuitState } }: Metrics): void {
     circuitState.reset();
     const worst = new Map<string, number>();
     // Endpoints that differ in query or TLS settings share a name, which shows the worst of them. Those of targets have no

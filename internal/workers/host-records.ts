@@ -26,16 +26,16 @@ export class HostRecords {
 
   constructor(
     { revocationTtlMs, rateLimit }: Pick<Config, 'revocationTtlMs' | 'rateLimit'>,
-    metrics: Pick<Metrics, 'revocations' | 'bans'>,
+    metrics: Pick<Metrics, 'auth'>,
     log: Log,
   ) {
     this.#revocations = new Revocations({
       ttlMs: revocationTtlMs,
       log,
       store: undefined,
-      counter: metrics.revocations,
+      counter: metrics.auth.revocations,
     });
-    this.#bans = new Bans({ list: undefined, log, counter: metrics.bans });
+    this.#bans = new Bans({ list: undefined, log, counter: metrics.auth.bans });
     this.#limits = new LimitsInForce({ configured: rateLimit, list: undefined, log });
     this.#drains = new Drains({ list: undefined, log });
     this.#records = {

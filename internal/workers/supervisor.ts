@@ -73,7 +73,7 @@ export class Supervisor {
       log: this.#log,
       dutiesFor: (worker) => this.#dutiesFor(worker),
       bringUp: (worker) => this.#bringUp(worker),
-      replaced: this.#metrics.workersReplaced,
+      replaced: this.#metrics.process.workersReplaced,
       onEnd: (worker) => this.#forget(worker),
     });
     this.#reloader = new RouteReloader({
@@ -81,7 +81,7 @@ export class Supervisor {
       table,
       onTable: (changed) => this.#apply(changed),
       onProblems: (problems) => {
-        this.#metrics.configReloads.inc({ result: 'failed' });
+        this.#metrics.process.configReloads.inc({ result: 'failed' });
         const lines = problems.map(problemLine);
         this.#log.error({ problems: lines }, 'routes not reloaded: the ones in effect stay');
       },
@@ -254,7 +254,7 @@ export class Supervisor {
   #apply(table: RouteTable): void {
     this.#table = table;
     this.#applied = this.#crew.ask('applyRoutes', [table.routes]);
-    this.#metrics.configReloads.inc({ result: 'ok' });
+    this.#metrics.process.configReloads.inc({ result: 'ok' });
     this.#log.info({ routes: table.routes.length }, 'routes reloaded');
   }
 }

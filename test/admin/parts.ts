@@ -153,12 +153,12 @@ export async function bench(t: TestContext, options: BenchOptions = {}): Promise
     ttlMs: 60_000,
     log: log.log,
     store: options.store,
-    counter: metrics.revocations,
+    counter: metrics.auth.revocations,
   });
   revocations.onRevoked((revocation) => void closeRevoked(sessions, revocation));
   await revocations.start();
   t.after(() => revocations.stop());
-  const bans = new Bans({ list: undefined, log: log.log, counter: metrics.bans });
+  const bans = new Bans({ list: undefined, log: log.log, counter: metrics.auth.bans });
   bans.onBanned((sub) => closeBanned(sessions, sub));
   const limits = new LimitsInForce({
     configured: { perSecond: 10, burst: 30, bytesPerSecond: 0 },

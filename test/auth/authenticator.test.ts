@@ -401,7 +401,7 @@ describe('the cache', () => {
     const long = b.issuer.sign({ exp: at + 86_400 });
     const short = b.issuer.sign({ exp: at + 10 });
     const misses = async () => {
-      const { values } = await b.metrics.tokenCache.get();
+      const { values } = await b.metrics.auth.tokenCache.get();
       return values.find(({ labels }) => labels.result === 'miss')?.value;
     };
     for (const token of [long, short]) await b.authenticator.authenticate(token);
@@ -471,7 +471,7 @@ describe('the cache', () => {
     for (let i = 0; i < 3; i++) await b.authenticator.authenticate(token);
     await refused(b, `${token}AAAA`);
     await assert.rejects(async () => b.authenticator.authenticate('x'));
-    const { values } = await b.metrics.auth.get();
+    const { values } = await b.metrics.auth.seconds.get();
     assert.equal(values.find(({ metricName }) => metricName === 'ws_auth_seconds_count')?.value, 5);
   });
 });

@@ -154,8 +154,9 @@ describe('a token that its provider is asked about', () => {
       await assert.rejects(refused, refusedWith('ERR_INTROSPECTION_UNAVAILABLE', OPAQUE), name);
     }
     const up = async () =>
-      (await metrics.dependencyUp.get()).values.find(({ labels }) => labels.dependency === 'introspection')
-        ?.value;
+      (await metrics.process.dependencyUp.get()).values.find(
+        ({ labels }) => labels.dependency === 'introspection',
+      )?.value;
     assert.equal(await up(), 0);
     assert.equal(log.lines.length, 1);
     server.broken = undefined;

@@ -24,7 +24,7 @@ async function advance(
 }
 
 async function dependencyUp(metrics: Metrics): Promise<number | undefined> {
-  const { values } = await metrics.dependencyUp.get();
+  const { values } = await metrics.process.dependencyUp.get();
   return values.find(({ labels }) => labels.dependency === 'jwks')?.value;
 }
 

@@ -224,7 +224,7 @@ describe('memory in front of a shared store', () => {
     assert.deepEqual(await lookUp(other.cache, 'd'), await lookUp(one.cache, 'd'));
     await lookUp(other.cache, 'd');
     assert.equal(one.store.calls.get, 1);
-    const counted = (await other.metrics.tokenCache.get()).values.map(({ labels, value }) => [
+    const counted = (await other.metrics.auth.tokenCache.get()).values.map(({ labels, value }) => [
       labels.store,
       labels.result,
       value,

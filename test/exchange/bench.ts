@@ -96,7 +96,12 @@ export async function door(
   const { metrics, authenticator } = auth;
   const log = auth.log.log;
   const table = createRouteTable(routes);
-  const revocations = new Revocations({ ttlMs: 60_000, log, store: undefined, counter: metrics.revocations });
+  const revocations = new Revocations({
+    ttlMs: 60_000,
+    log,
+    store: undefined,
+    counter: metrics.auth.revocations,
+  });
   const upstreams = new Upstreams(
     {
       dialTimeoutMs: 5_000,

@@ -191,7 +191,12 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
   const accessLog = new AccessLog(log, 'all');
   const config = { ...CONFIG, ...options.config };
   const table = createRouteTable(options.routes.map(({ upstreams, ...more }) => routeTo(upstreams, more)));
-  const revocations = new Revocations({ ttlMs: 60_000, log, store: undefined, counter: metrics.revocations });
+  const revocations = new Revocations({
+    ttlMs: 60_000,
+    log,
+    store: undefined,
+    counter: metrics.auth.revocations,
+  });
   const limits = {
     maxConnections: 0,
     maxConnectionsPerIp: 0,
@@ -202,7 +207,7 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
   const slots = new ConnectionSlots(limits);
   const sessions = new Sessions(limits, slots, metrics);
   const refusals = new RecentRefusals();
-  const bans = new Bans({ list: undefined, log, counter: metrics.bans });
+  const bans = new Bans({ list: undefined, log, counter: metrics.auth.bans });
   bans.onBanned((sub) => closeBanned(sessions, sub));
   revocations.onRevoked((revocation) => void closeRevoked(sessions, revocation));
   const upstreams = new Upstreams(

@@ -106,18 +106,18 @@ describe('the metrics', () => {
   it('are written as prom-client writes them', async () => {
     const metrics = new Metrics(10);
     metrics.countAuthSuccess('a"b\\c\nd', 'é');
-    metrics.connections.inc(3);
+    metrics.sessions.connections.inc(3);
     metrics.prepareRoutes([{ prefix: '/a' }]);
-    metrics.sessionClosed.inc({ reason: 'shutdown', route: '/a' });
+    metrics.sessions.closed.inc({ reason: 'shutdown', route: '/a' });
     const own = await metrics.scrape();
-    metrics.sessionClosed.inc({ reason: 'shutdown', route: '/a' }, 0);
+    metrics.sessions.closed.inc({ reason: 'shutdown', route: '/a' }, 0);
     assert.equal(own, await metrics.registry.metrics());
     assert.equal(await metrics.scrape(), own, 'whoever was told in between');
   });
 
   it('are one registry each', async () => {
     const [one, other] = [new Metrics(10), new Metrics(10)];
-    one.connections.inc();
+    one.sessions.connections.inc();
     assert.equal(new MetricsText(await other.scrape()).sum('ws_connections_total'), 0);
   });
 
@@ -149,7 +149,7 @@ describe('the metrics', () => {
   it('ask the hooks before every scrape', async () => {
     const metrics = new Metrics(1);
     let asked = 0;
-    metrics.beforeScrape(() => metrics.activeSessions.set({ route: '_none' }, ++asked));
+    metrics.beforeScrape(() => metrics.sessions.active.set({ route: '_none' }, ++asked));
     await metrics.scrape();
     assert.match(await metrics.scrape(), /^ws_active_sessions\{route="_none"\} 2$/m);
   });

@@ -8,12 +8,12 @@ import { MetricsText } from '../support/metrics-text.js';
 /** A worker that has seen something. */
 function worker(connections: number, sessions: number, circuit = 0, up = 1): Metrics {
   const metrics = new Metrics(100);
-  metrics.connections.inc(connections);
-  metrics.activeSessions.set(sessions);
-  metrics.circuitState.set({ upstream: 'ws://x/' }, circuit);
-  metrics.dependencyUp.set({ dependency: 'redis' }, up);
-  metrics.connectionDuration.observe(0.3);
-  metrics.revocations.inc();
+  metrics.sessions.connections.inc(connections);
+  metrics.sessions.active.set(sessions);
+  metrics.upstreams.circuitState.set({ upstream: 'ws://x/' }, circuit);
+  metrics.process.dependencyUp.set({ dependency: 'redis' }, up);
+  metrics.sessions.duration.observe(0.3);
+  metrics.auth.revocations.inc();
   return metrics;
 }
 
@@ -23,7 +23,7 @@ describe('the metrics of a host', () => {
 
   it('add up what was counted, show the worst of what is a state, and revocations once', async () => {
     const own = new Metrics(100);
-    own.revocations.inc();
+    own.auth.revocations.inc();
     const sum = await text(new HostMetrics(own), worker(3, 2, 2, 1), worker(4, 1, 1, 0));
     assert.equal(sum.sum('ws_connections_total'), 7);
     assert.equal(sum.sum('ws_active_sessions'), 3);

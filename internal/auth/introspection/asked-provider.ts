@@ -17,7 +17,7 @@ export class AskedProvider {
     config: ConstructorParameters<typeof Introspection>[0],
     trusted: TrustedIssuers,
     log: Log,
-    metrics: Pick<Metrics, 'dependencyUp'>,
+    metrics: Pick<Metrics, 'process'>,
   ) {
     this.#endpoint = new IntrospectionEndpoint(config.introspection, config, log, metrics);
     this.#live = new LiveTokens(config.introspection);
@@ -29,7 +29,7 @@ export class AskedProvider {
     config: VerificationConfig,
     trusted: TrustedIssuers,
     log: Log,
-    metrics: Pick<Metrics, 'dependencyUp'>,
+    metrics: Pick<Metrics, 'process'>,
   ): AskedProvider | undefined {
     const { introspection } = config;
     return introspection && new AskedProvider({ ...config, introspection }, trusted, log, metrics);

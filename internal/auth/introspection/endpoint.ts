@@ -27,7 +27,7 @@ export class IntrospectionEndpoint {
     readonly config: IntrospectionConfig,
     { issuer, proxies }: Pick<VerificationConfig, 'issuer' | 'proxies'>,
     readonly log: Log,
-    readonly metrics: Pick<Metrics, 'dependencyUp'>,
+    readonly metrics: Pick<Metrics, 'process'>,
   ) {
     this.#url = new URL(config.url);
     this.#name = `${this.#url.origin}${this.#url.pathname}`;
@@ -90,7 +90,7 @@ export class IntrospectionEndpoint {
     if (!up) this.log.warn({ reason: problem }, 'introspection endpoint does not answer');
     else if (this.#up === false) this.log.info('introspection endpoint answers again');
     this.#up = up;
-    this.metrics.dependencyUp.set({ dependency: 'introspection' }, up ? 1 : 0);
+    this.metrics.process.dependencyUp.set({ dependency: 'introspection' }, up ? 1 : 0);
   }
 
   stop(): void {

@@ -42,7 +42,7 @@ export class VerificationKeys {
   constructor(
     private readonly config: KeysConfig,
     private readonly log: Log,
-    private readonly metrics: Pick<Metrics, 'dependencyUp'>,
+    private readonly metrics: Pick<Metrics, 'process'>,
     private readonly clock: Clock = SYSTEM_CLOCK,
   ) {
     this.#http = new OutboundHttp(config.proxies);
@@ -166,7 +166,7 @@ export class VerificationKeys {
   }
 
   #report(up: 0 | 1): void {
-    this.metrics.dependencyUp.set({ dependency: this.config.name ?? 'jwks' }, up);
+    this.metrics.process.dependencyUp.set({ dependency: this.config.name ?? 'jwks' }, up);
   }
 
   #reportSuccess(set: KeySet, earlier: KeySet | undefined): void {

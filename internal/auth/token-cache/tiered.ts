@@ -18,7 +18,7 @@ export class TieredTokenCache {
   constructor(
     private readonly memory: MemoryTokenCache,
     store: TokenCacheStore | undefined,
-    private readonly metrics: Pick<Metrics, 'tokenCache'>,
+    private readonly metrics: Pick<Metrics, 'auth'>,
     private readonly now: () => number = Date.now,
   ) {
     this.#store = store === undefined ? undefined : new GuardedStore(store);
@@ -61,6 +61,6 @@ export class TieredTokenCache {
   }
 
   #count(store: TokenCacheStore['name'], entry: CachedIdentity | undefined): void {
-    this.metrics.tokenCache.inc({ store, result: entry === undefined ? 'miss' : 'hit' });
+    this.metrics.auth.tokenCache.inc({ store, result: entry === undefined ? 'miss' : 'hit' });
   }
 }

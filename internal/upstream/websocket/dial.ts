@@ -73,7 +73,7 @@ export class Dialer {
         choice = choose(order, tried);
       }
       if (choice === undefined) break;
-      if (attempt > 1) metrics.proxyRetries.inc({ protocol: request.protocol });
+      if (attempt > 1) metrics.upstreams.retries.inc({ protocol: request.protocol });
       const { endpoint } = choice;
       const startedMs = performance.now();
       endpoint.dialing++;
@@ -91,7 +91,10 @@ export class Dialer {
         const connection = await this.#shakeHands(endpoint, tenancy, request, cancellation);
         endpoint.breaker.succeeded(choice.permit, tenancy.client);
         if (!connection.ended) tenancy.opened();
-        metrics.upstreamDial.observe((performance.now() - startedMs) / 1000, metrics.routeLabel(route));
+        metrics.upstreams.dialSeconds.observe(
+          (performance.now() - startedMs) / 1000,
+          metrics.routeLabel(route),
+        );
         this.#count(tenancy, 'ok');
         return connection;
       } catch (thrown) {
@@ -142,7 +145,7 @@ export class Dialer {
 
   #count({ route, name }: Tenancy, result: 'ok' | 'failed'): void {
     const { metrics } = this.parts;
-    metrics.upstreamDials.inc({
+    metrics.upstreams.dials.inc({
       route: metrics.routeLabel(route),
       // Endpoints of targets are as many as there are users.
       upstream: metrics.upstreamLabel(route.target?.name ?? name),

@@ -103,10 +103,10 @@ class Probe {
     const failure = await probe(this.parts, this.check, this.#stopped);
     if (this.#stopped.cancelled) return;
     if (failure === undefined) {
-      metrics.upstreamHealthSuccess.inc();
+      metrics.upstreams.healthSuccess.inc();
       endpoint.breaker.healthy();
     } else {
-      metrics.upstreamHealthFailure.inc();
+      metrics.upstreams.healthFailure.inc();
       if (this.#wasHealthy)
         log.warn({ upstream: endpoint.name, reason: failure.message }, 'health check failed');
     }

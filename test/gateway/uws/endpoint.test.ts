@@ -26,7 +26,7 @@ describe('HTTP beside the handshakes', () => {
 
   before(async () => {
     const metrics = new Metrics(10);
-    metrics.connections.inc(3);
+    metrics.sessions.connections.inc(3);
     const endpoints = new HttpEndpoints(metrics, () => reason, { handle: (call) => handle(call) });
     app = uWS.App();
     app.any('/*', (response, request) => {
