@@ -97,7 +97,7 @@ backend upstream
 }
 
 function haproxyTokenRules(publicKeyFile: string): string {
-  return `  http-request deny deny_status 401 unless { http_auth_bearer,jwt_header_query('$.alg') RS256 }
+  return `  http-request deny deny_status 401 unless { http_auth_bearer,jwt_header_query('$.alg') -m str RS256 }
   http-request deny deny_status 401 unless { http_auth_bearer,jwt_verify("RS256","${publicKeyFile}") 1 }
   http-request set-var(txn.exp) http_auth_bearer,jwt_payload_query('$.exp','int')
   http-request set-var(txn.now) date()
