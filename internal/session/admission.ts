@@ -195,7 +195,7 @@ export class Admission {
     cancellation: Cancellation,
     destination?: Destination,
   ): Promise<UpstreamConnection> {
-    const request = { ...dialRequest(plan, identity, this.config.credentials), destination };
+    const request = dialRequest(plan, identity, this.config.credentials, destination);
     return this.upstreams.dial(plan.match.route, request, cancellation);
   }
 }

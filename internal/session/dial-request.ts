@@ -2,6 +2,7 @@ import { withoutTokenCookie, withoutTokenParameters } from '../auth/identity/cre
 import type { Identity } from '../auth/identity/identity.js';
 import { decodeToken } from '../auth/identity/jwt-shape.js';
 import type { CredentialsConfig } from '../config/config.js';
+import type { Destination } from '../upstream/pool/destination.js';
 import type { DialRequest } from '../upstream/upstreams.js';
 import type { Plan } from './plan.js';
 
@@ -10,6 +11,7 @@ export function dialRequest(
   { match, opening, adapter, token, offer }: Plan,
   identity: Identity | undefined,
   credentials: CredentialsConfig,
+  destination?: Destination,
 ): DialRequest {
   const cookies = opening.headers.get('cookie');
   return {
@@ -23,6 +25,7 @@ export function dialRequest(
     rest: match.rest,
     query: withoutTokenParameters(opening.query, credentials.queryNames),
     subprotocols: offer,
+    destination,
     trace: opening.trace,
     // With tracing off, what a trusted peer said goes on unchanged.
     traceContext: opening.trace?.context ?? opening.client.traceContext,
