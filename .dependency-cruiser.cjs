@@ -100,6 +100,16 @@ module.exports = {
       from: { path: '^(internal|cmd/(main|worker|daemon))' },
       to: { dependencyTypes: ['npm-dev'] },
     },
+    {
+      name: 'a-store-is-loaded-where-one-is-configured',
+      comment: 'its library is a fifth of a start and 15 MB of each process',
+      severity: 'error',
+      from: { path: '^(internal|cmd)/', pathNot: '^internal/store/(redis|postgres)[^/]*$' },
+      to: {
+        path: '^internal/store/(redis|postgres)\\.ts$',
+        dependencyTypesNot: ['type-only', 'dynamic-import'],
+      },
+    },
     { name: 'nothing-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],
   options: {

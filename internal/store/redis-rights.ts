@@ -1,5 +1,8 @@
 import type { RedisClient } from './redis-connection.js';
 
+/** Written by every check: only a write shows that the server is no replica and not out of memory. */
+export const PROBE_KEY = '{ws:revocations}:probe';
+
 /** A command that a part of the gateway runs, in a form that changes nothing. */
 export interface RedisNeed {
   readonly command: readonly [name: string, ...args: (string | number)[]];

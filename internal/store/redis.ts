@@ -8,7 +8,7 @@ import { backoffMs } from './backoff.js';
 import { withinDeadline } from './deadline.js';
 import { connectionOptions, type RedisClient } from './redis-connection.js';
 import { meansRedisIsDown, redisFailure } from './redis-failure.js';
-import { isRefusal, missingRight, missingRights, type RedisPart } from './redis-rights.js';
+import { isRefusal, missingRight, missingRights, PROBE_KEY, type RedisPart } from './redis-rights.js';
 import { type RedisSubscriber, RedisSubscriptions } from './redis-subscription.js';
 
 export interface RedisStoreOptions {
@@ -21,8 +21,6 @@ export interface RedisStoreOptions {
 
 /** A start-up waits this long for Redis at most; the probe takes its command's time on top. */
 const START_LIMIT_MS = 1_400;
-/** Written by every check: only a write shows that the server is no replica and not out of memory. */
-export const PROBE_KEY = '{ws:revocations}:probe';
 /** While no right is missing they are looked at this often, besides at once when a command is refused. */
 const RIGHTS_INTERVAL_MS = 30_000;
 

@@ -1,7 +1,7 @@
 import { deserializeCall, type PeerCall, serializeCall } from '../agreement/peer-call.js';
 import type { Receiver } from '../agreement/shared-list.js';
-import { PROBE_KEY, type RedisStore } from '../redis.js';
-import type { RedisPart } from '../redis-rights.js';
+import type { RedisStore } from '../redis.js';
+import { PROBE_KEY, type RedisPart } from '../redis-rights.js';
 import { deserializeRecord, type SharedRecord, serializeRecord, supersedes } from './record.js';
 import type { RecordList } from './shared-records.js';
 
