@@ -113,9 +113,9 @@ describe('Bans without a store', () => {
         value: { sub: `s${i}`, createdMs: 1 },
         forgottenMs: NEVER,
       });
-    const began = performance.now();
+    const before = process.cpuUsage();
     for (let i = 0; i < 100_000; i++) bans.isBanned(`t${i}`);
-    const perLookUpUs = ((performance.now() - began) * 1000) / 100_000;
+    const perLookUpUs = process.cpuUsage(before).user / 100_000;
     t.diagnostic(`${perLookUpUs.toFixed(2)} us`);
     assert.ok(perLookUpUs < 10);
   });

@@ -159,9 +159,9 @@ describe('Revocations without a store', () => {
     const { revocations } = await lonelyProcess(t);
     for (let i = 0; i < 100_000; i++)
       revocations.learn({ kind: 'token', sub: `s${i}`, jti: `j${i}`, expiresAtMs: later() });
-    const began = performance.now();
+    const before = process.cpuUsage();
     for (let i = 0; i < 100_000; i++) revocations.isRevoked({ sub: `s${i}`, jti: 'none' });
-    const perLookUpUs = ((performance.now() - began) * 1000) / 100_000;
+    const perLookUpUs = process.cpuUsage(before).user / 100_000;
     t.diagnostic(`${perLookUpUs.toFixed(2)} µs a look-up`);
     assert.ok(perLookUpUs < 100);
   });

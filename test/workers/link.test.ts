@@ -15,6 +15,7 @@ describe('a link between two processes', () => {
   before(() => {
     child = fork(fileURLToPath(new URL('./other-end.ts', import.meta.url)), [], {
       serialization: 'advanced',
+      execArgv: ['--import', 'tsx'],
     });
     link = new Link(child);
     link.offer({ echo: (value) => [value, value] });
