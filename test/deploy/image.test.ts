@@ -51,7 +51,7 @@ test('packages are those of production, with their licences, and there is nothin
   >;
   const packages = (of: Record<string, string> = {}) => Object.keys(of).map((name) => name.split('/')[0]);
   for (const name of packages(dependencies)) assert.ok(folders.includes(String(name)), name);
-  for (const name of ['typescript', 'tsx', 'aedes', 'mqtt', 'knip']) {
+  for (const name of ['typescript', 'tsx', 'oidc-provider', 'knip']) {
     assert.ok(packages(devDependencies).includes(name));
     assert.ok(!folders.includes(name), name);
   }

@@ -16,12 +16,9 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 /** Where a gateway's sockets are its own handles, and where Node.js gives none away. */
 const KINDS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   handles: {},
-  // What takes them away is no file of the image's.
-  ...(process.env.TEST_GATEWAY_COMMAND === undefined && {
-    streams: {
-      NODE_OPTIONS: `--require ${fileURLToPath(new URL('../support/without-handles.cjs', import.meta.url))}`,
-    },
-  }),
+  streams: {
+    NODE_OPTIONS: `--require ${fileURLToPath(new URL('../support/without-handles.cjs', import.meta.url))}`,
+  },
 };
 
 for (const [kind, extra] of Object.entries(KINDS))
