@@ -138,11 +138,12 @@ describe('an attacker', () => {
       [genuine, get('/admin/routes')],
       [genuine, get('/healthz'), unspecified, get('/admin/routes')],
     ];
-    const refusal = (await gateway.listener()) === 'uws' ? 505 : 400;
+    // Which of them, its builds for Node 20 and 24 do not agree on.
+    const refusals = (await gateway.listener()) === 'uws' ? [400, 505] : [400];
     for (const pieces of attempts) {
       const client = await RawClient.connect(gateway.port);
       client.write(Buffer.concat(pieces));
-      assert.equal((await client.readHead())?.status, refusal);
+      assert.ok(refusals.includes((await client.readHead())?.status ?? 0));
       await within(client.closed, 'end of the connection');
       assert.ok(!client.received.includes('HTTP/1.1'), 'one answer');
     }

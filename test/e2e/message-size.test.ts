@@ -119,6 +119,8 @@ describe('limits on the size of messages', () => {
   });
 
   it('unpacks nothing that is compressed, with a token or without, whatever a client offers', async () => {
+    // docs/listeners.md: it drops the connection on a bad frame.
+    const code = (await gateway.listener()) === 'uws' ? 1006 : 1002;
     const bomb = deflateRawSync(Buffer.alloc(32 * MIB));
     for (const lines of [[], [`Authorization: Bearer ${issuer.sign()}`]]) {
       const offer = 'Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=15';
@@ -127,7 +129,7 @@ describe('limits on the size of messages', () => {
       assert.equal(answer?.status, 101);
       assert.equal(answer.headers['sec-websocket-extensions'], undefined);
       client.frame(OPCODE.binary, bomb, { rsv: 4 });
-      assert.equal(await closeCode(client), 1002);
+      assert.equal(await closeCode(client), code);
     }
     assert.ok(echo.sessions.every((session) => session.inbox.length === 0));
   });
