@@ -176,12 +176,13 @@ export class HttpSide {
       this.parts.httpRoutes?.unreadable(latest, error.code ?? error.message) === true
     )
       return;
-    if (!isMidAnswer(stream) || latest.writableFinished) return this.#refuseUnreadable(error, stream);
+    if (!isMidAnswer(stream) || isSaid(latest)) return this.#refuseUnreadable(error, stream);
     // The body of a request whose answer has begun, else the head of one whose answer comes behind all others.
     if (!latest.req.complete) stream.destroy();
     else if (stream[REFUSED] !== true) {
       stream[REFUSED] = true;
-      latest.once('finish', () => {
+      // Node.js 24 ends the stream before anybody else hears that it has finished.
+      latest.once('prefinish', () => {
         if (stream.writable && !lingers(stream)) this.#refuseUnreadable(error, stream);
       });
     }
@@ -213,6 +214,11 @@ function isMidAnswer({ [BUSY]: busy = 0, [LATEST]: latest }: BusyStream): boolea
   if (busy === 0 || latest === undefined) return false;
   // The body of the only request is what could not be read: it is that one's answer.
   return busy > 1 || latest.headersSent || latest.req.complete;
+}
+
+/** Whether all of an answer has been handed to its connection: what is written there now comes behind it. */
+function isSaid({ writableEnded, writableFinished, socket }: ServerResponse): boolean {
+  return writableFinished || (writableEnded && socket !== null);
 }
 
 /** Of a head that could not be read. */
