@@ -19,10 +19,12 @@ const floors = [
     'internal/close-frame.ts',
     'internal/errors.ts',
     'internal/claim-text.ts',
+    'internal/few-at-a-time.ts',
     'internal/heap-trim.ts',
     'internal/turn-clock.ts',
     'internal/version.ts',
     'internal/multimap.ts',
+    'internal/young-heap.ts',
   ],
 ];
 const pattern = (places) => `^(${places.map((place) => place.replace('.', '\\.')).join('|')})(/|$)`;

@@ -8,6 +8,7 @@ import { pinned } from './machine.js';
 export interface Broker {
   /** For MQTT over WebSocket. */
   readonly port: number;
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
@@ -25,6 +26,8 @@ export async function startBroker(parent: string, cpu: number | undefined): Prom
     'set_tcp_nodelay true',
     // A subscriber that falls behind is not to miss anything.
     'max_queued_messages 0',
+    // Some builds end when none of their listeners is one for plain TCP.
+    `listener ${await freePort()} 127.0.0.1`,
     `listener ${port} 127.0.0.1`,
     'protocol websockets',
   ];
@@ -35,5 +38,5 @@ export async function startBroker(parent: string, cpu: number | undefined): Prom
     if (!child.alive) throw new Error(`mosquitto ended:\n${child.stdout}${child.stderr}`);
     return await accepts(port);
   });
-  return { port, stop: () => child.stop('SIGKILL').then(() => {}) };
+  return { port, pid: child.pid, stop: () => child.stop('SIGKILL').then(() => {}) };
 }

@@ -25,6 +25,11 @@ export function pinned(
   return ['taskset', ['-c', String(cpu), command, ...args]];
 }
 
+/** Pins all threads of a process that runs already; undefined: it stays where it is. */
+export function pin(pid: number, cpu: number | undefined): void {
+  if (cpu !== undefined) execFileSync('taskset', ['-acp', String(cpu), String(pid)], { stdio: 'ignore' });
+}
+
 /** What the figures hold for. @param commands names of programs and the flag that makes them tell their version. */
 export function environment(
   commands: Readonly<Record<string, string>> = {},

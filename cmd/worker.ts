@@ -1,3 +1,4 @@
+import '../internal/young-heap.js';
 import { createApp } from '../internal/app/lifecycle.js';
 import { runWorker } from '../internal/workers/worker.js';
 

@@ -1,10 +1,13 @@
+import { FewAtATime } from '../few-at-a-time.js';
 import { LineAllowance } from '../ratelimit/line-allowance.js';
 import { TokenBucket } from '../ratelimit/token-bucket.js';
 
 /** How long a client waits for its turn at most. */
 const PATIENCE_MS = 5000;
 /** How often those whose turn it is are let in. */
-const STEP_MS = 50;
+const STEP_MS = 10;
+/** So many are turned away in one turn of the event loop: thousands may have come in the same moment. */
+const TURNED_AWAY_A_TURN = 2;
 /** Between these, at random, whoever is turned away is asked to come back: all at once they would meet again. */
 const LEAST_RETRY_SECONDS = 2;
 const MOST_RETRY_SECONDS = 10;
@@ -40,6 +43,7 @@ export class Arrivals {
   /** In the order they came, with the time until which they wait. */
   readonly #known = new Map<Arriving, number>();
   readonly #others = new Map<Arriving, number>();
+  readonly #turningAway = new FewAtATime(TURNED_AWAY_A_TURN);
   #timer: NodeJS.Timeout | undefined;
 
   constructor({ perSecond, now = () => performance.now(), random = Math.random }: ArrivalsOptions) {
@@ -87,7 +91,8 @@ export class Arrivals {
       for (const [client, untilMs] of queue) {
         if (untilMs > nowMs) break;
         queue.delete(client);
-        client.turnAway(this.#retryAfterSeconds());
+        const seconds = this.#retryAfterSeconds();
+        this.#turningAway.run(() => client.turnAway(seconds));
       }
     if (this.waiting > 0) return;
     clearInterval(this.#timer);

@@ -1,5 +1,6 @@
 import type { Algorithm, VerificationConfig } from '../../config/config.js';
 import { fromUnknown, GatewayError } from '../../errors.js';
+import { FewAtATime } from '../../few-at-a-time.js';
 import { OutboundHttp } from '../../outbound-http.js';
 import { forLog, type Log } from '../../telemetry/log.js';
 import type { Metrics } from '../../telemetry/metrics.js';
@@ -12,6 +13,8 @@ import { readPemKey } from './pem.js';
 const FETCH_TIMEOUT_MS = 5000;
 /** Least time between two fetches that an unknown kid causes. */
 const UNKNOWN_KID_COOLDOWN_MS = 30_000;
+/** Of those who waited for the keys, so many go on in one turn of the event loop: a crowd must not stop everybody else. */
+const WAITERS_A_TURN = 2;
 /** Pause after the first failed fetch, doubled after each further one up to the longest, less up to a half of jitter. */
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 8000;
@@ -34,6 +37,7 @@ export class VerificationKeys {
   /** When the set in use stops counting, on the clock's scale. */
   #usableUntilMs = Number.POSITIVE_INFINITY;
   #loading: Promise<void> | undefined;
+  readonly #waiters = new FewAtATime(WAITERS_A_TURN);
   #failures = 0;
   #cancelTimer: () => void = () => {};
   #abort = new AbortController();
@@ -82,7 +86,10 @@ export class VerificationKeys {
    * @throws GatewayError ERR_JWT_INVALID when no key is for this token, ERR_KEYS_UNAVAILABLE when there are none at all.
    */
   async find(kid: string | undefined, alg: Algorithm): Promise<readonly VerificationKey[]> {
-    if (this.#current() === undefined) await this.#loading;
+    if (this.#current() === undefined && this.#loading !== undefined) {
+      await this.#loading;
+      await this.#waiters.turn();
+    }
     let found = this.#currentOrThrow().find(kid, alg);
     if (found.outcome === 'unknown-kid') {
       await this.#loadForUnknownKid();

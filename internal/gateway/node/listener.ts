@@ -1,4 +1,5 @@
 import { fromUnknown } from '../../errors.js';
+import { FewAtATime } from '../../few-at-a-time.js';
 import type { RequestHead } from '../../request/head.js';
 import { selectable } from '../../session/opening.js';
 import type { TimerWheel } from '../../session/timer-wheel.js';
@@ -21,6 +22,12 @@ import { HttpSide } from './http-side.js';
 import { Farewell } from './linger.js';
 import { TlsSide } from './tls-side.js';
 
+/**
+ * New connections that are taken up in one turn of the event loop: a handshake takes a tenth of a millisecond, in a process
+ * that has just begun ten times that, and a crowd must not keep the sessions that run waiting.
+ */
+const NEW_A_TURN = 2;
+
 /** Who accepts for this process, and hands connections over: its supervisor. */
 export interface HandedConnections {
   /** From now on `take` gets them. */
@@ -36,6 +43,7 @@ export class NodeListener implements Listener, FirstRequestRules {
   readonly #clients: ClientSocketShared;
   /** Connections that have not said yet what they want. */
   readonly #firsts = new Set<FirstRequest>();
+  readonly #takingUp = new FewAtATime(NEW_A_TURN);
   #taking: boolean = true;
 
   /**
@@ -106,14 +114,20 @@ export class NodeListener implements Listener, FirstRequestRules {
     const stream = isHandle(accepted) ? streamOf(accepted) : accepted;
     stream.allowHalfOpen = true;
     stream.once('close', () => this.#entrance.leave(peer));
-    if (this.#tls === undefined) return this.#greet(new StreamConnection(readBuffer, stream, peer));
-    this.#tls.take(stream);
+    const tls = this.#tls;
+    if (tls === undefined) return this.#greet(new StreamConnection(readBuffer, stream, peer));
+    this.#takingUp.run(() => {
+      if (this.#taking) tls.take(stream);
+      else stream.destroy();
+    });
   }
 
   #greet(connection: Connection): void {
     const first = new FirstRequest(connection, this);
     this.#firsts.add(first);
-    first.begin();
+    this.#takingUp.run(() => {
+      if (this.#firsts.has(first)) first.begin();
+    });
   }
 
   get wheel(): TimerWheel {
