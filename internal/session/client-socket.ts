@@ -1,6 +1,6 @@
 import type { CloseCode, CloseReasonKey } from '../close-codes.js';
 import type { MaskingKeys } from '../upstream/websocket/frame.js';
-import type { FrameSource } from '../upstream/websocket/frame-walker.js';
+import type { FrameSource } from '../upstream/websocket/frame-source.js';
 import type { FragmentPosition } from '../upstream/websocket/message-listener.js';
 import type { WholeFrames } from '../upstream/websocket/whole-frames.js';
 

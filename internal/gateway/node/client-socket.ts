@@ -12,7 +12,8 @@ import {
 import type { ReusedBuffer } from '../../upstream/socket/reused-buffer.js';
 import type { SocketOwner, UpstreamSocket } from '../../upstream/socket/socket.js';
 import { closePayload, FIN, Opcode, serverFrame } from '../../upstream/websocket/frame.js';
-import { type FrameSource, FrameWalker } from '../../upstream/websocket/frame-walker.js';
+import type { FrameSource } from '../../upstream/websocket/frame-source.js';
+import { FrameWalker } from '../../upstream/websocket/frame-walker.js';
 import type { FrameWriter } from '../../upstream/websocket/frame-writer.js';
 import type { FragmentPosition } from '../../upstream/websocket/message-listener.js';
 import type { WholeFrames } from '../../upstream/websocket/whole-frames.js';

@@ -5,7 +5,7 @@ import type { SocketOwner, UpstreamSocket } from '../socket/socket.js';
 import type { ConnectionShared } from './connection-shared.js';
 import { closePayload, type MaskingKeys, Opcode } from './frame.js';
 import { FrameDecoder } from './frame-decoder.js';
-import type { FrameSource } from './frame-walker.js';
+import type { FrameSource } from './frame-source.js';
 import type { FragmentPosition, UpstreamListener } from './message-listener.js';
 import type { BatchReader } from './read-batch.js';
 import { type ControlFrames, type UpstreamFrameListener, UpstreamFrames } from './upstream-frames.js';

@@ -1,10 +1,11 @@
 import type { CloseReasonKey } from '../../close-codes.js';
+import { ControlFrameReader } from './control-frame-reader.js';
+import { CutFrame } from './cut-frame.js';
 import { FIN, MASK, type MaskingKeys, OPCODE, Opcode, xorBytes } from './frame.js';
-import { frameFault, headerBytes, lengthFault, payloadLength, readClose } from './frame-rules.js';
+import { frameFault, headerBytes, lengthFault, payloadLength } from './frame-rules.js';
+import type { FrameSource } from './frame-source.js';
 import { WholeFrames } from './whole-frames.js';
 
-/** A header with its masking key and the payload of a control frame behind it. */
-const MAX_HELD_BYTES = 14 + 125;
 const KEY_BYTES = 4;
 
 /** Of the present read. */
@@ -18,14 +19,6 @@ interface Violation {
   readonly why: string;
 }
 
-/** What a direction's far side has to know before it puts a frame of its own between those that pass. */
-export interface FrameSource {
-  /** Whether a frame has been passed on in part: nothing may come between its pieces. */
-  readonly midFrame: boolean;
-  /** Whether no more of that frame will come. */
-  readonly stopped: boolean;
-}
-
 /**
  * Walks over a peer's frames where they lie (RFC 6455 §5), strictly, and looks at headers only. Runs of data frames are
  * handed over as they came, masking key included and cut where the read cut them; control frames stay here; what breaks
@@ -34,12 +27,11 @@ export interface FrameSource {
  *
  * `bytes` handed over are valid during the call only.
  */
-export abstract class FrameWalker implements FrameSource {
+export abstract class FrameWalker extends ControlFrameReader implements FrameSource {
   /** Messages passed on, as far as their last frame's header. */
   messages = 0;
   /** Bytes of payload passed on. */
   payloadBytes = 0;
-  readonly #masked: boolean;
   /** Whether `inspect` wants to see payloads. */
   protected inspects: boolean = false;
   /** Where new masking keys come from; undefined: the peer's pass. */
@@ -62,45 +54,14 @@ export abstract class FrameWalker implements FrameSource {
   #passing: boolean = false;
   /** What its key has been changed by. */
   #remask = 0;
-  /** A header or a control frame cut by the end of a read, and how much of it is there. */
-  #held: Buffer | undefined;
-  #heldBytes = 0;
+  /** What the end of a read has cut. */
+  #held: CutFrame | undefined;
 
   /** @param masked whether the peer is a client. */
   constructor(masked: boolean, mode: 'messages' | 'pass') {
-    this.#masked = masked;
+    super(masked);
     this.#mode = mode;
   }
-
-  /**
-   * Whether all of these may pass, each a whole message in one frame: then they are accounted for. If not, nothing is, and
-   * each is judged by itself.
-   */
-  protected abstract judgeWhole(run: WholeFrames): boolean;
-  /** Whether a data frame may pass, by its header. @param messageBytes of its message, this frame included. */
-  protected abstract judge(first: number, length: number, messageBytes: number): CloseReasonKey | undefined;
-  /** Likewise by its payload; called for each piece of it if `inspects`. @param phase which byte of the key is first. */
-  protected abstract inspect(
-    bytes: Buffer,
-    from: number,
-    to: number,
-    key: number,
-    phase: number,
-  ): CloseReasonKey | undefined;
-  /** Nothing is read any more. */
-  protected abstract onRefused(reason: CloseReasonKey): void;
-  /** Frames, and pieces of frames, as they came. */
-  protected abstract onFrames(bytes: Buffer, from: number, to: number): void;
-  /** The frame that was to `finish` has passed. */
-  protected abstract onFinished(): void;
-  /** Before `pass`: a piece of a message, unmasked. @param last whether it ends it. */
-  protected abstract onPiece(bytes: Buffer, from: number, to: number, isBinary: boolean, last: boolean): void;
-  protected abstract onPing(payload: Buffer): void;
-  protected abstract onPong(): void;
-  /** Nothing is read any more. @param code 1005 when the frame has none (RFC 6455 §7.1.5). */
-  protected abstract onClose(code: number, reason: string): void;
-  /** Nothing is read any more. @param code 1002, or 1007 for a close reason that is not UTF-8. */
-  protected abstract onViolation(code: 1002 | 1007, why: string): void;
 
   get midFrame(): boolean {
     return this.#remaining > 0 && this.#passing;
@@ -164,7 +125,7 @@ export abstract class FrameWalker implements FrameSource {
         if (needed > end - at || stop > end) return this.#hold(bytes, at, end);
         const fault = this.#fault(bytes, at);
         if (fault !== undefined) return this.#end(fault, bytes, -1, 0);
-        this.#control(bytes, at, at + needed, stop);
+        this.readControl(bytes, at, at + needed, stop);
         at = stop;
         continue;
       }
@@ -190,7 +151,7 @@ export abstract class FrameWalker implements FrameSource {
 
   /** Messages that pass all at once. @returns where they end. */
   #walkWhole(bytes: Buffer, from: number, end: number): number {
-    const to = whole.scan(bytes, from, end, this.#masked);
+    const to = whole.scan(bytes, from, end, this.masked);
     if (to === from || !this.judgeWhole(whole)) return from;
     this.messages += whole.messages;
     this.payloadBytes += whole.payloadBytes;
@@ -227,7 +188,7 @@ export abstract class FrameWalker implements FrameSource {
   #walkPayload(bytes: Buffer, at: number, stop: number): CloseReasonKey | undefined {
     const length = stop - at;
     if (this.#mode === 'messages') {
-      if (this.#masked) this.#xor(bytes, at, stop, this.#key);
+      if (this.masked) this.#xor(bytes, at, stop, this.#key);
       this.#remaining -= length;
       if (this.#remaining === 0) this.#ended(bytes, at, stop);
       else this.onPiece(bytes, at, stop, this.#opcode === Opcode.BINARY, false);
@@ -283,7 +244,7 @@ export abstract class FrameWalker implements FrameSource {
     this.#last = (first & FIN) !== 0;
     this.#remaining = length;
     this.#keyPhase = 0;
-    if (this.#masked && (takenApart || this.inspects)) {
+    if (this.masked && (takenApart || this.inspects)) {
       this.#key = header.readUInt32BE(at + headerLength - KEY_BYTES);
     }
     if (this.#passing) {
@@ -298,29 +259,8 @@ export abstract class FrameWalker implements FrameSource {
   }
 
   #fault(header: Buffer, at: number): Violation | undefined {
-    const why = frameFault(header[at] ?? 0, header[at + 1] ?? 0, this.#opcode !== 0, this.#masked);
+    const why = frameFault(header[at] ?? 0, header[at + 1] ?? 0, this.#opcode !== 0, this.masked);
     return why === undefined ? undefined : { code: 1002, why };
-  }
-
-  #control(bytes: Buffer, at: number, from: number, to: number): void {
-    if (this.#masked) xorBytes(bytes, from, to, bytes.readUInt32BE(from - KEY_BYTES), 0);
-    const payload = bytes.subarray(from, to);
-    switch ((bytes[at] ?? 0) & OPCODE) {
-      case Opcode.PING:
-        return this.onPing(payload);
-      case Opcode.PONG:
-        return this.onPong();
-      default:
-        return this.#close(payload);
-    }
-  }
-
-  #close(payload: Buffer): void {
-    // Nothing follows a close frame.
-    this.stop();
-    const close = readClose(payload);
-    if (close.valid) this.onClose(close.code, close.reason);
-    else this.onViolation(close.code, close.why);
   }
 
   /** Keeps the beginning of a header, or of a control frame, whose rest is in the next read. */
@@ -328,41 +268,31 @@ export abstract class FrameWalker implements FrameSource {
     // What is known to be wrong is not waited for.
     const fault = end - at >= 2 ? this.#fault(bytes, at) : undefined;
     if (fault !== undefined) return this.#end(fault, bytes, -1, 0);
-    this.#held = Buffer.allocUnsafeSlow(MAX_HELD_BYTES);
-    this.#heldBytes = bytes.copy(this.#held, 0, at, end);
+    this.#held = new CutFrame(bytes, at, end);
   }
 
   /** Completes what is held; returns where the walk goes on. */
-  #walkHeld(held: Buffer, bytes: Buffer, end: number): number {
+  #walkHeld(held: CutFrame, bytes: Buffer, end: number): number {
     let at = 0;
-    let needed = heldBytesNeeded(held, this.#heldBytes);
-    while (this.#heldBytes < needed) {
+    while (held.length < held.needed) {
       if (at === end) return end;
-      held[this.#heldBytes++] = bytes[at++] ?? 0;
-      const fault = this.#heldBytes === 2 ? this.#fault(held, 0) : undefined;
+      held.add(bytes[at++] ?? 0);
+      const fault = held.length === 2 ? this.#fault(held.bytes, 0) : undefined;
       if (fault !== undefined) {
-        this.#end(fault, held, -1, 0);
+        this.#end(fault, held.bytes, -1, 0);
         return end;
       }
-      needed = heldBytesNeeded(held, this.#heldBytes);
     }
     this.#held = undefined;
-    const header = headerBytes(held, 0, needed);
-    if (((held[0] ?? 0) & OPCODE) >= Opcode.CLOSE) {
-      this.#control(held, 0, header, needed);
+    const header = headerBytes(held.bytes, 0, held.length);
+    if (((held.bytes[0] ?? 0) & OPCODE) >= Opcode.CLOSE) {
+      this.readControl(held.bytes, 0, header, held.length);
       return at;
     }
-    const verdict = this.#begin(held, 0, header);
-    if (verdict !== undefined) this.#end(verdict, held, -1, 0);
+    const verdict = this.#begin(held.bytes, 0, header);
+    if (verdict !== undefined) this.#end(verdict, held.bytes, -1, 0);
     // The rest of the frame is in what was read, or still to come.
-    else if (this.#passing) this.onFrames(held, 0, header);
+    else if (this.#passing) this.onFrames(held.bytes, 0, header);
     return at;
   }
-}
-
-/** How much of a frame has to be there before it can be walked over: a header, of a control frame all of it. */
-function heldBytesNeeded(held: Buffer, length: number): number {
-  const header = headerBytes(held, 0, length);
-  const isControl = ((held[0] ?? 0) & OPCODE) >= Opcode.CLOSE;
-  return isControl && length >= 2 ? header + ((held[1] ?? 0) & ~MASK) : header;
 }
