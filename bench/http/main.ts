@@ -1,13 +1,13 @@
 /**
  * npm run bench:http: what a request costs at the gateway, at nginx and at a bare forwarder of node:http and undici, in one
- * run on one machine; and the gateway's memory with idle event streams. docs/benchmarks.md says what is measured and how.
+ * run on one machine; and the gateway's memory with idle event streams and bodies that pass slowly. docs/benchmarks.md says what is measured and how.
  */
 import { parseArgs } from 'node:util';
-import { startIssuer } from '../../test/support/issuer.js';
+import { type Issuer, startIssuer } from '../../test/support/issuer.js';
 import { environment, placement } from '../machine.js';
 import { cpuMicros } from '../process-usage.js';
 import { runWithScratch } from '../scratch.js';
-import { idleStreams } from './streams.js';
+import { type IdleStreams, idleStreams } from './streams.js';
 import {
   LARGE_BYTES,
   type Surroundings,
@@ -16,21 +16,24 @@ import {
   TARGETS,
   type Target,
 } from './targets.js';
+import { type Growth, growthOfTransfers } from './transfers.js';
 import { type Load, runWrk } from './wrk.js';
 
 const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string' },
+    seconds: { type: 'string' },
+    case: { type: 'string', default: '' },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
 const rounds = Number(options.rounds ?? (options.quick ? 1 : 5));
-if (!(rounds >= 1)) {
-  console.error('usage: bench:http [--rounds N] [--quick] [--json]');
+const seconds = Number(options.seconds ?? (options.quick ? 2 : 5));
+if (!(rounds >= 1 && seconds >= 1)) {
+  console.error('usage: bench:http [--case PART_OF_NAME] [--rounds N] [--seconds N] [--quick] [--json]');
   process.exit(2);
 }
-const seconds = options.quick ? 2 : 5;
 
 const CASES = [
   { name: 'GET 1 KB × 100', path: '/small', connections: 100, bytes: 0 },
@@ -40,6 +43,12 @@ const CASES = [
   readonly name: string;
   readonly bytes: number;
 })[];
+
+const IDLE_STREAMS = 'idle event streams';
+const SLOW_BODIES = 'slow bodies';
+
+const isWanted = (name: string): boolean => name.toLowerCase().includes(options.case.toLowerCase());
+const wanted = CASES.filter(({ name }) => isWanted(name));
 
 interface Figure {
   readonly case: string;
@@ -57,8 +66,22 @@ interface Figure {
 await runWithScratch(run);
 
 async function run(directory: string): Promise<void> {
-  const { proxyCpu, loadCpu, echoCpu } = placement();
+  const { proxyCpu } = placement();
   const issuer = await startIssuer();
+  const figures = wanted.length > 0 ? await loaded(directory, issuer) : [];
+  const streams = isWanted(IDLE_STREAMS) ? await idleStreams(issuer, options.quick ? 200 : 1000) : undefined;
+  const growth = isWanted(SLOW_BODIES)
+    ? await growthOfTransfers(issuer, options.quick ? 200 : 2048)
+    : undefined;
+  const about = { ...environment({ nginx: '-v' }), rounds, seconds, pinned: proxyCpu !== undefined };
+  if (options.json) return console.log(JSON.stringify({ about, figures, streams, growth }, undefined, 2));
+  for (const [name, value] of Object.entries(about)) console.log(`${name}: ${value}`);
+  for (const { name, bytes } of wanted) print(name, bytes > 0, figures);
+  printMemory(streams, growth);
+}
+
+async function loaded(directory: string, issuer: Issuer): Promise<readonly Figure[]> {
+  const { proxyCpu, loadCpu, echoCpu } = placement();
   const upstream = await startUpstream(directory, echoCpu);
   const surroundings: Surroundings = {
     ...{ directory, jwksUrl: issuer.jwksUrl },
@@ -83,22 +106,22 @@ async function run(directory: string): Promise<void> {
     });
   };
   for (let round = 0; round < rounds; round++)
-    for (const each of CASES)
+    for (const each of wanted)
       for (const at of targets.keys()) {
         const target = targets[(at + round) % targets.length];
         if (target !== undefined) await measure(each, target, round);
       }
   for (const { stop } of [...targets, upstream]) await stop();
-  const streams = await idleStreams(issuer, options.quick ? 200 : 1000);
-  const about = { ...environment({ nginx: '-v' }), rounds, seconds, pinned: proxyCpu !== undefined };
-  if (options.json) return console.log(JSON.stringify({ about, figures, streams }, undefined, 2));
-  console.log(
-    Object.entries(about)
-      .map(([name, value]) => `${name}: ${value}`)
-      .join('\n'),
-  );
-  for (const { name, bytes } of CASES) print(name, bytes > 0, figures);
-  console.log(`\n${streams.count} idle event streams: ${streams.kilobytesEach.toFixed(1)} KB each`);
+  return figures;
+}
+
+function printMemory(streams: IdleStreams | undefined, growth: Growth | undefined): void {
+  if (streams !== undefined)
+    console.log(`\n${streams.count} ${IDLE_STREAMS}: ${streams.kilobytesEach.toFixed(1)} KB each`);
+  if (growth !== undefined)
+    console.log(
+      `\n${SLOW_BODIES}: up ${growth.up.toFixed(1)} MB more at most, down ${growth.down.toFixed(1)} MB`,
+    );
 }
 
 function print(name: string, isLarge: boolean, figures: readonly Figure[]): void {

@@ -1,0 +1,94 @@
+import { once } from 'node:events';
+import { createServer, request as httpRequest, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Writable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Gateway, startGateway } from '../../test/support/gateway.js';
+import type { Issuer } from '../../test/support/issuer.js';
+
+/** What a body that passes adds to the gateway's resident memory, at most, in MB. */
+export interface Growth {
+  readonly up: number;
+  readonly down: number;
+}
+
+const PIECE = Buffer.alloc(1 << 20, 'x');
+/** Whoever takes a body rests for so long after each of its pieces. */
+const REST_MS = 5;
+const SAMPLE_MS = 50;
+
+/** Uploads a body to a slow upstream and has a slow client download one, a tenth as much before memory is looked at. */
+export async function growthOfTransfers(issuer: Issuer, megabytes: number): Promise<Growth> {
+  const upstream = createServer(async (request, response) => {
+    if (request.method === 'PUT') {
+      await takeSlowly(request);
+      response.end();
+    } else await send(response, Number(request.url?.slice(1)));
+  });
+  upstream.listen(0, '127.0.0.1');
+  await once(upstream, 'listening');
+  const { port } = upstream.address() as AddressInfo;
+  const gateway = await startGateway({
+    env: { JWKS_URL: issuer.jwksUrl, LOG_LEVEL: 'warn' },
+    routes: [{ prefix: '/', upstream: `http://127.0.0.1:${port}/`, maxBodyBytes: 0 }],
+  });
+  const headers = { Authorization: `Bearer ${issuer.sign({ sub: 'bench' })}` };
+  const up = async (many: number) => {
+    const sent = httpRequest(`${gateway.http}/`, {
+      ...{ method: 'PUT', agent: false },
+      headers: { ...headers, 'Content-Length': many * PIECE.length },
+    });
+    const answered = once(sent, 'response') as Promise<[IncomingMessage]>;
+    await send(sent, many);
+    const [answer] = await answered;
+    answer.resume();
+  };
+  const down = async (many: number) => {
+    const sent = httpRequest(`${gateway.http}/${many}`, { headers, agent: false }).end();
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+    await takeSlowly(answer);
+  };
+  const warm = Math.ceil(megabytes / 10);
+  try {
+    await up(warm);
+    await down(warm);
+    return {
+      up: await growthDuring(gateway, () => up(megabytes)),
+      down: await growthDuring(gateway, () => down(megabytes)),
+    };
+  } finally {
+    await gateway.stop('SIGKILL');
+    upstream.closeAllConnections();
+    upstream.close();
+  }
+}
+
+async function growthDuring(gateway: Gateway, work: () => Promise<void>): Promise<number> {
+  const before = await gateway.rssBytes();
+  let peak = before;
+  let isOver = false;
+  const done = work().finally(() => {
+    isOver = true;
+  });
+  while (!isOver) {
+    await Promise.race([done, pause(SAMPLE_MS)]);
+    peak = Math.max(peak, await gateway.rssBytes());
+  }
+  await done;
+  return (peak - before) / 1e6;
+}
+
+async function send(to: Writable, pieces: number): Promise<void> {
+  for (let sent = 0; sent < pieces; sent++) if (!to.write(PIECE)) await once(to, 'drain');
+  to.end();
+}
+
+async function takeSlowly(from: IncomingMessage): Promise<void> {
+  let taken = 0;
+  for await (const chunk of from as AsyncIterable<Buffer>) {
+    taken += chunk.length;
+    if (taken < PIECE.length) continue;
+    taken = 0;
+    await pause(REST_MS);
+  }
+}
