@@ -1,5 +1,9 @@
+import { FewAtATime } from '../few-at-a-time.js';
+
 /** Longest share of the time that renderings may take: nobody is served meanwhile. */
 const LARGEST_SHARE = 0.2;
+/** Of those who share a rendering, so many get it in one turn of the event loop: writing it takes a while, too. */
+const ANSWERED_A_TURN = 2;
 
 /** Labels as the text exposition format writes them; '' without any. */
 export function labelText(labels: Readonly<Record<string, string | number | undefined>>): string {
@@ -18,15 +22,18 @@ function escaped(value: string): string {
  */
 export class SharedRendering {
   #current: Promise<string> | undefined;
+  readonly #answering = new FewAtATime(ANSWERED_A_TURN);
   #nextMs = 0;
 
   constructor(readonly render: () => Promise<string>) {}
 
-  get(): Promise<string> {
+  async get(): Promise<string> {
     this.#current ??= this.#begin().finally(() => {
       this.#current = undefined;
     });
-    return this.#current;
+    const rendered = await this.#current;
+    await this.#answering.turn();
+    return rendered;
   }
 
   async #begin(): Promise<string> {

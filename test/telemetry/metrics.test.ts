@@ -103,6 +103,19 @@ describe('the metrics', () => {
     assert.ok(busyMs / (performance.now() - startMs) < 0.35);
   });
 
+  it('reach a crowd of scrapers a few in each turn of the event loop', async () => {
+    const rendering = new SharedRendering(async () => 'text');
+    let answered = 0;
+    const all = Promise.all(Array.from({ length: 30 }, () => rendering.get().then(() => answered++)));
+    const perTurn: number[] = [];
+    for (let before = 0; answered < 30; before = answered) {
+      await new Promise((resolve) => setImmediate(resolve));
+      perTurn.push(answered - before);
+    }
+    await all;
+    assert.ok(Math.max(...perTurn) <= 4, `${perTurn}`);
+  });
+
   it('are written as prom-client writes them', async () => {
     const metrics = new Metrics(10);
     metrics.countAuthSuccess('a"b\\c\nd', 'é');
