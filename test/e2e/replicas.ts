@@ -46,6 +46,24 @@ export class Replicas {
     return gateway;
   }
 
+  /** Waits until every replica knows that a store is there. */
+  async connected(dependency: 'postgres' | 'redis', withinMs: number): Promise<void> {
+    await eventually(async () => {
+      for (const gateway of this.gateways)
+        assert.equal((await gateway.metrics()).sum('ws_dependency_up', { dependency }), 1);
+    }, withinMs);
+  }
+
+  /** Waits until a token lets nobody in anywhere. */
+  async eventuallyRefused(token: string): Promise<void> {
+    await eventually(() =>
+      this.refusedEverywhere(token).then(
+        () => true,
+        () => false,
+      ),
+    );
+  }
+
   /** A client that is through to its upstream. */
   async open(gateway: Gateway | undefined, token: string): Promise<Peer> {
     assert.ok(gateway);

@@ -7,8 +7,14 @@ import { assertQuiet } from '../support/quiet.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
 import { REVOKED, Replicas, stillIn } from './replicas.js';
-
-const LATE_MS = 30_000;
+import {
+  LATE_MS,
+  revokeBeforeStart,
+  revokeEachAlone,
+  revokeWhileDead,
+  revokeWhileHung,
+  takeBack,
+} from './revocation-steps.js';
 
 describe('revocation over three replicas and Redis', () => {
   let issuer: Issuer;
@@ -21,7 +27,7 @@ describe('revocation over three replicas and Redis', () => {
     echo = await startEcho();
     redis = await startRedis();
     replicas = await Replicas.start(3, issuer, echo, { REDIS_URL: redis.url });
-    await connected(true);
+    await connected();
   });
   after(async () => {
     await replicas.stop();
@@ -33,22 +39,7 @@ describe('revocation over three replicas and Redis', () => {
     echo.reset();
   });
 
-  /** Waits until every replica knows that Redis is there, or is not. */
-  async function connected(up: boolean): Promise<void> {
-    await eventually(async () => {
-      for (const gateway of replicas.gateways)
-        assert.equal((await gateway.metrics()).sum('ws_dependency_up', { dependency: 'redis' }), up ? 1 : 0);
-    }, LATE_MS);
-  }
-
-  async function eventuallyRefused(token: string): Promise<void> {
-    await eventually(() =>
-      replicas.refusedEverywhere(token).then(
-        () => true,
-        () => false,
-      ),
-    );
-  }
+  const connected = () => replicas.connected('redis', LATE_MS);
 
   it('closes the sessions of a token everywhere, soon, and no other', async (t) => {
     const others = await replicas.openEverywhere(issuer.sign({ sub: 'ann' }));
@@ -96,15 +87,7 @@ describe('revocation over three replicas and Redis', () => {
       ['x'.repeat(4000), 'y'.repeat(4000)],
       ['__proto__', 'constructor'],
     ] as const;
-    const peers = await Promise.all(
-      pairs.map(([sub, jti]) => replicas.open(replicas.gateways[1], issuer.sign({ sub, jti }))),
-    );
-    for (const [index, [sub, jti]] of pairs.entries()) {
-      const answer = await replicas.revoke(replicas.gateways[0], { sub, jti });
-      assert.deepEqual(answer, { status: 200, revoked: true, sessionsClosed: 0, propagated: true });
-      assert.deepEqual(await peers[index]?.ended(), REVOKED);
-      await stillIn(peers.slice(index + 1));
-    }
+    await revokeEachAlone(replicas, pairs);
   });
 
   it('ignores what is malformed or too large on the channel, and hears a Go gateway', async () => {
@@ -135,43 +118,17 @@ describe('revocation over three replicas and Redis', () => {
   });
 
   it('a replica that starts later knows what was revoked before', async () => {
-    const token = issuer.sign({ sub: 'dora', jti: 'early' });
-    assert.equal(
-      (await replicas.revoke(replicas.gateways[0], { sub: 'dora', jti: 'early' })).propagated,
-      true,
-    );
-    await replicas.add();
-    await replicas.refusedEverywhere(token);
+    await revokeBeforeStart(replicas);
   });
 
   it('with Redis dead closes here at once, and elsewhere when Redis is back', async () => {
-    const token = issuer.sign({ sub: 'erin', jti: 'dead' });
-    const [here, ...elsewhere] = await replicas.openEverywhere(token);
-    await redis.kill();
-    const answer = await replicas.revoke(replicas.gateways[0], { sub: 'erin', jti: 'dead' });
-    assert.deepEqual(answer, { status: 202, revoked: true, sessionsClosed: 1, propagated: false });
-    assert.deepEqual(await here?.ended(), REVOKED);
-    await stillIn(elsewhere);
-    await redis.restart();
-    for (const peer of elsewhere) assert.deepEqual(await peer.ended(LATE_MS), REVOKED);
-    await replicas.refusedEverywhere(token);
-    await connected(true);
+    await revokeWhileDead(replicas, redis);
+    await connected();
   });
 
   it('with Redis hung closes here at once, forwards on, and catches up after it', async () => {
-    const token = issuer.sign({ sub: 'frank', jti: 'hung' });
-    const [here, ...elsewhere] = await replicas.openEverywhere(token);
-    redis.hang();
-    try {
-      const revoked = replicas.revoke(replicas.gateways[0], { sub: 'frank', jti: 'hung' });
-      assert.deepEqual(await here?.ended(), REVOKED);
-      await stillIn(elsewhere);
-      assert.deepEqual(await revoked, { status: 202, revoked: true, sessionsClosed: 1, propagated: false });
-    } finally {
-      redis.resume();
-    }
-    for (const peer of elsewhere) assert.deepEqual(await peer.ended(LATE_MS), REVOKED);
-    await connected(true);
+    await revokeWhileHung(replicas, redis);
+    await connected();
   });
 
   it('a replica whose connection is cut loads what it missed', async () => {
@@ -188,23 +145,7 @@ describe('revocation over three replicas and Redis', () => {
   });
 
   it('takes a revocation back everywhere, for those that start later too, until it is revoked again', async () => {
-    const token = issuer.sign({ sub: 'zoe', jti: 'back' });
-    const all = issuer.sign({ sub: 'yan', jti: 'any' });
-    await replicas.revoke(replicas.gateways[0], { sub: 'zoe', jti: 'back' });
-    await replicas.revoke(replicas.gateways[0], { sub: 'yan', all: true });
-    await eventuallyRefused(token);
-    await eventuallyRefused(all);
-    assert.equal(await replicas.liftRevocation(replicas.gateways[1], 'sub=zoe&jti=other'), 404);
-    assert.equal(await replicas.liftRevocation(replicas.gateways[1], 'sub=zoe&jti=back'), 200);
-    assert.equal(await replicas.liftRevocation(replicas.gateways[1], 'sub=yan&all=true'), 200);
-    const late = await replicas.add();
-    const peer = await replicas.open(late, token);
-    await replicas.admittedEverywhere(token);
-    await replicas.admittedEverywhere(all);
-    assert.equal(await replicas.liftRevocation(replicas.gateways[0], 'sub=zoe&jti=back'), 404);
-    await replicas.revoke(late, { sub: 'zoe', jti: 'back' });
-    assert.deepEqual(await peer.ended(), REVOKED);
-    await eventuallyRefused(token);
+    await takeBack(replicas);
   });
 });
 

@@ -4,7 +4,6 @@ import { Access } from '../../internal/access/access.js';
 import { Bans } from '../../internal/auth/bans/bans.js';
 import { Claims, MemoryClaims } from '../../internal/auth/once/claims.js';
 import { Revocations } from '../../internal/auth/revocations/revocations.js';
-import type { CloseCode } from '../../internal/close-codes.js';
 import type { SessionConfig, WebSocketRoute } from '../../internal/config/config.js';
 import { createRouteTable, sessionMatches } from '../../internal/config/routes/table.js';
 import { ConnectionSlots, type SlotLimits } from '../../internal/ratelimit/connection-limits.js';
@@ -12,12 +11,7 @@ import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
 import { Admission } from '../../internal/session/admission.js';
 import { closeBanned } from '../../internal/session/banned-sessions.js';
-import {
-  type ClientHandshake,
-  type ClientSocket,
-  type LastWords,
-  SendResult,
-} from '../../internal/session/client-socket.js';
+import type { ClientHandshake } from '../../internal/session/client-socket.js';
 import type { Opening } from '../../internal/session/opening.js';
 import { closeRevoked } from '../../internal/session/revoked-sessions.js';
 import { Session } from '../../internal/session/session.js';
@@ -26,11 +20,12 @@ import { TimerWheel } from '../../internal/session/timer-wheel.js';
 import { AccessLog } from '../../internal/telemetry/access-log.js';
 import { RecentRefusals } from '../../internal/telemetry/recent-refusals.js';
 import { Upstreams } from '../../internal/upstream/upstreams.js';
-import type { FragmentPosition } from '../../internal/upstream/websocket/message-listener.js';
 import { bench as authBench, verification } from '../auth/parts.js';
 import { eventually } from '../support/eventually.js';
 import { MetricsText } from '../support/metrics-text.js';
+import { startUpstream, type Upstream, type UpstreamOptions } from '../support/upstream.js';
 import { routeTo } from '../upstream/lab.js';
+import { StandInClient } from './stand-in-client.js';
 
 export const CONFIG: SessionConfig = {
   authTimeoutMs: 10_000,
@@ -41,115 +36,6 @@ export const CONFIG: SessionConfig = {
   writeTimeoutMs: 10_000,
   controlTimeoutMs: 1000,
 };
-
-export interface Received {
-  readonly text: string;
-  readonly isBinary: boolean;
-  readonly position?: FragmentPosition;
-}
-
-/**
- * A client with a socket of its own making: it behaves as uWebSockets.js does (a socket that is ended or dropped tells
- * its session, and is not to be touched afterwards), and can be slow, stubborn or gone.
- */
-export class StandInClient implements ClientSocket, ClientHandshake {
-  /** The sub-protocol of the 101; undefined: it has not come. */
-  answered: { readonly subprotocol: string | undefined } | undefined;
-  readonly received: Received[] = [];
-  told: CloseCode | undefined;
-  /** Seconds after which it may come again, if it was turned away. */
-  turnedAway: number | undefined;
-  dropped = false;
-  pings = 0;
-  /** What waits for the client. */
-  buffered = 0;
-  /** What comes of the next sends. */
-  result: number = SendResult.SENT;
-  /** Answers no close frame. */
-  stubborn = false;
-  session: Session | undefined;
-  readonly frames = undefined;
-  #gone = false;
-
-  constructor(readonly offered: readonly string[]) {}
-
-  accept(subprotocol: string | undefined): ClientSocket | undefined {
-    if (this.#gone) return undefined;
-    if (this.answered !== undefined) throw new Error('answered twice');
-    this.answered = { subprotocol };
-    return this;
-  }
-
-  turnAway(retryAfterSeconds: number): void {
-    this.turnedAway = retryAfterSeconds;
-    this.#gone = true;
-  }
-
-  send(payload: Uint8Array, isBinary: boolean): number {
-    this.#check();
-    this.received.push({ text: Buffer.from(payload).toString('latin1'), isBinary });
-    return this.result;
-  }
-
-  sendFragment(payload: Uint8Array, isBinary: boolean, position: FragmentPosition): number {
-    this.#check();
-    this.received.push({ text: Buffer.from(payload).toString('latin1'), isBinary, position });
-    return this.result;
-  }
-
-  bufferedBytes(): number {
-    this.#check();
-    return this.buffered;
-  }
-
-  cork(work: () => void): void {
-    this.#check();
-    work();
-  }
-
-  ping(): void {
-    this.#check();
-    this.pings++;
-  }
-
-  end(code: number, reason: string, before?: LastWords): void {
-    this.#check();
-    if (before !== undefined) this.send(before.payload, before.isBinary);
-    // As with uWebSockets.js, a second time does nothing.
-    if (this.told !== undefined) return;
-    this.told = { code, reason };
-    if (!this.stubborn) setImmediate(() => this.leave(code, reason));
-  }
-
-  terminate(): void {
-    this.#check();
-    this.dropped = true;
-    this.leave(1006, '');
-  }
-
-  /** The client says something. The bytes are lent, as they are in the gateway. */
-  say(payload: string | Buffer, isBinary = typeof payload !== 'string'): void {
-    const lent = new Uint8Array(Buffer.from(payload as Buffer));
-    this.session?.onClientMessage(lent, isBinary);
-    lent.fill(0xee);
-  }
-
-  /** The connection ends; 1006: without a close frame. */
-  leave(code: number, reason = ''): void {
-    if (this.#gone) return;
-    this.#gone = true;
-    this.session?.onClientClosed(code, reason);
-  }
-
-  /** All that came as text, in order. */
-  get texts(): string[] {
-    return this.received.map(({ text }) => text);
-  }
-
-  #check(): void {
-    if (this.#gone) throw new Error('the socket was touched after it was closed');
-  }
-}
 
 type OpeningOptions = Partial<Opening> & { readonly token?: string | undefined; readonly path?: string };
 
@@ -324,4 +210,30 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
       await eventually(() => sessions.size === 0);
     },
   };
+}
+
+/** Sessions with one upstream behind them. */
+export async function withUpstream(
+  t: TestContext,
+  options: Omit<BenchOptions, 'routes'> & { readonly route?: BenchOptions['routes'][number] } = {},
+  upstreamOptions: UpstreamOptions = { echo: true },
+): Promise<Bench & { readonly upstream: Upstream }> {
+  const upstream = await startUpstream(upstreamOptions);
+  t.after(() => upstream.close());
+  const { route, ...rest } = options;
+  const parts = await bench(t, { ...rest, routes: [{ ...route, upstreams: [upstream.url] }] });
+  return Object.assign(parts, { upstream });
+}
+
+/** A client whose session is open. */
+export async function open(parts: Bench, token = parts.issuer.sign()): Promise<StandInClient> {
+  const client = parts.connect({ token });
+  await eventually(() => client.session?.state === 'open');
+  return client;
+}
+
+/** What a client is told at the end. */
+export async function ended(client: StandInClient): Promise<unknown> {
+  await eventually(() => client.told !== undefined);
+  return client.told;
 }
