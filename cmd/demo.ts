@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { portOr, wantsColour } from '../internal/config/environment/surroundings.js';
 import { interrupted } from './demo/interrupt.js';
 import { tellLog } from './demo/live-log.js';
 import { playAll, tellCounters } from './demo/play.js';
@@ -14,7 +15,7 @@ async function main(args: readonly string[], screen: Screen): Promise<number> {
   const unknown = args.find((arg) => arg !== '--once');
   if (unknown !== undefined) throw new Error(`unknown argument ${unknown}: there is only --once`);
   const interrupt = interrupted();
-  const stage = await setUp(FOLDER, portOf(process.env.PORT), screen);
+  const stage = await setUp(FOLDER, portOr(DEFAULT_PORT), screen);
   try {
     const { gateway } = stage;
     return await Promise.race([
@@ -45,13 +46,7 @@ async function present(stage: Running, screen: Screen, once: boolean): Promise<n
   return failed === 0 ? 0 : 1;
 }
 
-function portOf(text: string | undefined): number {
-  const port = text === undefined || text === '' ? DEFAULT_PORT : Number(text);
-  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
-  throw new Error(`PORT ${text} is no port: 0 to 65535`);
-}
-
-const screen = new Screen(process.stdout, process.env.NO_COLOR);
+const screen = new Screen(process.stdout, wantsColour(process.stdout));
 try {
   process.exitCode = await main(process.argv.slice(2), screen);
 } catch (thrown) {

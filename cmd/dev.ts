@@ -1,3 +1,4 @@
+import { isProduction } from '../internal/config/environment/surroundings.js';
 import { isLoopbackHost, startDev } from './dev/stage.js';
 import { welcome } from './dev/welcome.js';
 import { command as define, UsageError } from './line/command.js';
@@ -27,7 +28,7 @@ reaches its port can have a token for anybody.`,
       throw new UsageError([
         `--host ${host}: others could have tokens for anybody; --public allows it all the same`,
       ]);
-    if (!flags.public && process.env.NODE_ENV === 'production')
+    if (!flags.public && isProduction())
       throw new UsageError([
         'NODE_ENV is production: dev hands out tokens to anybody; --public allows it all the same',
       ]);

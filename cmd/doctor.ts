@@ -1,3 +1,4 @@
+import { wantsColour } from '../internal/config/environment/surroundings.js';
 import { loadConfiguration } from '../internal/config/environment.js';
 import { problemLine } from '../internal/config/problem.js';
 import { examine } from './doctor/examination.js';
@@ -14,7 +15,7 @@ file limit, as this machine sees them. Changes nothing; no user's credentials go
   notes: 'Exit status: 0 all well or warnings only, 1 something is wrong.',
   async run(flags) {
     const findings = await findingsOf(flags['route-file']);
-    const colour = process.stdout.isTTY && !process.env.NO_COLOR;
+    const colour = wantsColour(process.stdout);
     process.stdout.write(
       flags.json
         ? `${JSON.stringify(findings, undefined, 2)}\n`

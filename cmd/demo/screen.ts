@@ -2,15 +2,15 @@ import { styleText } from 'node:util';
 
 type Style = 'bold' | 'dim' | 'green' | 'red' | 'cyan';
 
-/** What the demo prints. Colours only on a terminal, and not where NO_COLOR asks for none (no-color.org). */
+/** What the demo prints. */
 export class Screen {
   readonly #colours: boolean;
 
   constructor(
     readonly output: NodeJS.WriteStream,
-    noColor: string | undefined,
+    colours: boolean,
   ) {
-    this.#colours = output.isTTY === true && (noColor ?? '') === '';
+    this.#colours = colours;
   }
 
   line(text = ''): void {

@@ -1,0 +1,19 @@
+/** What commands for people ask of the environment beside the gateway's own variables. */
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Whether what goes to `output` may be coloured: a terminal, where NO_COLOR asks for nothing else (no-color.org). */
+export function wantsColour(output: { readonly isTTY?: boolean }, env: Environment = process.env): boolean {
+  return output.isTTY === true && (env.NO_COLOR ?? '') === '';
+}
+
+export function isProduction(env: Environment = process.env): boolean {
+  return env.NODE_ENV === 'production';
+}
+
+/** PORT, or else `otherwise`. @throws Error when it is no port. */
+export function portOr(otherwise: number, env: Environment = process.env): number {
+  const text = env.PORT ?? '';
+  const port = text === '' ? otherwise : Number(text);
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw new Error(`PORT ${text} is no port: 0 to 65535`);
+}
