@@ -1,6 +1,7 @@
 import type { Target } from './target.js';
 import { credentials } from './targets/credentials.js';
 import { frames } from './targets/frames.js';
+import { httpAnswer } from './targets/http-answer.js';
 import { mqttAuth } from './targets/mqtt-auth.js';
 import { mqttConnect } from './targets/mqtt-connect.js';
 import { mqttPackets } from './targets/mqtt-packets.js';
@@ -18,6 +19,7 @@ export const TARGETS: readonly Target[] = [
   frames,
   requestHead,
   responseHead,
+  httpAnswer,
   path,
   credentials,
   routes,
