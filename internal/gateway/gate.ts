@@ -13,9 +13,6 @@ import type { Tracing } from '../telemetry/tracing.js';
 import { statusText } from './answer.js';
 import { RefusalLog } from './refusal-log.js';
 
-/** Label of a refusal that no route is to blame for. */
-const NO_ROUTE = '_none';
-
 /** A good handshake that comes while there is no room for it. */
 interface TurnedAway {
   readonly status: 503 | 429;
@@ -77,7 +74,8 @@ export class Gate {
 
   /** A connection that is closed as soon as it is accepted: there are too many. @param why which limit says so. */
   closeAtDoor(peer: string, why: string): void {
-    this.sessionParts.metrics.sessions.refused.inc({ status: 'closed', route: NO_ROUTE });
+    const { metrics } = this.sessionParts;
+    metrics.sessions.refused.inc({ status: 'closed', route: metrics.routeLabel(undefined) });
     this.#refusals.closedAtDoor(peer, why);
   }
 
@@ -112,8 +110,9 @@ export class Gate {
   #count(head: RequestHead, status: number): void {
     const path = decodePath(head.target);
     const { host } = this.rules.proxies.client(head.peer, head.secure, head.headers);
-    const route = path === undefined ? undefined : this.rules.match(path, host)[0]?.route.prefix;
-    this.sessionParts.metrics.sessions.refused.inc({ status: String(status), route: route ?? NO_ROUTE });
+    const route = path === undefined ? undefined : this.rules.match(path, host)[0]?.route;
+    const { metrics } = this.sessionParts;
+    metrics.sessions.refused.inc({ status: String(status), route: metrics.routeLabel(route) });
   }
 
   /** What a good handshake is turned away by, in the order of SPEC section 4: full, then the address's own limits. */

@@ -1,3 +1,6 @@
+/** Values kept of the labels that the routes file decides about. */
+export const MAX_ROUTES = 200;
+
 /** A longer value is nobody's name, and would cost memory and every scrape for the life of the process. */
 const MAX_CHARS = 256;
 

@@ -1,11 +1,8 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import { BoundedLabel } from './bounded-label.js';
+import { BoundedLabel, MAX_ROUTES } from './bounded-label.js';
 
 /** Upper bounds of `http_request_duration_seconds`: 5 ms to 5 minutes. */
 const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
-
-/** Distinct values of the label `route`; more are `_other`. */
-const MAX_ROUTES = 200;
 
 /** Durations of one route that may wait to be told. */
 const BATCH = 256;

@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { CLOSE_REASONS } from '../close-codes.js';
 import { authMetrics } from './auth-metrics.js';
-import { BoundedLabel } from './bounded-label.js';
+import { BoundedLabel, MAX_ROUTES } from './bounded-label.js';
 import { SharedRendering } from './exposition.js';
 import { HttpMetrics } from './http-metrics.js';
 import { messageMetrics } from './message-metrics.js';
@@ -14,8 +14,7 @@ import { upstreamMetrics } from './upstream-metrics.js';
 const PROTOCOLS = ['mqtt', 'raw', 'stomp', 'graphql'];
 const DIRECTIONS = ['client_to_upstream', 'upstream_to_client'];
 const RELOAD_RESULTS = ['ok', 'failed'];
-/** Values kept of the labels that the routes file decides about; and what stands for a client without a route. */
-const MAX_ROUTES = 200;
+/** Stands for the route of a client that has none. */
 const NO_ROUTE = '_none';
 /** Routes of which every reason to close is there from the start: with more, all these zeros would be most of a scrape. */
 const MAX_PREPARED_ROUTES = 20;
