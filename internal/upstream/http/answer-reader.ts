@@ -6,8 +6,12 @@ const MAX_HEAD_BYTES = 65_536;
 /** Longest line before a chunk, in bytes: its extensions are nobody's (RFC 9112 §7.1.1). */
 const MAX_SIZE_LINE_BYTES = 4_096;
 
-/** RFC 9112 §7.1: up to 2^52 bytes. */
-const CHUNK_SIZE = /^([\da-f]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/i;
+/** RFC 9112 §7.1: up to 2^52 bytes. Of its extensions (§7.1.1), which nobody reads, none may look like the end of the line. */
+const CHUNK_SIZE =
+  /^([\da-f]{1,13})(?:;[!#$%&'*+\-.^_`|~\da-z]+(?:=(?:[!#$%&'*+\-.^_`|~\da-z]+|"(?:[\t !\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?)*$/i;
+
+/** Too late behind a body (RFC 9110 §6.5.1): whoever believed them would read on. */
+const SAYS_LENGTH: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding']);
 
 const NOTHING = Buffer.alloc(0);
 const NO_TRAILERS: FlatHeaders = [];
@@ -36,6 +40,8 @@ export class AnswerReader {
   #isHead: boolean = false;
   /** The beginning of what is read as a whole: a head, or a line. */
   #held: Buffer = NOTHING;
+  /** How much of what is read now was held, and looked through, before. */
+  #known = 0;
   /** Bytes of body, or of a chunk, that are to come. */
   #left = 0;
   #isPersistent: boolean = false;
@@ -55,7 +61,8 @@ export class AnswerReader {
   /** @param received lent. @throws BadAnswer */
   read(received: Buffer): void {
     let bytes = received;
-    if (this.#held.length > 0) {
+    this.#known = this.#held.length;
+    if (this.#known > 0) {
       bytes = Buffer.concat([this.#held, received]);
       this.#held = NOTHING;
     }
@@ -94,12 +101,16 @@ export class AnswerReader {
   }
 
   #readHead(bytes: Buffer, at: number): number {
-    const end = bytes.indexOf('\r\n\r\n', at, 'latin1');
+    // Byte by byte, a long head would be looked through as often as it has bytes.
+    const from = at === 0 ? Math.max(0, this.#known - 3) : at;
+    const end = bytes.indexOf('\r\n\r\n', from, 'latin1');
     const length = (end < 0 ? bytes.length : end + 4) - at;
     if (this.#lengthSoFar + length > MAX_HEAD_BYTES) throw new BadAnswer('its head is too long');
     if (end < 0) {
-      const begun = bytes.toString('latin1', at);
-      if (!'HTTP/1.'.startsWith(begun.slice(0, 7)) || /(?:^|[^\r])\n/.test(begun))
+      if (
+        !'HTTP/1.'.startsWith(bytes.toString('latin1', at, at + 7)) ||
+        /[^\r]\n/.test(bytes.toString('latin1', from))
+      )
         throw new BadAnswer('it is not HTTP/1.1');
       return this.#hold(bytes, at);
     }
@@ -115,9 +126,13 @@ export class AnswerReader {
     this.#isPersistent = head.isPersistent;
     this.parts.answerHead(head);
     // RFC 9112 §6.3
-    const { length } = head;
-    if (this.#isHead || head.status === 204 || head.status === 304 || length === 0)
+    const { length, status } = head;
+    if (length === 0) return this.#end(NO_TRAILERS, isLast);
+    if (this.#isHead || status === 204 || status === 304) {
+      // Some send a body all the same. If it came after the next request had gone out, it would be taken for its answer.
+      this.#isPersistent &&= !this.#isHead && length === undefined;
       return this.#end(NO_TRAILERS, isLast);
+    }
     this.#state = length === 'chunked' ? 'size' : length === undefined ? 'close' : 'body';
     this.#left = typeof length === 'number' ? length : 0;
   }
@@ -145,7 +160,8 @@ export class AnswerReader {
     return this.#readLine(bytes, at, MAX_HEAD_BYTES - this.#lengthSoFar, (line, next) => {
       this.#lengthSoFar += next - at;
       if (line === '') this.#end(this.#trailers, next === bytes.length);
-      else pushFieldLine(this.#trailers, line, 0, line.length);
+      else if (SAYS_LENGTH.has(pushFieldLine(this.#trailers, line, 0, line.length)))
+        throw new BadAnswer('its trailers say how long it is');
     });
   }
 
@@ -162,7 +178,8 @@ export class AnswerReader {
   }
 
   #hold(bytes: Buffer, at: number): number {
-    this.#held = Buffer.from(bytes.subarray(at));
+    // What was held before is a copy already.
+    this.#held = at === 0 && this.#known > 0 ? bytes : Buffer.from(bytes.subarray(at));
     return bytes.length;
   }
 

@@ -99,8 +99,18 @@ export class Connection implements SocketOwner, AnswerParts, UploadListener {
     this.#passenger = passenger;
     this.isAnswering = false;
     this.isReused = this.#stage === 'open';
-    if (this.isReused) this.dial.queue.add(this);
-    else this.#takeTurn();
+    if (!this.isReused) this.#takeTurn();
+    else if (isWhole || body.readableLength > 0 || body.destroyed) this.dial.queue.add(this);
+    else this.#awaitBody(body);
+  }
+
+  /** Of a request whose body is to come nothing goes out yet: what an idle connection says meanwhile is no answer to it. */
+  #awaitBody(body: Readable): void {
+    const begun = (): void => {
+      body.off('readable', begun).off('close', begun);
+      this.dial.queue.add(this);
+    };
+    body.on('readable', begun).on('close', begun);
   }
 
   /** After `onBytes` returned false. */

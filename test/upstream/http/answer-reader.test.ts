@@ -50,7 +50,7 @@ describe('an answer', () => {
   });
 
   it('in chunks, with extensions and trailers', () => {
-    const chunks = '3;a="b"\r\nabc\r\n00A \r\n0123456789\r\n0\r\nX-Sum: 1\r\nB:\r\n\r\n';
+    const chunks = '3;a="b;\\"\xe9";c;d=e\r\nabc\r\n00A\r\n0123456789\r\n0\r\nX-Sum: 1\r\nB:\r\n\r\n';
     const heard = readHowever(`${OK}Transfer-Encoding: Chunked\r\n\r\n${chunks}`);
     assert.equal(heard.body, 'abc0123456789');
     assert.deepEqual(heard.trailers, ['X-Sum', '1', 'B', '']);
@@ -64,10 +64,25 @@ describe('an answer', () => {
   });
 
   it('without a body', () => {
-    assert.equal(readHowever(`${OK}Content-Length: 5\r\n\r\n`, 'HEAD').isReusable, true);
     assert.equal(readHowever('HTTP/1.1 204 No Content\r\n\r\n').isReusable, true);
-    assert.equal(readHowever('HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n').isReusable, true);
+    assert.equal(readHowever('HTTP/1.1 304 Not Modified\r\nETag: "x"\r\n\r\n').isReusable, true);
     assert.equal(readHowever(`${OK}Content-Length: 0\r\n\r\n`).body, '');
+  });
+
+  it('that has no body but speaks of one ends its connection: the body may come yet', () => {
+    const chunked = 'Transfer-Encoding: chunked\r\n\r\n';
+    for (const [answer, method] of [
+      [`${OK}Content-Length: 5\r\n\r\n`, 'HEAD'],
+      [`${OK}${chunked}`, 'HEAD'],
+      [`${OK}\r\n`, 'HEAD'],
+      ['HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n', 'GET'],
+      [`HTTP/1.1 204 No Content\r\n${chunked}`, 'GET'],
+      ['HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n', 'GET'],
+    ] as const) {
+      const { trailers, isReusable, body } = readHowever(answer, method);
+      assert.deepEqual([trailers, isReusable, body], [[], false, '']);
+    }
+    assert.equal(readHowever(`${OK}Content-Length: 0\r\n\r\n`, 'HEAD').isReusable, true);
   });
 
   it('behind interim ones, which are left out', () => {
@@ -112,11 +127,17 @@ describe('an answer', () => {
     ['interim heads that do not end', `HTTP/1.1 100 Continue\r\nA: ${'b'.repeat(9_000)}\r\n\r\n`.repeat(9)],
     ['a size that is none', `${chunked}g\r\n`],
     ['a size with a sign', `${chunked}+1\r\n`],
+    ['a blank behind a size', `${chunked}1 \r\na\r\n`],
+    ['an extension that is none', `${chunked}1;\r\na\r\n`],
+    ['an extension of two words', `${chunked}1;a b\r\na\r\n`],
+    ['a quote that does not end', `${chunked}1;a="b\r\na\r\n`],
     ['a size beyond all bounds', `${chunked}${'f'.repeat(14)}\r\n`],
     ['a size line that does not end', `${chunked}1;${'a'.repeat(5_000)}`],
     ['a size line without CR', `${chunked}1\na\r\n`],
     ['a chunk longer than it says', `${chunked}1\r\nab\r\n`],
     ['trailers that do not end', `${chunked}0\r\n${'A: b\r\n'.repeat(12_000)}`],
+    ['a length behind its body', `${chunked}0\r\nContent-Length: 5\r\n\r\n`],
+    ['an encoding behind its body', `${chunked}0\r\nTransfer-Encoding: chunked\r\n\r\n`],
     ['a malformed trailer', `${chunked}0\r\nA : b\r\n\r\n`],
   ] as const)
     it(`with ${what} is none, however it is cut`, () => {

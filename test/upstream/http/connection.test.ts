@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
-import { Connection } from '../../../internal/upstream/http/connection.js';
+import { Connection, type Outgoing } from '../../../internal/upstream/http/connection.js';
 import { NoTurn } from '../../../internal/upstream/http/connection-lost.js';
 import { SendQueue } from '../../../internal/upstream/http/send-queue.js';
 import type { CircuitState } from '../../../internal/upstream/pool/circuit-breaker.js';
@@ -48,19 +49,22 @@ function lab() {
   const say = (wire: Wire | undefined, text: string) =>
     wire?.owner.socketRead(readBuffer.bytes.write(text, 'latin1'));
   const connection = (connectMs = 60_000) => new Connection({ ...dial, connectMs }, () => {});
-  const ask = (over = connection()) =>
+  const ask = (over = connection(), changes: Partial<Outgoing> = {}) =>
     new Promise<Error | number>((resolve) => {
       let answered = 0;
-      over.send(REQUEST, {
-        trailers: () => '',
-        onConnected: () => {},
-        onHead: (status) => {
-          answered = status;
+      over.send(
+        { ...REQUEST, ...changes },
+        {
+          trailers: () => '',
+          onConnected: () => {},
+          onHead: (status) => {
+            answered = status;
+          },
+          onBytes: () => true,
+          onEnd: () => resolve(answered),
+          onError: resolve,
         },
-        onBytes: () => true,
-        onEnd: () => resolve(answered),
-        onError: resolve,
-      });
+      );
     });
   return { wires, breaker, say, connection, ask };
 }
@@ -142,6 +146,40 @@ describe('a kept-alive connection', () => {
     say(wires[1], 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n');
     assert.equal(await second, 404);
     assert.ok(!kept.isReused);
+  });
+
+  for (const [what, ends] of [
+    ['ends', false],
+    ['is spoken on unasked', true],
+  ] as const)
+    it(`that ${what} before the body of a request has begun is not the one it goes out on`, async () => {
+      const { kept, wire, wires, say, ask } = await used();
+      const body = new Readable({ read() {} });
+      const second = ask(kept, { method: 'POST', body });
+      await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+      if (ends) say(wire, 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+      else wire.owner.socketEnded();
+      await eventually(() => wires.length === 2);
+      wires[1]?.owner.socketReady?.();
+      body.push('a');
+      body.push(null);
+      await eventually(() => /1\r\na\r\n0\r\n\r\n$/.test(wires[1]?.written.join('') ?? ''));
+      say(wires[1], 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n');
+      assert.equal(await second, 404);
+      assert.ok(wire.isDestroyed && wire.written.length === 1);
+    });
+
+  it('takes a request as soon as its body begins, or breaks off', async () => {
+    const { kept, wire, say, ask } = await used();
+    const second = ask(kept, { method: 'POST', body: Readable.from([Buffer.from('a')]) });
+    await eventually(() => wire.written.join('').endsWith('1\r\na\r\n0\r\n\r\n'));
+    say(wire, 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+    assert.equal(await second, 200);
+    const body = new Readable({ read() {} });
+    const third = ask(kept, { method: 'POST', body });
+    body.destroy();
+    assert.match(String(await third), /broke off/);
+    assert.ok(wire.isDestroyed);
   });
 
   it('whose answer has something behind it serves nobody else', async () => {
