@@ -1,8 +1,11 @@
+import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import type { Config } from '../../internal/config/config.js';
+import { readEnvironment } from '../../internal/config/environment.js';
 import { type Problem, problemLine } from '../../internal/config/problem.js';
 import { makeCertificate } from '../support/certificate.js';
 
@@ -43,4 +46,11 @@ export function keyPair(): { publicKey: string; privateKey: string } {
 /** The problems of a result as the operator sees them; none: []. */
 export function linesOf(result: object): string[] {
   return 'problems' in result ? (result.problems as Problem[]).map(problemLine) : [];
+}
+
+/** What an environment without a mistake configures. */
+export function configOf(env: Readonly<Record<string, string>>): Config {
+  const result = readEnvironment(env);
+  assert.ok('config' in result, linesOf(result).join('\n'));
+  return result.config;
 }
