@@ -17,6 +17,7 @@ import { Metrics } from '../internal/telemetry/metrics.js';
 import { VARIABLE_GROUPS } from '../scripts/variable-docs.js';
 import { bench } from './auth/parts.js';
 import { certificate, directory, linesOf, put } from './config/files.js';
+import { NO_BACKENDS } from './config/route-defaults.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
@@ -279,10 +280,7 @@ describe('snippets', () => {
     for (const [, name = ''] of text.matchAll(/\bschemas: ([\w.-]+)/g))
       writeFileSync(join(folder, name), text.includes('upstream: ws') ? 'rpc: {}' : 'endpoints: []');
     return parseRoutes(local, join(folder, 'routes.yaml'), {
-      rawBackendUrl: undefined,
-      mqttBackendUrl: undefined,
-      backendGiven: false,
-      keySourceGiven: true,
+      ...NO_BACKENDS,
       respondVariables: { NODE_NAME: 'node-1' },
     });
   }

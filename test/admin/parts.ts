@@ -9,10 +9,8 @@ import type { RevocationStore } from '../../internal/auth/revocations/revocation
 import { Revocations } from '../../internal/auth/revocations/revocations.js';
 import type { CloseReasonKey } from '../../internal/close-codes.js';
 import type { Protocol, RouteTable, WebSocketRoute } from '../../internal/config/config.js';
-import { NO_CLIENT_RULES } from '../../internal/config/routes/client-rules.js';
 import type { ReloadResult } from '../../internal/config/routes/reload.js';
 import { createRouteTable } from '../../internal/config/routes/table.js';
-import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 import { Exchanges } from '../../internal/exchange/exchanges.js';
 import { ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
 import { LimitsInForce } from '../../internal/ratelimit/limits-in-force.js';
@@ -27,27 +25,18 @@ import { RecentRefusals } from '../../internal/telemetry/recent-refusals.js';
 import { Drains } from '../../internal/upstream/drains.js';
 import type { EndpointSnapshot } from '../../internal/upstream/upstreams.js';
 import { RecordedLog } from '../auth/parts.js';
+import { WEBSOCKET_DEFAULTS } from '../config/route-defaults.js';
 
 export const ROUTE: WebSocketRoute = {
+  ...WEBSOCKET_DEFAULTS,
   prefix: '/rpc',
-  kind: 'websocket',
-  fallback: false,
-  forwardToken: true,
-  keepGreetingToken: false,
   upstreams: ['wss://rpc.internal:9000/base?key=hidden'],
+  weights: [1],
   protocol: 'raw',
-  copySubProtocol: false,
-  preserveQuery: false,
-  appendPath: false,
-  auth: 'required',
   requireRoles: ['user'],
-  tokens: NO_TOKEN_RULES,
-  clients: NO_CLIENT_RULES,
   forwardHeaders: ['user-agent'],
   rateLimit: { perSecond: 5, burst: 10 },
-  balance: 'round-robin',
   health: { path: '/health', status: 200 },
-  onRemove: 'keep',
   tls: {
     ca: '-----BEGIN CERTIFICATE-----',
     cert: '-----BEGIN CERTIFICATE-----',
@@ -55,12 +44,6 @@ export const ROUTE: WebSocketRoute = {
     serverName: 'rpc.internal',
     insecureSkipVerify: false,
   },
-  mqttRoles: 'none',
-  schemas: undefined,
-  renew: false,
-  weights: [1],
-  maxMessageBytes: undefined,
-  timeouts: { connectMs: undefined, idleMs: undefined, writeMs: undefined },
 };
 
 /** A session as others see it: raw and open by default, or not recognised yet without an identity. */

@@ -7,6 +7,7 @@ import { type Report, report } from '../../cmd/explain/report.js';
 import { text } from '../../cmd/explain/text.js';
 import { readEnvironment } from '../../internal/config/environment.js';
 import { parseRoutes } from '../../internal/config/routes/routes.js';
+import { NO_BACKENDS } from '../config/route-defaults.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 
 const ROUTES = `
@@ -40,12 +41,7 @@ describe('an explanation', () => {
 
   async function explained(client: Partial<Client>, env: Record<string, string> = {}): Promise<Report> {
     const environment = readEnvironment({ JWKS_URL: issuer.jwksUrl, ...env });
-    const routes = parseRoutes(ROUTES, 'routes.yaml', {
-      rawBackendUrl: undefined,
-      mqttBackendUrl: undefined,
-      backendGiven: false,
-      keySourceGiven: true,
-    });
+    const routes = parseRoutes(ROUTES, 'routes.yaml', NO_BACKENDS);
     assert.ok('config' in environment && 'table' in routes);
     const log: unknown[] = [];
     const lines = pino({}, { write: (line: string) => void log.push(JSON.parse(line)) });

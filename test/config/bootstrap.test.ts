@@ -4,13 +4,8 @@ import { readEnvironment } from '../../internal/config/environment.js';
 import { parseRoutes } from '../../internal/config/routes/routes.js';
 import { tablesOf } from '../../internal/config/routes/target-table.js';
 import { linesOf } from './files.js';
+import { NO_BACKENDS } from './route-defaults.js';
 
-const CONTEXT = {
-  rawBackendUrl: undefined,
-  mqttBackendUrl: undefined,
-  backendGiven: false,
-  keySourceGiven: true,
-};
 const targets = { port: { file: '/t.json', key: 'sub', field: 'port', allow: ['127.0.0.1'] } };
 const bootstrap = {
   cookie: 'own',
@@ -21,7 +16,7 @@ const bootstrap = {
 };
 const entry = (more: object) => ({ prefix: '/', upstream: 'http://127.0.0.1:{port}/', bootstrap, ...more });
 const parse = (more: object) =>
-  parseRoutes(JSON.stringify({ targets, routes: [entry(more)] }), '/routes.yaml', CONTEXT);
+  parseRoutes(JSON.stringify({ targets, routes: [entry(more)] }), '/routes.yaml', NO_BACKENDS);
 const problem = (more: object) => linesOf(parse(more)).join('\n').replace('/routes.yaml:1: ', '');
 const inside = (more: object) => problem({ bootstrap: { ...bootstrap, ...more } });
 

@@ -2,16 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseRoutes } from '../../internal/config/routes/routes.js';
 import { linesOf } from './files.js';
-
-const CONTEXT = {
-  rawBackendUrl: undefined,
-  mqttBackendUrl: undefined,
-  backendGiven: false,
-  keySourceGiven: true,
-};
+import { NO_BACKENDS } from './route-defaults.js';
 
 function parse(entries: readonly object[]) {
-  return parseRoutes(JSON.stringify(entries), 'routes.yaml', CONTEXT);
+  return parseRoutes(JSON.stringify(entries), 'routes.yaml', NO_BACKENDS);
 }
 
 function tableOf(entries: readonly object[]) {

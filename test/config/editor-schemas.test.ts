@@ -8,6 +8,7 @@ import { loadConfiguration } from '../../internal/config/environment.js';
 import { parseRoutes } from '../../internal/config/routes/routes.js';
 import { type EntryKind, entrySchemas } from '../../internal/config/routes/schema.js';
 import { directory, linesOf, put } from './files.js';
+import { NO_BACKENDS } from './route-defaults.js';
 
 const read = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8');
 const ajv = new Ajv({ allErrors: true, strict: false, validateFormats: false });
@@ -17,10 +18,7 @@ const isSettings = ajv.compile(JSON.parse(read('docs/settings.schema.json')));
 /** Whether the gateway takes it, in a folder where the files that routes name may be missing. */
 function taken(value: unknown): boolean {
   const result = parseRoutes(JSON.stringify(value), 'routes.yaml', {
-    rawBackendUrl: undefined,
-    mqttBackendUrl: undefined,
-    backendGiven: false,
-    keySourceGiven: true,
+    ...NO_BACKENDS,
     respondVariables: { NODE_NAME: 'n' },
     environment: { SET: '5', ON: 'true', URL: 'ws://a', WORD: 'mqtt' },
   });

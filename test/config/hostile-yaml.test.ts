@@ -3,17 +3,12 @@ import { describe, it } from 'node:test';
 import { loadRoutes } from '../../internal/config/routes/file.js';
 import { parseRoutes } from '../../internal/config/routes/routes.js';
 import { directory, linesOf, put } from './files.js';
+import { NO_BACKENDS } from './route-defaults.js';
 
-const CONTEXT = {
-  rawBackendUrl: undefined,
-  mqttBackendUrl: undefined,
-  backendGiven: false,
-  keySourceGiven: true,
-};
 const GOOD = '- prefix: /a\n  upstream: ws://a\n';
 
 function problemsOf(text: string): string[] {
-  const lines = linesOf(parseRoutes(text, 'routes.yaml', CONTEXT));
+  const lines = linesOf(parseRoutes(text, 'routes.yaml', NO_BACKENDS));
   for (const line of lines) assert.doesNotMatch(line, /[\r\n]/, 'one line per problem');
   return lines;
 }
@@ -117,7 +112,7 @@ describe('hostile YAML', () => {
 
   it('a file over 256 KiB, not UTF-8, or a device is refused unparsed', (t) => {
     const folder = directory(t);
-    const load = (file: string) => linesOf(loadRoutes({ ...CONTEXT, file, fileGiven: true }));
+    const load = (file: string) => linesOf(loadRoutes({ ...NO_BACKENDS, file, fileGiven: true }));
     assert.match(
       load(put(folder, 'large', GOOD.repeat(40_000)))[0] ?? '',
       /large: is larger than 262144 bytes/,
@@ -133,7 +128,7 @@ describe('hostile YAML', () => {
 
   it('a byte order mark and CRLF line ends are fine', (t) => {
     const file = put(directory(t), 'routes.yaml', `\uFEFF${GOOD}`.replaceAll('\n', '\r\n'));
-    assert.deepEqual(linesOf(loadRoutes({ ...CONTEXT, file, fileGiven: true })), []);
+    assert.deepEqual(linesOf(loadRoutes({ ...NO_BACKENDS, file, fileGiven: true })), []);
   });
 
   it('broken syntax around a URL does not print its credentials', () => {

@@ -7,12 +7,10 @@ import { NO_CLIENT_RULES } from '../../internal/config/routes/client-rules.js';
 import { parseRoutes } from '../../internal/config/routes/routes.js';
 import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 import { directory, linesOf, put } from './files.js';
+import { EXCHANGE_DEFAULTS, HTTP_DEFAULTS, NO_BACKENDS } from './route-defaults.js';
 
 const CONTEXT = {
-  rawBackendUrl: undefined,
-  mqttBackendUrl: undefined,
-  backendGiven: false,
-  keySourceGiven: true,
+  ...NO_BACKENDS,
   respondVariables: { NODE_NAME: 'node-1' },
 };
 
@@ -29,50 +27,10 @@ const problemsOf = (entry: object | string, fileName?: string) =>
 
 const http = (keys: object) => ({ prefix: '/a', upstream: 'http://a', ...keys });
 
-const EXCHANGE_DEFAULTS = {
-  methods: undefined,
-  requestHeaders: { set: [], remove: [] },
-  responseHeaders: { set: [], remove: [] },
-  securityHeaders: true,
-  requestLimit: undefined,
-  cors: undefined,
-  maxBodyBytes: 10_485_760,
-};
-
 describe('an HTTP route', () => {
   it('has the documented defaults', () => {
     assert.deepEqual(routesOf('- {prefix: /a, upstream: ["http://a", "https://b/base"]}'), [
-      {
-        kind: 'http',
-        prefix: '/a',
-        auth: 'required',
-        requireRoles: [],
-        tokens: NO_TOKEN_RULES,
-        clients: NO_CLIENT_RULES,
-        keepGreetingToken: false,
-        fallback: false,
-        upstreams: ['http://a', 'https://b/base'],
-        weights: [1, 1],
-        protocol: undefined,
-        copySubProtocol: false,
-        preserveQuery: true,
-        appendPath: true,
-        forwardToken: true,
-        forwardHeaders: [],
-        rateLimit: undefined,
-        balance: 'round-robin',
-        health: undefined,
-        onRemove: 'keep',
-        tls: undefined,
-        mqttRoles: 'none',
-        schemas: undefined,
-        renew: false,
-        maxMessageBytes: undefined,
-        ...EXCHANGE_DEFAULTS,
-        preserveHost: false,
-        webSocket: true,
-        timeouts: { connectMs: 5_000, answerMs: 60_000, idleMs: 60_000 },
-      },
+      { ...HTTP_DEFAULTS, prefix: '/a', upstreams: ['http://a', 'https://b/base'], weights: [1, 1] },
     ]);
   });
 

@@ -3,13 +3,11 @@ import { describe, it } from 'node:test';
 import { hasUpstreams } from '../../internal/config/config.js';
 import { parseRoutes } from '../../internal/config/routes/routes.js';
 import { directory, linesOf, put } from './files.js';
+import { NO_BACKENDS } from './route-defaults.js';
 
 function parse(text: string, environment: Record<string, string | undefined> = {}) {
   return parseRoutes(text, 'routes.yaml', {
-    rawBackendUrl: undefined,
-    mqttBackendUrl: undefined,
-    backendGiven: false,
-    keySourceGiven: true,
+    ...NO_BACKENDS,
     respondVariables: { NODE_NAME: 'node-1' },
     environment,
   });

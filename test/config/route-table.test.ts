@@ -5,13 +5,7 @@ import { hasUpstreams, type Protocol, type Route, type RouteTable } from '../../
 import { parseRoutes } from '../../internal/config/routes/routes.js';
 import { type Claim, hiding, sessionMatches } from '../../internal/config/routes/table.js';
 import { linesOf } from './files.js';
-
-const NO_BACKENDS = {
-  rawBackendUrl: undefined,
-  mqttBackendUrl: undefined,
-  backendGiven: false,
-  keySourceGiven: true,
-};
+import { NO_BACKENDS } from './route-defaults.js';
 
 function tableOf(prefixes: readonly string[], backends: { raw?: string; mqtt?: string } = {}): RouteTable {
   const text = JSON.stringify(prefixes.map((prefix) => ({ prefix, upstream: 'ws://a' })));

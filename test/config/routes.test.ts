@@ -7,16 +7,10 @@ import { NO_CLIENT_RULES } from '../../internal/config/routes/client-rules.js';
 import { parseRoutes, type RoutesContext } from '../../internal/config/routes/routes.js';
 import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 import { certificate, directory, linesOf, put } from './files.js';
-
-const CONTEXT: RoutesContext = {
-  rawBackendUrl: undefined,
-  mqttBackendUrl: undefined,
-  backendGiven: false,
-  keySourceGiven: true,
-};
+import { NO_BACKENDS, WEBSOCKET_DEFAULTS } from './route-defaults.js';
 
 function parse(text: string, context: Partial<RoutesContext> = {}, fileName = 'routes.yaml') {
-  return parseRoutes(text, fileName, { ...CONTEXT, ...context });
+  return parseRoutes(text, fileName, { ...NO_BACKENDS, ...context });
 }
 
 function routesOf(
@@ -34,34 +28,7 @@ const problemsOf = (text: string, context: Partial<RoutesContext> = {}) => lines
 describe('parseRoutes', () => {
   it('fills in the documented defaults', () => {
     assert.deepEqual(routesOf('- prefix: /a\n  upstream: ws://a/x?y=z\n'), [
-      {
-        prefix: '/a',
-        kind: 'websocket',
-        fallback: false,
-        forwardToken: true,
-        keepGreetingToken: false,
-        upstreams: ['ws://a/x?y=z'],
-        weights: [1],
-        protocol: undefined,
-        copySubProtocol: false,
-        preserveQuery: false,
-        appendPath: false,
-        auth: 'required',
-        requireRoles: [],
-        tokens: NO_TOKEN_RULES,
-        clients: NO_CLIENT_RULES,
-        forwardHeaders: [],
-        rateLimit: undefined,
-        balance: 'round-robin',
-        health: undefined,
-        onRemove: 'keep',
-        tls: undefined,
-        mqttRoles: 'none',
-        schemas: undefined,
-        renew: false,
-        maxMessageBytes: undefined,
-        timeouts: { connectMs: undefined, idleMs: undefined, writeMs: undefined },
-      },
+      { ...WEBSOCKET_DEFAULTS, prefix: '/a', upstreams: ['ws://a/x?y=z'], weights: [1] },
     ]);
   });
 

@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict';
-import { after, afterEach, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { within } from '../support/eventually.js';
 import { closePayload, encodeFrame, FrameReader, OPCODE } from '../support/frames.js';
-import { type Gateway, startGateway } from '../support/gateway.js';
-import { type Issuer, startIssuer } from '../support/issuer.js';
-import { assertQuiet } from '../support/quiet.js';
-import { exchange, handshakeHead, type RawClient } from '../support/raw-client.js';
-import { type RawUpstream, startRawUpstream, switching } from '../support/raw-upstream.js';
-import { startEcho, type Upstream } from '../support/upstream.js';
-import { type Closing, Peer } from '../support/ws-client.js';
+import type { RawClient } from '../support/raw-client.js';
+import { switching } from '../support/raw-upstream.js';
+import type { Closing } from '../support/ws-client.js';
+import { EchoAndScripted } from './echo-and-scripted.js';
 
 const LOST = { code: 1014, reason: 'Upstream connection lost' };
 /** Payloads of close frames that RFC 6455 §7.4 and §8.1 forbid. */
@@ -24,55 +21,23 @@ const INVALID_PAYLOADS: Readonly<Record<string, Buffer>> = {
 };
 
 describe('closing', () => {
-  let issuer: Issuer;
-  let echo: Upstream;
-  let scripted: RawUpstream;
-  let gateway: Gateway;
-
-  before(async () => {
-    issuer = await startIssuer();
-    echo = await startEcho();
-    scripted = await startRawUpstream(() => {});
-    gateway = await startGateway({
-      env: { JWKS_URL: issuer.jwksUrl, CB_FAILURE_THRESHOLD: '100000' },
-      routes: [
-        { prefix: '/echo', upstream: echo.url },
-        { prefix: '/scripted', upstream: scripted.url },
-      ],
-    });
-  });
-  after(async () => {
-    await gateway.stop();
-    await Promise.all([echo.close(), scripted.close(), issuer.close()]);
-  });
-  afterEach(async () => {
-    echo.reset();
-    await assertQuiet(gateway, { upstreams: [echo, scripted] });
-  });
-
-  const open = (path: string): Promise<Peer> => Peer.open(gateway.ws + path, { token: issuer.sign() });
-  async function openRaw(): Promise<RawClient> {
-    const head = handshakeHead(gateway.port, '/echo', [`Authorization: Bearer ${issuer.sign()}`]);
-    const { client, answer } = await exchange(gateway.port, head);
-    assert.equal(answer?.status, 101);
-    return client;
-  }
+  const bed = new EchoAndScripted({ CB_FAILURE_THRESHOLD: '100000' });
 
   it("takes a client's code and reason to the upstream", async () => {
     const codes = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 4000, 4403, 4999];
     for (const code of codes) {
-      echo.reset();
-      const peer = await open('/echo');
-      const session = await echo.session();
+      bed.echo.reset();
+      const peer = await bed.open('/echo');
+      const session = await bed.echo.session();
       assert.equal((await peer.close(code, `wegen ${code} – ü`)).code, code);
       assert.deepEqual(await session.ended(), { code, reason: `wegen ${code} – ü` });
     }
     // uWebSockets.js hides these codes of a client: the upstream is told 1001.
-    const hidden = (await gateway.listener()) === 'uws';
+    const hidden = (await bed.gateway.listener()) === 'uws';
     for (const code of [1012, 1013, 1014, 3000, 3999]) {
-      echo.reset();
-      const peer = await open('/echo');
-      const session = await echo.session();
+      bed.echo.reset();
+      const peer = await bed.open('/echo');
+      const session = await bed.echo.session();
       peer.socket.close(code, 'x');
       assert.equal((await session.ended()).code, hidden ? 1001 : code, String(code));
       await peer.ended();
@@ -80,8 +45,8 @@ describe('closing', () => {
   });
 
   it("takes a client's close without a code to the upstream as one", async () => {
-    const client = await openRaw();
-    const session = await echo.session();
+    const client = await bed.openRaw('/echo');
+    const session = await bed.echo.session();
     client.frame(OPCODE.close);
     assert.equal((await session.ended()).code, 1005);
     await within(client.closed, 'end of the client');
@@ -89,9 +54,9 @@ describe('closing', () => {
 
   it('tells the upstream 1001 when the client vanishes', async () => {
     for (const vanish of ['reset', 'end'] as const) {
-      echo.reset();
-      const client = await openRaw();
-      const session = await echo.session();
+      bed.echo.reset();
+      const client = await bed.openRaw('/echo');
+      const session = await bed.echo.session();
       if (vanish === 'reset') client.socket.resetAndDestroy();
       else client.socket.end();
       assert.deepEqual(await session.ended(), { code: 1001, reason: '' }, vanish);
@@ -101,9 +66,9 @@ describe('closing', () => {
 
   it('ends both sides on a close frame of a client that breaks the rules', async () => {
     for (const [name, payload] of Object.entries(INVALID_PAYLOADS)) {
-      echo.reset();
-      const client = await openRaw();
-      const session = await echo.session();
+      bed.echo.reset();
+      const client = await bed.openRaw('/echo');
+      const session = await bed.echo.session();
       client.frame(OPCODE.close, payload);
       await within(client.closed, `end of the client after ${name}`);
       const { code } = await session.ended();
@@ -112,7 +77,7 @@ describe('closing', () => {
   });
 
   it('ends both sides on other frames of a client that break the rules', async () => {
-    const isUws = (await gateway.listener()) === 'uws';
+    const isUws = (await bed.gateway.listener()) === 'uws';
     const breaches: Record<string, (client: RawClient) => void> = {
       'reserved opcode': (client) => client.frame(3, 'x'),
       'reserved bit': (client) => client.frame(OPCODE.text, 'x', { rsv: 4 }),
@@ -129,9 +94,9 @@ describe('closing', () => {
       },
     };
     for (const [name, breach] of Object.entries(breaches)) {
-      echo.reset();
-      const client = await openRaw();
-      const session = await echo.session();
+      bed.echo.reset();
+      const client = await bed.openRaw('/echo');
+      const session = await bed.echo.session();
       breach(client);
       await within(client.closed, `end of the client after ${name}`);
       assert.ok([1001, 1002, 1007].includes((await session.ended()).code), name);
@@ -142,7 +107,7 @@ describe('closing', () => {
   /** What the client and the upstream end with when the upstream sends `frame`; it answers no close. */
   async function upstreamSends(frame: Buffer): Promise<{ client: Closing; upstream: number }> {
     const upstream = new Promise<number>((resolve) => {
-      scripted.script = (socket, head) => {
+      bed.scripted.script = (socket, head) => {
         socket.write(Buffer.concat([Buffer.from(switching(head)), frame]));
         const reader = new FrameReader();
         socket.on('data', (bytes) => {
@@ -153,7 +118,7 @@ describe('closing', () => {
         socket.on('close', () => resolve(1006));
       };
     });
-    const peer = await open('/scripted');
+    const peer = await bed.open('/scripted');
     return { client: await peer.ended(), upstream: await upstream };
   }
 
@@ -176,9 +141,9 @@ describe('closing', () => {
     for (const reason of ['x'.repeat(123), 'é'.repeat(61)]) {
       const ends = await upstreamSends(encodeFrame(OPCODE.close, closePayload(4000, reason)));
       assert.deepEqual(ends.client, { code: 4000, reason });
-      echo.reset();
-      const peer = await open('/echo');
-      const session = await echo.session();
+      bed.echo.reset();
+      const peer = await bed.open('/echo');
+      const session = await bed.echo.session();
       await peer.close(4000, reason);
       assert.deepEqual(await session.ended(), { code: 4000, reason });
     }
@@ -186,18 +151,18 @@ describe('closing', () => {
 
   it('tells the client 1014 when the upstream vanishes', async () => {
     for (const vanish of ['resetAndDestroy', 'end', 'destroy'] as const) {
-      scripted.script = (socket, head) => {
+      bed.scripted.script = (socket, head) => {
         socket.write(switching(head));
         socket.once('data', () => socket[vanish]());
       };
-      const peer = await open('/scripted');
+      const peer = await bed.open('/scripted');
       peer.send('now');
       assert.deepEqual(await peer.ended(), LOST, vanish);
     }
   });
 
   it('tells the client 1014 and the upstream 1002 or 1007 when the upstream breaks the rules', async () => {
-    const isUws = (await gateway.listener()) === 'uws';
+    const isUws = (await bed.gateway.listener()) === 'uws';
     const frames: Record<string, Buffer> = {
       ...Object.fromEntries(
         Object.entries(INVALID_PAYLOADS).map(([name, payload]) => [
@@ -232,11 +197,11 @@ describe('closing', () => {
   });
 
   it('drops an upstream that does not answer a close frame within the control timeout', async () => {
-    scripted.script = (socket, head) => {
+    bed.scripted.script = (socket, head) => {
       socket.write(switching(head));
       socket.resume();
     };
-    const peer = await open('/scripted');
+    const peer = await bed.open('/scripted');
     const started = Date.now();
     await peer.close(1000);
     assert.ok(Date.now() - started < 10_000);
@@ -251,8 +216,8 @@ describe('closing', () => {
       ]),
     );
     assert.deepEqual(client, { code: 4001, reason: 'bye' });
-    const peer = await open('/echo');
-    const session = await echo.session();
+    const peer = await bed.open('/echo');
+    const session = await bed.echo.session();
     for (let index = 0; index < 100; index++) peer.send(String(index));
     await peer.close(4002);
     assert.equal((await session.ended()).code, 4002);

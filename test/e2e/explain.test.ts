@@ -1,77 +1,16 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { connect } from '../protocol/connect-packet.js';
-import { type Ran, runCommand } from '../support/command.js';
 import { eventually } from '../support/eventually.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
-import { startRawUpstream } from '../support/raw-upstream.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
-import { Peer, Refused } from '../support/ws-client.js';
+import { Peer } from '../support/ws-client.js';
+import { type Attempt, foretold, met, run } from './foretold.js';
 
-/** Runs `ws-gateway explain` to its end, `input` on its standard input. */
-function run(args: readonly string[], env: NodeJS.ProcessEnv, input = ''): Promise<Ran> {
-  return runCommand(['explain', ...args], { env, input });
-}
-
-/** What explain foretells, in the words in which a client meets it. */
-async function foretold(args: readonly string[], env: NodeJS.ProcessEnv, token?: string): Promise<unknown> {
-  const flags = token === undefined ? args : [...args, '--token', '-'];
-  const { code, stdout, stderr } = await run([...flags, '--json'], env, token);
-  assert.equal(stderr, '');
-  const { letIn, refusal } = JSON.parse(stdout) as {
-    letIn: boolean;
-    refusal?: { httpStatus?: number; code?: number; text?: string; mqttReasonCode?: string };
-  };
-  assert.equal(code, letIn ? 0 : 1);
-  if (refusal === undefined) return 'in';
-  if (refusal.httpStatus !== undefined) return refusal.httpStatus;
-  const { code: close, text, mqttReasonCode } = refusal;
-  return mqttReasonCode === undefined ? `${close} ${text}` : `${mqttReasonCode} ${close} ${text}`;
-}
-
-interface Attempt {
-  readonly path: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly protocols?: readonly string[];
-  readonly first?: string | Buffer;
-}
-
-/** What a real client meets. */
-async function met(gateway: Gateway, { path, headers, protocols, first }: Attempt): Promise<unknown> {
-  let peer: Peer;
-  try {
-    peer = await Peer.open(gateway.ws + path, {
-      ...(headers && { headers: { ...headers } }),
-      ...(protocols && { protocols }),
-    });
-  } catch (thrown) {
-    if (thrown instanceof Refused) return thrown.status;
-    throw thrown;
-  }
-  if (first !== undefined) peer.send(first);
-  // An MQTT upstream that echoes gives the CONNECT back.
-  if (protocols === undefined) peer.send('in');
-  let connack = '';
-  try {
-    const { data } = await peer.next();
-    if (data[0] !== 0x20) return 'in';
-    connack = `0x${data[3]?.toString(16)} `;
-  } catch {
-  } finally {
-    if (connack === '' && peer.socket.readyState === peer.socket.OPEN) peer.socket.terminate();
-  }
-  const { code, reason } = await peer.ended();
-  return `${connack}${code} ${reason}`;
-}
-
-const BUSY = 'HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n';
 const seconds = (from: number): number => Math.floor(Date.now() / 1000) + from;
 
 describe('ws-gateway explain', () => {
@@ -302,85 +241,18 @@ describe('ws-gateway explain', () => {
   });
 
   it('says why earlier routes do not serve a client, and 1003 when none does', async (t) => {
-    const directory = await mkdtemp(join(tmpdir(), 'explain-'));
-    t.after(() => rm(directory, { recursive: true }));
-    const routes = join(directory, 'routes.yaml');
-    await writeFile(routes, JSON.stringify([{ prefix: '/devices', protocol: 'mqtt', upstream: echo.url }]));
     const only = await startGateway({
       env: { JWKS_URL: issuer.jwksUrl },
       routes: [{ prefix: '/devices', protocol: 'mqtt', upstream: echo.url }],
     });
     t.after(() => only.stop());
+    const alone = { JWKS_URL: issuer.jwksUrl, ROUTE_FILE: only.routeFile };
     const token = issuer.sign();
     const args = ['--path', '/devices', '--protocol', 'raw'];
-    assert.equal(
-      await foretold(args, { JWKS_URL: issuer.jwksUrl, ROUTE_FILE: routes }, token),
-      '1003 unknown WS path',
-    );
+    assert.equal(await foretold(args, alone, token), '1003 unknown WS path');
     assert.equal(await met(only, { path: '/devices', headers: bearer(token) }), '1003 unknown WS path');
-    const { stdout } = await run(
-      [...args, '--token', '-'],
-      { JWKS_URL: issuer.jwksUrl, ROUTE_FILE: routes },
-      token,
-    );
+    const { stdout } = await run([...args, '--token', '-'], alone, token);
     assert.match(stdout, /^routes +1\. \/devices: serves mqtt only$/m);
-  });
-
-  it('verifies with a PEM file, and says so when the keys are not to be had', async (t) => {
-    const directory = await mkdtemp(join(tmpdir(), 'explain-'));
-    t.after(() => rm(directory, { recursive: true }));
-    const pem = join(directory, 'key.pem');
-    await writeFile(pem, issuer.publicKey().export({ type: 'spki', format: 'pem' }));
-    const base = { ROUTE_FILE: gateway.routeFile };
-    const args = ['--path', '/any'];
-    assert.equal(await foretold(args, { ...base, JWT_PUBLIC_KEY_FILE: pem }, sign()), 'in');
-    const stray = stranger.sign();
-    assert.equal(
-      await foretold(args, { ...base, JWT_PUBLIC_KEY_FILE: pem }, stray),
-      '1008 JWT invalid or expired',
-    );
-    const broken = await startIssuer();
-    t.after(() => broken.close());
-    broken.mode = '500';
-    const unavailable = { ...base, JWKS_URL: broken.jwksUrl };
-    assert.equal(await foretold(args, unavailable, sign()), '1013 Authentication unavailable');
-    const { stdout } = await run([...args, '--token', '-'], unavailable, sign());
-    assert.match(stdout, /answered 500/);
-  });
-
-  it('does not pretend to know of revocations without a store that answers', async () => {
-    const { REDIS_URL: _, ...alone } = env;
-    const args = ['--path', '/any', '--token', '-'];
-    const without = await run(args, alone, sign());
-    assert.equal(without.code, 0);
-    assert.match(without.stdout, /revoked: not known: no REDIS_URL/);
-    const unreachable = await run(args, { ...env, REDIS_URL: 'redis://127.0.0.1:1' }, sign());
-    assert.equal(unreachable.code, 0);
-    assert.match(unreachable.stdout, /revoked: not known: the store cannot be reached/);
-  });
-
-  it('reads the token from a file too, with or without Bearer before it', async (t) => {
-    const directory = await mkdtemp(join(tmpdir(), 'explain-'));
-    t.after(() => rm(directory, { recursive: true }));
-    const file = join(directory, 'token');
-    await writeFile(file, `Bearer ${sign()}\n`);
-    assert.equal((await run(['--path', '/any', '--token-file', file], env)).code, 0);
-    assert.equal((await run(['--path', '/any', '--token', sign()], env)).code, 0);
-  });
-
-  it('never prints the token, its signature or a query, and nothing a terminal would obey', async () => {
-    const token = sign({ sub: '\u001b[31m\u202ered', preferred_username: 'x\ny' });
-    for (const args of [
-      ['--path', '/any?token=abc&q=hidden'],
-      ['--path', '/clerks'],
-    ])
-      for (const json of [[], ['--json']]) {
-        const { stdout, stderr } = await run([...args, '--token', '-', ...json], env, token);
-        for (const part of token.split('.')) assert.ok(!(stdout + stderr).includes(part));
-        assert.ok(!stdout.includes('hidden'));
-        for (const sign of json.length === 0 ? ['\u001b', '\u202e'] : ['\u001b'])
-          assert.ok(!stdout.includes(sign));
-      }
   });
 
   it('takes the URL that a client uses, with its token in it or without', async () => {
@@ -400,50 +272,6 @@ describe('ws-gateway explain', () => {
     assert.equal(code, 1);
     assert.match(stdout, /^token +in the query/m);
     assert.match(stdout, /^verdict +refused: 1008[\s\S]+^fix +.*JWT_EXPECTED_AUDIENCE\.\n$/m);
-  });
-
-  it('dials every endpoint when it is told to, with what the client would bring, and says what to mend', async (t) => {
-    const directory = await mkdtemp(join(tmpdir(), 'explain-'));
-    t.after(() => rm(directory, { recursive: true }));
-    const [busy, gone] = [await startRawUpstream((socket) => socket.end(BUSY)), await startEcho()];
-    t.after(() => busy.close());
-    const goneUrl = gone.url;
-    await gone.close();
-    const ROUTE_FILE = join(directory, 'routes.yaml');
-    await writeFile(
-      ROUTE_FILE,
-      JSON.stringify([
-        { prefix: '/good', upstream: `${echo.url}/?key=hidden` },
-        { prefix: '/half', upstream: [echo.url, goneUrl] },
-        { prefix: '/busy', upstream: busy.url },
-        { prefix: '/gone', upstream: goneUrl },
-      ]),
-    );
-    const dialled = async (path: string) => {
-      const args = ['--path', path, '--dial', '--token', '-'];
-      return run(args, { ...env, ROUTE_FILE }, sign({ sub: 'ann' }));
-    };
-    const good = await dialled('/good');
-    assert.equal(good.code, 0, good.stdout);
-    assert.match(good.stdout, /^dialled +ws:\/\/[^ ?]+: answered 101 within \d+ ms\nverdict +let in\n$/m);
-    assert.equal((await echo.session()).header('x-user-id'), 'ann');
-    const half = await dialled('/half');
-    assert.equal(half.code, 0);
-    assert.match(half.stdout, /but 1 of 2 endpoints do not answer\nfix +Start the upstream/);
-    for (const [path, fix] of [
-      [
-        '/busy',
-        /answered with status 503[\s\S]+^verdict +refused: 1014[\s\S]+^fix +Ask the log of the upstream/m,
-      ],
-      [
-        '/gone',
-        /ECONNREFUSED[\s\S]+^verdict +refused: 1014[\s\S]+^fix +Start the upstream, or correct host and port/m,
-      ],
-    ] as const) {
-      const { code, stdout } = await dialled(path);
-      assert.equal(code, 1, path);
-      assert.match(stdout, fix);
-    }
   });
 
   it('replays the refusal of a session, and says whether it would be let in now', async () => {
@@ -468,50 +296,6 @@ describe('ws-gateway explain', () => {
     assert.match(other.stderr, /none of the last \d+ refusals/);
     const nowhere = await run(['--session', randomUUID(), '--admin', 'http://127.0.0.1:1'], env);
     assert.match(nowhere.stderr, /no gateway at/);
-  });
-
-  it('exits 2 on wrong usage and on configuration problems, one line each', async () => {
-    const wrong: readonly (readonly [readonly string[], RegExp])[] = [
-      [[], /--path/],
-      [['--path', 'x'], /--path/],
-      [['--path', '/x', 'ws://a/b'], /one of URL, --path and --session/],
-      [['ftp://a/b'], /no URL of ws, wss, http or https/],
-      [['--path', '/x', '--nonsense'], /--nonsense/],
-      [['--path', '/x', '--protocol', 'amqp'], /--protocol must be one of mqtt, raw/],
-      [['--path', '/x', '--in', 'pocket'], /--in must be one of/],
-      [['--path', '/x', '--protocol', 'raw', '--in', 'password'], /--in password/],
-      [['--path', '/x', '--protocol', 'mqtt', '--in', 'message'], /--in message/],
-      [['--path', '/x', '--ip', 'nowhere'], /--ip/],
-      [['--path', '/x', '--token', '-', '--token-file', 'f'], /--token-file/],
-      [['--path', '/x', '--token', '-'], /the token is empty/],
-      [['--path', '/x', '--token-file', '/does/not/exist'], /does not exist/],
-    ];
-    for (const [args, line] of wrong) {
-      const { code, stdout, stderr } = await run(args, env);
-      assert.deepEqual([code, stdout], [2, ''], args.join(' '));
-      assert.match(stderr, line);
-      assert.doesNotMatch(stderr, /^\s+at /m);
-    }
-    const bad = await run(['--path', '/x'], { ...env, PORT: 'eighty', JWT_VALID_ALGORITHMS: 'HS256' });
-    assert.equal(bad.code, 2);
-    assert.equal(bad.stderr.trim().split('\n').length, 2, bad.stderr);
-    const long = await run(['--path', '/x', '--token', '-'], env, 'x'.repeat(70_000));
-    assert.deepEqual([long.code, long.stdout], [2, '']);
-  });
-
-  it('is in the help, and has its own', async () => {
-    const help = await run(['--help'], {});
-    assert.equal(help.code, 0);
-    for (const flag of [
-      '--path',
-      '--token TOKEN',
-      '--token-file',
-      '--origin',
-      '--protocol',
-      '--ip',
-      '--json',
-    ])
-      assert.ok(help.stdout.includes(flag), flag);
   });
 
   it('leaves no trace: no upstream is dialled and nothing is written to the token cache', async () => {

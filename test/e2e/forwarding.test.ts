@@ -1,56 +1,19 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { after, afterEach, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { encodeFrame, type Frame, FrameReader, OPCODE } from '../support/frames.js';
-import { type Gateway, startGateway } from '../support/gateway.js';
-import { type Issuer, startIssuer } from '../support/issuer.js';
-import { assertQuiet } from '../support/quiet.js';
-import { exchange, handshakeHead, MASK, type RawClient } from '../support/raw-client.js';
-import { type RawUpstream, startRawUpstream, switching } from '../support/raw-upstream.js';
-import { startEcho, type Upstream } from '../support/upstream.js';
-import { type Message, Peer } from '../support/ws-client.js';
+import { MASK } from '../support/raw-client.js';
+import { switching } from '../support/raw-upstream.js';
+import type { Message } from '../support/ws-client.js';
+import { EchoAndScripted } from './echo-and-scripted.js';
 
 const MIB = 1024 * 1024;
 const BOUNDARY_SIZES = [0, 1, 2, 125, 126, 127, 65_535, 65_536, MIB];
 const POOL = randomBytes(2 * MIB);
 
 describe('forwarding', () => {
-  let issuer: Issuer;
-  let echo: Upstream;
-  let scripted: RawUpstream;
-  let gateway: Gateway;
-
-  before(async () => {
-    issuer = await startIssuer();
-    echo = await startEcho();
-    scripted = await startRawUpstream(() => {});
-    gateway = await startGateway({
-      env: { JWKS_URL: issuer.jwksUrl },
-      routes: [
-        { prefix: '/echo', upstream: echo.url },
-        { prefix: '/scripted', upstream: scripted.url },
-      ],
-    });
-  });
-  after(async () => {
-    await gateway.stop();
-    await Promise.all([echo.close(), scripted.close(), issuer.close()]);
-  });
-  afterEach(async () => {
-    echo.reset();
-    await assertQuiet(gateway, { upstreams: [echo, scripted] });
-  });
-
-  const open = (path: string): Promise<Peer> => Peer.open(gateway.ws + path, { token: issuer.sign() });
-  async function openRaw(path: string): Promise<RawClient> {
-    const { client, answer } = await exchange(
-      gateway.port,
-      handshakeHead(gateway.port, path, [`Authorization: Bearer ${issuer.sign()}`]),
-    );
-    assert.equal(answer?.status, 101);
-    return client;
-  }
+  const bed = new EchoAndScripted();
   function assertSame(got: Message, data: Buffer, isBinary: boolean, what: string): void {
     assert.equal(got.isBinary, isBinary, `${what}: opcode`);
     assert.equal(got.data.length, data.length, `${what}: length`);
@@ -58,7 +21,7 @@ describe('forwarding', () => {
   }
 
   it('keeps sizes on every framing boundary, as text and as binary', async () => {
-    const peer = await open('/echo');
+    const peer = await bed.open('/echo');
     for (const size of BOUNDARY_SIZES) {
       const text = Buffer.from('é'.repeat(size >> 1) + 'x'.repeat(size & 1));
       for (const [data, isBinary] of [
@@ -87,7 +50,7 @@ describe('forwarding', () => {
     // Text frames must be UTF-8: the odd messages are sent as hexadecimal.
     const bytesOf = ({ data, isBinary }: Message): Buffer =>
       isBinary ? data : Buffer.from(data.subarray(0, Math.ceil(data.length / 2)).toString('hex'));
-    const peer = await open('/echo');
+    const peer = await bed.open('/echo');
     let [sent, received, unanswered] = [0, 0, 0];
     await new Promise<void>((resolve, reject) => {
       const fill = (): void => {
@@ -119,13 +82,13 @@ describe('forwarding', () => {
       fill();
     });
     await peer.close();
-    const metrics = await gateway.metrics();
+    const metrics = await bed.gateway.metrics();
     for (const direction of ['client_to_upstream', 'upstream_to_client'])
       assert.ok(metrics.sum('ws_messages_total', { direction, protocol: 'raw' }) >= COUNT, direction);
   });
 
   it('bears any segmentation of what a client sends', async () => {
-    const client = await openRaw('/echo');
+    const client = await bed.openRaw('/echo');
     const frames = client.frames();
     for (const [segment, size] of [
       [1, 66_000],
@@ -160,7 +123,7 @@ describe('forwarding', () => {
       [64, MIB],
     ] as const) {
       const payload = POOL.subarray(0, size);
-      scripted.script = (socket, head) => {
+      bed.scripted.script = (socket, head) => {
         const bytes = Buffer.concat([
           Buffer.from(switching(head)),
           encodeFrame(OPCODE.binary, payload),
@@ -174,7 +137,7 @@ describe('forwarding', () => {
         })();
         answerClose(socket);
       };
-      const peer = await open('/scripted');
+      const peer = await bed.open('/scripted');
       assertSame(await peer.next(), payload, true, `${size} bytes by ${segment}`);
       assert.equal(await peer.text(), 'after');
       await peer.close();
@@ -184,7 +147,7 @@ describe('forwarding', () => {
   it('passes large and fragmented upstream messages on whole, pings in between answered', async () => {
     const pongs: Buffer[] = [];
     const payload = Buffer.concat([POOL, POOL, POOL]);
-    scripted.script = (socket, head) => {
+    bed.scripted.script = (socket, head) => {
       socket.write(switching(head));
       const third = Math.floor(payload.length / 3);
       socket.write(encodeFrame(OPCODE.binary, payload.subarray(0, third), { fin: false }));
@@ -199,7 +162,7 @@ describe('forwarding', () => {
         socket.write(encodeFrame(OPCODE.text, 'after'));
       });
     };
-    const peer = await open('/scripted');
+    const peer = await bed.open('/scripted');
     assertSame(await peer.next(), payload, true, 'the message');
     assert.equal(await peer.text(), 'after');
     assert.deepEqual(pongs.map(String), ['between']);
@@ -207,7 +170,7 @@ describe('forwarding', () => {
   });
 
   it('passes a fragmented client message on whole, and answers its pings itself', async () => {
-    const client = await openRaw('/echo');
+    const client = await bed.openRaw('/echo');
     client.frame(OPCODE.text, 'one ', { fin: false });
     client.frame(OPCODE.ping, 'me');
     client.frame(OPCODE.continuation, '', { fin: false });
@@ -222,7 +185,7 @@ describe('forwarding', () => {
       [OPCODE.text, 'one two'],
     ]);
     client.destroy();
-    assert.deepEqual(await (await echo.session()).ended(), { code: 1001, reason: '' });
+    assert.deepEqual(await (await bed.echo.session()).ended(), { code: 1001, reason: '' });
   });
 });
 

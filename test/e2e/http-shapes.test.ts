@@ -5,6 +5,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { eventually } from '../support/eventually.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { RecordingUpstream } from '../support/recording-upstream.js';
+import { talk } from '../support/talk.js';
 
 /**
  * The cases of h1spec (https://github.com/uNetworking/h1spec), in words of our own: what is sent, and which status is right;
@@ -153,6 +154,147 @@ describe('the shape of a request', () => {
       assert.match(heard(), /^HTTP\/1\.1 400 /);
       assert.doesNotMatch(recorder.heard.join(''), /\r\n0\r\n|two/);
     });
+
+  describe('smuggling', () => {
+    const post = (headers: string, body: string) =>
+      `POST /raw/one HTTP/1.1\r\nHost: h\r\n${headers}\r\n\r\n${body}`;
+    const refused: readonly (readonly [name: string, request: string])[] = [
+      ['CL.TE', post('Content-Length: 6\r\nTransfer-Encoding: chunked', `0\r\n\r\n${SECOND}`)],
+      ['TE.CL', post('Transfer-Encoding: chunked\r\nContent-Length: 4', `5\r\nhello\r\n0\r\n\r\n`)],
+      ['TE twice', post('Transfer-Encoding: chunked\r\nTransfer-Encoding: identity', `0\r\n\r\n${SECOND}`)],
+      ['TE list', post('Transfer-Encoding: chunked, chunked', `0\r\n\r\n${SECOND}`)],
+      ['TE gzip', post('Transfer-Encoding: gzip, chunked', `0\r\n\r\n${SECOND}`)],
+      ['TE xchunked', post('Transfer-Encoding: xchunked', `0\r\n\r\n${SECOND}`)],
+      ['TE identity', post('Transfer-Encoding: identity', SECOND)],
+      ['TE with a tab', post('Transfer-Encoding:\x0bchunked', `0\r\n\r\n${SECOND}`)],
+      ['TE, blank before the colon', post('Transfer-Encoding : chunked', `0\r\n\r\n${SECOND}`)],
+      ['two CL', post('Content-Length: 0\r\nContent-Length: 44', SECOND)],
+      ['CL list', post('Content-Length: 3, 3', `abc${SECOND}`)],
+      ['CL with a sign', post('Content-Length: +3', `abc${SECOND}`)],
+      ['CL negative', post('Content-Length: -1', SECOND)],
+      ['CL empty', post('Content-Length:', SECOND)],
+      ['CL hex', post('Content-Length: 0x3', `abc${SECOND}`)],
+      ['folded line', post('X-A: b\r\n Content-Length: 3', `abc${SECOND}`)],
+      ['folded TE', post('Transfer-Encoding:\r\n chunked', `0\r\n\r\n${SECOND}`)],
+      ['two Hosts', `GET /raw HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n${SECOND}`],
+      ['no Host', `GET /raw HTTP/1.1\r\n\r\n${SECOND}`],
+      ['blank before a colon', `GET /raw HTTP/1.1\r\nHost: h\r\nX-A : b\r\n\r\n${SECOND}`],
+      ['bare CR', `GET /raw HTTP/1.1\r\nHost: h\r\nX-A: b\rX-B: c\r\n\r\n${SECOND}`],
+      ['NUL', `GET /raw HTTP/1.1\r\nHost: h\r\nX-A: b\0c\r\n\r\n${SECOND}`],
+      ['no name', `GET /raw HTTP/1.1\r\nHost: h\r\n: b\r\n\r\n${SECOND}`],
+      ['userinfo', `GET http://a@h/raw HTTP/1.1\r\nHost: h\r\n\r\n${SECOND}`],
+      ['another host', `GET http://other/raw HTTP/1.1\r\nHost: h\r\n\r\n${SECOND}`],
+    ];
+    for (const [name, request] of refused)
+      it(`of ${name} is 400, the connection closed, and nothing reaches an upstream`, async () => {
+        const heard = await talk(gateway.port, [request]);
+        assert.match(heard, /^HTTP\/1\.1 400 /, heard);
+        assert.equal(heard.match(/HTTP\/1\.1 /g)?.length, 1, heard);
+        assert.equal(recorder.heard.join(''), '');
+      });
+
+    for (const [name, chunks] of [
+      ['a size that is none', 'zz\r\nhello\r\n0\r\n\r\n'],
+      ['no line end behind the data', '5\r\nhelloX0\r\n\r\n'],
+      ['a sign', '+5\r\nhello\r\n0\r\n\r\n'],
+      ['a size beyond all bounds', `${'f'.repeat(20)}\r\nhello`],
+      ['a blank before the size', ' 5\r\nhello\r\n0\r\n\r\n'],
+    ] as const)
+      it(`of a chunk with ${name} never becomes a whole request`, async () => {
+        const before = recorder.answer;
+        recorder.answer = '';
+        const heard = await talk(gateway.port, [
+          post('Transfer-Encoding: chunked', '3\r\nabc\r\n'),
+          `${chunks}${SECOND}`,
+        ]);
+        recorder.answer = before;
+        assert.match(heard, /^HTTP\/1\.1 400 /, heard);
+        for (const text of recorder.heard) {
+          assert.doesNotMatch(text, /\r\n0\r\n\r\n/);
+          assert.doesNotMatch(text, /two/);
+        }
+      });
+
+    it('of a bad chunk while the answer is under way cuts the connection, and says nothing into the answer', async () => {
+      const before = recorder.answer;
+      recorder.answer = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n';
+      const heard = await talk(gateway.port, [
+        post('Transfer-Encoding: chunked', '3\r\nabc\r\n'),
+        '',
+        '',
+        '',
+        `zz\r\n${SECOND}`,
+      ]);
+      recorder.answer = before;
+      assert.equal(heard.match(/HTTP\/1\.1 /g)?.length, 1, heard);
+      assert.doesNotMatch(heard, /\r\n0\r\n/);
+    });
+
+    it('has no way through the path', async () => {
+      const paths = [
+        ...[
+          '/raw//x',
+          '//raw/x',
+          '/raw/../api',
+          '/raw/%2e%2e/api',
+          '/raw/%2fx',
+          '/raw/%5cx',
+          '/raw/\\x',
+          '/raw/%00',
+        ],
+        ...['/raw/#x', '/raw/\xe4', '/raw/.', '/raw/%zz', '/raw/..%5cx', 'raw', '*', '/raw/%c0%ae'],
+      ];
+      for (const path of paths) {
+        const heard = await talk(gateway.port, [`GET ${path} HTTP/1.1\r\nHost: h\r\n\r\n`, '']);
+        assert.match(heard, /^HTTP\/1\.1 400 /, `${path}: ${heard}`);
+      }
+      assert.equal(recorder.heard.join(''), '');
+      await talk(gateway.port, [`GET /raw/a%20b/;p=1/%61 HTTP/1.1\r\nHost: h\r\n\r\n`]);
+      assert.match(recorder.heads[0] ?? '', /^GET \/a%20b\/;p=1\/%61 HTTP/);
+    });
+
+    it('has no way through an answer of the upstream', async () => {
+      const bad = [
+        'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc',
+        'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+        'HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n',
+        'HTTP/1.1 200 OK\r\nX: a\rY: b\r\n\r\n',
+        'HTTP/1.1 2000 OK\r\n\r\n',
+        'garbage\r\n\r\n',
+      ];
+      const before = recorder.answer;
+      for (const answer of bad) {
+        recorder.answer = answer;
+        recorder.reset();
+        const heard = await talk(gateway.port, ['GET /raw HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n']);
+        assert.match(heard, /^HTTP\/1\.1 502 /, `${answer}: ${heard}`);
+      }
+      recorder.answer = before;
+    });
+
+    it('shows nobody what an upstream says behind the answer to somebody else', async () => {
+      const forged = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil';
+      const before = recorder.answer;
+      for (const [method, answer] of [
+        ['GET', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'],
+        ['GET', `HTTP/1.1 204 No Content\r\nContent-Length: ${forged.length}\r\n\r\n`],
+        ['GET', 'HTTP/1.1 304 Not Modified\r\n\r\n'],
+        ['HEAD', `HTTP/1.1 200 OK\r\nContent-Length: ${forged.length}\r\n\r\n`],
+        ['HEAD', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'],
+        ['GET', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n'],
+        ['POST', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'],
+      ] as const) {
+        recorder.answer = `${answer}${forged}`;
+        const length = method === 'POST' ? 'Content-Length: 0\r\n' : '';
+        const first = await talk(gateway.port, [`${method} /raw HTTP/1.1\r\nHost: h\r\n${length}\r\n`]);
+        recorder.answer = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood';
+        const second = await talk(gateway.port, ['GET /raw HTTP/1.1\r\nHost: h\r\n\r\n']);
+        assert.doesNotMatch(first + second, /evil/, answer);
+        assert.match(second, /good$/, answer);
+      }
+      recorder.answer = before;
+    });
+  });
 
   function say(text: string) {
     const client = connect(gateway.port, '127.0.0.1').on('error', () => {});

@@ -1,57 +1,30 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { eventually } from '../support/eventually.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
+import { header, MirrorUpstream, seen } from '../support/mirror-upstream.js';
 import { RecordingUpstream } from '../support/recording-upstream.js';
+import { talk } from '../support/talk.js';
 import { Peer } from '../support/ws-client.js';
-
-/** What the upstream saw of a request. */
-interface Seen {
-  readonly method: string;
-  readonly url: string;
-  readonly rawHeaders: readonly string[];
-  readonly body: string;
-}
 
 describe('HTTP routes', () => {
   let issuer: Issuer;
   let recorder: RecordingUpstream;
-  let echo: Server;
+  let mirror: MirrorUpstream;
   let gateway: Gateway;
-  const streams: { readonly write: (text: string) => void; readonly closed: Promise<unknown> }[] = [];
 
   before(async () => {
     issuer = await startIssuer();
     recorder = await RecordingUpstream.start();
-    echo = createServer(async (request, response) => {
-      if (request.url?.startsWith('/sse')) {
-        request.on('error', () => {});
-        response.writeHead(200, { 'Content-Type': 'text/event-stream' });
-        response.flushHeaders();
-        streams.push({
-          write: (text) => void response.write(text),
-          closed: new Promise((resolve) => response.on('close', resolve)),
-        });
-        return;
-      }
-      let body = '';
-      for await (const chunk of request as AsyncIterable<Buffer>) body += chunk.toString('latin1');
-      const { method = '', url = '', rawHeaders } = request;
-      response.setHeader('Content-Type', 'application/json');
-      response.setHeader('Server', 'secret');
-      response.end(JSON.stringify({ method, url, rawHeaders, body, trailers: request.trailers }));
-    });
-    echo.on('upgrade', (_request, socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
-    echo.listen(0, '127.0.0.1');
-    await once(echo, 'listening');
-    const upstream = `http://127.0.0.1:${(echo.address() as AddressInfo).port}`;
+    mirror = await MirrorUpstream.start();
+    const upstream = mirror.url;
     gateway = await startGateway({
       env: { JWKS_URL: issuer.jwksUrl, ADMIN_TOKEN: 'a-token-of-some-length' },
       routes: [
@@ -81,16 +54,11 @@ describe('HTTP routes', () => {
   });
   after(async () => {
     await gateway.stop();
-    echo.closeAllConnections();
-    echo.close();
+    mirror.close();
     recorder.close();
     await issuer.close();
   });
   afterEach(() => recorder.reset());
-
-  const seen = (body: string) => JSON.parse(body) as Seen;
-  const header = ({ rawHeaders }: Seen, name: string) =>
-    rawHeaders.filter((_, index) => rawHeaders[index - 1]?.toLowerCase() === name && index % 2 === 1);
 
   describe('what reaches the upstream', () => {
     it('is who the client is, and what it sent', async () => {
@@ -220,148 +188,6 @@ describe('HTTP routes', () => {
         if (status === 403) assert.equal(JSON.parse(answer.body).code, 'ERR_CROSS_SITE');
       }
     });
-  });
-
-  describe('smuggling', () => {
-    const post = (headers: string, body: string) =>
-      `POST /raw/one HTTP/1.1\r\nHost: h\r\n${headers}\r\n\r\n${body}`;
-    const second = 'GET /raw/two HTTP/1.1\r\nHost: h\r\n\r\n';
-    const refused: readonly (readonly [name: string, request: string])[] = [
-      ['CL.TE', post('Content-Length: 6\r\nTransfer-Encoding: chunked', `0\r\n\r\n${second}`)],
-      ['TE.CL', post('Transfer-Encoding: chunked\r\nContent-Length: 4', `5\r\nhello\r\n0\r\n\r\n`)],
-      ['TE twice', post('Transfer-Encoding: chunked\r\nTransfer-Encoding: identity', `0\r\n\r\n${second}`)],
-      ['TE list', post('Transfer-Encoding: chunked, chunked', `0\r\n\r\n${second}`)],
-      ['TE gzip', post('Transfer-Encoding: gzip, chunked', `0\r\n\r\n${second}`)],
-      ['TE xchunked', post('Transfer-Encoding: xchunked', `0\r\n\r\n${second}`)],
-      ['TE identity', post('Transfer-Encoding: identity', second)],
-      ['TE with a tab', post('Transfer-Encoding:\x0bchunked', `0\r\n\r\n${second}`)],
-      ['TE, blank before the colon', post('Transfer-Encoding : chunked', `0\r\n\r\n${second}`)],
-      ['two CL', post('Content-Length: 0\r\nContent-Length: 44', second)],
-      ['CL list', post('Content-Length: 3, 3', `abc${second}`)],
-      ['CL with a sign', post('Content-Length: +3', `abc${second}`)],
-      ['CL negative', post('Content-Length: -1', second)],
-      ['CL empty', post('Content-Length:', second)],
-      ['CL hex', post('Content-Length: 0x3', `abc${second}`)],
-      ['folded line', post('X-A: b\r\n Content-Length: 3', `abc${second}`)],
-      ['folded TE', post('Transfer-Encoding:\r\n chunked', `0\r\n\r\n${second}`)],
-      ['two Hosts', `GET /raw HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n${second}`],
-      ['no Host', `GET /raw HTTP/1.1\r\n\r\n${second}`],
-      ['blank before a colon', `GET /raw HTTP/1.1\r\nHost: h\r\nX-A : b\r\n\r\n${second}`],
-      ['bare CR', `GET /raw HTTP/1.1\r\nHost: h\r\nX-A: b\rX-B: c\r\n\r\n${second}`],
-      ['NUL', `GET /raw HTTP/1.1\r\nHost: h\r\nX-A: b\0c\r\n\r\n${second}`],
-      ['no name', `GET /raw HTTP/1.1\r\nHost: h\r\n: b\r\n\r\n${second}`],
-      ['userinfo', `GET http://a@h/raw HTTP/1.1\r\nHost: h\r\n\r\n${second}`],
-      ['another host', `GET http://other/raw HTTP/1.1\r\nHost: h\r\n\r\n${second}`],
-    ];
-    for (const [name, request] of refused)
-      it(`of ${name} is 400, the connection closed, and nothing reaches an upstream`, async () => {
-        const heard = await talk(gateway.port, [request]);
-        assert.match(heard, /^HTTP\/1\.1 400 /, heard);
-        assert.equal(heard.match(/HTTP\/1\.1 /g)?.length, 1, heard);
-        assert.equal(recorder.heard.join(''), '');
-      });
-
-    for (const [name, chunks] of [
-      ['a size that is none', 'zz\r\nhello\r\n0\r\n\r\n'],
-      ['no line end behind the data', '5\r\nhelloX0\r\n\r\n'],
-      ['a sign', '+5\r\nhello\r\n0\r\n\r\n'],
-      ['a size beyond all bounds', `${'f'.repeat(20)}\r\nhello`],
-      ['a blank before the size', ' 5\r\nhello\r\n0\r\n\r\n'],
-    ] as const)
-      it(`of a chunk with ${name} never becomes a whole request`, async () => {
-        const before = recorder.answer;
-        recorder.answer = '';
-        const heard = await talk(gateway.port, [
-          post('Transfer-Encoding: chunked', '3\r\nabc\r\n'),
-          `${chunks}${second}`,
-        ]);
-        recorder.answer = before;
-        assert.match(heard, /^HTTP\/1\.1 400 /, heard);
-        for (const text of recorder.heard) {
-          assert.doesNotMatch(text, /\r\n0\r\n\r\n/);
-          assert.doesNotMatch(text, /two/);
-        }
-      });
-
-    it('of a bad chunk while the answer is under way cuts the connection, and says nothing into the answer', async () => {
-      const before = recorder.answer;
-      recorder.answer = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n';
-      const heard = await talk(gateway.port, [
-        post('Transfer-Encoding: chunked', '3\r\nabc\r\n'),
-        '',
-        '',
-        '',
-        `zz\r\n${second}`,
-      ]);
-      recorder.answer = before;
-      assert.equal(heard.match(/HTTP\/1\.1 /g)?.length, 1, heard);
-      assert.doesNotMatch(heard, /\r\n0\r\n/);
-    });
-
-    it('has no way through the path', async () => {
-      const paths = [
-        ...[
-          '/raw//x',
-          '//raw/x',
-          '/raw/../api',
-          '/raw/%2e%2e/api',
-          '/raw/%2fx',
-          '/raw/%5cx',
-          '/raw/\\x',
-          '/raw/%00',
-        ],
-        ...['/raw/#x', '/raw/\xe4', '/raw/.', '/raw/%zz', '/raw/..%5cx', 'raw', '*', '/raw/%c0%ae'],
-      ];
-      for (const path of paths) {
-        const heard = await talk(gateway.port, [`GET ${path} HTTP/1.1\r\nHost: h\r\n\r\n`, '']);
-        assert.match(heard, /^HTTP\/1\.1 400 /, `${path}: ${heard}`);
-      }
-      assert.equal(recorder.heard.join(''), '');
-      await talk(gateway.port, [`GET /raw/a%20b/;p=1/%61 HTTP/1.1\r\nHost: h\r\n\r\n`]);
-      assert.match(recorder.heads[0] ?? '', /^GET \/a%20b\/;p=1\/%61 HTTP/);
-    });
-
-    it('has no way through an answer of the upstream', async () => {
-      const bad = [
-        'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc',
-        'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
-        'HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n',
-        'HTTP/1.1 200 OK\r\nX: a\rY: b\r\n\r\n',
-        'HTTP/1.1 2000 OK\r\n\r\n',
-        'garbage\r\n\r\n',
-      ];
-      const before = recorder.answer;
-      for (const answer of bad) {
-        recorder.answer = answer;
-        recorder.reset();
-        const heard = await talk(gateway.port, ['GET /raw HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n']);
-        assert.match(heard, /^HTTP\/1\.1 502 /, `${answer}: ${heard}`);
-      }
-      recorder.answer = before;
-    });
-  });
-
-  it('have nobody see what an upstream says behind the answer to somebody else', async () => {
-    const forged = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil';
-    const before = recorder.answer;
-    for (const [method, answer] of [
-      ['GET', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'],
-      ['GET', `HTTP/1.1 204 No Content\r\nContent-Length: ${forged.length}\r\n\r\n`],
-      ['GET', 'HTTP/1.1 304 Not Modified\r\n\r\n'],
-      ['HEAD', `HTTP/1.1 200 OK\r\nContent-Length: ${forged.length}\r\n\r\n`],
-      ['HEAD', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'],
-      ['GET', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n'],
-      ['POST', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'],
-    ] as const) {
-      recorder.answer = `${answer}${forged}`;
-      const length = method === 'POST' ? 'Content-Length: 0\r\n' : '';
-      const first = await talk(gateway.port, [`${method} /raw HTTP/1.1\r\nHost: h\r\n${length}\r\n`]);
-      recorder.answer = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood';
-      const second = await talk(gateway.port, ['GET /raw HTTP/1.1\r\nHost: h\r\n\r\n']);
-      assert.doesNotMatch(first + second, /evil/, answer);
-      assert.match(second, /good$/, answer);
-    }
-    recorder.answer = before;
   });
 
   describe('bodies', () => {
@@ -494,7 +320,7 @@ describe('HTTP routes', () => {
       const expiring = await stream(issuer.sign({ sub: 'eve', exp: now - 3 }));
       const staying = await stream(issuer.sign({ sub: 'sam', jti: 's1' }));
       const next = once(revoked, 'data');
-      for (const { write } of streams) write('data: 1\n\n');
+      for (const { write } of mirror.streams) write('data: 1\n\n');
       assert.equal(String((await next)[0]), 'data: 1\n\n');
       const ends = [revoked, expiring].map((answer) => new Promise((resolve) => answer.on('close', resolve)));
       const answer = await http(`${gateway.http}/admin/revoke`, {
@@ -506,7 +332,7 @@ describe('HTTP routes', () => {
       await Promise.all(ends);
       assert.ok(!revoked.complete && !expiring.complete && !staying.closed);
       staying.destroy();
-      await Promise.all(streams.map(({ closed }) => closed));
+      await Promise.all(mirror.streams.map(({ closed }) => closed));
     });
   });
 
@@ -555,22 +381,3 @@ describe('HTTP routes', () => {
     assert.match(text, /"body":"x{100000}"/);
   });
 });
-
-/** Says pieces one after another, and hears what comes until the other side closes. */
-async function talk(port: number, pieces: readonly string[]): Promise<string> {
-  const socket = connect(port, '127.0.0.1');
-  socket.on('error', () => {});
-  let heard = '';
-  socket.on('data', (chunk: Buffer) => {
-    heard += chunk.toString('latin1');
-  });
-  for (const piece of pieces) {
-    if (socket.writable) socket.write(piece, 'latin1');
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  if (heard === '' && !socket.closed) await Promise.race([once(socket, 'data'), once(socket, 'close')]);
-  // Kept alive, it ends when the client has said all.
-  if (socket.writable) socket.end();
-  if (!socket.closed) await once(socket, 'close');
-  return heard;
-}

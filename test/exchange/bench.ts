@@ -23,29 +23,16 @@ import { RecentRefusals } from '../../internal/telemetry/recent-refusals.js';
 import { Tracing } from '../../internal/telemetry/tracing.js';
 import { Upstreams } from '../../internal/upstream/upstreams.js';
 import { bench as authBench, verification } from '../auth/parts.js';
-import { routeTo } from '../upstream/lab.js';
+import { HTTP_DEFAULTS } from '../config/route-defaults.js';
 
 /** A plain route to HTTP upstreams, and what is different about it. */
 export function httpRouteTo(upstreams: string | readonly string[], more: Partial<HttpRoute> = {}): HttpRoute {
   return {
-    ...routeTo(upstreams),
-    kind: 'http',
+    ...HTTP_DEFAULTS,
     prefix: '/t',
+    upstreams: typeof upstreams === 'string' ? [upstreams] : upstreams,
+    weights: [],
     auth: 'public',
-    preserveQuery: true,
-    appendPath: true,
-    methods: undefined,
-    requestHeaders: { set: [], remove: [] },
-    responseHeaders: { set: [], remove: [] },
-    securityHeaders: true,
-    requestLimit: undefined,
-    cors: undefined,
-    maxBodyBytes: 10_485_760,
-    preserveHost: false,
-    webSocket: true,
-    timeouts: { connectMs: 5_000, answerMs: 60_000, idleMs: 60_000 },
-    schemas: undefined,
-    renew: false,
     ...more,
   };
 }

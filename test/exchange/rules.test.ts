@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { parseRoutes } from '../../internal/config/routes/routes.js';
 import { directory, linesOf, put } from '../config/files.js';
+import { NO_BACKENDS } from '../config/route-defaults.js';
 import { type HttpAnswer, http } from '../support/http.js';
 import { door, listening, say } from './bench.js';
 
@@ -58,10 +59,7 @@ async function rules(t: TestContext, text: (upstream: string) => string) {
   mkdirSync(join(folder, 'site'));
   put(join(folder, 'site'), 'fox.txt', 'The quick brown fox');
   const parsed = parseRoutes(text(`http://127.0.0.1:${port}`), join(folder, 'routes.yaml'), {
-    rawBackendUrl: undefined,
-    mqttBackendUrl: undefined,
-    backendGiven: false,
-    keySourceGiven: true,
+    ...NO_BACKENDS,
     respondVariables: { NODE_NAME: 'node-1' },
   });
   assert.ok('table' in parsed, linesOf(parsed).join('\n'));

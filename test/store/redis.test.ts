@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, it, type TestContext } from 'node:test';
 import { GatewayError } from '../../internal/errors.js';
 import type { RedisStore } from '../../internal/store/redis.js';
 import { eventually } from '../support/eventually.js';
@@ -11,6 +11,18 @@ import { redisStoreWithLog as storeWithLog } from './recorded-log.js';
 
 const isStoreError = (error: unknown) => error instanceof GatewayError && error.code === 'ERR_STORE';
 const ping = (store: RedisStore) => store.run((redis) => redis.set('some', 'thing'));
+
+/** A Redis for the test alone, and a store on it; both are up, and end with the test. */
+async function startOwn(t: TestContext, config: readonly string[] = []) {
+  const own = await startRedis(config);
+  const recorded = storeWithLog(own.url);
+  t.after(async () => {
+    recorded.store.stop();
+    await own.stop();
+  });
+  await recorded.store.start();
+  return { own, ...recorded };
+}
 
 describe('RedisStore', () => {
   let redis: RedisServer;
@@ -70,13 +82,7 @@ describe('RedisStore', () => {
   });
 
   it('notices within seconds, with no traffic at all, that Redis is gone', async (t) => {
-    const own = await startRedis();
-    const { store } = storeWithLog(own.url);
-    t.after(async () => {
-      store.stop();
-      await own.stop();
-    });
-    await store.start();
+    const { own, store } = await startOwn(t);
     await own.kill();
     await eventually(() => !store.up);
     await own.restart();
@@ -84,13 +90,7 @@ describe('RedisStore', () => {
   });
 
   it('is down while Redis refuses writes: out of memory, read-only replica', async (t) => {
-    const own = await startRedis();
-    const { store, lines } = storeWithLog(own.url);
-    t.after(async () => {
-      store.stop();
-      await own.stop();
-    });
-    await store.start();
+    const { own, store, lines } = await startOwn(t);
     await own.admin.config('SET', 'maxmemory', '1');
     await assert.rejects(ping(store), isStoreError);
     assert.equal(store.up, false);
@@ -108,13 +108,7 @@ describe('RedisStore', () => {
 
   it('is down while its login is refused, says so without the password, and recovers', async (t) => {
     const secret = 'p@ss:w/rd';
-    const own = await startRedis([`requirepass ${secret}`]);
-    const { store, lines } = storeWithLog(own.url);
-    t.after(async () => {
-      store.stop();
-      await own.stop();
-    });
-    await store.start();
+    const { own, store, lines } = await startOwn(t, [`requirepass ${secret}`]);
     assert.equal(store.up, true, 'a percent-encoded password is understood');
     await own.admin.config('SET', 'requirepass', 'another');
     await own.admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
@@ -180,13 +174,7 @@ describe('RedisStore', () => {
   });
 
   it('keeps a subscription over a kill, and says each time that it stands', async (t) => {
-    const own = await startRedis();
-    const { store } = storeWithLog(own.url);
-    t.after(async () => {
-      store.stop();
-      await own.stop();
-    });
-    await store.start();
+    const { own, store } = await startOwn(t);
     let subscribed = 0;
     const heard: string[] = [];
     store.subscribe('revocations', 'news:*', {
@@ -205,13 +193,7 @@ describe('RedisStore', () => {
   });
 
   it('leaves a hung subscription and takes a new one', async (t) => {
-    const own = await startRedis();
-    const { store } = storeWithLog(own.url);
-    t.after(async () => {
-      store.stop();
-      await own.stop();
-    });
-    await store.start();
+    const { own, store } = await startOwn(t);
     let subscribed = 0;
     store.subscribe('revocations', 'x:*', { onMessage: () => {}, onSubscribed: () => subscribed++ });
     await eventually(() => subscribed === 1);

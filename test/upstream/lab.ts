@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { WebSocketRoute } from '../../internal/config/config.js';
-import { NO_CLIENT_RULES } from '../../internal/config/routes/client-rules.js';
-import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 import { GatewayError } from '../../internal/errors.js';
 import { createLog } from '../../internal/telemetry/log.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
@@ -14,6 +12,7 @@ import type {
   FragmentPosition,
   UpstreamListener,
 } from '../../internal/upstream/websocket/message-listener.js';
+import { WEBSOCKET_DEFAULTS } from '../config/route-defaults.js';
 import { within } from '../support/eventually.js';
 import { type Frame, FrameReader } from '../support/frames.js';
 import { switching } from '../support/raw-upstream.js';
@@ -42,37 +41,16 @@ const OPTIONS: UpstreamsOptions = {
   controlTimeoutMs: 10_000,
 };
 
+/** A WebSocket route with nothing special about it but `more`. */
 export function routeTo(
   upstreams: string | readonly string[],
   more: Partial<WebSocketRoute> = {},
 ): WebSocketRoute {
   return {
+    ...WEBSOCKET_DEFAULTS,
     prefix: '/t',
-    kind: 'websocket',
-    fallback: false,
-    forwardToken: true,
-    keepGreetingToken: false,
     upstreams: typeof upstreams === 'string' ? [upstreams] : upstreams,
-    protocol: undefined,
-    copySubProtocol: false,
-    preserveQuery: false,
-    appendPath: false,
-    auth: 'required',
-    requireRoles: [],
-    tokens: NO_TOKEN_RULES,
-    clients: NO_CLIENT_RULES,
-    forwardHeaders: [],
-    rateLimit: undefined,
-    balance: 'round-robin',
-    health: undefined,
-    onRemove: 'keep',
-    tls: undefined,
-    mqttRoles: 'none',
-    schemas: undefined,
-    renew: false,
     weights: [],
-    maxMessageBytes: undefined,
-    timeouts: { connectMs: undefined, idleMs: undefined, writeMs: undefined },
     ...more,
   };
 }

@@ -14,6 +14,7 @@ import { hasUpstreams } from '../../../internal/config/config.js';
 import { parseRoutes } from '../../../internal/config/routes/routes.js';
 import { createLog } from '../../../internal/telemetry/log.js';
 import { directory, linesOf, put } from '../../config/files.js';
+import { NO_BACKENDS } from '../../config/route-defaults.js';
 import { eventually } from '../../support/eventually.js';
 
 const { privateKey } = generateKeyPairSync('rsa', {
@@ -65,12 +66,7 @@ function callerWith(claims: object) {
 
 /** The only route of a file. */
 function routeOf(file: object, folder = '/'): UpstreamRoute {
-  const result = parseRoutes(JSON.stringify(file), `${folder}/routes.yaml`, {
-    rawBackendUrl: undefined,
-    mqttBackendUrl: undefined,
-    backendGiven: false,
-    keySourceGiven: true,
-  });
+  const result = parseRoutes(JSON.stringify(file), `${folder}/routes.yaml`, NO_BACKENDS);
   assert.ok('table' in result, linesOf(result).join('\n'));
   const [route] = result.table.routes;
   assert.ok(route !== undefined && hasUpstreams(route));
@@ -78,14 +74,7 @@ function routeOf(file: object, folder = '/'): UpstreamRoute {
 }
 
 const problemsOf = (file: object, folder = '/') =>
-  linesOf(
-    parseRoutes(JSON.stringify(file), `${folder}/routes.yaml`, {
-      rawBackendUrl: undefined,
-      mqttBackendUrl: undefined,
-      backendGiven: false,
-      keySourceGiven: true,
-    }),
-  );
+  linesOf(parseRoutes(JSON.stringify(file), `${folder}/routes.yaml`, NO_BACKENDS));
 
 const byClaim = (more: object = {}, upstream = 'ws://{pod}:29781/x?y=1') => ({
   targets: { pod: { claim: 'pod', allow: ['*.pods:29781', '10.1.0.0/16'], ...more } },

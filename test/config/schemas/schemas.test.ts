@@ -5,6 +5,7 @@ import { parseRoutes } from '../../../internal/config/routes/routes.js';
 import { compiledSchemas } from '../../../internal/config/schemas/compiled.js';
 import { readSchemas } from '../../../internal/config/schemas/read.js';
 import { directory, linesOf, put } from '../files.js';
+import { NO_BACKENDS } from '../route-defaults.js';
 
 function faultsOf(t: TestContext, text: string, name = 'api.yaml'): readonly string[] {
   const folder = directory(t);
@@ -97,14 +98,7 @@ describe('a schema file', () => {
     const folder = directory(t);
     put(folder, 'api.yaml', 'endpoints:\n  - method: GET\n    path: nowhere\n');
     const text = '- prefix: /a\n  upstream: http://a\n  schemas: api.yaml\n';
-    const [line = ''] = linesOf(
-      parseRoutes(text, put(folder, 'routes.yaml', text), {
-        rawBackendUrl: undefined,
-        mqttBackendUrl: undefined,
-        backendGiven: false,
-        keySourceGiven: true,
-      }),
-    );
+    const [line = ''] = linesOf(parseRoutes(text, put(folder, 'routes.yaml', text), NO_BACKENDS));
     assert.match(line, /routes.yaml:3: schemas: api.yaml:3: endpoints\[0\].path: /);
   });
 
