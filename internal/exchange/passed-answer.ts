@@ -51,7 +51,8 @@ export class PassedAnswer implements AnswerListener {
     deadlines.heard();
     record.status = status;
     record.trace?.answered(status);
-    const lines = answerHeaders(passedHeaders(headers), facts, caller, true);
+    const passed = passedHeaders(headers, status, hasChunks(status, request));
+    const lines = answerHeaders(passed, facts, caller, true);
     if (parts.exchanges.draining) {
       parts.exchanges.ending.add(request.socket);
       lines.push('Connection', 'close');
@@ -81,6 +82,8 @@ export class PassedAnswer implements AnswerListener {
     }
     this.#release();
     if (response.write(Buffer.from(chunk))) return true;
+    // One read can bring thousands of chunks more.
+    if (deadlines.isHeldUp) return false;
     deadlines.isHeldUp = true;
     response.once('drain', () => {
       deadlines.isHeldUp = false;
@@ -117,6 +120,11 @@ export class PassedAnswer implements AnswerListener {
     this.#held = undefined;
     if (held !== undefined && !this.to.response.destroyed) this.to.response.write(held, 'latin1');
   }
+}
+
+/** Whether node:http sends an answer in chunks, if nothing says how long it is. */
+function hasChunks(status: number, { method, httpVersionMinor }: IncomingMessage): boolean {
+  return httpVersionMinor > 0 && method !== 'HEAD' && status !== 204 && status !== 304;
 }
 
 function flushHead(answer: PassedAnswer): void {

@@ -13,18 +13,32 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
-/** An upstream's header lines without what is of its connection alone. */
-export function passedHeaders(raw: readonly string[]): FlatHeaders {
+/**
+ * An upstream's header lines without what is of its connection alone, and what the answer that they go out with cannot keep.
+ * @param hasChunks whether that has a body in chunks, unless a line says how long it is: no other has trailers.
+ */
+export function passedHeaders(raw: readonly string[], status: number, hasChunks: boolean): FlatHeaders {
   const lines: FlatHeaders = [];
-  let named: ReadonlySet<string> | undefined;
+  let named: Set<string> | undefined;
+  let promisesTrailers = false;
+  let mayTrail = hasChunks;
   for (let at = 0; at < raw.length; at += 2) {
     const name = raw[at] ?? '';
     const value = raw[at + 1] ?? '';
     const { lower } = headerName(name);
+    if (lower === 'trailer') promisesTrailers = true;
+    if (lower === 'content-length') {
+      // RFC 9110 §8.6
+      if (status === 204) continue;
+      mayTrail = false;
+    }
     if (!HOP_BY_HOP.has(lower)) lines.push(name, value);
-    else if (lower === 'connection' && !isCommon(value))
-      named = new Set([...(named ?? []), ...listElements([value.toLowerCase()])]);
+    else if (lower === 'connection' && !isCommon(value)) {
+      named ??= new Set();
+      for (const element of listElements([value.toLowerCase()])) named.add(element);
+    }
   }
+  if (promisesTrailers && !mayTrail) named = new Set(named).add('trailer');
   return named === undefined ? lines : without(lines, named);
 }
 

@@ -19,11 +19,13 @@ const known = new Map<string, HeaderName>();
 export function headerName(name: string): HeaderName {
   const found = known.get(name);
   if (found !== undefined) return found;
-  const lower = name.toLowerCase();
+  // A piece of a text keeps the whole of it in memory: of an upstream's head, 64 KiB.
+  const own = Buffer.from(name, 'latin1').toString('latin1');
+  const lower = own.toLowerCase();
   const alike = alikeName(lower);
   const made: HeaderName = { lower, alike, passage: passageOf(lower, alike) };
   if (known.size >= MAX_KNOWN) known.clear();
-  known.set(name, made);
+  known.set(own, made);
   return made;
 }
 

@@ -70,7 +70,7 @@ class Collector implements AnswerListener {
   onReached(): void {}
 
   onHead(status: number, _: string, headers: readonly string[]): void {
-    this.#head = { status, headers: passedHeaders(headers) };
+    this.#head = { status, headers: passedHeaders(headers, status, false) };
   }
 
   onBytes(chunk: Buffer): boolean {

@@ -117,8 +117,9 @@ export class AnswerReader {
     const head = readAnswerHead(bytes.toString('latin1', at, end));
     const next = end + 4;
     // RFC 9110 §15.2: a proxy may drop what nobody asked for.
-    if (head.status < 200) this.#lengthSoFar += length;
-    else this.#begin(head, next === bytes.length);
+    if (head.status >= 200) this.#begin(head, next === bytes.length);
+    else if (!head.isPersistent) throw new BadAnswer('what comes behind an interim answer cannot come');
+    else this.#lengthSoFar += length;
     return next;
   }
 

@@ -124,6 +124,8 @@ describe('an answer', () => {
     ['an encoding beside chunked', `${OK}Transfer-Encoding: gzip, chunked\r\n\r\n`],
     ['chunks in HTTP/1.0', 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'],
     ['a head that does not end', `${OK}${'A: b\r\n'.repeat(12_000)}`],
+    ['an interim head of HTTP/1.0', `HTTP/1.0 100 Continue\r\n\r\n${OK}\r\n`],
+    ['an interim head that is the last', `HTTP/1.1 103 x\r\nConnection: close\r\n\r\n${OK}\r\n`],
     ['interim heads that do not end', `HTTP/1.1 100 Continue\r\nA: ${'b'.repeat(9_000)}\r\n\r\n`.repeat(9)],
     ['a size that is none', `${chunked}g\r\n`],
     ['a size with a sign', `${chunked}+1\r\n`],
