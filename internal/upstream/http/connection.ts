@@ -14,6 +14,9 @@ import { Upload, type UploadListener, writeTogether } from './upload.js';
 /** Idle connections of ours close before most servers close them; one that says so in Keep-Alive is believed. */
 const KEEP_ALIVE_MS = 4_000;
 
+/** Over TLS even what has been taken may wait for a moment before that is known: so much of it, in bytes, is no sign. */
+const MAX_UNTAKEN_BYTES = 32_768;
+
 /** Hears what nobody wants to. */
 const NOBODY: SocketOwner = {
   socketRead: () => false,
@@ -229,10 +232,16 @@ export class Connection implements SocketOwner, AnswerParts, UploadListener {
     const passenger = this.#passenger;
     this.#passenger = undefined;
     // Of a request that is answered before its end, nobody wants the rest; nothing can follow it.
-    if (!isReusable || this.#upload !== undefined) this.#leave();
+    if (!isReusable || this.#upload !== undefined || this.#isStuck) this.#leave();
     else this.idleUntilMs = performance.now() + this.#keepAliveMs;
     this.resume();
     passenger?.onEnd(trailers);
+  }
+
+  /** Whether the other side has left much of a request untaken. */
+  get #isStuck(): boolean {
+    const socket = this.#socket;
+    return socket !== undefined && socket.waitingWrites > 0 && socket.writableLength > MAX_UNTAKEN_BYTES;
   }
 
   trailers(): string {

@@ -16,8 +16,8 @@ const REQUEST = { method: 'GET', path: '/', host: 'x', headers: [], body: undefi
 class Wire implements UpstreamSocket {
   readonly written: string[] = [];
   readonly writable = true;
-  readonly writableLength = 0;
-  readonly waitingWrites = 0;
+  writableLength = 0;
+  waitingWrites = 0;
   readonly bytesWritten = 0;
   isDestroyed = false;
 
@@ -180,6 +180,16 @@ describe('a kept-alive connection', () => {
     body.destroy();
     assert.match(String(await third), /broke off/);
     assert.ok(wire.isDestroyed);
+  });
+
+  it('that answers before it has taken the whole request serves nobody else', async () => {
+    const { kept, wire, say, ask } = await used();
+    const second = ask(kept, { method: 'POST', body: Buffer.alloc(100_000) });
+    await eventually(() => wire.written.length === 3);
+    Object.assign(wire, { waitingWrites: 1, writableLength: 90_000 });
+    say(wire, 'HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n');
+    assert.equal(await second, 413);
+    assert.ok(!kept.isOpen && wire.isDestroyed);
   });
 
   it('whose answer has something behind it serves nobody else', async () => {
