@@ -72,7 +72,8 @@ export const httpAnswer: Target = {
     const { method, bytes } = taken(input);
     const ours = read(method, [bytes]);
     const other = await readByNode(method, bytes);
-    if (ours.end === 'bad') return;
+    // A tab behind a value is a blank (RFC 9110 §5.5); node:http takes it for a part of the encoding.
+    if (ours.end === 'bad' || /^transfer-encoding:[^\r]*\t[ \t]*\r/im.test(bytes.toString('latin1'))) return;
     if (other === undefined) return assert.notEqual(ours.end, 'whole', 'another reader refuses it');
     assert.equal(ours.end, 'whole', 'another reader is at its end');
     const { isReusable: _, ...seen } = ours;
