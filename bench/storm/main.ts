@@ -43,8 +43,9 @@ if (![clients, sessions, dials].every((text) => Number(text) >= 1) || !(Number(h
 /** Time in which a process comes to rest. */
 const SETTLE_MS = 3000;
 const REST_MS = 5000;
-/** Memory is asked for until it has come back or this has passed. */
-const COMES_BACK_WITHIN_MS = 30_000;
+/** Memory is asked for until it has not become less for the first, or the second has passed. */
+const MEMORY_RESTS_MS = 12_000;
+const COMES_BACK_WITHIN_MS = 60_000;
 /** The clients and their broker are other machines' work: here they give way to what is measured. */
 const NICENESS = 10;
 
@@ -154,7 +155,7 @@ async function settled(pid: number): Promise<number> {
     await pause(500);
     const now = rssBytes(pid);
     if (now < 0.99 * least) [least, sinceMs] = [now, performance.now()];
-    else if (performance.now() - sinceMs > SETTLE_MS) break;
+    else if (performance.now() - sinceMs > MEMORY_RESTS_MS) break;
   }
   return least;
 }

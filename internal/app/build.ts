@@ -242,7 +242,7 @@ export async function build(
     siblings,
     table: () => routes.table,
   });
-  const heapTrim = new HeapTrim();
+  const heapTrim = new HeapTrim(() => sessions.size);
   return {
     ...{ targets, provider, tokenSlots: slots.perToken },
     ...{ config, log, metrics, tracing, stores, keys, cache, revocations, bans, upstreams, leases },

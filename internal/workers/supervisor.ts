@@ -53,7 +53,7 @@ export class Supervisor {
   #table: RouteTable;
   #applied: Promise<unknown> = Promise.resolve();
   #scraping: Promise<string> | undefined;
-  readonly #heapTrim = new HeapTrim();
+  readonly #heapTrim = new HeapTrim(() => 0);
   /** undefined: the workers listen themselves, each on the same port. */
   #port: SharedPort | undefined;
   /** undefined: the endpoints have no address of their own. */
