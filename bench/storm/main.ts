@@ -144,7 +144,7 @@ async function run(directory: string): Promise<Report> {
 
 /** Only those that stay are left. */
 async function gone(gateway: Gateway, stay: number): Promise<void> {
-  await eventually(async () => (await gateway.metrics()).sum('ws_active_sessions') <= stay, 60_000);
+  await eventually(async () => (await gateway.metrics()).sum('ws_active_sessions') <= stay, 180_000);
 }
 
 /** What a process holds when it does not become less any more. */

@@ -5,8 +5,8 @@ import { eventually } from '../../test/support/eventually.js';
 import { pinned } from '../machine.js';
 import { TSX } from '../programs.js';
 
-/** A storm and its aftermath take no longer. */
-const ANSWER_WITHIN_MS = 180_000;
+/** A storm takes some 15 s; on a machine many times slower no longer than this. One that ends is noticed at once. */
+const ANSWER_WITHIN_MS = 600_000;
 
 /** One of the programs of this directory: it says a line when it is ready, and one to every line that it is told. */
 export class Program {
