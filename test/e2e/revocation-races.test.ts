@@ -142,12 +142,13 @@ describe('T-03: a session whose upstream has ended while bytes wait for a slow c
       const issuer = await startIssuer();
       const upstream = await startUpstream({
         onSession: ({ socket }) => {
-          for (let sent = 0; sent < 4096; sent++) socket.send(Buffer.alloc(1024, 'x'));
+          // Twice what the kernel takes for a client that reads nothing.
+          for (let sent = 0; sent < 8192; sent++) socket.send(Buffer.alloc(1024, 'x'));
           socket.close(4000, 'bye');
         },
       });
       const gateway = await startGateway({
-        env: { JWKS_URL: issuer.jwksUrl, MAX_CONNECTIONS_PER_SUB: '1' },
+        env: { JWKS_URL: issuer.jwksUrl, MAX_CONNECTIONS_PER_SUB: '1', MAX_BUFFERED_BYTES: '16777216' },
         routes: [{ prefix: '/', upstream: upstream.url }],
       });
       const token = issuer.sign({ sub: 'ann', jti: 'slow' });
