@@ -24,7 +24,6 @@ const floors = [
     'internal/turn-clock.ts',
     'internal/version.ts',
     'internal/multimap.ts',
-    'internal/young-heap.ts',
   ],
 ];
 const pattern = (places) => `^(${places.map((place) => place.replace('.', '\\.')).join('|')})(/|$)`;

@@ -1,4 +1,3 @@
-import '../internal/young-heap.js';
 import { loadConfiguration } from '../internal/config/environment.js';
 import { problemLine } from '../internal/config/problem.js';
 import { fromUnknown } from '../internal/errors.js';

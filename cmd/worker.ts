@@ -1,4 +1,3 @@
-import '../internal/young-heap.js';
 import { createApp } from '../internal/app/lifecycle.js';
 import { runWorker } from '../internal/workers/worker.js';
 

@@ -39,7 +39,6 @@ type Collector = (options?: { readonly type: 'minor' }) => void;
 export class HeapTrim {
   readonly #collector: Collector;
   #timer: NodeJS.Timeout | undefined;
-  #utilization = performance.eventLoopUtilization();
   /** Size of the heap after the last collection; 0: none yet. */
   #trimmedBytes = 0;
   /** The most sessions since then. */
@@ -54,10 +53,12 @@ export class HeapTrim {
   /**
    * @param sessions how many there are.
    * @param checkMs between two looks at whether the process is idle.
+   * @param utilization of the event loop since it was last asked; for tests, as one that waits for a CPU passes for busy.
    */
   constructor(
     readonly sessions: () => number,
     readonly checkMs: number = CHECK_MS,
+    readonly utilization: () => number = utilizationSinceLast(),
   ) {
     // The one way to the collector that needs no flag on the command line.
     this.#collector = withFlag('expose-gc', () => runInNewContext('gc') as Collector);
@@ -72,9 +73,7 @@ export class HeapTrim {
   }
 
   #check(): void {
-    const now = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(now, this.#utilization);
-    this.#utilization = now;
+    const utilization = this.utilization();
     const heapBytes = getHeapStatistics().total_heap_size;
     this.#calmChecks = heapBytes > this.#lastBytes + GROWTH_BYTES ? 0 : this.#calmChecks + 1;
     this.#lastBytes = heapBytes;
@@ -125,6 +124,16 @@ export class HeapTrim {
     this.#trimmedBytes = getHeapStatistics().total_heap_size;
     this.#mostSessions = this.sessions();
   }
+}
+
+function utilizationSinceLast(): () => number {
+  let last = performance.eventLoopUtilization();
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, last);
+    last = now;
+    return utilization;
+  };
 }
 
 /** What `work` returns, done with a boolean flag of V8 on. */
