@@ -1,7 +1,9 @@
 import { hasToken } from '../../request/grammar.js';
 import type { HeaderLines } from '../../request/head.js';
 import { Timed, type TimerWheel } from '../../session/timer-wheel.js';
-import type { Connection, FirstListener } from './connection.js';
+import type { ReusedBuffer } from '../../upstream/socket/reused-buffer.js';
+import type { SocketOwner } from '../../upstream/socket/socket.js';
+import type { Connection } from './connection.js';
 import { HeadReader, type ReadHead } from './head-reader.js';
 
 /** Time for the head of the first request, from accept; SPEC section 4. */
@@ -10,6 +12,7 @@ const HEAD_TIMEOUT_MS = 10_000;
 /** What becomes of a connection once its first request is known. */
 export interface FirstRequestRules {
   readonly wheel: TimerWheel;
+  readonly readBuffer: Pick<ReusedBuffer, 'view'>;
   /** @param early what came behind the head; it may be lent. */
   handshake(connection: Connection, head: ReadHead, early: Buffer): void;
   /** @param received the head and what came behind it; it may be lent. */
@@ -20,7 +23,7 @@ export interface FirstRequestRules {
 }
 
 /** A connection that has not said yet what it wants. */
-export class FirstRequest extends Timed implements FirstListener {
+export class FirstRequest extends Timed implements SocketOwner {
   readonly #reader = new HeadReader();
 
   constructor(
@@ -28,27 +31,35 @@ export class FirstRequest extends Timed implements FirstListener {
     readonly rules: FirstRequestRules,
   ) {
     super();
+    connection.socket.owner = this;
   }
 
   begin(): void {
     this.rules.wheel.schedule(this, HEAD_TIMEOUT_MS);
-    this.connection.listen(this);
+    this.connection.socket.resume();
   }
 
-  firstBytes(chunk: Buffer): void {
-    const verdict = this.#reader.push(chunk);
-    if (verdict.kind === 'incomplete') return;
+  socketRead(length: number): boolean {
     const { connection, rules } = this;
+    const verdict = this.#reader.push(rules.readBuffer.view(0, length));
+    if (verdict.kind === 'incomplete') return true;
     this.#leave();
-    if (verdict.kind === 'refused') return rules.refuse(connection, verdict.status);
     const { received } = this.#reader;
-    if (asksForWebSocket(verdict.headers))
-      return rules.handshake(connection, verdict, received.subarray(verdict.length));
-    return rules.http(connection, verdict, received);
+    if (verdict.kind === 'refused') rules.refuse(connection, verdict.status);
+    else if (asksForWebSocket(verdict.headers))
+      rules.handshake(connection, verdict, received.subarray(verdict.length));
+    else rules.http(connection, verdict, received);
+    return true;
   }
 
-  firstEnded(): void {
+  socketEnded(): void {
     this.close();
+  }
+
+  socketFailed(): void {}
+
+  socketClosed(): void {
+    this.#leave();
   }
 
   override onDeadline(): void {
@@ -57,7 +68,7 @@ export class FirstRequest extends Timed implements FirstListener {
 
   close(): void {
     this.#leave();
-    this.connection.destroy();
+    this.connection.socket.destroy();
   }
 
   #leave(): void {

@@ -13,17 +13,16 @@ const LAST_ANSWER_MS = 2000;
 
 /** A request for an upgrade that may be answered now or later. */
 export class NodeHandshake implements ClientHandshake, SocketOwner {
-  readonly #socket: UpstreamSocket;
   #early: Buffer;
   /** `answered`: the socket has another owner. */
   #state: 'waiting' | 'answered' | 'gone' = 'waiting';
 
   /**
-   * @param makeSocket the connection, once it has an owner; it reads.
+   * @param socket which it owns from now on.
    * @param early what came behind the request's head.
    */
   constructor(
-    makeSocket: (owner: SocketOwner) => UpstreamSocket,
+    readonly socket: UpstreamSocket,
     readonly key: string,
     readonly offered: readonly string[],
     early: Buffer,
@@ -31,13 +30,13 @@ export class NodeHandshake implements ClientHandshake, SocketOwner {
     readonly shared: ClientSocketShared,
   ) {
     this.#early = early;
-    this.#socket = makeSocket(this);
+    socket.owner = this;
   }
 
   accept(subprotocol: string | undefined): ClientSocket | undefined {
     if (this.#state !== 'waiting') return undefined;
     this.#state = 'answered';
-    const socket = this.#socket;
+    const { socket } = this;
     socket.write(switchingProtocols(this.key, subprotocol, this.session.id));
     const client = new NodeClientSocket(socket, this.shared);
     const early = this.#early;
@@ -49,9 +48,9 @@ export class NodeHandshake implements ClientHandshake, SocketOwner {
   turnAway(retryAfterSeconds: number): void {
     if (this.#state !== 'waiting') return;
     this.#state = 'answered';
-    this.#socket.write(lastAnswer(refusalAnswer(503, retryAfterSeconds), false));
-    this.#socket.end();
-    setTimeout(() => this.#socket.destroy(), LAST_ANSWER_MS).unref();
+    this.socket.write(lastAnswer(refusalAnswer(503, retryAfterSeconds), false));
+    this.socket.end();
+    setTimeout(() => this.socket.destroy(), LAST_ANSWER_MS).unref();
   }
 
   socketRead(length: number): boolean {
@@ -63,7 +62,7 @@ export class NodeHandshake implements ClientHandshake, SocketOwner {
   }
 
   socketEnded(): void {
-    this.#socket.destroy();
+    this.socket.destroy();
   }
 
   socketFailed(): void {}

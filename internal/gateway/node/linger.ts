@@ -10,30 +10,29 @@ const LINGER_MS = 2_000;
 
 /** Says one last thing to a connection, and closes it once the client has, or has had the time to. */
 export class Farewell extends Timed implements SocketOwner {
-  readonly #socket: UpstreamSocket;
   #said: boolean = false;
   /** Whether the client has said all it will. */
   #ended: boolean = false;
 
-  /** @param makeSocket the connection, once it has an owner. */
+  /** @param socket which it owns from now on. */
   constructor(
     readonly wheel: TimerWheel,
-    makeSocket: (owner: SocketOwner) => UpstreamSocket,
+    readonly socket: UpstreamSocket,
   ) {
     super();
-    this.#socket = makeSocket(this);
+    socket.owner = this;
   }
 
   say(bytes: Buffer): void {
     this.#said = true;
     this.wheel.schedule(this, LINGER_MS);
-    this.#socket.write(bytes);
-    this.#socket.end();
-    if (this.#ended && this.#socket.writableLength === 0) this.#socket.destroy();
+    this.socket.write(bytes);
+    this.socket.end();
+    if (this.#ended && this.socket.writableLength === 0) this.socket.destroy();
   }
 
   override onDeadline(): void {
-    this.#socket.destroy();
+    this.socket.destroy();
   }
 
   socketRead(): boolean {
@@ -42,11 +41,11 @@ export class Farewell extends Timed implements SocketOwner {
 
   socketEnded(): void {
     this.#ended = true;
-    if (this.#said && this.#socket.writableLength === 0) this.#socket.destroy();
+    if (this.#said && this.socket.writableLength === 0) this.socket.destroy();
   }
 
   socketDrained(): void {
-    if (this.#said && this.#ended) this.#socket.destroy();
+    if (this.#said && this.#ended) this.socket.destroy();
   }
 
   socketFailed(): void {}

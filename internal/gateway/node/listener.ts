@@ -3,9 +3,9 @@ import { FewAtATime } from '../../few-at-a-time.js';
 import type { RequestHead } from '../../request/head.js';
 import { selectable } from '../../session/opening.js';
 import type { TimerWheel } from '../../session/timer-wheel.js';
-import type { SocketOwner, UpstreamSocket } from '../../upstream/socket/socket.js';
+import type { ReusedBuffer } from '../../upstream/socket/reused-buffer.js';
+import type { UpstreamSocket } from '../../upstream/socket/socket.js';
 import type { Sockets } from '../../upstream/socket/sockets.js';
-import { StreamSocket } from '../../upstream/socket/stream-socket.js';
 import { FrameWriter } from '../../upstream/websocket/frame-writer.js';
 import { type Answer, refusalAnswer } from '../answer.js';
 import type { Endpoint } from '../endpoint.js';
@@ -58,9 +58,11 @@ export class NodeListener implements Listener, FirstRequestRules {
     const { gate, config } = parts;
     const { sessions } = gate.sessionParts;
     this.#entrance = new Entrance(sessions.limits.maxConnections, sessions.slots.perIp, gate.rules.proxies);
-    this.#http = new HttpSide(parts, (head, stream, early) =>
-      this.#handshake(head, (owner) => new StreamSocket(sockets.readBuffer, owner).adopt(stream), early),
-    );
+    this.#http = new HttpSide(parts, (head, stream, early) => {
+      const { socket } = new StreamConnection(sockets.readBuffer, stream, head.peer);
+      this.#handshake(head, socket, early);
+      socket.resume();
+    });
     this.#acceptor = createAcceptor(sockets.tcp?.binding ?? null, (accepted) => this.#accept(accepted));
     this.#tls =
       config.tls &&
@@ -134,6 +136,10 @@ export class NodeListener implements Listener, FirstRequestRules {
     return this.parts.gate.sessionParts.wheel;
   }
 
+  get readBuffer(): ReusedBuffer {
+    return this.sockets.readBuffer;
+  }
+
   /** @internal */
   gone(first: FirstRequest): void {
     this.#firsts.delete(first);
@@ -148,7 +154,7 @@ export class NodeListener implements Listener, FirstRequestRules {
   refuse(connection: Connection, status: 400 | 431): void {
     const { peer, secure } = connection;
     this.parts.gate.turnAwayUnread({ ...UNREAD, peer, secure }, status);
-    this.#answer((owner) => connection.asSocket(owner), refusalAnswer(status), false);
+    this.#answer(connection.socket, refusalAnswer(status), false);
   }
 
   /** @internal */
@@ -156,21 +162,21 @@ export class NodeListener implements Listener, FirstRequestRules {
     const { method, target, query, headers, isOld } = read;
     const { peer, secure } = connection;
     const head = { method, target, query, headers, peer, secure, isOld };
-    this.#handshake(head, (owner) => connection.asSocket(owner), early);
+    this.#handshake(head, connection.socket, early);
   }
 
-  #handshake(head: RequestHead, makeSocket: MakeSocket, early: Buffer): void {
+  #handshake(head: RequestHead, socket: UpstreamSocket, early: Buffer): void {
     const { gate, endpoints } = this.parts;
     const endpoint = endpoints.endpointFor(head);
-    if (endpoint !== undefined) return this.#answerFrom(endpoint, head, makeSocket);
+    if (endpoint !== undefined) return this.#answerFrom(endpoint, head, socket);
     const admitted = gate.admit(head, this.#entrance.counts(head.peer));
     if (typeof admitted === 'number')
-      return this.#answer(makeSocket, refusalAnswer(admitted), head.method === 'HEAD');
+      return this.#answer(socket, refusalAnswer(admitted), head.method === 'HEAD');
     const { session, opening } = admitted;
     const key = head.headers.get('sec-websocket-key')?.[0] ?? '';
     // Copied: it may be lent.
     const kept = early.length === 0 ? NOTHING : Buffer.from(early);
-    const handshake = new NodeHandshake(makeSocket, key, selectable(opening), kept, session, this.#clients);
+    const handshake = new NodeHandshake(socket, key, selectable(opening), kept, session, this.#clients);
     try {
       session.start(opening, handshake);
     } catch (thrown) {
@@ -179,27 +185,25 @@ export class NodeListener implements Listener, FirstRequestRules {
   }
 
   /** A handshake on the path of an endpoint is a request like any other to it. */
-  #answerFrom(endpoint: Endpoint, head: RequestHead, makeSocket: MakeSocket): void {
+  #answerFrom(endpoint: Endpoint, head: RequestHead, socket: UpstreamSocket): void {
     const bodiless = head.method === 'HEAD';
-    if (endpoint.kind === 'now') return this.#answer(makeSocket, endpoint.answer(), bodiless);
-    const say = this.#farewell(makeSocket);
+    if (endpoint.kind === 'now') return this.#answer(socket, endpoint.answer(), bodiless);
+    const say = this.#farewell(socket);
     endpoint.answer({ head, body: Promise.resolve(NOTHING) }).then(
       (answer) => say(answer, bodiless),
       () => say({ status: 500 }, bodiless),
     );
   }
 
-  #answer(makeSocket: MakeSocket, answer: Answer, bodiless: boolean): void {
-    this.#farewell(makeSocket)(answer, bodiless);
+  #answer(socket: UpstreamSocket, answer: Answer, bodiless: boolean): void {
+    this.#farewell(socket)(answer, bodiless);
   }
 
-  #farewell(makeSocket: MakeSocket): (answer: Answer, bodiless: boolean) => void {
-    const farewell = new Farewell(this.wheel, makeSocket);
+  #farewell(socket: UpstreamSocket): (answer: Answer, bodiless: boolean) => void {
+    const farewell = new Farewell(this.wheel, socket);
     return (answer, bodiless) => farewell.say(lastAnswer(answer, bodiless));
   }
 }
-
-type MakeSocket = (owner: SocketOwner) => UpstreamSocket;
 
 const NOTHING = Buffer.alloc(0);
 

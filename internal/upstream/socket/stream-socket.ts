@@ -35,15 +35,29 @@ export class StreamSocket implements UpstreamSocket {
     return this;
   }
 
-  /** Takes over an accepted connection, with nothing unread in it; it reads from now on. */
+  /** Takes over an accepted connection, with nothing unread in it; it reads from the first `resume`. */
   adopt(socket: Socket): this {
+    // It may flow, or would from when somebody listens.
+    socket.pause();
     this.#take(socket);
     this.#onTaken = () => {
       if (--this.waitingWrites === 0) this.owner.socketDrained?.();
     };
     socket.on('data', onData);
-    socket.resume();
     return this;
+  }
+
+  /** Gives an accepted connection away, paused. */
+  release(): Socket | undefined {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    return socket
+      ?.pause()
+      .off('data', onData)
+      .off('drain', onDrain)
+      .off('end', onEnd)
+      .off('error', onError)
+      .off('close', onClose);
   }
 
   #take(socket: Socket): void {

@@ -15,7 +15,7 @@ export interface TcpShared {
 const SOCKET = Symbol('socket');
 
 interface SocketHandle extends TcpHandle {
-  [SOCKET]?: TcpSocket;
+  [SOCKET]?: TcpSocket | undefined;
 }
 
 interface SocketWrite extends WriteRequest {
@@ -48,11 +48,21 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
     return this;
   }
 
-  /** Takes over an accepted connection that reads already. */
+  /** Takes over an accepted connection; it reads from the first `resume`. */
   adopt(handle: SocketHandle): this {
-    this.#reading = true;
     this.#take(handle);
     return this;
+  }
+
+  /** Gives the connection away, once it is open: to whoever takes the handle, which reads no more until then. */
+  release(): TcpHandle | undefined {
+    const handle = this.#handle;
+    this.pause();
+    this.#state = 'destroyed';
+    this.#handle = undefined;
+    this.waitingWrites = 0;
+    if (handle !== undefined) handle[SOCKET] = undefined;
+    return handle;
   }
 
   get writable(): boolean {
@@ -122,6 +132,7 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
     handle.setNoDelay(true);
     handle.setKeepAlive(true, KEEP_ALIVE_DELAY_MS / 1000);
     this.#take(handle);
+    this.resume();
     this.owner.socketReady?.();
   }
 
@@ -131,7 +142,6 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
     handle[SOCKET] = this;
     handle.useUserBuffer(this.shared.readBuffer.bytes);
     handle.onread = onRead;
-    this.resume();
   }
 
   /** @internal */
