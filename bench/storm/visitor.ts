@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
+import { reset } from '../../internal/reset.js';
 import { clientFrame, clientPong, FrameReader } from '../frames.js';
 import { connectPacket } from '../soak/wire.js';
 
@@ -56,7 +57,7 @@ export class Visitor extends FrameReader {
 
   /** As a link does that breaks. */
   cut(): void {
-    this.#socket.resetAndDestroy();
+    reset(this.#socket);
   }
 
   #leave(how: string): void {

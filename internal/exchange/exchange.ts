@@ -5,6 +5,7 @@ import type { ExchangeRoute } from '../config/config.js';
 import { type ErrorCode, GatewayError } from '../errors.js';
 import type { FlatHeaders } from '../request/flat-headers.js';
 import { isGivenRequestId } from '../request/forwarded.js';
+import { reset } from '../reset.js';
 import type { Sending } from '../upstream/http/sending.js';
 import type { Tenancy } from '../upstream/pool/tenancy.js';
 import { type Applicant, admit } from './admission.js';
@@ -244,7 +245,7 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
   #cutOff(): void {
     const { socket, httpVersionMinor } = this.request;
     // HTTP/1.0 has no other sign of an answer that is not whole. What has been passed on goes out before.
-    setImmediate(() => void (httpVersionMinor === 0 ? socket.resetAndDestroy() : socket.destroy()));
+    setImmediate(() => void (httpVersionMinor === 0 ? reset(socket) : socket.destroy()));
     this.#done();
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { reset } from '../../internal/reset.js';
 import { eventually, within } from '../support/eventually.js';
 import { encodeFrame, OPCODE } from '../support/frames.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
@@ -375,7 +376,7 @@ describe('an attacker', () => {
           method: 'POST',
           body: JSON.stringify({ sub: `guest ${Math.floor(random() * 10)}`, all: true }),
         });
-      if (random() < 0.5) client.socket.resetAndDestroy();
+      if (random() < 0.5) reset(client.socket);
       else client.destroy();
     };
     for (let round = 0; round < 40; round++) {

@@ -3,6 +3,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { reset } from '../../internal/reset.js';
+import { makeCertificate } from '../support/certificate.js';
 import { eventually } from '../support/eventually.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
@@ -70,7 +72,7 @@ function answer(socket: Socket, what: string): void {
       return void socket.write(`${chunked}4\r\nhalf\r\nzz\r\n`);
     case 'reset-in-body':
       socket.write(half);
-      return void setTimeout(() => socket.resetAndDestroy(), 20);
+      return void setTimeout(() => reset(socket), 20);
     case 'flood':
       socket.write(`${head}Content-Length: ${LARGE}\r\n\r\n`);
       return void socket.write(Buffer.alloc(LARGE));
@@ -137,6 +139,22 @@ describe('an exchange that breaks off', () => {
       assert.notEqual((await once(old, 'close'))[0], 0, what);
       await quiet();
     });
+
+  it('upstream in its answer is not whole to HTTP/1.0 under TLS either, and the gateway goes on', async () => {
+    const { certFile, keyFile, remove } = await makeCertificate('127.0.0.1');
+    const secure = await startGateway({
+      env: { JWT_EXPECTED_ISSUER: 'https://issuer.example', TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile },
+      routes: [{ prefix: '/t', upstream: upstream.url, auth: 'public' }],
+      waitFor: 'listening',
+    });
+    for (const what of ['in-body', 'between-chunks', 'reset-in-body']) {
+      const url = `https://127.0.0.1:${secure.port}/t/${what}`;
+      const old = spawn('curl', ['-0', '-k', '-sS', '-o', '/dev/null', url]);
+      assert.notEqual((await once(old, 'close'))[0], 0, what);
+    }
+    assert.equal((await secure.stop()).code, 0);
+    await remove();
+  });
 
   const upload = 'POST /t/hold HTTP/1.1\r\nHost: h\r\n';
   for (const [stage, pieces] of [

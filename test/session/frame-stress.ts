@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
+import { reset } from '../../internal/reset.js';
 import { encodeFrame, OPCODE } from '../support/frames.js';
 import { Front } from './front.js';
 
@@ -183,7 +184,7 @@ export async function stress(t: TestContext, options: StressOptions): Promise<vo
     };
     const work = [send(client, up.sent, own), send(upstream, down.sent, own), stall(upstream), stall(client)];
     if (resets) {
-      setTimeout(() => (own() < 0.5 ? client : upstream).resetAndDestroy(), own() * 60);
+      setTimeout(() => reset(own() < 0.5 ? client : upstream), own() * 60);
       cut++;
     }
     await done;
