@@ -1,4 +1,4 @@
-import { readVariableText } from '../../internal/config/secrets.js';
+import { adminToken } from '../../internal/config/environment/surroundings.js';
 import { fromUnknown } from '../../internal/errors.js';
 import { UsageError } from '../line/command.js';
 
@@ -13,11 +13,11 @@ export class AdminClient {
   readonly #headers: Record<string, string> = {};
 
   /** @throws UsageError when the URL is none, or the file of ADMIN_TOKEN_FILE cannot be read */
-  constructor(url: string, env: NodeJS.ProcessEnv = process.env) {
+  constructor(url: string) {
     if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
       throw new UsageError([`${JSON.stringify(url)} is no http:// or https:// URL`]);
     this.url = url.replace(/\/+$/, '');
-    const token = readVariableText(env, 'ADMIN_TOKEN');
+    const token = adminToken();
     if ('fault' in token) throw new UsageError([`${token.name}: ${token.fault}`]);
     if (token.text !== undefined && token.text !== '') this.#headers.Authorization = `Bearer ${token.text}`;
   }

@@ -1,3 +1,5 @@
+import { readVariableText, type VariableText } from '../secrets.js';
+
 /** What commands for people ask of the environment beside the gateway's own variables. */
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -16,4 +18,9 @@ export function portOr(otherwise: number, env: Environment = process.env): numbe
   const port = text === '' ? otherwise : Number(text);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
   throw new Error(`PORT ${text} is no port: 0 to 65535`);
+}
+
+/** ADMIN_TOKEN, or what stands in the file that ADMIN_TOKEN_FILE names. */
+export function adminToken(env: Environment = process.env): VariableText {
+  return readVariableText(env, 'ADMIN_TOKEN');
 }

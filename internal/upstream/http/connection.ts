@@ -48,7 +48,7 @@ export interface Passenger {
   onBytes(chunk: Buffer): boolean;
   onEnd(trailers: FlatHeaders): void;
   onError(error: Error): void;
-  /** What stands behind the last chunk of its body, whole lines; '': nothing. */
+  /** What stands behind the last chunk of its body, whole lines; '': nothing. @throws Unsendable */
   trailers(): string;
 }
 

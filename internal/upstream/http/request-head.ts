@@ -27,16 +27,22 @@ export interface RequestLines {
 export function requestHead({ method, path, host, headers, length, isChunked }: RequestLines): string {
   if (!isToken(method) || !TARGET.test(path) || !FIELD_VALUE.test(host))
     throw new Unsendable('a request that cannot be written');
-  let head = `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: keep-alive\r\n`;
-  for (let at = 0; at + 1 < headers.length; at += 2) {
-    const name = headers[at] ?? '';
-    const value = headers[at + 1] ?? '';
-    if (!isToken(name) || !FIELD_VALUE.test(value))
-      throw new Unsendable(`the header ${name} cannot be written`);
-    head += `${name}: ${value}\r\n`;
-  }
+  const head = `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: keep-alive\r\n${fieldLines(headers)}`;
   if (isChunked) return `${head}Transfer-Encoding: chunked\r\n\r\n`;
   if (length !== undefined && (length > 0 || EXPECT_BODY.has(method)))
     return `${head}Content-Length: ${length}\r\n\r\n`;
   return `${head}\r\n`;
+}
+
+/** Lines of a head, or behind the last chunk. @param fields name and value by turns. @throws Unsendable likewise */
+export function fieldLines(fields: readonly string[]): string {
+  let lines = '';
+  for (let at = 0; at < fields.length; at += 2) {
+    const name = fields[at] ?? '';
+    const value = fields[at + 1] ?? '';
+    if (!isToken(name) || !FIELD_VALUE.test(value))
+      throw new Unsendable(`the header ${JSON.stringify(name)} cannot be written`);
+    lines += `${name}: ${value}\r\n`;
+  }
+  return lines;
 }

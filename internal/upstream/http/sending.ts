@@ -14,7 +14,7 @@ import { failureOf, hasDied } from './answer-failure.js';
 import type { Connection, Passenger } from './connection.js';
 import { NoTurn } from './connection-lost.js';
 import type { EndpointPool, Pools } from './pools.js';
-import { Unsendable } from './request-head.js';
+import { fieldLines, Unsendable } from './request-head.js';
 
 /** What is asked of an upstream. */
 export interface HttpRequest {
@@ -139,10 +139,7 @@ export class Sending implements Passenger {
   }
 
   trailers(): string {
-    const lines = this.request.trailers?.() ?? [];
-    let text = '';
-    for (let at = 0; at < lines.length; at += 2) text += `${lines[at]}: ${lines[at + 1]}\r\n`;
-    return text;
+    return fieldLines(this.request.trailers?.() ?? []);
   }
 
   onHead(status: number, statusText: string, headers: FlatHeaders): void {
@@ -169,6 +166,8 @@ export class Sending implements Passenger {
     const fault = body === undefined || Buffer.isBuffer(body) ? undefined : body.errored;
     if (fault instanceof GatewayError) return this.#end('destroyed', fault);
     if (this.#tenancy === undefined) return this.#unreached(error);
+    if (error instanceof Unsendable)
+      return this.#end('destroyed', new GatewayError('ERR_REQUEST_MALFORMED', error.message));
     if (!this.#hasHead && this.#mayRepeat(error)) return this.#repeat();
     this.#end('lost', failureOf(error));
   }

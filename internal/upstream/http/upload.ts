@@ -1,9 +1,10 @@
 import type { Readable } from 'node:stream';
+import { fromUnknown } from '../../errors.js';
 import type { UpstreamSocket } from '../socket/socket.js';
 
 /** Who hears what becomes of a request's body. */
 export interface UploadListener {
-  /** What stands behind the last chunk, whole lines; '': nothing. */
+  /** What stands behind the last chunk, whole lines; '': nothing. @throws Unsendable */
   trailers(): string;
   /** All of it is written. */
   uploaded(): void;
@@ -84,7 +85,11 @@ export class Upload {
 
   readonly #onEnd = (): void => {
     this.#leave();
-    this.#write(Buffer.from(this.isChunked ? `0\r\n${this.listener.trailers()}\r\n` : '', 'latin1'));
+    try {
+      this.#write(Buffer.from(this.isChunked ? `0\r\n${this.listener.trailers()}\r\n` : '', 'latin1'));
+    } catch (thrown) {
+      return this.listener.uploadFailed(fromUnknown(thrown));
+    }
     this.listener.uploaded();
   };
 
