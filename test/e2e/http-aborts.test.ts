@@ -179,7 +179,7 @@ describe('an exchange that breaks off', () => {
           if (index === 0 && stage !== 'in its head') await eventually(() => upstream.sockets.size > 0);
         }
         if (stage === 'in the answer') await once(client, 'data');
-        if (manner === 'reset') client.resetAndDestroy();
+        if (manner === 'reset') reset(client);
         else client.destroy();
         await quiet();
         assert.equal(upstream.whole, before);

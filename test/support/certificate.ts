@@ -10,7 +10,7 @@ export interface Certificate {
   remove(): Promise<void>;
 }
 
-/** Makes a self-signed certificate for `host` with openssl; it is its own authority. */
+/** Makes a self-signed certificate for `host` with openssl, good until tomorrow; it is its own authority. */
 export async function makeCertificate(host: string): Promise<Certificate> {
   const directory = await mkdtemp(join(tmpdir(), 'certificate-'));
   const [certFile, keyFile] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];
@@ -18,8 +18,17 @@ export async function makeCertificate(host: string): Promise<Certificate> {
   const options = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
   const subject = ['-subj', `/CN=${host}`, '-addext', `subjectAltName=${kind}:${host}`];
   const files = ['-out', certFile, '-keyout', keyFile];
-  const child = startChild('openssl', ['req', '-x509', ...options, ...subject, ...files]);
+  await openssl('req', '-x509', ...options, ...subject, ...files);
+  return { certFile, keyFile, remove: () => rm(directory, { recursive: true, force: true }) };
+}
+
+/** Makes it one that was good until yesterday. */
+export async function expire({ certFile, keyFile }: Certificate): Promise<void> {
+  await openssl('x509', '-in', certFile, '-signkey', keyFile, '-days', '-1', '-out', certFile);
+}
+
+async function openssl(...args: string[]): Promise<void> {
+  const child = startChild('openssl', args);
   const { code } = await within(child.exited, 'certificate');
   if (code !== 0) throw new Error(`openssl failed:\n${child.stderr}`);
-  return { certFile, keyFile, remove: () => rm(directory, { recursive: true, force: true }) };
 }
