@@ -34,8 +34,7 @@ class Side implements SocketOwner {
     this.socket = new TcpSocket(tcp, this);
     // Nobody reads before there is someone to write to.
     upstream.socketReady = () => {
-      accepted.readStart();
-      if (this.socket instanceof TcpSocket) this.socket.adopt(accepted);
+      if (this.socket instanceof TcpSocket) this.socket.adopt(accepted).resume();
     };
   }
 

@@ -36,6 +36,8 @@ export interface UpstreamSocket {
   resume(): void;
   /** Nothing more is written: the peer is told so behind what waits. */
   end(): void;
+  /** Ends both ways in good order: all has been written, and what the peer may still say is of no interest. */
+  close(): void;
   /** Drops the connection; of its owner's methods only `socketClosed` is still called. */
   destroy(): void;
 }

@@ -124,6 +124,11 @@ export class StreamSocket implements UpstreamSocket {
     this.#socket?.end();
   }
 
+  close(): void {
+    // TLS says goodbye first.
+    this.#socket?.destroySoon();
+  }
+
   destroy(): void {
     this.#socket?.destroy();
   }

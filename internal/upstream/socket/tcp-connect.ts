@@ -9,7 +9,7 @@ const NEXT_ADDRESS_MS = 250;
 
 /** Hears one of them, once, and never from within `begin`. */
 export interface TcpConnectListener {
-  /** The handle is the listener's from now on. */
+  /** The handle is the listener's from now on; it reads. */
   tcpConnected(handle: TcpHandle): void;
   tcpFailed(error: Error): void;
 }
@@ -63,7 +63,8 @@ export class TcpConnect {
       if (this.#handle === handle) this.#completed(handle, status, next.address);
     };
     this.#handle = handle;
-    const status = connect(handle, request, next, this.port);
+    // It reads from now on, though there is nothing before it is connected: then it would cost a system call more.
+    const status = connect(handle, request, next, this.port) || handle.readStart();
     if (status !== 0) setImmediate(() => request.oncomplete(status));
     else if (this.#next < this.#addresses.length) {
       this.#timer = setTimeout(() => this.#tryNext(), NEXT_ADDRESS_MS);

@@ -113,6 +113,10 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
     this.#handle?.shutdown(new this.shared.binding.ShutdownWrap());
   }
 
+  close(): void {
+    this.destroy();
+  }
+
   destroy(): void {
     if (this.#state === 'destroyed') return;
     this.#state = 'destroyed';
@@ -132,7 +136,7 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
     handle.setNoDelay(true);
     handle.setKeepAlive(true, KEEP_ALIVE_DELAY_MS / 1000);
     this.#take(handle);
-    this.resume();
+    this.#reading = true;
     this.owner.socketReady?.();
   }
 

@@ -59,7 +59,7 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
   #closeDue: CloseCode | undefined;
 
   /**
-   * @param socket its opening handshake is done and its reading has stopped.
+   * @param socket its opening handshake is done. It reads: as a rule it is made use of in the same turn.
    * @param kept bytes that came behind the response head; owned by the connection.
    * @param subprotocol the one the upstream chose.
    */
@@ -254,7 +254,7 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
     this.heard = true;
     const { bytes } = this.shared.sockets.readBuffer;
     if (this.#listener === undefined && this.#state === 'open') {
-      // TLS hands over what it has decrypted even after it was told to stop.
+      // Nobody listens yet: the rest waits with the kernel, but for what TLS has decrypted already.
       this.#kept = Buffer.concat([this.#kept ?? NOTHING, bytes.subarray(0, length)]);
       return false;
     }
@@ -340,12 +340,15 @@ export class UpstreamConnection extends FrameDecoder implements SocketOwner, Bat
     if (this.#state === 'ended') return;
     // RFC 6455 §5.5.1: answered with the same code, unless ours went first.
     const waits = !this.#mayWrite && this.#source?.stopped === false;
+    const isAnswer = this.#state === 'closing' && this.#closeDue === undefined;
     if (this.#state === 'open' && this.#mayWrite) this.#writeClose(code, '');
     else if (this.#state === 'open' && waits) this.#closeDue = { code, reason: '' };
     const listener = this.#listener;
     this.#listener = undefined;
     this.#end('closed');
-    if (this.#closeDue === undefined) this.#hangUp();
+    // Of what it was told nothing can be lost any more.
+    if (isAnswer && !this.blocked) this.socket.close();
+    else if (this.#closeDue === undefined) this.#hangUp();
     else this.#destroyInTime();
     listener?.onUpstreamClose(code, reason);
   }

@@ -87,7 +87,7 @@ class Handshake implements SocketOwner {
     const kept =
       received.length === answer.headBytes ? NOTHING : Buffer.from(received.subarray(answer.headBytes));
     this.resolve(new UpstreamConnection(socket, shared, tenancy, answer.subprotocol, kept));
-    return false;
+    return true;
   }
 
   socketEnded(): void {

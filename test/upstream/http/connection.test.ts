@@ -29,6 +29,7 @@ class Wire implements UpstreamSocket {
   pause(): void {}
   resume(): void {}
   end(): void {}
+  close(): void {}
   destroy(): void {
     this.isDestroyed = true;
   }
