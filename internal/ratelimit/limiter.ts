@@ -1,4 +1,5 @@
 import type { RateLimitConfig } from '../config/config.js';
+import { Roll } from '../roll.js';
 import { bucketKey, type LimitedClient } from './bucket-key.js';
 import { LimitsInForce } from './limits-in-force.js';
 import {
@@ -48,7 +49,7 @@ export class Limiter {
   /** Those without a session, longest idle or looked at first. */
   readonly #idle = new Set<Entry>();
   /** Those of live sessions, where limits may change. */
-  readonly #live = new Set<MessageBudget>();
+  readonly #live = new Roll<MessageBudget>();
   #retuning: Iterator<MessageBudget> | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -95,7 +96,7 @@ export class Limiter {
   /** Limits have changed: gives every live session the buckets it would get now, a part of them at a time. */
   #retune(): void {
     const underWay = this.#retuning !== undefined;
-    this.#retuning = [...this.#live].values();
+    this.#retuning = this.#live[Symbol.iterator]();
     if (!underWay) this.#retuneSome();
   }
 

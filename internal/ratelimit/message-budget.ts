@@ -1,3 +1,4 @@
+import type { Enrolled } from '../roll.js';
 import { type LimitedClient, limitNamed } from './bucket-key.js';
 import type { TokenBucket } from './token-bucket.js';
 
@@ -37,7 +38,8 @@ export interface BudgetEntries {
 }
 
 /** What one session may still send. */
-export class MessageBudget {
+export class MessageBudget implements Enrolled {
+  rollPlace = -1;
   #entries: BudgetEntries;
   #messageBucket: TokenBucket | undefined;
   #byteBucket: TokenBucket | undefined;

@@ -1,4 +1,5 @@
 import { tokenKey } from '../auth/identity/identity.js';
+import { Cell } from '../cell.js';
 import { Multimap } from '../multimap.js';
 import type { ConnectionSlots } from '../ratelimit/connection-limits.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -16,7 +17,7 @@ export interface SessionLimits {
 
 /** The live sessions of this process, by id and by subject. */
 export class Sessions {
-  readonly #live = new Map<string, LiveSession>();
+  readonly #live = new Map<string, Cell<LiveSession>>();
   readonly #bySub = new Multimap<string, LiveSession>();
   readonly #metrics: Metrics;
   /** What they have moved. */
@@ -57,7 +58,7 @@ export class Sessions {
 
   /** Takes in a session; if it has a slot of its address, `slots.perIp`, it gives that back when it goes. */
   add(session: LiveSession): void {
-    this.#live.set(session.id, session);
+    this.#live.set(session.id, new Cell(session));
   }
 
   /** Files a session under its subject, of which it has a slot, and one of its token: `slots.perSub`, `slots.perToken`. */
@@ -67,7 +68,10 @@ export class Sessions {
 
   /** Forgets a session whose client is gone; a second time does nothing. */
   remove(session: LiveSession): void {
-    if (!this.#live.delete(session.id)) return;
+    const cell = this.#live.get(session.id);
+    if (cell === undefined) return;
+    cell.content = undefined;
+    this.#live.delete(session.id);
     if (session.slot !== undefined) this.slots.perIp.leave(session.slot);
     const sub = session.identity?.sub;
     if (sub !== undefined && this.#bySub.delete(sub, session)) {
@@ -82,12 +86,12 @@ export class Sessions {
   }
 
   get(id: string): LiveSession | undefined {
-    return this.#live.get(id);
+    return this.#live.get(id)?.content;
   }
 
   /** All of them, in the order they came. */
-  [Symbol.iterator](): IterableIterator<LiveSession> {
-    return this.#live.values();
+  *[Symbol.iterator](): IterableIterator<LiveSession> {
+    for (const { content } of this.#live.values()) if (content !== undefined) yield content;
   }
 
   ofSubject(sub: string): readonly LiveSession[] {
@@ -105,7 +109,7 @@ export class Sessions {
    */
   async drain(drainTimeoutMs: number, hardLimitMs: number): Promise<void> {
     this.startDraining();
-    const queue = [...this.#live.values()];
+    const queue = [...this];
     const total = queue.length;
     const startMs = performance.now();
     const pacer = setInterval(() => {
@@ -115,7 +119,7 @@ export class Sessions {
     }, DRAIN_STEP_MS);
     await this.#untilIdle(drainTimeoutMs + hardLimitMs);
     clearInterval(pacer);
-    for (const session of [...this.#live.values()]) session.terminate();
+    for (const session of [...this]) session.terminate();
   }
 
   #untilIdle(withinMs: number): Promise<void> {
@@ -135,7 +139,7 @@ export class Sessions {
     let toUpstream = 0;
     const pumps: [Pump, string][] = [];
     for (const label of this.#byRoute.keys()) this.#byRoute.set(label, 0);
-    for (const { pump, route } of this.#live.values()) {
+    for (const { pump, route } of this) {
       const label = metrics.routeLabel(route);
       this.#byRoute.set(label, (this.#byRoute.get(label) ?? 0) + 1);
       if (pump === undefined) continue;

@@ -1,5 +1,6 @@
 import { hasToken } from '../../request/grammar.js';
 import type { HeaderLines } from '../../request/head.js';
+import type { Enrolled } from '../../roll.js';
 import { Timed, type TimerWheel } from '../../session/timer-wheel.js';
 import type { ReusedBuffer } from '../../upstream/socket/reused-buffer.js';
 import type { SocketOwner } from '../../upstream/socket/socket.js';
@@ -23,7 +24,8 @@ export interface FirstRequestRules {
 }
 
 /** A connection that has not said yet what it wants. */
-export class FirstRequest extends Timed implements SocketOwner {
+export class FirstRequest extends Timed implements SocketOwner, Enrolled {
+  rollPlace = -1;
   readonly #reader = new HeadReader();
 
   constructor(

@@ -1,6 +1,7 @@
 import { fromUnknown } from '../../errors.js';
 import { FewAtATime } from '../../few-at-a-time.js';
 import type { RequestHead } from '../../request/head.js';
+import { Roll } from '../../roll.js';
 import { selectable } from '../../session/opening.js';
 import type { TimerWheel } from '../../session/timer-wheel.js';
 import type { ReusedBuffer } from '../../upstream/socket/reused-buffer.js';
@@ -42,7 +43,7 @@ export class NodeListener implements Listener, FirstRequestRules {
   readonly #tls: TlsSide | undefined;
   readonly #clients: ClientSocketShared;
   /** Connections that have not said yet what they want. */
-  readonly #firsts = new Set<FirstRequest>();
+  readonly #firsts = new Roll<FirstRequest>();
   readonly #takingUp = new FewAtATime(NEW_A_TURN);
   #taking: boolean = true;
 
@@ -98,7 +99,7 @@ export class NodeListener implements Listener, FirstRequestRules {
   close(): void {
     this.#taking = false;
     this.#acceptor.close();
-    for (const first of [...this.#firsts]) first.close();
+    for (const first of this.#firsts) first.close();
     this.#http.close();
   }
 

@@ -151,7 +151,7 @@ export class CircuitBreaker {
 
   #forget(): void {
     this.#unreachable = 0;
-    this.#clients.clear();
+    if (this.#clients.size > 0) this.#clients.clear();
   }
 
   #open(): void {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { RouteTls, UpstreamRoute } from '../../config/config.js';
+import { Roll } from '../../roll.js';
 import type { CircuitBreaker, Fault, Permit } from './circuit-breaker.js';
 import { DialTurns } from './dial-turns.js';
 import { type Landlord, Tenancy, type TenancyEnd, type Tenant } from './tenancy.js';
@@ -32,7 +33,7 @@ export class Endpoint implements Landlord {
   /** Whether nobody new is sent there. */
   drained = false;
   readonly turns: DialTurns;
-  readonly #tenants = new Set<Tenancy>();
+  readonly #tenants = new Roll<Tenancy>();
 
   /** @param url ws:, wss:, http: or https:. */
   constructor(

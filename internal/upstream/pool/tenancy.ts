@@ -1,5 +1,6 @@
 import type { Protocol, UpstreamRoute } from '../../config/config.js';
 import { clientKey } from '../../request/client-key.js';
+import type { Enrolled } from '../../roll.js';
 
 /**
  * How a tenancy ended, in the eyes of its endpoint: `closed` in good order by the upstream's own word (for a WebSocket
@@ -25,7 +26,8 @@ export interface Landlord {
 }
 
 /** What an endpoint keeps of a live connection: for whom it is there, since when, and how it ended. */
-export class Tenancy {
+export class Tenancy implements Enrolled {
+  rollPlace = -1;
   /** On the endpoint's clock; undefined: not yet. */
   openedMs: number | undefined;
   /** Where it shows that the client has taken its leave in its protocol's own words; undefined: it has none for it. */
