@@ -48,34 +48,35 @@ export class Entering {
     this.#budget = this.admission.access.permitSession(this.plan.match.route, identity, ip);
   }
 
-  /** Takes what others may have a say in. @throws GatewayError, by rejecting. */
-  async reserve(sessionId: string): Promise<void> {
+  /** Takes what others may have a say in; undefined: nobody has. @throws GatewayError, by rejecting too. */
+  reserve(sessionId: string): Promise<void> | undefined {
     const { admission, plan } = this;
-    const { route } = plan.match;
-    const { access } = admission;
     const identity = this.#identity;
     this.greeting = admission.greetingToForward(plan, identity);
     this.name = 'dialing';
     this.#destination = admission.destination(plan, identity);
-    const confirming = access.confirmSlot(identity, sessionId);
-    if (confirming !== undefined) await confirming;
+    const confirming = admission.access.confirmSlot(identity, sessionId);
+    const method = admission.renewalMethod(plan);
+    const isAlone = confirming === undefined && method === undefined && !plan.match.route.tokens.once;
+    return isAlone ? undefined : this.#reserve(confirming, method);
+  }
+
+  async #reserve(confirming: Promise<void> | undefined, method: string | undefined): Promise<void> {
+    await confirming;
     // A token that is good for one session is not used up by a client that has gone.
     if (this.#cancellation.cancelled) return;
-    const claiming = access.claim(route, identity);
-    if (claiming !== undefined) await claiming;
-    const method = admission.renewalMethod(plan);
+    await this.admission.access.claim(this.plan.match.route, this.#identity);
     if (method !== undefined) this.#renewal = await renewalByAuth(method);
   }
 
   /** @throws GatewayError, by rejecting; see `Upstreams.dial`. */
-  async dial(): Promise<UpstreamConnection> {
+  dial(): Promise<UpstreamConnection> {
     const { plan } = this;
     plan.opening.trace?.begin('dial');
     const dialled = this.admission.dial(plan, this.#identity, this.#cancellation, this.#destination);
     const ready = this.#budget?.ready;
     // What other replicas left of the budget is learned meanwhile: no message ever waits for it.
-    if (ready !== undefined) await Promise.all([dialled, ready]);
-    return await dialled;
+    return ready === undefined ? dialled : Promise.all([dialled, ready]).then(([upstream]) => upstream);
   }
 
   /** Both ends are there: what goes between them from now on. The budget is the pump's. */

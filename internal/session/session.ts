@@ -208,7 +208,8 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     // In the same turn, so that a revocation finds it here or found it above.
     if (identity !== undefined) sessions.identify(this, identity.sub);
     this.#expiresAtMs = admission.access.expiresAtMs(identity);
-    await entering.reserve(this.id);
+    const reserving = entering.reserve(this.id);
+    if (reserving !== undefined) await reserving;
     if (this.#state !== entering) return;
     recordAccepted(this.#parts, this, opening);
     this.#scheduleWithin(Number.POSITIVE_INFINITY);

@@ -1,3 +1,4 @@
+import { hasToken } from '../../request/grammar.js';
 import type { OpeningRequest } from './opening-request.js';
 
 /** Largest response head, interim responses included. */
@@ -18,6 +19,8 @@ export type Answer =
     };
 
 const INCOMPLETE: Answer = { kind: 'incomplete' };
+
+const COLON = 0x3a;
 
 /**
  * Reads the answer to `request` out of everything received so far (RFC 6455 §4.1, RFC 9112 §4): only a right 101 opens;
@@ -73,6 +76,9 @@ const DECISIVE: ReadonlySet<string> = new Set([
   'sec-websocket-protocol',
 ]);
 
+/** Most other names are told by their length. */
+const DECISIVE_LENGTHS: ReadonlySet<number> = new Set(Array.from(DECISIVE, ({ length }) => length));
+
 /**
  * Of those, the ones that may come in several lines, which are one list (RFC 9110 §5.3). RFC 6455 §11.3 lets the others
  * appear once.
@@ -91,8 +97,9 @@ function readSwitch(head: string, at: number, request: OpeningRequest, headBytes
     const colon = endOf(TOKEN, head, nameAt);
     at = endOf(VALUE, head, colon + 1);
     const isWhole = at === head.length || head.startsWith('\r\n', at);
-    if (colon === nameAt || head[colon] !== ':' || !isWhole)
+    if (colon === nameAt || head.charCodeAt(colon) !== COLON || !isWhole)
       return refused(101, 'its response head has a malformed line');
+    if (!DECISIVE_LENGTHS.has(colon - nameAt)) continue;
     const name = head.slice(nameAt, colon);
     const lower = name.toLowerCase();
     if (!DECISIVE.has(lower)) continue;
@@ -109,8 +116,7 @@ function readSwitch(head: string, at: number, request: OpeningRequest, headBytes
 /** RFC 6455 §4.1, what a client checks from 2 to 6. */
 function faultOf(fields: ReadonlyMap<string, string>, request: OpeningRequest): string | undefined {
   if (fields.get('upgrade')?.toLowerCase() !== 'websocket') return 'its 101 does not upgrade to websocket';
-  const connection = (fields.get('connection') ?? '').toLowerCase().split(',');
-  if (!connection.some((token) => token.trim() === 'upgrade')) return 'its 101 has no Connection: Upgrade';
+  if (!hasToken([fields.get('connection') ?? ''], 'upgrade')) return 'its 101 has no Connection: Upgrade';
   if (fields.get('sec-websocket-accept') !== request.accept) return 'its Sec-WebSocket-Accept is wrong';
   if (fields.has('sec-websocket-extensions')) return 'it chose an extension that was not offered';
   const chosen = fields.get('sec-websocket-protocol');
