@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import { type FoundToken, tokenInHandshake } from '../auth/identity/credentials.js';
 import type { Identity } from '../auth/identity/identity.js';
 import { GatewayError } from '../errors.js';
@@ -25,7 +24,6 @@ export interface Applicant {
     | 'requestLimits'
   >;
   readonly facts: ExchangeRequest;
-  readonly request: Pick<IncomingMessage, 'headers'>;
   /** Goes on with what comes later; a failure refuses the exchange. */
   later<T>(step: Promise<T>, next: (value: T) => void): void;
   /** It is a preflight. @param headers of its answer. */
@@ -59,7 +57,7 @@ function tokenOf({ parts: { verifies, credentials }, facts }: Applicant): FoundT
 }
 
 function judge(applicant: Applicant, identity: Identity | undefined, found: FoundToken | undefined): void {
-  const { parts, facts, request } = applicant;
+  const { parts, facts } = applicant;
   const { route } = facts;
   const ambient = typeof route.auth === 'object' || found?.place.startsWith('cookie ') === true;
   applicant.identified({ identity, token: found?.token, ambient });
@@ -67,7 +65,7 @@ function judge(applicant: Applicant, identity: Identity | undefined, found: Foun
   if (ambient && isForged(applicant))
     throw new GatewayError('ERR_CROSS_SITE', 'another site makes the browser send it');
   limitRate(applicant, identity?.sub, () => {
-    const length = Number(request.headers['content-length'] ?? 0);
+    const length = Number(facts.headers.get('content-length')?.[0] ?? 0);
     if (route.maxBodyBytes > 0 && length > route.maxBodyBytes)
       throw new GatewayError('ERR_BODY_TOO_LARGE', `${length} bytes of body`);
     applicant.admitted();

@@ -1,6 +1,6 @@
-import type { IncomingMessage } from 'node:http';
 import type { ExchangeRoute } from '../config/config.js';
 import { GatewayError } from '../errors.js';
+import type { ClientWire } from './client-wire.js';
 
 /** How long a body may keep still where no upstream has a say in it. */
 const LOCAL_IDLE_MS = 60_000;
@@ -8,7 +8,7 @@ const LOCAL_IDLE_MS = 60_000;
 /** How far an exchange has come. */
 export interface Progress {
   readonly route: ExchangeRoute;
-  readonly request: Pick<IncomingMessage, 'complete' | 'isPaused'>;
+  readonly wire: Pick<ClientWire, 'body' | 'isComplete'>;
   /** Whether the head of the answer is still to come. */
   readonly isAwaited: boolean;
 }
@@ -44,13 +44,13 @@ export class Deadlines {
     return this.#silence(nowMs - this.#lastMs, progress);
   }
 
-  #silence(waitedMs: number, { route, request, isAwaited }: Progress): GatewayError | undefined {
+  #silence(waitedMs: number, { route, wire, isAwaited }: Progress): GatewayError | undefined {
     const { answerMs, idleMs } =
       route.kind === 'http' ? route.timeouts : { answerMs: LOCAL_IDLE_MS, idleMs: LOCAL_IDLE_MS };
-    if (isAwaited && this.wantsBody && !request.complete) {
+    if (isAwaited && this.wantsBody && !wire.isComplete) {
       if (waitedMs < idleMs) return undefined;
       // Held back, the client is not the one to blame.
-      if (!request.isPaused())
+      if (wire.body?.isPaused() !== true)
         return new GatewayError('ERR_REQUEST_TIMEOUT', 'nothing came of the request body');
     } else if (!this.isReached || waitedMs < (isAwaited ? answerMs : idleMs)) return undefined;
     return new GatewayError('ERR_UPSTREAM_TIMEOUT', `nothing for ${Math.round(waitedMs)} ms`);

@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Identity } from '../auth/identity/identity.js';
 import type { ExchangeRoute } from '../config/config.js';
 import { type ErrorCode, GatewayError } from '../errors.js';
 import type { FlatHeaders } from '../request/flat-headers.js';
 import { isGivenRequestId } from '../request/forwarded.js';
-import { reset } from '../reset.js';
 import type { Sending } from '../upstream/http/sending.js';
 import type { Tenancy } from '../upstream/pool/tenancy.js';
 import { type Applicant, admit } from './admission.js';
+import type { ClientWire, WireOwner } from './client-wire.js';
 import { Deadlines } from './deadlines.js';
 import type { ExchangeParts } from './exchange-parts.js';
 import type { Caller, ExchangeRequest } from './exchange-request.js';
@@ -18,7 +17,6 @@ import { answerWithFile, answerWithLogout, type LocalExchange, withClearedCookie
 import { type PassedOn, passOn } from './passing-on.js';
 import { problemAnswer, statusOf } from './problem.js';
 import { ExchangeRecord } from './record.js';
-import { hasBody } from './request-body.js';
 import { respondWith } from './respond.js';
 import { answerHeaders } from './route-rules.js';
 
@@ -38,7 +36,7 @@ const NOBODY: Caller = { identity: undefined, token: undefined, ambient: false }
  * One HTTP request with its answer (SPEC section 17), from the route on: admission, upstream, answer. Every way out goes
  * through `#done`, which counts it once.
  */
-export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchange {
+export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchange, WireOwner {
   readonly startedMs = performance.now();
   readonly record: ExchangeRecord;
   readonly deadlines: Deadlines;
@@ -53,13 +51,10 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
   /** Made where it is needed. */
   #leaving: AbortController | undefined;
 
-  /** @param expectsContinue whether the client waits for a 100 before it sends its body. */
   constructor(
     readonly parts: ExchangeParts,
-    readonly request: IncomingMessage,
-    readonly response: ServerResponse,
+    readonly wire: ClientWire,
     readonly facts: ExchangeRequest,
-    readonly expectsContinue: boolean,
   ) {
     this.deadlines = new Deadlines(parts.exchanges);
     this.record = new ExchangeRecord(parts, facts);
@@ -105,7 +100,7 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
 
   #begin(): void {
     this.parts.exchanges.add(this);
-    this.response.on('close', () => this.#closed());
+    this.wire.owner = this;
   }
 
   #try(step: () => void): void {
@@ -169,20 +164,23 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
 
   /** Ends it with the answer that a failure deserves; if an answer has begun, by cutting the connection. */
   refuse(thrown: unknown): void {
-    if (this.#isDone || this.response.writableEnded) return;
+    if (this.#isDone || this.wire.isEnded) return;
     this.record.failed(thrown);
     this.sending?.abort('destroyed');
-    if (this.response.headersSent) return this.#cutOff();
+    if (this.wire.hasBegun) {
+      this.wire.cutOff();
+      return this.#done();
+    }
     this.#afterBody(() => this.#answerProblem(thrown));
   }
 
   /** What came of the body along with the head has not been read yet: once it has, the connection may stay. */
   #afterBody(step: () => void): void {
-    const { request } = this;
-    if (!hasBody(request) || request.complete || this.expectsContinue) return step();
-    request.resume();
+    const { wire } = this;
+    if (wire.isComplete || wire.expectsContinue) return step();
+    wire.body?.resume();
     setImmediate(() => {
-      if (!this.#isDone && !this.response.headersSent) step();
+      if (!this.#isDone && !wire.hasBegun) step();
     });
   }
 
@@ -199,32 +197,21 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
   }
 
   #send({ status, headers, body }: LocalAnswer): void {
-    const { request, response } = this;
+    const { wire } = this;
     this.record.status = status;
     const lines = [...headers];
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body;
     const isBodiless = status === 204 || status === 304;
     // RFC 9110 §8.6
-    if (!isBodiless) lines.push('Content-Length', String(Buffer.byteLength(body)));
+    if (!isBodiless) lines.push('Content-Length', String(bytes.length));
     // A body that is still under way is read on for a while, and then no more (RFC 9112 §9.6).
-    const isUnread = hasBody(request) && !request.complete;
-    if (isUnread || this.#isAmbiguous || this.parts.exchanges.draining) {
-      this.parts.exchanges.ending.add(request.socket);
-      lines.push('Connection', 'close');
+    if (!wire.isComplete || this.#isAmbiguous || this.parts.exchanges.draining) wire.isLast = true;
+    wire.begin(status, undefined, lines);
+    if (this.facts.method !== 'HEAD' && !isBodiless) {
+      this.record.bytesOut += bytes.length;
+      wire.write(bytes);
     }
-    response.writeHead(status, lines);
-    if (request.method !== 'HEAD' && !isBodiless) {
-      response.write(body);
-      this.record.bytesOut += Buffer.byteLength(body);
-    }
-    this.finish();
-  }
-
-  finish(last = ''): void {
-    const { request, response } = this;
-    // An answer before the request's end: nobody wants the rest.
-    if (!request.complete) response.once('finish', () => request.socket.destroySoon());
-    if (last === '') response.end();
-    else response.end(last, 'latin1');
+    wire.end([]);
   }
 
   cut(reason: CutReason): boolean {
@@ -235,27 +222,30 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
 
   check(nowMs: number): void {
     if (this.#isDone) return;
-    const { route, request, deadlines } = this;
-    const missed = deadlines.missed(nowMs, { route, request, isAwaited: !this.response.headersSent });
+    const { route, wire, deadlines } = this;
+    const missed = deadlines.missed(nowMs, { route, wire, isAwaited: !wire.hasBegun });
     if (missed === undefined) return;
     if (missed.code === 'ERR_UPSTREAM_TIMEOUT' && !deadlines.isHeldUp) this.sending?.abort('lost');
     this.refuse(missed);
   }
 
-  #cutOff(): void {
-    const { socket, httpVersionMinor } = this.request;
-    // HTTP/1.0 has no other sign of an answer that is not whole. What has been passed on goes out before.
-    setImmediate(() => void (httpVersionMinor === 0 ? reset(socket) : socket.destroy()));
-    this.#done();
+  wireDrained(): void {
+    this.deadlines.isHeldUp = false;
+    this.deadlines.heard();
+    this.sending?.resume();
   }
 
-  /** The answer is out, or the client gone. */
-  #closed(): void {
-    if (!this.#isDone && !this.response.writableFinished) {
+  wireClosed(isOut: boolean): void {
+    if (!this.#isDone && !isOut) {
       this.record.failed(new GatewayError('ERR_CLIENT_LOST', 'the client went away'));
       this.sending?.abort('destroyed');
     }
     this.#done();
+  }
+
+  /** What went upstream of its body is never whole. */
+  wireBroken(why: string): void {
+    this.refuse(new GatewayError('ERR_REQUEST_MALFORMED', `the request body: ${why}`));
   }
 
   #done(): void {

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import type { Identity } from '../auth/identity/identity.js';
 import { covers, type Revocation } from '../auth/revocations/revocation.js';
 import type { ExchangeRoute } from '../config/config.js';
@@ -38,8 +37,6 @@ export interface LiveExchange {
 export class Exchanges {
   readonly #live = new Set<LiveExchange>();
   readonly #bySub = new Multimap<string, LiveExchange>();
-  /** Connections whose last answer is under way: what is pipelined behind it is no request. */
-  readonly ending = new WeakSet<Socket>();
   #timer: NodeJS.Timeout | undefined;
   #idle: (() => void) | undefined;
   #draining = false;

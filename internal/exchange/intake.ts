@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { withoutTokenParameters } from '../auth/identity/credentials.js';
 import type { ExchangeRoute, RouteMatch } from '../config/config.js';
 import { NO_CLIENT_RULES } from '../config/routes/client-rules.js';
@@ -7,12 +6,12 @@ import { NO_TOKEN_RULES } from '../config/routes/token-rules.js';
 import { GatewayError } from '../errors.js';
 import { hasToken } from '../request/grammar.js';
 import type { RequestHead } from '../request/head.js';
+import type { ClientWire } from './client-wire.js';
 import { Exchange } from './exchange.js';
 import type { ExchangeParts } from './exchange-parts.js';
 import type { ExchangeRequest } from './exchange-request.js';
 import { judgeMethod } from './methods.js';
 import { ExchangeRefused } from './problem.js';
-import { hasBody } from './request-body.js';
 import { type RequestTarget, rawRestOf, requestTarget } from './request-target.js';
 import { rulesOf } from './route-rules.js';
 
@@ -36,41 +35,25 @@ const NO_ROUTE: ExchangeRoute = Object.freeze({
 
 /** Where plain HTTP requests that no endpoint of the gateway's own takes come in: path, route, method (SPEC section 17). */
 export class Intake {
-  readonly #exchanges = new WeakMap<ServerResponse, Exchange>();
-
   constructor(readonly parts: ExchangeParts) {}
 
   /**
    * Takes a request in charge, whose head was found good.
-   * @param expectsContinue whether the client waits for a 100 before it sends its body.
    * @returns false for what HTTP routes have no part in: a handshake, a path that is a WebSocket route's, or any at all
-   *   where there are none.
+   *   where there are none; and for what a wire without node:http cannot answer.
    */
-  serve(
-    request: IncomingMessage,
-    response: ServerResponse,
-    head: RequestHead,
-    expectsContinue: boolean,
-  ): boolean {
+  serve(wire: ClientWire, head: RequestHead): boolean {
     const table = this.parts.table();
     if (!hasHttpRoutes(table)) return false;
-    if (this.parts.exchanges.ending.has(request.socket)) return true;
     if (hasToken(head.headers.get('upgrade'), 'websocket')) return false;
     const judged = judgeRequest(head, this.parts);
     if (judged === undefined) return false;
     const { facts, refusal } = judged;
-    const exchange = new Exchange(this.parts, request, response, facts, expectsContinue);
-    if (hasBody(request)) this.#exchanges.set(response, exchange);
+    if (facts.route.kind === 'files' && wire.node === undefined) return false;
+    const exchange = new Exchange(this.parts, wire, facts);
     if (refusal === undefined) exchange.start();
     else exchange.turnAway(refusal);
     return true;
-  }
-
-  /** The body of a request breaks the protocol: it is refused, and what went upstream of it is never whole. */
-  unreadable(response: ServerResponse, why: string): boolean {
-    const exchange = this.#exchanges.get(response);
-    exchange?.refuse(new GatewayError('ERR_REQUEST_MALFORMED', `the request body: ${why}`));
-    return exchange !== undefined;
   }
 }
 

@@ -1,7 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FilesRoute, LogoutRoute } from '../config/config.js';
 import { GatewayError } from '../errors.js';
 import { firstValue } from '../request/flat-headers.js';
+import type { ClientWire } from './client-wire.js';
 import type { ExchangeParts } from './exchange-parts.js';
 import type { Caller, ExchangeRequest } from './exchange-request.js';
 import { serveFile } from './files.js';
@@ -14,8 +14,7 @@ import { answerHeaders } from './route-rules.js';
 /** An exchange that the gateway answers itself. */
 export interface LocalExchange {
   readonly parts: Pick<ExchangeParts, 'revocations' | 'credentials'>;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly wire: Pick<ClientWire, 'node'>;
   readonly facts: ExchangeRequest;
   readonly caller: Caller;
   readonly record: ExchangeRecord;
@@ -28,7 +27,9 @@ export interface LocalExchange {
 
 /** A file of a folder (SPEC section 17, `files`). */
 export function answerWithFile(exchange: LocalExchange, { files, auth }: FilesRoute): void {
-  const { request, response, facts, caller, record } = exchange;
+  const { wire, facts, caller, record } = exchange;
+  if (wire.node === undefined) throw new Error('files are sent on node:http');
+  const { request, response } = wire.node;
   const file = { folder: files, rest: facts.rest, path: facts.path, isPublic: auth === 'public' };
   const sent = serveFile(file, request, response, (headers) => {
     record.status = response.statusCode;

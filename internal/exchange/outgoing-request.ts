@@ -1,8 +1,8 @@
-import type { IncomingMessage } from 'node:http';
 import type { CredentialsConfig, HttpRoute } from '../config/config.js';
 import type { DialTrace } from '../telemetry/dial-trace.js';
 import type { HttpRequest } from '../upstream/http/sending.js';
 import type { Destination } from '../upstream/pool/destination.js';
+import type { ClientWire } from './client-wire.js';
 import type { Caller, ExchangeRequest } from './exchange-request.js';
 import { RequestBody } from './request-body.js';
 import { requestHeaders, requestTrailers } from './request-headers.js';
@@ -12,7 +12,7 @@ import { upstreamPath } from './upstream-path.js';
 /** What an exchange brings along. */
 export interface Outgoing {
   readonly caller: Caller;
-  readonly request: IncomingMessage;
+  readonly wire: Pick<ClientWire, 'rawHeaders' | 'body'>;
   /** As it comes, or read whole; undefined: none. */
   readonly body: RequestBody | Buffer | undefined;
   readonly destination: Destination | undefined;
@@ -22,12 +22,12 @@ export interface Outgoing {
 /** What the upstream is asked. */
 export function outgoingRequest(
   facts: ExchangeRequest<HttpRoute>,
-  { caller, request, body, destination, trace }: Outgoing,
+  { caller, wire, body, destination, trace }: Outgoing,
   credentials: CredentialsConfig,
 ): HttpRequest {
   const { route } = facts;
-  const { 'content-length': length, host } = request.headers;
-  const passed = requestHeaders(request.rawHeaders, facts, caller, credentials);
+  const length = facts.headers.get('content-length')?.[0];
+  const passed = requestHeaders(wire.rawHeaders, facts, caller, credentials);
   const changes = rulesOf(route).request;
   const headers = changes.none ? passed : changes.apply(passed, templateSubject(facts, caller));
   const hasLength = body instanceof RequestBody && length !== undefined;
@@ -36,11 +36,13 @@ export function outgoingRequest(
     method: facts.method,
     pathAt: (address) => upstreamPath(address, facts),
     headers,
-    host: route.preserveHost ? host : undefined,
+    host: route.preserveHost ? facts.headers.get('host')?.[0] : undefined,
     body,
     hasLength,
     trailers:
-      body === undefined ? undefined : () => requestTrailers(request.rawTrailers, facts, caller, credentials),
+      body === undefined
+        ? undefined
+        : () => requestTrailers(wire.body?.rawTrailers ?? [], facts, caller, credentials),
     identity: caller.identity,
     client: facts.client,
     destination,

@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpRoute } from '../config/config.js';
 import type { CompiledEndpoint } from '../config/schemas/compiled.js';
 import type { ExchangeTrace } from '../telemetry/exchange-trace.js';
@@ -9,16 +8,13 @@ import type { ExchangeRequest } from './exchange-request.js';
 import type { LocalAnswer } from './local-answer.js';
 import { outgoingRequest } from './outgoing-request.js';
 import { PassedAnswer, type Recipient } from './passed-answer.js';
-import { hasBody, heardBy, RequestBody } from './request-body.js';
+import { heardBy, RequestBody } from './request-body.js';
 import { rulesOf } from './route-rules.js';
 import { checkBody, checkEndpoint, readWhole } from './schema/gate.js';
 
 /** An exchange whose answer is an upstream's. */
 export interface PassedOn extends Recipient {
   readonly parts: Pick<ExchangeParts, 'exchanges' | 'access' | 'bootstraps' | 'credentials' | 'upstreams'>;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly expectsContinue: boolean;
   sending: Sending | undefined;
   /** Says so when nobody waits for what is done for it elsewhere. */
   leaving(): AbortSignal;
@@ -53,18 +49,17 @@ function passBody(
   endpoint: CompiledEndpoint | undefined,
   destination: Destination | undefined,
 ): void {
-  const { request, deadlines, parts } = exchange;
+  const { wire, deadlines, parts } = exchange;
   const { maxBodyBytes, timeouts } = route;
   if (endpoint === undefined)
     return exchange.once(() => {
-      const body = hasBody(request)
-        ? new RequestBody(request, { ...heardBy(exchange), limitBytes: maxBodyBytes })
-        : undefined;
+      const body =
+        wire.body && new RequestBody(wire.body, { ...heardBy(exchange), limitBytes: maxBodyBytes });
       send(exchange, route, body, destination);
     });
   // Held whole, by anybody on a public route: not for as long as a byte comes now and then.
   deadlines.wholeByMs = parts.exchanges.nowMs + timeouts.answerMs;
-  return exchange.later(readWhole(request, maxBodyBytes, heardBy(exchange)), (bytes) => {
+  return exchange.later(readWhole(wire.body, maxBodyBytes, heardBy(exchange)), (bytes) => {
     deadlines.wholeByMs = Number.POSITIVE_INFINITY;
     checkBody(endpoint, bytes);
     exchange.once(() => send(exchange, route, bytes, destination));
@@ -77,12 +72,12 @@ function send(
   body: RequestBody | Buffer | undefined,
   destination: Destination | undefined,
 ): void {
-  const { request, facts, caller, parts, record } = exchange;
+  const { wire, facts, caller, parts, record } = exchange;
   const { trace } = record;
   const outgoing = outgoingRequest(
     // Its route is the one that is given.
     (trace === undefined ? facts : traced(facts, trace)) as ExchangeRequest<HttpRoute>,
-    { caller, request, body, destination, trace },
+    { caller, wire, body, destination, trace },
     parts.credentials,
   );
   const sending = parts.upstreams.send(route, outgoing, new PassedAnswer(exchange));

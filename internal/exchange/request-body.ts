@@ -1,6 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { GatewayError } from '../errors.js';
+import type { HeaderLines } from '../request/head.js';
+import type { ClientWire } from './client-wire.js';
 import type { Deadlines } from './deadlines.js';
 import type { ExchangeRecord } from './record.js';
 
@@ -69,29 +71,28 @@ export class RequestBody extends Readable {
   };
 }
 
-export function hasBody({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
-  const length = headers['content-length'];
-  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+/** Whether a request announces a body (RFC 9112 §6). */
+export function hasBody(headers: HeaderLines): boolean {
+  const [length = '0'] = headers.get('content-length') ?? [];
+  return headers.has('transfer-encoding') || !/^0+$/.test(length);
 }
 
 /** What an exchange hears of its body. */
 export function heardBy({
   deadlines,
   record,
-  response,
-  expectsContinue,
+  wire,
 }: {
   readonly deadlines: Deadlines;
   readonly record: ExchangeRecord;
-  readonly response: ServerResponse;
-  readonly expectsContinue: boolean;
+  readonly wire: ClientWire;
 }): Omit<RequestBodyOptions, 'limitBytes'> {
   return {
     onWanted: () => {
       deadlines.wantsBody = true;
       deadlines.heard();
       // After admission only: whoever is refused need not send anything.
-      if (expectsContinue && !response.headersSent) response.writeContinue();
+      if (wire.expectsContinue && !wire.hasBegun) wire.wantBody();
     },
     onBytes: (count) => {
       deadlines.heard();

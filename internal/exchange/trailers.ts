@@ -1,3 +1,4 @@
+import type { FlatHeaders } from '../request/flat-headers.js';
 import { headerName } from '../request/header-names.js';
 import { HOP_BY_HOP } from './response-headers.js';
 
@@ -14,11 +15,11 @@ export function mayTrail(name: string): boolean {
 }
 
 /** Of an answer's trailers those that pass. @param trailers name and value by turns. */
-export function answerTrailers(trailers: readonly string[]): [string, string][] {
-  const pairs: [string, string][] = [];
+export function answerTrailers(trailers: readonly string[]): FlatHeaders {
+  const passed: FlatHeaders = [];
   for (let at = 0; at < trailers.length; at += 2) {
     const name = trailers[at] ?? '';
-    if (mayTrail(name)) pairs.push([name, trailers[at + 1] ?? '']);
+    if (mayTrail(name)) passed.push(name, trailers[at + 1] ?? '');
   }
-  return pairs;
+  return passed;
 }

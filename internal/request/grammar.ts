@@ -3,6 +3,17 @@ export function isToken(text: string): boolean {
   return /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/.test(text);
 }
 
+/** RFC 9110 §5.5: a tab, visible ASCII and blanks, and bytes beyond ASCII; never CR, NUL or another control. */
+export function isFieldValue(text: string): boolean {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(text);
+}
+
+/** A header line as it is written (RFC 9112 §5). @throws Error if it would be read as something else. */
+export function fieldLine(name: string, value: string): string {
+  if (!isToken(name) || !isFieldValue(value)) throw new Error(`the header ${name} cannot be written`);
+  return `${name}: ${value}\r\n`;
+}
+
 /** The comma-separated elements of all lines of a header (RFC 9110 §5.3, §5.6.1), empty ones left out. */
 export function listElements(lines: readonly string[] = []): string[] {
   const [line] = lines;

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
@@ -7,8 +8,12 @@ import { Claims, MemoryClaims } from '../../internal/auth/once/claims.js';
 import { Revocations } from '../../internal/auth/revocations/revocations.js';
 import type { HttpRoute, Route } from '../../internal/config/config.js';
 import { createRouteTable } from '../../internal/config/routes/table.js';
+import { fromUnknown } from '../../internal/errors.js';
 import { Exchanges } from '../../internal/exchange/exchanges.js';
 import { Intake } from '../../internal/exchange/intake.js';
+import { StreamConnection } from '../../internal/gateway/node/connection.js';
+import { NodeHttpWire } from '../../internal/gateway/node/node-http-wire.js';
+import { RequestConnection, type RequestRules } from '../../internal/gateway/node/request-connection.js';
 import { ConnectionLimit } from '../../internal/ratelimit/connection-limit.js';
 import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
@@ -18,9 +23,11 @@ import { TokenSlots } from '../../internal/ratelimit/token-slots/token-slots.js'
 import { TrustedProxies } from '../../internal/request/forwarded.js';
 import type { RequestHead } from '../../internal/request/head.js';
 import { AllowedOrigins } from '../../internal/request/origin.js';
+import { TimerWheel } from '../../internal/session/timer-wheel.js';
 import { AccessLog } from '../../internal/telemetry/access-log.js';
 import { RecentRefusals } from '../../internal/telemetry/recent-refusals.js';
 import { Tracing } from '../../internal/telemetry/tracing.js';
+import { ReusedBuffer } from '../../internal/upstream/socket/reused-buffer.js';
 import { Upstreams } from '../../internal/upstream/upstreams.js';
 import { bench as authBench, verification } from '../auth/parts.js';
 import { HTTP_DEFAULTS } from '../config/route-defaults.js';
@@ -74,7 +81,7 @@ export interface DoorOptions {
   readonly maxDialsPerEndpoint?: number;
 }
 
-/** Exchanges with everything real below them, behind a bare node:http server. */
+/** Exchanges with everything real below them, behind connections as the gateway has them, and node:http for the rest. */
 export async function door(
   t: TestContext,
   { routes, trustedProxies = [], maxDialsPerEndpoint = 128 }: DoorOptions,
@@ -151,15 +158,36 @@ export async function door(
   });
   const server = createServer();
   const take = (request: IncomingMessage, response: Parameters<RequestListener>[1], waits: boolean) => {
-    if (intake.serve(request, response, headOf(request), waits)) return;
+    const head = headOf(request);
+    if (intake.serve(new NodeHttpWire({ request, response }, head, waits, () => {}), head)) return;
     response.writeHead(418);
     response.end();
   };
   server
     .on('request', (request, response) => take(request, response, false))
     .on('checkContinue', (request, response) => take(request, response, true));
-  const port = await listening(t, server);
+  const wheel = new TimerWheel((thrown) => assert.fail(fromUnknown(thrown)));
+  wheel.start();
+  const readBuffer = new ReusedBuffer();
+  const rules: RequestRules = {
+    ...{ wheel, readBuffer, draining: false },
+    exchange: (wire, { peer, secure }, head) => intake.serve(wire, { ...head, peer, secure }),
+    handshake: ({ socket }) => socket.destroy(),
+    http: (connection, _head, received) => {
+      const stream = connection.asStream(received);
+      server.emit('connection', stream);
+      stream.resume();
+    },
+    refuse: ({ socket }) => socket.destroy(),
+    gone: () => {},
+  };
+  const acceptor = createTcpServer({ allowHalfOpen: true }, (socket) => {
+    const peer = socket.remoteAddress ?? '';
+    new RequestConnection(new StreamConnection(readBuffer, socket, peer), rules).begin();
+  });
+  const port = await listening(t, acceptor);
   t.after(async () => {
+    wheel.stop();
     exchanges.stop();
     revocations.stop();
     upstreams.stop();
@@ -167,14 +195,21 @@ export async function door(
   return { ...auth, url: `http://127.0.0.1:${port}`, port, exchanges, revocations, upstreams };
 }
 
-function headOf({ method = '', url = '', rawHeaders, socket }: IncomingMessage): RequestHead {
+function headOf({
+  method = '',
+  url = '',
+  rawHeaders,
+  socket,
+  httpVersionMinor,
+}: IncomingMessage): RequestHead {
+  const isOld = httpVersionMinor === 0;
   const headers = new Map<string, string[]>();
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] ?? '').toLowerCase();
     headers.set(name, [...(headers.get(name) ?? []), rawHeaders[at + 1] ?? '']);
   }
   const [target = '', query = ''] = url.split(/\?(.*)/s, 2);
-  return { method, target, query, headers, peer: socket.remoteAddress ?? '', secure: false };
+  return { method, target, query, headers, peer: socket.remoteAddress ?? '', secure: false, isOld };
 }
 
 /** Says something to a port, and hears what comes back until the connection ends. */

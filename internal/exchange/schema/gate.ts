@@ -46,13 +46,14 @@ export function checkEndpoint(
   return endpoint;
 }
 
-/** Reads a body whole. @throws GatewayError, by rejecting: ERR_BODY_TOO_LARGE, ERR_CLIENT_LOST. */
+/** Reads a body whole. @param request undefined: there is no body. @throws GatewayError, by rejecting: ERR_BODY_TOO_LARGE, ERR_CLIENT_LOST. */
 export async function readWhole(
-  request: IncomingMessage,
+  request: IncomingMessage | undefined,
   maxBodyBytes: number,
   options: Omit<RequestBodyOptions, 'limitBytes'>,
 ): Promise<Buffer> {
   const chunks: Buffer[] = [];
+  if (request === undefined) return Buffer.alloc(0);
   const body = new RequestBody(request, { ...options, limitBytes: checkedBodyLimit(maxBodyBytes) });
   for await (const chunk of body as AsyncIterable<Buffer>) chunks.push(chunk);
   return Buffer.concat(chunks);

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { type Answer, answerBody, answerHeaders, SECURITY_HEADERS, statusText } from '../answer.js';
+import { httpDate } from './http-date.js';
 
 /** RFC 6455 §1.3. */
 const ACCEPT_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
@@ -29,7 +30,7 @@ export function lastAnswer(answer: Answer, bodiless: boolean): Buffer {
   const lines = [
     `HTTP/1.1 ${answer.status} ${statusText(answer.status)}`,
     ...answerHeaders(answer).map((header) => header.join(': ')),
-    `Date: ${new Date().toUTCString()}`,
+    `Date: ${httpDate()}`,
     'Connection: close',
     `Content-Length: ${body.length}`,
   ];

@@ -1,5 +1,7 @@
-import { isToken } from '../../request/grammar.js';
+import type { FlatHeaders } from '../../request/flat-headers.js';
+import { isFieldValue, isToken } from '../../request/grammar.js';
 import type { HeaderLines } from '../../request/head.js';
+import { headerName } from '../../request/header-names.js';
 
 /** Longest head, from its first byte to the empty line at its end; SPEC section 4a. */
 export const MAX_HEAD_BYTES = 16_384;
@@ -9,8 +11,6 @@ export const MAX_HEADER_LINES = 100;
 const LF = 0x0a;
 const CR = 0x0d;
 const REQUEST_LINE = /^([!#$%&'*+\-.^_`|~\dA-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP\/1\.([01])$/;
-/** RFC 9110 §5.5: a tab, visible ASCII and blanks, and bytes beyond ASCII; never CR, NUL or another control. */
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** A request head, taken apart. */
 export interface ReadHead {
@@ -22,6 +22,8 @@ export interface ReadHead {
   readonly query: string;
   /** By lower-case name, every line kept in order, one character for each byte. */
   readonly headers: HeaderLines;
+  /** The same as they came, name and value by turns. */
+  readonly lines: FlatHeaders;
   /** Whether it is HTTP/1.0. */
   readonly isOld: boolean;
   /** Where what follows the head begins in the bytes that were read. */
@@ -57,6 +59,15 @@ export class HeadReader {
   /** Everything that has come, the head and what follows it. Valid until the next `push`. */
   get received(): Buffer {
     return this.#received.subarray(0, this.#length);
+  }
+
+  /** From now on another head is read. */
+  restart(): void {
+    this.#received = NOTHING;
+    this.#length = 0;
+    this.#lineStart = 0;
+    this.#start = 0;
+    this.#lines = 0;
   }
 
   /** Takes what has come. Not to be called again after a verdict other than incomplete. */
@@ -111,10 +122,11 @@ export class HeadReader {
     const line = REQUEST_LINE.exec(firstEnd < 0 ? text : text.slice(0, firstEnd));
     if (line === null) return BAD;
     const headers = new Map<string, string[]>();
+    const flat: FlatHeaders = [];
     for (let at = firstEnd < 0 ? text.length : firstEnd + 2; at < text.length; ) {
       const next = text.indexOf('\r\n', at);
       const lineEnd = next < 0 ? text.length : next;
-      if (!addLine(headers, text, at, lineEnd)) return BAD;
+      if (!addLine(headers, flat, text, at, lineEnd)) return BAD;
       at = lineEnd + 2;
     }
     const [, method = '', whole = '', minor] = line;
@@ -127,6 +139,7 @@ export class HeadReader {
       target: mark < 0 ? whole : whole.slice(0, mark),
       query: mark < 0 ? '' : whole.slice(mark + 1),
       headers,
+      lines: flat,
       isOld,
       length: this.#lineStart,
     };
@@ -134,13 +147,20 @@ export class HeadReader {
 }
 
 /** RFC 9112 §5: no blank before the colon, no folded line, nothing but text in the value. */
-function addLine(headers: Map<string, string[]>, text: string, at: number, end: number): boolean {
+function addLine(
+  headers: Map<string, string[]>,
+  flat: FlatHeaders,
+  text: string,
+  at: number,
+  end: number,
+): boolean {
   const colon = text.indexOf(':', at);
   if (colon < 0 || colon >= end) return false;
   const name = text.slice(at, colon);
   const value = trimmed(text, colon + 1, end);
-  if (!isToken(name) || !FIELD_VALUE.test(value)) return false;
-  const key = name.toLowerCase();
+  if (!isToken(name) || !isFieldValue(value)) return false;
+  flat.push(name, value);
+  const key = headerName(name).lower;
   const lines = headers.get(key);
   if (lines === undefined) headers.set(key, [value]);
   else lines.push(value);

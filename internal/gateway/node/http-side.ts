@@ -11,6 +11,7 @@ import type { HttpRoutes } from '../http-routes.js';
 import { lastAnswer } from './answer-bytes.js';
 import { framingFault, MAX_HEAD_BYTES, MAX_HEADER_LINES } from './head-reader.js';
 import { lingers } from './linger.js';
+import { NodeHttpWire } from './node-http-wire.js';
 
 /** Time for a head, from its first byte, and for the next request on a connection; SPEC section 4a. */
 const HEAD_TIMEOUT_MS = 10_000;
@@ -35,6 +36,8 @@ interface BusyStream extends Socket {
   [BUSY]?: number;
   /** The answer to the request that came last. */
   [LATEST]?: ServerResponse;
+  /** What an HTTP route may have of that request. */
+  [WIRE]?: NodeHttpWire | undefined;
   /** Whether what comes behind that answer is refused, as it could not be read. */
   [REFUSED]?: boolean;
   /** Whether an answer has been given that is the last one. */
@@ -42,6 +45,7 @@ interface BusyStream extends Socket {
 }
 const BUSY = Symbol('busy');
 const LATEST = Symbol('latest');
+const WIRE = Symbol('wire');
 const REFUSED = Symbol('refused');
 const LAST = Symbol('last');
 
@@ -120,6 +124,7 @@ export class HttpSide {
     if (stream[LAST] === true || lingers(stream)) return;
     stream[BUSY] = (stream[BUSY] ?? 0) + 1;
     stream[LATEST] = response;
+    stream[WIRE] = undefined;
     response.once('close', () => {
       stream[BUSY] = (stream[BUSY] ?? 1) - 1;
     });
@@ -136,8 +141,12 @@ export class HttpSide {
     const endpoint = endpoints.endpointFor(head);
     if (endpoint !== undefined)
       return this.#serveEndpoint(endpoint, head, request, response, expectsContinue);
-    if (httpRoutes?.serve(request, response, head, expectsContinue) === true) return;
-    this.#refuse(response, gate.turnAway(head));
+    const stream: BusyStream = request.socket;
+    const wire = new NodeHttpWire({ request, response }, head, expectsContinue, () => {
+      stream[LAST] = true;
+    });
+    stream[WIRE] = wire;
+    if (httpRoutes?.serve(wire, head) !== true) this.#refuse(response, gate.turnAway(head));
   }
 
   #serveEndpoint(
@@ -171,11 +180,7 @@ export class HttpSide {
     if (stream[LAST] === true) return;
     const { [LATEST]: latest } = stream;
     if (latest === undefined || (stream[BUSY] ?? 0) === 0) return this.#refuseUnreadable(error, stream);
-    if (
-      !latest.req.complete &&
-      this.parts.httpRoutes?.unreadable(latest, error.code ?? error.message) === true
-    )
-      return;
+    if (!latest.req.complete && stream[WIRE]?.broken(error.code ?? error.message) === true) return;
     if (!isMidAnswer(stream) || isSaid(latest)) return this.#refuseUnreadable(error, stream);
     // The body of a request whose answer has begun, else the head of one whose answer comes behind all others.
     if (!latest.req.complete) stream.destroy();

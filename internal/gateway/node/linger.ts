@@ -26,7 +26,7 @@ export class Farewell extends Timed implements SocketOwner {
   say(bytes: Buffer): void {
     this.#said = true;
     this.wheel.schedule(this, LINGER_MS);
-    this.socket.write(bytes);
+    if (bytes.length > 0) this.socket.write(bytes);
     this.socket.end();
     if (this.#ended && this.socket.writableLength === 0) this.socket.destroy();
   }

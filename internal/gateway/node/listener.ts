@@ -1,4 +1,5 @@
 import { fromUnknown } from '../../errors.js';
+import type { ClientWire } from '../../exchange/client-wire.js';
 import { FewAtATime } from '../../few-at-a-time.js';
 import type { RequestHead } from '../../request/head.js';
 import { Roll } from '../../roll.js';
@@ -16,11 +17,11 @@ import { lastAnswer } from './answer-bytes.js';
 import type { ClientSocketShared } from './client-socket.js';
 import { type Connection, HandleConnection, StreamConnection, streamOf } from './connection.js';
 import { Entrance } from './entrance.js';
-import { FirstRequest, type FirstRequestRules } from './first-request.js';
 import { NodeHandshake } from './handshake.js';
 import type { ReadHead } from './head-reader.js';
 import { HttpSide } from './http-side.js';
 import { Farewell } from './linger.js';
+import { RequestConnection, type RequestRules } from './request-connection.js';
 import { TlsSide } from './tls-side.js';
 
 /**
@@ -36,16 +37,17 @@ export interface HandedConnections {
 }
 
 /** The listener on Node's own TCP handles, `net` and `tls`. */
-export class NodeListener implements Listener, FirstRequestRules {
+export class NodeListener implements Listener, RequestRules {
   readonly #entrance: Entrance;
   readonly #http: HttpSide;
   readonly #acceptor: Acceptor;
   readonly #tls: TlsSide | undefined;
   readonly #clients: ClientSocketShared;
-  /** Connections that have not said yet what they want. */
-  readonly #firsts = new Roll<FirstRequest>();
+  /** Connections on which requests are waited for, or answered here. */
+  readonly #requesting = new Roll<RequestConnection>();
   readonly #takingUp = new FewAtATime(NEW_A_TURN);
   #taking: boolean = true;
+  #draining: boolean = false;
 
   /**
    * @param sockets shared with the upstream side: all read into one buffer.
@@ -88,6 +90,8 @@ export class NodeListener implements Listener, FirstRequestRules {
   }
 
   drain(): void {
+    this.#draining = true;
+    for (const requesting of this.#requesting) requesting.closeIdle();
     this.#http.closeIdle();
   }
 
@@ -99,7 +103,7 @@ export class NodeListener implements Listener, FirstRequestRules {
   close(): void {
     this.#taking = false;
     this.#acceptor.close();
-    for (const first of this.#firsts) first.close();
+    for (const requesting of this.#requesting) requesting.close();
     this.#http.close();
   }
 
@@ -126,10 +130,10 @@ export class NodeListener implements Listener, FirstRequestRules {
   }
 
   #greet(connection: Connection): void {
-    const first = new FirstRequest(connection, this);
-    this.#firsts.add(first);
+    const requesting = new RequestConnection(connection, this);
+    this.#requesting.add(requesting);
     this.#takingUp.run(() => {
-      if (this.#firsts.has(first)) first.begin();
+      if (this.#requesting.has(requesting)) requesting.begin();
     });
   }
 
@@ -142,8 +146,21 @@ export class NodeListener implements Listener, FirstRequestRules {
   }
 
   /** @internal */
-  gone(first: FirstRequest): void {
-    this.#firsts.delete(first);
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** @internal */
+  gone(requesting: RequestConnection): void {
+    this.#requesting.delete(requesting);
+  }
+
+  /** @internal */
+  exchange(wire: ClientWire, connection: Connection, read: ReadHead): boolean {
+    const { httpRoutes, endpoints } = this.parts;
+    if (httpRoutes === undefined) return false;
+    const head = headOf(connection, read);
+    return endpoints.endpointFor(head) === undefined && httpRoutes.serve(wire, head);
   }
 
   /** @internal */
@@ -160,10 +177,7 @@ export class NodeListener implements Listener, FirstRequestRules {
 
   /** @internal */
   handshake(connection: Connection, read: ReadHead, early: Buffer): void {
-    const { method, target, query, headers, isOld } = read;
-    const { peer, secure } = connection;
-    const head = { method, target, query, headers, peer, secure, isOld };
-    this.#handshake(head, connection.socket, early);
+    this.#handshake(headOf(connection, read), connection.socket, early);
   }
 
   #handshake(head: RequestHead, socket: UpstreamSocket, early: Buffer): void {
@@ -207,6 +221,11 @@ export class NodeListener implements Listener, FirstRequestRules {
 }
 
 const NOTHING = Buffer.alloc(0);
+
+function headOf({ peer, secure }: Connection, read: ReadHead): RequestHead {
+  const { method, target, query, headers, isOld } = read;
+  return { method, target, query, headers, peer, secure, isOld };
+}
 
 /** Of a head that could not be read. */
 const UNREAD = { method: '', target: '', query: '', headers: new Map<string, readonly string[]>() };

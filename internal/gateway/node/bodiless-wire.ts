@@ -1,0 +1,174 @@
+import { STATUS_CODES } from 'node:http';
+import type { ClientWire, WireOwner } from '../../exchange/client-wire.js';
+import type { FlatHeaders } from '../../request/flat-headers.js';
+import { fieldLine, hasToken } from '../../request/grammar.js';
+import { headerName } from '../../request/header-names.js';
+import type { UpstreamSocket } from '../../upstream/socket/socket.js';
+import type { ReadHead } from './head-reader.js';
+import { httpDate } from './http-date.js';
+
+/** Largest first piece of a body that goes out in one write with the head, in bytes. */
+const MAX_JOINED_BYTES = 16_384;
+/** From so many bytes on that the client has not taken, no more should come. */
+const HIGH_WATER_BYTES = 65_536;
+
+const CRLF = Buffer.from('\r\n');
+/** What stands behind the last chunk where there are no trailers. */
+const LAST_CHUNK = '0\r\n\r\n';
+
+/** The connection that a request came on. */
+export interface WireConnection {
+  /** All of the answer has left. */
+  answered(wire: BodilessWire): void;
+  /** All of it is said, and some of it waits for the client. */
+  waits(): void;
+}
+
+/** The client's side of an exchange whose request is a head and nothing more, read and answered without node:http. */
+export class BodilessWire implements ClientWire {
+  owner: WireOwner | undefined;
+  isLast: boolean;
+  readonly isOld = false;
+  readonly body = undefined;
+  readonly node = undefined;
+  readonly isComplete = true;
+  readonly expectsContinue = false;
+  readonly rawHeaders: readonly string[];
+  readonly #isHead: boolean;
+  #stage: 'waiting' | 'begun' | 'ended' | 'gone' = 'waiting';
+  /** Head of the answer, as long as it has not been written. */
+  #head: string = '';
+  /** Likewise, with the first of its body: both in one. */
+  #joined: Buffer | undefined;
+  /** Whether what is written as body goes nowhere. */
+  #isBare: boolean = false;
+  #isChunked: boolean = false;
+
+  constructor(
+    readonly socket: UpstreamSocket,
+    { method, headers, lines }: ReadHead,
+    readonly connection: WireConnection,
+  ) {
+    this.rawHeaders = lines;
+    this.#isHead = method === 'HEAD';
+    this.isLast = hasToken(headers.get('connection'), 'close');
+  }
+
+  get hasBegun(): boolean {
+    return this.#stage !== 'waiting';
+  }
+
+  get isEnded(): boolean {
+    return this.#stage === 'ended' || this.#stage === 'gone';
+  }
+
+  wantBody(): void {}
+
+  begin(status: number, statusText: string | undefined, lines: FlatHeaders): void {
+    let head = `HTTP/1.1 ${status} ${statusText ?? STATUS_CODES[status] ?? ''}\r\n`;
+    let hasLength = false;
+    let hasDate = false;
+    for (let at = 0; at + 1 < lines.length; at += 2) {
+      const name = lines[at] ?? '';
+      head += fieldLine(name, lines[at + 1] ?? '');
+      const { lower } = headerName(name);
+      if (lower === 'content-length') hasLength = true;
+      else if (lower === 'date') hasDate = true;
+    }
+    if (!hasDate) head += `Date: ${httpDate()}\r\n`;
+    this.#isBare = this.#isHead || status === 204 || status === 304;
+    this.#isChunked = !hasLength && !this.#isBare;
+    head += this.isLast ? 'Connection: close\r\n' : 'Connection: keep-alive\r\nKeep-Alive: timeout=10\r\n';
+    this.#head = `${head}${this.#isChunked ? 'Transfer-Encoding: chunked\r\n' : ''}\r\n`;
+    this.#stage = 'begun';
+  }
+
+  write(bytes: Buffer): boolean {
+    // A chunk of no bytes would be the last.
+    if (this.#stage !== 'begun' || this.#isBare || bytes.length === 0) return true;
+    if (this.#head !== '' && bytes.length <= MAX_JOINED_BYTES) {
+      this.#join(bytes);
+      return true;
+    }
+    this.flush();
+    this.socket.write(this.#isChunked ? chunkOf(bytes) : Buffer.from(bytes));
+    return this.socket.writableLength < HIGH_WATER_BYTES;
+  }
+
+  #join(bytes: Buffer): void {
+    const before = this.#isChunked ? `${this.#head}${sizeLine(bytes)}` : this.#head;
+    const after = this.#isChunked ? '\r\n' : '';
+    const joined = Buffer.allocUnsafe(before.length + bytes.length + after.length);
+    joined.write(before, 0, 'latin1');
+    bytes.copy(joined, before.length);
+    joined.write(after, before.length + bytes.length, 'latin1');
+    this.#head = '';
+    this.#joined = joined;
+  }
+
+  flush(): void {
+    this.#release('');
+  }
+
+  end(trailers: FlatHeaders): void {
+    if (this.#stage !== 'begun') return;
+    this.#release(this.#isChunked ? lastChunk(trailers) : '');
+    this.#stage = 'ended';
+    // Over TLS the client has what was written a moment later.
+    if (this.socket.waitingWrites === 0) this.#out();
+    else this.connection.waits();
+  }
+
+  /** Writes what has waited, and `last` behind it. */
+  #release(last: string): void {
+    const [head, joined] = [this.#head, this.#joined];
+    this.#head = '';
+    this.#joined = undefined;
+    if (this.#stage !== 'begun') return;
+    if (joined === undefined) {
+      if (head !== '' || last !== '') this.socket.write(Buffer.from(head + last, 'latin1'));
+    } else if (last === '') this.socket.write(joined);
+    else this.socket.write(Buffer.concat([joined, Buffer.from(last, 'latin1')]));
+  }
+
+  cutOff(): void {
+    this.flush();
+    setImmediate(() => this.socket.destroy());
+  }
+
+  /** What had to wait has left. */
+  drained(): void {
+    if (this.#stage === 'ended') this.#out();
+    else this.owner?.wireDrained();
+  }
+
+  /** The connection is gone. */
+  closed(): void {
+    if (this.#stage === 'gone') return;
+    this.#stage = 'gone';
+    this.owner?.wireClosed(false);
+  }
+
+  #out(): void {
+    this.#stage = 'gone';
+    this.owner?.wireClosed(true);
+    this.connection.answered(this);
+  }
+}
+
+/** RFC 9112 §7.1 */
+function chunkOf(bytes: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(sizeLine(bytes), 'latin1'), bytes, CRLF]);
+}
+
+function sizeLine({ length }: Buffer): string {
+  return `${length.toString(16)}\r\n`;
+}
+
+function lastChunk(trailers: FlatHeaders): string {
+  if (trailers.length === 0) return LAST_CHUNK;
+  let text = '0\r\n';
+  for (let at = 0; at + 1 < trailers.length; at += 2)
+    text += fieldLine(trailers[at] ?? '', trailers[at + 1] ?? '');
+  return `${text}\r\n`;
+}
