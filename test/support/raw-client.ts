@@ -61,6 +61,13 @@ export class RawClient {
     return this.#received;
   }
 
+  /** Takes what has come, one character a byte. */
+  take(): string {
+    const text = this.#received.toString('latin1');
+    this.#received = Buffer.alloc(0);
+    return text;
+  }
+
   /** Waits for a whole response head and takes it; undefined: the peer closed before. */
   async readHead(withinMs?: number): Promise<RawAnswer | undefined> {
     for (;;) {

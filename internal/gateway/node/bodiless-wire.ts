@@ -65,6 +65,7 @@ export class BodilessWire implements ClientWire {
   wantBody(): void {}
 
   begin(status: number, statusText: string | undefined, lines: FlatHeaders): void {
+    if (this.#stage !== 'waiting') return;
     let head = `HTTP/1.1 ${status} ${statusText ?? STATUS_CODES[status] ?? ''}\r\n`;
     let hasLength = false;
     let hasDate = false;

@@ -27,7 +27,7 @@ export class HandleConnection implements Connection {
 
   constructor(
     readonly shared: TcpShared,
-    readonly entrance: Entrance,
+    readonly entrance: Pick<Entrance, 'leave'>,
     handle: TcpHandle,
     readonly peer: string,
   ) {
@@ -51,7 +51,7 @@ export class HandleConnection implements Connection {
 class AcceptedTcpSocket extends TcpSocket {
   constructor(
     shared: TcpShared,
-    readonly entrance: Entrance,
+    readonly entrance: Pick<Entrance, 'leave'>,
     readonly peer: string,
   ) {
     super(shared, NOBODY);

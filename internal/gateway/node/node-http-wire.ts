@@ -3,6 +3,7 @@ import type { ClientWire, WireOwner } from '../../exchange/client-wire.js';
 import { hasBody } from '../../exchange/request-body.js';
 import type { FlatHeaders } from '../../request/flat-headers.js';
 import type { RequestHead } from '../../request/head.js';
+import { reset } from '../../reset.js';
 
 /** Largest piece that is copied to go out with its head, in bytes. */
 const MAX_HELD_BYTES = 8_192;
@@ -103,11 +104,8 @@ export class NodeHttpWire implements ClientWire {
 
   cutOff(): void {
     const { socket } = this.node.request;
-    // HTTP/1.0 has no other sign of an answer that is not whole. While its end is under way, a reset would fail, and leave
-    // the descriptor open for good.
-    setImmediate(
-      () => void (this.isOld && !socket.writableEnded ? socket.resetAndDestroy() : socket.destroy()),
-    );
+    // HTTP/1.0 has no other sign of an answer that is not whole.
+    setImmediate(() => void (this.isOld ? reset(socket) : socket.destroy()));
   }
 
   /** Its body breaks the protocol. @returns whether somebody minds. */

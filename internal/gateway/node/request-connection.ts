@@ -19,7 +19,7 @@ const KEEP_ALIVE_MS = 10_000;
 /** How long a client may take nothing of the rest of an answer. */
 const STALLED_MS = 60_000;
 /** What may come behind a request before it is answered, in bytes: then the rest waits with the kernel. */
-const MAX_HELD_BYTES = 65_536;
+const MAX_HELD_BYTES = 16_384;
 
 /** What becomes of the requests of a connection. */
 export interface RequestRules {
