@@ -2,6 +2,7 @@ import type { Identity } from '../auth/identity/identity.js';
 import { covers, type Revocation } from '../auth/revocations/revocation.js';
 import type { ExchangeRoute } from '../config/config.js';
 import { Multimap } from '../multimap.js';
+import { type Enrolled, Roll } from '../roll.js';
 
 /** How often deadlines are looked at, in milliseconds: no exchange has a timer of its own. */
 const CHECK_MS = 250;
@@ -13,7 +14,7 @@ export const LONG_EXCHANGE_MS = 10_000;
 export type CutReason = 'revoked' | 'unverifiable' | 'banned' | 'admin' | 'shutdown' | 'endpointRemoved';
 
 /** What the rest of the gateway may know of an exchange and do with it. */
-export interface LiveExchange {
+export interface LiveExchange extends Enrolled {
   readonly id: string;
   /** The client's address, as far as trusted proxies are believed. */
   readonly ip: string;
@@ -35,7 +36,7 @@ export interface LiveExchange {
 
 /** The exchanges of this process that are under way. */
 export class Exchanges {
-  readonly #live = new Set<LiveExchange>();
+  readonly #live = new Roll<LiveExchange>();
   readonly #bySub = new Multimap<string, LiveExchange>();
   #timer: NodeJS.Timeout | undefined;
   #idle: (() => void) | undefined;
@@ -59,7 +60,7 @@ export class Exchanges {
   }
 
   [Symbol.iterator](): IterableIterator<LiveExchange> {
-    return this.#live.values();
+    return this.#live[Symbol.iterator]();
   }
 
   start(): void {
@@ -90,7 +91,7 @@ export class Exchanges {
   revoked(revocation: Revocation): number {
     let ended = 0;
     // A joined text does not tell where the subject ends, a session names none.
-    const candidates = 'sub' in revocation ? this.#bySub.of(revocation.sub) : [...this.#live];
+    const candidates = 'sub' in revocation ? this.#bySub.of(revocation.sub) : this.#live;
     for (const exchange of [...candidates]) {
       if (exchange.identity === undefined || !covers(revocation, exchange.identity)) continue;
       if (exchange.cut('revoked')) ended++;
@@ -123,7 +124,7 @@ export class Exchanges {
   /** Ends those on endpoints that go, by what the endpoints keep of them. */
   removed(tenancies: ReadonlySet<object>): void {
     if (tenancies.size === 0) return;
-    for (const exchange of [...this.#live])
+    for (const exchange of this.#live)
       if (exchange.tenancy !== undefined && tenancies.has(exchange.tenancy)) exchange.cut('endpointRemoved');
   }
 
@@ -138,7 +139,7 @@ export class Exchanges {
           resolve();
         };
       });
-    for (const exchange of [...this.#live]) exchange.cut('shutdown');
+    for (const exchange of this.#live) exchange.cut('shutdown');
   }
 
   #check(): void {
