@@ -3,7 +3,7 @@ import {
   type LoadedConfiguration,
   limitRequestHeads,
   shareMallocArena,
-} from '../internal/config/environment.js';
+} from '../internal/config/environment/environment.js';
 import { type SettingsChange, SettingsReloader } from '../internal/config/settings-reload.js';
 import { createLog, flushed } from '../internal/telemetry/log.js';
 

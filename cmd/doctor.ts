@@ -1,5 +1,5 @@
+import { loadConfiguration } from '../internal/config/environment/environment.js';
 import { wantsColour } from '../internal/config/environment/surroundings.js';
-import { loadConfiguration } from '../internal/config/environment.js';
 import { problemLine } from '../internal/config/problem.js';
 import { examine } from './doctor/examination.js';
 import { type Finding, findingLine } from './doctor/finding.js';

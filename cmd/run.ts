@@ -1,4 +1,4 @@
-import { loadConfiguration } from '../internal/config/environment.js';
+import { loadConfiguration } from '../internal/config/environment/environment.js';
 import { problemLine } from '../internal/config/problem.js';
 import { fromUnknown } from '../internal/errors.js';
 import { createDaemon } from './daemon.js';

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createApp } from '../../internal/app/lifecycle.js';
-import { loadConfiguration } from '../../internal/config/environment.js';
+import { loadConfiguration } from '../../internal/config/environment/environment.js';
 import { problemLine } from '../../internal/config/problem.js';
 import { startBackend } from '../demo/backend.js';
 import { startBroker } from '../demo/broker.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { readEnvironment } from '../../internal/config/environment.js';
+import { readEnvironment } from '../../internal/config/environment/environment.js';
 import { parseRoutes } from '../../internal/config/routes/routes.js';
 import { tablesOf } from '../../internal/config/routes/target-table.js';
 import { linesOf } from './files.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { hasUpstreams } from '../../internal/config/config.js';
-import { loadConfiguration } from '../../internal/config/environment.js';
+import { loadConfiguration } from '../../internal/config/environment/environment.js';
 import { directory, linesOf, put } from './files.js';
 
 const KEYS = { JWKS_URL: 'https://id.example.com/jwks' };

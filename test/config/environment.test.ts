@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
 import { describe, it } from 'node:test';
+import { readEnvironment } from '../../internal/config/environment/environment.js';
 import { VARIABLES } from '../../internal/config/environment/variables.js';
-import { readEnvironment } from '../../internal/config/environment.js';
 import { configOf, directory, linesOf, put } from './files.js';
 
 describe('readEnvironment', () => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Config } from '../../internal/config/config.js';
-import { readEnvironment } from '../../internal/config/environment.js';
+import { readEnvironment } from '../../internal/config/environment/environment.js';
 import { type Problem, problemLine } from '../../internal/config/problem.js';
 import { makeCertificate } from '../support/certificate.js';
 

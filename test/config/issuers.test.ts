@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { beforeEach, describe, it, type TestContext } from 'node:test';
 import type { IssuerConfig } from '../../internal/config/config.js';
-import { readEnvironment } from '../../internal/config/environment.js';
+import { readEnvironment } from '../../internal/config/environment/environment.js';
 import { type IssuerDefaults, readIssuers } from '../../internal/config/issuers.js';
 import { directory, linesOf, put } from './files.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { readEnvironment } from '../../internal/config/environment.js';
+import { readEnvironment } from '../../internal/config/environment/environment.js';
 import { certificate, configOf, directory, keyPair, linesOf, put } from './files.js';
 
 describe('key sources', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { readEnvironment } from '../../internal/config/environment/environment.js';
 import { VARIABLES, type VariableName } from '../../internal/config/environment/variables.js';
-import { readEnvironment } from '../../internal/config/environment.js';
 import { linesOf } from './files.js';
 
 const NOT_COUNTS = [

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RouteTable } from '../../internal/config/config.js';
-import { loadConfiguration } from '../../internal/config/environment.js';
+import { loadConfiguration } from '../../internal/config/environment/environment.js';
 import { type Problem, problemLine } from '../../internal/config/problem.js';
 import { RouteReloader } from '../../internal/config/routes/reload.js';
 import { within } from '../support/eventually.js';

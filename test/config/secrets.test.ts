@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { readEnvironment } from '../../internal/config/environment.js';
+import { readEnvironment } from '../../internal/config/environment/environment.js';
 import { configOf, directory, linesOf, put } from './files.js';
 
 describe('secrets', () => {

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
+import { loadConfiguration } from '../../internal/config/environment/environment.js';
 import { VARIABLES } from '../../internal/config/environment/variables.js';
-import { loadConfiguration } from '../../internal/config/environment.js';
 import { COMPOSE_TEXT, composeFile, REFERENCE } from './compose-file.js';
 
 const references = [...COMPOSE_TEXT.matchAll(REFERENCE)].map(([whole, name, kind]) => ({

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parseEnv, promisify } from 'node:util';
 import { parse } from 'yaml';
-import { loadConfiguration } from '../../internal/config/environment.js';
+import { loadConfiguration } from '../../internal/config/environment/environment.js';
 import { freePort } from '../support/free-port.js';
 
 const FOLDER = fileURLToPath(new URL('../../examples/gatekeeper/', import.meta.url));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
-import { loadConfiguration } from '../../internal/config/environment.js';
+import { loadConfiguration } from '../../internal/config/environment/environment.js';
 import { linesOf } from '../config/files.js';
 import { makeCertificate } from '../support/certificate.js';
 import { one } from '../support/kubernetes-render.js';

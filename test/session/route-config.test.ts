@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { readEnvironment } from '../../internal/config/environment.js';
+import { readEnvironment } from '../../internal/config/environment/environment.js';
 import { sessionConfigOf } from '../../internal/session/route-config.js';
 import { routeTo } from '../upstream/lab.js';
 

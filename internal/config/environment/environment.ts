@@ -1,24 +1,18 @@
-import type { Config, IssuerConfig, RouteTable } from './config.js';
-import { deepFreeze } from './deep-freeze.js';
-import { assemble, exportsOtlp } from './environment/assembly.js';
-import { commandEnvironment } from './environment/command-environment.js';
-import { inconsistencies, listenerProblems } from './environment/consistency.js';
-import { lookAlikes } from './environment/look-alikes.js';
-import { Refused } from './environment/readers.js';
-import { placed, withSettingsFile } from './environment/settings-file.js';
-import {
-  readVariable,
-  VARIABLES,
-  type Values,
-  type Variable,
-  type VariableName,
-} from './environment/variables.js';
-import { warnings } from './environment/warnings.js';
-import { type IssuerDefaults, readIssuers } from './issuers.js';
-import type { Problem } from './problem.js';
-import { loadRoutes, type RoutesSource } from './routes/file.js';
-import { quote, readVariableText } from './secrets.js';
-import type { SettingsSource } from './settings-reload.js';
+import type { Config, IssuerConfig, RouteTable } from '../config.js';
+import { deepFreeze } from '../deep-freeze.js';
+import { type IssuerDefaults, readIssuers } from '../issuers.js';
+import type { Problem } from '../problem.js';
+import { loadRoutes, type RoutesSource } from '../routes/file.js';
+import { quote, readVariableText } from '../secrets.js';
+import type { SettingsSource } from '../settings-reload.js';
+import { assemble, exportsOtlp } from './assembly.js';
+import { commandEnvironment } from './command-environment.js';
+import { inconsistencies, listenerProblems } from './consistency.js';
+import { lookAlikes } from './look-alikes.js';
+import { Refused } from './readers.js';
+import { placed, withSettingsFile } from './settings-file.js';
+import { readVariable, VARIABLES, type Values, type Variable, type VariableName } from './variables.js';
+import { warnings } from './warnings.js';
 
 /** What the command line says beside the environment. */
 export interface Flags {
