@@ -1,6 +1,7 @@
 import type { CloseCode, CloseReasonKey } from '../close-codes.js';
 import type { MaskingKeys } from '../upstream/websocket/frame.js';
 import type { FrameSource } from '../upstream/websocket/frame-source.js';
+import type { PayloadJudge } from '../upstream/websocket/frame-verdicts.js';
 import type { FragmentPosition } from '../upstream/websocket/message-listener.js';
 import type { WholeFrames } from '../upstream/websocket/whole-frames.js';
 
@@ -20,17 +21,8 @@ export interface ClientFrameSink {
   judgeClientMessages(run: WholeFrames): boolean;
   /** Whether a data frame may pass, by its header. @param messageBytes of its message, this frame included. */
   judgeClientFrame(first: number, length: number, messageBytes: number): CloseReasonKey | undefined;
-  /**
-   * Likewise by a piece of its payload; asked only if the sink wants to be.
-   * @param key masking key, first byte most significant. @param phase which byte of it is the first piece's.
-   */
-  inspectClientPayload(
-    bytes: Buffer,
-    from: number,
-    to: number,
-    key: number,
-    phase: number,
-  ): CloseReasonKey | undefined;
+  /** Likewise by a piece of its payload; asked only if the sink wants to be. */
+  readonly inspectClientPayload: PayloadJudge;
   /** Frames, and pieces of frames, headers and all. */
   clientFrames(frames: Buffer): void;
   /** The frame after which nothing passes any more has passed. */

@@ -1,6 +1,18 @@
 import type { CloseReasonKey } from '../../close-codes.js';
 import type { WholeFrames } from './whole-frames.js';
 
+/**
+ * Why a data frame may not pass, by a piece of its payload; undefined: it may.
+ * @param key masking key, first byte most significant. @param phase which byte of it is the first piece's.
+ */
+export type PayloadJudge = (
+  bytes: Buffer,
+  from: number,
+  to: number,
+  key: number,
+  phase: number,
+) => CloseReasonKey | undefined;
+
 /** Who decides what becomes of the frames that a `FrameWalker` meets, and hears of them. */
 export abstract class FrameVerdicts {
   /**
@@ -10,14 +22,8 @@ export abstract class FrameVerdicts {
   protected abstract judgeWhole(run: WholeFrames): boolean;
   /** Whether a data frame may pass, by its header. @param messageBytes of its message, this frame included. */
   protected abstract judge(first: number, length: number, messageBytes: number): CloseReasonKey | undefined;
-  /** Likewise by its payload; called for each piece of it if `inspects`. @param phase which byte of the key is first. */
-  protected abstract inspect(
-    bytes: Buffer,
-    from: number,
-    to: number,
-    key: number,
-    phase: number,
-  ): CloseReasonKey | undefined;
+  /** Likewise by its payload; called for each piece of it if `inspects`. */
+  protected abstract inspect(...piece: Parameters<PayloadJudge>): CloseReasonKey | undefined;
   /** Nothing is read any more. */
   protected abstract onRefused(reason: CloseReasonKey): void;
   /** Frames, and pieces of frames, as they came. */

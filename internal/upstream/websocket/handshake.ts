@@ -1,7 +1,8 @@
 import { fromUnknown, GatewayError } from '../../errors.js';
 import { type Cancellation, cancelled } from '../pool/cancellation.js';
 import type { SocketOwner, SocketTarget, UpstreamSocket } from '../socket/socket.js';
-import { type ConnectionTenancy, UpstreamConnection } from './connection.js';
+import { UpstreamConnection } from './connection.js';
+import type { ConnectionTenancy } from './connection-ending.js';
 import type { ConnectionShared } from './connection-shared.js';
 import { DialFailure } from './dial-failure.js';
 import type { OpeningRequest } from './opening-request.js';

@@ -7,7 +7,7 @@ import { Cancellation } from '../pool/cancellation.js';
 import type { Endpoint } from '../pool/endpoint.js';
 import { connectSocket } from '../socket/stream-socket.js';
 import type { TlsContexts } from '../socket/tls-contexts.js';
-import type { ConnectionTenancy } from './connection.js';
+import type { ConnectionTenancy } from './connection-ending.js';
 import type { ConnectionShared } from './connection-shared.js';
 import { socketTarget } from './dial.js';
 import { DialFailure } from './dial-failure.js';

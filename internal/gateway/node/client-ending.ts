@@ -1,0 +1,160 @@
+import type { CloseReasonKey } from '../../close-codes.js';
+import { type ClientListener, type LastWords, SendResult } from '../../session/client-socket.js';
+import type { UpstreamSocket } from '../../upstream/socket/socket.js';
+import { FIN, Opcode, serverFrame } from '../../upstream/websocket/frame.js';
+import type { FrameSource } from '../../upstream/websocket/frame-source.js';
+import { FrameWalker } from '../../upstream/websocket/frame-walker.js';
+import { OwnFrames, type Speaker } from '../../upstream/websocket/own-frames.js';
+
+/**
+ * What the gateway itself says to a client, and how their connection ends. Everything of RFC 6455 that a client can break is
+ * checked; it is told 1002, 1007 or 1009 before TCP is closed.
+ */
+export abstract class ClientEnding extends FrameWalker implements Speaker {
+  protected session: ClientListener | undefined;
+  /** Whose frames pass to the client. */
+  source: FrameSource | undefined;
+  /**
+   * `told`: our close frame is out and the client's is awaited. `over`: nothing more is said; what still comes is read and
+   * dropped, as unread bytes would turn our close frame into a reset.
+   */
+  protected state: 'open' | 'told' | 'over' = 'open';
+  /** Whether the client's close frame has come, or something that no close frame follows. */
+  #heardClose: boolean = false;
+  #own: OwnFrames | undefined;
+
+  /** @param socket the 101 has been written to it. */
+  constructor(readonly socket: UpstreamSocket) {
+    super(true, 'messages');
+  }
+
+  abstract resume(): void;
+  /** Forgets what there is of a message in parts. */
+  protected abstract forget(): void;
+
+  /** What it says, from its first word on: most connections say nothing but their last. */
+  get #speech(): OwnFrames {
+    this.#own ??= new OwnFrames(this);
+    return this.#own;
+  }
+
+  get hasDue(): boolean {
+    return this.#own?.areDue === true;
+  }
+
+  atBoundary(): void {
+    this.#own?.atBoundary();
+  }
+
+  /** Answers what pings have been left, when a read has ended or the client has taken all. */
+  protected settle(): void {
+    this.#own?.settle();
+  }
+
+  /** @internal */
+  say(opcode: number, payload: Buffer, before?: Buffer): void {
+    const frame = serverFrame(FIN | opcode, payload);
+    this.socket.write(before === undefined ? frame : Buffer.concat([before, frame]));
+  }
+
+  /** A data frame. @param first its first byte. */
+  protected sendFrame(first: number, payload: Uint8Array): number {
+    if (this.state !== 'open') return SendResult.SENT;
+    this.socket.write(serverFrame(first, payload));
+    return this.socket.writableLength === 0 ? SendResult.SENT : SendResult.BUFFERED;
+  }
+
+  ping(): void {
+    if (this.state === 'open') this.#speech.ping();
+  }
+
+  protected override onPing(payload: Buffer): void {
+    if (this.state === 'open') this.#speech.pong(payload);
+    this.session?.onClientAlive();
+  }
+
+  protected override onPong(): void {
+    this.session?.onClientAlive();
+  }
+
+  end(code: number, reason: string, before?: LastWords): void {
+    if (this.state !== 'open' || this.#own?.isCloseDue === true) return;
+    this.finish();
+    // What passes to a slow upstream still waits for it.
+    if (!this.midFrame) this.resume();
+    const said = this.#speech.close(code, reason, before && lastFrame(before));
+    if (said === 'said') this.closeSaid();
+    else if (said === 'impossible') this.#hangUp();
+  }
+
+  /** @internal */
+  closeSaid(): void {
+    this.state = 'told';
+    if (this.#heardClose) this.#hangUp();
+  }
+
+  #hangUp(): void {
+    this.state = 'over';
+    this.stop();
+    this.forget();
+    this.resume();
+    this.socket.end();
+  }
+
+  terminate(): void {
+    this.state = 'over';
+    this.#own?.stop();
+    this.stop();
+    this.socket.destroy();
+  }
+
+  protected override onClose(code: number, reason: string): void {
+    this.#heardClose = true;
+    if (this.state === 'told') this.#hangUp();
+    // RFC 6455 §5.5.1: the session answers with the same code, by `end`, and passes it on.
+    else this.session?.close('clientClosed', { code, reason });
+  }
+
+  protected override onViolation(code: 1002 | 1007, why: string): void {
+    this.#heardClose = true;
+    if (this.state === 'told') this.#hangUp();
+    else
+      this.session?.close(
+        code === 1007 ? 'clientInvalidText' : 'clientProtocolError',
+        undefined,
+        new Error(why),
+      );
+  }
+
+  protected override onRefused(reason: CloseReasonKey): void {
+    this.#heardClose = true;
+    this.session?.close(reason);
+  }
+
+  /** @internal */
+  socketEnded(): void {
+    this.stop();
+    this.socket.destroy();
+  }
+
+  /** @internal */
+  socketFailed(): void {
+    this.stop();
+  }
+
+  /** @internal */
+  socketClosed(): void {
+    this.stop();
+    this.state = 'over';
+    this.forget();
+    this.#own?.stop();
+    const { session } = this;
+    this.session = undefined;
+    // RFC 6455 §7.1.5. After a close frame of the client the session is closing already.
+    session?.onClientClosed(1006, '');
+  }
+}
+
+function lastFrame({ payload, isBinary }: LastWords): Buffer {
+  return serverFrame(FIN | (isBinary ? Opcode.BINARY : Opcode.TEXT), payload);
+}
