@@ -20,6 +20,7 @@ const SHAPES: readonly (readonly [name: string, request: string, status: RegExp 
   ].map((request) => [`the piece ${JSON.stringify(request)}`, request, undefined] as const),
   ['no version', 'GET /raw \r\n\r\n', /^400/],
   ['an Expect without a body', 'GET /raw HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\r\n', /^200/],
+  ['an Expect of something else', 'GET /raw HTTP/1.1\r\nHost: h\r\nExpect: more\r\n\r\n', /^200/],
   ['a plain GET', 'GET /raw HTTP/1.1\r\nHost: h\r\n\r\n', /^200/],
   ['odd case, a tab, an empty value', 'GET /raw HTTP/1.1\r\nhoSt:\th\r\nempty:\r\n\r\n', /^200/],
   ['brackets in a name', 'GET /raw HTTP/1.1\r\nHost: h\r\nX-Invalid[]: x\r\n\r\n', /^400/],

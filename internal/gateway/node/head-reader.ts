@@ -190,7 +190,7 @@ function canBeginRequest(byte: number | undefined): boolean {
  * body of two lengths, an encoding that is not exactly `chunked`.
  * @param isOld HTTP/1.0, which may do without a Host and knows no encoding.
  */
-export function framingFault(headers: HeaderLines, isOld: boolean): boolean {
+export function framingFault(headers: HeaderLines, isOld: boolean | undefined): boolean {
   const hosts = headers.get('host')?.length ?? 0;
   if (hosts > 1 || (hosts === 0 && !isOld)) return true;
   const encodings = headers.get('transfer-encoding');
