@@ -76,21 +76,26 @@ export async function passBodies(
       }
   };
   // What passing anything takes is not what passing much takes.
-  await passAll(Math.min(bytes, WARM_UP_BYTES));
-  const before = await gateway.rssBytes();
-  let peak = before;
+  const usual = await peakDuring(gateway, () => passAll(Math.min(bytes, WARM_UP_BYTES)));
+  const peak = await peakDuring(gateway, () => passAll(bytes));
+  if (peak - usual > MAX_GROWTH_BYTES)
+    throw new Error(`the gateway grew by ${Math.round((peak - usual) / 2 ** 20)} MB`);
+}
+
+/** The gateway's largest resident memory meanwhile. */
+async function peakDuring(gateway: Gateway, work: () => Promise<void>): Promise<number> {
+  let peak = 0;
   const watch = setInterval(() => {
     void gateway.rssBytes().then((now) => {
       peak = Math.max(peak, now);
     });
-  }, 200);
+  }, 100);
   try {
-    await passAll(bytes);
+    await work();
   } finally {
     clearInterval(watch);
   }
-  if (peak - before > MAX_GROWTH_BYTES)
-    throw new Error(`the gateway grew by ${Math.round((peak - before) / 2 ** 20)} MB`);
+  return peak;
 }
 
 async function pass(
