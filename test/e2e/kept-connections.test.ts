@@ -151,6 +151,25 @@ for (const [way, env] of Object.entries(WAYS))
       client.destroy();
     });
 
+    it('has those in order that are answered at once, wherever reads cut them', async () => {
+      const client = await connect();
+      const count = 1_000;
+      const requests = Array.from(
+        { length: count },
+        (_, index) => `GET /${index % 3 === 0 ? 'said' : `nowhere/${index}`} HTTP/1.1\r\nHost: h\r\n\r\n`,
+      ).join('');
+      for (let at = 0; at < requests.length; at += 1_000) {
+        client.write(requests.slice(at, at + 1_000));
+        await new Promise(setImmediate);
+      }
+      await eventually(() => statuses(client).length >= count || client.socket.closed);
+      assert.deepEqual(
+        statuses(client),
+        Array.from({ length: count }, (_, index) => (index % 3 === 0 ? '200' : '404')),
+      );
+      client.destroy();
+    });
+
     it('ends where the client says so, and reads on until the client has its answer', async () => {
       const client = await connect();
       client.write(

@@ -28,6 +28,8 @@ export class Farewell extends Timed implements SocketOwner {
     this.wheel.schedule(this, LINGER_MS);
     if (bytes.length > 0) this.socket.write(bytes);
     this.socket.end();
+    // It may have been paused, with more in it than was wanted.
+    this.socket.resume();
     if (this.#ended && this.socket.writableLength === 0) this.socket.destroy();
   }
 

@@ -70,15 +70,14 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
 
   socketRead(length: number): boolean {
     const bytes = this.rules.readBuffer.view(0, length);
-    if (this.#wire !== undefined) return this.#hold(bytes);
-    this.#read(bytes);
-    return true;
+    // Reading goes on while an answer is under way: else nobody would know that the client has gone.
+    if (this.#wire !== undefined || this.#held.length > 0) this.#held = Buffer.concat([this.#held, bytes]);
+    else this.#read(bytes);
+    return !this.#isFull;
   }
 
-  /** Reading goes on meanwhile: else nobody would know that the client has gone. */
-  #hold(bytes: Buffer): boolean {
-    this.#held = Buffer.concat([this.#held, bytes]);
-    return this.#held.length < MAX_HELD_BYTES;
+  get #isFull(): boolean {
+    return this.#held.length >= MAX_HELD_BYTES;
   }
 
   #read(bytes: Buffer): void {
@@ -134,11 +133,13 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
   }
 
   #readHeld(): void {
-    if (this.#wire !== undefined || this.#held.length === 0) return;
     const held = this.#held;
+    if (held.length === 0) return;
     this.#held = NOTHING;
+    // Whoever takes the connection over from here finds it reading.
+    this.connection.socket.resume();
     this.#read(held);
-    if (held.length >= MAX_HELD_BYTES) this.connection.socket.resume();
+    if (this.#isFull) this.connection.socket.pause();
   }
 
   /** An answer is whole, and waits for the client to take it. */
@@ -157,7 +158,9 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
     else this.close();
   }
 
-  socketFailed(): void {}
+  socketFailed(): void {
+    this.#leave();
+  }
 
   socketClosed(): void {
     this.#leave();
@@ -181,7 +184,9 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
     this.connection.socket.destroy();
   }
 
+  /** Nothing more is read here. */
   #leave(): void {
+    this.#held = NOTHING;
     this.rules.wheel.schedule(this, Number.POSITIVE_INFINITY);
     this.rules.gone(this);
   }

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { createAcceptor, isHandle } from '../../../internal/gateway/node/acceptor.js';
 import { HandleConnection } from '../../../internal/gateway/node/connection.js';
-import { RequestConnection } from '../../../internal/gateway/node/request-connection.js';
+import { RequestConnection, type RequestRules } from '../../../internal/gateway/node/request-connection.js';
 import { TimerWheel } from '../../../internal/session/timer-wheel.js';
 import type { UpstreamSocket } from '../../../internal/upstream/socket/socket.js';
 import { Sockets } from '../../../internal/upstream/socket/sockets.js';
@@ -12,19 +12,23 @@ import { eventually } from '../../support/eventually.js';
 
 const HEAD = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n';
 
-/** A connection whose exchanges get an answer of so many bytes, and whose time is turned by hand. */
-async function served(t: TestContext, length: number) {
+/** A connection whose exchanges get an answer of so many bytes, and whose time is turned by hand. @param rules other ones. */
+async function served(t: TestContext, length: number, rules: Partial<RequestRules> = {}) {
   const wheel = new TimerWheel((thrown) => assert.fail(String(thrown)));
   const sockets = new Sockets();
   const { tcp, readBuffer } = sockets;
   assert.ok(tcp !== null);
   let nowMs = performance.now();
-  const seen = { read: 0, gone: 0, ends: [] as boolean[], socket: undefined as UpstreamSocket | undefined };
+  const seen = {
+    ...{ read: 0, gone: 0, left: 0, ends: [] as boolean[] },
+    socket: undefined as UpstreamSocket | undefined,
+    requesting: undefined as RequestConnection | undefined,
+  };
   const acceptor = createAcceptor(tcp.binding, (handle) => {
     assert.ok(isHandle(handle));
-    const connection = new HandleConnection(tcp, { leave: () => {} }, handle, '127.0.0.1');
+    const connection = new HandleConnection(tcp, { leave: () => void seen.left++ }, handle, '127.0.0.1');
     seen.socket = connection.socket;
-    new RequestConnection(connection, {
+    seen.requesting = new RequestConnection(connection, {
       ...{ wheel, draining: false },
       readBuffer: {
         view: (start, end) => {
@@ -47,7 +51,9 @@ async function served(t: TestContext, length: number) {
       http: () => assert.fail('something else'),
       refuse: () => assert.fail('a bad head'),
       gone: () => void seen.gone++,
-    }).begin();
+      ...rules,
+    });
+    seen.requesting.begin();
   });
   const port = await acceptor.listen('127.0.0.1', 0);
   const client = connect(port, '127.0.0.1').on('error', () => {});
@@ -111,5 +117,42 @@ describe('a connection that requests come on', () => {
     });
     await eventually(() => seen.ends.length === 1);
     assert.deepEqual(seen.ends, [false]);
+  });
+
+  it('has nothing done of what came behind a request once it has ended, and is counted out once', async (t) => {
+    const { client, seen } = await served(t, 1, {
+      exchange: (wire) => {
+        wire.begin(200, undefined, []);
+        wire.end([]);
+        process.nextTick(() => seen.requesting?.close());
+        return true;
+      },
+      http: (connection, _head, received) => void connection.asStream(received).destroy(),
+    });
+    client.resume().write(`${HEAD}POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx`);
+    await once(client, 'close');
+    assert.equal(seen.left, 1);
+  });
+
+  it('reads no further than it has got with its answers', async (t) => {
+    let answered = 0;
+    const waiting: (() => void)[] = [];
+    const { client, seen } = await served(t, 1, {
+      exchange: (wire) => {
+        waiting.push(() => {
+          answered++;
+          wire.begin(200, undefined, []);
+          wire.end([]);
+        });
+        return true;
+      },
+    });
+    client.resume().write(HEAD.repeat(40_000));
+    for (let next = 1; next <= 20; next++) {
+      await eventually(() => waiting.length === next);
+      waiting[next - 1]?.();
+    }
+    assert.equal(answered, 20);
+    assert.ok(seen.read < 300_000, `${seen.read} bytes are held`);
   });
 });
