@@ -63,14 +63,10 @@ export function judgeArrival(
   if (!able.some(({ route }) => admitsAddress(route.clients, client.ip))) return 403;
   const known = able.filter(({ route }) => isKnown(route, head.headers));
   if (known.length === 0) return 401;
-  return {
-    path,
-    query: head.query,
-    headers: head.headers,
-    client,
-    matches: known,
-    ...readOffer(listElements(head.headers.get('sec-websocket-protocol')), rules.subprotocolNames),
-  };
+  const { query, headers } = head;
+  const offered = listElements(headers.get('sec-websocket-protocol'));
+  const { subprotocols, announced } = readOffer(offered, rules.subprotocolNames);
+  return { path, query, headers, client, matches: known, subprotocols, announced };
 }
 
 /** Whom a route gives a session of its upstream first (`bootstrap`, SPEC section 19) comes back with a cookie. */

@@ -88,7 +88,8 @@ class Handshake implements SocketOwner {
     const kept =
       received.length === answer.headBytes ? NOTHING : Buffer.from(received.subarray(answer.headBytes));
     this.resolve(new UpstreamConnection(socket, shared, tenancy, answer.subprotocol, kept));
-    return true;
+    // Behind frames that nobody has taken yet there might be the end, with which they would be lost.
+    return kept.length === 0;
   }
 
   socketEnded(): void {

@@ -167,6 +167,27 @@ describe("an upstream's answer to the opening handshake", () => {
     assert.deepEqual(await recorder.end(), { kind: 'closed', code: 4403, reason: 'no' });
   });
 
+  for (const [name, cut] of [
+    ['in the same segment', false],
+    ['behind it', true],
+  ] as const) {
+    it(`frames before an early end are delivered, though nobody has listened yet: ${name}`, async () => {
+      upstream.answer = (socket, head) => {
+        const frame = encodeFrame(OPCODE.text, 'hello');
+        if (cut) {
+          socket.write(right(head));
+          setImmediate(() => socket.end(frame));
+        } else socket.end(Buffer.concat([Buffer.from(right(head)), frame]));
+      };
+      const connection = await lab.upstreams.dial(routeTo(upstream.url), REQUEST);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const recorder = new Recorder();
+      connection.start(recorder);
+      assert.equal((await recorder.end()).kind, 'lost');
+      assert.deepEqual(recorder.messages, ['hello']);
+    });
+  }
+
   it('a head of one byte a second ends with the dial timeout', async () => {
     const timers = new Set<NodeJS.Timeout>();
     upstream.answer = (socket, head) => {
