@@ -2,6 +2,7 @@ import type { Target } from './target.js';
 import { credentials } from './targets/credentials.js';
 import { frames } from './targets/frames.js';
 import { httpAnswer } from './targets/http-answer.js';
+import { httpConnection } from './targets/http-connection.js';
 import { mqttAuth } from './targets/mqtt-auth.js';
 import { mqttConnect } from './targets/mqtt-connect.js';
 import { mqttPackets } from './targets/mqtt-packets.js';
@@ -20,6 +21,7 @@ export const TARGETS: readonly Target[] = [
   requestHead,
   responseHead,
   httpAnswer,
+  httpConnection,
   path,
   credentials,
   routes,

@@ -5,14 +5,15 @@ import { fuzz } from '../fuzz/engine.js';
 import { TARGETS } from '../fuzz/targets.js';
 
 const SEED = 20_261_128;
-/** Half a second of work; YAML takes its time. */
+/** Half a second of work; YAML takes its time, and so do connections. */
 const EXECUTIONS = 2_000;
-const ROUTES_EXECUTIONS = 250;
+const SLOW_EXECUTIONS = 250;
+const SLOW: ReadonlySet<string> = new Set(['routes', 'http-connection']);
 
 describe('readers of hostile bytes', () => {
   for (const target of TARGETS)
     it(`${target.name} holds for made-up bytes`, async (t) => {
-      const enough = target.name === 'routes' ? ROUTES_EXECUTIONS : EXECUTIONS;
+      const enough = SLOW.has(target.name) ? SLOW_EXECUTIONS : EXECUTIONS;
       const report = await fuzz(target, {
         seed: SEED,
         corpus: corpusOf(target.name),
