@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join, sep } from 'node:path';
+import type { Readable } from 'node:stream';
 import send from 'send';
 import type { FlatHeaders } from '../request/flat-headers.js';
 
@@ -98,6 +99,11 @@ function sendFile(
       else resolve(refusal(error.status, outgoing));
     });
     sending.on('directory', () => resolve(MISSING));
+    // The library minds only an answer that has a connection: one that waits behind others has none yet.
+    sending.on('stream', (file: Readable) => {
+      if (outgoing.destroyed) file.destroy();
+      else outgoing.once('close', () => file.destroy());
+    });
     outgoing.once('close', () => resolve({ kind: 'sent' }));
     sending.pipe(outgoing);
   });

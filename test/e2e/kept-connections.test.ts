@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readdir, readlink } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect as connectTcp, type Socket } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -51,6 +52,7 @@ for (const [way, env] of Object.entries(WAYS))
           },
           { prefix: '/closed', upstream: 'http://127.0.0.1:1', auth: 'required' },
           { prefix: '/said', respond: { status: 200, body: 'said' }, auth: 'public' },
+          { prefix: '/files', files: fileURLToPath(new URL('../..', import.meta.url)), auth: 'public' },
           { prefix: '/ws', upstream: echo.url, auth: 'public' },
         ],
         waitFor: way === 'TLS' ? 'listening' : 'alive',
@@ -192,6 +194,26 @@ for (const [way, env] of Object.entries(WAYS))
         await eventually(() => client.socket.closed);
         asked.length = 0;
       }
+    });
+
+    it('leaves nothing behind of answers that wait for others when the client goes', async () => {
+      const opensFile = async (): Promise<boolean> => {
+        const names = await readdir(`/proc/${gateway.pid}/fd`);
+        const files = names.map((name) => readlink(`/proc/${gateway.pid}/fd/${name}`).catch(() => ''));
+        return (await Promise.all(files)).some((file) => file.endsWith('package-lock.json'));
+      };
+      const client = await connect();
+      const rest = ['t/silent', 'said', 'nowhere', 'files/package-lock.json']
+        .map((path) => `GET /${path} HTTP/1.1\r\nHost: h\r\n\r\n`)
+        .join('');
+      client.write(`PUT /t/silent HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx${rest}`);
+      await eventually(async () => asked.length === 2 && (await opensFile()));
+      const closed = asked.map(({ response }) => once(response, 'close'));
+      client.destroy();
+      await Promise.all(closed);
+      await eventually(async () => !(await opensFile()));
+      if (way === 'TLS') return;
+      await eventually(async () => (await gateway.metrics()).sum('http_requests_in_flight') === 0);
     });
 
     it('is cut where the answer breaks off', async () => {

@@ -12,6 +12,7 @@ import { lastAnswer } from './answer-bytes.js';
 import { framingFault, MAX_HEAD_BYTES, MAX_HEADER_LINES } from './head-reader.js';
 import { lingers } from './linger.js';
 import { NodeHttpWire } from './node-http-wire.js';
+import { openAnswers, opened } from './open-answers.js';
 
 /** Time for a head, from its first byte, and for the next request on a connection; SPEC section 4a. */
 const HEAD_TIMEOUT_MS = 10_000;
@@ -32,8 +33,6 @@ export interface HttpSideParts {
 export type OnUpgrade = (head: RequestHead, stream: Socket, early: Buffer) => void;
 
 interface BusyStream extends Socket {
-  /** Requests whose answers are not out. */
-  [BUSY]?: number;
   /** The answer to the request that came last. */
   [LATEST]?: ServerResponse;
   /** What an HTTP route may have of that request. */
@@ -43,7 +42,6 @@ interface BusyStream extends Socket {
   /** Whether an answer has been given that is the last one. */
   [LAST]?: boolean;
 }
-const BUSY = Symbol('busy');
 const LATEST = Symbol('latest');
 const WIRE = Symbol('wire');
 const REFUSED = Symbol('refused');
@@ -108,7 +106,7 @@ export class HttpSide {
       .on('checkExpectation', guard(false))
       // RFC 9110 §9.3.6: a tunnel to wherever the client likes.
       .on('connect', (_request: IncomingMessage, stream: BusyStream) => {
-        if ((stream[BUSY] ?? 0) > 0 || lingers(stream)) return stream.destroy();
+        if (openAnswers(stream) > 0 || lingers(stream)) return stream.destroy();
         stream.write(lastAnswer({ status: 501 }, false));
         return stream.destroySoon();
       })
@@ -122,12 +120,9 @@ export class HttpSide {
     const stream: BusyStream = request.socket;
     // Behind the last answer.
     if (stream[LAST] === true || lingers(stream)) return;
-    stream[BUSY] = (stream[BUSY] ?? 0) + 1;
+    opened(stream, response);
     stream[LATEST] = response;
     stream[WIRE] = undefined;
-    response.once('close', () => {
-      stream[BUSY] = (stream[BUSY] ?? 1) - 1;
-    });
     this.#serve(request, response, expectsContinue);
   }
 
@@ -178,7 +173,7 @@ export class HttpSide {
     // Its last answer is under way already.
     if (stream[LAST] === true) return;
     const { [LATEST]: latest } = stream;
-    if (latest === undefined || (stream[BUSY] ?? 0) === 0) return this.#refuseUnreadable(error, stream);
+    if (latest === undefined || openAnswers(stream) === 0) return this.#refuseUnreadable(error, stream);
     if (!latest.req.complete && stream[WIRE]?.broken(error.code ?? error.message) === true) return;
     if (!isMidAnswer(stream) || isSaid(latest)) return this.#refuseUnreadable(error, stream);
     // The body of a request whose answer has begun, else the head of one whose answer comes behind all others.
@@ -205,7 +200,7 @@ export class HttpSide {
 
 function upgrade(request: IncomingMessage, stream: BusyStream, early: Buffer, onUpgrade: OnUpgrade): void {
   // Its answer would overtake those before it.
-  if ((stream[BUSY] ?? 0) > 0 || lingers(stream)) {
+  if (openAnswers(stream) > 0 || lingers(stream)) {
     stream.destroy();
     return;
   }
@@ -214,10 +209,12 @@ function upgrade(request: IncomingMessage, stream: BusyStream, early: Buffer, on
 }
 
 /** Whether what is said now would stand in the middle of an answer, or pass for the answer to another request. */
-function isMidAnswer({ [BUSY]: busy = 0, [LATEST]: latest }: BusyStream): boolean {
-  if (busy === 0 || latest === undefined) return false;
+function isMidAnswer(stream: BusyStream): boolean {
+  const { [LATEST]: latest } = stream;
+  const open = openAnswers(stream);
+  if (open === 0 || latest === undefined) return false;
   // The body of the only request is what could not be read: it is that one's answer.
-  return busy > 1 || latest.headersSent || latest.req.complete;
+  return open > 1 || latest.headersSent || latest.req.complete;
 }
 
 /** Whether all of an answer has been handed to its connection: what is written there now comes behind it. */
