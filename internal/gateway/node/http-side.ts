@@ -9,10 +9,10 @@ import type { HttpEndpoints } from '../endpoints.js';
 import type { Gate } from '../gate.js';
 import type { HttpRoutes } from '../http-routes.js';
 import { lastAnswer } from './answer-bytes.js';
+import { insteadInTurn, inTurn, openAnswers } from './answer-turns.js';
 import { framingFault, MAX_HEAD_BYTES, MAX_HEADER_LINES } from './head-reader.js';
 import { lingers } from './linger.js';
 import { NodeHttpWire } from './node-http-wire.js';
-import { openAnswers, opened } from './open-answers.js';
 
 /** Time for a head, from its first byte, and for the next request on a connection; SPEC section 4a. */
 const HEAD_TIMEOUT_MS = 10_000;
@@ -118,12 +118,12 @@ export class HttpSide {
 
   #guard(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const stream: BusyStream = request.socket;
-    // Behind the last answer.
-    if (stream[LAST] === true || lingers(stream)) return;
-    opened(stream, response);
+    if (isOver(stream)) return;
     stream[LATEST] = response;
     stream[WIRE] = undefined;
-    this.#serve(request, response, expectsContinue);
+    inTurn(stream, response, () => {
+      if (!isOver(stream)) this.#serve(request, response, expectsContinue);
+    });
   }
 
   #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
@@ -139,7 +139,7 @@ export class HttpSide {
     const wire = new NodeHttpWire({ request, response }, head, expectsContinue, () => {
       stream[LAST] = true;
     });
-    stream[WIRE] = wire;
+    if (stream[LATEST] === response) stream[WIRE] = wire;
     if (httpRoutes?.serve(wire, head) !== true) this.#refuse(response, gate.turnAway(head));
   }
 
@@ -174,6 +174,11 @@ export class HttpSide {
     if (stream[LAST] === true) return;
     const { [LATEST]: latest } = stream;
     if (latest === undefined || openAnswers(stream) === 0) return this.#refuseUnreadable(error, stream);
+    if (
+      !latest.req.complete &&
+      insteadInTurn(stream, latest, () => isOver(stream) || this.#refuseUnreadable(error, stream))
+    )
+      return;
     if (!latest.req.complete && stream[WIRE]?.broken(error.code ?? error.message) === true) return;
     if (!isMidAnswer(stream) || isSaid(latest)) return this.#refuseUnreadable(error, stream);
     // The body of a request whose answer has begun, else the head of one whose answer comes behind all others.
@@ -196,6 +201,11 @@ export class HttpSide {
     stream.write(lastAnswer(refusalAnswer(status), false));
     stream.destroySoon();
   }
+}
+
+/** Whether what comes on a connection is no request any more: it has had its last answer. */
+function isOver(stream: BusyStream): boolean {
+  return stream[LAST] === true || lingers(stream) || stream.destroyed;
 }
 
 function upgrade(request: IncomingMessage, stream: BusyStream, early: Buffer, onUpgrade: OnUpgrade): void {
