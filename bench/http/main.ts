@@ -118,10 +118,16 @@ async function loaded(directory: string, issuer: Issuer): Promise<readonly Figur
 function printMemory(streams: IdleStreams | undefined, growth: Growth | undefined): void {
   if (streams !== undefined)
     console.log(`\n${streams.count} ${IDLE_STREAMS}: ${streams.kilobytesEach.toFixed(1)} KB each`);
-  if (growth !== undefined)
-    console.log(
-      `\n${SLOW_BODIES}: up ${growth.up.toFixed(1)} MB more at most, down ${growth.down.toFixed(1)} MB`,
-    );
+  if (growth === undefined) return;
+  const [up, down, upFromRest, downFromRest] = [
+    growth.up,
+    growth.down,
+    growth.upFromRest,
+    growth.downFromRest,
+  ].map((megabytes) => megabytes.toFixed(1));
+  console.log(
+    `\n${SLOW_BODIES}: up ${up} MB more than a tenth as much took, down ${down}; than at rest ${upFromRest} and ${downFromRest}`,
+  );
 }
 
 function print(name: string, isLarge: boolean, figures: readonly Figure[]): void {

@@ -6,10 +6,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Gateway, startGateway } from '../../test/support/gateway.js';
 import type { Issuer } from '../../test/support/issuer.js';
 
-/** What a body that passes adds to the gateway's resident memory, at most, in MB. */
+/** What a body that passes adds to the gateway's resident memory, in MB. */
 export interface Growth {
+  /** At most, beyond what it ever was while a tenth as much passed. */
   readonly up: number;
   readonly down: number;
+  /** Likewise, beyond what it was when the upload began, which may be less: V8 gives memory back when nothing happens. */
+  readonly upFromRest: number;
+  readonly downFromRest: number;
 }
 
 const PIECE = Buffer.alloc(1 << 20, 'x');
@@ -17,7 +21,7 @@ const PIECE = Buffer.alloc(1 << 20, 'x');
 const REST_MS = 5;
 const SAMPLE_MS = 50;
 
-/** Uploads a body to a slow upstream and has a slow client download one, a tenth as much before memory is looked at. */
+/** Uploads a body to a slow upstream and has a slow client download one, and a tenth as much before. */
 export async function growthOfTransfers(issuer: Issuer, megabytes: number): Promise<Growth> {
   const upstream = createServer(async (request, response) => {
     if (request.method === 'PUT') {
@@ -50,11 +54,19 @@ export async function growthOfTransfers(issuer: Issuer, megabytes: number): Prom
   };
   const warm = Math.ceil(megabytes / 10);
   try {
-    await up(warm);
-    await down(warm);
+    const small = {
+      up: await memoryDuring(gateway, () => up(warm)),
+      down: await memoryDuring(gateway, () => down(warm)),
+    };
+    const large = {
+      up: await memoryDuring(gateway, () => up(megabytes)),
+      down: await memoryDuring(gateway, () => down(megabytes)),
+    };
     return {
-      up: await growthDuring(gateway, () => up(megabytes)),
-      down: await growthDuring(gateway, () => down(megabytes)),
+      up: large.up.peak - small.up.peak,
+      down: large.down.peak - small.down.peak,
+      upFromRest: large.up.peak - large.up.before,
+      downFromRest: large.down.peak - large.down.before,
     };
   } finally {
     await gateway.stop('SIGKILL');
@@ -63,7 +75,11 @@ export async function growthOfTransfers(issuer: Issuer, megabytes: number): Prom
   }
 }
 
-async function growthDuring(gateway: Gateway, work: () => Promise<void>): Promise<number> {
+/** Resident memory before some work, and the most there was during it, in MB. */
+async function memoryDuring(
+  gateway: Gateway,
+  work: () => Promise<void>,
+): Promise<{ readonly before: number; readonly peak: number }> {
   const before = await gateway.rssBytes();
   let peak = before;
   let isOver = false;
@@ -75,7 +91,7 @@ async function growthDuring(gateway: Gateway, work: () => Promise<void>): Promis
     peak = Math.max(peak, await gateway.rssBytes());
   }
   await done;
-  return (peak - before) / 1e6;
+  return { before: before / 1e6, peak: peak / 1e6 };
 }
 
 async function send(to: Writable, pieces: number): Promise<void> {

@@ -133,12 +133,17 @@ class ScriptedSocket implements UpstreamSocket {
 
   write(bytes: Uint8Array): void {
     assert.ok(!this.isEnded, 'said behind the end');
-    this.written.push(bytes);
+    const place = this.written.push(bytes) - 1;
+    // What is taken is so as it is then: what waits must not change meanwhile.
+    const take = (): void => {
+      this.written[place] = Buffer.from(bytes);
+    };
     this.bytesWritten += bytes.length;
-    if (this.random.below(3) > 0) return;
+    if (this.random.below(3) > 0) return take();
     this.waitingWrites++;
     this.writableLength += bytes.length;
     setImmediate(() => {
+      take();
       this.writableLength -= bytes.length;
       if (--this.waitingWrites === 0) this.owner.socketDrained?.();
     });

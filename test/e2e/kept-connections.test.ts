@@ -14,6 +14,10 @@ import { handshakeHead, RawClient } from '../support/raw-client.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
 
 const LARGE = 150_000_000;
+const PATTERN = Buffer.alloc(
+  LARGE,
+  Buffer.from(Uint32Array.from({ length: 250_007 }, (_, index) => index).buffer),
+);
 
 /** Each way a connection can come in. */
 const WAYS = {
@@ -274,13 +278,18 @@ for (const [way, env] of Object.entries(WAYS))
       });
       assert.ok((await gateway.rssBytes()) - before < 30_000_000);
       assert.equal(asked.length, 1);
-      let [count, end] = [0, ''];
+      let at = -1;
+      let end = '';
       socket.on('data', (bytes: Buffer) => {
-        count += bytes.length;
-        end = bytes.toString('latin1', Math.max(0, bytes.length - 4));
+        const body = at < 0 ? bytes.subarray(bytes.indexOf('\r\n\r\n') + 4) : bytes;
+        at = Math.max(at, 0);
+        const mine = body.subarray(0, LARGE - at);
+        assert.ok(mine.equals(patternAt(at, mine.length)), `other bytes from ${at} on`);
+        at += mine.length;
+        end = (end + body.toString('latin1', mine.length)).slice(-4);
       });
       await eventually(() => end === 'one ');
-      assert.ok(count > LARGE && count < LARGE + 1_000);
+      assert.equal(at, LARGE);
       socket.destroy();
     });
 
@@ -298,6 +307,11 @@ for (const [way, env] of Object.entries(WAYS))
       assert.equal((await stopped).code, 0);
     });
   });
+
+/** A part of a long text that looks different everywhere. */
+function patternAt(at: number, length: number): Buffer {
+  return PATTERN.subarray(at, at + length);
+}
 
 function statuses(client: RawClient): string[] {
   return [...client.received.toString('latin1').matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(
@@ -324,7 +338,7 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
     case '/broken-chunks':
       return void response.write('begin', () => response.destroy());
     case '/large':
-      return void response.writeHead(200, { 'Content-Length': LARGE }).end(Buffer.alloc(LARGE));
+      return void response.writeHead(200, { 'Content-Length': LARGE }).end(patternAt(0, LARGE));
     default:
   }
 }

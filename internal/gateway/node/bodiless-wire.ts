@@ -6,13 +6,13 @@ import { headerName } from '../../request/header-names.js';
 import type { UpstreamSocket } from '../../upstream/socket/socket.js';
 import type { ReadHead } from './head-reader.js';
 import { httpDate } from './http-date.js';
+import { KeptCopies } from './kept-copies.js';
 
 /** Largest first piece of a body that goes out in one write with the head, in bytes. */
 const MAX_JOINED_BYTES = 16_384;
 /** From so many bytes on that the client has not taken, no more should come. */
 const HIGH_WATER_BYTES = 65_536;
 
-const CRLF = Buffer.from('\r\n');
 /** What stands behind the last chunk where there are no trailers. */
 const LAST_CHUNK = '0\r\n\r\n';
 
@@ -43,6 +43,7 @@ export class BodilessWire implements ClientWire {
   /** Whether what is written as body goes nowhere. */
   #isBare: boolean = false;
   #isChunked: boolean = false;
+  readonly #copies = new KeptCopies();
 
   constructor(
     readonly socket: UpstreamSocket,
@@ -92,19 +93,20 @@ export class BodilessWire implements ClientWire {
       return true;
     }
     this.flush();
-    this.socket.write(this.#isChunked ? chunkOf(bytes) : Buffer.from(bytes));
-    return this.socket.writableLength < HIGH_WATER_BYTES;
+    const { socket } = this;
+    socket.write(
+      this.#isChunked ? this.#copies.of(sizeLine(bytes), bytes, '\r\n') : this.#copies.of('', bytes, ''),
+    );
+    if (socket.waitingWrites === 0) this.#copies.free();
+    return socket.writableLength < HIGH_WATER_BYTES;
   }
 
   #join(bytes: Buffer): void {
-    const before = this.#isChunked ? `${this.#head}${sizeLine(bytes)}` : this.#head;
-    const after = this.#isChunked ? '\r\n' : '';
-    const joined = Buffer.allocUnsafe(before.length + bytes.length + after.length);
-    joined.write(before, 0, 'latin1');
-    bytes.copy(joined, before.length);
-    joined.write(after, before.length + bytes.length, 'latin1');
+    const head = this.#head;
     this.#head = '';
-    this.#joined = joined;
+    this.#joined = this.#isChunked
+      ? this.#copies.of(head + sizeLine(bytes), bytes, '\r\n')
+      : this.#copies.of(head, bytes, '');
   }
 
   flush(): void {
@@ -139,6 +141,7 @@ export class BodilessWire implements ClientWire {
 
   /** What had to wait has left. */
   drained(): void {
+    this.#copies.free();
     if (this.#stage === 'ended') this.#out();
     else this.owner?.wireDrained();
   }
@@ -158,10 +161,6 @@ export class BodilessWire implements ClientWire {
 }
 
 /** RFC 9112 §7.1 */
-function chunkOf(bytes: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(sizeLine(bytes), 'latin1'), bytes, CRLF]);
-}
-
 function sizeLine({ length }: Buffer): string {
   return `${length.toString(16)}\r\n`;
 }
