@@ -60,7 +60,7 @@ export function upstreamHeaders(facts: RequestFacts, forwardHeaders: readonly st
   ];
   if (facts.traceContext !== undefined) pushTraceContext(lines, facts.traceContext);
   // An MQTT broker learns who the user is from the CONNECT packet.
-  if (facts.protocol === 'raw') lines.push(...identityLines(facts));
+  if (facts.protocol === 'raw') pushIdentity(lines, facts);
   for (const name of forwardHeaders) pushForwarded(lines, name, facts);
   return lines;
 }
@@ -70,27 +70,14 @@ function pushTraceContext(lines: HeaderLine[], { traceparent, tracestate }: Trac
   if (tracestate !== undefined) lines.push(['tracestate', tracestate]);
 }
 
-interface IdentityLines {
-  readonly token: string | undefined;
-  readonly lines: readonly HeaderLine[];
-}
-
-/** By identity, which the token cache hands out again: a long token is not made into a line for every client that has it. */
-const known = new WeakMap<object, IdentityLines>();
-
-function identityLines({ identity, token }: RequestFacts): readonly HeaderLine[] {
-  const before = identity && known.get(identity);
-  if (before !== undefined && before.token === token) return before.lines;
-  const bearer: HeaderLine[] = token === undefined ? [] : [['Authorization', `Bearer ${printable(token)}`]];
-  if (identity === undefined) return bearer;
-  const lines: readonly HeaderLine[] = [
-    ...bearer,
+function pushIdentity(lines: HeaderLine[], { identity, token }: RequestFacts): void {
+  if (token !== undefined) lines.push(['Authorization', `Bearer ${printable(token)}`]);
+  if (identity === undefined) return;
+  lines.push(
     ['X-User-Id', claimText(identity.sub)],
     ['X-User-Name', claimText(identity.preferredUsername)],
     ['X-User-Roles', roleList(identity.roles)],
-  ];
-  known.set(identity, { token, lines });
-  return lines;
+  );
 }
 
 function pushForwarded(lines: HeaderLine[], name: string, facts: RequestFacts): void {
