@@ -4,7 +4,7 @@ import { TLSSocket } from 'node:tls';
 import { canonicalIp } from '../../request/address.js';
 import type { RequestHead } from '../../request/head.js';
 import { type Answer, answerBody, answerHeaders, refusalAnswer } from '../answer.js';
-import { type Body, type Endpoint, MAX_BODY_BYTES, PROBES } from '../endpoint.js';
+import { type Endpoint, MAX_BODY_BYTES, PROBES } from '../endpoint.js';
 import type { HttpEndpoints } from '../endpoints.js';
 import type { Gate } from '../gate.js';
 import type { HttpRoutes } from '../http-routes.js';
@@ -13,11 +13,10 @@ import { insteadInTurn, inTurn, openAnswers } from './answer-turns.js';
 import { framingFault, MAX_HEAD_BYTES, MAX_HEADER_LINES } from './head-reader.js';
 import { lingers } from './linger.js';
 import { NodeHttpWire } from './node-http-wire.js';
+import { readBody } from './request-body.js';
 
 /** Time for a head, from its first byte, and for the next request on a connection; SPEC section 4a. */
 const HEAD_TIMEOUT_MS = 10_000;
-/** Time for a body that an endpoint of ours reads. */
-const BODY_TIMEOUT_MS = 10_000;
 /** How often slow heads are looked for. */
 const CHECK_MS = 1_000;
 
@@ -280,28 +279,4 @@ function send(response: ServerResponse, answer: Answer, keep: boolean): void {
 function isUnderWay({ complete, headers }: IncomingMessage): boolean {
   const { 'content-length': length = '0', 'transfer-encoding': encoding } = headers;
   return !complete && (encoding !== undefined || length !== '0');
-}
-
-/** Collects the body, up to `limitBytes`. Never rejects. */
-function readBody(request: IncomingMessage, limitBytes: number): Promise<Body> {
-  return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    const timer = setTimeout(() => request.destroy(), BODY_TIMEOUT_MS);
-    const settle = (body: Body) => {
-      clearTimeout(timer);
-      resolve(body);
-    };
-    request
-      .on('data', (chunk: Buffer) => {
-        length += chunk.length;
-        if (length > limitBytes) {
-          chunks.length = 0;
-          settle('too-large');
-        } else chunks.push(chunk);
-      })
-      .once('end', () => settle(length > limitBytes ? 'too-large' : Buffer.concat(chunks)))
-      .once('close', () => settle('aborted'))
-      .on('error', () => settle('aborted'));
-  });
 }

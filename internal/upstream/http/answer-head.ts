@@ -1,11 +1,9 @@
 import type { FlatHeaders } from '../../request/flat-headers.js';
-import { isToken, listElements } from '../../request/grammar.js';
+import { isFieldValue, isToken, listElements } from '../../request/grammar.js';
 import { headerName } from '../../request/header-names.js';
 
 /** RFC 9112 §4. Who says HTTP/1.0 is answered to likewise (RFC 9110 §2.5). */
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/;
-/** RFC 9110 §5.5 */
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** Kept-alive connections last no longer for us, in milliseconds, whatever the other side promises. */
 const MAX_KEEP_ALIVE_MS = 600_000;
@@ -88,7 +86,7 @@ export function pushFieldLine(lines: FlatHeaders, text: string, at: number, end:
   while (from < to && isBlank(text.charCodeAt(from))) from++;
   while (to > from && isBlank(text.charCodeAt(to - 1))) to--;
   const value = text.slice(from, to);
-  if (!isToken(name) || !FIELD_VALUE.test(value)) throw new BadAnswer('a malformed header line');
+  if (!isToken(name) || !isFieldValue(value)) throw new BadAnswer('a malformed header line');
   lines.push(name, value);
   return headerName(name).lower;
 }

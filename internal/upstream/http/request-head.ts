@@ -1,7 +1,5 @@
-import { isToken } from '../../request/grammar.js';
+import { isFieldValue, isToken } from '../../request/grammar.js';
 
-/** RFC 9110 §5.5 */
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const TARGET = /^[\x21-\x7e\x80-\xff]+$/;
 
 /** Methods whose requests say that they have no body, as servers may wait for one (RFC 9110 §8.6). */
@@ -25,7 +23,7 @@ export interface RequestLines {
 
 /** The head of a request, one character a byte. @throws Unsendable if it would be read as something else. */
 export function requestHead({ method, path, host, headers, length, isChunked }: RequestLines): string {
-  if (!isToken(method) || !TARGET.test(path) || !FIELD_VALUE.test(host))
+  if (!isToken(method) || !TARGET.test(path) || !isFieldValue(host))
     throw new Unsendable('a request that cannot be written');
   const head = `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: keep-alive\r\n${fieldLines(headers)}`;
   if (isChunked) return `${head}Transfer-Encoding: chunked\r\n\r\n`;
@@ -40,7 +38,7 @@ export function fieldLines(fields: readonly string[]): string {
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at] ?? '';
     const value = fields[at + 1] ?? '';
-    if (!isToken(name) || !FIELD_VALUE.test(value))
+    if (!isToken(name) || !isFieldValue(value))
       throw new Unsendable(`the header ${JSON.stringify(name)} cannot be written`);
     lines += `${name}: ${value}\r\n`;
   }
