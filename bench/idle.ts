@@ -35,6 +35,8 @@ if (!(sessions >= 1 && workers >= 1 && tokens >= 1 && holdMs >= 0)) {
 /** Sessions for each process that holds clients, and for each echo: well below its limit of descriptors. */
 const SESSIONS_PER_PROCESS = 5000;
 const SETTLE_MS = 5000;
+/** Until the gateway has given back what its start took. */
+const START_SETTLES_MS = 20_000;
 const SAMPLE_MS = 10_000;
 
 interface Sample {
@@ -62,7 +64,7 @@ async function run(directory: string): Promise<void> {
       cpu: undefined,
     },
   );
-  await pause(SETTLE_MS);
+  await pause(START_SETTLES_MS);
   const workerPids = workers === 1 ? target.pids : target.pids.slice(1);
   const before = { sockets: workerPids.map(openSockets), files: workerPids.map(openFiles) };
   const samples = [sample('no sessions', target)];

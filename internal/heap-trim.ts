@@ -49,6 +49,8 @@ export class HeapTrim {
   /** Collections of young objects, and collections in steps, still to come. */
   #left = 0;
   #stepsLeft = 0;
+  /** Whether the last collection was one in steps: they leave more than one that does it all. */
+  #isInSteps = false;
 
   /**
    * @param sessions how many there are.
@@ -81,7 +83,7 @@ export class HeapTrim {
     this.#mostSessions = Math.max(this.#mostSessions, this.sessions());
     if (utilization > MODERATE_UTILIZATION) return;
     if (utilization > IDLE_UTILIZATION || heapBytes > MAX_HEAP_BYTES) this.#checkCalm(heapBytes);
-    else if (this.#isWorthwhile(heapBytes)) this.#collectAll();
+    else if (this.#isInSteps || this.#isWorthwhile(heapBytes)) this.#collectAll();
     else if (this.#left > 0) this.#collectYoung();
   }
 
@@ -102,6 +104,7 @@ export class HeapTrim {
     // V8 gives back whole pages only, and by itself moves what lives out of none but the emptiest ones.
     withFlag('compact-on-every-full-gc', () => this.#collector());
     this.#stepsLeft = 0;
+    this.#isInSteps = false;
     this.#left = YOUNG_COLLECTIONS;
     this.#isTrimmed();
   }
@@ -111,6 +114,7 @@ export class HeapTrim {
     // V8 asks for the limit after a collection of young objects; with this flag it takes it for reached.
     withFlag('stress-incremental-marking', () => this.#collector({ type: 'minor' }));
     this.#stepsLeft--;
+    this.#isInSteps = true;
     this.#isTrimmed();
   }
 

@@ -1,8 +1,10 @@
 import { type Agent, type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http';
 import { request as secureRequest, Agent as TlsAgent } from 'node:https';
-import { HttpProxyAgent } from 'http-proxy-agent';
-import { HttpsProxyAgent } from 'https-proxy-agent';
+import { createRequire } from 'node:module';
 import { type ProxySettings, proxyFor } from './outbound-proxy.js';
+
+// Loaded where a proxy is set: a megabyte of each process, and most have none.
+const load = createRequire(import.meta.url);
 
 export interface OutboundRequest {
   readonly method?: 'GET' | 'POST';
@@ -38,7 +40,12 @@ export class OutboundHttp {
     const proxy = proxyFor(url, this.#proxies);
     const secure = url.protocol === 'https:';
     if (proxy === undefined) return secure ? new TlsAgent({ keepAlive }) : new PlainAgent({ keepAlive });
-    return secure ? new HttpsProxyAgent(proxy, { keepAlive }) : new HttpProxyAgent(proxy, { keepAlive });
+    if (!secure) {
+      const { HttpProxyAgent } = load('http-proxy-agent') as typeof import('http-proxy-agent');
+      return new HttpProxyAgent(proxy, { keepAlive });
+    }
+    const { HttpsProxyAgent } = load('https-proxy-agent') as typeof import('https-proxy-agent');
+    return new HttpsProxyAgent(proxy, { keepAlive });
   }
 
   /**

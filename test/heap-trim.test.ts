@@ -67,3 +67,27 @@ it('a process whose sessions talk gives back what those took that have gone, a s
   await eventually(() => heapBytes() < before + (full - before) / 4, 30_000);
   assert.equal(kept.length, 4_000);
 });
+
+it('what steps have left is collected once the process is idle', async (t) => {
+  let [sessions, utilization, looks] = [2_000, 0.15, 0];
+  const trim = new HeapTrim(
+    () => sessions,
+    100,
+    () => {
+      looks++;
+      return utilization;
+    },
+  );
+  let kept: object | undefined = {};
+  const seen = new WeakRef(kept);
+  trim.start();
+  t.after(() => trim.stop());
+  await eventually(() => looks > 5, 30_000);
+  sessions = 0;
+  // All steps are over, in which it has become old.
+  await eventually(() => looks > 20, 30_000);
+  assert.equal(seen.deref(), kept);
+  kept = undefined;
+  utilization = 0;
+  await eventually(() => seen.deref() === undefined, 10_000);
+});

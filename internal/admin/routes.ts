@@ -23,9 +23,7 @@ export function routeInfo(route: Route): RouteInfo {
     cors: route.cors ?? null,
     requestHeaders: namesOf(route.requestHeaders),
     responseHeaders: namesOf(route.responseHeaders),
-    ...(route.kind === 'http'
-      ? { schemas: route.schemas?.file ?? null, bootstrap: route.bootstrap && bootstrapInfo(route.bootstrap) }
-      : {}),
+    ...(route.kind === 'http' ? { bootstrap: route.bootstrap && bootstrapInfo(route.bootstrap) } : {}),
   };
 }
 
@@ -42,6 +40,7 @@ function upstreamInfo(route: UpstreamRoute): RouteInfo {
     protocol: protocol ?? null,
     rateLimit: rateLimit ?? null,
     health: health ?? null,
+    schemas: route.schemas?.file ?? null,
     tls:
       tls === undefined
         ? null

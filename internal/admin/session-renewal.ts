@@ -1,7 +1,6 @@
 import type { Access } from '../access/access.js';
 import { type Identity, isJsonObject } from '../auth/identity/identity.js';
-import { NO_CLIENT_RULES } from '../config/routes/client-rules.js';
-import { NO_TOKEN_RULES } from '../config/routes/token-rules.js';
+import { NO_CLIENT_RULES, NO_TOKEN_RULES } from '../config/config.js';
 import { fromUnknown, GatewayError, isUnavailable } from '../errors.js';
 import type { FailedLogins } from '../ratelimit/failed-logins.js';
 import { LineAllowance } from '../ratelimit/line-allowance.js';

@@ -12,6 +12,7 @@ import type { Route } from './route.js';
 export * from './route.js';
 export * from './route-access.js';
 export * from './route-bootstrap.js';
+export * from './route-schemas.js';
 export * from './route-target.js';
 
 /** Where verification keys come from: a key given outright comes before keys that are discovered. */

@@ -28,6 +28,16 @@ export interface TokenRules {
   readonly once: boolean;
 }
 
+const NONE: readonly string[] = Object.freeze([]);
+
+/** Of a route that takes whatever its issuers' rules let pass. */
+export const NO_TOKEN_RULES: TokenRules = Object.freeze({
+  issuers: NONE,
+  audience: NONE,
+  requireScopes: NONE,
+  once: false,
+});
+
 /** Which clients a route is for. */
 export interface ClientRules {
   /** Names that the client asks for, lower-case, `*.` before a name for any below it; empty: any. */
@@ -37,3 +47,6 @@ export interface ClientRules {
   /** Likewise, of which none may. */
   readonly deny: readonly string[];
 }
+
+/** Of a route for whoever comes. */
+export const NO_CLIENT_RULES: ClientRules = Object.freeze({ hosts: NONE, allow: NONE, deny: NONE });

@@ -37,3 +37,20 @@ export interface BootstrapRule {
   };
   readonly redirect: string;
 }
+
+/** What `{credential}` stands for is not known before it is made. */
+export const CREDENTIAL = '{credential}';
+
+/** An argument that is nothing else. */
+const PLACEHOLDER = /^\{([A-Za-z_][\w.-]*)\}$/;
+
+/** Whether an argument of a command stands for something else. */
+export function isPlaceholder(argument: string): boolean {
+  return PLACEHOLDER.test(argument);
+}
+
+/** The field of a row that an argument stands for; undefined: it stands for itself, or for the subject. */
+export function fieldInArgument(argument: string): string | undefined {
+  const name = PLACEHOLDER.exec(argument)?.[1];
+  return name === 'sub' ? undefined : name;
+}

@@ -1,5 +1,6 @@
 import type { ClientRules, RouteAuth, TokenRules } from './route-access.js';
 import type { BootstrapRule } from './route-bootstrap.js';
+import type { RouteSchemas } from './route-schemas.js';
 import type { TargetedUpstream } from './route-target.js';
 
 /** The shapes of a checked route of routes.yaml (SPEC sections 3 and 17 to 21). Plain data: routes cross processes. */
@@ -58,13 +59,8 @@ interface UpstreamEntry extends RouteEntry {
   readonly mqttRoles: 'none' | 'user-property' | 'username';
   /** Whether raw clients may go on under another token by a message (SPEC section 24). */
   readonly renew: boolean;
-  /** The file of JSON Schemas (SPEC section 20), checked, and its text as it was read; undefined: none. */
-  readonly schemas: SchemaText | undefined;
-}
-
-export interface SchemaText {
-  readonly file: string;
-  readonly text: string;
+  /** What its file of JSON Schemas says (SPEC section 20), checked; undefined: there is none. */
+  readonly schemas: RouteSchemas | undefined;
 }
 
 /** What is changed in a head: first the names of `remove` go, then those of `set` replace what is there. */

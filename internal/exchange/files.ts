@@ -1,10 +1,13 @@
 import type { Stats } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createRequire } from 'node:module';
 import { join, sep } from 'node:path';
 import type { Readable } from 'node:stream';
-import send from 'send';
 import type { FlatHeaders } from '../request/flat-headers.js';
+
+// Loaded where files are sent: more than a megabyte of each process, and most send none.
+const load = createRequire(import.meta.url);
 
 /** A request for something in a folder; the method is GET or HEAD. */
 export interface FileRequest {
@@ -89,6 +92,7 @@ function sendFile(
   finish: (headers: FlatHeaders) => FlatHeaders,
 ): Promise<FileOutcome> {
   const pathname = path.split(sep).map(encodeURIComponent).join('/');
+  const send = load('send') as typeof import('send');
   const sending = send(incoming, pathname, { dotfiles: 'allow', cacheControl: false, index: false });
   outgoing.setHeader('Cache-Control', isPublic ? 'no-cache' : 'private, no-cache');
   beforeHead(outgoing, finish);

@@ -1,8 +1,7 @@
 import { withoutTokenParameters } from '../auth/identity/credentials.js';
 import type { ExchangeRoute, RouteMatch } from '../config/config.js';
-import { NO_CLIENT_RULES } from '../config/routes/client-rules.js';
+import { NO_CLIENT_RULES, NO_TOKEN_RULES } from '../config/config.js';
 import { hasHttpRoutes } from '../config/routes/table.js';
-import { NO_TOKEN_RULES } from '../config/routes/token-rules.js';
 import { GatewayError } from '../errors.js';
 import { hasToken } from '../request/grammar.js';
 import type { RequestHead } from '../request/head.js';

@@ -12,7 +12,9 @@ export interface LimitedClient {
  * comes last or behind its length. A changed limit is a new budget.
  */
 export function bucketKey(client: LimitedClient, scope: string, perSecond: number, burst: number): string {
-  return `${client.kind}:${perSecond}:${burst}:${scope.length}:${scope}:${client.kind === 'ip' ? addressBlock(client.name) : client.name}`;
+  const name = client.kind === 'ip' ? addressBlock(client.name) : client.name;
+  // Joined it is one piece of text: a template keeps nine of 32 bytes, as long as the client is there.
+  return [client.kind, perSecond, burst, scope.length, scope, name].join(':');
 }
 
 /** A key of `bucketKey` in words. */

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { Access, type Visitor } from '../../internal/access/access.js';
 import { freezeIdentity, type Identity } from '../../internal/auth/identity/identity.js';
 import { Claims, MemoryClaims } from '../../internal/auth/once/claims.js';
-import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
+import { NO_TOKEN_RULES } from '../../internal/config/config.js';
 import { GatewayError } from '../../internal/errors.js';
 import { ConnectionLimit } from '../../internal/ratelimit/connection-limit.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';

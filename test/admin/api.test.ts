@@ -67,6 +67,7 @@ describe('the admin API', () => {
           issuers: [],
           audience: [],
           requireScopes: [],
+          schemas: null,
           once: false,
           renew: false,
           weights: [1],

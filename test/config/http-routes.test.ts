@@ -3,9 +3,8 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { Route } from '../../internal/config/config.js';
-import { NO_CLIENT_RULES } from '../../internal/config/routes/client-rules.js';
+import { NO_CLIENT_RULES, NO_TOKEN_RULES } from '../../internal/config/config.js';
 import { parseRoutes } from '../../internal/config/routes/routes.js';
-import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 import { directory, linesOf, put } from './files.js';
 import { EXCHANGE_DEFAULTS, HTTP_DEFAULTS, NO_BACKENDS } from './route-defaults.js';
 

@@ -1,7 +1,6 @@
 import type { HttpRoute, WebSocketRoute } from '../../internal/config/config.js';
-import { NO_CLIENT_RULES } from '../../internal/config/routes/client-rules.js';
+import { NO_CLIENT_RULES, NO_TOKEN_RULES } from '../../internal/config/config.js';
 import type { RoutesContext } from '../../internal/config/routes/routes.js';
-import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 
 /** What routes are read beside when the environment names keys for tokens, and no upstreams. */
 export const NO_BACKENDS: RoutesContext = {

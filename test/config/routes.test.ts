@@ -2,10 +2,13 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { hasUpstreams, type UpstreamRoute } from '../../internal/config/config.js';
-import { NO_CLIENT_RULES } from '../../internal/config/routes/client-rules.js';
+import {
+  hasUpstreams,
+  NO_CLIENT_RULES,
+  NO_TOKEN_RULES,
+  type UpstreamRoute,
+} from '../../internal/config/config.js';
 import { parseRoutes, type RoutesContext } from '../../internal/config/routes/routes.js';
-import { NO_TOKEN_RULES } from '../../internal/config/routes/token-rules.js';
 import { certificate, directory, linesOf, put } from './files.js';
 import { NO_BACKENDS, WEBSOCKET_DEFAULTS } from './route-defaults.js';
 

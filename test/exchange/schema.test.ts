@@ -16,8 +16,8 @@ function schemasOf(t: TestContext, file: object) {
   const folder = directory(t);
   put(folder, 'api.json', JSON.stringify(file));
   const read = readSchemas('api.json', folder);
-  assert.ok('text' in read, JSON.stringify(read));
-  return compiledSchemas(read.text);
+  assert.ok('schemas' in read, JSON.stringify(read));
+  return compiledSchemas(read.schemas);
 }
 
 const ENDPOINTS = [

@@ -1,14 +1,21 @@
 import { dirname } from 'node:path';
-import { PROTOCOL_NAMES, type Protocol, type Route, type RouteTable, type Target } from '../config.js';
+import {
+  NO_CLIENT_RULES,
+  NO_TOKEN_RULES,
+  PROTOCOL_NAMES,
+  type Protocol,
+  type Route,
+  type RouteTable,
+  type Target,
+} from '../config.js';
 import { isMapping } from '../mapping.js';
 import type { Problem } from '../problem.js';
-import { clientRuleKeys, NO_CLIENT_RULES } from './client-rules.js';
 import { protocolOf, readEntry } from './entry/assembly.js';
+import { clientRuleKeys } from './entry/client-rules.js';
 import { Placeholders } from './placeholders.js';
 import { kindOf, mqttSchema, prefixSchema, protocolSchema, webSocketSchema } from './schema.js';
 import { type Claim, type ClientKind, createRouteTable, hiding, isFallback } from './table.js';
 import { readTargets } from './targets.js';
-import { NO_TOKEN_RULES } from './token-rules.js';
 import { type Place, readYaml, type YamlSource } from './yaml-source.js';
 
 /** Problems that are listed; a file with more is no routes file. */

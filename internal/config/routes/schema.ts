@@ -3,9 +3,9 @@ import { z } from 'zod';
 import { MAX_BYTES } from '../environment/variables.js';
 import { PROTOCOL_NAMES } from '../route.js';
 import { isHostName, isUrl } from '../syntax.js';
-import { clientRuleKeys } from './client-rules.js';
 import { auth, onlyRequired } from './entry/auth.js';
 import { bootstrap } from './entry/bootstrap.js';
+import { clientRuleKeys } from './entry/client-rules.js';
 import { exchangeKeys } from './entry/exchange.js';
 import {
   anySeconds,
@@ -24,8 +24,8 @@ import {
   word,
 } from './entry/fields.js';
 import { answerHeaders, forwardHeaders } from './entry/headers.js';
+import { tokenRuleKeys } from './entry/token-rules.js';
 import { withoutPlaceholders } from './target-url.js';
-import { tokenRuleKeys } from './token-rules.js';
 
 /** Paths that the gateway answers itself. */
 const OWN_PATHS = ['healthz', 'readyz', 'metrics', 'admin'];

@@ -7,7 +7,7 @@ import {
   type UpstreamRoute,
 } from '../config.js';
 import { deepFreeze } from '../deep-freeze.js';
-import { fitsHosts, hostNameOf, hostsCover } from './client-rules.js';
+import { fitsHosts, hostNameOf, hostsCover } from './hosts.js';
 
 /** Where clients of any prefix may connect, too (SPEC section 4). */
 const MOUNT = '/ws';

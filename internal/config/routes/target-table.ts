@@ -1,8 +1,7 @@
 import type { Route, TableTarget, UpstreamRoute } from '../config.js';
-import { hasUpstreams } from '../config.js';
+import { fieldInArgument, hasUpstreams } from '../config.js';
 import type { Problem } from '../problem.js';
 import { type FileText, readTextFile, readTextFileAsync } from '../text-file.js';
-import { fieldInArgument } from './entry/bootstrap.js';
 
 /** Largest table that is read: room for some 500,000 rows. */
 const MAX_TABLE_BYTES = 33_554_432;

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import type { AnySchema, ErrorObject, FormatDefinition, ValidateFunction } from 'ajv';
-import type { JsonSchema, PlacedFault, PlacedSchema } from './file.js';
+import type { JsonSchema } from '../config.js';
+import type { PlacedFault, PlacedSchema } from './file.js';
 import { linearPattern } from './patterns.js';
 import { areUnique } from './unique-items.js';
 import { FORMATS } from './walk.js';

@@ -1,6 +1,5 @@
-import type { SchemaText } from '../config.js';
+import type { SchemaEndpoint, SchemaFile } from '../config.js';
 import { type SchemaCheck, SchemaCompiler } from './compile.js';
-import { parseSchemaFile, type SchemaEndpoint, type SchemaFile } from './file.js';
 import { type ParameterTypes, parameterTypes } from './parameter-types.js';
 
 /** What requests to an endpoint are held against. */
@@ -23,23 +22,17 @@ export interface CompiledSchemas {
 }
 
 /** Functions do not cross processes: each compiles what it was given once, as long as the table is in use. */
-const compiled = new WeakMap<SchemaText, CompiledSchemas>();
+const compiled = new WeakMap<SchemaFile, CompiledSchemas>();
 
-/** @throws Error when the text was not checked. */
-export function compiledSchemas(text: SchemaText): CompiledSchemas {
-  let schemas = compiled.get(text);
-  if (schemas === undefined) {
-    const parsed = parseSchemaFile(text.text, text.file);
-    if ('problems' in parsed) throw new Error(`${text.file} was not checked`);
-    schemas = compile(parsed.file, new SchemaCompiler());
-    compiled.set(text, schemas);
-  }
-  return schemas;
+export function compiledSchemas(file: SchemaFile): CompiledSchemas {
+  return compiled.get(file) ?? keepCompiled(file, new SchemaCompiler());
 }
 
-/** Keeps what was compiled while the text was checked. */
-export function keepCompiled(text: SchemaText, file: SchemaFile, compiler: SchemaCompiler): void {
-  compiled.set(text, compile(file, compiler));
+/** @param compiler knows already what was compiled while the file was checked. */
+export function keepCompiled(file: SchemaFile, compiler: SchemaCompiler): CompiledSchemas {
+  const schemas = compile(file, compiler);
+  compiled.set(file, schemas);
+  return schemas;
 }
 
 function compile({ unknown, endpoints, rpc }: SchemaFile, compiler: SchemaCompiler): CompiledSchemas {

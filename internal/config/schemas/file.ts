@@ -1,31 +1,10 @@
 import { z } from 'zod';
+import type { JsonSchema, SchemaEndpoint, SchemaFile } from '../config.js';
 import type { Problem } from '../problem.js';
 import { anyListOf, flag, mustBe, oneOf, word } from '../routes/entry/fields.js';
 import { readYaml, type YamlSource } from '../routes/yaml-source.js';
 import { isName } from '../syntax.js';
 import { type SchemaFault, SchemaWalk } from './walk.js';
-
-/** A JSON Schema as it was written: a mapping, true or false. */
-export type JsonSchema = boolean | Readonly<Record<string, unknown>>;
-
-/** One endpoint that exists (SPEC section 20). */
-export interface SchemaEndpoint {
-  /** Upper-case. */
-  readonly method: string;
-  /** After the prefix; `{name}` is a segment. */
-  readonly path: string;
-  readonly query: JsonSchema | undefined;
-  readonly body: JsonSchema | undefined;
-  readonly detail: boolean;
-}
-
-/** A schema file, checked. */
-export interface SchemaFile {
-  readonly unknown: 'refuse' | 'pass';
-  readonly endpoints: readonly SchemaEndpoint[];
-  /** Methods of JSON-RPC over WebSocket, by name; undefined: no such rules. */
-  readonly rpc: ReadonlyMap<string, JsonSchema> | undefined;
-}
 
 /** Nesting of a schema file: JSON, too, is read as YAML. */
 const MAX_FLOW_DEPTH = 64;

@@ -1,4 +1,4 @@
-import type { JsonSchema } from './file.js';
+import type { JsonSchema } from '../config.js';
 
 /** What texts of a query may stand for, by parameter: `string` in it, or nothing said: the text stays what it is. */
 export interface ParameterTypes {

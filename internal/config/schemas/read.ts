@@ -1,17 +1,17 @@
 import { basename, resolve } from 'node:path';
-import type { SchemaText } from '../config.js';
+import type { RouteSchemas } from '../config.js';
 import { type Problem, problemLine } from '../problem.js';
 import { quote } from '../secrets.js';
 import { readTextFile } from '../text-file.js';
 import { SchemaCompiler } from './compile.js';
 import { keepCompiled } from './compiled.js';
-import { parseSchemaFile, type SchemaFile, schemasIn } from './file.js';
+import { parseSchemaFile, schemasIn } from './file.js';
 
 /** Largest schema file that is read. */
 const MAX_SCHEMA_BYTES = 262_144;
 
 export type SchemaReading =
-  | { readonly text: SchemaText; readonly file: SchemaFile }
+  | { readonly schemas: RouteSchemas }
   /** Each worded to follow the key `schemas`. */
   | { readonly faults: readonly string[] };
 
@@ -31,7 +31,7 @@ export function readSchemas(path: string, directory: string): SchemaReading {
     const problems: Problem[] = faults.map((fault) => parsed.problem(fault));
     return { faults: problems.map(problemLine) };
   }
-  const text = { file: name, text: read.text };
-  keepCompiled(text, parsed.file, compiler);
-  return { text, file: parsed.file };
+  const schemas = { ...parsed.file, file: name };
+  keepCompiled(schemas, compiler);
+  return { schemas };
 }

@@ -1,7 +1,7 @@
 import { claimsAt } from '../../auth/identity/claim-paths.js';
 import { isJsonObject } from '../../auth/identity/claims.js';
 import type { BootstrapRule, CredentialsConfig, HttpRoute, JsonValue } from '../../config/config.js';
-import { CREDENTIAL } from '../../config/routes/entry/bootstrap.js';
+import { CREDENTIAL } from '../../config/config.js';
 import { GatewayError } from '../../errors.js';
 import { type CookiePair, cookieOf } from '../../request/cookies.js';
 import type { FlatHeaders } from '../../request/flat-headers.js';

@@ -1,7 +1,7 @@
 import { claimsAt } from '../../auth/identity/claim-paths.js';
 import { isJsonObject, type JsonObject } from '../../auth/identity/claims.js';
 import type { MintRule } from '../../config/config.js';
-import { fieldInArgument } from '../../config/routes/entry/bootstrap.js';
+import { fieldInArgument } from '../../config/config.js';
 import { GatewayError } from '../../errors.js';
 import type { OutboundHttp } from '../../outbound-http.js';
 import { forLog } from '../../telemetry/log.js';

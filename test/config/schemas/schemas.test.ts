@@ -23,8 +23,8 @@ function bodyCheck(t: TestContext, schema: object, detail = false) {
     JSON.stringify({ endpoints: [{ method: 'POST', path: '/', body: schema, detail }] }),
   );
   const read = readSchemas('api.json', folder);
-  assert.ok('text' in read, JSON.stringify(read));
-  const check = compiledSchemas(read.text).endpoints[0]?.body;
+  assert.ok('schemas' in read, JSON.stringify(read));
+  const check = compiledSchemas(read.schemas).endpoints[0]?.body;
   assert.ok(check);
   return check;
 }
@@ -107,9 +107,9 @@ describe('a schema file', () => {
     const paths = ['/{a}/{b}', '/x/{b}', '/{a}/y', '/x/y'];
     put(folder, 'a.json', JSON.stringify({ endpoints: paths.map((path) => ({ method: 'GET', path })) }));
     const read = readSchemas('a.json', folder);
-    assert.ok('text' in read);
+    assert.ok('schemas' in read);
     assert.deepEqual(
-      compiledSchemas(read.text).endpoints.map(({ segments }) =>
+      compiledSchemas(read.schemas).endpoints.map(({ segments }) =>
         segments.map((one) => one ?? '{}').join('/'),
       ),
       ['x/y', 'x/{}', '{}/y', '{}/{}'],
@@ -120,9 +120,9 @@ describe('a schema file', () => {
     const folder = directory(t);
     put(folder, 'a.json', '{"endpoints":[{"method":"GET","path":"/"}]}');
     const read = readSchemas('a.json', folder);
-    assert.ok('text' in read);
-    const crossed = structuredClone(read.text);
-    assert.notEqual(compiledSchemas(crossed), compiledSchemas(read.text));
+    assert.ok('schemas' in read);
+    const crossed = structuredClone(read.schemas);
+    assert.notEqual(compiledSchemas(crossed), compiledSchemas(read.schemas));
     assert.equal(compiledSchemas(crossed), compiledSchemas(crossed));
     assert.equal(compiledSchemas(crossed).endpoints.length, 1);
   });

@@ -1,17 +1,17 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { z } from 'zod';
-import type { Protocol, RespondRoute, Route, RouteTls, SchemaText, UpstreamRoute } from '../../config.js';
+import type { Protocol, RespondRoute, Route, RouteSchemas, RouteTls, UpstreamRoute } from '../../config.js';
 import { readSchemas } from '../../schemas/read.js';
 import { quote } from '../../secrets.js';
-import { clientRulesOf } from '../client-rules.js';
 import { type EntryKind, type EntryOf, entrySchemas, foreignKey } from '../schema.js';
 import { withoutPlaceholders } from '../target-url.js';
 import { readRouteTls } from '../tls.js';
-import { tokenRulesOf } from '../token-rules.js';
 import { bootstrapFaults } from './bootstrap.js';
+import { clientRulesOf } from './client-rules.js';
 import type { EntryContext, EntryFault } from './entry-context.js';
 import { filledIn } from './respond-body.js';
+import { tokenRulesOf } from './token-rules.js';
 import { whereTo } from './where-to.js';
 
 export type EntryResult = { readonly route: Route } | { readonly faults: readonly EntryFault[] };
@@ -238,7 +238,7 @@ function schemasOf(
   entry: UpstreamEntry,
   { directory }: EntryContext,
   faults: EntryFault[],
-): SchemaText | undefined {
+): RouteSchemas | undefined {
   if (entry.schemas === undefined) return undefined;
   const read = readSchemas(entry.schemas, directory);
   if ('faults' in read) {
@@ -251,10 +251,10 @@ function schemasOf(
         path: ['schemas'],
         message: 'does not go with protocol: mqtt, whose clients speak no JSON-RPC',
       });
-    if (read.file.rpc === undefined || read.file.endpoints.length > 0)
+    if (read.schemas.rpc === undefined || read.schemas.endpoints.length > 0)
       faults.push({ path: ['schemas'], message: 'must hold rpc, and no endpoints, on a WebSocket route' });
   }
-  return read.text;
+  return read.schemas;
 }
 
 function exchangeKeys(

@@ -1,20 +1,22 @@
 import { z } from 'zod';
-import type { BootstrapRule, JsonValue, RouteAuth, TargetedUpstream } from '../../config.js';
+import {
+  type BootstrapRule,
+  CREDENTIAL,
+  fieldInArgument,
+  isPlaceholder,
+  type JsonValue,
+  type RouteAuth,
+  type TargetedUpstream,
+} from '../../config.js';
 import { isName, isUrl } from '../../syntax.js';
 import { placeholdersOf } from '../target-url.js';
 import { httpPath, listOf, mustBe, redirect, word } from './fields.js';
-
-/** What `{credential}` stands for is not known before it is made. */
-export const CREDENTIAL = '{credential}';
-
-/** An argument that is nothing else. */
-const PLACEHOLDER = /^\{([A-Za-z_][\w.-]*)\}$/;
 
 const field = word('the name of a field, or a path to it', (text) => text !== '' && text.length <= 256);
 const argument = word('text without NUL', (text) => !text.includes('\0'));
 
 const command = listOf(argument, 'a list of a program and its arguments', 64).refine(
-  ([program = '']) => program !== '' && !PLACEHOLDER.test(program),
+  ([program = '']) => program !== '' && !isPlaceholder(program),
   mustBe('a list that begins with a program'),
 );
 
@@ -62,12 +64,6 @@ function holdsCredential(value: JsonValue): boolean {
   if (typeof value === 'string') return value.includes(CREDENTIAL);
   if (typeof value !== 'object' || value === null) return false;
   return Object.values(value).some(holdsCredential);
-}
-
-/** The field of a row that an argument stands for; undefined: it stands for itself, or for the subject. */
-export function fieldInArgument(argument: string): string | undefined {
-  const name = PLACEHOLDER.exec(argument)?.[1];
-  return name === 'sub' ? undefined : name;
 }
 
 /** What is wrong with a bootstrap beside the rest of its entry. */

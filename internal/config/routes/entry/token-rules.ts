@@ -1,16 +1,6 @@
 import { z } from 'zod';
-import type { TokenRules } from '../config.js';
-import { flag, listOf, mustBe, word } from './entry/fields.js';
-
-const NONE: readonly string[] = Object.freeze([]);
-
-/** Of a route that takes whatever its issuers' rules let pass. */
-export const NO_TOKEN_RULES: TokenRules = Object.freeze({
-  issuers: NONE,
-  audience: NONE,
-  requireScopes: NONE,
-  once: false,
-});
+import { NO_TOKEN_RULES, type TokenRules } from '../../config.js';
+import { flag, listOf, mustBe, word } from './fields.js';
 
 const text = (allowed: string) => word(allowed, (value) => /^[ -~]+$/.test(value) && value.trim() === value);
 const scope = word('a scope: printable ASCII without blanks', (value) => /^[!-~]+$/.test(value));
