@@ -30,6 +30,11 @@ export function pin(pid: number, cpu: number | undefined): void {
   if (cpu !== undefined) execFileSync('taskset', ['-acp', String(cpu), String(pid)], { stdio: 'ignore' });
 }
 
+/** Has all threads of a process run only while nobody else wants their CPU (SCHED_IDLE, sched(7)). */
+export function giveWay(pid: number): void {
+  execFileSync('chrt', ['-a', '-i', '-p', '0', String(pid)], { stdio: 'ignore' });
+}
+
 /** What the figures hold for. @param commands names of programs and the flag that makes them tell their version. */
 export function environment(
   commands: Readonly<Record<string, string>> = {},

@@ -1,4 +1,3 @@
-import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { type Child, startChild } from '../../test/support/child-process.js';
 import { eventually } from '../../test/support/eventually.js';
@@ -17,17 +16,14 @@ export class Program {
     this.#child = child;
   }
 
-  /** @param niceness 0 to 19: how far it gives way to the others. */
-  static start(
-    name: string,
-    args: readonly string[],
-    { cpu, niceness = 0 }: { readonly cpu: number | undefined; readonly niceness?: number },
-  ): Program {
+  static start(name: string, args: readonly string[], cpu: number | undefined): Program {
     const path = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
     const [command, all] = pinned(cpu, process.execPath, ['--import', TSX, path, ...args]);
-    const child = startChild(command, all, { stdio: ['pipe', 'pipe', 'pipe'] });
-    setPriority(child.pid, niceness);
-    return new Program(child);
+    return new Program(startChild(command, all, { stdio: ['pipe', 'pipe', 'pipe'] }));
+  }
+
+  get pid(): number {
+    return this.#child.pid;
   }
 
   async ask<T>(line: string): Promise<T> {

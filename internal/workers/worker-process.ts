@@ -5,6 +5,12 @@ import type { SupervisorDuties, WorkerDuties } from './duties.js';
 import type { Door } from './handed-connections.js';
 import { Link } from './link.js';
 
+/**
+ * There is a worker for each core. Four threads of V8, as by default, that collect its garbage and compile beside it would have
+ * most of that core whenever they have something to do, and its clients would wait.
+ */
+const ONE_HELPER = '--v8-pool-size=1';
+
 export interface Ending {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -36,6 +42,7 @@ export class WorkerProcess {
     entry: string,
   ) {
     const child = fork(entry, [], {
+      execArgv: [...process.execArgv, ONE_HELPER],
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
