@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { eventually } from '../support/eventually.js';
 import { startGateway } from '../support/gateway.js';
 
 /** Has each process note the addresses of the modules that it imports, in a file of its own beside this one. */
@@ -36,8 +37,10 @@ describe('a worker', () => {
       routes: [{ prefix: '/', upstream: 'ws://127.0.0.1:9', auth: 'public' }],
     });
     t.after(() => gateway.stop());
-    const pids = gateway.logs.filter(({ msg }) => msg === 'worker started').map(({ pid }) => Number(pid));
-    assert.equal(pids.length, 2);
+    const pids = await eventually(() => {
+      const started = gateway.logs.filter(({ msg }) => msg === 'worker started');
+      return started.length === 2 && started.map(({ pid }) => Number(pid));
+    });
     assert.ok(packagesOf(directory, gateway.pid).has('zod'), 'the supervisor reads the files');
     for (const pid of pids) {
       const loaded = packagesOf(directory, pid);
