@@ -14,16 +14,21 @@ export class FewAtATime {
 
   /** Runs a job now, or in one of the next turns. @param job must not throw. */
   run(job: () => void): void {
-    this.#waitForNext();
-    if (this.#left > 0 && this.#waiting.size === 0) {
-      this.#left--;
-      job();
-    } else this.#waiting.add(job);
+    if (this.#takes()) job();
+    else this.#waiting.add(job);
   }
 
-  /** The same for work that awaits its turn. */
-  turn(): Promise<void> {
-    return new Promise((resolve) => this.run(resolve));
+  /** The same for work that awaits its turn; undefined: that is now. */
+  turn(): Promise<void> | undefined {
+    return this.#takes() ? undefined : new Promise((resolve) => this.#waiting.add(resolve));
+  }
+
+  /** @returns whether this turn has a part left for one more. */
+  #takes(): boolean {
+    this.#waitForNext();
+    if (this.#left === 0 || this.#waiting.size > 0) return false;
+    this.#left--;
+    return true;
   }
 
   #waitForNext(): void {

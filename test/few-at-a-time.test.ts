@@ -34,7 +34,7 @@ test('every turn has its share again, and work may bring more work', async () =>
 test('whoever awaits a turn goes on in it', async () => {
   const few = new FewAtATime(1);
   let through = 0;
-  for (let waiters = 0; waiters < 3; waiters++) void few.turn().then(() => through++);
+  for (let waiters = 0; waiters < 3; waiters++) void Promise.resolve(few.turn()).then(() => through++);
   await nextTurn();
   assert.ok(through >= 1 && through < 3, `${through}`);
   await nextTurn();

@@ -8,6 +8,8 @@ const PATIENCE_MS = 5000;
 const STEP_MS = 10;
 /** So many are turned away in one turn of the event loop: thousands may have come in the same moment. */
 const TURNED_AWAY_A_TURN = 2;
+/** Steps of openings that are taken in one turn of the loop: a first message, or an upstream's answer, is half a handshake's work. */
+const STEPS_A_TURN = 4;
 /** Between these, at random, whoever is turned away is asked to come back: all at once they would meet again. */
 const LEAST_RETRY_SECONDS = 2;
 const MOST_RETRY_SECONDS = 10;
@@ -44,6 +46,7 @@ export class Arrivals {
   readonly #known = new Map<Arriving, number>();
   readonly #others = new Map<Arriving, number>();
   readonly #turningAway = new FewAtATime(TURNED_AWAY_A_TURN);
+  readonly #steps = new FewAtATime(STEPS_A_TURN);
   #timer: NodeJS.Timeout | undefined;
 
   constructor({ perSecond, now = () => performance.now(), random = Math.random }: ArrivalsOptions) {
@@ -70,6 +73,14 @@ export class Arrivals {
     queue.set(client, this.#now() + PATIENCE_MS);
     this.#timer ??= setInterval(() => this.step(), STEP_MS).unref();
     return false;
+  }
+
+  /**
+   * One more step of an opening, for which clients and upstreams may have given their part by the hundred at once; undefined:
+   * it is taken now.
+   */
+  turn(): Promise<void> | undefined {
+    return this.#steps.turn();
   }
 
   /** The client is gone: it waits no more. */

@@ -193,10 +193,13 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
   }
 
   async #enter(entering: Entering): Promise<void> {
-    const { admission, sessions, wheel, metrics } = this.#parts;
+    const { admission, arrivals, sessions, wheel, metrics } = this.#parts;
     const { opening } = entering.plan;
     this.#state = entering;
     wheel.schedule(this, Number.POSITIVE_INFINITY);
+    const first = arrivals?.turn();
+    if (first !== undefined) await first;
+    if (this.#state !== entering) return;
     const found = entering.identify();
     const identity = found instanceof Promise ? await found : found;
     if (this.#state !== entering) return;
@@ -215,6 +218,8 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     this.#scheduleWithin(Number.POSITIVE_INFINITY);
     if (this.#state !== entering) return;
     const upstream = await entering.dial();
+    const second = arrivals?.turn();
+    if (second !== undefined) await second;
     if (this.#state !== entering) return upstream.destroy();
     this.#open(entering, upstream);
   }

@@ -262,8 +262,8 @@ describe('rate limits over three gateways and one Redis', () => {
       t.diagnostic(
         `p99 ${p99Before.toFixed(1)} ms before, ${p99During.toFixed(1)} ms while Redis is ${name}`,
       );
-      // Waiting for Redis would show as half a second and more; what a busy machine adds shows before, too.
-      assert.ok(p99During < 100 + 5 * p99Before, `p99 ${p99During} ms, ${p99Before} ms before`);
+      // Waiting for Redis would show as half a second and more. What a busy machine adds need not show before, too.
+      assert.ok(p99During < 400 + 5 * p99Before, `p99 ${p99During} ms, ${p99Before} ms before`);
 
       await outage.end();
       await redisIs(1);

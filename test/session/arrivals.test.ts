@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Arrivals, type Arriving } from '../../internal/session/arrivals.js';
 import { recordTurnedAway } from '../../internal/session/record.js';
 import { AccessLog } from '../../internal/telemetry/access-log.js';
@@ -100,4 +101,13 @@ it('a crowd that is turned away does not flood the log, and is counted whole', a
   assert.ok(written >= 50 && written < 1_500, `${written} lines`);
   const { text } = new MetricsText(await parts.metrics.scrape());
   assert.match(text, /^ws_refused_total\{[^}]*status="503"[^}]*\} 2000$/m);
+});
+
+it('steps of openings for which hundreds have given their part at once are taken a few in each turn of the event loop', async () => {
+  const { arrivals } = crowd(0);
+  let taken = 0;
+  for (let step = 0; step < 100; step++) void Promise.resolve(arrivals.turn()).then(() => taken++);
+  await nextTurn();
+  assert.ok(taken > 0 && taken <= 20, `${taken}`);
+  await eventually(() => taken === 100);
 });
