@@ -15,6 +15,8 @@ export interface Broker {
    * published behind it. Else a ping to each client is answered behind the rest.
    */
   readonly fenced?: boolean;
+  /** Stands behind the ids of clients: those of another run, which the broker may not have forgotten yet, are others. */
+  readonly ids?: string;
 }
 
 /** One for each kind of queue that a broker may keep for a client. */
@@ -39,6 +41,7 @@ class Client {
     readonly peer: Peer,
     readonly version: Version,
     readonly fenced: boolean,
+    readonly ids: string,
   ) {
     this.#reader = parser({ protocolVersion: version });
     this.#reader.on('packet', (packet: Packet) => this.#hear(packet));
@@ -46,9 +49,12 @@ class Client {
 
   say(what: Packet | Buffer): void {
     if (Buffer.isBuffer(what)) return this.peer.send(what);
-    const { version: protocolVersion } = this;
+    const { version: protocolVersion, ids } = this;
     const name = protocolVersion === 3 ? { protocolId: 'MQIsdp' as const } : {};
-    const packet = what.cmd === 'connect' ? { ...what, ...name, protocolVersion } : what;
+    const packet =
+      what.cmd === 'connect'
+        ? { ...what, ...name, protocolVersion, clientId: `${what.clientId}${ids}` }
+        : what;
     this.peer.send(generate(packet, { protocolVersion }));
   }
 
@@ -127,7 +133,7 @@ class Client {
 /** What a broker says to each client of a scenario, step by step. */
 export async function transcript(
   steps: readonly Step[],
-  { version, url, token, fenced = false }: Broker,
+  { version, url, token, fenced = false, ids = '' }: Broker,
 ): Promise<string[]> {
   const clients = new Map<string, Client>();
   const lines: string[] = [];
@@ -137,7 +143,7 @@ export async function transcript(
   for (const [at, [who, what, { ends, hears } = {}]] of steps.entries()) {
     if (!clients.has(who)) {
       const options = { protocols: ['mqtt'], ...(token !== undefined && { token }) };
-      clients.set(who, new Client(await Peer.open(url, options), version, fenced));
+      clients.set(who, new Client(await Peer.open(url, options), version, fenced, ids));
     }
     const client = clients.get(who)!;
     if (what === 'vanishes') {
