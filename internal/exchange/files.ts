@@ -95,33 +95,48 @@ function sendFile(
   const send = load('send') as typeof import('send');
   const sending = send(incoming, pathname, { dotfiles: 'allow', cacheControl: false, index: false });
   outgoing.setHeader('Cache-Control', isPublic ? 'no-cache' : 'private, no-cache');
-  beforeHead(outgoing, finish);
+  let file: Readable | undefined;
+  beforeHead(outgoing, finish, () => file?.unpipe(outgoing).destroy());
   return new Promise((resolve) => {
     sending.on('error', (error: { readonly status?: number }) => {
+      // Somebody has given another answer meanwhile.
+      if (outgoing.writableEnded) return;
       // Broken off in the middle: never an answer that looks complete.
       if (outgoing.headersSent) outgoing.destroy();
       else resolve(refusal(error.status, outgoing));
     });
     sending.on('directory', () => resolve(MISSING));
     // The library minds only an answer that has a connection: one that waits behind others has none yet.
-    sending.on('stream', (file: Readable) => {
-      if (outgoing.destroyed) file.destroy();
-      else outgoing.once('close', () => file.destroy());
+    sending.on('stream', (opened: Readable) => {
+      file = opened;
+      if (outgoing.destroyed) opened.destroy();
+      else outgoing.once('close', () => opened.destroy());
     });
     outgoing.once('close', () => resolve({ kind: 'sent' }));
     sending.pipe(outgoing);
   });
 }
 
-/** Lets `finish` change the headers that the library has put together, when it begins to send. */
-function beforeHead(outgoing: ServerResponse, finish: (headers: FlatHeaders) => FlatHeaders): void {
-  const writeHead = outgoing.writeHead.bind(outgoing);
+/**
+ * Lets `finish` change the headers that the library has put together, when it begins to send.
+ * @param giveUp called when somebody else begins an answer instead: the library waits for the first bytes of the file, and
+ *   would say them behind that one.
+ */
+function beforeHead(
+  outgoing: ServerResponse,
+  finish: (headers: FlatHeaders) => FlatHeaders,
+  giveUp: () => void,
+): void {
   Object.defineProperty(outgoing, 'writeHead', {
     configurable: true,
-    value: (status: number) => {
-      const headers = finish(linesOf(outgoing));
+    value: (status: number, text?: string, lines?: FlatHeaders) => {
+      const headers = linesOf(outgoing);
       clear(outgoing);
-      return writeHead(status, headers);
+      Reflect.deleteProperty(outgoing, 'writeHead');
+      // The library has no lines of its own to give.
+      if (lines === undefined) return outgoing.writeHead(status, finish(headers));
+      giveUp();
+      return outgoing.writeHead(status, text, lines);
     },
   });
 }

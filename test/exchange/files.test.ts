@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { pbkdf2 } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, request as requestOverTls } from 'node:https';
+import type { AddressInfo, Server } from 'node:net';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, it, type TestContext } from 'node:test';
 import { serveFile } from '../../internal/exchange/files.js';
 import { directory } from '../config/files.js';
+import { makeCertificate } from '../support/certificate.js';
 
 const TEXT = 'The quick brown fox';
 
@@ -39,18 +43,38 @@ async function served(t: TestContext) {
     if (outcome.kind === 'redirected') outgoing.writeHead(301, { location: outcome.location }).end();
     else if (outcome.kind === 'refused') outgoing.writeHead(outcome.status, outcome.headers).end('refused');
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(t, server);
   return async (path: string, headers: Record<string, string> = {}, method: 'GET' | 'HEAD' = 'GET') => {
     // Nothing normalises the path on its way.
     const asking = request({ host: '127.0.0.1', port, path, headers, method, agent: false }).end();
     const [answer] = (await once(asking, 'response')) as [IncomingMessage];
     return { status: answer.statusCode, headers: answer.headers, body: await text(answer) };
   };
+}
+
+async function listening(t: TestContext, server: Server & { closeAllConnections(): void }): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+/** Serves a file. @param meanwhile called when all that is missing of the answer are the first bytes of the file. */
+function serveButOnce(t: TestContext, meanwhile: (outgoing: ServerResponse, file: Readable) => void) {
+  const folder = directory(t);
+  writeFileSync(join(folder, 'fox.txt'), TEXT);
+  const wanted = { folder, rest: '/fox.txt', path: '/fox.txt', isPublic: false };
+  return (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    outgoing.once('pipe', (file: Readable) => meanwhile(outgoing, file));
+    void serveFile(wanted, incoming, outgoing, (headers) => [...headers, 'X-Added', 'yes']);
+  };
+}
+
+function answerNo(outgoing: ServerResponse): void {
+  outgoing.writeHead(401, 'No', ['WWW-Authenticate', 'Bearer', 'Content-Length', '2']);
+  outgoing.end('no');
 }
 
 describe('files', () => {
@@ -124,6 +148,46 @@ describe('files', () => {
       const { status, body } = await get(path);
       assert.deepEqual([status, body], [404, 'refused'], path);
     }
+  });
+
+  it('that are answered for otherwise meanwhile are neither sent nor described', async (t) => {
+    let source: Readable | undefined;
+    const server = createServer(
+      serveButOnce(t, (outgoing, file) => {
+        source = file;
+        answerNo(outgoing);
+      }),
+    );
+    const port = await listening(t, server);
+    const asking = request({ host: '127.0.0.1', port, agent: false }).end();
+    const [answer] = (await once(asking, 'response')) as [IncomingMessage];
+    assert.deepEqual([answer.statusCode, await text(answer)], [401, 'no']);
+    const { date: _, connection: __, ...headers } = answer.headers;
+    assert.deepEqual(headers, { 'www-authenticate': 'Bearer', 'content-length': '2' });
+    assert.equal(source?.destroyed, true);
+  });
+
+  it('whose first bytes come behind another answer, as they can over TLS, end nothing', async (t) => {
+    const { certFile, keyFile, remove } = await makeCertificate('127.0.0.1');
+    t.after(remove);
+    const server = createTlsServer(
+      { cert: readFileSync(certFile), key: readFileSync(keyFile) },
+      serveButOnce(t, (outgoing, file) =>
+        file.once('open', () => {
+          // The file is read once one of these is done …
+          for (let job = 0; job < 4; job++) pbkdf2('a', 'b', 300_000, 32, 'sha256', () => {});
+          setTimeout(() => {
+            answerNo(outgoing);
+            // … which is in the turn in which the answer leaves.
+            Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+          }, 10);
+        }),
+      ),
+    );
+    const port = await listening(t, server);
+    const options = { host: '127.0.0.1', port, agent: false, rejectUnauthorized: false };
+    const [answer] = (await once(requestOverTls(options).end(), 'response')) as [IncomingMessage];
+    assert.deepEqual([answer.statusCode, await text(answer)], [401, 'no']);
   });
 
   it('may be reached through links that stay inside', async (t) => {

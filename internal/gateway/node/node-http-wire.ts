@@ -30,7 +30,10 @@ export class NodeHttpWire implements ClientWire {
     const { request, response } = node;
     this.isOld = isOld;
     this.body = hasBody(headers) ? request : undefined;
-    response.on('close', () => this.owner?.wireClosed(response.writableFinished));
+    response
+      .on('close', () => this.owner?.wireClosed(response.writableFinished))
+      // What is said behind its end is lost, and no fault: an error that nobody hears would end the process.
+      .on('error', () => {});
   }
 
   get rawHeaders(): readonly string[] {
