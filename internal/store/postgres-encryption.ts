@@ -1,6 +1,7 @@
-import { Client, type ClientConfig } from 'pg';
+import type { Client, ClientConfig } from 'pg';
 import { GatewayError } from '../errors.js';
 import type { PostgresAddress, PostgresWay } from '../postgres-dsn.js';
+import { SoundClient } from './postgres-client.js';
 import { postgresFailure } from './postgres-failure.js';
 
 /** SQLSTATE class 28: not let in, as pg_hba.conf can have it for connections with or without TLS. */
@@ -26,7 +27,7 @@ export class PostgresEncryption {
     config?: ClientConfig,
   ) => Client {
     const encryption = this;
-    return class extends Client {
+    return class extends SoundClient {
       constructor(config: ClientConfig = {}) {
         super({ ...config, ssl: encryption.way });
       }

@@ -8,8 +8,8 @@ export const INSUFFICIENT_PRIVILEGE = '42501';
 const UNDEFINED_TABLE = '42P01';
 
 /**
- * What went wrong, as a word for logs: a SQLSTATE, a socket error's code, or what the client library says. Never a
- * server's text.
+ * What went wrong, in a word or few for logs: a SQLSTATE, the code of an error of the socket or the client, or what the
+ * client library says. Never a server's text.
  */
 export function postgresFailure(thrown: unknown): string {
   if (thrown instanceof GatewayError) return thrown.message;

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { Client } from 'pg';
 import { expiringTable, type PostgresTable } from '../../internal/store/postgres-table.js';
 import { eventually } from '../support/eventually.js';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
+import { startTcpProxy } from '../support/tcp-proxy.js';
 import { postgresStoreWithLog } from './recorded-log.js';
 
 /** A table that has seen two releases. */
@@ -110,6 +112,33 @@ describe('the tables of a PostgresStore', () => {
     await store.query({ text: 'SELECT author, ok FROM notes' });
     assert.deepEqual(await versions(), { notes: 3 });
     await postgres.sql('DROP TABLE missing');
+  });
+
+  it('are made in the end, though the connection is reset in the middle of it', async (t) => {
+    await clear();
+    const proxy = await startTcpProxy(postgres.port);
+    const holder = new Client({ connectionString: postgres.dsn });
+    await holder.connect();
+    // As another process that migrates has it.
+    await holder.query(`SELECT pg_advisory_lock(${0x77_73_2d_67_77})`);
+    const { store } = postgresStoreWithLog(postgres.dsn.replace(`:${postgres.port}`, `:${proxy.port}`), [
+      second,
+    ]);
+    t.after(async () => {
+      await holder.end();
+      await store.stop();
+      await proxy.close();
+    });
+    const starting = store.start();
+    await eventually(async () => {
+      const waiting = "SELECT FROM pg_stat_activity WHERE wait_event = 'advisory'";
+      assert.equal((await postgres.sql(waiting)).rowCount, 1);
+    });
+    proxy.cut();
+    await holder.query('SELECT pg_advisory_unlock_all()');
+    await starting;
+    await eventually(() => store.up);
+    assert.deepEqual(await versions(), { notes: 2 });
   });
 
   it('name the rights on them that are missing, and are not whole until those are there', async (t) => {

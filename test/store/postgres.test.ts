@@ -5,6 +5,7 @@ import type { PostgresStore } from '../../internal/store/postgres.js';
 import { expiringTable } from '../../internal/store/postgres-table.js';
 import { eventually } from '../support/eventually.js';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
+import { startTcpProxy } from '../support/tcp-proxy.js';
 import { postgresStoreWithLog } from './recorded-log.js';
 
 const TABLE = expiringTable({ name: 'things', keyColumn: 'key', columns: 'value text NOT NULL' });
@@ -125,6 +126,25 @@ describe('PostgresStore', () => {
     await assert.rejects(store.query({ text: 'SELEKT' }), isStoreError);
     assert.equal(store.up, true);
     assert.deepEqual(lines, []);
+  });
+
+  it('outlives a connection that is reset in the middle of a report', async (t) => {
+    const proxy = await startTcpProxy(postgres.port);
+    const { store } = postgresStoreWithLog(postgres.dsn.replace(`:${postgres.port}`, `:${proxy.port}`), []);
+    t.after(async () => {
+      await store.stop();
+      await proxy.close();
+    });
+    await store.start();
+    const report = assert.rejects(store.report({ text: 'SELECT pg_sleep(600)' }, 600_000), isStoreError);
+    await eventually(async () => {
+      const running =
+        "SELECT FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep(600)'";
+      assert.equal((await postgres.sql(running)).rowCount, 1);
+    });
+    proxy.cut();
+    await report;
+    await eventually(() => store.query({ text: 'SELECT 1' }).then(() => true));
   });
 
   it('deletes expired rows in the background and no others', async (t) => {

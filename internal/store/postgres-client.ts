@@ -1,0 +1,56 @@
+import { Client, type ClientConfig, type Connection } from 'pg';
+import { fromUnknown } from '../errors.js';
+
+/** What the types of a connection do not tell: where it begins to read a stream; behind TLS, that of TLS. */
+interface Reading extends Connection {
+  attachListeners(stream: Source): void;
+}
+
+/** The little that is asked of the stream there. */
+interface Source {
+  on(event: string, listener: (bytes: Buffer) => void): unknown;
+}
+
+/** What is asked for in an AuthenticationRequest (PostgreSQL documentation, 55.7) that the library does not know. */
+const UNKNOWN_LOGIN = /^Unknown authenticationOk message type (\d+)$/;
+const LOGINS: Readonly<Record<string, string>> = { 2: 'Kerberos', 7: 'GSSAPI', 9: 'SSPI' };
+
+/**
+ * A client whose failures are its own. The library throws where nobody can catch it when an answer cannot be read, and a
+ * connection that is lost while somebody has it for more than one statement is an error that nobody hears: either would
+ * end the process.
+ */
+export class SoundClient extends Client {
+  constructor(config: ClientConfig) {
+    super(config);
+    // Who waits for a statement is told by that.
+    this.on('error', () => {});
+    const connection = this.connection as Reading;
+    const read = connection.attachListeners.bind(connection);
+    connection.attachListeners = (stream) =>
+      read({
+        on: (event, listener) =>
+          stream.on(event, (bytes) => {
+            try {
+              listener(bytes);
+            } catch (thrown) {
+              connection.emit('error', new UnreadableAnswer(thrown));
+              connection.stream.destroy();
+            }
+          }),
+      });
+  }
+}
+
+/** `code` is what the log says. */
+class UnreadableAnswer extends Error {
+  readonly code: string;
+
+  constructor(cause: unknown) {
+    const { message } = fromUnknown(cause);
+    super(message, { cause });
+    const [, type = ''] = UNKNOWN_LOGIN.exec(message) ?? [];
+    const login = LOGINS[type] ?? `method ${type}`;
+    this.code = type === '' ? 'an answer that cannot be read' : `asks for a login by ${login}`;
+  }
+}
