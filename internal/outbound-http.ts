@@ -61,7 +61,7 @@ export class OutboundHttp {
       const answer = await new Promise<IncomingMessage>((resolve, reject) => {
         const send = url.protocol === 'https:' ? secureRequest : plainRequest;
         send(url, { method, agent, signal, headers: { ...headers } }, resolve)
-          .once('error', reject)
+          .on('error', reject)
           .end(body);
       });
       const status = answer.statusCode ?? 0;

@@ -86,14 +86,14 @@ export function watchCertificate({
   return new CertificateWatch({
     files,
     onChange: () =>
-      listener.renewCertificate().then(
-        () => {
+      listener
+        .renewCertificate()
+        .then(() => {
           adminListener?.renewCertificate();
           showCertificateExpiry(files.certFile, metrics);
           log.info('certificate renewed');
-        },
-        (thrown: unknown) => log.error({ err: fromUnknown(thrown) }, 'certificate not renewed'),
-      ),
+        })
+        .catch((thrown: unknown) => log.error({ err: fromUnknown(thrown) }, 'certificate not renewed')),
     onProblems: (problems) =>
       log.error({ problems: problems.map(problemLine) }, 'certificate not renewed: the one in effect stays'),
   });

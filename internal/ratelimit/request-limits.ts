@@ -1,8 +1,12 @@
 import { hash } from 'node:crypto';
+import { createRequire } from 'node:module';
 import type { RequestLimit } from '../config/config.js';
 import { fromUnknown } from '../errors.js';
 import { forLog } from '../telemetry/log.js';
 import { TokenBucket } from './token-bucket.js';
+
+// Loaded where requests are counted over replicas. Not by import(): what that could not load once it never can.
+const load = createRequire(import.meta.url);
 
 /** The little of Redis that limits of requests need. */
 export interface RequestLimitStore {
@@ -63,7 +67,7 @@ export class RequestLimits {
   readonly #client: ScriptClient | undefined;
   readonly #maxClients: number;
   readonly #now: () => number;
-  readonly #shared = new Map<string, Promise<Shared>>();
+  readonly #shared = new Map<string, Shared>();
   readonly #own = new Map<string, TokenBucket>();
 
   constructor({ store, maxClients = 100_000, now = () => performance.now() }: RequestLimitsOptions) {
@@ -81,7 +85,7 @@ export class RequestLimits {
     // Subjects are anybody's text of any length: what names the bucket is not.
     const key = hash('sha256', JSON.stringify([scope, client.kind, client.name]), 'base64url');
     if (this.#client === undefined) return this.#takeOwn(key, limit);
-    const shared = await this.#sharedOf(limit, this.#client);
+    const shared = this.#sharedOf(limit, this.#client);
     try {
       await shared.consume(key);
       return undefined;
@@ -92,7 +96,7 @@ export class RequestLimits {
     }
   }
 
-  #sharedOf(limit: RequestLimit, storeClient: ScriptClient): Promise<Shared> {
+  #sharedOf(limit: RequestLimit, storeClient: ScriptClient): Shared {
     const { burst } = limit;
     const windowMs = windowOf(limit);
     const rule = `${burst} ${windowMs}`;
@@ -101,17 +105,15 @@ export class RequestLimits {
       if (this.#shared.size >= MAX_RULES) this.#shared.clear();
       // The library's own script counts in fixed windows: twice the burst passes where two of them meet. As the unit of
       // `duration` is the script's affair, it is milliseconds here.
-      shared = import('rate-limiter-flexible').then(
-        ({ RateLimiterRedis }) =>
-          new RateLimiterRedis({
-            storeClient,
-            // With the commands and keys of docs/stores.md a Redis user needs no rights of its own for this.
-            keyPrefix: 'ws:ratelimit:requests',
-            points: burst,
-            duration: Math.max(1, windowMs),
-            customIncrTtlLuaScript: TAKE,
-          }),
-      );
+      const { RateLimiterRedis } = load('rate-limiter-flexible') as Library;
+      shared = new RateLimiterRedis({
+        storeClient,
+        // With the commands and keys of docs/stores.md a Redis user needs no rights of its own for this.
+        keyPrefix: 'ws:ratelimit:requests',
+        points: burst,
+        duration: Math.max(1, windowMs),
+        customIncrTtlLuaScript: TAKE,
+      });
       this.#shared.set(rule, shared);
     }
     return shared;

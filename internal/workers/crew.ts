@@ -93,6 +93,17 @@ export class Crew {
     return worker;
   }
 
+  /** undefined: the system has no room for it, or refuses it for any other reason; most of these it says at once. */
+  #tryToFork(number: number): WorkerProcess | undefined {
+    try {
+      return this.#fork(number);
+    } catch (thrown) {
+      const { message } = fromUnknown(thrown);
+      this.#parts.log.error({ worker: number, reason: message }, 'worker could not be forked');
+      return undefined;
+    }
+  }
+
   async #bringUp(worker: WorkerProcess): Promise<void> {
     const { log, bringUp } = this.#parts;
     const { number, pid, link } = worker;
@@ -117,11 +128,18 @@ export class Crew {
       this.#parts.replaced.inc();
       const { number, pid, forkedMs } = worker;
       failures = performance.now() - forkedMs > STABLE_MS ? 0 : failures + 1;
-      const backoffMs = failures === 0 ? 0 : Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** (failures - 1));
-      log.error({ worker: number, pid, ...ending, backoffMs }, 'worker ended, it is replaced');
-      await pause(backoffMs, undefined, { signal }).catch(() => {});
-      if (signal.aborted) return;
-      const next = this.#fork(number);
+      log.error(
+        { worker: number, pid, ...ending, backoffMs: backoffMs(failures) },
+        'worker ended, it is replaced',
+      );
+      let forked: WorkerProcess | undefined;
+      while (forked === undefined) {
+        await pause(backoffMs(failures), undefined, { signal }).catch(() => {});
+        if (signal.aborted) return;
+        forked = this.#tryToFork(number);
+        if (forked === undefined) failures++;
+      }
+      const next = forked;
       this.#bringUp(next).catch((thrown) => {
         if (!signal.aborted)
           log.error({ worker: number, reason: fromUnknown(thrown).message }, 'worker did not start');
@@ -130,4 +148,9 @@ export class Crew {
       worker = next;
     }
   }
+}
+
+/** @param failures in a row. */
+function backoffMs(failures: number): number {
+  return failures === 0 ? 0 : Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** (failures - 1));
 }

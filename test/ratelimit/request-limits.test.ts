@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { RequestLimit } from '../../internal/config/config.js';
 import { type RequestClient, RequestLimits } from '../../internal/ratelimit/request-limits.js';
@@ -52,6 +53,24 @@ describe('limits of requests in one process', () => {
   });
 });
 
+/** Until this is called, the package fails to load as if no descriptor were left. */
+function withoutPackage(name: string): () => void {
+  const { cache, resolve } = createRequire(import.meta.url);
+  const file = resolve(name);
+  const before = cache[file];
+  const broken = {
+    loaded: true,
+    get exports(): never {
+      throw new Error('EMFILE: too many open files');
+    },
+  };
+  Object.assign(cache, { [file]: broken });
+  return () => {
+    Reflect.deleteProperty(cache, file);
+    if (before !== undefined) cache[file] = before;
+  };
+}
+
 describe('limits of requests over replicas', () => {
   let redis: RedisServer;
   before(async () => {
@@ -99,6 +118,16 @@ describe('limits of requests over replicas', () => {
     await limits?.take('/short', limit, ip('203.0.113.9'));
     const keys = await redis.admin.keys('ws:ratelimit:requests:*');
     for (const key of keys) assert.ok((await redis.admin.pttl(key)) <= 60_000, key);
+  });
+
+  it('that could not be loaded once are loaded with the next request', async (t) => {
+    const [limits] = await replicas(t, 1);
+    assert.ok(limits);
+    const mend = withoutPackage('rate-limiter-flexible');
+    t.after(mend);
+    await assert.rejects(limits.take('/loaded', LOGIN, ip('198.51.100.5')), /EMFILE/);
+    mend();
+    assert.equal(await passing(limits, ip('198.51.100.5'), 7, LOGIN, '/loaded'), 5);
   });
 
   it('are counted here while Redis is away', async (t) => {

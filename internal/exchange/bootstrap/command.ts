@@ -45,7 +45,8 @@ export function outputOf(
     };
     signal.addEventListener('abort', giveUp);
     // First of all: where no descriptor is left there is no output to listen to.
-    child.once('error', (error) => fail(fromUnknown(error).message));
+    child.on('error', (error) => fail(fromUnknown(error).message));
+    for (const pipe of [child.stdout, child.stderr]) pipe?.on('error', (error) => fail(error.message));
     child.stdout?.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
       if (bytes > limitBytes) fail(`it wrote more than ${limitBytes} bytes`);

@@ -44,14 +44,15 @@ export function askUpstream(
     const late = (): void =>
       giveUp(new GatewayError('ERR_UPSTREAM_TIMEOUT', `no whole answer in ${withinMs} ms`));
     const gone = (): void => giveUp(new GatewayError('ERR_CLIENT_LOST', 'nobody waits for it any more'));
+    // First of all: where it cannot be made there is nothing to give up.
+    const sending = upstreams.send(route, request, listener);
+    listener.sending = sending;
     const timer = setTimeout(late, withinMs);
     signal.addEventListener('abort', gone);
     const end = (): void => {
       clearTimeout(timer);
       signal.removeEventListener('abort', gone);
     };
-    const sending = upstreams.send(route, request, listener);
-    listener.sending = sending;
     sending.start();
   });
 }

@@ -44,7 +44,7 @@ async function isAnswered(port: number, pieces: readonly string[]): Promise<bool
   try {
     const answer = new Promise<string>((resolve) => {
       socket.once('data', (bytes) => resolve(bytes.toString('latin1')));
-      socket.once('error', () => resolve('')).once('close', () => resolve(''));
+      socket.on('error', () => resolve('')).once('close', () => resolve(''));
     });
     for (const piece of pieces) {
       socket.write(piece);

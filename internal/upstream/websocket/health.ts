@@ -164,7 +164,7 @@ function get(
   });
   cancellation.watch(() => request.destroy());
   return new Promise((resolve, reject) => {
-    request.once('error', reject).once('response', ({ statusCode }) => {
+    request.on('error', reject).once('response', ({ statusCode }) => {
       request.destroy();
       if (statusCode === http?.status) resolve();
       else reject(new DialFailure(`it answered ${statusCode}, not ${http?.status}`, undefined, 'handshake'));
