@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Config, RouteTable } from '../../internal/config/config.js';
 import type { CompiledEndpoint } from '../../internal/config/schemas/compiled.js';
+import { verifiesTokens } from '../../internal/config/verifies-tokens.js';
 import { GatewayError } from '../../internal/errors.js';
 import { type Applicant, admit } from '../../internal/exchange/admission.js';
 import type { Caller, ExchangeRequest } from '../../internal/exchange/exchange-request.js';
@@ -68,7 +69,7 @@ export async function rehearseHttp(
       ...{ access, credentials },
       exchanges: new Exchanges(),
       failedLogins: new FailedLogins(),
-      verifies: verification.keySource.kind !== 'none',
+      verifies: verifiesTokens(verification),
       origins: new AllowedOrigins(opening.allowedOrigins),
       limits: { ofRequests: (_, limit) => limit },
       requestLimits: { take: async () => undefined },

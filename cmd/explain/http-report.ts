@@ -3,6 +3,7 @@ import { printable, relativeTime } from '../line/words.js';
 import type { Client } from './client.js';
 import type { HttpOutcome } from './http-rehearsal.js';
 import { aligned } from './text.js';
+import { toldHeaders } from './told-headers.js';
 
 /** What is told of a plain HTTP request, as plain data: `--json` prints it as it is. */
 export type HttpReport = ReturnType<typeof httpReport>;
@@ -41,13 +42,7 @@ export function httpReport(
     answeredBy: refusal === undefined ? answerer(route, preflight !== undefined) : undefined,
     upstream: outcome.upstream && {
       urls: outcome.upstream.urls.map(withoutQuery),
-      headers: pairs(outcome.upstream.headers).map(([name, value]) =>
-        name.toLowerCase() === 'authorization'
-          ? [name, 'Bearer <the token>']
-          : name === 'X-Request-Id'
-            ? [name, '<one per request>']
-            : [name, value],
-      ),
+      headers: toldHeaders(pairs(outcome.upstream.headers), route.requestHeaders, '<one per request>'),
     },
     endsAt:
       Number.isFinite(expiresAtMs) && expiresAtMs <= 8.64e15

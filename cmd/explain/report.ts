@@ -4,13 +4,13 @@ import { CLOSE_REASONS } from '../../internal/close-codes.js';
 import type {
   ClientRules,
   Config,
-  IntrospectionConfig,
   KeySource,
   Protocol,
   Route,
   RouteMatch,
   RouteTable,
   UpstreamRoute,
+  VerificationConfig,
 } from '../../internal/config/config.js';
 import { sessionMatches } from '../../internal/config/routes/table.js';
 import { firstFit } from '../../internal/session/admission.js';
@@ -22,6 +22,7 @@ import { targetUrl } from '../../internal/upstream/websocket/target-url.js';
 import type { Client } from './client.js';
 import { fixFor, fixForDial } from './fixes.js';
 import type { Outcome, Refusal } from './rehearsal.js';
+import { toldHeaders } from './told-headers.js';
 
 /** What is told of a client's way in, as plain data: `--json` prints it as it is. Sections it did not reach are missing. */
 export type Report = ReturnType<typeof report>;
@@ -143,7 +144,7 @@ function tokenOf(token: string, plan: Plan, { verification }: Config, verified: 
     place: plan.tokenPlace,
     verified,
     keys: keySourceText(keySource),
-    provider: introspectionText(verification.introspection),
+    provider: introspectionText(verification),
     says: unverified && {
       alg: header.alg,
       kid: header.kid,
@@ -180,9 +181,10 @@ function keySourceText(source: KeySource): string {
   }
 }
 
-function introspectionText(asked: IntrospectionConfig | undefined): string | undefined {
+function introspectionText({ introspection: asked, keySource }: VerificationConfig): string | undefined {
   if (asked === undefined) return undefined;
-  return `INTROSPECTION_URL ${withoutQuery(asked.url)}, about ${asked.mode === 'always' ? 'every token' : 'those that are no JWTs'}`;
+  const aboutAll = asked.mode === 'always' || keySource.kind === 'none';
+  return `INTROSPECTION_URL ${withoutQuery(asked.url)}, about ${aboutAll ? 'every token' : 'those that are no JWTs'}`;
 }
 
 function revoked({ refusal, revocationsUnknown }: Outcome): string {
@@ -207,10 +209,11 @@ function upstreamOf({ match: { route } }: Plan, dial: DialRequest) {
     balance: route.balance,
     weights: route.weights,
     subprotocols: dial.subprotocols,
-    headers: dialHeaders(dial, route).map(([name, value]) => {
-      if (name === 'Authorization') return [name, 'Bearer <the token>'];
-      return name === 'X-Request-Id' ? [name, '<one per session>'] : [name, value];
-    }),
+    headers: toldHeaders(
+      dialHeaders(dial, route),
+      route.kind === 'http' ? route.requestHeaders : { set: [] },
+      '<one per session>',
+    ),
     forwardHeaders: route.forwardHeaders,
     mqttRoles: route.mqttRoles,
   };

@@ -153,6 +153,33 @@ describe('the commands', () => {
     assert.match(online.stdout, /^FAIL {2}keys/m);
   });
 
+  it('doctor looks at the keys of every issuer', async () => {
+    const routes = join(directory, 'routes-of-issuers.yaml');
+    const issuers = join(directory, 'issuers.yaml');
+    await writeFile(routes, JSON.stringify([{ prefix: '/', upstream: echo.url }]));
+    const env = { ISSUERS_FILE: issuers, ROUTE_FILE: routes };
+    const staff = { name: 'staff', issuer: issuer.url };
+    const list = (partners: string) =>
+      writeFile(
+        issuers,
+        JSON.stringify([staff, { name: 'partners', issuer: 'https://p.example', jwksUrl: partners }]),
+      );
+
+    await list(issuer.jwksUrl);
+    for (const args of [['doctor'], ['check', '--online']]) {
+      const { code, stdout } = await runCommand(args, { env });
+      assert.equal(code, 0, stdout);
+      for (const name of ['staff', 'partners'])
+        assert.match(stdout, new RegExp(`^ok {4}keys +of ${name}: 1 loaded: rs256-`, 'm'));
+    }
+
+    await list(`http://127.0.0.1:${await freePort()}/`);
+    const { code, stdout } = await runCommand(['doctor'], { env });
+    assert.equal(code, 1);
+    assert.match(stdout, /^ok {4}keys +of staff: 1 loaded/m);
+    assert.match(stdout, /^FAIL {2}keys +.*issuer: partners; .*ECONNREFUSED/m);
+  });
+
   it('says nothing when its reader has seen enough', async () => {
     const command = [...GATEWAY_COMMAND, 'completion', 'bash'].join(' ');
     const { stdout, stderr } = await promisify(execFile)('bash', [

@@ -7,6 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { runCommand } from '../support/command.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
+import { startIntrospection } from '../support/introspection-server.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 
 const SCHEMAS = `
@@ -14,6 +15,8 @@ endpoints:
   - { method: POST, path: /items, body: { type: object } }
   - { method: GET, path: /items }
 `;
+
+const BACKEND_KEY = 'key-of-the-backend';
 
 describe('explain --method', () => {
   let issuer: Issuer;
@@ -30,7 +33,7 @@ describe('explain --method', () => {
     assert.ok(typeof address === 'object' && address !== null);
     const to = `http://127.0.0.1:${address.port}`;
     gateway = await startGateway({
-      env: { JWKS_URL: issuer.jwksUrl, REVOCATION_TTL_SECONDS: '600' },
+      env: { JWKS_URL: issuer.jwksUrl, REVOCATION_TTL_SECONDS: '600', BACKEND_KEY },
       routes: [
         { prefix: '/shop', upstream: to, schemas: join(folder, 'api.yaml') },
         {
@@ -39,6 +42,13 @@ describe('explain --method', () => {
           requestHeaders: { set: { 'X-Tenant': '{claim.tenant}' } },
           rateLimit: { perMinute: 60 },
           cors: { origins: ['https://app.example.com'], methods: ['GET'] },
+        },
+        {
+          prefix: '/keyed',
+          upstream: to,
+          requestHeaders: {
+            set: { 'X-Api-Key': `\${BACKEND_KEY}`, authorization: `Basic \${BACKEND_KEY}` },
+          },
         },
         { prefix: '/staff', upstream: to, requireRoles: ['staff'] },
         { prefix: '/read', upstream: to, methods: ['GET'], auth: 'public' },
@@ -55,7 +65,12 @@ describe('explain --method', () => {
     await rm(folder, { recursive: true });
   });
 
-  const env = () => ({ JWKS_URL: issuer.jwksUrl, ROUTE_FILE: gateway.routeFile, PORT: String(gateway.port) });
+  const env = () => ({
+    JWKS_URL: issuer.jwksUrl,
+    ROUTE_FILE: gateway.routeFile,
+    PORT: String(gateway.port),
+    BACKEND_KEY,
+  });
   async function explained(args: readonly string[], token: string | undefined) {
     const given = token === undefined ? args : [...args, '--token', '-'];
     const { stdout, stderr, code } = await runCommand(['explain', ...given, '--json'], {
@@ -149,5 +164,49 @@ describe('explain --method', () => {
     assert.match(stdout, /^verdict +refused: HTTP 415 Unsupported Media Type \(ERR_MEDIA_TYPE\)$/m);
     assert.doesNotMatch(stdout, /secret/);
     assert.ok(!stdout.includes(token));
+  });
+
+  it('shows no text that a route sets in a header, of requests and handshakes alike', async () => {
+    const token = issuer.sign({ sub: 'ann', preferred_username: 'Ann' });
+    for (const args of [['--method', 'GET'], []]) {
+      const told = await explained([...args, '--path', '/keyed'], token);
+      assert.ok(!JSON.stringify(told).includes(BACKEND_KEY));
+      const headers = new Map(told.upstream.headers);
+      assert.equal(headers.get('authorization'), '<what requestHeaders of the route sets>');
+      assert.equal(headers.get('X-Api-Key'), headers.get('authorization'));
+      assert.equal(headers.get('Authorization'), undefined);
+    }
+  });
+
+  it('asks the introspection endpoint where there is no key source', async (t) => {
+    const provider = await startIntrospection();
+    t.after(() => provider.close());
+    provider.active.set('opaque', { sub: 'ann' });
+    const introspection = {
+      INTROSPECTION_URL: provider.url,
+      INTROSPECTION_CLIENT_ID: 'gateway',
+      INTROSPECTION_CLIENT_SECRET: 'secret',
+    };
+    const only = await startGateway({
+      env: introspection,
+      routes: [{ prefix: '/hi', respond: { status: 200, body: 'hi' } }],
+    });
+    t.after(() => only.stop());
+    for (const [token, status] of [
+      ['opaque', 200],
+      ['other', 401],
+    ] as const) {
+      const headers = { Authorization: `Bearer ${token}` };
+      const answer = await http(`${only.http}/hi`, { headers });
+      assert.equal(answer.status, status);
+      const { stdout } = await runCommand(
+        ['explain', '--method', 'GET', '--path', '/hi', '--token', '-', '--json'],
+        { env: { ...introspection, ROUTE_FILE: only.routeFile }, input: token },
+      );
+      const { letIn, identity, refusal } = JSON.parse(stdout);
+      assert.equal(letIn, status === 200, stdout);
+      assert.equal(identity?.sub, letIn ? 'ann' : undefined);
+      if (!letIn) assert.equal(refusal.code, JSON.parse(answer.body).code);
+    }
   });
 });
