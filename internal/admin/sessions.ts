@@ -1,4 +1,4 @@
-import type { Protocol } from '../config/config.js';
+import { PROTOCOL_NAMES, type Protocol } from '../config/config.js';
 import { type Exchanges, type LiveExchange, LONG_EXCHANGE_MS } from '../exchange/exchanges.js';
 import type { LiveSession } from '../session/live-session.js';
 import type { Sessions } from '../session/sessions.js';
@@ -32,13 +32,15 @@ export interface SessionQuery {
   readonly after: string;
 }
 
+/** What the list can be narrowed to; `http`: exchanges. */
+const PROTOCOLS: readonly string[] = [...PROTOCOL_NAMES, 'http'];
+
 /** @throws AdminRefusal 400 */
 export function readSessionQuery(query: string): SessionQuery {
   const parameters = readParameters(query, ['sub', 'protocol', 'route', 'limit', 'cursor']);
   const protocol = parameters.get('protocol');
-  if (protocol !== undefined && protocol !== 'mqtt' && protocol !== 'raw' && protocol !== 'http') {
-    throw invalid('protocol must be mqtt, raw or http');
-  }
+  if (protocol !== undefined && !PROTOCOLS.includes(protocol))
+    throw invalid(`protocol must be one of ${PROTOCOLS.join(', ')}`);
   const after = parameters.get('cursor') ?? '';
   if (after !== '' && !SESSION_ID.test(after)) throw invalid('cursor is not one of ours');
   return {

@@ -67,9 +67,7 @@ export class Gate {
 
   /** Likewise for a request that is no good before it is judged; what is known of it is in its head. */
   turnAwayUnread(head: RequestHead, status: 400 | 404 | 431): number {
-    this.#count(head, status);
-    this.#refusals.refused(head, status);
-    return status;
+    return this.#record(head, status);
   }
 
   /** A connection that is closed as soon as it is accepted: there are too many. @param why which limit says so. */
@@ -90,6 +88,11 @@ export class Gate {
     if (checkHandshake(head) === undefined) {
       this.sessionParts.metrics.sessions.handshakesRefused.inc({ status });
     }
+    return this.#record(head, status, why);
+  }
+
+  /** Counts a refusal, logs it, and keeps it among the last ones. */
+  #record(head: RequestHead, status: number, why?: string): number {
     this.#count(head, status);
     this.#refusals.refused(head, status, why);
     this.sessionParts.refusals.add({
@@ -100,7 +103,8 @@ export class Gate {
       answer: status,
       reason: statusText(status).toLowerCase(),
       why,
-      path: forLog(head.target),
+      // Of a head that could not be read nothing is known.
+      path: head.target === '' ? undefined : forLog(head.target),
       route: undefined,
       sub: undefined,
     });

@@ -82,11 +82,17 @@ export function recordAccepted(
 
 /** A client did not get its turn among MAX_HANDSHAKES_PER_SECOND: its handshake was answered 503. */
 export function recordTurnedAway(
-  { metrics, accessLog, arrivals }: Pick<SessionParts, 'metrics' | 'accessLog' | 'arrivals'>,
+  {
+    metrics,
+    accessLog,
+    arrivals,
+    refusals,
+  }: Pick<SessionParts, 'metrics' | 'accessLog' | 'arrivals' | 'refusals'>,
   session: Pick<LiveSession, 'id' | 'ip' | 'requestId'>,
-  { matches, trace }: Pick<Opening, 'matches' | 'trace'>,
+  { matches, trace, path }: Pick<Opening, 'matches' | 'trace' | 'path'>,
 ): void {
   const [match] = matches;
+  const why = 'MAX_HANDSHAKES_PER_SECOND';
   metrics.sessions.handshakesRefused.inc({ status: 503 });
   metrics.sessions.refused.inc({ status: '503', route: metrics.routeLabel(match?.route) });
   trace?.end({
@@ -95,6 +101,18 @@ export function recordTurnedAway(
     closeCode: undefined,
     route: match?.route.prefix,
     protocol: undefined,
+  });
+  refusals.add({
+    atMs: Date.now(),
+    session: session.id,
+    protocol: undefined,
+    ip: session.ip,
+    answer: 503,
+    reason: 'service unavailable',
+    why,
+    path,
+    route: match?.route.prefix,
+    sub: undefined,
   });
   const allowed = accessLog.wants(true) ? arrivals?.lines.take() : undefined;
   if (allowed === undefined) return;
@@ -105,7 +123,7 @@ export function recordTurnedAway(
       ip: session.ip,
       status: 503,
       route: match?.route.prefix,
-      why: 'MAX_HANDSHAKES_PER_SECOND',
+      why,
       ...allowed,
     },
     'handshake refused',
@@ -120,6 +138,7 @@ export function recordOpen({ route, protocol }: LiveSession, { trace }: Opening)
 /**
  * Counts the end of a session and leaves its one log line.
  * @param state the one it ends: before it has reached its upstream, ending it for who the client is means refusing it.
+ * @param code what the client is told, which its protocol may have chosen; undefined: nothing.
  */
 export function recordClose(
   parts: Pick<SessionParts, 'metrics' | 'accessLog' | 'sessions' | 'refusals' | 'history'>,
@@ -149,7 +168,7 @@ export function recordClose(
     route: session.route?.prefix,
     protocol,
   });
-  remember(parts, session, state, reason, cause?.message, traffic);
+  remember(parts, session, state, reason, code, cause?.message, traffic);
   const isFault = reason === CLOSE_REASONS.internalError;
   if (!isFault && !accessLog.wants(!ENDS_WELL.has(reason))) return;
   const line = {
@@ -195,18 +214,20 @@ function remember(
   session: LiveSession,
   state: SessionState,
   reason: CloseReason,
+  code: number | undefined,
   why: string | undefined,
   traffic: TrafficCounts | undefined,
 ): void {
   const nowMs = Date.now();
   const { id, ip, route, protocol, identity, acceptedMs } = session;
-  if (state.name !== 'open' && reason.client !== undefined && reason !== CLOSE_REASONS.shutdown)
+  const isRefusal = state.name !== 'open' && reason.client !== undefined && reason !== CLOSE_REASONS.shutdown;
+  if (isRefusal && code !== undefined)
     refusals.add({
       atMs: nowMs,
       session: id,
       protocol,
       ip,
-      answer: reason.client.code,
+      answer: code,
       reason: reason.name,
       why,
       path: openingOf(state)?.path,

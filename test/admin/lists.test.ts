@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { firstPage } from '../../internal/admin/page.js';
 import { listRevocations } from '../../internal/admin/revocations.js';
 import type { Revocation } from '../../internal/auth/revocations/revocations.js';
+import { PROTOCOL_NAMES } from '../../internal/config/config.js';
 import { bench, identity, ROUTE, StandInSession } from './parts.js';
 
 interface SessionPage {
@@ -87,6 +88,11 @@ describe('GET /admin/sessions', () => {
     assert.deepEqual(await subs('sub=a%26b%3Dc'), ['a&b=c']);
     assert.deepEqual(await subs('sub=__proto__'), []);
     assert.deepEqual(await subs('protocol=mqtt'), ['a']);
+    for (const protocol of [...PROTOCOL_NAMES, 'http'] as const) {
+      if (protocol !== 'http') live(new StandInSession(identity(`of ${protocol}`), protocol));
+      const found = await subs(`protocol=${protocol}`);
+      assert.equal(found.includes(`of ${protocol}`), protocol !== 'http', protocol);
+    }
     assert.deepEqual(await subs('route=/mqtt'), ['a']);
     assert.deepEqual(await subs('route=/mqtt&protocol=raw'), []);
     assert.deepEqual(await subs('sub='), []);
@@ -122,7 +128,8 @@ describe('GET /admin/sessions', () => {
       'limit=-1',
       'limit=1e2',
       'limit=',
-      'protocol=stomp',
+      'protocol=amqp',
+      'protocol=',
       'cursor=x',
       'cursor=../..',
       '__proto__=a',

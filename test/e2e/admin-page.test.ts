@@ -141,6 +141,42 @@ describe('the admin page', () => {
     assert.deepEqual(complaints, []);
   });
 
+  it('shows each session at the provider that is revoked, and takes that one back', async () => {
+    for (const sid of ['first-sid', 'second-sid']) {
+      const { status } = await http(`${gateway.http}/admin/revoke`, {
+        method: 'POST',
+        headers: { Authorization: `Bearer ${ADMIN_TOKEN}` },
+        body: JSON.stringify({ sid }),
+      });
+      assert.equal(status, 200);
+    }
+    const on = await signedIn();
+    await on.press('6');
+    await on.until(`${shows('session — first-sid')} && ${shows('session — second-sid')}`);
+    await pressButton(on, 'first-sid', 'Lift');
+    await on.until(`!${shows('first-sid')} && ${shows('second-sid')}`);
+  });
+
+  it('narrows the sessions to those of one protocol', async () => {
+    const peer = await Peer.open(`${gateway.ws}/echo`, { token: issuer.sign({ sub: 'fay' }) });
+    const on = await signedIn();
+    await on.until(shows('fay'));
+    for (const [protocol, found] of [
+      ['stomp', 'nobody whom the filter finds'],
+      ['raw', 'fay'],
+      ['http', 'nobody whom the filter finds'],
+    ] as const) {
+      await on.evaluate(`{
+        const select = document.querySelector("select[aria-label=Protocol]");
+        select.value = "${protocol}";
+        select.dispatchEvent(new Event("change"));
+      }`);
+      await on.until(shows(found));
+    }
+    assert.equal(await on.evaluate('document.querySelector("#state").innerText'), 'live');
+    await peer.close();
+  });
+
   it('shows routes, circuits and limits, resets a circuit and sets a limit', async () => {
     const refused = await Peer.open(`${gateway.ws}/dead`, { token: issuer.sign({ sub: 'dan' }) });
     assert.equal((await refused.ended()).code, 1014);

@@ -8,6 +8,7 @@ import { useServer } from 'graphql-ws/use/ws';
 import { WebSocket, WebSocketServer } from 'ws';
 import { within } from '../support/eventually.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
+import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { assertQuiet } from '../support/quiet.js';
 import { startUpstream, type Upstream } from '../support/upstream.js';
@@ -123,6 +124,14 @@ describe('GraphQL over WebSocket', () => {
     });
     assert.equal(((await within(failure, 'error')) as { code?: number }).code, 4401);
     await client.dispose();
+    const { refusals } = JSON.parse((await http(`${gateway.http}/admin/refusals`)).body) as {
+      refusals: readonly { answer: number }[];
+    };
+    assert.deepEqual(
+      refusals.map(({ answer }) => answer),
+      [4401, 4408, 4401, 4403, 4401, 4401, 4401, 4401, 4401],
+      'the last one first, as it was told',
+    );
   });
 
   it('has connection_init forwarded as text, its token under the rule of the route', async () => {

@@ -148,6 +148,11 @@ for (const [kind, extra] of Object.entries(KINDS))
       assert.equal(await answerTo(handshakeHead(gateway.port, '/echo', large)), 431);
       assert.equal(await answerTo(`GET /healthz HTTP/1.1\r\nHost: h\r\n${large[0]}\r\n\r\n`), 431);
       assert.equal((await gateway.metrics()).sum('ws_refused_total', { status: '431' }), before + 3);
+      const { refusals } = JSON.parse((await http(`${gateway.http}/admin/refusals`)).body) as {
+        refusals: readonly { answer: number; path: string | null }[];
+      };
+      const last = refusals.slice(0, 3).map(({ answer, path }) => [answer, path]);
+      assert.deepEqual(last, Array(3).fill([431, null]));
       await eventually(() =>
         gateway.logs.some(({ status, msg }) => status === 431 && msg === 'handshake refused'),
       );

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { startGateway } from '../support/gateway.js';
+import { http } from '../support/http.js';
 import { startIssuer } from '../support/issuer.js';
 import { assertQuiet } from '../support/quiet.js';
 import { exchange, handshakeHead } from '../support/raw-client.js';
@@ -35,6 +36,12 @@ describe('a crowd that comes at once', () => {
       for (const { client } of crowd) client.destroy();
       const metrics = await gateway.metrics();
       assert.equal(metrics.sum('ws_refused_total', { status: '503', route: '/' }), turnedAway.length);
+      const { refusals } = JSON.parse((await http(`${gateway.http}/admin/refusals`)).body) as {
+        refusals: readonly Readonly<Record<string, unknown>>[];
+      };
+      assert.equal(refusals.length, turnedAway.length);
+      for (const { answer, why, path, route } of refusals)
+        assert.deepEqual([answer, why, path, route], [503, 'MAX_HANDSHAKES_PER_SECOND', '/', '/']);
       const late = await Peer.open(`${gateway.ws}/`, { token });
       await late.close();
       await assertQuiet(gateway, { upstreams: [echo] });

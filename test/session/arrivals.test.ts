@@ -5,6 +5,7 @@ import { Arrivals, type Arriving } from '../../internal/session/arrivals.js';
 import { recordTurnedAway } from '../../internal/session/record.js';
 import { AccessLog } from '../../internal/telemetry/access-log.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
+import { RecentRefusals } from '../../internal/telemetry/recent-refusals.js';
 import { StandInSession } from '../admin/parts.js';
 import { recordedLog } from '../store/recorded-log.js';
 import { eventually } from '../support/eventually.js';
@@ -91,16 +92,22 @@ it('whoever is gone has no turn, and without a limit nobody waits', () => {
   assert.ok(Array.from({ length: 1000 }, () => open.come()).every(({ outcome }) => outcome === 'admitted'));
 });
 
-it('a crowd that is turned away does not flood the log, and is counted whole', async () => {
+it('a crowd that is turned away does not flood the log, is counted whole, and its last ones are remembered', async () => {
   const { arrivals } = crowd(1);
   const { log, lines } = recordedLog();
-  const parts = { metrics: new Metrics(10), accessLog: new AccessLog(log, 'all'), arrivals };
+  const refusals = new RecentRefusals();
+  const parts = { metrics: new Metrics(10), accessLog: new AccessLog(log, 'all'), arrivals, refusals };
   for (let index = 0; index < 2_000; index++)
-    recordTurnedAway(parts, new StandInSession(undefined), { matches: [] });
+    recordTurnedAway(parts, new StandInSession(undefined), { matches: [], path: `/${index}` });
   const written = lines.length;
   assert.ok(written >= 50 && written < 1_500, `${written} lines`);
   const { text } = new MetricsText(await parts.metrics.scrape());
   assert.match(text, /^ws_refused_total\{[^}]*status="503"[^}]*\} 2000$/m);
+  const [last] = refusals.list();
+  assert.deepEqual(
+    [refusals.list().length, last?.answer, last?.why, last?.path],
+    [50, 503, 'MAX_HANDSHAKES_PER_SECOND', '/1999'],
+  );
 });
 
 it('steps of openings for which hundreds have given their part at once are taken a few in each turn of the event loop', async () => {
