@@ -111,7 +111,7 @@ export const CLOSE_REASONS = Object.freeze({
     1013,
     'Upstream too slow',
     true,
-    'more than MAX_BUFFERED_BYTES waited for the upstream, or it took nothing for the write timeout',
+    'the upstream took nothing for the write timeout; with listener uws, which cannot stop reading from a client, also: more waited for it than MAX_BUFFERED_BYTES, or two of the largest messages if that is more',
   ),
   upstreamUnavailable: told(
     'upstream_unavailable',

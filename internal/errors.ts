@@ -43,7 +43,8 @@ export const ERROR_CODES = {
   ERR_TOO_MANY_LOGINS: 'too many tokens of that address were no good',
   ERR_DRAINING: 'the gateway is shutting down',
   ERR_BODY_TOO_LARGE: 'the request body is larger than maxBodyBytes of its route',
-  ERR_REQUEST_TIMEOUT: 'the client sent nothing of its request body for timeouts.idle',
+  ERR_REQUEST_TIMEOUT:
+    'the client sent nothing of its request body for timeouts.idle, or not all that schemas look at within timeouts.answer',
   ERR_CLIENT_LOST: 'the client went away before its answer was whole',
   ERR_CONNECT_MALFORMED: 'the MQTT CONNECT packet breaks the specification',
   ERR_CONNECT_VERSION: 'the MQTT CONNECT packet asks for a protocol level the gateway does not know',

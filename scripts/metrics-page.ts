@@ -1,3 +1,4 @@
+import { PROTOCOL_NAMES } from '../internal/config/config.js';
 import { Metrics } from '../internal/telemetry/metrics.js';
 import { table } from './markdown-table.js';
 
@@ -87,23 +88,29 @@ ${table(
   ['Label', 'Values'],
   [
     ['`direction`', '`client_to_upstream`, `upstream_to_client`'],
-    ['`protocol`', '`mqtt`, `raw`'],
-    ['`route`', 'the prefix of a route; at most 200, then `_other`; of requests that no route fits `_none`'],
+    ['`protocol`', PROTOCOL_NAMES.map((name) => `\`${name}\``).join(', ')],
+    [
+      '`route`',
+      'the prefix; the first 200, all others are `_other`; `_none`: requests that no route fits, and whoever has not been let in to one',
+    ],
     ['`method`', 'those of RFC 9110 and PATCH, all others are `other`'],
     ['`status` of `http_requests_total`', 'of the answer; 0 where the client went away before there was one'],
     ['`reason` of `ws_session_closed_total`', 'the names in [close-codes.md](close-codes.md)'],
     ['`reason` of `ws_unready`', '`draining`, `no_keys`'],
     [
-      '`status` of handshakes',
-      '400 malformed, 403 origin, 404 no route, 429 too many from one address, 503 full or draining',
+      '`status` of `ws_handshakes_refused_total`',
+      '400 malformed, 401 no cookie of the upstream (`bootstrap`), 403 origin or address, 404 no route, 426 `webSocket: false`, 429 too many from one address, 503 full, too many at once or draining',
+    ],
+    [
+      '`status` of `ws_refused_total`',
+      'those; 426 what is no handshake, 431 too large a head; `closed`: connections closed at accept, without an answer',
     ],
     ['`result`', 'of look-ups `hit`, `miss`; of reloads and dials `ok`, `failed`'],
-    [
-      '`route`',
-      'the prefix; the first 200, all others are `_other`; `_none`: whoever has not been let in to one',
-    ],
     ['`store`', '`memory`, and `redis` or `postgres` behind it, asked for what memory does not have'],
-    ['`dependency`', '`jwks`, `introspection`, `redis`, `postgres`, those that are configured'],
+    [
+      '`dependency`',
+      '`jwks`, or `jwks:NAME` for each of ISSUERS_FILE, `introspection`, `redis`, `postgres`: those that are configured',
+    ],
     ['`upstream`', 'the URL without credentials and query; of dials the first 200, all others are `_other`'],
     ['`file`', 'TLS_CERT_FILE'],
     [

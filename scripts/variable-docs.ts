@@ -144,7 +144,7 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
   },
   'What the gateway asks for itself': {
     HTTP_PROXY:
-      'proxy for http:// addresses of keys, discovery, traces and `bootstrap.mint.url`. Also `http_proxy`; likewise below',
+      'proxy for http:// addresses of keys, discovery, introspection, traces and `bootstrap.mint.url`. Also `http_proxy`; likewise below',
     HTTPS_PROXY: 'proxy for https:// addresses, through CONNECT',
     NO_PROXY:
       'what is asked directly: a host with all below it, an address or CIDR, each but the last with `:port` if need be; `*`: everything',

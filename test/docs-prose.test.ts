@@ -175,7 +175,8 @@ describe('the troubleshooting page', () => {
   });
 
   it('has every HTTP status', () => {
-    for (const status of [400, 403, 404, 426, 429, 503]) assert.notEqual(section(`HTTP ${status}`), '');
+    for (const status of [400, 401, 403, 404, 426, 429, 431, 503])
+      assert.notEqual(section(`HTTP ${status}`), '');
   });
 
   it('has the reasons for which tokens are refused, in the words of the log', async (t) => {

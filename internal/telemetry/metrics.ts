@@ -21,7 +21,7 @@ const MAX_PREPARED_ROUTES = 20;
 /** Gauges of prom-client's that pose as counters, which `promtool check metrics` objects to: sums over a metric that stays. */
 const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`);
 /** What a well-formed opening handshake can be refused with (SPEC section 4). */
-const REFUSAL_STATUSES = [400, 403, 404, 429, 503];
+const REFUSAL_STATUSES = [400, 401, 403, 404, 426, 429, 503];
 
 /** The values of all metrics as plain data, which can cross between processes. */
 export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
