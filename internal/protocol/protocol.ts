@@ -90,6 +90,8 @@ export interface ProtocolAdapter {
    * Reads the greeting out of everything received so far.
    * @param bytes must stay as they are while the greeting is in use: it looks into them.
    * @param limitBytes MAX_CONNECT_BYTES: a packet that announces more is refused before it has come.
+   * @param readBytes how many of them it has been given before, with `more` for an answer: a client that sends byte by byte
+   * is not to have all of them searched each time.
    */
-  read(bytes: Buffer, limitBytes: number): FirstBytes;
+  read(bytes: Buffer, limitBytes: number, readBytes?: number): FirstBytes;
 }

@@ -25,16 +25,16 @@ export const stomp: ProtocolAdapter = Object.freeze({
   read,
 });
 
-function read(bytes: Buffer, limitBytes: number): FirstBytes {
-  // STOMP 1.2, Augmented BNF: end-of-lines may stand between frames, as heart-beats.
-  let start = 0;
-  while (bytes[start] === LF || bytes[start] === CR) start++;
-  const end = bytes.indexOf(NUL, start);
+function read(bytes: Buffer, limitBytes: number, readBytes = 0): FirstBytes {
+  const end = bytes.indexOf(NUL, readBytes);
   if (end < 0) {
     return bytes.length < limitBytes
       ? { verdict: 'more' }
       : malformed('a CONNECT frame over MAX_CONNECT_BYTES');
   }
+  // STOMP 1.2, Augmented BNF: end-of-lines may stand between frames, as heart-beats.
+  let start = 0;
+  while (bytes[start] === LF || bytes[start] === CR) start++;
   const frame = bytes.subarray(start, end);
   if (!isUtf8(frame)) return malformed('CONNECT is not UTF-8');
   const [command, ...lines] = frame

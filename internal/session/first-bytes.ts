@@ -57,13 +57,14 @@ export class FirstBytesReader {
     if (this.#taken > this.limitBytes) {
       return refused(this.negotiated, 'messageTooBig', 'more than MAX_CONNECT_BYTES before authentication');
     }
+    const readBytes = this.#length;
     this.#append(payload);
     const bytes = this.#buffer.subarray(0, this.#length);
     const adapter = this.negotiated ?? adapterForBytes(bytes) ?? (isBinary ? undefined : raw);
     if (adapter === undefined) return MORE;
     // [MQTT-6.0.0-1]: a text frame is never part of a CONNECT.
     if (!isBinary && !adapter.allowsText) return refused(adapter, 'mqttTextFrame', 'CONNECT in a text frame');
-    const first = adapter.read(bytes, this.limitBytes);
+    const first = adapter.read(bytes, this.limitBytes, readBytes);
     switch (first.verdict) {
       case 'more':
         return MORE;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { mqtt } from '../../internal/protocol/mqtt.js';
 import { raw } from '../../internal/protocol/raw.js';
+import { stomp } from '../../internal/protocol/stomp.js';
 import { FirstBytesReader } from '../../internal/session/first-bytes.js';
 import { connectBody, packet } from '../protocol/connect-packet.js';
 
@@ -39,6 +40,33 @@ describe('a client\u2019s first bytes', () => {
       assert.equal(reader.add(Buffer.alloc(0), true).verdict, 'more');
     const outcome = reader.add(Buffer.alloc(0), true);
     assert.deepEqual([outcome.verdict, 'reason' in outcome && outcome.reason], ['refused', 'messageTooBig']);
+  });
+
+  it('cost linear time, however small the messages are in which they come', () => {
+    for (const [name, adapter, bytes, isBinary] of [
+      ['heart-beats before a CONNECT of STOMP', stomp, Buffer.alloc(65_000, '\n'), false],
+      ['a CONNECT of STOMP', stomp, Buffer.alloc(65_000, 'CONNECT\n'), false],
+      [
+        'a CONNECT of MQTT',
+        undefined,
+        packet(connectBody({ userName: 'u', password: 'p'.repeat(65_000) })),
+        true,
+      ],
+    ] as const) {
+      const takeMs = (count: number): number => {
+        const reader = new FirstBytesReader(adapter, undefined, LIMIT_BYTES);
+        const before = process.cpuUsage();
+        for (let at = 0; at < count; at++)
+          assert.equal(reader.add(bytes.subarray(at, at + 1), isBinary).verdict, 'more');
+        const { user, system } = process.cpuUsage(before);
+        return (user + system) / 1000;
+      };
+      // The first round warms up; of CPU time, the least is what it takes.
+      const least = (count: number) => Math.min(...[1, 2, 3].map(() => takeMs(count)));
+      const few = least(6500);
+      const many = least(65_000);
+      assert.ok(many < 40 * Math.max(1, few), `${name}: ${few} ms for 6,500 messages, ${many} ms for 65,000`);
+    }
   });
 
   it('are copied', () => {
