@@ -193,6 +193,21 @@ describe('an attacker', () => {
     await eventually(async () => (await closed('message_too_big')) === before + 1);
   });
 
+  it('sends empty fragments without end before it has said who it is: closed 1009', async () => {
+    const before = await closed('message_too_big');
+    const fragment = (opcode: number, fin: boolean) => encodeFrame(opcode, '', { fin, mask: MASK });
+    // In two messages, as many as one may have bytes: it is all of them that count.
+    const message = Buffer.concat([
+      fragment(OPCODE.binary, false),
+      ...Array<Buffer>(40_000).fill(fragment(OPCODE.continuation, false)),
+      fragment(OPCODE.continuation, true),
+    ]);
+    const { client } = await exchange(gateway.port, handshakeHead(gateway.port, '/echo'));
+    client.write(Buffer.concat([message, message]));
+    await within(client.closed, 'end of the connection');
+    await eventually(async () => (await closed('message_too_big')) === before + 1);
+  });
+
   it('sends empty messages while the dial hangs: closed 1009, and they cost little memory', async () => {
     const before = await closed('too_much_waiting');
     const rss = await gateway.rssBytes();

@@ -120,6 +120,29 @@ describe('frames pass as they came', () => {
     await front.bench.quiet();
   });
 
+  it('until there are as many empty fragments in a message as it may have bytes', async (t) => {
+    const front = await Front.start(t, { config: { maxMessageBytes: 1000 } });
+    const { client, upstream } = await front.open();
+    const fromClient = new Inbox(upstream);
+    const told = new Inbox(client);
+    const empty = up(OPCODE.continuation, '', { fin: false });
+    const message = [
+      up(OPCODE.text, 'a', { fin: false }),
+      ...Array<Buffer>(999).fill(empty),
+      up(OPCODE.continuation, 'b'.repeat(999)),
+    ];
+    client.write(Buffer.concat([...message, ...message.slice(0, -1), empty, empty]));
+    await eventually(() => told.ended);
+    assert.deepEqual(codes(told), [1009]);
+    await eventually(() => codes(fromClient).length === 1);
+    assert.equal(
+      frames(fromClient).length,
+      2 * message.length,
+      'all before the one too many, and a close frame',
+    );
+    await front.bench.quiet();
+  });
+
   it('up to the message that is one too many', async (t) => {
     const front = await Front.start(t, { burst: 3 });
     const { client, upstream } = await front.open();

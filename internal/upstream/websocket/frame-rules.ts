@@ -6,6 +6,12 @@ import { FIN, MASK, MAX_CONTROL_BYTES, OPCODE, Opcode, RSV } from './frame.js';
 const MAX_UNMASKED_HEADER_BYTES = 10;
 const MASKING_KEY_BYTES = 4;
 
+/** Of the RFC, after which nothing more is read. */
+export interface Violation {
+  readonly code: 1002 | 1007;
+  readonly why: string;
+}
+
 /**
  * Why a frame cannot begin with these two bytes (RFC 6455 §5); undefined: it can.
  * @param inMessage whether a fragmented message is in progress.

@@ -20,7 +20,10 @@ export abstract class FrameVerdicts {
    * each is judged by itself.
    */
   protected abstract judgeWhole(run: WholeFrames): boolean;
-  /** Whether a data frame may pass, by its header. @param messageBytes of its message, this frame included. */
+  /**
+   * Whether a data frame may pass, by its header.
+   * @param messageBytes of its message, this frame included; to a fragment without a byte, empty ones count as one each.
+   */
   protected abstract judge(first: number, length: number, messageBytes: number): CloseReasonKey | undefined;
   /** Likewise by its payload; called for each piece of it if `inspects`. */
   protected abstract inspect(...piece: Parameters<PayloadJudge>): CloseReasonKey | undefined;

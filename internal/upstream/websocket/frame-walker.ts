@@ -2,7 +2,7 @@ import type { CloseReasonKey } from '../../close-codes.js';
 import { ControlFrameReader } from './control-frame-reader.js';
 import { CutFrame } from './cut-frame.js';
 import { FIN, MASK, type MaskingKeys, OPCODE, Opcode, xorBytes } from './frame.js';
-import { frameFault, headerBytes, lengthFault, payloadLength } from './frame-rules.js';
+import { frameFault, headerBytes, lengthFault, payloadLength, type Violation } from './frame-rules.js';
 import type { FrameSource } from './frame-source.js';
 import { WholeFrames } from './whole-frames.js';
 
@@ -13,11 +13,6 @@ const whole = new WholeFrames();
 
 /** What becomes of data frames. `finish`: the one that is under way passes, no other one after it. */
 type Mode = 'messages' | 'pass' | 'finish' | 'drop' | 'stopped';
-
-interface Violation {
-  readonly code: 1002 | 1007;
-  readonly why: string;
-}
 
 /**
  * Walks over a peer's frames where they lie (RFC 6455 §5), strictly, and looks at headers only. Runs of data frames are
@@ -43,6 +38,8 @@ export abstract class FrameWalker extends ControlFrameReader implements FrameSou
   #opcode = 0;
   /** Payload bytes of that message, by the headers so far. */
   #messageBytes = 0;
+  /** Empty fragments that end no message, and that nothing has made up for yet. */
+  #emptyFragments = 0;
   /** Whether the frame under way ends its message. */
   #last: boolean = false;
   /** Payload bytes still to come of the data frame under way. */
@@ -235,10 +232,14 @@ export abstract class FrameWalker extends ControlFrameReader implements FrameSou
       this.#messageBytes = 0;
     }
     this.#messageBytes += length;
+    // In such a one a limit sees neither bytes nor a message: it counts as a byte until there is something to see.
+    const isIdle = length === 0 && (first & (FIN | OPCODE)) === 0;
+    if (isIdle) this.#emptyFragments++;
+    else this.#emptyFragments = Math.max(0, this.#emptyFragments - (length || 1));
     const takenApart = this.#mode === 'messages';
     this.#passing = this.#mode === 'pass';
     if (takenApart || this.#passing) {
-      const refusal = this.judge(first, length, this.#messageBytes);
+      const refusal = this.judge(first, length, this.#messageBytes + (isIdle ? this.#emptyFragments : 0));
       if (refusal !== undefined) return refusal;
     }
     this.#last = (first & FIN) !== 0;

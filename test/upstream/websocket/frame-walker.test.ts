@@ -295,6 +295,42 @@ describe('a walk over frames', () => {
     assert.deepEqual(walker.events, ['refused messageTooBig']);
   });
 
+  describe('with empty fragments', () => {
+    const begin = encodeFrame(OPCODE.binary, 'ab', { fin: false, mask: KEY });
+    const empty = encodeFrame(OPCODE.continuation, '', { fin: false, mask: KEY });
+    const more = encodeFrame(OPCODE.continuation, 'cde', { fin: false, mask: KEY });
+    const end = encodeFrame(OPCODE.continuation, '', { mask: KEY });
+    const walked = (frames: readonly Buffer[], mode: 'messages' | 'pass', cuts = false): string => {
+      const walker = new Recorder(true, mode);
+      walker.limitBytes = 10;
+      const bytes = Buffer.concat(frames);
+      walkIn(walker, bytes, cuts ? Array.from(bytes, (_, at) => at) : []);
+      return walker.events.filter((event) => event.startsWith('refused')).join();
+    };
+    const times = (count: number, ...frames: Buffer[]): Buffer[] =>
+      Array<Buffer[]>(count).fill(frames).flat();
+
+    for (const mode of ['messages', 'pass'] as const)
+      for (const cuts of [false, true])
+        it(`counts each as a byte until it is made up for, in mode ${mode}, ${cuts ? 'cut' : 'whole'}`, () => {
+          const refused = 'refused messageTooBig';
+          assert.equal(walked([begin, ...times(8, empty), end], mode, cuts), '');
+          assert.equal(walked([begin, ...times(9, empty)], mode, cuts), refused);
+          // A message may come to its limit whatever lies between its bytes.
+          assert.equal(walked([begin, ...times(7, empty), more, more, end], mode, cuts), '');
+          // So many are no more in several messages than in one.
+          assert.equal(walked(times(3, begin, ...times(5, empty), end), mode, cuts), refused);
+          assert.equal(walked(times(1000, begin, ...times(4, empty), more, end), mode, cuts), '');
+          assert.equal(walked(times(1000, begin, empty, end), mode, cuts), '');
+        });
+
+    it('that end their message takes any number of them', () => {
+      assert.equal(walked(times(1000, begin, end), 'pass'), '');
+      const nothing = encodeFrame(OPCODE.text, '', { fin: false, mask: KEY });
+      assert.equal(walked(times(1000, nothing, end), 'pass'), '');
+    });
+  });
+
   it('finishes the frame that is under way, and passes no other', () => {
     const frame = encodeFrame(OPCODE.binary, Buffer.alloc(1000, 7), { fin: false });
     const next = encodeFrame(OPCODE.continuation, 'more');
