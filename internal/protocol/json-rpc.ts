@@ -13,6 +13,12 @@ export interface CallRefusal {
   readonly answer: string | undefined;
 }
 
+/** Each call of a batch may have to be answered, and to the rate limit it is one message. */
+const MAX_BATCH_CALLS = 100;
+
+/** Characters of an id. */
+const MAX_ID_LENGTH = 1024;
+
 type Members = Readonly<Record<string, unknown>>;
 
 interface Fault {
@@ -29,15 +35,23 @@ const BATCH_REFUSED: Fault = {
   code: -32600,
   message: 'Not forwarded: another call of the batch was refused',
 };
+const BATCH_TOO_LONG: Fault = {
+  code: -32600,
+  message: `Not forwarded: a batch of more than ${MAX_BATCH_CALLS} calls`,
+};
 
 /**
  * Judges a client's message, one call or a batch of them (JSON-RPC 2.0 §4, §6); answers to calls of the server pass. One
- * bad call keeps a whole batch back: nothing is cut out of a message.
+ * bad call keeps a whole batch back: nothing is cut out of a message. There are a hundred answers at most, each but a few
+ * words longer than its call.
  * @returns undefined: it may pass, byte for byte.
  */
 export function judgeCalls(bytes: Uint8Array, rules: CallRules): CallRefusal | undefined {
-  const reading = readStrictJson(bytes);
-  if ('fault' in reading) return { answer: answerTo(null, PARSE_ERROR) };
+  const reading = readStrictJson(bytes, MAX_BATCH_CALLS);
+  if ('fault' in reading)
+    return {
+      answer: answerTo(null, reading.fault === 'too many elements' ? BATCH_TOO_LONG : PARSE_ERROR),
+    };
   const { value } = reading;
   if (!Array.isArray(value)) {
     const fault = faultOf(value, rules);
@@ -78,17 +92,18 @@ function hasAnswer(call: unknown, fault: Fault): boolean {
   return fault === INVALID_REQUEST;
 }
 
-/** An id that cannot be said again exactly is not said. */
+/** An id that cannot be said again exactly is not said, nor one that is none (JSON-RPC 2.0 §5). */
 function idOf(call: unknown): string | number | null {
   const id = isObject(call) ? call.id : null;
-  if (typeof id === 'string') return id;
+  if (typeof id === 'string') return isId(id) ? id : null;
   return typeof id === 'number' && (Number.isSafeInteger(id) || !Number.isInteger(id)) && Number.isFinite(id)
     ? id
     : null;
 }
 
 function isId(id: unknown): boolean {
-  return id === undefined || id === null || typeof id === 'string' || typeof id === 'number';
+  if (typeof id === 'string') return id.length <= MAX_ID_LENGTH;
+  return id === undefined || id === null || typeof id === 'number';
 }
 
 function answerTo(id: string | number | null, error: Fault): string {

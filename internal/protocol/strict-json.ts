@@ -1,5 +1,11 @@
 /** Why a text is not JSON that everybody reads alike. */
-export type JsonFault = 'not UTF-8' | 'byte order mark' | 'nested too deeply' | 'not JSON' | 'duplicate key';
+export type JsonFault =
+  | 'not UTF-8'
+  | 'byte order mark'
+  | 'nested too deeply'
+  | 'too many elements'
+  | 'not JSON'
+  | 'duplicate key';
 
 export type JsonReading = { readonly value: unknown } | { readonly fault: JsonFault };
 
@@ -8,28 +14,28 @@ const MAX_DEPTH = 128;
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+const BEGINS_ARRAY = /^[ \t\n\r]*\[/;
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
 
 /**
  * Reads JSON that two parsers cannot take for different values (RFC 8259 §4, §8.1): UTF-8 without a byte order mark, no
  * name twice in an object, at most 128 levels. Linear in its length.
+ * @param maxElements how many an array that is the whole value may have: of a longer one nothing is read but their number.
  */
-export function readStrictJson(bytes: Uint8Array): JsonReading {
+export function readStrictJson(bytes: Uint8Array, maxElements = Number.POSITIVE_INFINITY): JsonReading {
   let text: string;
   try {
     text = UTF8.decode(bytes);
   } catch {
     return { fault: 'not UTF-8' };
   }
-  return readStrictJsonText(text);
-}
-
-/** As `readStrictJson`, of text that is decoded already. */
-export function readStrictJsonText(text: string): JsonReading {
   if (text.startsWith('\uFEFF')) return { fault: 'byte order mark' };
   // Before the parser, which takes long for half a million brackets.
-  if (isDeep(text)) return { fault: 'nested too deeply' };
+  const excess = excessOf(text, maxElements);
+  if (excess !== undefined) return { fault: excess };
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -39,15 +45,19 @@ export function readStrictJsonText(text: string): JsonReading {
   return hasDuplicateName(text) ? { fault: 'duplicate key' } : { value };
 }
 
-function isDeep(text: string): boolean {
+function excessOf(text: string, maxElements: number): 'nested too deeply' | 'too many elements' | undefined {
+  const most = BEGINS_ARRAY.test(text) ? maxElements : Number.POSITIVE_INFINITY;
+  let elements = 1;
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at);
     if (unit === QUOTE) at = endOfString(text, at);
-    else if (isOpening(unit) && ++depth > MAX_DEPTH) return true;
-    else if (isClosing(unit)) depth--;
+    else if (isOpening(unit)) {
+      if (++depth > MAX_DEPTH) return 'nested too deeply';
+    } else if (isClosing(unit)) depth--;
+    else if (unit === COMMA && depth === 1 && ++elements > most) return 'too many elements';
   }
-  return false;
+  return undefined;
 }
 
 /** Whether an object of a text that is JSON has a name twice, however it is escaped. */

@@ -96,6 +96,29 @@ describe('JSON-RPC', () => {
     );
   });
 
+  it('a batch of more than a hundred calls is refused as a whole, in one answer, unread', () => {
+    const ping = { method: 'ping', id: 1 };
+    assert.equal(judge(Array(100).fill(ping)), undefined);
+    const tooLong = error(null, -32600, 'Not forwarded: a batch of more than 100 calls');
+    assert.deepEqual(answerOf(Array(101).fill(ping)), tooLong);
+    assert.equal(answerOf(Array(100).fill(1)).length, 100);
+    assert.deepEqual(answerOf(`[${'1,'.repeat(524_286)}1]`), tooLong);
+    assert.deepEqual(answerOf(`[${'{"method":"sub"},'.repeat(200)}`), tooLong);
+  });
+
+  it('a text of more than 1024 characters is no id: its call is no request, and it is not said again', () => {
+    const call = (length: number, method: string) => ({ method, id: '\u00e9'.repeat(length) });
+    assert.equal(judge(call(1024, 'ping')), undefined);
+    assert.equal(answerOf(call(1024, 'sub')).id.length, 1024);
+    for (const method of ['ping', 'sub'])
+      assert.deepEqual(answerOf(call(1025, method)), error(null, -32600, 'Invalid Request'));
+    assert.deepEqual(
+      answerOf([call(1_000_000, 'sub'), { method: 'ping', id: 7 }]).map(({ id }: { id: unknown }) => id),
+      [null, 7],
+    );
+    assert.equal(judge({ result: 1, id: 'x'.repeat(2000) }), undefined, 'what answers a call of the server');
+  });
+
   it('an id that cannot be said again exactly is not said', () => {
     assert.equal(answerOf('{"method":"sub","id":9007199254740993}').id, null);
     assert.equal(answerOf('{"method":"sub","id":1e999}').id, null);

@@ -74,6 +74,19 @@ describe('strict JSON', () => {
     assert.ok(performance.now() - start < 1_000);
   });
 
+  it('may be bound in the elements of the array that it is, and of no other', () => {
+    const within = (text: string) => readStrictJson(Buffer.from(text), 3);
+    for (const text of [
+      '[]',
+      '[1,2,3]',
+      ' [[1,2,3,4],",,,",{"a":1,"b":2,"c":3,"d":4}]',
+      '{"a":[1,2,3,4],"b":2,"c":3,"d":4}',
+    ])
+      assert.ok('value' in within(text), text);
+    for (const text of ['[1,2,3,4]', '\n\t\r [1,[2],{"a":3},4', `[${'1,'.repeat(524_286)}1]`])
+      assert.deepEqual(within(text), { fault: 'too many elements' }, text.slice(0, 30));
+  });
+
   it('keeps __proto__ as a name like others', () => {
     const reading = read('{"__proto__":{"admin":true}}');
     assert.ok('value' in reading);
