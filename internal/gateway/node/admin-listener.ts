@@ -3,7 +3,7 @@ import type { ListenConfig } from '../../config/config.js';
 import type { Sockets } from '../../upstream/socket/sockets.js';
 import type { HttpEndpoints } from '../endpoints.js';
 import type { Gate } from '../gate.js';
-import { type Accepted, type Acceptor, createAcceptor, discard, isHandle, peerOf } from './acceptor.js';
+import { type Accepted, type Acceptor, createAcceptor, discard, peerOf } from './acceptor.js';
 import { StreamConnection, streamOf } from './connection.js';
 import { HttpSide } from './http-side.js';
 import type { HandedConnections } from './listener.js';
@@ -78,8 +78,7 @@ export class AdminListener {
   #accept(accepted: Accepted): void {
     const peer = peerOf(accepted);
     if (peer === undefined || !this.#serving) return discard(accepted);
-    const stream = isHandle(accepted) ? streamOf(accepted) : accepted;
-    stream.allowHalfOpen = true;
+    const stream = streamOf(accepted);
     if (this.#tls === undefined) this.#take(stream, peer);
     else this.#tls.take(stream);
   }

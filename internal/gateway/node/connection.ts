@@ -5,6 +5,7 @@ import type { SocketOwner, UpstreamSocket } from '../../upstream/socket/socket.j
 import { StreamSocket } from '../../upstream/socket/stream-socket.js';
 import type { TcpHandle } from '../../upstream/socket/tcp-binding.js';
 import { type TcpShared, TcpSocket } from '../../upstream/socket/tcp-socket.js';
+import { type Accepted, isHandle } from './acceptor.js';
 import type { Entrance } from './entrance.js';
 import { lingerWhenDone } from './linger.js';
 
@@ -63,9 +64,19 @@ class AcceptedTcpSocket extends TcpSocket {
   }
 }
 
-/** An accepted handle as a stream. */
-export function streamOf(handle: TcpHandle): Socket {
-  return makeStream({ handle });
+/** An accepted connection as a stream, which may fail before anybody has taken it up. */
+export function streamOf(accepted: Accepted): Socket {
+  const stream = isHandle(accepted) ? makeStream({ handle: accepted }) : accepted;
+  stream.allowHalfOpen = true;
+  return mayFail(stream);
+}
+
+/**
+ * Has it that a stream's failure is no more than its end. It goes through many hands, and node:http takes its own away from one
+ * that asks for a tunnel: an error that nobody hears would end the process.
+ */
+function mayFail(stream: Socket): Socket {
+  return stream.on('error', () => {});
 }
 
 /** A handle with a buffer of ours keeps it: what is read there is copied into the stream. */
@@ -109,7 +120,7 @@ function asStream(stream: Socket, unread: Buffer): Socket {
   stream.pause();
   stream.setNoDelay(true);
   if (unread.length > 0) stream.unshift(Buffer.from(unread));
-  return lingerWhenDone(stream);
+  return lingerWhenDone(mayFail(stream));
 }
 
 /** Until somebody takes it up. */

@@ -118,13 +118,13 @@ export class NodeListener implements Listener, RequestRules {
     const { tcp, readBuffer } = this.sockets;
     if (this.#tls === undefined && tcp !== null && isHandle(accepted))
       return this.#greet(new HandleConnection(tcp, this.#entrance, accepted, peer));
-    const stream = isHandle(accepted) ? streamOf(accepted) : accepted;
-    stream.allowHalfOpen = true;
+    const stream = streamOf(accepted);
     stream.once('close', () => this.#entrance.leave(peer));
     const tls = this.#tls;
     if (tls === undefined) return this.#greet(new StreamConnection(readBuffer, stream, peer));
     this.#takingUp.run(() => {
-      if (this.#taking) tls.take(stream);
+      // Of a crowd, some are gone before their turn has come.
+      if (this.#taking && !stream.destroyed) tls.take(stream);
       else stream.destroy();
     });
   }

@@ -35,13 +35,9 @@ export class TlsSide {
       .on('tlsClientError', (_error, stream) => stream.destroy());
   }
 
-  /** Begins the handshake on a connection. */
+  /** Begins the handshake on a connection, whose own failures are heard already. */
   take(stream: Socket): void {
-    // What is wrong with it, its TLS hears.
-    this.#server.emit(
-      'connection',
-      stream.on('error', () => {}),
-    );
+    this.#server.emit('connection', stream);
   }
 
   /** From now on shows the certificate that the files hold now. @throws Error when they are of no use. */
