@@ -152,12 +152,14 @@ describe('limits shared by processes', () => {
     it(`are the same in all of them over ${name}, and taken back in all`, async (t) => {
       const [one, two] = [await limitsOver(t, await join(t)), await limitsOver(t, await join(t))];
       const setting = { perSecond: 3, burst: 4, bytesPerSecond: 5 };
-      assert.equal(await one.set('/a', setting), true);
-      await eventually(() => two.setting('/a') !== undefined, 2_000);
-      const late = await limitsOver(t, await join(t));
-      assert.deepEqual([two.setting('/a'), late.setting('/a')], [setting, setting]);
-      assert.equal(await late.reset('/a'), true);
-      await eventually(() => one.setting('/a') === undefined && two.setting('/a') === undefined, 2_000);
-      assert.equal((await limitsOver(t, await join(t))).setting('/a'), undefined);
+      for (const prefix of ['/a', undefined]) {
+        assert.equal(await one.set(prefix, setting), true);
+        await eventually(() => two.setting(prefix) !== undefined, 2_000);
+        const late = await limitsOver(t, await join(t));
+        assert.deepEqual([two.setting(prefix), late.setting(prefix)], [setting, setting]);
+        assert.equal(await late.reset(prefix), true);
+        await eventually(() => [one, two].every((each) => each.setting(prefix) === undefined), 2_000);
+        assert.equal((await limitsOver(t, await join(t))).setting(prefix), undefined);
+      }
     });
 });

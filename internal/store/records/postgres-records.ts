@@ -18,6 +18,8 @@ export interface RecordTable {
   readonly columns: readonly ReadableColumn[];
 }
 
+type Row = { readonly id: string; readonly entry: string };
+
 /** A notification's payload must be shorter than 8000 bytes; a longer record is announced without it. */
 const MAX_PAYLOAD_BYTES = 7_999;
 const PAGE_ENTRIES = 1_000;
@@ -94,10 +96,12 @@ export class PostgresRecords implements RecordList {
 
   async load(receiver: Pick<Receiver<SharedRecord<unknown>>, 'onEntry' | 'onIgnored'>): Promise<void> {
     const { name } = this.#table;
-    const text = `SELECT id, entry FROM ${name} WHERE expires > now() AND id > $1 ORDER BY id LIMIT ${PAGE_ENTRIES}`;
-    let after = '';
+    const text = `SELECT id, entry FROM ${name} WHERE expires > now() AND ($1::text IS NULL OR id > $1)
+      ORDER BY id LIMIT ${PAGE_ENTRIES}`;
+    // Not '': that is a key, too.
+    let after: string | null = null;
     for (;;) {
-      const rows = await this.#store.query<{ id: string; entry: string }>(
+      const rows: Row[] = await this.#store.query<Row>(
         { name: `${name} load`, text, values: [after] },
         { whileDown: true },
       );
