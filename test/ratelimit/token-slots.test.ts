@@ -161,6 +161,36 @@ describe('sessions of a token', () => {
     assert.equal(new TokenSlots(0, failing).confirm('t', 's'), undefined);
   });
 
+  /** Those of many tokens, one each, which are renewed in several turns. */
+  const ofMany = (count: number) =>
+    new Map(Array.from({ length: count }, (_, at) => [`k${String(at).padStart(3, '0')}`, new Set(['s'])]));
+
+  it('that leave while Postgres is told of others keep none from being renewed', async () => {
+    const slots = await backends.Postgres.open();
+    await backends.Postgres.empty();
+    const held = ofMany(501);
+    const renewing = slots.renew(held);
+    held.get('k500')?.clear();
+    await renewing;
+    assert.equal(await backends.Postgres.holders(), 500);
+  });
+
+  it('that cannot be renewed keep no others from it', async () => {
+    const inPostgres = await backends.Postgres.open();
+    await backends.Postgres.empty();
+    const held = ofMany(501);
+    // No text of JSON in Postgres has a NUL.
+    held.get('k000')?.add('\0');
+    await assert.rejects(inPostgres.renew(held), { code: 'ERR_STORE' });
+    assert.equal(await backends.Postgres.holders(), 1);
+    const inRedis = await backends.Redis.open();
+    await backends.Redis.empty();
+    await redis.admin.set(`${PREFIX}k000`, 'no sorted set');
+    await assert.rejects(inRedis.renew(ofMany(101)), { code: 'ERR_STORE' });
+    assert.equal((await redis.admin.keys(`${PREFIX}*`)).length, 101);
+    await backends.Redis.empty();
+  });
+
   it('end in Redis with the last lease', async () => {
     const slots = new TokenSlots(1, await backends.Redis.open());
     assert.ok(await slots.confirm('f', 's'));

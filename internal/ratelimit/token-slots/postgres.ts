@@ -53,18 +53,20 @@ export class PostgresSlots implements SlotStore {
   async renew(held: ReadonlyMap<string, ReadonlySet<string>>): Promise<void> {
     // In one order: two processes that renew the same keys must not wait for each other.
     const all = [...held].sort(([one], [other]) => (one < other ? -1 : 1));
+    let failure: unknown;
     for (let at = 0; at < all.length; at += BATCH) {
-      const batch = all.slice(at, at + BATCH);
-      await this.store.query({
-        name: 'ws_token_slots renew',
-        text: RENEW,
-        values: [
-          batch.map(([key]) => key),
-          batch.map(([, holders]) => JSON.stringify([...holders])),
-          this.leaseMs / 1000,
-        ],
-      });
+      // While the batches before it were sent, the last holder of a key may have left.
+      const batch = all.slice(at, at + BATCH).filter(([, holders]) => holders.size > 0);
+      const keys = batch.map(([key]) => key);
+      const lists = batch.map(([, holders]) => JSON.stringify([...holders]));
+      const values = [keys, lists, this.leaseMs / 1000];
+      await this.store
+        .query({ name: 'ws_token_slots renew', text: RENEW, values })
+        .catch((thrown: unknown) => {
+          failure ??= thrown;
+        });
     }
+    if (failure !== undefined) throw failure;
   }
 
   async leave(key: string, holder: string): Promise<void> {

@@ -67,14 +67,18 @@ export class RedisSlots implements SlotStore {
 
   async renew(held: ReadonlyMap<string, ReadonlySet<string>>): Promise<void> {
     const all = [...held];
-    for (let at = 0; at < all.length; at += BATCH)
-      await Promise.all(
+    let failed: PromiseRejectedResult | undefined;
+    for (let at = 0; at < all.length; at += BATCH) {
+      const told = await Promise.allSettled(
         all
           .slice(at, at + BATCH)
           .map(([key, holders]) =>
             this.store.runScript(RENEW, [PREFIX + key], [String(this.leaseMs), ...holders]),
           ),
       );
+      failed ??= told.find((each) => each.status === 'rejected');
+    }
+    if (failed !== undefined) throw failed.reason;
   }
 
   async leave(key: string, holder: string): Promise<void> {

@@ -10,7 +10,11 @@ export interface SlotStore {
    * @throws GatewayError ERR_STORE
    */
   take(key: string, holder: string, limit: number): Promise<boolean>;
-  /** Whoever has a place has it for `LEASE_MS` more, also where the store had forgotten it. @throws GatewayError ERR_STORE */
+  /**
+   * Whoever has a place has it for `LEASE_MS` more, also where the store had forgotten it.
+   * @param held may change meanwhile: whoever has left by then is not renewed.
+   * @throws GatewayError ERR_STORE: some were not renewed; all others were.
+   */
   renew(held: ReadonlyMap<string, ReadonlySet<string>>): Promise<void>;
   /** @throws GatewayError ERR_STORE */
   leave(key: string, holder: string): Promise<void>;
