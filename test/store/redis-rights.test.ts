@@ -67,6 +67,10 @@ describe('the rights of a Redis user (T-07)', () => {
     [[...ALL, '-time'], ['rate limits: TIME']],
     [[...ALL, '-evalsha'], ['rate limits: EVALSHA ws:ratelimit:*']],
     [
+      [...ALL, '-exists'],
+      ['rate limits: EXISTS ws:ratelimit:*', 'used tokens: EXISTS ws:used:*'],
+    ],
+    [
       [...ALL, '-psubscribe'],
       [
         'revocations: PSUBSCRIBE ws:revocations:*',
@@ -91,7 +95,7 @@ describe('the rights of a Redis user (T-07)', () => {
       ['+@all', '~{ws:revocations}:*', '~ws:ratelimit:*', '&*'],
       [
         ...['GETRANGE', 'SET', 'DEL'].map((command) => `token cache: ${command} jwt_cached_token_*`),
-        'used tokens: SET ws:used:*',
+        ...['SET', 'EXISTS'].map((command) => `used tokens: ${command} ws:used:*`),
       ],
     ],
     [

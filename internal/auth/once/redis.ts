@@ -5,7 +5,10 @@ import type { ClaimStore } from './claims.js';
 const PREFIX = 'ws:used:';
 const PART: RedisPart = {
   name: 'used tokens',
-  needs: [{ command: ['SET', `${PREFIX}rights`, '1', 'PX', 1, 'NX'], on: `${PREFIX}*` }],
+  needs: [
+    { command: ['SET', `${PREFIX}rights`, '1', 'PX', 1, 'NX'], on: `${PREFIX}*` },
+    { command: ['EXISTS', `${PREFIX}rights`], on: `${PREFIX}*` },
+  ],
 };
 
 /** Claims shared through Redis: one key each, gone by its TTL. */
