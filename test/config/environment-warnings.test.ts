@@ -65,6 +65,28 @@ describe('what looks like a mistake', () => {
     assert.deepEqual(more, []);
     assert.deepEqual(warningsOf(t, { JWT_EXPECTED_ISSUER: '', JWT_EXPECTED_AUDIENCE: 'a' }), []);
   });
+
+  it('is none either of whom a token is for that only its provider knows', (t) => {
+    const asked = {
+      JWKS_URL: '',
+      JWT_EXPECTED_ISSUER: '',
+      INTROSPECTION_URL: 'https://id/introspect',
+      INTROSPECTION_CLIENT_ID: 'gateway',
+      INTROSPECTION_CLIENT_SECRET: 'secret',
+    };
+    const [line, ...more] = warningsOf(t, asked);
+    assert.match(line ?? '', /^JWT_EXPECTED_AUDIENCE: .* every token that INTROSPECTION_URL calls active is/);
+    assert.deepEqual(more, []);
+    const [both = ''] = warningsOf(t, { ...asked, JWKS_URL: RIGHT.JWKS_URL });
+    assert.match(both, /that the key source has signed or that INTROSPECTION_URL calls active/);
+    const issuers = put(directory(t), 'issuers.yaml', '- {name: a, issuer: https://a}');
+    for (const limit of [
+      { JWT_EXPECTED_AUDIENCE: 'a' },
+      { JWT_EXPECTED_ISSUER: 'https://id' },
+      { ISSUERS_FILE: issuers },
+    ])
+      assert.deepEqual(warningsOf(t, { ...asked, ...limit }), []);
+  });
 });
 
 describe('OTEL_* as a platform sets them', () => {

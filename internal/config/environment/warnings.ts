@@ -31,14 +31,20 @@ function cacheWarnings({ JWT_CACHE_STORE: store, CACHE_SECRET: secret }: Values)
 }
 
 function claimWarnings(values: Values): Problem[] {
+  // An issuer of a file is one that is expected.
+  const issuerGiven = values.JWT_EXPECTED_ISSUER !== undefined || values.ISSUERS_FILE !== undefined;
+  if (issuerGiven || values.JWT_EXPECTED_AUDIENCE !== undefined) return [];
   const keysGiven = values.JWKS_URL !== undefined || values.JWT_PUBLIC_KEY_FILE !== undefined;
-  if (!keysGiven || values.JWT_EXPECTED_ISSUER !== undefined || values.JWT_EXPECTED_AUDIENCE !== undefined)
-    return [];
+  const asked = values.INTROSPECTION_URL !== undefined;
+  if (!keysGiven && !asked) return [];
+  const accepted = [
+    ...(keysGiven ? ['that the key source has signed'] : []),
+    ...(asked ? ['that INTROSPECTION_URL calls active'] : []),
+  ].join(' or ');
   return [
     {
       name: 'JWT_EXPECTED_AUDIENCE',
-      message:
-        'is not set, nor is JWT_EXPECTED_ISSUER: every token that the key source has signed is accepted, for whatever service it was made',
+      message: `is not set, nor is JWT_EXPECTED_ISSUER: every token ${accepted} is accepted, for whatever service it was made`,
     },
   ];
 }
