@@ -85,6 +85,29 @@ describe('ISSUERS_FILE', () => {
       assert.ok(problemsOf(text).length > 0, text);
   });
 
+  it('whose entries all say whom tokens are for needs no BACKCHANNEL_CLIENT_ID', () => {
+    const problems = (text: string, more: Readonly<Record<string, string>> = {}) =>
+      linesOf(
+        readEnvironment({
+          ISSUERS_FILE: put(folder, 'issuers.yaml', text),
+          BACKCHANNEL_LOGOUT: 'true',
+          ...more,
+        }),
+      );
+    const staff = '- {name: staff, issuer: https://a.example, audience: gateway}';
+    const partners = `${staff}\n- {name: partners, issuer: https://b.example}`;
+    assert.deepEqual(problems(staff), []);
+    assert.deepEqual(problems(partners), [
+      'BACKCHANNEL_CLIENT_ID: must be set, as BACKCHANNEL_LOGOUT is on and issuer partners of ISSUERS_FILE has no audience',
+    ]);
+    assert.deepEqual(problems(partners, { JWT_EXPECTED_AUDIENCE: 'gateway' }), []);
+    assert.deepEqual(problems(partners, { BACKCHANNEL_CLIENT_ID: 'web' }), []);
+    assert.ok(
+      problems('{').every((line) => !line.startsWith('BACKCHANNEL')),
+      'a bad file is one problem',
+    );
+  });
+
   it('stands alone: nothing else may say whose tokens are good', () => {
     const file = put(folder, 'good.yaml', '- {name: a, issuer: https://a}');
     const problems = linesOf(

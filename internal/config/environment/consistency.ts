@@ -1,6 +1,6 @@
 import { fromUnknown } from '../../errors.js';
 import { readPostgresDsn } from '../../postgres-dsn.js';
-import type { ListenConfig, RouteTable } from '../config.js';
+import type { IssuerConfig, ListenConfig, RouteTable } from '../config.js';
 import {
   belongTogether,
   type Pem,
@@ -15,8 +15,11 @@ import { isUrl } from '../syntax.js';
 import { adminAddress } from './assembly.js';
 import type { Values } from './variables.js';
 
-/** What is wrong with variables that are each well-formed: files they name, and what does not go together. */
-export function inconsistencies(values: Values): Problem[] {
+/**
+ * What is wrong with variables that are each well-formed: files they name, and what does not go together.
+ * @param issuers those of ISSUERS_FILE; undefined: it cannot be read, which is told elsewhere.
+ */
+export function inconsistencies(values: Values, issuers: readonly IssuerConfig[] | undefined): Problem[] {
   return [
     ...adminAddressProblems(values),
     ...tlsProblems(values),
@@ -25,7 +28,7 @@ export function inconsistencies(values: Values): Problem[] {
     ...introspectionProblems(values),
     ...rateLimitProblems(values),
     ...activityProblems(values),
-    ...backchannelProblems(values),
+    ...backchannelProblems(values, issuers),
     ...postgresProblems(values),
   ];
 }
@@ -164,17 +167,22 @@ function activityProblems(values: Values): Problem[] {
     : [];
 }
 
-function backchannelProblems(values: Values): Problem[] {
+function backchannelProblems(values: Values, issuers: readonly IssuerConfig[] | undefined): Problem[] {
   if (!values.BACKCHANNEL_LOGOUT || values.BACKCHANNEL_CLIENT_ID !== undefined) return [];
   // Back-Channel Logout 1.0 §2.6, step 3: a logout token for another client must not count here.
-  return values.JWT_EXPECTED_AUDIENCE !== undefined
-    ? []
-    : [
-        {
-          name: 'BACKCHANNEL_CLIENT_ID',
-          message: 'must be set, as BACKCHANNEL_LOGOUT is on and JWT_EXPECTED_AUDIENCE is not set',
-        },
-      ];
+  if (values.JWT_EXPECTED_AUDIENCE !== undefined) return [];
+  const open = issuers?.find(({ audiences }) => audiences.length === 0);
+  if (values.ISSUERS_FILE !== undefined && open === undefined) return [];
+  const lacking =
+    open === undefined
+      ? 'JWT_EXPECTED_AUDIENCE is not set'
+      : `issuer ${open.name} of ISSUERS_FILE has no audience`;
+  return [
+    {
+      name: 'BACKCHANNEL_CLIENT_ID',
+      message: `must be set, as BACKCHANNEL_LOGOUT is on and ${lacking}`,
+    },
+  ];
 }
 
 function postgresProblems({ POSTGRES_DSN: dsn }: Values): Problem[] {

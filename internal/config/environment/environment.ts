@@ -149,12 +149,13 @@ function readValues(env: Environment): Read {
   const read = values as unknown as Values;
   const file = read.ISSUERS_FILE;
   const listed = file === undefined ? { issuers: [] } : readIssuers(file, issuerDefaults(read));
-  problems.push(...inconsistencies(read), ...('problems' in listed ? listed.problems : []));
+  const issuers = 'problems' in listed ? undefined : listed.issuers;
+  problems.push(...inconsistencies(read, issuers), ...('problems' in listed ? listed.problems : []));
   // A platform sets these for all that it runs: they end nothing that makes no use of them.
   const off = tracingIsOff(read, problems);
   return {
     values: read,
-    issuers: 'problems' in listed ? [] : listed.issuers,
+    issuers: issuers ?? [],
     problems: problems.filter((problem) => !(off && isAboutTracing(problem))),
     ignored: problems.filter((problem) => off && isAboutTracing(problem)),
   };
