@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { readRevocation } from '../../internal/admin/revoke.js';
-import type {
-  RevocationReceiver,
-  RevocationStore,
-} from '../../internal/auth/revocations/revocation-store.js';
+import { FlakyStore } from '../auth/flaky-store.js';
 import { bench, identity, StandInSession } from './parts.js';
 
 const read = (body: string | Buffer) => readRevocation(Buffer.from(body as Buffer));
@@ -152,37 +149,3 @@ describe('POST /admin/revoke', () => {
     assert.equal(revocations.size, 0);
   });
 });
-
-/** A store that is down until told otherwise. */
-class FlakyStore implements RevocationStore {
-  up = false;
-  readonly told: string[] = [];
-  readonly #listeners: ((up: boolean) => void)[] = [];
-
-  onChange(listener: (up: boolean) => void): void {
-    this.#listeners.push(listener);
-  }
-
-  listen(_receiver: RevocationReceiver): void {}
-
-  async tell(revocation: Parameters<RevocationStore['tell']>[0]): Promise<void> {
-    if (!this.up) throw new Error('down');
-    this.told.push('sub' in revocation ? revocation.sub : revocation.kind);
-  }
-
-  async list(): Promise<void> {}
-
-  async call(): Promise<undefined> {}
-
-  async count(): Promise<number> {
-    return 0;
-  }
-
-  async load(): Promise<void> {}
-
-  async comeBack(): Promise<void> {
-    this.up = true;
-    for (const listener of this.#listeners) listener(true);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}

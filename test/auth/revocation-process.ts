@@ -39,6 +39,14 @@ export async function lonelyProcess(t: TestContext, ttlMs = TTL_MS, maxEntries?:
   return started;
 }
 
+/** @param store the test's own. */
+export async function processOver(t: TestContext, store: RevocationStore): Promise<Process> {
+  const started = processOf(store, recordedLog(), TTL_MS);
+  t.after(() => started.revocations.stop());
+  await started.revocations.start();
+  return started;
+}
+
 /** @param urls of one Redis, or of a cluster. */
 export async function redisProcess(
   t: TestContext,

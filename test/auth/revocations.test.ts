@@ -4,7 +4,8 @@ import { deserializeRevocation, serializeRevocation } from '../../internal/auth/
 import { covers, type Revocation } from '../../internal/auth/revocations/revocations.js';
 import { eventually } from '../support/eventually.js';
 import { HOSTILE_TEXTS } from './cached-entry.js';
-import { lonelyProcess } from './revocation-process.js';
+import { FlakyStore } from './flaky-store.js';
+import { lonelyProcess, processOver } from './revocation-process.js';
 
 const later = () => Date.now() + 60_000;
 
@@ -165,6 +166,31 @@ describe('Revocations without a store', () => {
     t.diagnostic(`${perLookUpUs.toFixed(2)} µs a look-up`);
     assert.ok(perLookUpUs < 100);
   });
+});
+
+describe('Revocations over a store that cannot be told of every one', () => {
+  const targets = [{ sub: 'alice', jti: '1' }, { sub: 'alice', all: true }, { sid: 's' }] as const;
+
+  for (const target of targets)
+    it(`never tell what was taken back, nor a lift after a new revocation: ${JSON.stringify(target)}`, async (t) => {
+      const store = new FlakyStore();
+      const { revocations } = await processOver(t, store);
+      assert.deepEqual(await revocations.revoke(target), { propagated: false });
+      assert.equal(revocations.unsent, 1);
+      store.up = true;
+      assert.deepEqual(await revocations.lift(target), { propagated: true });
+      assert.equal(revocations.unsent, 0);
+      await revocations.revoke(target);
+      store.up = false;
+      assert.deepEqual(await revocations.lift(target), { propagated: false });
+      assert.equal(revocations.unsent, 1);
+      store.up = true;
+      await revocations.revoke(target);
+      assert.equal(revocations.unsent, 0);
+      const [first = '', ...others] = store.told;
+      assert.equal(first, 'lifted');
+      assert.ok(others.length === 2 && !others.includes('lifted'), String(others));
+    });
 });
 
 describe('a revocation as text', () => {

@@ -1,15 +1,9 @@
 import { fromUnknown } from '../../errors.js';
 import { Agreement } from '../../store/agreement/agreement.js';
 import type { Log } from '../../telemetry/log.js';
-import {
-  type Lift,
-  type RevocableToken,
-  type Revocation,
-  type RevocationNews,
-  serializeRevocation,
-} from './revocation.js';
+import type { Lift, RevocableToken, Revocation, RevocationNews } from './revocation.js';
 import type { RevocationStore } from './revocation-store.js';
-import { RevokedSet } from './revoked-set.js';
+import { RevokedSet, revokedKey } from './revoked-set.js';
 
 export type { Lift, RevocableToken, Revocation, RevocationNews } from './revocation.js';
 export { covers } from './revocation.js';
@@ -59,7 +53,7 @@ export class Revocations {
         unspoken: () => this.#revoked.unspoken(Date.now()),
       },
       list: options.store,
-      keyOf: serializeRevocation,
+      keyOf: (news) => revokedKey(news.kind === 'lifted' ? news.of : news),
       isOver: ({ expiresAtMs }) => expiresAtMs <= Date.now(),
       what: 'revocations',
       log: options.log,

@@ -64,7 +64,7 @@ export class RevokedSet {
    * @returns whether it reaches tokens that none reached before.
    */
   add(revocation: Revocation, nowMs: number): boolean {
-    const key = keyOf(revocation);
+    const key = revokedKey(revocation);
     // Of the same moment the one that comes later counts; a list hands out the lift first.
     const lift = this.#entries.get(liftKey(key))?.revocation;
     if (lift !== undefined && lift.expiresAtMs > Math.max(revocation.expiresAtMs, nowMs)) return false;
@@ -82,7 +82,7 @@ export class RevokedSet {
 
   /** Takes a revocation back, unless there is a later one. @returns whether that was news. */
   lift(lift: Lift, nowMs: number): boolean {
-    const key = keyOf(lift.of);
+    const key = revokedKey(lift.of);
     const known = this.#entries.get(liftKey(key))?.revocation;
     const revoked = this.#live(key, nowMs);
     if (revoked !== undefined && revoked.expiresAtMs <= lift.expiresAtMs) this.#delete(key);
@@ -153,7 +153,8 @@ function reachesFurther(one: Revocation, other: Revocation): boolean {
   return one.kind === 'subject' && other.kind === 'subject' && one.issuedUntilMs > other.issuedUntilMs;
 }
 
-function keyOf(revocation: Revoked): string {
+/** What revocations that replace each other have in common, and the lift of any of them. */
+export function revokedKey(revocation: Revoked): string {
   if (revocation.kind === 'token') return tokenKey(revocation.sub, revocation.jti);
   if (revocation.kind === 'session') return sessionKey(revocation.sid, revocation.issuer);
   return revocation.kind === 'joined' ? joinedKey(revocation.text) : subjectKey(revocation.sub);

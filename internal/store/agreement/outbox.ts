@@ -21,6 +21,8 @@ const BATCH = 100;
 export class Outbox<Entry> {
   readonly #options: OutboxOptions<Entry>;
   readonly #unsent = new Map<string, Entry>();
+  /** Of each key the newest that is on its way for the first time. */
+  readonly #newest = new Map<string, Entry>();
   #flushing: Promise<void> | undefined;
 
   constructor(options: OutboxOptions<Entry>) {
@@ -35,12 +37,17 @@ export class Outbox<Entry> {
   async send(entry: Entry): Promise<boolean> {
     const { tell, keyOf } = this.#options;
     const key = keyOf(entry);
+    // What it replaces must not be told after it: whoever heard that last would go by it.
+    this.#unsent.delete(key);
+    this.#newest.set(key, entry);
     try {
       await tell(entry);
       return true;
     } catch {
-      this.#keep(key, entry);
+      if (this.#newest.get(key) === entry) this.#keep(key, entry);
       return false;
+    } finally {
+      if (this.#newest.get(key) === entry) this.#newest.delete(key);
     }
   }
 
