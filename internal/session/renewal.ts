@@ -16,7 +16,7 @@ export type RenewalOutcome =
   | {
       /**
        * The session goes on as before: `refused`, the token is not good for it; `too-often`, another one came less than a
-       * second before; `unavailable`, it could not be told; `unknown`, there is no such session that a token could renew.
+       * second before, or is still looked at; `unavailable`, it could not be told; `unknown`, there is no such session that a token could renew.
        */
       readonly kind: 'refused' | 'too-often' | 'unavailable' | 'unknown';
     };
@@ -41,6 +41,8 @@ interface Renewed {
 export class Renewals {
   /** From when on another one is looked at, in milliseconds of the monotonic clock. */
   #nextMs = 0;
+  /** Whether one is looked at now. Two with one token would both take a slot of it, and the second give back the session's. */
+  #isUnderWay = false;
 
   /** @param access the way in, of which a new token goes through every step again. */
   constructor(
@@ -52,8 +54,9 @@ export class Renewals {
   async renew(session: Renewed, token: string): Promise<RenewalOutcome> {
     if (!canRenew(session)) return { kind: 'unknown' };
     const nowMs = performance.now();
-    if (nowMs < this.#nextMs) return { kind: 'too-often' };
+    if (this.#isUnderWay || nowMs < this.#nextMs) return { kind: 'too-often' };
     this.#nextMs = nowMs + RENEWAL_INTERVAL_MS;
+    this.#isUnderWay = true;
     try {
       return await this.#verified(session, token);
     } catch (thrown) {
@@ -67,6 +70,8 @@ export class Renewals {
       }
       if (accessLog.wants(true)) accessLog.log.info({ ...line, why: thrown.message }, 'renewal refused');
       return { kind: isUnavailable(thrown) ? 'unavailable' : 'refused' };
+    } finally {
+      this.#isUnderWay = false;
     }
   }
 
