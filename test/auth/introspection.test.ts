@@ -11,7 +11,7 @@ import { IntrospectionEndpoint } from '../../internal/auth/introspection/endpoin
 import { Introspection } from '../../internal/auth/introspection/introspection.js';
 import { LiveTokens } from '../../internal/auth/introspection/live-tokens.js';
 import { TrustedIssuers } from '../../internal/auth/trusted-issuers.js';
-import type { IntrospectionConfig, VerificationConfig } from '../../internal/config/config.js';
+import type { IntrospectionConfig, IssuerConfig, VerificationConfig } from '../../internal/config/config.js';
 import { GatewayError } from '../../internal/errors.js';
 import { type IntrospectionServer, startIntrospection } from '../support/introspection-server.js';
 import { bench, ManualClock, RecordedLog, refusedWith } from './parts.js';
@@ -120,6 +120,33 @@ describe('a token that its provider is asked about', () => {
       const refused = Promise.resolve(authenticator.authenticate(name.replaceAll(' ', '-')));
       await assert.rejects(refused, refusedWith('ERR_JWT_INVALID'), name);
     }
+  });
+
+  it('is for one of the audiences of several issuers where the answer does not say which of them it is of', async (t) => {
+    const issuerFor = (name: string, ...audiences: string[]): IssuerConfig => ({
+      name,
+      issuer: `https://${name}.example`,
+      keySource: { kind: 'none' },
+      audiences,
+      algorithms: ['RS256'],
+      rolesClaims: undefined,
+    });
+    const [one, two] = [issuerFor('one', 'gw'), issuerFor('two', 'gw-2', 'gw-3')];
+    const { server, authenticator } = await asking(t, { config: { issuers: [one, two] } });
+    server.active.set('good', { sub: 'ann', aud: ['x', 'gw-3'] });
+    server.active.set('silent', { sub: 'ann' });
+    for (const token of ['good', 'silent']) assert.equal((await authenticator.authenticate(token)).issuer, '');
+    server.active.set('other', { sub: 'ann', aud: 'other' });
+    server.active.set('crossed', { sub: 'ann', iss: 'https://one.example', aud: 'gw-3' });
+    for (const token of ['other', 'crossed'])
+      await assert.rejects(
+        Promise.resolve(authenticator.authenticate(token)),
+        refusedWith('ERR_JWT_INVALID'),
+        token,
+      );
+    const open = await asking(t, { config: { issuers: [one, issuerFor('two')] } });
+    open.server.active.set('other', { sub: 'ann', aud: 'other' });
+    assert.equal((await open.authenticator.authenticate('other')).sub, 'ann', 'one of them takes any');
   });
 
   it('is refused when it is not active, or can be no token', async (t) => {

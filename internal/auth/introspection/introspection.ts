@@ -83,7 +83,7 @@ export class Introspection {
   }
 
   #judged(claims: JsonObject): Identity {
-    const { issuer, audiences, clockSkewMs, authorizedParties, issuers } = this.verification;
+    const { issuer, clockSkewMs, authorizedParties } = this.verification;
     const iss = own(claims, 'iss') ?? issuer;
     const named = iss === undefined ? undefined : this.trusted.of({ iss });
     // Of several issuers it must be one, if it says which; of one, that one.
@@ -103,11 +103,18 @@ export class Introspection {
       throw invalid('azp or client_id of the answer is not in JWT_EXPECTED_AZP');
     const identity = identityOf({ ...claims, iss, exp }, named?.claimNames ?? this.#claimNames);
     if (!('sub' in identity)) throw invalid(`${identity.problem}, in the answer`);
-    const wanted = issuers.length > 0 ? (named?.rules.audiences ?? audiences) : audiences;
+    const wanted = named?.rules.audiences ?? this.#audiencesOfAny;
     const isForOthers =
       own(claims, 'aud') !== undefined && !wanted.some((one) => identity.audiences.includes(one));
     if (wanted.length > 0 && isForOthers) throw invalid('aud of the answer holds none that is expected');
     return identity;
+  }
+
+  /** Whom a token may be for whose answer does not say which of several issuers it is of: it could be of any of them. */
+  get #audiencesOfAny(): readonly string[] {
+    const { issuers, audiences } = this.verification;
+    const isEachLimited = issuers.length > 0 && issuers.every((one) => one.audiences.length > 0);
+    return isEachLimited ? issuers.flatMap((one) => one.audiences) : audiences;
   }
 
   get #claimNames() {
