@@ -135,7 +135,8 @@ describe('a token that its provider is asked about', () => {
     const { server, authenticator } = await asking(t, { config: { issuers: [one, two] } });
     server.active.set('good', { sub: 'ann', aud: ['x', 'gw-3'] });
     server.active.set('silent', { sub: 'ann' });
-    for (const token of ['good', 'silent']) assert.equal((await authenticator.authenticate(token)).issuer, '');
+    for (const token of ['good', 'silent'])
+      assert.equal((await authenticator.authenticate(token)).issuer, '');
     server.active.set('other', { sub: 'ann', aud: 'other' });
     server.active.set('crossed', { sub: 'ann', iss: 'https://one.example', aud: 'gw-3' });
     for (const token of ['other', 'crossed'])
@@ -383,6 +384,42 @@ describe('the tokens of live sessions', () => {
     await pass(5_000);
     assert.deepEqual(lapsed, []);
     await pass(4_000);
+    assert.deepEqual(lapsed, [[who, 'unknown']]);
+  });
+
+  it('end after so long when the provider says nothing at all, however many they are', async (t) => {
+    const { live, parties, asked, lapsed, pass, answers } = following(t, 10_000);
+    const open: (() => void)[] = [];
+    answers(() => new Promise((resolve) => open.push(() => resolve(IDENTITY))));
+    for (let at = 0; at < 2_500; at++) {
+      const who = identity();
+      live.add(who, String(at), 1_000);
+      parties.push(who);
+    }
+    await pass(10_500);
+    assert.equal(lapsed.length, 0);
+    await pass(1_500);
+    assert.equal(new Set(lapsed.map(([who]) => who)).size, 2_500);
+    assert.equal(lapsed.length, 2_500, 'each once');
+    assert.ok(lapsed.every(([, why]) => why === 'unknown'));
+    for (const answer of open.splice(0)) answer();
+    await pass(20_000);
+    assert.equal(asked.length, 32, 'an answer that comes too late has nobody asked about again');
+    assert.equal(lapsed.length, 2_500);
+  });
+
+  it('have the time of a question to be answered, however little may be stale', async (t) => {
+    const { live, parties, lapsed, pass, answers } = following(t, 0);
+    const open: (() => void)[] = [];
+    answers(() => new Promise((resolve) => open.push(() => resolve(IDENTITY))));
+    const who = identity();
+    live.add(who, 'token', 0);
+    parties.push(who);
+    await pass(4_500);
+    for (const answer of open.splice(0)) answer();
+    await pass(1_000);
+    assert.deepEqual(lapsed, []);
+    await pass(10_000);
     assert.deepEqual(lapsed, [[who, 'unknown']]);
   });
 

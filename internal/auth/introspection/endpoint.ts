@@ -8,7 +8,7 @@ import { isJsonObject, type JsonObject, own } from '../identity/claims.js';
 import { clientProof } from './client-authentication.js';
 
 /** Time for an answer, the wait for one of the connections included. */
-const TIMEOUT_MS = 5_000;
+export const TIMEOUT_MS = 5_000;
 /** Connections to the endpoint, kept open: a crowd of new clients waits for its turn. */
 const MAX_CONNECTIONS = 64;
 /** Largest answer, in bytes: thousands of roles. */

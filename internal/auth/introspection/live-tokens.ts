@@ -1,6 +1,7 @@
 import { GatewayError, isUnavailable } from '../../errors.js';
 import { type Clock, SYSTEM_CLOCK } from '../clock.js';
 import type { Identity } from '../identity/identity.js';
+import { TIMEOUT_MS } from './endpoint.js';
 
 /** Why whoever is there by a token has to go: it is not active any more, or nobody could say so for too long. */
 export type Lapse = 'inactive' | 'unknown';
@@ -10,6 +11,10 @@ const MAX_ASKING = 32;
 /** How often those that are due are looked for: not more often, and not less. */
 const SHORTEST_STEP_MS = 50;
 const LONGEST_STEP_MS = 1_000;
+/** Looked at in one turn of the event loop: well under a millisecond. */
+const TURN_PARTIES = 1_000;
+/** Of those the ones that have to go: each of them ends a session. */
+const TURN_LAPSES = 50;
 /** Between two attempts while nobody answers, at most. */
 const LONGEST_RETRY_MS = 10_000;
 
@@ -29,9 +34,11 @@ interface LiveToken {
   dueMs: number;
   /** When the last good answer has counted for too long. */
   untilMs: number;
-  /** `over`: it has lapsed, and nothing is asked any more. */
+  /** `asking`: it is, or waits for its turn. `over`: it has lapsed, and nothing is asked any more. */
   state: 'waiting' | 'asking' | 'over';
 }
+
+type Party = readonly [identity: Identity, live: LiveToken];
 
 /**
  * Asks about the tokens of live sessions and exchanges again and again. Known by their identities, of which each
@@ -39,15 +46,20 @@ interface LiveToken {
  */
 export class LiveTokens {
   readonly #tokens = new WeakMap<Identity, LiveToken>();
-  readonly #queue: [Identity, LiveToken][] = [];
+  /** Who is asked about next, and whose turn comes after them all. */
+  #line: Iterator<Party> = [].values();
+  #queue: Party[] = [];
   readonly #clock: Clock;
   readonly #now: () => number;
+  /** How long past its time a token may be that its provider says nothing of: what was just asked must have time to be answered. */
+  readonly #graceMs: number;
   #asking = 0;
   #cancel: () => void = () => {};
 
   constructor(readonly options: LiveTokensOptions) {
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#now = options.now ?? Date.now;
+    this.#graceMs = Math.max(0, TIMEOUT_MS - options.maxStaleMs);
   }
 
   /** @param inMs until the answer that is there does not count any more. */
@@ -68,29 +80,56 @@ export class LiveTokens {
     onLapse: (identity: Identity, why: Lapse) => void,
   ): void {
     const stepMs = Math.min(Math.max(this.options.cacheMs / 4, SHORTEST_STEP_MS), LONGEST_STEP_MS);
+    let round: Iterator<Identity | undefined> | undefined;
     const step = () => {
-      const nowMs = this.#clock.nowMs();
-      for (const identity of parties()) {
-        const live = identity && this.#tokens.get(identity);
-        if (identity === undefined || live?.state !== 'waiting' || live.dueMs > nowMs) continue;
-        live.state = 'asking';
-        this.#queue.push([identity, live]);
-      }
+      round ??= parties()[Symbol.iterator]();
+      if (this.#look(round, onLapse)) round = undefined;
       this.#next(ask, onLapse);
-      this.#cancel = this.#clock.after(stepMs, step);
+      this.#cancel = this.#clock.after(round === undefined ? stepMs : 0, step);
     };
     this.#cancel = this.#clock.after(stepMs, step);
   }
 
   stop(): void {
     this.#cancel();
-    this.#queue.length = 0;
+    this.#line = [].values();
+    this.#queue = [];
+  }
+
+  /** Looks at as many of a round as one turn has time for. @returns whether those were the last. */
+  #look(round: Iterator<Identity | undefined>, onLapse: (identity: Identity, why: Lapse) => void): boolean {
+    const nowMs = this.#clock.nowMs();
+    let lapses = 0;
+    for (let looked = 0; looked < TURN_PARTIES && lapses < TURN_LAPSES; looked++) {
+      const next = round.next();
+      if (next.done === true) return true;
+      const identity = next.value;
+      const live = identity && this.#tokens.get(identity);
+      if (identity === undefined || live === undefined || live.state === 'over') continue;
+      if (live.state === 'waiting' && live.dueMs <= nowMs) {
+        live.state = 'asking';
+        this.#queue.push([identity, live]);
+      } else if (nowMs >= live.untilMs + this.#graceMs) {
+        // Whatever is under way, or how many wait before it: nobody has said for too long that it is active.
+        live.state = 'over';
+        lapses++;
+        onLapse(identity, 'unknown');
+      }
+    }
+    return false;
   }
 
   #next(ask: (token: string) => Promise<Identity>, onLapse: (identity: Identity, why: Lapse) => void): void {
     while (this.#asking < MAX_ASKING) {
-      const [identity, live] = this.#queue.shift() ?? [];
-      if (identity === undefined || live === undefined) return;
+      const next = this.#line.next();
+      if (next.done === true) {
+        if (this.#queue.length === 0) return;
+        this.#line = this.#queue.values();
+        this.#queue = [];
+        continue;
+      }
+      const [identity, live] = next.value;
+      if (live.state === 'over') continue;
       this.#asking++;
       void this.#asked(identity, live, ask)
         .then((lapse) => {
@@ -110,12 +149,14 @@ export class LiveTokens {
     ask: (token: string) => Promise<Identity>,
   ): Promise<Lapse | undefined> {
     const { cacheMs, maxStaleMs } = this.options;
-    live.state = 'over';
     const found = await ask(live.token).then(
       ({ sub }) => (sub === identity.sub ? 'active' : 'inactive'),
       (thrown: unknown) =>
         thrown instanceof GatewayError && !isUnavailable(thrown) ? 'inactive' : 'unknown',
     );
+    // The answer came too late: who was there by it has gone.
+    if (live.state === 'over') return undefined;
+    live.state = 'over';
     const nowMs = this.#clock.nowMs();
     // Of one that has reached its own end nothing else can be said: what becomes of the session is JWT_CLOSE_ON_EXPIRY's.
     if (found === 'inactive') return identity.exp * 1000 <= this.#now() ? undefined : 'inactive';
