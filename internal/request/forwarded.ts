@@ -4,6 +4,7 @@ import { canonicalIp } from './address.js';
 import { AddressList } from './address-list.js';
 import type { HeaderLines } from './head.js';
 import { headerText } from './header-text.js';
+import { ownText } from './own-text.js';
 
 /** Who a request comes from, as far as trusted proxies are believed. */
 export interface Client {
@@ -71,7 +72,7 @@ export class TrustedProxies {
       proto: proto ?? ownProto,
       isProtoKnown: secure || proto !== undefined,
       host: SAFE_HOST.test(host) ? host : ownHost,
-      requestId: SAFE_REQUEST_ID.test(requestId) ? requestId : randomUUID(),
+      requestId: SAFE_REQUEST_ID.test(requestId) ? ownText(requestId) : randomUUID(),
       traceContext: readTraceContext(headers),
     };
   }
@@ -89,7 +90,8 @@ export class TrustedProxies {
       if (SAYS_NOTHING.test(element)) continue;
       const hop = canonicalIp(unquoted(element));
       if (hop === undefined) return ip;
-      ip = hop;
+      // Addresses are remembered here and elsewhere, by the ten thousand.
+      ip = ownText(hop);
       if (!this.trusts(ip)) return ip;
     }
     return ip;

@@ -1,4 +1,5 @@
 import { isOwnHeader } from './own-headers.js';
+import { ownText } from './own-text.js';
 
 /** What becomes of a client's header of that name on its way to an upstream, unless a rule says otherwise. */
 type Passage = 'ours' | 'authorization' | 'cookie' | 'passes';
@@ -19,8 +20,7 @@ const known = new Map<string, HeaderName>();
 export function headerName(name: string): HeaderName {
   const found = known.get(name);
   if (found !== undefined) return found;
-  // A piece of a text keeps the whole of it in memory: of an upstream's head, 64 KiB.
-  const own = Buffer.from(name, 'latin1').toString('latin1');
+  const own = ownText(name);
   const lower = own.toLowerCase();
   const alike = alikeName(lower);
   const made: HeaderName = { lower, alike, passage: passageOf(lower, alike) };

@@ -2,6 +2,7 @@ import type { HeaderIdentityRule } from '../../config/config.js';
 import { GatewayError } from '../../errors.js';
 import { TrustedProxies } from '../../request/forwarded.js';
 import { headerText } from '../../request/header-text.js';
+import { ownText } from '../../request/own-text.js';
 import { freezeIdentity, type Identity } from './identity.js';
 
 /** The peers of each rule; rules are data, which cross processes. */
@@ -50,7 +51,7 @@ function peers(rule: HeaderIdentityRule): TrustedProxies {
 function only(headers: ReadonlyMap<string, readonly string[]>, name: string): string {
   const lines = headers.get(name) ?? [];
   if (lines.length > 1) throw missing(`the header ${name} is there ${lines.length} times`);
-  return headerText(lines[0] ?? '').trim();
+  return ownText(headerText(lines[0] ?? '').trim());
 }
 
 function missing(why: string): GatewayError {
