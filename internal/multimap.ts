@@ -36,8 +36,7 @@ export class Multimap<K, V extends object | string> {
     const held = cell.content;
     if (held instanceof Set) {
       const deleted = held.delete(value);
-      const [left] = held;
-      if (held.size === 1) cell.content = left;
+      if (held.size === 1) [cell.content] = held;
       return deleted;
     }
     if (held !== value) return false;

@@ -1,3 +1,4 @@
+import { oldestBeyond } from '../forgetting.js';
 import { addressBlock } from '../request/client-key.js';
 import { TokenBucket } from './token-bucket.js';
 
@@ -85,16 +86,7 @@ export class FailedLogins {
     const address = this.#addresses.get(block) ?? new Address();
     this.#addresses.delete(block);
     this.#addresses.set(block, address);
-    if (this.#addresses.size > this.#maxAddresses) this.#forgetOldest();
+    for (const oldest of oldestBeyond(this.#addresses, this.#maxAddresses)) this.#addresses.delete(oldest);
     return address;
-  }
-
-  /** A hundredth at a time: finding a Map's first entry is slow right after its first entries were deleted. */
-  #forgetOldest(): void {
-    const kept = Math.floor(this.#maxAddresses * 0.99);
-    for (const oldest of this.#addresses.keys()) {
-      if (this.#addresses.size <= kept) break;
-      this.#addresses.delete(oldest);
-    }
   }
 }

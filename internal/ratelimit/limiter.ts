@@ -1,4 +1,5 @@
 import type { RateLimitConfig } from '../config/config.js';
+import { oldestBeyond } from '../forgetting.js';
 import { Roll } from '../roll.js';
 import { bucketKey, type LimitedClient } from './bucket-key.js';
 import { LimitsInForce } from './limits-in-force.js';
@@ -164,11 +165,7 @@ export class Limiter {
 
   #keepIdle(entry: Entry): void {
     this.#idle.add(entry);
-    if (this.#idle.size <= this.#maxIdle) return;
-    // A hundredth at a time: finding a Set's first entry is slow right after its first entries were deleted.
-    const kept = Math.floor(this.#maxIdle * 0.99);
-    for (const oldest of this.#idle) {
-      if (this.#idle.size <= kept) break;
+    for (const oldest of oldestBeyond(this.#idle, this.#maxIdle)) {
       this.#idle.delete(oldest);
       this.#entries.delete(oldest.key);
     }

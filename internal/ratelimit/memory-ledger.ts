@@ -1,3 +1,4 @@
+import { oldestBeyond, Rounds } from '../forgetting.js';
 import { Holdings } from './holdings.js';
 import { ALIVE_MS, BUDGET_MS, type Budget, type Ledger, type Mail, type Settlement } from './lease-ledger.js';
 
@@ -41,7 +42,7 @@ export class MemoryLedger implements Ledger {
   /** When each holder showed life last. */
   readonly #alive = new Map<string, number>();
   readonly #mail = new Map<string, Map<string, number>>();
-  #walk: Iterator<[string, Account]> | undefined;
+  readonly #rounds = new Rounds(this.#accounts);
 
   /** @param now monotonic milliseconds. */
   constructor(now: () => number = () => performance.now(), maxIdle = MAX_IDLE) {
@@ -155,22 +156,12 @@ export class MemoryLedger implements Ledger {
 
   #keepIdle(name: string): void {
     this.#idle.add(name);
-    if (this.#idle.size <= this.#maxIdle) return;
-    const [oldest] = this.#idle;
-    if (oldest !== undefined) this.#forget(oldest);
+    for (const oldest of oldestBeyond(this.#idle, this.#maxIdle)) this.#forget(oldest);
   }
 
   #sweep(nowMs: number): void {
-    for (let left = SWEEP_STEP; left > 0; left--) {
-      this.#walk ??= this.#accounts.entries();
-      const next = this.#walk.next();
-      if (next.done === true) {
-        this.#walk = undefined;
-        return;
-      }
-      const [name, account] = next.value;
+    for (const [name, account] of this.#rounds.next(SWEEP_STEP))
       if (account.expiresAtMs <= nowMs) this.#forget(name);
-    }
   }
 
   #forget(name: string): void {

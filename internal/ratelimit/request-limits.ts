@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import type { RequestLimit } from '../config/config.js';
 import { fromUnknown } from '../errors.js';
+import { oldestBeyond, Rounds } from '../forgetting.js';
 import { forLog } from '../telemetry/log.js';
 import { TokenBucket } from './token-bucket.js';
 
@@ -56,6 +57,9 @@ interface ScriptClient {
 type Library = typeof import('rate-limiter-flexible');
 type Shared = InstanceType<Library['RateLimiterRedis']>;
 
+/** Buckets that each new one looks at: more than one, so that full ones do not pile up. */
+const SWEEP = 2;
+
 /** Rules whose limiters are kept; a reload may bring others. */
 const MAX_RULES = 1_000;
 
@@ -69,11 +73,17 @@ export class RequestLimits {
   readonly #now: () => number;
   readonly #shared = new Map<string, Shared>();
   readonly #own = new Map<string, TokenBucket>();
+  readonly #rounds = new Rounds(this.#own);
 
   constructor({ store, maxClients = 100_000, now = () => performance.now() }: RequestLimitsOptions) {
     this.#client = store && { rlflxIncr: ([key, ...args]) => store.runScript(TAKE, [key], args) };
     this.#maxClients = maxClients;
     this.#now = now;
+  }
+
+  /** Clients remembered in the process. */
+  get size(): number {
+    return this.#own.size;
   }
 
   /**
@@ -125,20 +135,18 @@ export class RequestLimits {
     const name = `${key} ${perMs} ${limit.burst}`;
     let bucket = this.#own.get(name);
     if (bucket === undefined) {
-      this.#forget(nowMs);
       bucket = new TokenBucket(perMs * 1_000, limit.burst, nowMs);
+      this.#forgetSome(nowMs);
       this.#own.set(name, bucket);
+      for (const oldest of oldestBeyond(this.#own, this.#maxClients)) this.#own.delete(oldest);
     }
     if (bucket.take(nowMs)) return undefined;
     return Math.max(1, Math.ceil((1 - bucket.level(nowMs)) / perMs));
   }
 
-  /** Makes room for one more: full buckets at the front say no more than new ones, and past the bound the first go. */
-  #forget(nowMs: number): void {
-    for (const [name, bucket] of this.#own) {
-      if (this.#own.size < this.#maxClients && !bucket.isFull(nowMs)) return;
-      this.#own.delete(name);
-    }
+  /** Full buckets say no more than new ones. */
+  #forgetSome(nowMs: number): void {
+    for (const [name, bucket] of this.#rounds.next(SWEEP)) if (bucket.isFull(nowMs)) this.#own.delete(name);
   }
 }
 

@@ -160,6 +160,26 @@ describe('the memory store', () => {
     assert.equal(cache.size, 3);
   });
 
+  test('that is full takes new entries as quickly as one that is not', () => {
+    const cache = new MemoryTokenCache(100_000);
+    const one = entry();
+    const entries = Array.from({ length: 100_000 }, (_, at) => ({
+      ...one,
+      identity: { ...one.identity, sub: `sub ${at}` },
+    }));
+    const fill = (name: string): number => {
+      const before = process.cpuUsage();
+      for (const [at, each] of entries.entries()) cache.set(`${name} ${at}`, each);
+      const { user, system } = process.cpuUsage(before);
+      return user + system;
+    };
+    const [empty, full] = [fill('first'), fill('second')];
+    assert.ok(cache.size <= 100_000 && cache.size > 98_000, String(cache.size));
+    assert.equal(cache.get('second 99999')?.identity.sub, 'sub 99999');
+    assert.equal(cache.get('first 99999'), undefined);
+    assert.ok(full < 10 * empty, `${full} \u00b5s after ${empty}`);
+  });
+
   test('an entry past its lifetime is a miss and gone', () => {
     let nowMs = 1000;
     const cache = new MemoryTokenCache(3, () => nowMs);

@@ -51,6 +51,15 @@ describe('limits of requests in one process', () => {
     assert.equal(await passing(limits, ip('client 999'), 5), 4);
     assert.equal(await passing(limits, ip('client 0'), 5), 5);
   });
+
+  it('forget those that have all they may have again', async () => {
+    let nowMs = 0;
+    const limits = new RequestLimits({ store: undefined, now: () => nowMs });
+    for (let at = 0; at < 1_000; at++) await limits.take('/login', LOGIN, ip(`early ${at}`));
+    nowMs = 60_000;
+    for (let at = 0; at < 1_000; at++) await limits.take('/login', LOGIN, ip(`late ${at}`));
+    assert.ok(limits.size <= 1_000, String(limits.size));
+  });
 });
 
 /** Until this is called, the package fails to load as if no descriptor were left. */

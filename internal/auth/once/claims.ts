@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { GatewayError } from '../../errors.js';
+import { Rounds } from '../../forgetting.js';
 
 /** Where ids are claimed, for all processes that share it: of any number that try at once, exactly one succeeds. */
 export interface ClaimStore {
@@ -69,8 +70,9 @@ const SWEEP = 2;
 
 /** Claims of this process alone. */
 export class MemoryClaims implements ClaimStore {
-  /** Until when, by key, in the order they came. */
+  /** Until when, by key. */
   readonly #untilMs = new Map<string, number>();
+  readonly #rounds = new Rounds(this.#untilMs);
 
   /** @param now milliseconds since the epoch. */
   constructor(private readonly now: () => number = Date.now) {}
@@ -83,7 +85,6 @@ export class MemoryClaims implements ClaimStore {
     const nowMs = this.now();
     this.#sweep(nowMs);
     if ((this.#untilMs.get(key) ?? 0) > nowMs) return Promise.resolve(false);
-    this.#untilMs.delete(key);
     this.#untilMs.set(key, untilMs);
     return Promise.resolve(true);
   }
@@ -92,13 +93,8 @@ export class MemoryClaims implements ClaimStore {
     return Promise.resolve((this.#untilMs.get(key) ?? 0) > this.now());
   }
 
-  /** What has ended goes; what lasts is moved to the end, so that each is looked at in its turn. */
+  /** What has ended goes. */
   #sweep(nowMs: number): void {
-    let looked = 0;
-    for (const [key, untilMs] of this.#untilMs) {
-      if (++looked > SWEEP) return;
-      this.#untilMs.delete(key);
-      if (untilMs > nowMs) this.#untilMs.set(key, untilMs);
-    }
+    for (const [key, untilMs] of this.#rounds.next(SWEEP)) if (untilMs <= nowMs) this.#untilMs.delete(key);
   }
 }

@@ -1,3 +1,4 @@
+import { oldestBeyond } from '../../forgetting.js';
 import { Multimap } from '../../multimap.js';
 import { covers, type Revocation } from '../revocations/revocation.js';
 import type { CachedIdentity, TokenCacheStore } from './cache.js';
@@ -40,9 +41,7 @@ export class MemoryTokenCache implements TokenCacheStore {
     if (this.maxEntries <= 0 || entry.expiresAtMs <= this.now()) return;
     this.#entries.set(digest, entry);
     this.#digests.add(entry.identity.sub, digest);
-    if (this.#entries.size <= this.maxEntries) return;
-    const oldest = this.#entries.keys().next();
-    if (oldest.done !== true) this.delete(oldest.value);
+    for (const oldest of oldestBeyond(this.#entries, this.maxEntries)) this.delete(oldest);
   }
 
   delete(digest: string): void {
