@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Target } from '../../config/config.js';
+import { oldestBeyond } from '../../forgetting.js';
 
 /** How long what a claim was decrypted to is believed, at most (SPEC section 19). */
 const MAX_LIFETIME_MS = 600_000;
@@ -8,7 +9,8 @@ const MAX_LIFETIME_MS = 600_000;
 const MAX_TOKENS = 10_000;
 
 interface Kept {
-  readonly value: string;
+  /** undefined: it cannot be decrypted. */
+  readonly value: string | undefined;
   readonly untilMs: number;
 }
 
@@ -19,7 +21,11 @@ export class DecryptedClaims {
   /** @param now milliseconds since the epoch. */
   constructor(readonly now: () => number = Date.now) {}
 
-  /** What `decrypt` makes of a token's claim, or has made of it lately. @param exp seconds since the epoch. */
+  /**
+   * What `decrypt` makes of a token's claim, or has made of it lately: that it cannot be decrypted is remembered as well, or
+   * each request with such a token would cost the operation.
+   * @param exp seconds since the epoch.
+   */
   of(target: Target, token: string, exp: number, decrypt: () => string | undefined): string | undefined {
     const kept = this.#keptFor(target);
     const digest = hash('sha256', token, 'base64url');
@@ -31,10 +37,8 @@ export class DecryptedClaims {
       return known.value;
     }
     const value = decrypt();
-    if (value === undefined) return undefined;
-    const [oldest] = kept.size >= MAX_TOKENS ? kept.keys() : [];
-    if (oldest !== undefined) kept.delete(oldest);
     kept.set(digest, { value, untilMs: Math.min(exp * 1000, nowMs + MAX_LIFETIME_MS) });
+    for (const oldest of oldestBeyond(kept, MAX_TOKENS)) kept.delete(oldest);
     return value;
   }
 

@@ -168,6 +168,25 @@ describe('a target from a claim', () => {
     ask('short', nowMs);
     assert.equal(decrypt.mock.callCount(), 4);
   });
+
+  it('that cannot be decrypted costs no more than one that can', (t) => {
+    const { target } = routeOf(byClaim());
+    assert.ok(target !== undefined && typeof target.host === 'object');
+    const { host } = target;
+    let nowMs = 1e12;
+    const kept = new DecryptedClaims(() => nowMs);
+    const decrypt = t.mock.fn(() => undefined);
+    for (const stepMs of [0, 1, 599_998, 1]) {
+      nowMs += stepMs;
+      assert.equal(kept.of(host, 'token', 2e9, decrypt), undefined);
+    }
+    assert.equal(decrypt.mock.callCount(), 2, 'once in ten minutes');
+    for (let at = 0; at < 20_000; at++) kept.of(host, `token ${at}`, 2e9, decrypt);
+    kept.of(host, 'token 19999', 2e9, decrypt);
+    assert.equal(decrypt.mock.callCount(), 20_002);
+    kept.of(host, 'token', 2e9, decrypt);
+    assert.equal(decrypt.mock.callCount(), 20_003, 'a bounded number of them is remembered');
+  });
 });
 
 describe('PKCS #1 v1.5 padding', () => {
