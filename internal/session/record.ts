@@ -50,6 +50,9 @@ const ENDED_BY_UPSTREAM: ReadonlySet<CloseReason> = new Set([
   CLOSE_REASONS.upstreamLost,
 ]);
 
+/** A line that is written however many there are. */
+const ALWAYS = { unlogged: undefined };
+
 /** 1011 to 1014: the gateway itself or what is behind it (RFC 6455 §7.4.1 and its registry). */
 function isFailure({ client }: CloseReason): boolean {
   return client !== undefined && client.code >= 1011 && client.code <= 1014;
@@ -136,7 +139,7 @@ export function recordOpen({ route, protocol }: LiveSession, { trace }: Opening)
 }
 
 /**
- * Counts the end of a session and leaves its one log line.
+ * Counts the end of a session and leaves its one log line, or one for many of clients that were never let in.
  * @param state the one it ends: before it has reached its upstream, ending it for who the client is means refusing it.
  * @param code what the client is told, which its protocol may have chosen; undefined: nothing.
  */
@@ -171,6 +174,9 @@ export function recordClose(
   remember(parts, session, state, reason, code, cause?.message, traffic);
   const isFault = reason === CLOSE_REASONS.internalError;
   if (!isFault && !accessLog.wants(!ENDS_WELL.has(reason))) return;
+  const isStranger = !wasOpen && session.identity === undefined;
+  const allowed = isStranger && !isFault ? sessions.strangersLines.take() : ALWAYS;
+  if (allowed === undefined) return;
   const line = {
     session: session.id,
     requestId: givenRequestId(session),
@@ -192,6 +198,7 @@ export function recordClose(
     messagesToClient: traffic?.messagesToClient,
     bytesToClient: traffic?.bytesToClient,
     traceId: trace?.traceId,
+    unlogged: allowed.unlogged,
   };
   if (isFault) accessLog.log.error({ ...line, err: cause }, 'session failed');
   else accessLog.log.info(line, !wasOpen && isDenial(reason) ? 'client denied' : 'session closed');

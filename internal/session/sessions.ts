@@ -2,6 +2,7 @@ import { tokenKey } from '../auth/identity/identity.js';
 import { Cell } from '../cell.js';
 import { Multimap } from '../multimap.js';
 import type { ConnectionSlots } from '../ratelimit/connection-limits.js';
+import { LineAllowance } from '../ratelimit/line-allowance.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { LiveSession } from './live-session.js';
 import type { Pump } from './pump.js';
@@ -22,6 +23,8 @@ export class Sessions {
   readonly #metrics: Metrics;
   /** What they have moved. */
   readonly traffic: Traffic;
+  /** Log lines about clients that were never let in: nobody has to show a token for those. */
+  readonly strangersLines = new LineAllowance();
   /** Live sessions by the metrics' label of their route; 0 where there were some. */
   readonly #byRoute = new Map<string, number>();
   #draining = false;

@@ -48,7 +48,9 @@ export function createLog(options: Omit<LogOptions, 'logAccess'>): Log {
     formatters: { level: (label) => ({ level: label }), log: withoutInnerSecrets },
     serializers: SERIALIZERS,
   };
-  const pages = new LogPages(pino.destination({ ...PAGED }));
+  const pages: LogPages = new LogPages(pino.destination({ ...PAGED }), (lines) =>
+    log.warn({ lines }, 'log lines left out: nobody read the log'),
+  );
   const logMethod: NonNullable<LoggerOptions['hooks']>['logMethod'] = function (args, method, level) {
     method.apply(this, args);
     if (level >= URGENT) pages.turn();

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { forLog } from '../../internal/telemetry/log.js';
@@ -95,6 +97,42 @@ describe('the log', () => {
     assert.doesNotMatch(child.stdout, /"urgent"/);
     await eventually(() => assert.match(child.stdout, /"urgent"/));
     await child.stop('SIGKILL');
+  });
+
+  it('of which nobody reads a line takes a bounded place, and says how many lines were left out', async (t) => {
+    const total = 60_000;
+    const script = `
+      const say = (from) => {
+        for (let n = from; n < from + 1000; n++) log.info({ n }, 'x'.repeat(1000));
+        if (from + 1000 < ${total}) setImmediate(say, from + 1000); else process.stderr.write('done');
+      };
+      say(0);
+      setInterval(() => {}, 1000);`;
+    const options = JSON.stringify({ logLevel: 'info', logFormat: 'json' });
+    const code = `import(${JSON.stringify(LOG)}).then(({ createLog }) => { const log = createLog(${options}); ${script} });`;
+    const child = spawn(process.execPath, ['--import', 'tsx', '--eval', code], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    t.after(() => child.kill('SIGKILL'));
+    const [said] = await within(once(child.stderr, 'data'), 'end of the lines', 60_000);
+    assert.equal(String(said), 'done');
+    let text = '';
+    child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+      text += piece;
+    });
+    await eventually(() => text.includes('nobody read the log'), 60_000);
+    const numbers = await eventually(() => {
+      const lines = text
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line) as { n?: number; lines?: number });
+      const written = lines.flatMap(({ n = [] }) => n);
+      const lost = lines.reduce((sum, { lines = 0 }) => sum + lines, 0);
+      assert.equal(written.length + lost, total, 'each is written or counted');
+      return written;
+    });
+    assert.ok(text.length < 18 * 2 ** 20, `${text.length} bytes waited`);
+    assert.ok(numbers.every((n, at) => at === 0 || n > (numbers[at - 1] ?? n)));
   });
 
   it('can be made for people', async () => {
