@@ -3,6 +3,7 @@ import type { RoutesSource } from '../config/routes/file.js';
 import type { SettingsChange } from '../config/settings-reload.js';
 import { tellSettings } from '../config/settings-words.js';
 import { startFacts } from '../config/start-facts.js';
+import { fromUnknown } from '../errors.js';
 import { flushed } from '../telemetry/log.js';
 import { version } from '../version.js';
 import type { Siblings } from '../workers/siblings.js';
@@ -119,7 +120,10 @@ export async function createApp(
       await Promise.all([keys.start(), serve()]);
     },
     reload() {
-      void reloader.reload().then(({ outcome }) => log.info({ outcome }, 'routes file read again'));
+      reloader.reload().then(
+        ({ outcome }) => log.info({ outcome }, 'routes file read again'),
+        (thrown) => log.error({ reason: fromUnknown(thrown).message }, 'routes file not read again'),
+      );
     },
     settingsChanged(change) {
       takeSettings(change, parts);

@@ -42,7 +42,8 @@ function decode(bytes: Buffer, limitBytes: number): FileText {
   }
 }
 
-function faultOf(error: unknown): FileText {
+/** Why the file system refused, worded to follow the name of what was asked for. */
+export function faultOf(error: unknown): Extract<FileText, { readonly fault: string }> {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
   if (code === 'ENOENT' || code === 'ENOTDIR') return { fault: 'does not exist', missing: true };
   if (code === 'EACCES' || code === 'EPERM') return { fault: 'may not be read by this user', missing: false };

@@ -7,6 +7,7 @@ import { hasHttpRoutes } from '../config/routes/table.js';
 import type { SettingsChange } from '../config/settings-reload.js';
 import { tellSettings } from '../config/settings-words.js';
 import { startFacts } from '../config/start-facts.js';
+import { fromUnknown } from '../errors.js';
 import { chooseListener } from '../gateway/choice.js';
 import { HeapTrim } from '../heap-trim.js';
 import { MemoryLedger } from '../ratelimit/memory-ledger.js';
@@ -124,7 +125,10 @@ export class Supervisor {
 
   /** Reads the routes file again. */
   reload(): void {
-    void this.#reload().then(({ outcome }) => this.#log.info({ outcome }, 'routes file read again'));
+    this.#reload().then(
+      ({ outcome }) => this.#log.info({ outcome }, 'routes file read again'),
+      (thrown) => this.#log.error({ reason: fromUnknown(thrown).message }, 'routes file not read again'),
+    );
   }
 
   /** The settings file has changed: workers hear of it, those that start later begin with it. */

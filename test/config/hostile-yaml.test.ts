@@ -35,6 +35,21 @@ describe('hostile YAML', () => {
     ],
     ['an alias to nothing', '- prefix: *a\n  upstream: ws://a\n', /^routes.yaml:1: YAML: /],
     [
+      'an alias to nothing further down',
+      `${GOOD}- prefix: /b\n  upstream: *a\n`,
+      /^routes.yaml:4: YAML: an alias without an anchor before it/,
+    ],
+    [
+      'an alias before its anchor',
+      '- prefix: /a\n  upstream: *up\n- prefix: /b\n  upstream: &up ws://b\n',
+      /^routes.yaml:2: YAML: an alias without an anchor before it/,
+    ],
+    [
+      'an alias inside of its own anchor',
+      '- &a\n  prefix: /a\n  upstream: ws://a\n  tls: *a\n',
+      /^routes.yaml:4: YAML: an alias inside of what it stands for/,
+    ],
+    [
       'merge keys',
       `- &a {prefix: /a, upstream: "ws://a"}\n- <<: *a\n  prefix: /b\n`,
       /^routes.yaml:2: <<: is not a key/,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { Route } from '../../internal/config/config.js';
@@ -223,8 +223,22 @@ describe('a local route', () => {
       problemsOf({ prefix: '/a', files: 'site', methods: ['PUT'] }, file)[0] ?? '',
       /:1: methods: /,
     );
-    for (const files of ['nowhere', 'routes.yaml'])
+    for (const files of ['nowhere', 'routes.yaml', 'routes.yaml/below'])
       assert.match(problemsOf({ prefix: '/a', files }, file)[0] ?? '', /:1: files: .* is no folder/);
+  });
+
+  it('files that cannot even be looked at are a problem with its line, like any other', (t) => {
+    const folder = directory(t);
+    const file = put(folder, 'routes.yaml', '');
+    symlinkSync('round', join(folder, 'round'));
+    for (const [files, code] of [
+      ['a'.repeat(300), 'ENAMETOOLONG'],
+      ['round', 'ELOOP'],
+    ])
+      assert.match(
+        problemsOf({ prefix: '/a', files }, file)[0] ?? '',
+        new RegExp(`:1: files: .* cannot be read \\(${code}\\)$`),
+      );
   });
 
   it('logout takes POST, and needs a token', () => {

@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { RouteTable } from '../../internal/config/config.js';
 import { loadConfiguration } from '../../internal/config/environment/environment.js';
 import { type Problem, problemLine } from '../../internal/config/problem.js';
+import { loadRoutes } from '../../internal/config/routes/file.js';
 import { RouteReloader } from '../../internal/config/routes/reload.js';
 import { within } from '../support/eventually.js';
 import { certificate, directory, linesOf, put } from './files.js';
@@ -158,6 +159,44 @@ describe('a bad routes file', () => {
     assert.deepEqual(await followed.table(() => writeFileSync(file, routes('/b'))), ['/b']);
     assert.equal(followed.tables.length, 1);
     assert.equal(followed.problems.length, 3);
+  });
+
+  it('that names a folder which cannot be looked at is reported like any other, and followed on', async (t) => {
+    const file = put(directory(t), 'routes.yaml', routes('/a'));
+    const followed = started(t, file);
+    const bad = `${routes('/a')}- {prefix: /x, files: ${'a'.repeat(300)}}\n`;
+    const problem = /routes.yaml:2: files: .* cannot be read \(ENAMETOOLONG\)$/;
+    assert.match(await followed.problem(() => writeFileSync(file, bad)), problem);
+    const { outcome, problems } = await within(followed.reloader.reload(), 'reload');
+    assert.equal(outcome, 'rejected');
+    assert.match(problems.map(problemLine)[0] ?? '', problem);
+    assert.deepEqual(await followed.table(() => writeFileSync(file, routes('/b'))), ['/b']);
+  });
+
+  it('that fails in a way nobody thought of is a bad file, at start and later', async (t) => {
+    const file = put(directory(t), 'routes.yaml', routes('/a'));
+    const loaded = loadConfiguration({ ...ENV, ROUTE_FILE: file });
+    assert.ok('config' in loaded);
+    const environment = new Proxy(
+      {},
+      {
+        get: () => {
+          throw new Error('no luck');
+        },
+      },
+    );
+    const source = { ...loaded.routesSource, environment };
+    const reloader = new RouteReloader({
+      source,
+      table: loaded.table,
+      onTable: () => undefined,
+      onProblems: () => undefined,
+    });
+    writeFileSync(file, routes(`"/\${NAME}"`));
+    const { outcome, problems } = await within(reloader.reload(), 'reload');
+    assert.equal(outcome, 'rejected');
+    assert.match(problems.map(problemLine)[0] ?? '', /routes.yaml: cannot be read: no luck/);
+    assert.match(linesOf(loadRoutes(source))[0] ?? '', /routes.yaml: cannot be read: no luck/);
   });
 
   it('that is put right again without a difference calls nobody', async (t) => {

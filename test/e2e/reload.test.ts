@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { eventually } from '../support/eventually.js';
 import { type Gateway, type RouteEntry, startGateway } from '../support/gateway.js';
+import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { assertQuiet } from '../support/quiet.js';
 import { startEcho, startUpstream, type Upstream } from '../support/upstream.js';
@@ -125,6 +126,21 @@ describe('a reload of the routes', () => {
     const peer = await open('/app');
     assert.equal(await asks(peer), 'x');
     await peer.close();
+  });
+
+  it('with a folder that cannot be looked at changes nothing, however it is asked for', async () => {
+    await start([{ prefix: '/app', upstream: old.url }]);
+    await gateway.writeRoutes(
+      `- {prefix: /app, upstream: "${old.url}"}\n- {prefix: /x, files: ${'a'.repeat(300)}}\n`,
+    );
+    await eventually(async () => (await reloads('failed')) === 1);
+    gateway.child.kill('SIGHUP');
+    await eventually(async () => (await reloads('failed')) === 2);
+    const asked = await http(`${gateway.http}/admin/reload`, { method: 'POST' });
+    assert.equal(asked.status, 422);
+    assert.match(asked.body, /routes.yaml:2: files: .*ENAMETOOLONG/);
+    await gateway.writeRoutes([{ prefix: '/app', upstream: fresh.url }]);
+    await swapped();
   });
 
   it('with a bad file changes nothing and says what is wrong', async () => {

@@ -1,3 +1,4 @@
+import { fromUnknown } from '../../errors.js';
 import type { Problem } from '../problem.js';
 import { type FileText, readTextFile, readTextFileAsync } from '../text-file.js';
 import { parseRoutes, type RoutesContext, type RoutesResult } from './routes.js';
@@ -25,11 +26,20 @@ export function readRoutesFile(source: RoutesSource): Promise<FileText> {
   return readTextFileAsync(source.file, MAX_ROUTES_BYTES);
 }
 
-/** The table of a file already read, or what is wrong with it. */
+/** The table of a file already read, or what is wrong with it; never throws. */
 export function routesFrom(read: FileText, source: RoutesSource): RoutesResult {
-  if ('text' in read) return parseRoutes(read.text, source.file, source);
-  if (read.missing && !source.fileGiven && source.backendGiven) return parseRoutes('', source.file, source);
+  if ('text' in read) return parsed(read.text, source);
+  if (read.missing && !source.fileGiven && source.backendGiven) return parsed('', source);
   return { problems: [fileProblem(read.fault, source)] };
+}
+
+/** What the file names may fail in ways that nobody thought of: that is one more problem of the file, not the process's end. */
+function parsed(text: string, source: RoutesSource): RoutesResult {
+  try {
+    return parseRoutes(text, source.file, source);
+  } catch (thrown) {
+    return { problems: [fileProblem(`cannot be read: ${fromUnknown(thrown).message}`, source)] };
+  }
 }
 
 function fileProblem(fault: string, { file, fileGiven }: RoutesSource): Problem {

@@ -139,9 +139,9 @@ export class RouteReloader {
     if ('problems' in result) return this.#reject(result.problems);
     if (isDeepStrictEqual(result.table.routes, this.#table.routes))
       return { outcome: 'unchanged', problems: [] };
-    const tables = await tableProblemsInTurns(result.table.routes);
-    if (tables.length > 0) return this.#reject(tables);
     try {
+      const tables = await tableProblemsInTurns(result.table.routes);
+      if (tables.length > 0) return this.#reject(tables);
       await this.#options.onTable(result.table);
     } catch (error) {
       const { message } = fromUnknown(error);

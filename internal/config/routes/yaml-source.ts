@@ -8,6 +8,7 @@ import {
   isSeq,
   Lexer,
   LineCounter,
+  type Node,
   parseDocument,
   visit,
 } from 'yaml';
@@ -84,7 +85,8 @@ export function readYaml(
     // The parser quotes what it stumbled on, which may hold a password.
     message: message.replace(/: ".*$/s, ''),
   }));
-  faults.push(...duplicateKeys(document).map(({ offset, message }) => ({ line: lineAt(offset), message })));
+  const found = [...duplicateKeys(document), ...wrongAliases(document)];
+  faults.push(...found.map(({ offset, message }) => ({ line: lineAt(offset), message })));
   if (faults.length > 0) return { faults };
   if (fill !== undefined) faults.push(...filledIn(document, fill, lineAt));
   if (faults.length > 0) return { faults };
@@ -118,9 +120,15 @@ function lineOfDeepNesting(text: string, maxFlowDepth: number): number | undefin
   return undefined;
 }
 
+interface FoundFault {
+  /** In characters. */
+  readonly offset: number;
+  readonly message: string;
+}
+
 /** YAML 1.2 §3.2.1.3: keys are unique; and in this file they are all plain words. */
-function duplicateKeys(document: Document.Parsed): { offset: number; message: string }[] {
-  const found: { offset: number; message: string }[] = [];
+function duplicateKeys(document: Document.Parsed): FoundFault[] {
+  const found: FoundFault[] = [];
   visit(document, {
     Map(_, map) {
       const seen = new Set<string>();
@@ -132,6 +140,30 @@ function duplicateKeys(document: Document.Parsed): { offset: number; message: st
           found.push({ offset, message: `the key ${JSON.stringify(key.value)} is given twice` });
         } else seen.add(key.value);
       }
+    },
+  });
+  return found;
+}
+
+/**
+ * Aliases that stand for nothing, and those for something they stand in themselves: YAML 1.2 §7.1 allows the latter, but
+ * nothing that walks through the values would ever end.
+ */
+function wrongAliases(document: Document.Parsed): FoundFault[] {
+  const found: FoundFault[] = [];
+  const anchored = new Map<string, Node>();
+  visit(document, {
+    // In the order of the text: an alias means the last anchor of its name before it.
+    Node(_, node, ancestors) {
+      if (!isAlias(node)) {
+        if (node.anchor !== undefined) anchored.set(node.anchor, node);
+        return;
+      }
+      const target = anchored.get(node.source);
+      const offset = offsetOf(node) ?? 0;
+      if (target === undefined) found.push({ offset, message: 'an alias without an anchor before it' });
+      else if (ancestors.includes(target))
+        found.push({ offset, message: 'an alias inside of what it stands for' });
     },
   });
   return found;

@@ -87,6 +87,10 @@ describe('a schema file', () => {
     ],
     ['endpoints:\n  - method: POST\n    path: /\n    body: [1]\n', /^api.yaml:4: .*must be a JSON Schema/],
     ['endpoints:\n  - {a\n', /^api.yaml:\d: YAML: /],
+    [
+      'endpoints:\n  - method: POST\n    path: /\n    body: &a\n      allOf:\n        - *a\n',
+      /^api.yaml:6: YAML: an alias inside of what it stands for/,
+    ],
     ['rpc:\n  add:\n    param: {}\n', /^api.yaml:\d: rpc.add/],
   ];
   for (const [text, expected] of bad)

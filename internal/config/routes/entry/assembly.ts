@@ -1,7 +1,7 @@
-import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { z } from 'zod';
 import type { Protocol, RespondRoute, Route, RouteSchemas, RouteTls, UpstreamRoute } from '../../config.js';
+import { folderFault } from '../../folder.js';
 import { readSchemas } from '../../schemas/read.js';
 import { quote } from '../../secrets.js';
 import { type EntryKind, type EntryOf, entrySchemas, foreignKey } from '../schema.js';
@@ -34,8 +34,8 @@ export function readEntry(kind: EntryKind, item: unknown, context: EntryContext)
     case 'files':
       return parsed(kind, item, context, (entry, faults): Route => {
         const files = resolve(context.directory, entry.files);
-        if (statSync(files, { throwIfNoEntry: false })?.isDirectory() !== true)
-          faults.push({ path: ['files'], message: `${quote(entry.files)} is no folder` });
+        const fault = folderFault(files);
+        if (fault !== undefined) faults.push({ path: ['files'], message: `${quote(entry.files)} ${fault}` });
         const exchange = exchangeKeys(entry);
         const methods = exchange.methods ?? ['GET', 'HEAD'];
         if (methods.some((method) => method !== 'GET' && method !== 'HEAD'))

@@ -1,0 +1,12 @@
+import { statSync } from 'node:fs';
+import { faultOf } from './text-file.js';
+
+/** Why a path leads to no folder, worded to follow it; undefined: it leads to one. */
+export function folderFault(path: string): string | undefined {
+  try {
+    return statSync(path).isDirectory() ? undefined : 'is no folder';
+  } catch (error) {
+    const { fault, missing } = faultOf(error);
+    return missing ? 'is no folder' : fault;
+  }
+}
