@@ -1,5 +1,5 @@
 import { type ChildProcess, fork, type SendHandle } from 'node:child_process';
-import { type Accepted, discard, isHandle } from '../gateway/node/acceptor.js';
+import { type Accepted, discard } from '../gateway/node/acceptor.js';
 import type { MetricsSnapshot } from '../telemetry/metrics.js';
 import type { SupervisorDuties, WorkerDuties } from './duties.js';
 import type { Door } from './handed-connections.js';
@@ -30,6 +30,8 @@ export class WorkerProcess {
   /** Ids under which it holds leases. */
   readonly holders = new Set<string>();
   readonly #child: ChildProcess;
+  /** Handed over, and not yet out of this process: Node.js sends one, and the next when the worker has taken it. */
+  readonly #waiting = new Set<Accepted>();
   #asking: Promise<void> | undefined;
 
   /**
@@ -49,7 +51,12 @@ export class WorkerProcess {
     this.#child = child;
     this.link = new Link(child);
     this.ended = new Promise((resolve) => {
-      child.once('exit', (code, signal) => resolve({ code, signal }));
+      child.once('exit', (code, signal) => {
+        // Nobody else would ever hear of what waits: neither their callbacks come then nor the end of the channel.
+        for (const connection of this.#waiting) discard(connection);
+        this.#waiting.clear();
+        resolve({ code, signal });
+      });
       // It could not be forked, or not be told something: only the former is an end.
       child.on('error', () => {
         if (child.pid === undefined) resolve({ code: null, signal: null });
@@ -77,10 +84,13 @@ export class WorkerProcess {
 
   /** Hands a connection over, which the worker has alone then; it ends where the worker is gone. */
   hand(connection: Accepted, door: Door): void {
+    const { exitCode, signalCode } = this.#child;
+    if (exitCode !== null || signalCode !== null) return discard(connection);
+    this.#waiting.add(connection);
+    // Our own end is closed here once it has crossed: Node.js would do so for streams alone, and not when the worker dies.
     // The types know of some kinds of handles only.
-    this.#child.send({ door }, connection as SendHandle, { keepOpen: false }, (error) => {
-      // Node.js closes our own end of a stream once it has crossed, of a handle never.
-      if (error !== null || isHandle(connection)) discard(connection);
+    this.#child.send({ door }, connection as SendHandle, { keepOpen: true }, () => {
+      if (this.#waiting.delete(connection)) discard(connection);
     });
   }
 
