@@ -48,11 +48,15 @@ export class AdminApi {
     if (request.target === UI_TARGET) return this.#page(request);
     const { path, id } = splitPath(request.target);
     const audit: Record<string, unknown> = {};
+    let told: number | undefined;
+    const tell = (status: number) => {
+      if (status !== told && this.#tell(request, path, status, audit)) told = status;
+    };
     let answer: AdminAnswer;
     try {
       this.#authorization.check(request);
       const endpoint = endpointFor(path, request.method);
-      const { status = 200, body } = await endpoint(this.#operations, { request, id, audit });
+      const { status = 200, body } = await endpoint(this.#operations, { request, id, audit, tell });
       answer =
         body === undefined
           ? { status, headers: BODILESS_HEADERS, body: '' }
@@ -62,14 +66,24 @@ export class AdminApi {
       audit.error = thrown instanceof AdminRefusal ? thrown.message : undefined;
       if (!(thrown instanceof AdminRefusal)) audit.err = fromUnknown(thrown);
     }
-    const { status } = answer;
+    tell(answer.status);
+    return answer;
+  }
+
+  /** Leaves the line about a call. @returns whether the level of the log lets it through. */
+  #tell(
+    { peer, method }: AdminRequest,
+    path: string,
+    status: number,
+    audit: Readonly<Record<string, unknown>>,
+  ): boolean {
     const isStranger = status === 401 || status === 403;
     const allowed = isStranger ? this.#allowance.take() : {};
-    if (allowed === undefined) return answer;
-    const action = ENDPOINTS.has(path) ? `${forLog(request.method)} ${path}` : 'unknown';
+    if (allowed === undefined) return false;
+    const action = ENDPOINTS.has(path) ? `${forLog(method)} ${path}` : 'unknown';
     const level = status < 400 ? 'info' : status < 500 ? 'warn' : 'error';
-    this.#log[level]({ ip: request.peer, action, status, ...audit, ...allowed }, 'admin action');
-    return answer;
+    this.#log[level]({ ip: peer, action, status, ...audit, ...allowed }, 'admin action');
+    return this.#log.isLevelEnabled(level);
   }
 
   /** The page itself is for anybody who may come near the API: a browser that navigates carries no bearer. */

@@ -20,6 +20,8 @@ export interface Call {
   readonly id: string;
   /** What the audit line says beyond who, what and the status. */
   readonly audit: Record<string, unknown>;
+  /** Leaves the audit line now already, if the level of the log lets it through. */
+  tell(status: number): void;
 }
 
 interface Result {
@@ -238,10 +240,13 @@ async function log(operations: AdminOperations, { request }: Call): Promise<Resu
   return { body: await operations.log() };
 }
 
-async function changeLog(operations: AdminOperations, { request, audit }: Call): Promise<Result> {
+async function changeLog(operations: AdminOperations, { request, audit, tell }: Call): Promise<Result> {
   readParameters(request.query, []);
   const order = readLogOrder(await bodyOf(request));
-  Object.assign(audit, order);
+  // Not by the names of the order: each line has a `level` of its own.
+  Object.assign(audit, { logLevel: order.level, logAccess: order.access });
+  // The level that is left behind may be the last one under which the line is written.
+  tell(200);
   await operations.changeLog(order);
   return { body: await operations.log() };
 }

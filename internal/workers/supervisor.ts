@@ -139,7 +139,12 @@ export class Supervisor {
       this.#config = {
         ...this.#config,
         rateLimit: settings.rateLimit,
-        telemetry: { ...telemetry, logLevel: settings.level, logAccess: settings.access },
+        // What the admin API has set since stays, unless the file says something new.
+        telemetry: {
+          ...telemetry,
+          ...(changed.includes('LOG_LEVEL') ? { logLevel: settings.level } : {}),
+          ...(changed.includes('LOG_ACCESS') ? { logAccess: settings.access } : {}),
+        },
       };
       this.#records.configure(settings.rateLimit);
       if (changed.includes('LOG_LEVEL')) this.#log.level = settings.level;

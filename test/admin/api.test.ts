@@ -164,6 +164,21 @@ describe('the admin API', () => {
 });
 
 describe('the audit log', () => {
+  it('has a line for a change of what is logged, if the level before it or after it lets it through', async (t) => {
+    const { call, log, audit } = await bench(t);
+    await call('PUT', '/admin/log', { payload: { level: 'error' } });
+    await call('PUT', '/admin/log', { payload: { access: 'off' } });
+    await call('PUT', '/admin/log', { payload: { level: 'info', access: 'all' } });
+    assert.deepEqual(
+      audit().map(({ action, status, logLevel, logAccess }) => [action, status, logLevel, logAccess]),
+      [
+        ['PUT /admin/log', 200, 'error', undefined],
+        ['PUT /admin/log', 200, 'info', 'all'],
+      ],
+    );
+    for (const line of log.lines) assert.equal(line.split('"level":').length, 2, line);
+  });
+
   it('is not drowned by those who may not call, and holds all that others do', async (t) => {
     const { call, audit } = await bench(t, { token: 'secret-of-tests' });
     const headersOf = (token: string) => ({ headers: headers({ authorization: `Bearer ${token}` }) });

@@ -71,6 +71,28 @@ describe('the settings file', () => {
       assert.equal(JSON.parse(limits.body).default.burst, 3, 'a bad file changes nothing');
     });
 
+  it('leaves alone what the admin API has set, where it says nothing new, in workers that come later too', async (t) => {
+    const file = join(directory(t), 'settings.yaml');
+    const write = (perSecond: number) =>
+      writeFile(file, `JWKS_URL: ${issuer.jwksUrl}\nLOG_LEVEL: info\nRATE_LIMIT_PER_SECOND: ${perSecond}\n`);
+    await write(8);
+    const gateway = await startGateway({
+      env: { CONFIG_FILE: file, WORKERS: '2', RATE_LIMIT_PER_SECOND: undefined, LOG_LEVEL: undefined },
+      routes: [{ prefix: '/app', upstream: echo.url }],
+    });
+    t.after(() => gateway.stop());
+    const lines = (msg: string) => gateway.logs.filter((line) => line.msg === msg);
+    const url = `${gateway.http}/admin/log`;
+    const wanted = '{"level":"debug","access":"errors"}\n';
+    assert.equal((await http(url, { method: 'PUT', body: wanted })).body, wanted);
+    await write(9);
+    await eventually(() => lines('settings reloaded').length === 1);
+    await eventually(() => lines('worker started').length === 2);
+    process.kill(Number(lines('worker started')[0]?.pid), 'SIGKILL');
+    await eventually(() => lines('worker started').length === 3, 30_000);
+    for (let count = 0; count < ENOUGH; count++) assert.equal((await http(url)).body, wanted);
+  });
+
   it('that is wrong keeps the gateway from starting', async (t) => {
     const file = join(directory(t), 'settings.yaml');
     await writeFile(file, 'LOG_LEVEL: loud\n');

@@ -260,6 +260,8 @@ describe('several workers', () => {
     const url = `${own.http}/admin/log`;
     assert.equal((await http(url, { method: 'PUT', body: '{"level":"warn"}' })).status, 200);
     for (let i = 0; i < CROWD; i++) assert.equal((await http(url)).body, '{"level":"warn","access":"all"}\n');
+    // From the worker that was told, by the level that it had until then.
+    await eventually(() => own.logs.some(({ logLevel }) => logLevel === 'warn'));
     const before = own.logs.length;
     const started = own.logs.find(({ msg }) => msg === 'worker started');
     process.kill(Number(started?.pid), 'SIGKILL');
