@@ -21,6 +21,7 @@ import { Exchanges } from '../exchange/exchanges.js';
 import { Intake } from '../exchange/intake.js';
 import { chooseListener, type ListenerChoice } from '../gateway/choice.js';
 import { Gate } from '../gateway/gate.js';
+import { listenerLimits } from '../gateway/listener-limits.js';
 import { HeapTrim } from '../heap-trim.js';
 import { OutboundHttp } from '../outbound-http.js';
 import { ConnectionSlots } from '../ratelimit/connection-limits.js';
@@ -159,10 +160,13 @@ export async function build(
   const choice = await chooseListener(config.listen, hasHttpRoutes(table));
   const exchanges = new Exchanges();
   const maxMessageBytes = largestMessageBytes(table, config.session.maxMessageBytes);
-  const routes = new RoutesInEffect(table, { upstreams, targets }, { sessions, exchanges }, metrics, {
-    http: choice.kind === 'node',
-    messageBytes: choice.kind === 'node' ? Number.POSITIVE_INFINITY : maxMessageBytes,
-  });
+  const routes = new RoutesInEffect(
+    table,
+    { upstreams, targets },
+    { sessions, exchanges },
+    metrics,
+    listenerLimits(choice.kind, table, config.session.maxMessageBytes),
+  );
   const reloader = siblings?.reloader ?? (await watchRoutes(routesSource, routes, metrics, log));
   const localOperations = new LocalOperations({
     sessions,

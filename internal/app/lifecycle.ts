@@ -42,7 +42,7 @@ export async function createApp(
   const certificate = watchCertificate(parts);
   const { log, metrics, tracing, stores, keys, revocations, bans, upstreams, leases } = parts;
   const { activity, limits, drains, limiter, sessions, exchanges, wheel, heapTrim, reloader } = parts;
-  const { listener, adminListener, choice } = parts;
+  const { listener, adminListener, choice, routes } = parts;
 
   const stop = async () => {
     log.info({ sessions: sessions.size }, 'draining');
@@ -77,13 +77,13 @@ export async function createApp(
     await flushed(log);
   };
 
-  const serve = async () => {
+  const serve = async (routesReady: Promise<void>) => {
     await stores.start();
     // Not before Redis had its chance: the leases of this host are void once those of all replicas are there.
     leases?.start();
     activity?.start();
     await Promise.all([revocations.start(), bans.start(), limits.start(), drains.start()]);
-    await Promise.all([tracing.start(), parts.targets.apply(table.routes)]);
+    await Promise.all([tracing.start(), routesReady]);
     // First: should it be taken, no client has been met.
     const adminPort = await adminListener?.listen();
     const port = await listener.listen();
@@ -93,7 +93,7 @@ export async function createApp(
     log.info(
       {
         // Of several workers the supervisor says it, for all.
-        ...(parts.siblings === undefined ? startFacts(config, table) : undefined),
+        ...(parts.siblings === undefined ? startFacts(config, routes.table) : undefined),
         host: config.listen.host,
         port,
         adminHost: config.listen.admin?.host,
@@ -109,7 +109,7 @@ export async function createApp(
     async start() {
       metrics.collectProcessMetrics();
       metrics.process.buildInfo.set({ version: version(), node: process.version, listener: choice.kind }, 1);
-      upstreams.apply(table);
+      const routesReady = routes.start();
       wheel.start();
       heapTrim.start();
       limiter.start();
@@ -117,7 +117,7 @@ export async function createApp(
       askAboutLiveTokens(parts);
       parts.tokenSlots.start();
       // The first fetch of the keys takes as long as it takes: until then /readyz says why not.
-      await Promise.all([keys.start(), serve()]);
+      await Promise.all([keys.start(), serve(routesReady)]);
     },
     reload() {
       reloader.reload().then(

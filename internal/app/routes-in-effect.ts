@@ -3,10 +3,9 @@ import type { RouteMatch, RouteTable } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import type { RouteReloader } from '../config/routes/reload.js';
-import { hasHttpRoutes, largestMessageBytes } from '../config/routes/table.js';
-import { GatewayError } from '../errors.js';
 import type { Exchanges } from '../exchange/exchanges.js';
-import type { Sessions } from '../session/sessions.js';
+import { assertServes, type ListenerLimits } from '../gateway/listener-limits.js';
+import type { LiveSession } from '../session/live-session.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Upstreams } from '../upstream/upstreams.js';
@@ -14,25 +13,27 @@ import type { Upstreams } from '../upstream/upstreams.js';
 /** Whoever brings a new table when the routes file changes. */
 export type Reloader = Pick<RouteReloader, 'start' | 'stop' | 'reload'>;
 
-/** What the listener that was chosen at start can serve. */
-interface ListenerLimits {
-  readonly http: boolean;
-  /** Of a client message. */
-  readonly messageBytes: number;
-}
-
 /** The route table that new clients are held against, and what follows when it is replaced. */
 export class RoutesInEffect {
   #table: RouteTable;
+  /** In effect as soon as what it names has been read. */
+  #newest: RouteTable;
 
   constructor(
     table: RouteTable,
-    readonly followers: { readonly upstreams: Upstreams; readonly targets: Targets },
-    readonly live: { readonly sessions: Sessions; readonly exchanges: Exchanges },
+    readonly followers: {
+      readonly upstreams: Pick<Upstreams, 'apply'>;
+      readonly targets: Pick<Targets, 'apply'>;
+    },
+    readonly live: {
+      readonly sessions: Iterable<LiveSession>;
+      readonly exchanges: Pick<Exchanges, 'removed'>;
+    },
     readonly metrics: Pick<Metrics, 'prepareRoutes'>,
     readonly listener: ListenerLimits,
   ) {
     this.#table = table;
+    this.#newest = table;
     metrics.prepareRoutes(table.routes);
   }
 
@@ -45,19 +46,23 @@ export class RoutesInEffect {
   }
 
   /**
+   * From now on the endpoints of the table in effect are there; resolves when the files that it names have been read. A newer
+   * table than that of the beginning may have come by then, which this does not take back.
+   */
+  start(): Promise<void> {
+    const { upstreams, targets } = this.followers;
+    upstreams.apply(this.#table);
+    return targets.apply(this.#newest.routes);
+  }
+
+  /**
    * Swaps the table in once what it names has been read; sessions and exchanges on endpoints that go with `onRemove: close`
    * end.
    * @throws GatewayError ERR_CONFIG, by rejecting, when the listener that was chosen at start can not serve its routes.
    */
   async apply(changed: RouteTable): Promise<void> {
-    const { http, messageBytes } = this.listener;
-    if (!http && hasHttpRoutes(changed))
-      throw new GatewayError('ERR_CONFIG', 'HTTP routes need the listener node: restart the gateway');
-    if (largestMessageBytes(changed, 0) > messageBytes)
-      throw new GatewayError(
-        'ERR_CONFIG',
-        `the listener uws was started for messages of ${messageBytes} bytes at most: for a larger maxMessageBytes restart the gateway`,
-      );
+    assertServes(this.listener, changed);
+    this.#newest = changed;
     const { upstreams, targets } = this.followers;
     await targets.apply(changed.routes);
     this.#table = changed;

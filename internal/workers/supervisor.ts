@@ -9,6 +9,13 @@ import { tellSettings } from '../config/settings-words.js';
 import { startFacts } from '../config/start-facts.js';
 import { fromUnknown } from '../errors.js';
 import { chooseListener } from '../gateway/choice.js';
+import {
+  assertServes,
+  commonLimits,
+  type ListenerLimits,
+  listenerLimits,
+  NO_LIMITS,
+} from '../gateway/listener-limits.js';
 import { HeapTrim } from '../heap-trim.js';
 import { MemoryLedger } from '../ratelimit/memory-ledger.js';
 import { createLog, flushed, type Log } from '../telemetry/log.js';
@@ -53,6 +60,8 @@ export class Supervisor {
   #config: Config;
   #table: RouteTable;
   #applied: Promise<unknown> = Promise.resolve();
+  /** What the listener of every worker so far can serve. */
+  #limits: ListenerLimits = NO_LIMITS;
   #scraping: Promise<string> | undefined;
   readonly #heapTrim = new HeapTrim(() => 0);
   /** undefined: the workers listen themselves, each on the same port. */
@@ -99,6 +108,7 @@ export class Supervisor {
     const { kind, why } = await chooseListener(listen, hasHttpRoutes(this.#table));
     const port = await freePort(listen);
     this.#config = { ...this.#config, listen: { ...listen, port, listener: kind } };
+    this.#limits = this.#listenerLimits();
     // Whatever ends this process, a second signal too: no worker stays behind.
     process.once('exit', () => this.#crew.kill());
     this.#metrics.collectProcessMetrics();
@@ -168,6 +178,7 @@ export class Supervisor {
 
   async #bringUp(worker: WorkerProcess): Promise<void> {
     const { link, number } = worker;
+    this.#limits = commonLimits(this.#limits, this.#listenerLimits());
     // The supervisor alone reads the routes file, so the environment stays here.
     const routesSource = { ...this.#parts.routesSource, environment: {} };
     const taken = link.ask('assign', [
@@ -260,7 +271,16 @@ export class Supervisor {
     return result;
   }
 
+  /** Of a worker that is started now. */
+  #listenerLimits(): ListenerLimits {
+    const { listen, session } = this.#config;
+    const kind = listen.listener === 'uws' ? 'uws' : 'node';
+    return listenerLimits(kind, this.#table, session.maxMessageBytes);
+  }
+
+  /** @throws GatewayError ERR_CONFIG when workers, each for itself, would refuse it. */
   #apply(table: RouteTable): void {
+    assertServes(this.#limits, table);
     this.#table = table;
     this.#applied = this.#crew.ask('applyRoutes', [table.routes]);
     this.#metrics.process.configReloads.inc({ result: 'ok' });

@@ -337,6 +337,32 @@ describe('several workers', () => {
     assert.equal(await counted('ok'), before + 3);
   });
 
+  it('take over new routes that come while one of them starts', async (t) => {
+    const own = await start();
+    t.after(() => own.stop());
+    const children = `/proc/${own.child.pid}/task/${own.child.pid}/children`;
+    const pids = () => readFileSync(children, 'utf8').trim().split(' ').map(Number);
+    await eventually(() => started(own).length === WORKERS);
+    const before = pids();
+    process.kill(pidOf(own, 1), 'SIGKILL');
+    const late = await eventually(() => pids().find((pid) => !before.includes(pid)) ?? false);
+    // It is told what it is to be, and of the new routes, before it has done anything.
+    process.kill(late, 'SIGSTOP');
+    try {
+      await own.writeRoutes([...routes, { prefix: '/late', upstream: `${echo.url}/late`, auth: 'public' }]);
+      assert.equal((await http(`${own.http}/admin/reload`, { method: 'POST' })).status, 200);
+    } finally {
+      process.kill(late, 'SIGCONT');
+    }
+    await eventually(() => started(own).length === WORKERS + 1, 30_000);
+    const peers = await Promise.all(Array.from({ length: CROWD }, () => Peer.open(`${own.ws}/late`)));
+    for (const peer of peers) {
+      peer.send('x');
+      assert.equal(await peer.text(), 'x');
+    }
+    await Promise.all(peers.map((peer) => peer.close()));
+  });
+
   it('hold one rate limit together without Redis', async (t) => {
     const limited = await start(LIMITED);
     t.after(() => limited.stop());
