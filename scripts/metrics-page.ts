@@ -91,7 +91,7 @@ ${table(
     ['`protocol`', PROTOCOL_NAMES.map((name) => `\`${name}\``).join(', ')],
     [
       '`route`',
-      'the prefix; the first 200, all others are `_other`; `_none`: requests that no route fits, and whoever has not been let in to one',
+      'the prefix; the first 200 in the order of the routes file, all others are `_other`; `_none`: requests that no route fits, and whoever has not been let in to one',
     ],
     ['`method`', 'those of RFC 9110 and PATCH, all others are `other`'],
     ['`status` of `http_requests_total`', 'of the answer; 0 where the client went away before there was one'],

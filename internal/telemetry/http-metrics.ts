@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import { BoundedLabel, MAX_ROUTES } from './bounded-label.js';
+import type { BoundedLabel } from './bounded-label.js';
 
 /** Upper bounds of `http_request_duration_seconds`: 5 ms to 5 minutes. */
 const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
@@ -24,7 +24,7 @@ class RouteTally {
  */
 export class HttpMetrics {
   readonly #routes = new Map<string, RouteTally>();
-  readonly #names = new BoundedLabel(MAX_ROUTES);
+  readonly #names: BoundedLabel;
   readonly #requests: Counter<'route' | 'method' | 'status'>;
   readonly #durations: Histogram<'route'>;
   readonly #inFlight: Gauge<'route'>;
@@ -32,7 +32,9 @@ export class HttpMetrics {
   #bytesIn = 0;
   #bytesOut = 0;
 
-  constructor(registry: Registry) {
+  /** @param names the `route` label. */
+  constructor(registry: Registry, names: BoundedLabel) {
+    this.#names = names;
     const registers = [registry];
     this.#requests = new Counter({
       name: 'http_requests_total',

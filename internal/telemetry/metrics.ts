@@ -1,21 +1,19 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { CLOSE_REASONS } from '../close-codes.js';
 import { authMetrics } from './auth-metrics.js';
-import { BoundedLabel, MAX_ROUTES } from './bounded-label.js';
+import { BoundedLabel, MAX_ROUTES, NO_ROUTE } from './bounded-label.js';
 import { SharedRendering } from './exposition.js';
 import { HttpMetrics } from './http-metrics.js';
 import { messageMetrics } from './message-metrics.js';
 import { MetricMaker } from './metric-maker.js';
 import { processMetrics } from './process-metrics.js';
 import { sessionMetrics } from './session-metrics.js';
-import { upstreamMetrics } from './upstream-metrics.js';
+import { DIALS, upstreamMetrics } from './upstream-metrics.js';
 
 /** The values of labels that have few: their series are there from the start, so that a rate sees the first event. */
 const PROTOCOLS = ['mqtt', 'raw', 'stomp', 'graphql'];
 const DIRECTIONS = ['client_to_upstream', 'upstream_to_client'];
 const RELOAD_RESULTS = ['ok', 'failed'];
-/** Stands for the route of a client that has none. */
-const NO_ROUTE = '_none';
 /** Routes of which every reason to close is there from the start: with more, all these zeros would be most of a scrape. */
 const MAX_PREPARED_ROUTES = 20;
 /** Gauges of prom-client's that pose as counters, which `promtool check metrics` objects to: sums over a metric that stays. */
@@ -36,13 +34,13 @@ export class Metrics {
   readonly #users: BoundedLabel;
   readonly #names: BoundedLabel;
   readonly #keys: BoundedLabel;
-  readonly #routes = new BoundedLabel(MAX_ROUTES);
+  readonly #routes = new BoundedLabel(MAX_ROUTES, NO_ROUTE);
   readonly #upstreams = new BoundedLabel(MAX_ROUTES);
   readonly #make = new MetricMaker(this.registry);
   readonly #rendering = new SharedRendering(() => this.#render());
 
   /** SPEC section 17. */
-  readonly http = new HttpMetrics(this.registry);
+  readonly http = new HttpMetrics(this.registry, this.#routes);
   readonly sessions = sessionMetrics(this.#make);
   readonly auth = authMetrics(this.#make);
   readonly messages = messageMetrics(this.#make);
@@ -86,7 +84,13 @@ export class Metrics {
 
   /** Has the series of a table's routes appear before their first event, so that a rate sees it. */
   prepareRoutes(routes: readonly { readonly prefix: string }[]): void {
+    this.nameRoutes(routes);
     for (const route of routes.slice(0, MAX_PREPARED_ROUTES)) this.#prepare(this.routeLabel(route));
+  }
+
+  /** Tells the first routes of a table apart, whichever are met first: so do all processes with the same table. */
+  nameRoutes(routes: readonly { readonly prefix: string }[]): void {
+    for (const route of routes) this.routeLabel(route);
   }
 
   #prepare(route: string): void {
@@ -122,21 +126,24 @@ export class Metrics {
     return this.registry.getMetricsAsJSON();
   }
 
-  /** Another process' snapshot with the user-valued labels bounded over all that this object sees. */
+  /** Another process' snapshot with the labels that have a bound held to it over all that this object sees. */
   bounded(snapshot: MetricsSnapshot): MetricsSnapshot {
     const bounds: Readonly<Record<string, BoundedLabel>> = {
       sub: this.#users,
       preferred_username: this.#names,
       key: this.#keys,
+      route: this.#routes,
     };
-    const bound = ([name, value]: [string, unknown]) => [name, bounds[name]?.of(String(value)) ?? value];
-    return snapshot.map((metric) => ({
-      ...metric,
-      values: metric.values.map((each) => ({
+    const ofDials = { ...bounds, upstream: this.#upstreams };
+    return snapshot.map((metric) => {
+      const its: typeof bounds = metric.name === DIALS ? ofDials : bounds;
+      const bound = ([name, value]: [string, unknown]) => [name, its[name]?.of(String(value)) ?? value];
+      const values = metric.values.map((each) => ({
         ...each,
         labels: Object.fromEntries(Object.entries(each.labels).map(bound)),
-      })),
-    }));
+      }));
+      return { ...metric, values };
+    });
   }
 
   #startAtZero(): void {

@@ -1,6 +1,9 @@
 import { LATENCY_BUCKETS } from './durations.js';
 import type { MetricMaker } from './metric-maker.js';
 
+/** Counts dials by upstream, the first 200 of them: which upstreams there are may be for users to decide. */
+export const DIALS = 'ws_upstream_dials_total';
+
 /** The upstream side: dials, health, circuits. */
 export function upstreamMetrics(make: MetricMaker) {
   return {
@@ -15,11 +18,7 @@ export function upstreamMetrics(make: MetricMaker) {
       ['upstream'],
       'max',
     ),
-    dials: make.counter('ws_upstream_dials_total', 'Dial attempts by their outcome', [
-      'route',
-      'upstream',
-      'result',
-    ]),
+    dials: make.counter(DIALS, 'Dial attempts by their outcome', ['route', 'upstream', 'result']),
     dialSeconds: make.durations(
       'ws_upstream_dial_seconds',
       'Time from the start of a dial attempt to its success',

@@ -76,6 +76,7 @@ export class Supervisor {
     this.#table = table;
     this.#log = createLog(config.telemetry);
     this.#metrics = new Metrics(config.telemetry.maxUsers);
+    this.#metrics.nameRoutes(table.routes);
     this.#hostMetrics = new HostMetrics(this.#metrics);
     this.#records = new HostRecords(config, this.#metrics, this.#log);
     this.#crew = new Crew({
@@ -282,6 +283,7 @@ export class Supervisor {
   #apply(table: RouteTable): void {
     assertServes(this.#limits, table);
     this.#table = table;
+    this.#metrics.nameRoutes(table.routes);
     this.#applied = this.#crew.ask('applyRoutes', [table.routes]);
     this.#metrics.process.configReloads.inc({ result: 'ok' });
     this.#log.info({ routes: table.routes.length }, 'routes reloaded');

@@ -175,5 +175,10 @@ it('a bounded label keeps the first values and calls the rest _other', () => {
     ['a', 'b', '_other', 'a', 'b', '_other'],
   );
   assert.equal(new BoundedLabel(0).of('a'), '_other');
+  const routes = new BoundedLabel(1, '_none');
+  assert.deepEqual(
+    ['_other', '_none', '/a', '_none', '/b'].map((value) => routes.of(value)),
+    ['_other', '_none', '/a', '_none', '_other'],
+  );
   assert.equal(new BoundedLabel(2).of('x'.repeat(257)), '_other', 'a text is no name');
 });

@@ -65,6 +65,36 @@ describe('the metrics of a host', () => {
     assert.equal(before, 7);
   });
 
+  it('tell 200 routes and upstreams of dials apart over all workers, the same ones in each', async () => {
+    const table = Array.from({ length: 300 }, (_, index) => ({ prefix: `/${index}` }));
+    const own = new Metrics(100);
+    own.nameRoutes(table);
+    const workers = ['a', 'b'].map((name) => {
+      const metrics = new Metrics(100);
+      metrics.prepareRoutes(table);
+      metrics.upstreams.circuitState.set({ upstream: `ws://${name}/` }, 0);
+      // Each meets them in an order of its own.
+      for (const route of name === 'a' ? table : table.toReversed()) {
+        const upstream = metrics.upstreamLabel(`ws://${name}${route.prefix}`);
+        metrics.upstreams.dials.inc({ route: metrics.routeLabel(route), upstream, result: 'ok' });
+        metrics.http.began(route.prefix);
+        metrics.http.ended(route.prefix, 'GET', 200, 0.1, 0, 0);
+      }
+      return metrics;
+    });
+    const sum = await text(new HostMetrics(own), ...workers);
+    for (const name of ['ws_upstream_dials_total', 'http_requests_total']) {
+      assert.equal(sum.sum(name), 600);
+      assert.equal(new Set(sum.all(name).map(({ labels }) => labels.route)).size, 201, name);
+      for (const route of ['/0', '/199']) assert.equal(sum.sum(name, { route }), 2, name);
+      assert.equal(sum.sum(name, { route: '_other' }), 200, name);
+    }
+    const dialled = new Set(sum.all('ws_upstream_dials_total').map(({ labels }) => labels.upstream));
+    assert.equal(dialled.size, 201);
+    assert.equal(sum.all('ws_circuit_state').length, 2, 'each endpoint has a circuit');
+    assert.ok(sum.all('ws_session_closed_total', { route: '_none' }).length > 0);
+  });
+
   it('are a whole scrape with nothing but the supervisor', async () => {
     const own = new Metrics(100);
     own.collectProcessMetrics();
