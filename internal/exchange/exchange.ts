@@ -18,7 +18,7 @@ import { type PassedOn, passOn } from './passing-on.js';
 import { problemAnswer, statusOf } from './problem.js';
 import { ExchangeRecord } from './record.js';
 import { respondWith } from './respond.js';
-import { answerHeaders } from './route-rules.js';
+import { answerHeaders, safeHeaders } from './route-rules.js';
 
 /** What an exchange that is cut before its answer is told instead. */
 const CUT_CODES: Readonly<Record<CutReason, ErrorCode>> = {
@@ -121,7 +121,7 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
   }
 
   preflight(headers: FlatHeaders): void {
-    this.#send({ status: 204, headers, body: '' });
+    this.#send({ status: 204, headers: safeHeaders(headers, this.facts), body: '' });
   }
 
   identified(caller: Caller): void {

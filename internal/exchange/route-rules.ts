@@ -43,6 +43,11 @@ export function templateSubject({ client }: ExchangeRequest, { identity, token }
   };
 }
 
+/** What is safe in every answer of the route. */
+export function safeHeaders(lines: FlatHeaders, { route, client }: ExchangeRequest): FlatHeaders {
+  return route.securityHeaders ? withSecurityHeaders(lines, client.proto === 'https') : lines;
+}
+
 /**
  * An answer's headers as the route wants them: what is safe, then what the operator says, then what CORS permits.
  * @param changed whether `responseHeaders` applies: not to errors of the gateway's own.
@@ -53,9 +58,9 @@ export function answerHeaders(
   caller: Caller,
   changed: boolean,
 ): FlatHeaders {
-  const { route, client, headers } = request;
+  const { route, headers } = request;
   const { cors, response } = rulesOf(route);
-  const safe = route.securityHeaders ? withSecurityHeaders(lines, client.proto === 'https') : lines;
+  const safe = safeHeaders(lines, request);
   const own = changed && !response.none ? response.apply(safe, templateSubject(request, caller)) : safe;
   return cors === undefined ? own : cors.permit(own, headers);
 }

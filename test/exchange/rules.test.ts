@@ -129,6 +129,8 @@ describe('CORS of a route', () => {
     assert.equal(answer.headers['access-control-allow-origin'], 'https://app.example');
     assert.equal(answer.headers['access-control-allow-methods'], 'GET, HEAD, PUT');
     assert.equal(answer.headers['access-control-allow-headers'], 'Authorization');
+    assert.equal(answer.headers['x-content-type-options'], 'nosniff');
+    assert.equal(answer.headers['x-frame-options'], 'DENY');
     assert.equal((await ask('/a', { method: 'OPTIONS' })).status, 405);
     assert.deepEqual(received, []);
   });
