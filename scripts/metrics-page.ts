@@ -103,7 +103,7 @@ ${table(
     ],
     [
       '`status` of `ws_refused_total`',
-      'those; 426 what is no handshake, 431 too large a head; `closed`: connections closed at accept, without an answer',
+      'those; 426 what is no handshake, 431 too large a head, 501 TRACE or CONNECT; `closed`: connections closed at accept, without an answer',
     ],
     ['`result`', 'of look-ups `hit`, `miss`; of reloads and dials `ok`, `failed`'],
     ['`store`', '`memory`, and `redis` or `postgres` behind it, asked for what memory does not have'],

@@ -5,6 +5,7 @@ import { hasHttpRoutes } from '../config/routes/table.js';
 import { GatewayError } from '../errors.js';
 import { hasToken } from '../request/grammar.js';
 import type { RequestHead } from '../request/head.js';
+import { isNobodys } from '../request/methods.js';
 import type { ClientWire } from './client-wire.js';
 import { Exchange } from './exchange.js';
 import type { ExchangeParts } from './exchange-parts.js';
@@ -63,7 +64,7 @@ export interface JudgedRequest {
   readonly refusal: GatewayError | undefined;
 }
 
-/** Path, route and method. @returns undefined: it is a WebSocket route's. */
+/** Path, route and method. @returns undefined: it is for a WebSocket route to answer. */
 export function judgeRequest(
   head: RequestHead,
   { credentials, proxies, table }: Pick<ExchangeParts, 'credentials' | 'proxies' | 'table'>,
@@ -72,11 +73,12 @@ export function judgeRequest(
   const target = requestTarget(head.target, query, headers.get('host')?.[0] ?? '');
   const client = proxies.client(head.peer, head.secure, headers);
   const match = target && table().match(target.path, client.host)[0];
-  if (match?.route.kind === 'websocket') return undefined;
+  const route = match?.route;
+  if (route?.kind === 'websocket' && !isNobodys(method)) return undefined;
   const path = target?.path ?? head.target;
   const rest = match?.rest ?? '';
   const facts: ExchangeRequest = {
-    route: match?.route.kind === undefined ? NO_ROUTE : match.route,
+    route: route === undefined || route.kind === 'websocket' ? NO_ROUTE : route,
     method,
     path,
     rest,
@@ -94,7 +96,7 @@ function refusalOf(
   target: RequestTarget | undefined,
   match: RouteMatch | undefined,
 ): GatewayError | undefined {
-  if (judgeMethod(method, undefined) !== undefined) return new GatewayError('ERR_METHOD_UNKNOWN', method);
+  if (isNobodys(method)) return new GatewayError('ERR_METHOD_UNKNOWN', method);
   if (target === undefined) return new GatewayError('ERR_REQUEST_MALFORMED', 'path or query');
   if (match === undefined || match.route.kind === 'websocket')
     return new GatewayError('ERR_ROUTE_UNKNOWN', 'no route fits the path');

@@ -1,3 +1,5 @@
+import { isNobodys } from '../request/methods.js';
+
 /** What is wrong with a request's method; undefined: nothing. */
 export type MethodVerdict =
   | { readonly status: 501 }
@@ -9,8 +11,7 @@ export type MethodVerdict =
  * @param allowed those of the route, HEAD among them where GET is; undefined: all.
  */
 export function judgeMethod(method: string, allowed: readonly string[] | undefined): MethodVerdict {
-  // A tunnel to wherever the client likes, and an echo of what proxies added: nobody gets either (RFC 9110 §9.3.6, §9.3.8).
-  if (method === 'CONNECT' || method === 'TRACE') return { status: 501 };
+  if (isNobodys(method)) return { status: 501 };
   if (allowed === undefined || allowed.includes(method)) return undefined;
   // RFC 9110 §15.5.6: the answer says which ones there are.
   return { status: 405, allow: allowed.join(', ') };

@@ -1,4 +1,5 @@
 import type { RequestHead } from '../request/head.js';
+import { isNobodys } from '../request/methods.js';
 import { type AdminHandler, isAdminTarget, serveAdmin } from './admin-endpoint.js';
 import type { Answer } from './answer.js';
 import { DISCOVERY_TARGET } from './discovery.js';
@@ -42,6 +43,8 @@ export class HttpEndpoints {
 
   /** Who answers the request, if its path is one of these. To be asked about every request, handshakes too. */
   endpointFor({ target, method }: RequestHead): Endpoint | undefined {
+    // Whoever answers all the rest refuses it.
+    if (isNobodys(method)) return undefined;
     if (isAdminTarget(target)) return this.#admin;
     const other = this.others.get(target);
     if (other !== undefined) return other;

@@ -4,6 +4,7 @@ import type { FailedLogins } from '../ratelimit/failed-logins.js';
 import { isGivenRequestId } from '../request/forwarded.js';
 import { checkHandshake } from '../request/handshake.js';
 import type { RequestHead } from '../request/head.js';
+import { isNobodys } from '../request/methods.js';
 import { decodePath } from '../request/path.js';
 import type { Opening } from '../session/opening.js';
 import { Session } from '../session/session.js';
@@ -66,7 +67,7 @@ export class Gate {
   }
 
   /** Likewise for a request that is no good before it is judged; what is known of it is in its head. */
-  turnAwayUnread(head: RequestHead, status: 400 | 404 | 431): number {
+  turnAwayUnread(head: RequestHead, status: 400 | 404 | 431 | 501): number {
     return this.#record(head, status);
   }
 
@@ -79,6 +80,8 @@ export class Gate {
 
   /** The opening handshake, or the status it is refused with. */
   #judge(head: RequestHead): Arrival | number {
+    // SPEC section 17: wherever it is asked for.
+    if (isNobodys(head.method)) return 501;
     const fault = checkHandshake(head);
     if (fault === undefined) this.sessionParts.metrics.sessions.connections.inc();
     return judgeArrival(head, fault, this.rules);

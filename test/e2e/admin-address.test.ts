@@ -81,6 +81,7 @@ describe('an address of their own for the endpoints', () => {
           assert.equal((await http(admin + path)).status, 404, path);
         assert.equal((await http(`${admin}/echo`, { headers: HANDSHAKE })).status, 404);
         assert.equal((await http(`${admin}/metrics`, { method: 'POST', body: 'x' })).status, 405);
+        assert.equal((await http(`${admin}/metrics`, { method: 'TRACE' })).status, 501);
       });
 
       it('leaves health to PORT, and 404 for the rest, whatever the routes say', async () => {

@@ -147,7 +147,9 @@ for (const [kind, extra] of Object.entries(KINDS))
       assert.equal(await answerTo(handshakeHead(gateway.port, '/echo', many)), 431);
       assert.equal(await answerTo(handshakeHead(gateway.port, '/echo', large)), 431);
       assert.equal(await answerTo(`GET /healthz HTTP/1.1\r\nHost: h\r\n${large[0]}\r\n\r\n`), 431);
-      assert.equal((await gateway.metrics()).sum('ws_refused_total', { status: '431' }), before + 3);
+      const answer = await http(`${gateway.http}/healthz`, { headers: { 'X-Large': 'x'.repeat(16_384) } });
+      assert.equal(answer.body, 'Request Header Fields Too Large\n');
+      assert.equal((await gateway.metrics()).sum('ws_refused_total', { status: '431' }), before + 4);
       const { refusals } = JSON.parse((await http(`${gateway.http}/admin/refusals`)).body) as {
         refusals: readonly { answer: number; path: string | null }[];
       };
@@ -156,6 +158,41 @@ for (const [kind, extra] of Object.entries(KINDS))
       await eventually(() =>
         gateway.logs.some(({ status, msg }) => status === 431 && msg === 'handshake refused'),
       );
+    });
+
+    it('of TRACE or CONNECT gets 501 wherever it goes, in words, logged and counted', async () => {
+      const refused = async () => (await gateway.metrics()).sum('ws_refused_total', { status: '501' });
+      const before = await refused();
+      const lines = [
+        'TRACE /echo',
+        'TRACE /healthz',
+        'TRACE /admin/routes',
+        'TRACE /nothing',
+        'CONNECT h:80',
+      ];
+      const heads = lines.map((line) => `${line} HTTP/1.1\r\nHost: h\r\n\r\n`);
+      const requestLine = 'TRACE /echo HTTP/1.1';
+      heads.push(handshakeHead(gateway.port, '/echo', [], { requestLine }));
+      for (const head of heads) {
+        const client = await RawClient.connect(gateway.port);
+        client.write(head);
+        await within(client.closed, 'end of the connection');
+        assert.match(
+          client.take(),
+          /^HTTP\/1\.1 501 Not Implemented\r\n(?:.+\r\n)+\r\nNot Implemented\n$/,
+          head,
+        );
+      }
+      assert.equal((await refused()) - before, heads.length);
+      await eventually(() => {
+        const logged = gateway.logs.filter(
+          ({ status, msg }) => status === 501 && msg === 'handshake refused',
+        );
+        assert.deepEqual(
+          logged.map(({ method, path }) => `${method} ${path}`),
+          [...lines, 'TRACE /echo'],
+        );
+      });
     });
 
     it('of HTTP/1.0 is answered, as health probes send it', async () => {

@@ -270,12 +270,23 @@ describe('HTTP routes', () => {
 
   describe('methods', () => {
     it('TRACE and CONNECT are nobody\u2019s', async () => {
-      for (const line of ['TRACE /open', 'CONNECT h:80'])
+      const lines = ['TRACE /open', 'TRACE /hello', 'TRACE /ws-only', 'TRACE /healthz', 'CONNECT h:80'];
+      for (const line of lines)
         assert.match(
           await talk(gateway.port, [`${line} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n`]),
-          /^HTTP\/1\.1 501 /,
+          /^HTTP\/1\.1 501 Not Implemented\r\n/,
           line,
         );
+      await eventually(() => {
+        const logged = gateway.logs.filter(({ status }) => status === 501);
+        assert.deepEqual(
+          logged.map(({ method, path }) => `${method} ${path}`),
+          lines,
+        );
+      });
+      const metrics = await gateway.metrics();
+      assert.equal(metrics.sum('http_requests_total', { method: 'TRACE', status: '501' }), 4);
+      assert.equal(metrics.sum('ws_refused_total', { status: '501' }), 1);
     });
 
     it('HEAD has the head alone, OPTIONS is a request like any other', async () => {

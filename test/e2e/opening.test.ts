@@ -269,6 +269,8 @@ describe('the opening handshake', () => {
     for (const path of ['/healthz', '/readyz', '/metrics'])
       for (const method of ['POST', 'DELETE', 'PUT'])
         assert.equal((await http(gateway.http + path, { method })).status, 405, `${method} ${path}`);
+    for (const path of ['/healthz', '/echo', '/nothing'])
+      assert.equal((await http(gateway.http + path, { method: 'TRACE' })).status, 501, path);
   });
 
   it('passes nothing on that a client sends behind a refused handshake', async () => {

@@ -103,16 +103,22 @@ export class HttpSide {
       .on('checkContinue', guard(true))
       // What else a client may expect, RFC 9110 §10.1.1 does not say; node:http would refuse it, and nobody would know.
       .on('checkExpectation', guard(false))
-      // RFC 9110 §9.3.6: a tunnel to wherever the client likes.
-      .on('connect', (_request: IncomingMessage, stream: BusyStream) => {
-        if (openAnswers(stream) > 0 || lingers(stream)) return stream.destroy();
-        stream.write(lastAnswer({ status: 501 }, false));
-        return stream.destroySoon();
-      })
+      .on('connect', (request: IncomingMessage, stream: BusyStream) => this.#refuseTunnel(request, stream))
       .on('clientError', (error: NodeJS.ErrnoException, stream: Socket) => this.#unreadable(error, stream))
       // It watches over slow heads from when it listens, which it never does.
       .emit('listening');
     return server;
+  }
+
+  /** RFC 9110 §9.3.6: node:http has no answer for it to fill in. */
+  #refuseTunnel(request: IncomingMessage, stream: BusyStream): void {
+    if (openAnswers(stream) > 0 || lingers(stream)) {
+      stream.destroy();
+      return;
+    }
+    const status = this.parts.gate.turnAway(headOf(request));
+    stream.write(lastAnswer(refusalAnswer(status), false));
+    stream.destroySoon();
   }
 
   #guard(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
