@@ -34,8 +34,8 @@ export function readStrictJson(bytes: Uint8Array, maxElements = Number.POSITIVE_
   }
   if (text.startsWith('\uFEFF')) return { fault: 'byte order mark' };
   // Before the parser, which takes long for half a million brackets.
-  const excess = excessOf(text, maxElements);
-  if (excess !== undefined) return { fault: excess };
+  if (isDeep(text)) return { fault: 'nested too deeply' };
+  if (BEGINS_ARRAY.test(text) && hasMoreElements(text, maxElements)) return { fault: 'too many elements' };
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -45,19 +45,29 @@ export function readStrictJson(bytes: Uint8Array, maxElements = Number.POSITIVE_
   return hasDuplicateName(text) ? { fault: 'duplicate key' } : { value };
 }
 
-function excessOf(text: string, maxElements: number): 'nested too deeply' | 'too many elements' | undefined {
-  const most = BEGINS_ARRAY.test(text) ? maxElements : Number.POSITIVE_INFINITY;
+function isDeep(text: string): boolean {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit === QUOTE) at = endOfString(text, at);
+    else if (isOpening(unit) && ++depth > MAX_DEPTH) return true;
+    else if (isClosing(unit)) depth--;
+  }
+  return false;
+}
+
+/** Of an array. */
+function hasMoreElements(text: string, most: number): boolean {
   let elements = 1;
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at);
     if (unit === QUOTE) at = endOfString(text, at);
-    else if (isOpening(unit)) {
-      if (++depth > MAX_DEPTH) return 'nested too deeply';
-    } else if (isClosing(unit)) depth--;
-    else if (unit === COMMA && depth === 1 && ++elements > most) return 'too many elements';
+    else if (isOpening(unit)) depth++;
+    else if (isClosing(unit)) depth--;
+    else if (unit === COMMA && depth === 1 && ++elements > most) return true;
   }
-  return undefined;
+  return false;
 }
 
 /** Whether an object of a text that is JSON has a name twice, however it is escaped. */

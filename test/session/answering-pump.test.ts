@@ -41,6 +41,7 @@ function between(answer = 'x'.repeat(300)) {
     },
     sendFragment: () => SendResult.SENT,
     bufferedBytes: (): number => client.buffered,
+    waitingCost: (): number => client.buffered,
   };
   const upstream = {
     blocked: false,
