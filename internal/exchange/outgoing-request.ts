@@ -29,7 +29,7 @@ export function outgoingRequest(
   const length = facts.headers.get('content-length')?.[0];
   const passed = requestHeaders(wire.rawHeaders, facts, caller, credentials);
   const changes = rulesOf(route).request;
-  const headers = changes.none ? passed : changes.apply(passed, templateSubject(facts, caller));
+  const headers = changes.none ? passed : changes.applyToRequest(passed, templateSubject(facts, caller));
   const hasLength = body instanceof RequestBody && length !== undefined;
   if (hasLength) headers.push('Content-Length', length);
   return {

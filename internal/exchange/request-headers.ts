@@ -67,7 +67,7 @@ export function requestTrailers(
   for (let at = 0; at < rawTrailers.length; at += 2) {
     const name = rawTrailers[at] ?? '';
     const { lower, alike } = headerName(name);
-    if (!mayTrail(name) || dropped.has(lower) || dropped.has(alike) || changes.drops(lower)) continue;
+    if (!mayTrail(name) || dropped.has(lower) || dropped.has(alike) || changes.dropsOfRequest(name)) continue;
     lines.push(name, rawTrailers[at + 1] ?? '');
   }
   return lines;

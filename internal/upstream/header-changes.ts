@@ -2,6 +2,7 @@ import { claimText, roleList } from '../claim-text.js';
 import type { HeaderRules } from '../config/config.js';
 import { type TemplatePart, templateParts } from '../config/routes/templates.js';
 import { type FlatHeaders, withoutLines } from '../request/flat-headers.js';
+import { headerName } from '../request/header-names.js';
 
 /** What the placeholders of a template stand for. */
 export interface TemplateSubject {
@@ -32,10 +33,14 @@ export class HeaderChanges {
   readonly #set: readonly { readonly name: string; readonly parts: readonly TemplatePart[] }[];
   /** Names that go, those that are set among them: what is set replaces what is there. */
   readonly #gone: ReadonlySet<string>;
+  /** The same as servers read them that make variables of header names. */
+  readonly #goneAlike: ReadonlySet<string>;
 
   constructor({ set, remove }: HeaderRules) {
     this.#set = set.map(({ name, value }) => ({ name, parts: templateParts(value) }));
-    this.#gone = new Set([...remove, ...set.map(({ name }) => name.toLowerCase())]);
+    const gone = [...remove, ...set.map(({ name }) => name)].map(headerName);
+    this.#gone = new Set(gone.map(({ lower }) => lower));
+    this.#goneAlike = new Set(gone.map(({ alike }) => alike));
   }
 
   /** Whether nothing is changed, as on most routes. */
@@ -43,14 +48,28 @@ export class HeaderChanges {
     return this.#gone.size === 0;
   }
 
-  /** Whether a client's or an upstream's own line of that name, in lower case, does not pass. */
-  drops(name: string): boolean {
-    return this.#gone.has(name);
+  /**
+   * Whether a client's own line of that name does not pass: it could say in another spelling, X_Tenant, what X-Tenant is set
+   * to say. What the gateway says itself goes only by its very name.
+   */
+  dropsOfRequest(name: string): boolean {
+    const { lower, alike, passage } = headerName(name);
+    return this.#gone.has(lower) || (passage !== 'ours' && this.#goneAlike.has(alike));
   }
 
+  /** An answer's lines, changed. */
   apply(headers: FlatHeaders, subject: TemplateSubject): FlatHeaders {
+    return this.#applied(headers, subject, (name) => this.#gone.has(name));
+  }
+
+  /** A request's, likewise. */
+  applyToRequest(headers: FlatHeaders, subject: TemplateSubject): FlatHeaders {
+    return this.#applied(headers, subject, (name) => this.dropsOfRequest(name));
+  }
+
+  #applied(headers: FlatHeaders, subject: TemplateSubject, drops: (name: string) => boolean): FlatHeaders {
     if (this.none) return headers;
-    const changed = withoutLines(headers, (name) => this.drops(name));
+    const changed = withoutLines(headers, drops);
     for (const { name, parts } of this.#set) changed.push(name, filled(parts, subject));
     return changed;
   }

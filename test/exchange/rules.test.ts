@@ -88,6 +88,9 @@ describe('header rules of a route', () => {
       'x-drop': '1',
       'x-who': 'forged',
       accept: '*/*',
+      x_who: 'forged',
+      'x.org': 'forged',
+      x_drop: '1',
     };
     const answer = await ask('/a', { headers });
     assert.equal(answer.status, 200);
@@ -97,6 +100,7 @@ describe('header rules of a route', () => {
       ['%C3%B6', 'alice', 'text/plain', undefined],
     );
     assert.equal(answer.headers['x-request'], got['x-request-id']);
+    assert.deepEqual([got.x_who, got['x.org'], got.x_drop], [undefined, undefined, undefined]);
     assert.equal(answer.headers['x-frame-options'], 'ALLOW');
     assert.deepEqual(answer.headers['set-cookie'], ['a=1', 'b=2']);
     for (const name of ['etag', 'server', 'x-powered-by'])

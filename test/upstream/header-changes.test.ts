@@ -20,6 +20,18 @@ describe('header rules', () => {
     ]);
   });
 
+  it('take the other spellings of what they name from a client, never the gateway’s own lines', () => {
+    const rules = changesOf({ set: [{ name: 'X-Tenant', value: '{sub}' }], remove: ['x-debug', 'x.user.id'] });
+    const lines = ['X_Tenant', 'victim', 'x.debug', '1', 'X-Tenant-Id', '2', 'X-User-Id', 'alice'];
+    assert.deepEqual(rules.applyToRequest(lines, { ...subject, identity: undefined }), [
+      ...['X-Tenant-Id', '2', 'X-User-Id', 'alice', 'X-Tenant', ''],
+    ]);
+    // An upstream's own headers are named as they are.
+    assert.deepEqual(rules.apply(['X_Tenant', 'a', 'x-tenant', 'b', 'X-Debug', '1'], subject), [
+      ...['X_Tenant', 'a', 'X-Tenant', 'ali%0D%0Ace'],
+    ]);
+  });
+
   it('fill in templates, encoded so that nothing can be added to the head', () => {
     assert.deepEqual(apply({ A: '{sub}/{name}/{roles}/{requestId}' }), [
       'A',

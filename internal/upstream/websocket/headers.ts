@@ -42,7 +42,7 @@ export function dialHeaders(facts: RequestFacts, route: UpstreamRoute): HeaderLi
   const changes = route.kind === 'http' ? changesOf(route.requestHeaders) : undefined;
   if (changes === undefined || changes.none) return lines;
   const { identity, claims = () => undefined, client } = facts;
-  const flat = changes.apply(lines.flat(), { identity, claims, requestId: client.requestId });
+  const flat = changes.applyToRequest(lines.flat(), { identity, claims, requestId: client.requestId });
   return Array.from({ length: flat.length / 2 }, (_, at) => [flat[2 * at] ?? '', flat[2 * at + 1] ?? '']);
 }
 
