@@ -1,5 +1,6 @@
 import { hasToken, isToken, listElements } from './grammar.js';
 import type { RequestHead } from './head.js';
+import { isHost } from './host.js';
 
 /** Of headers that are taken apart before anybody is authenticated: a whole head of commas would keep everyone waiting. */
 const MAX_LIST_CHARS = 4096;
@@ -30,7 +31,8 @@ export function checkHandshake(head: RequestHead): 400 | 426 | undefined {
   if (connection?.[0]?.length === 'close'.length) return 400;
   // 16 bytes in base64 are 22 characters and two of padding; the last one before it carries 2 bits only.
   if (key?.length !== 1 || !/^[A-Za-z\d+/]{21}[AQgw]==$/.test(key[0] ?? '')) return 400;
-  if (headers.get('host')?.length !== 1) return 400;
+  const hosts = headers.get('host');
+  if (hosts?.length !== 1 || !isHost(hosts[0] ?? '')) return 400;
   // Two of these could be read as different ones by whoever comes after us.
   if ((headers.get('authorization')?.length ?? 0) > 1) return 400;
   // A body would be taken for frames, or the frames for a body.

@@ -1,6 +1,7 @@
 /**
  * A request path, percent-decoded once (SPEC section 4), or undefined when two readers could take it for different
- * paths: dot segments, encoded `/ \ . NUL`, a backslash, control characters, or what is not UTF-8.
+ * paths: dot segments, with parameters too (`..;` climbs in servers that know those), encoded `/ \ . NUL`, a backslash,
+ * control characters, or what is not UTF-8.
  */
 export function decodePath(raw: string): string | undefined {
   // As good as always: nothing in it can mean anything else.
@@ -8,7 +9,7 @@ export function decodePath(raw: string): string | undefined {
   if (!raw.startsWith('/') || !/^[!-~]*$/.test(raw) || /[\\#]|%(?:2f|5c|2e|00)/i.test(raw)) return undefined;
   const path = percentDecode(raw);
   if (path === undefined || hasControlCharacter(path)) return undefined;
-  return path.split('/').some((segment) => segment === '.' || segment === '..') ? undefined : path;
+  return /\/\.{1,2}(?:[/;]|$)/.test(path) ? undefined : path;
 }
 
 function percentDecode(raw: string): string | undefined {

@@ -114,6 +114,10 @@ for (const [kind, extra] of Object.entries(KINDS))
         NUL: `GET /healthz HTTP/1.1\r\n${lines}A: \0\r\n\r\n`,
         'two Hosts': `GET /healthz HTTP/1.1\r\n${lines}${lines}\r\n`,
         'no Host': 'GET /healthz HTTP/1.1\r\n\r\n',
+        'a Host that is none': 'GET /healthz HTTP/1.1\r\nHost: h:x\r\n\r\n',
+        'a handshake with such a one': handshakeHead(gateway.port, '/echo', ['Host: u@h'], {
+          without: ['Host'],
+        }),
         'length and encoding': `POST /admin/x HTTP/1.1\r\n${lines}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n`,
         'another encoding': `POST /admin/x HTTP/1.1\r\n${lines}Transfer-Encoding: gzip\r\n\r\n`,
         'the absolute form': `GET http://h/echo HTTP/1.1\r\n${lines}\r\n`,
@@ -128,6 +132,8 @@ for (const [kind, extra] of Object.entries(KINDS))
     it('gets the same on a connection that is kept alive', async () => {
       for (const request of [
         'GET /healthz HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n',
+        'GET /healthz HTTP/1.1\r\nHost: h, g\r\n\r\n',
+        handshakeHead(gateway.port, '/echo', ['Host: h/g'], { without: ['Host'] }),
         'GET /healthz HTTP/1.1\r\nHost: h\r\nA : b\r\n\r\n',
         'POST /healthz HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n',
       ]) {

@@ -26,6 +26,7 @@ const SHAPES: readonly (readonly [name: string, request: string, status: RegExp 
   ['brackets in a name', 'GET /raw HTTP/1.1\r\nHost: h\r\nX-Invalid[]: x\r\n\r\n', /^400/],
   ['no Host', 'GET /raw HTTP/1.1\r\nContent-Length: 5\r\n\r\n', /^400/],
   ['two Hosts', 'GET /raw HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n', /^400/],
+  ['a Host with a path', 'GET /raw HTTP/1.1\r\nHost: a/b\r\n\r\n', /^400/],
   [
     'a length beyond all bounds',
     `GET /raw HTTP/1.1\r\nHost: h\r\nContent-Length: -${'1'.repeat(27)}\r\n\r\n`,
@@ -237,6 +238,10 @@ describe('the shape of a request', () => {
           '/raw//x',
           '//raw/x',
           '/raw/../api',
+          '/raw/..;/api',
+          '/raw/.;x=1/y',
+          '/raw/%2e.%3B/api',
+          '/raw/..;x',
           '/raw/%2e%2e/api',
           '/raw/%2fx',
           '/raw/%5cx',
@@ -250,8 +255,8 @@ describe('the shape of a request', () => {
         assert.match(heard, /^HTTP\/1\.1 400 /, `${path}: ${heard}`);
       }
       assert.equal(recorder.heard.join(''), '');
-      await talk(gateway.port, [`GET /raw/a%20b/;p=1/%61 HTTP/1.1\r\nHost: h\r\n\r\n`]);
-      assert.match(recorder.heads[0] ?? '', /^GET \/a%20b\/;p=1\/%61 HTTP/);
+      await talk(gateway.port, [`GET /raw/a%20b/;p=1/..a;p/%61 HTTP/1.1\r\nHost: h\r\n\r\n`]);
+      assert.match(recorder.heads[0] ?? '', /^GET \/a%20b\/;p=1\/\.\.a;p\/%61 HTTP/);
     });
 
     it('has no way through an answer of the upstream', async () => {

@@ -171,6 +171,17 @@ describe('the body of a request', () => {
       assert.equal(type(value), 415, value);
     for (const value of ['application/json; charset=utf-16', 'application/json;charset=latin1'])
       assert.equal(type(value), 400, value);
+    for (const value of [
+      'application/json; charset=utf-8; charset=utf-7',
+      'application/json; charset=utf-8; charset=utf-8',
+      'application/json; x="; charset=utf-8"; charset=utf-7',
+      'application/json; x="a"',
+      'application/json; charset="utf-8; x="',
+      'application/json; charset=utf-8"',
+      "application/json; charset=utf-8; charset*=utf-7''x",
+    ])
+      assert.equal(type(value), 415, value);
+    assert.equal(type('application/json; profile=x; charset="UTF-8"'), undefined);
     assert.equal(type('application/json', { 'content-encoding': 'gzip' }), 415);
     assert.equal(judgeContentType(new Map([['content-type', ['application/json', 'text/plain']]])), 415);
   });

@@ -44,6 +44,7 @@ describe('RFC 6455 section 4.2.1', () => {
     ['base64url', { 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25j-Q==' }, {}, 400],
     ['no Host', { host: undefined }, {}, 400],
     ['two Hosts', { host: ['a', 'b'] }, {}, 400],
+    ['a Host that is none', { host: 'a:x' }, {}, 400],
     ['two Authorizations', { authorization: ['Bearer a', 'Bearer b'] }, {}, 400],
     ['a body', { 'content-length': '5' }, {}, 400],
     ['a chunked body', { 'transfer-encoding': 'chunked' }, {}, 400],

@@ -18,6 +18,7 @@ describe('a request path', () => {
       ['/a%23b', '/a#b'],
       ['/...', '/...'],
       ['/a..b/.c', '/a..b/.c'],
+      ['/;a/..b;/.c;d', '/;a/..b;/.c;d'],
     ] as const)
       assert.equal(decodePath(raw), path, raw);
   });
@@ -34,6 +35,10 @@ describe('a request path', () => {
       '/a/.',
       '/./a',
       '/a/%2e%2e/b',
+      '/a/..;/b',
+      '/a/.;x=1/b',
+      '/..;',
+      '/a/.%2e%3b/b',
       '/%2E',
       '/a%2fb',
       '/a%2Fb',

@@ -27,12 +27,14 @@ export function judgeContentType(headers: HeaderLines): 400 | 415 | undefined {
   if (lines.length > 1) return 415;
   const [type = '', ...parameters] = line.split(';').map((part) => part.trim().toLowerCase());
   if (!/^application\/(?:json|[!#$&^_.+\w-]+\+json)$/.test(type)) return 415;
-  const charset = parameters.find((parameter) => /^charset\s*=/.test(parameter));
-  const named = charset
-    ?.slice(charset.indexOf('=') + 1)
-    .trim()
-    .replaceAll('"', '');
-  return named === undefined || named === 'utf-8' || named === 'us-ascii' ? undefined : 400;
+  const [charset, ...more] = parameters.filter((parameter) => parameter.startsWith('charset'));
+  // Of two, the upstream may believe the other one, and see two where a quoted text holds one.
+  const others = parameters.filter((parameter) => parameter !== charset);
+  if (more.length > 0 || others.some((parameter) => parameter.includes('"'))) return 415;
+  if (charset === undefined) return undefined;
+  const named = /^charset\s*=\s*(?:"([^"]*)"|([^"]*))$/.exec(charset);
+  if (named === null) return 415;
+  return /^(?:utf-8|us-ascii)$/.test(named[1] ?? named[2] ?? '') ? undefined : 400;
 }
 
 /** What is wrong with a body; undefined: nothing, and its bytes may pass as they are. */

@@ -2,6 +2,7 @@ import type { FlatHeaders } from '../../request/flat-headers.js';
 import { isFieldValue, isToken } from '../../request/grammar.js';
 import type { HeaderLines } from '../../request/head.js';
 import { headerName } from '../../request/header-names.js';
+import { isHost } from '../../request/host.js';
 
 /** Longest head, from its first byte to the empty line at its end; SPEC section 4a. */
 export const MAX_HEAD_BYTES = 16_384;
@@ -186,13 +187,13 @@ function canBeginRequest(byte: number | undefined): boolean {
 }
 
 /**
- * Whether two readers could disagree about whom a request is for, or where it ends (RFC 9112 §3.2, §6.3): not one Host, a
- * body of two lengths, an encoding that is not exactly `chunked`.
+ * Whether two readers could disagree about whom a request is for, or where it ends (RFC 9112 §3.2, §6.3): not one Host, or
+ * one that is none, a body of two lengths, an encoding that is not exactly `chunked`.
  * @param isOld HTTP/1.0, which may do without a Host and knows no encoding.
  */
 export function framingFault(headers: HeaderLines, isOld: boolean | undefined): boolean {
-  const hosts = headers.get('host')?.length ?? 0;
-  if (hosts > 1 || (hosts === 0 && !isOld)) return true;
+  const hosts = headers.get('host');
+  if (hosts === undefined ? !isOld : hosts.length !== 1 || !isHost(hosts[0] ?? '')) return true;
   const encodings = headers.get('transfer-encoding');
   const lengths = headers.get('content-length');
   if (encodings !== undefined)

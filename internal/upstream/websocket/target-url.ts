@@ -31,7 +31,7 @@ function join(base: string, rest: string): string {
 
 /**
  * Each segment encoded again, so that what was decoded for matching cannot turn into a query, a fragment, another
- * escape, or a path parameter (`..;` climbs in servers that know those).
+ * escape, or a path parameter.
  */
 function encodeRest(rest: string): string {
   return wellFormed(rest).split('/').map(encodeSegment).join('/');
