@@ -72,7 +72,14 @@ function judge(applicant: Applicant, identity: Identity | undefined, found: Foun
   });
 }
 
-function isForged({ parts: { origins }, facts: { method, headers, client, route } }: Applicant): boolean {
+/** Whether another site makes a browser send it, as far as that can be told. */
+export function isForged({
+  parts: { origins },
+  facts: { method, headers, client, route },
+}: {
+  readonly parts: Pick<ExchangeParts, 'origins'>;
+  readonly facts: ExchangeRequest;
+}): boolean {
   const ofRoute = rulesOf(route).cors?.origins;
   const scheme = client.isProtoKnown ? client.proto : undefined;
   return isForgedAcrossSites(

@@ -2,6 +2,7 @@ import type { FilesRoute, LogoutRoute } from '../config/config.js';
 import { GatewayError } from '../errors.js';
 import { firstValue } from '../request/flat-headers.js';
 import type { ClientWire } from './client-wire.js';
+import { isForged } from './admission.js';
 import type { ExchangeParts } from './exchange-parts.js';
 import type { Caller, ExchangeRequest } from './exchange-request.js';
 import { serveFile } from './files.js';
@@ -13,8 +14,8 @@ import { answerHeaders } from './route-rules.js';
 
 /** An exchange that the gateway answers itself. */
 export interface LocalExchange {
-  readonly parts: Pick<ExchangeParts, 'revocations' | 'credentials'>;
-  readonly wire: Pick<ClientWire, 'node'>;
+  readonly parts: Pick<ExchangeParts, 'revocations' | 'credentials' | 'origins'>;
+  readonly wire: Pick<ClientWire, 'node' | 'body' | 'isComplete' | 'isLast' | 'begin'>;
   readonly facts: ExchangeRequest;
   readonly caller: Caller;
   readonly record: ExchangeRecord;
@@ -63,3 +64,5 @@ export function withClearedCookies(
   const cleared = clearedCookies(parts.credentials.cookieName, facts.headers, isSecure);
   return { ...answer, headers: [...answer.headers, ...cleared] };
 }
+/** Not for another site: it would take the cookie away that its request came without, or beside a token of its own. */
+  if (isForged({ parts, facts })) return answer;

@@ -396,3 +396,17 @@ describe('a logout route', () => {
     assert.equal((await ask('/x', { headers: { cookie } })).status, 200);
   });
 });
+
+  it('leaves the cookie alone where another site asks', async (t) => {
+    const { ask, token, url } = await rules(t, text);
+    const cleared = async (headers: Record<string, string>, path = '/logout') => {
+      const answer = await ask(path, { method: 'POST', headers });
+      return [answer.status, answer.headers['set-cookie']?.length];
+    };
+    // The cookie does not come along: SameSite keeps it back.
+    assert.deepEqual(await cleared({ origin: 'https://evil.example' }), [401, undefined]);
+    assert.deepEqual(await cleared({ 'sec-fetch-site': 'cross-site' }), [401, undefined]);
+    assert.deepEqual(await cleared({ origin: url }), [401, 1]);
+    const own = `/logout?token=${token({ sub: 'mallory', jti: 'm1' })}`;
+    assert.deepEqual(await cleared({ origin: 'https://evil.example' }, own), [200, undefined]);
+  });
