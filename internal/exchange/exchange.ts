@@ -226,7 +226,8 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     const { route, wire, deadlines } = this;
     const missed = deadlines.missed(nowMs, { route, wire, isAwaited: !wire.hasBegun });
     if (missed === undefined) return;
-    if (missed.code === 'ERR_UPSTREAM_TIMEOUT' && !deadlines.isHeldUp) this.sending?.abort('lost');
+    // Behind its head an answer may keep still, as events do, or wait for what the client owes of its body.
+    if (missed.code === 'ERR_UPSTREAM_TIMEOUT' && !wire.hasBegun) this.sending?.abort('lost');
     this.refuse(missed);
   }
 

@@ -130,6 +130,23 @@ describe('a time-out', () => {
       await quiet([`GET ${what}`]);
     });
 
+  it('in the answers of many clients is nothing against the upstream, whoever keeps still', async () => {
+    for (const [method, more] of [
+      ['GET', ''],
+      ['POST', 'Content-Length: 10\r\n'],
+    ] as const) {
+      const clients = Array.from({ length: 5 }, (_, at) => `X-Forwarded-For: 198.51.100.${at + 1}\r\n`);
+      const answers = await Promise.all(
+        clients.map((from) =>
+          say(`${method} /idle/chunk HTTP/1.1\r\nHost: h\r\n${from}${more}\r\n${more === '' ? '' : 'x'}`),
+        ),
+      );
+      for (const heard of answers) assert.match(heard, /^HTTP\/1\.1 200 .*half(\r\n)?$/s);
+      await quiet(Array(5).fill(`${method} chunk`));
+      assert.equal((await gateway.metrics()).sum('ws_circuit_state'), 0);
+    }
+  });
+
   for (const [framing, ...pieces] of [
     ['by length', 'Content-Length: 10\r\n\r\n', '12345'],
     ['chunked', 'Transfer-Encoding: chunked\r\n\r\n', '5\r\n12345\r\n'],
