@@ -142,7 +142,7 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
       case 'respond':
         return this.#afterBody(() => this.#try(() => this.once(() => this.answer(respondWith(route), true))));
       case 'files':
-        return this.once(() => answerWithFile(this, route));
+        return this.#afterBody(() => this.#try(() => this.once(() => answerWithFile(this, route))));
       case 'logout':
         return this.#afterBody(() => this.#try(() => this.once(() => answerWithLogout(this, route))));
     }

@@ -34,16 +34,16 @@ const MISSING: FileOutcome = { kind: 'refused', status: 404, headers: [] };
  * Serves a file with ETag, Last-Modified and ranges (RFC 9110 §13, §14), a folder by its index.html. Nothing whose name
  * begins with a dot is there, nor what a link outside of the folder leads to, nor anything but regular files: opening a
  * pipe would wait for whoever writes into it.
- * @param finish changes the answer's headers before they are sent.
+ * @param begin begins the answer: its status and headers.
  */
 export async function serveFile(
   request: FileRequest,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  finish: (headers: FlatHeaders) => FlatHeaders,
+  begin: (status: number, headers: FlatHeaders) => void,
 ): Promise<FileOutcome> {
   const found = await findFile(request);
-  if (typeof found === 'string') return sendFile(found, request, incoming, outgoing, finish);
+  if (typeof found === 'string') return sendFile(found, request, incoming, outgoing, begin);
   return found ?? MISSING;
 }
 
@@ -89,14 +89,14 @@ function sendFile(
   { isPublic }: FileRequest,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  finish: (headers: FlatHeaders) => FlatHeaders,
+  begin: (status: number, headers: FlatHeaders) => void,
 ): Promise<FileOutcome> {
   const pathname = path.split(sep).map(encodeURIComponent).join('/');
   const send = load('send') as typeof import('send');
   const sending = send(incoming, pathname, { dotfiles: 'allow', cacheControl: false, index: false });
   outgoing.setHeader('Cache-Control', isPublic ? 'no-cache' : 'private, no-cache');
   let file: Readable | undefined;
-  beforeHead(outgoing, finish, () => file?.unpipe(outgoing).destroy());
+  insteadOfHead(outgoing, begin, () => file?.unpipe(outgoing).destroy());
   return new Promise((resolve) => {
     sending.on('error', (error: { readonly status?: number }) => {
       // Somebody has given another answer meanwhile.
@@ -118,13 +118,13 @@ function sendFile(
 }
 
 /**
- * Lets `finish` change the headers that the library has put together, when it begins to send.
+ * Has `begin` write the head that the library has put together, when that begins to send.
  * @param giveUp called when somebody else begins an answer instead: the library waits for the first bytes of the file, and
  *   would say them behind that one.
  */
-function beforeHead(
+function insteadOfHead(
   outgoing: ServerResponse,
-  finish: (headers: FlatHeaders) => FlatHeaders,
+  begin: (status: number, headers: FlatHeaders) => void,
   giveUp: () => void,
 ): void {
   Object.defineProperty(outgoing, 'writeHead', {
@@ -134,9 +134,12 @@ function beforeHead(
       clear(outgoing);
       Reflect.deleteProperty(outgoing, 'writeHead');
       // The library has no lines of its own to give.
-      if (lines === undefined) return outgoing.writeHead(status, finish(headers));
-      giveUp();
-      return outgoing.writeHead(status, text, lines);
+      if (lines === undefined) begin(status, headers);
+      else {
+        giveUp();
+        outgoing.writeHead(status, text, lines);
+      }
+      return outgoing;
     },
   });
 }

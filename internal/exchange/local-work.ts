@@ -1,8 +1,9 @@
+import type { IncomingMessage } from 'node:http';
 import type { FilesRoute, LogoutRoute } from '../config/config.js';
 import { GatewayError } from '../errors.js';
 import { firstValue } from '../request/flat-headers.js';
-import type { ClientWire } from './client-wire.js';
 import { isForged } from './admission.js';
+import type { ClientWire } from './client-wire.js';
 import type { ExchangeParts } from './exchange-parts.js';
 import type { Caller, ExchangeRequest } from './exchange-request.js';
 import { serveFile } from './files.js';
@@ -10,6 +11,7 @@ import type { LocalAnswer } from './local-answer.js';
 import { clearedCookies, logOut } from './logout.js';
 import { ExchangeRefused } from './problem.js';
 import type { ExchangeRecord } from './record.js';
+import { RequestBody } from './request-body.js';
 import { answerHeaders } from './route-rules.js';
 
 /** An exchange that the gateway answers itself. */
@@ -22,20 +24,24 @@ export interface LocalExchange {
   later<T>(step: Promise<T>, next: (value: T) => void): void;
   /** @param changed whether `responseHeaders` applies. */
   answer(answer: LocalAnswer, changed?: boolean): void;
+  /** Ends it with a failure. */
+  refuse(thrown: unknown): void;
   /** From now on nobody may cut it. */
   exempt(): void;
 }
 
 /** A file of a folder (SPEC section 17, `files`). */
-export function answerWithFile(exchange: LocalExchange, { files, auth }: FilesRoute): void {
+export function answerWithFile(exchange: LocalExchange, { files, auth, maxBodyBytes }: FilesRoute): void {
   const { wire, facts, caller, record } = exchange;
   if (wire.node === undefined) throw new Error('files are sent on node:http');
   const { request, response } = wire.node;
+  if (wire.body !== undefined && !wire.isComplete) dropBody(exchange, wire.body, maxBodyBytes);
   const file = { folder: files, rest: facts.rest, path: facts.path, isPublic: auth === 'public' };
-  const sent = serveFile(file, request, response, (headers) => {
-    record.status = response.statusCode;
+  const sent = serveFile(file, request, response, (status, headers) => {
+    record.status = status;
     if (facts.method !== 'HEAD') record.bytesOut += Number(firstValue(headers, 'content-length') ?? 0);
-    return answerHeaders(headers, facts, caller, true);
+    if (!wire.isComplete) wire.isLast = true;
+    wire.begin(status, undefined, answerHeaders(headers, facts, caller, true));
   });
   exchange.later(sent, (outcome) => {
     if (outcome.kind === 'redirected')
@@ -44,6 +50,16 @@ export function answerWithFile(exchange: LocalExchange, { files, auth }: FilesRo
     const code = outcome.status === 404 ? 'ERR_FILE_UNKNOWN' : 'ERR_PRECONDITION';
     throw new ExchangeRefused(outcome.status === 416 ? 'ERR_RANGE' : code, 'files', outcome.headers);
   });
+}
+
+/** Nobody wants it, but its client is to get the answer (RFC 9112 §9.6): it is read, no more of it than the route allows. */
+function dropBody(exchange: LocalExchange, body: IncomingMessage, limitBytes: number): void {
+  const onBytes = (count: number): void => {
+    exchange.record.bytesIn += count;
+  };
+  new RequestBody(body, { limitBytes, onWanted: () => {}, onBytes })
+    .on('error', (thrown) => exchange.refuse(thrown))
+    .resume();
 }
 
 /** A logout (SPEC section 21), whose answer survives its own revocation. */
@@ -56,13 +72,13 @@ export function answerWithLogout(exchange: LocalExchange, route: LogoutRoute): v
   );
 }
 
+/** Not for another site: it would take the cookie away that its request came without, or beside a token of its own. */
 export function withClearedCookies(
   { parts, facts }: Pick<LocalExchange, 'parts' | 'facts'>,
   answer: LocalAnswer,
 ): LocalAnswer {
+  if (isForged({ parts, facts })) return answer;
   const isSecure = facts.client.proto === 'https';
   const cleared = clearedCookies(parts.credentials.cookieName, facts.headers, isSecure);
   return { ...answer, headers: [...answer.headers, ...cleared] };
 }
-/** Not for another site: it would take the cookie away that its request came without, or beside a token of its own. */
-  if (isForged({ parts, facts })) return answer;

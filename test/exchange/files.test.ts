@@ -38,7 +38,7 @@ async function served(t: TestContext) {
       { folder, rest: path, path, isPublic: false },
       incoming,
       outgoing,
-      (headers) => [...headers, 'X-Added', 'yes'],
+      (status, headers) => void outgoing.writeHead(status, [...headers, 'X-Added', 'yes']),
     );
     if (outcome.kind === 'redirected') outgoing.writeHead(301, { location: outcome.location }).end();
     else if (outcome.kind === 'refused') outgoing.writeHead(outcome.status, outcome.headers).end('refused');
@@ -68,7 +68,9 @@ function serveButOnce(t: TestContext, meanwhile: (outgoing: ServerResponse, file
   const wanted = { folder, rest: '/fox.txt', path: '/fox.txt', isPublic: false };
   return (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     outgoing.once('pipe', (file: Readable) => meanwhile(outgoing, file));
-    void serveFile(wanted, incoming, outgoing, (headers) => [...headers, 'X-Added', 'yes']);
+    void serveFile(wanted, incoming, outgoing, (status, headers) => {
+      outgoing.writeHead(status, [...headers, 'X-Added', 'yes']);
+    });
   };
 }
 

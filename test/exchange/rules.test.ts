@@ -8,6 +8,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { parseRoutes } from '../../internal/config/routes/routes.js';
 import { directory, linesOf, put } from '../config/files.js';
 import { NO_BACKENDS } from '../config/route-defaults.js';
+import { within } from '../support/eventually.js';
 import { type HttpAnswer, http } from '../support/http.js';
 import { door, listening, say } from './bench.js';
 
@@ -87,10 +88,10 @@ describe('header rules of a route', () => {
       ...bearer(token({ sub: 'alice', org: 'ö' })),
       'x-drop': '1',
       'x-who': 'forged',
-      accept: '*/*',
       x_who: 'forged',
       'x.org': 'forged',
       x_drop: '1',
+      accept: '*/*',
     };
     const answer = await ask('/a', { headers });
     assert.equal(answer.status, 200);
@@ -99,8 +100,8 @@ describe('header rules of a route', () => {
       [got['x-org'], got['x-who'], got.accept, got['x-drop']],
       ['%C3%B6', 'alice', 'text/plain', undefined],
     );
-    assert.equal(answer.headers['x-request'], got['x-request-id']);
     assert.deepEqual([got.x_who, got['x.org'], got.x_drop], [undefined, undefined, undefined]);
+    assert.equal(answer.headers['x-request'], got['x-request-id']);
     assert.equal(answer.headers['x-frame-options'], 'ALLOW');
     assert.deepEqual(answer.headers['set-cookie'], ['a=1', 'b=2']);
     for (const name of ['etag', 'server', 'x-powered-by'])
@@ -341,6 +342,22 @@ describe('routes that the gateway answers itself', () => {
     const wrong = await ask('/f/fox.txt', { method: 'PUT', headers });
     assert.deepEqual([wrong.status, wrong.headers.allow], [405, 'GET, HEAD']);
   });
+
+  it('files, also to a request with a body: one that does not end ends the connection', async (t) => {
+    const { port } = await rules(t, () => '- {prefix: /f, auth: public, files: site}');
+    const get = (more: string) => `GET /f/fox.txt HTTP/1.1\r\nHost: a\r\n${more}`;
+    const whole = get('Content-Length: 1\r\n\r\nx');
+    const heard = await say(port, whole + get('Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n'));
+    assert.deepEqual(heard.match(/HTTP\/1\.1 \d+|Connection: close|brown fox/g), [
+      ...['HTTP/1.1 200', 'brown fox', 'HTTP/1.1 200', 'Connection: close', 'brown fox'],
+    ]);
+    const socket = connect(port, '127.0.0.1').on('error', () => {});
+    t.after(() => socket.destroy());
+    socket.resume().write(get('Transfer-Encoding: chunked\r\n\r\n'));
+    const dripping = setInterval(() => socket.write('1\r\nx\r\n'), 50);
+    t.after(() => clearInterval(dripping));
+    await within(once(socket, 'close'), 'the end of the connection', 60_000);
+  });
 });
 
 describe('a logout route', () => {
@@ -395,7 +412,6 @@ describe('a logout route', () => {
     assert.deepEqual([...codeOf(forged), forged.headers['set-cookie']], [403, 'ERR_CROSS_SITE', undefined]);
     assert.equal((await ask('/x', { headers: { cookie } })).status, 200);
   });
-});
 
   it('leaves the cookie alone where another site asks', async (t) => {
     const { ask, token, url } = await rules(t, text);
@@ -410,3 +426,4 @@ describe('a logout route', () => {
     const own = `/logout?token=${token({ sub: 'mallory', jti: 'm1' })}`;
     assert.deepEqual(await cleared({ origin: 'https://evil.example' }, own), [200, undefined]);
   });
+});
