@@ -28,13 +28,16 @@ describe('requests one behind the other', () => {
     server.close();
   });
 
-  /** Status and body of each answer to requests that all go out at once, the last of which ends the connection. */
-  async function ask(paths: readonly string[]): Promise<string[]> {
+  /**
+   * Status and body of each answer to requests that all go out at once, the last of which ends the connection.
+   * @param first a whole request before them.
+   */
+  async function ask(paths: readonly string[], first = ''): Promise<string[]> {
     const client = connect(gateway.port, '127.0.0.1').on('error', () => {});
     const heard: Buffer[] = [];
     client.on('data', (chunk: Buffer) => heard.push(chunk));
     const heads = paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: h\r\nX-Filling: ${'x'.repeat(50)}\r\n`);
-    client.write(`${heads.join('\r\n')}Connection: close\r\n\r\n`);
+    client.write(`${first}${heads.join('\r\n')}Connection: close\r\n\r\n`);
     await within(once(client, 'close'), 'the end of the connection', 60_000);
     const answers = Buffer.concat(heard).toString('latin1').split('HTTP/1.1 ').slice(1);
     return answers.map((answer) => `${answer.slice(0, 3)} ${answer.split('\r\n\r\n')[1]}`);
@@ -54,6 +57,13 @@ describe('requests one behind the other', () => {
         path === '/near' ? '200 near' : `200 ${path.slice('/far'.length)}`,
       );
       assert.deepEqual(await ask(paths), expected);
+    });
+
+    it(`are answered in turn behind one with a body: ${what}`, async () => {
+      const post = 'POST /far/first HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody';
+      const paths = Array.from({ length: count }, (_, at) => (at % 100 === 0 ? `/far/${at}` : '/near'));
+      const expected = paths.map((path) => (path === '/near' ? '200 near' : `200 ${path.slice(4)}`));
+      assert.deepEqual(await ask(paths, post), ['200 /first', ...expected]);
     });
   }
 });

@@ -21,7 +21,10 @@ describe('header rules', () => {
   });
 
   it('take the other spellings of what they name from a client, never the gateway’s own lines', () => {
-    const rules = changesOf({ set: [{ name: 'X-Tenant', value: '{sub}' }], remove: ['x-debug', 'x.user.id'] });
+    const rules = changesOf({
+      set: [{ name: 'X-Tenant', value: '{sub}' }],
+      remove: ['x-debug', 'x.user.id'],
+    });
     const lines = ['X_Tenant', 'victim', 'x.debug', '1', 'X-Tenant-Id', '2', 'X-User-Id', 'alice'];
     assert.deepEqual(rules.applyToRequest(lines, { ...subject, identity: undefined }), [
       ...['X-Tenant-Id', '2', 'X-User-Id', 'alice', 'X-Tenant', ''],

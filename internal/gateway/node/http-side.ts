@@ -9,7 +9,7 @@ import type { HttpEndpoints } from '../endpoints.js';
 import type { Gate } from '../gate.js';
 import type { HttpRoutes } from '../http-routes.js';
 import { lastAnswer } from './answer-bytes.js';
-import { insteadInTurn, inTurn, openAnswers } from './answer-turns.js';
+import { ignore, insteadInTurn, inTurn, openAnswers } from './answer-turns.js';
 import { framingFault, MAX_HEAD_BYTES, MAX_HEADER_LINES } from './head-reader.js';
 import { lingers } from './linger.js';
 import { NodeHttpWire } from './node-http-wire.js';
@@ -123,7 +123,7 @@ export class HttpSide {
 
   #guard(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const stream: BusyStream = request.socket;
-    if (isOver(stream)) return;
+    if (isOver(stream)) return ignore(stream, request);
     stream[LATEST] = response;
     stream[WIRE] = undefined;
     inTurn(stream, response, () => {
