@@ -1,5 +1,5 @@
 import { type Logger, type LoggerOptions, pino } from 'pino';
-import { LogPages, PAGED } from './log-pages.js';
+import { LogPages } from './log-pages.js';
 import { PrettyLines } from './pretty-lines.js';
 import { SERIALIZERS, withoutInnerSecrets } from './redaction.js';
 import { Timestamps } from './timestamps.js';
@@ -48,8 +48,8 @@ export function createLog(options: Omit<LogOptions, 'logAccess'>): Log {
     formatters: { level: (label) => ({ level: label }), log: withoutInnerSecrets },
     serializers: SERIALIZERS,
   };
-  const pages: LogPages = new LogPages(pino.destination({ ...PAGED }), (lines) =>
-    log.warn({ lines }, 'log lines left out: nobody read the log'),
+  const pages: LogPages = new LogPages((lines) =>
+    log.warn({ lines }, 'log lines left out: standard output took no more'),
   );
   const logMethod: NonNullable<LoggerOptions['hooks']>['logMethod'] = function (args, method, level) {
     method.apply(this, args);

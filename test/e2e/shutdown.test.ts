@@ -119,6 +119,19 @@ describe('shutdown', () => {
     for (const { client } of stubborn) client.destroy();
   });
 
+  it('comes when it is asked for, and not before, while the disk under standard output is full', async () => {
+    const gateway = await startGateway({
+      env: { JWKS_URL: issuer.jwksUrl },
+      routes: [{ prefix: '/echo', upstream: echo.url }],
+      output: '/dev/full',
+    });
+    // A page of the log, and what is said at once.
+    for (let at = 0; at < 200; at++) await http(`${gateway.http}/nowhere`);
+    assert.equal((await http(`${gateway.http}/healthz`)).status, 200);
+    assert.deepEqual(await gateway.stop(), { code: 0, signal: null });
+    assert.equal(gateway.child.stderr, '');
+  });
+
   it('is not held up by stores that hang', async () => {
     const [redis, postgres] = await Promise.all([startRedis(), startPostgres()]);
     const gateway = await startGateway({

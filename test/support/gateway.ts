@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,6 +28,8 @@ export interface GatewayOptions {
   /** Variables over the test defaults; undefined takes one away. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly args?: readonly string[];
+  /** Path of what its standard output goes to; none: it is kept. */
+  readonly output?: string;
   /** `ready`: /readyz answers 200; `alive`: /healthz does; `listening`: the port takes connections. */
   readonly waitFor?: 'ready' | 'alive' | 'listening';
 }
@@ -172,7 +174,9 @@ async function launch(options: GatewayOptions): Promise<Gateway> {
     ...options.env,
   };
   const [command = '', ...args] = [...GATEWAY_COMMAND, ...(options.args ?? [])];
-  const child = startChild(command, args, { env, cwd: directory });
+  const output = options.output === undefined ? 'pipe' : openSync(options.output, 'a');
+  const child = startChild(command, args, { env, cwd: directory, stdio: ['ignore', output, 'pipe'] });
+  if (typeof output === 'number') closeSync(output);
   return new Gateway(port, child, directory, routeFile);
 }
 

@@ -1,15 +1,52 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync, readFileSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { forLog } from '../../internal/telemetry/log.js';
 import { prettyLine } from '../../internal/telemetry/pretty-lines.js';
 import { Timestamps } from '../../internal/telemetry/timestamps.js';
+import { directory } from '../config/files.js';
 import { startChild } from '../support/child-process.js';
 import { eventually, within } from '../support/eventually.js';
 
 const LOG = fileURLToPath(new URL('../../internal/telemetry/log.ts', import.meta.url));
+
+/** Of a process that logs. */
+function argumentsFor(
+  script: string,
+  logFormat: 'json' | 'pretty' = 'json',
+  ingressHost?: string,
+): readonly string[] {
+  const options = JSON.stringify({ logLevel: 'info', logFormat, ingressHost });
+  const code = `import(${JSON.stringify(LOG)}).then(({ createLog }) => { const log = createLog(${options}); ${script} });`;
+  return ['--import', 'tsx', '--eval', code];
+}
+
+/** Logs so many lines of a kilobyte, a thousand in a turn, and says when that is done. */
+const sayMany = (total: number) => `
+  const say = (from) => {
+    for (let n = from; n < from + 1000; n++) log.info({ n }, 'x'.repeat(1000));
+    if (from + 1000 < ${total}) setImmediate(say, from + 1000); else process.stderr.write('done');
+  };
+  say(0);
+  setInterval(() => {}, 1000);`;
+
+/** The numbers of the lines that are there, in their order; those left out make up the rest. */
+function numbersIn(text: string, total: number): readonly number[] {
+  const lines = text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as { n?: number; lines?: number });
+  const numbers = lines.flatMap(({ n = [] }) => n);
+  const lost = lines.reduce((sum, { lines = 0 }) => sum + lines, 0);
+  assert.ok(lost > 0);
+  assert.equal(numbers.length + lost, total, 'each is written or counted');
+  assert.ok(numbers.every((n, at) => at === 0 || n > (numbers[at - 1] ?? n)));
+  return numbers;
+}
 
 /** What a process of its own writes to standard output, where the log goes. */
 async function written(
@@ -17,9 +54,7 @@ async function written(
   logFormat: 'json' | 'pretty' = 'json',
   ingressHost?: string,
 ): Promise<string> {
-  const options = JSON.stringify({ logLevel: 'info', logFormat, ingressHost });
-  const code = `import(${JSON.stringify(LOG)}).then(({ createLog }) => { const log = createLog(${options}); ${script} });`;
-  const child = startChild(process.execPath, ['--import', 'tsx', '--eval', code]);
+  const child = startChild(process.execPath, argumentsFor(script, logFormat, ingressHost));
   const { code: status } = await within(child.exited, 'end of the process');
   assert.equal(status, 0, child.stderr);
   return child.stdout;
@@ -90,9 +125,7 @@ describe('the log', () => {
   it('says a line soon, behind many others too, and a warning at once, while the process goes on', async () => {
     const script =
       "for (let n = 0; n < 3000; n++) log.info({ n }, 'before'); log.info('soon'); setTimeout(() => log.warn('urgent'), 1000); setInterval(() => {}, 1000);";
-    const options = JSON.stringify({ logLevel: 'info', logFormat: 'json' });
-    const code = `import(${JSON.stringify(LOG)}).then(({ createLog }) => { const log = createLog(${options}); ${script} });`;
-    const child = startChild(process.execPath, ['--import', 'tsx', '--eval', code]);
+    const child = startChild(process.execPath, argumentsFor(script));
     await eventually(() => assert.match(child.stdout, /"soon"/));
     assert.doesNotMatch(child.stdout, /"urgent"/);
     await eventually(() => assert.match(child.stdout, /"urgent"/));
@@ -101,16 +134,7 @@ describe('the log', () => {
 
   it('of which nobody reads a line takes a bounded place, and says how many lines were left out', async (t) => {
     const total = 60_000;
-    const script = `
-      const say = (from) => {
-        for (let n = from; n < from + 1000; n++) log.info({ n }, 'x'.repeat(1000));
-        if (from + 1000 < ${total}) setImmediate(say, from + 1000); else process.stderr.write('done');
-      };
-      say(0);
-      setInterval(() => {}, 1000);`;
-    const options = JSON.stringify({ logLevel: 'info', logFormat: 'json' });
-    const code = `import(${JSON.stringify(LOG)}).then(({ createLog }) => { const log = createLog(${options}); ${script} });`;
-    const child = spawn(process.execPath, ['--import', 'tsx', '--eval', code], {
+    const child = spawn(process.execPath, argumentsFor(sayMany(total)), {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     t.after(() => child.kill('SIGKILL'));
@@ -120,19 +144,35 @@ describe('the log', () => {
     child.stdout.setEncoding('utf8').on('data', (piece: string) => {
       text += piece;
     });
-    await eventually(() => text.includes('nobody read the log'), 60_000);
-    const numbers = await eventually(() => {
-      const lines = text
-        .split('\n')
-        .slice(0, -1)
-        .map((line) => JSON.parse(line) as { n?: number; lines?: number });
-      const written = lines.flatMap(({ n = [] }) => n);
-      const lost = lines.reduce((sum, { lines = 0 }) => sum + lines, 0);
-      assert.equal(written.length + lost, total, 'each is written or counted');
-      return written;
-    });
+    await eventually(() => numbersIn(text, total), 60_000);
     assert.ok(text.length < 18 * 2 ** 20, `${text.length} bytes waited`);
-    assert.ok(numbers.every((n, at) => at === 0 || n > (numbers[at - 1] ?? n)));
+  });
+
+  it('ends nothing when its disk is full, and goes on when there is room again', async (t) => {
+    const total = 30_000;
+    const limit = 20 * 2 ** 20;
+    const file = join(directory(t), 'log');
+    const output = openSync(file, 'a');
+    truncateSync(file, limit);
+    const logging = [process.execPath, ...argumentsFor(sayMany(total))];
+    const child = startChild('prlimit', [`--fsize=${limit}`, ...logging], {
+      stdio: ['ignore', output, 'pipe'],
+    });
+    closeSync(output);
+    t.after(() => child.stop('SIGKILL'));
+    await eventually(() => assert.equal(child.stderr, 'done'), 60_000);
+    truncateSync(file, 0);
+    await eventually(() => numbersIn(readFileSync(file, 'utf8'), total), 60_000);
+  });
+
+  it('holds up no process that ends while its disk is full', async () => {
+    const output = openSync('/dev/full', 'a');
+    for (const script of ["log.info('x')", "log.error('x'); setTimeout(() => process.exit(), 100)"]) {
+      const child = startChild(process.execPath, argumentsFor(script), { stdio: ['ignore', output, 'pipe'] });
+      const { code } = await within(child.exited, 'end of the process');
+      assert.deepEqual([code, child.stderr], [0, '']);
+    }
+    closeSync(output);
   });
 
   it('can be made for people', async () => {
