@@ -8,6 +8,9 @@ import type { ReadHead } from './head-reader.js';
 import { httpDate } from './http-date.js';
 import { KeptCopies } from './kept-copies.js';
 
+/** Time for the next request on a connection; SPEC section 4a. */
+export const KEEP_ALIVE_SECONDS = 10;
+const KEEPING_ALIVE = `Connection: keep-alive\r\nKeep-Alive: timeout=${KEEP_ALIVE_SECONDS}\r\n`;
 /** Largest first piece of a body that goes out in one write with the head, in bytes. */
 const MAX_JOINED_BYTES = 16_384;
 /** From so many bytes on that the client has not taken, no more should come. */
@@ -80,7 +83,7 @@ export class BodilessWire implements ClientWire {
     if (!hasDate) head += `Date: ${httpDate()}\r\n`;
     this.#isBare = this.#isHead || status === 204 || status === 304;
     this.#isChunked = !hasLength && !this.#isBare;
-    head += this.isLast ? 'Connection: close\r\n' : 'Connection: keep-alive\r\nKeep-Alive: timeout=10\r\n';
+    head += this.isLast ? 'Connection: close\r\n' : KEEPING_ALIVE;
     this.#head = `${head}${this.#isChunked ? 'Transfer-Encoding: chunked\r\n' : ''}\r\n`;
     this.#stage = 'begun';
   }

@@ -7,15 +7,13 @@ import type { Enrolled } from '../../roll.js';
 import { Timed, type TimerWheel } from '../../session/timer-wheel.js';
 import type { ReusedBuffer } from '../../upstream/socket/reused-buffer.js';
 import type { SocketOwner } from '../../upstream/socket/socket.js';
-import { BodilessWire, type WireConnection } from './bodiless-wire.js';
+import { BodilessWire, KEEP_ALIVE_SECONDS, type WireConnection } from './bodiless-wire.js';
 import type { Connection } from './connection.js';
 import { HeadReader, type ReadHead } from './head-reader.js';
 import { Farewell } from './linger.js';
 
 /** Time for a head: of the first request from accept, of others from its first byte; SPEC sections 4 and 4a. */
 const HEAD_TIMEOUT_MS = 10_000;
-/** Time for the next request on a connection; SPEC section 4a. */
-const KEEP_ALIVE_MS = 10_000;
 /** How long a client may take nothing of the rest of an answer. */
 const STALLED_MS = 60_000;
 /** What may come behind a request before it is answered, in bytes: then the rest waits with the kernel. */
@@ -128,7 +126,7 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
     this.#hasServed = true;
     this.#hasBegun = false;
     this.#reader.restart();
-    rules.wheel.schedule(this, KEEP_ALIVE_MS);
+    rules.wheel.schedule(this, KEEP_ALIVE_SECONDS * 1000);
     if (this.#held.length > 0) setImmediate(() => this.#readHeld());
   }
 

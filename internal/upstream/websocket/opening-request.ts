@@ -1,14 +1,11 @@
 import { hash, randomFillSync } from 'node:crypto';
 import { GatewayError } from '../../errors.js';
+import { isFieldValue, isToken } from '../../request/grammar.js';
 import type { HeaderLine } from './headers.js';
 
 /** RFC 6455 §1.3. */
 const ACCEPT_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
-/** RFC 9110 §5.6.2. */
-const TOKEN = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/;
-/** RFC 9110 §5.5: a tab, visible ASCII and blanks, and bytes beyond ASCII; never CR, LF, NUL or what latin1 would cut. */
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 /** Origin form without a fragment (RFC 9112 §3.2.1). */
 const REQUEST_TARGET = /^\/[\x21\x22\x24-\x7e]*$/;
 const HOST = /^[\x21-\x7e]+$/;
@@ -59,11 +56,11 @@ export function openingRequest(
   let head =
     `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
     `Sec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n`;
-  for (const offered of subprotocols) if (!TOKEN.test(offered)) throw unfit('sub-protocol');
+  for (const offered of subprotocols) if (!isToken(offered)) throw unfit('sub-protocol');
   if (subprotocols.length > 0) head += `Sec-WebSocket-Protocol: ${subprotocols.join(', ')}\r\n`;
   for (const [name, value] of headers) {
-    if (!TOKEN.test(name)) throw unfit('header name');
-    if (!FIELD_VALUE.test(value)) throw unfit(`value of the header ${name}`);
+    if (!isToken(name)) throw unfit('header name');
+    if (!isFieldValue(value)) throw unfit(`value of the header ${name}`);
     head += `${name}: ${value}\r\n`;
   }
   return { bytes: Buffer.from(`${head}\r\n`, 'latin1'), accept: acceptFor(key), subprotocols };
