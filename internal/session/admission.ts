@@ -15,7 +15,7 @@ import type { UpstreamConnection } from '../upstream/websocket/connection.js';
 import { dialRequest } from './dial-request.js';
 import { type FirstBytesOutcome, FirstBytesReader } from './first-bytes.js';
 import type { Opening } from './opening.js';
-import type { Plan } from './plan.js';
+import { keepsToken, type Plan, tokenPlaceOf } from './plan.js';
 import { Refused } from './refused.js';
 
 const REFUSALS: Partial<Record<ErrorCode, CloseReasonKey>> = {
@@ -109,7 +109,7 @@ export class Admission {
     const found =
       token === undefined
         ? this.#handshakeToken(opening, route)
-        : { token, place: placeOf(greeting, adapter) };
+        : { token, place: tokenPlaceOf(greeting, adapter) };
     const offer = selected === undefined ? adapter.subprotocols.slice(0, 1) : [selected];
     return {
       opening,
@@ -156,7 +156,7 @@ export class Admission {
     const rest = first.subarray(greeting.length);
     if (greeting.consumed) return rest.length === 0 ? undefined : rest;
     try {
-      const injected = this.#keepsToken(plan)
+      const injected = keepsToken(plan)
         ? greeting.withRoles(
             identity?.roles ?? [],
             match.route.mqttRoles,
@@ -167,12 +167,6 @@ export class Admission {
     } catch (thrown) {
       throw refusedFor(thrown);
     }
-  }
-
-  /** Whether the greeting goes upstream with the token in it, which may not be the one that counted, or not ours. */
-  #keepsToken({ greeting, match: { route }, adapter, tokenPlace }: Plan): boolean {
-    if (adapter.protocol === 'mqtt' || route.keepGreetingToken) return true;
-    return greeting?.token === undefined || tokenPlace !== placeOf(greeting, adapter);
   }
 
   /**
@@ -198,10 +192,6 @@ export class Admission {
     const request = dialRequest(plan, identity, this.config.credentials, destination);
     return this.upstreams.dial(plan.match.route, request, cancellation);
   }
-}
-
-function placeOf(greeting: Greeting, adapter: ProtocolAdapter): string {
-  return greeting.tokenPlace ?? adapter.tokenPlace;
 }
 
 /** The route that serves a client of that protocol; undefined: none does. */

@@ -19,3 +19,17 @@ export interface Plan {
   /** The sub-protocols to offer upstream. */
   readonly offer: readonly string[];
 }
+
+/** Where a greeting's token is, for people. */
+export function tokenPlaceOf(greeting: Greeting, adapter: ProtocolAdapter): string {
+  return greeting.tokenPlace ?? adapter.tokenPlace;
+}
+
+/**
+ * Whether the greeting goes upstream with the token in it, which may not be the one that counted, or not ours. Where it is taken
+ * out, the upstream does not get it as a header either (SPEC section 26).
+ */
+export function keepsToken({ greeting, match: { route }, adapter, tokenPlace }: Plan): boolean {
+  if (adapter.protocol === 'mqtt' || route.keepGreetingToken) return true;
+  return greeting?.token === undefined || tokenPlace !== tokenPlaceOf(greeting, adapter);
+}

@@ -11,7 +11,7 @@ import { type Gateway, startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { assertQuiet } from '../support/quiet.js';
-import { startUpstream, type Upstream } from '../support/upstream.js';
+import { startUpstream, type Upstream, type UpstreamPeer } from '../support/upstream.js';
 import { Peer } from '../support/ws-client.js';
 
 const PROTOCOL = 'graphql-transport-ws';
@@ -134,23 +134,31 @@ describe('GraphQL over WebSocket', () => {
     );
   });
 
-  it('has connection_init forwarded as text, its token under the rule of the route', async () => {
-    const token = issuer.sign({ roles: ['user'] });
+  it('has connection_init forwarded as text, its token under the rule of the route, and the upstream told who calls', async () => {
+    const token = issuer.sign({ sub: 'gina', roles: ['user'] });
+    const told = ({ request: { headers } }: UpstreamPeer) =>
+      [headers['x-user-id'], headers['x-user-roles'], headers.authorization] as const;
     const stripped = await open('/plain', 'graphql-ws');
     assert.equal(stripped.socket.protocol, 'graphql-ws');
     stripped.send(init({ token, a: 1 }));
-    const first = await (await plain.session()).next();
+    const session = await plain.session();
+    const first = await session.next();
     assert.deepEqual([String(first.data), first.isBinary], [init({ a: 1 }), false]);
+    assert.deepEqual(told(session), ['gina', 'user', undefined]);
     await stripped.close();
     plain.reset();
     const kept = await open('/keep');
     kept.send(init({ token }));
-    assert.equal(await (await plain.session()).text(), init({ token }));
+    const keeping = await plain.session();
+    assert.equal(await keeping.text(), init({ token }));
+    assert.deepEqual(told(keeping), ['gina', 'user', `Bearer ${token}`]);
     await kept.close();
     plain.reset();
     const early = await Peer.open(`${gateway.ws}/plain`, { protocols: [PROTOCOL], token });
     early.send('{"type": "connection_init"}');
-    assert.equal(await (await plain.session()).text(), '{"type": "connection_init"}', 'as it came');
+    const asItCame = await plain.session();
+    assert.equal(await asItCame.text(), '{"type": "connection_init"}');
+    assert.deepEqual(told(asItCame), ['gina', 'user', `Bearer ${token}`], 'a token of the handshake');
     await early.close();
   });
 

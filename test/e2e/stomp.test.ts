@@ -68,7 +68,7 @@ describe('STOMP', () => {
   });
 
   it('takes the token out of CONNECT, wherever it stands, and leaves the rest as it came', async () => {
-    const token = issuer.sign({ roles: ['user'] });
+    const token = issuer.sign({ sub: 'sam', roles: ['user'] });
     for (const header of [`Authorization:Bearer ${token}`, `passcode:${token}`, `access_token:${token}`]) {
       const peer = await Peer.open(`${gateway.ws}/stomp`, { protocols: VERSIONS });
       assert.equal(peer.socket.protocol, 'v12.stomp');
@@ -81,6 +81,8 @@ describe('STOMP', () => {
         header,
       );
       assert.equal(session.header('sec-websocket-protocol'), 'v12.stomp');
+      const { headers } = session.request;
+      assert.deepEqual([headers['x-user-id'], headers.authorization], ['sam', undefined]);
       await peer.close();
       plain.reset();
     }

@@ -60,7 +60,7 @@ export function upstreamHeaders(facts: RequestFacts, forwardHeaders: readonly st
   ];
   if (facts.traceContext !== undefined) pushTraceContext(lines, facts.traceContext);
   // An MQTT broker learns who the user is from the CONNECT packet.
-  if (facts.protocol === 'raw') pushIdentity(lines, facts);
+  if (facts.protocol !== 'mqtt') pushIdentity(lines, facts);
   for (const name of forwardHeaders) pushForwarded(lines, name, facts);
   return lines;
 }

@@ -63,14 +63,15 @@ describe('the headers of a dial', () => {
     ]);
   });
 
-  it('carry token and identity to raw upstreams only', () => {
+  it('carry token and identity to all upstreams but brokers of MQTT', () => {
     const facts = { token: 'a.b.c', identity: identity('alice', 'x', 'y z') };
-    assert.deepEqual(identityLines(facts), [
-      'Authorization: Bearer a.b.c',
-      'X-User-Id: alice',
-      'X-User-Name: alice',
-      'X-User-Roles: x,y z',
-    ]);
+    for (const protocol of ['raw', 'stomp', 'graphql'] as const)
+      assert.deepEqual(identityLines({ ...facts, protocol }), [
+        'Authorization: Bearer a.b.c',
+        'X-User-Id: alice',
+        'X-User-Name: alice',
+        'X-User-Roles: x,y z',
+      ]);
     assert.deepEqual(identityLines({ ...facts, protocol: 'mqtt' }), []);
   });
 
