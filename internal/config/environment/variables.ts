@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { isSentinelUrl } from '../../redis-url.js';
+import { isFramingHeader } from '../../request/own-headers.js';
 import { ACCESS_CHOICES, LOG_LEVELS } from '../../telemetry/log.js';
 import type { SamplerName } from '../../telemetry/opening-trace.js';
 import { ALGORITHMS } from '../algorithms.js';
@@ -45,6 +46,10 @@ const limit = wholeNumber(0);
 const file = text('the path of a file', /^[^\0]+$/);
 const printable = text('printable ASCII text', /^[ -~]+$/);
 const token = text('an HTTP token (RFC 9110 §5.6.2)', isName);
+const tokenHeader = text(
+  'the name of a header, not Cookie, Host, hop-by-hop, Sec-WebSocket-*',
+  (value) => isName(value) && !isFramingHeader(value) && value.toLowerCase() !== 'cookie',
+);
 const hostName = text('a host name or IP address', (value) => isHostName(value) || isIP(value) !== 0);
 const upstreamUrl = text('a ws:// or wss:// URL without credentials and fragment', isUpstreamUrl);
 const httpUrl = text('an http:// or https:// URL without credentials and fragment', (value) =>
@@ -130,7 +135,7 @@ export const VARIABLES = Object.freeze({
   },
   JWT_COOKIE_NAME: { reader: token, default: 'session' },
   JWT_HEADER_NAMES: {
-    reader: list(mapped(token, (name) => name.toLowerCase())),
+    reader: list(mapped(tokenHeader, (name) => name.toLowerCase())),
     default: 'Authorization',
   },
   JWT_SUBPROTOCOL_NAMES: {
