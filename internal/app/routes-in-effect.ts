@@ -72,6 +72,8 @@ export class RoutesInEffect {
 
   /** Ends the sessions and exchanges whose tenancies those are. */
   endTenants(tenancies: ReturnType<Upstreams['apply']>): void {
+    // Sessions that are still on their way there see it when they have come.
+    for (const tenancy of tenancies) tenancy.evicted = true;
     for (const session of [...this.live.sessions]) {
       const tenancy = session.pump?.upstream.tenancy;
       if (tenancy !== undefined && tenancies.has(tenancy)) session.close('endpointRemoved');

@@ -227,6 +227,10 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
   #open(entering: Entering, upstream: UpstreamConnection): void {
     const { metrics, wheel } = this.#parts;
     const { opening, offer, firstIsBinary } = entering.plan;
+    if (upstream.tenancy.evicted === true) {
+      upstream.destroy();
+      return this.close('endpointRemoved');
+    }
     if (this.#handshake !== undefined)
       this.#accept(upstream.subprotocol ?? selectedForToken(opening, offer.length > 0));
     const client = this.#client;
@@ -314,7 +318,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
 
   /** See `PumpOwner`. */
   hurry(): void {
-    this.#scheduleWithin(this.#config.writeTimeoutMs / 4);
+    if (this.#state.name === 'open') this.#scheduleWithin(this.#config.writeTimeoutMs / 4);
   }
 
   /** Ends a session that was never open. */

@@ -5,6 +5,7 @@ import { type Gateway, type RouteEntry, startGateway } from '../support/gateway.
 import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
+import { startRawUpstream, switching } from '../support/raw-upstream.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 import { startUpstream, type Upstream } from '../support/upstream.js';
 import { Peer } from '../support/ws-client.js';
@@ -53,8 +54,8 @@ describe('an endpoint drained by the admin API', () => {
   async function comesTo(gateway: Gateway, ...names: readonly string[]): Promise<void> {
     await eventually(async () => assert.deepEqual(await serving(gateway), new Set(names)), 60_000);
   }
-  const nameOf = ({ url }: Upstream): string => new URL(url).href;
-  async function drain(gateway: Gateway, upstream: Upstream, close = false): Promise<boolean> {
+  const nameOf = ({ url }: Pick<Upstream, 'url'>): string => new URL(url).href;
+  async function drain(gateway: Gateway, upstream: Pick<Upstream, 'url'>, close = false): Promise<boolean> {
     const body = JSON.stringify({ upstream: nameOf(upstream), close });
     const answer = await http(`${gateway.http}/admin/drains`, { method: 'POST', body });
     assert.equal(answer.status, 201, answer.body);
@@ -105,6 +106,24 @@ describe('an endpoint drained by the admin API', () => {
     assert.equal(await putBack(here, one), 204);
     assert.equal(await putBack(here, one), 404);
     for (const gateway of [here, workers, late]) await comesTo(gateway, 'one', 'two');
+  });
+
+  it('loses, with `close`, those who are still on their way to it, too', async (t) => {
+    let answer = () => {};
+    const slow = await startRawUpstream((socket, head) => {
+      answer = () => void socket.write(switching(head));
+    });
+    const gateway = await startGateway({
+      env: { JWKS_URL: issuer.jwksUrl },
+      routes: [{ prefix: '/app', upstream: slow.url }],
+    });
+    t.after(() => Promise.all([gateway.stop(), slow.close()]));
+    const opening = open(gateway);
+    await eventually(() => slow.heads.length === 1);
+    await drain(gateway, slow, true);
+    answer();
+    assert.deepEqual(await (await opening).ended(), { code: 1001, reason: 'Upstream removed' });
+    await eventually(() => slow.openSockets() === 0);
   });
 
   it('is kept in Postgres where there is no Redis', async (t) => {

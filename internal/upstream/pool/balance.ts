@@ -71,10 +71,13 @@ export class Balance {
   }
 }
 
-/** The first of `order` whose circuit lets a dial through, those in `tried` left out. */
+/**
+ * The first of `order` whose circuit lets a dial through, those in `tried` left out, and those that have been drained since it
+ * was made.
+ */
 export function choose(order: readonly Endpoint[], tried: ReadonlySet<Endpoint>): Choice | undefined {
   for (const endpoint of order) {
-    const permit = tried.has(endpoint) ? undefined : endpoint.breaker.acquire();
+    const permit = tried.has(endpoint) || endpoint.drained ? undefined : endpoint.breaker.acquire();
     if (permit !== undefined) return { endpoint, permit };
   }
   return undefined;

@@ -34,6 +34,8 @@ export class Endpoint implements Landlord {
   drained = false;
   readonly turns: DialTurns;
   readonly #tenants = new Roll<Tenancy>();
+  /** Those that WebSockets are being dialled for. */
+  readonly #arriving = new Roll<Tenancy>();
 
   /** @param url ws:, wss:, http: or https:. */
   constructor(
@@ -56,9 +58,9 @@ export class Endpoint implements Landlord {
     return this.#tenants.size;
   }
 
-  /** Those that are live. */
-  get tenancies(): Iterable<Tenancy> {
-    return this.#tenants;
+  /** Those that are live, or about to be. */
+  get tenancies(): readonly Tenancy[] {
+    return [...this.#tenants, ...this.#arriving];
   }
 
   /** A place for a connection that is about to be dialled for that route; live once it is told that it has `opened`. */
@@ -66,15 +68,29 @@ export class Endpoint implements Landlord {
     return new Tenancy(this, route, tenant);
   }
 
+  /** A WebSocket is being dialled: whoever ends those that are live ends it too. */
+  expect(tenancy: Tenancy): void {
+    this.dialing++;
+    this.#arriving.add(tenancy);
+  }
+
+  /** It is live, or will not come. */
+  expected(tenancy: Tenancy): void {
+    this.dialing--;
+    if (tenancy.openedMs === undefined) this.#arriving.delete(tenancy);
+  }
+
   /** @internal */
   tenancyOpened(tenancy: Tenancy): void {
+    this.#arriving.delete(tenancy);
     this.#tenants.add(tenancy);
   }
 
   /** @internal */
   tenancyEnded(tenancy: Tenancy, end: TenancyEnd): void {
-    this.#tenants.delete(tenancy);
     const { openedMs, protocol, client, farewell } = tenancy;
+    if (openedMs === undefined) this.#arriving.delete(tenancy);
+    else this.#tenants.delete(tenancy);
     if (end === 'closed') this.breaker.closedProperly();
     else if (openedMs !== undefined) this.breaker.steadyAt(openedMs + STEADY_MS);
     // [MQTT-3.14.4-3]: a server ends the network connection after a DISCONNECT, and brokers do so without a close frame;

@@ -80,7 +80,7 @@ export class Endpoints {
     const named = [...this.all].filter((endpoint) => endpoint.name === name);
     for (const endpoint of named) endpoint.drained = drained;
     for (const route of this.#routes) this.#balances.get(route)?.refresh();
-    return new Set(named.flatMap(({ tenancies }) => [...tenancies]));
+    return new Set(named.flatMap(({ tenancies }) => tenancies));
   }
 
   #orphans(endpoints: Iterable<Endpoint>, routes: readonly UpstreamRoute[]): ReadonlySet<Tenancy> {

@@ -30,6 +30,8 @@ export class Tenancy implements Enrolled {
   rollPlace = -1;
   /** On the endpoint's clock; undefined: not yet. */
   openedMs: number | undefined;
+  /** Whether its owner is to end it, however far it has come: `onRemove: close`, or a drain that closes. */
+  evicted: boolean = false;
   /** Where it shows that the client has taken its leave in its protocol's own words; undefined: it has none for it. */
   farewell: { readonly disconnected: boolean } | undefined;
   readonly protocol: Protocol | 'http';
@@ -53,8 +55,8 @@ export class Tenancy implements Enrolled {
 
   /** From now on the endpoint counts it as live. */
   opened(): void {
-    this.openedMs = this.endpoint.nowMs();
     this.endpoint.tenancyOpened(this);
+    this.openedMs = this.endpoint.nowMs();
   }
 
   /** Nothing can go either way any more. Called once. */

@@ -12,6 +12,8 @@ import { OwnFrames, type Speaker } from './own-frames.js';
 export interface ConnectionTenancy {
   /** The endpoint's name. */
   readonly name: string;
+  /** See `Tenancy`. */
+  readonly evicted?: boolean;
   /** See `Tenancy.farewell`. */
   farewell: { readonly disconnected: boolean } | undefined;
   /** Called once, when no more messages can go either way. */

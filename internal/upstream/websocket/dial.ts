@@ -76,8 +76,8 @@ export class Dialer {
       if (attempt > 1) metrics.upstreams.retries.inc({ protocol: request.protocol });
       const { endpoint } = choice;
       const startedMs = performance.now();
-      endpoint.dialing++;
       const tenancy = endpoint.tenancy(route, request);
+      endpoint.expect(tenancy);
       let hasTurn = false;
       try {
         const turn = endpoint.turns.take(connectMs(route) ?? config.dialTimeoutMs, cancellation);
@@ -101,7 +101,7 @@ export class Dialer {
         failure = this.#failed(thrown, choice, tenancy, request);
         tried.add(endpoint);
       } finally {
-        endpoint.dialing--;
+        endpoint.expected(tenancy);
         if (hasTurn) endpoint.turns.give();
       }
     }
