@@ -46,6 +46,8 @@ export class Closing {
   readonly #patientUntilMs: number | undefined;
   #lastWords: LastWords | undefined;
   #client: ClientSocket | undefined;
+  /** What waited for the client when it was given time last, in bytes. */
+  #waitingBytes = 0;
   /** Whether the client's close frame is answered when the upstream has ended too: what it still says passes. */
   #awaitsUpstream = false;
 
@@ -70,7 +72,7 @@ export class Closing {
   /** See `LiveSession`. */
   get lingers(): boolean {
     if (this.#awaitsUpstream) return true;
-    return this.#patientUntilMs !== undefined && (this.#client?.bufferedBytes() ?? 0) > 0;
+    return this.#patientUntilMs !== undefined && this.#bufferedBytes > 0;
   }
 
   /** Whoever had to be told before the client has been. @param awaitsUpstream whether the upstream answers, and may say more. */
@@ -99,8 +101,14 @@ export class Closing {
 
   /** It takes too long. */
   onDeadline(): void {
-    if (this.#awaitsUpstream) this.upstreamEnded();
-    else this.#client?.terminate();
+    if (this.#awaitsUpstream) return this.upstreamEnded();
+    const waitingBytes = this.#bufferedBytes;
+    const isTaking = this.#patientUntilMs !== undefined && waitingBytes > 0 && waitingBytes < this.#waitingBytes;
+    return isTaking ? this.#endClient() : this.#client?.terminate();
+  }
+
+  get #bufferedBytes(): number {
+    return this.#client?.bufferedBytes() ?? 0;
   }
 
   /** Sends the close frame once nothing waits before it: uWebSockets.js drops what is buffered when it ends a socket. */
@@ -118,6 +126,7 @@ export class Closing {
     const leftMs = Math.min(this.#patientUntilMs - performance.now(), expiresAtMs - Date.now());
     // Now, not at the next tick: every byte that it takes would put that off.
     if (leftMs <= 0) return client.terminate();
+    this.#waitingBytes = this.#bufferedBytes;
     return this.#schedule(Math.min(clientStallMs(config), leftMs));
   }
 

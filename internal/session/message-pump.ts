@@ -24,8 +24,10 @@ export class MessagePump extends Pump implements UpstreamListener {
   }
 
   protected override messageWaits(): void {
-    if (this.upstream.waitingCost <= this.config.maxBufferedBytes) return;
-    // uWebSockets.js cannot stop reading from a client, so there is nowhere else for the bytes to wait.
+    // uWebSockets.js cannot stop reading from a client, so there is nowhere else for the bytes to wait: the largest message has to
+    // pass a healthy upstream, whatever waits before it (SPEC section 9).
+    const { maxBufferedBytes, maxMessageBytes } = this.config;
+    if (this.upstream.waitingCost <= Math.max(maxBufferedBytes, 2 * maxMessageBytes)) return;
     this.metrics.messages.backpressure.inc({ direction: 'client_to_upstream' });
     this.owner.close('upstreamTooSlow');
   }
@@ -95,6 +97,11 @@ export class MessagePump extends Pump implements UpstreamListener {
 
   protected override get clientBlocked(): boolean {
     return this.#clientBlockedMs !== 0;
+  }
+
+  /** Of what waits for the client, it has taken some. */
+  protected clientTook(nowMs: number): void {
+    if (this.#clientBlockedMs !== 0) this.#clientBlockedMs = nowMs;
   }
 
   protected override isClientStuck(nowMs: number, limitMs: number): boolean {

@@ -3,6 +3,7 @@ import { MessagePump } from './message-pump.js';
 /** A pump for whole messages that stops reading from a client whose upstream is slow, as is done for frames. */
 export abstract class PausingPump extends MessagePump {
   #readingPaused: boolean = false;
+  #clientTaken = 0;
 
   protected override messageWaits(): void {
     const { frames } = this.client;
@@ -19,6 +20,23 @@ export abstract class PausingPump extends MessagePump {
     if (!this.#readingPaused) return;
     this.#readingPaused = false;
     this.client.frames?.resume();
+  }
+
+  /** A message that comes slowly is a sign of life before it is whole. */
+  protected override takeClientHeard(): boolean {
+    const { frames } = this.client;
+    const hasMessage = super.takeClientHeard();
+    const hasRead = frames?.heard === true;
+    if (frames !== undefined) frames.heard = false;
+    return hasMessage || hasRead;
+  }
+
+  /** As long as it takes any of what waits for it a client is slow, and not stuck. */
+  protected override isClientStuck(nowMs: number, limitMs: number): boolean {
+    const takenBytes = this.client.frames?.takenBytes ?? 0;
+    if (takenBytes > this.#clientTaken) this.clientTook(nowMs);
+    this.#clientTaken = takenBytes;
+    return super.isClientStuck(nowMs, limitMs);
   }
 
   protected override get clientPaused(): boolean {

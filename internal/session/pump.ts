@@ -199,15 +199,20 @@ export abstract class Pump implements TrafficSource {
   }
 
   #checkSilence(nowMs: number, idleTimeoutMs: number): CloseReasonKey | undefined {
-    if (this.takeClientHeard() || this.clientPaused) this.#clientHeardMs = nowMs;
-    if (this.upstream.heard || this.upstreamPaused) this.#upstreamHeardMs = nowMs;
-    this.upstream.heard = false;
+    const { upstream } = this;
+    // Who is in the midst of a frame shows its life by that; the other one cannot be asked for a pong before its end.
+    const isClientMidFrame = this.client.frames?.midFrame === true;
+    const clientCannotBeAsked = upstream.midFrame && !isClientMidFrame;
+    const upstreamCannotBeAsked = isClientMidFrame && !upstream.midFrame;
+    if (this.takeClientHeard() || this.clientPaused || clientCannotBeAsked) this.#clientHeardMs = nowMs;
+    if (upstream.heard || this.upstreamPaused || upstreamCannotBeAsked) this.#upstreamHeardMs = nowMs;
+    upstream.heard = false;
     const clientSilentMs = nowMs - this.#clientHeardMs;
     const upstreamSilentMs = nowMs - this.#upstreamHeardMs;
     if (clientSilentMs >= idleTimeoutMs) return 'clientIdle';
     if (upstreamSilentMs >= idleTimeoutMs) return 'upstreamIdle';
     if (clientSilentMs >= idleTimeoutMs / 2) this.client.ping();
-    if (upstreamSilentMs >= idleTimeoutMs / 2) this.upstream.ping();
+    if (upstreamSilentMs >= idleTimeoutMs / 2) upstream.ping();
     return undefined;
   }
 

@@ -30,6 +30,8 @@ const UPSTREAM_FAULTS: ReadonlySet<CloseReason> = new Set([
 
 /** Whether a client was turned away for who it is, not for the state of something else: trying again will not help. */
 export function isDenial(reason: CloseReason): boolean {
+  // Who comes again after that has to bring another token.
+  if (reason === CLOSE_REASONS.tokenExpired) return true;
   return reason.client?.code === 1008 && !reason.retry;
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SendResult } from '../../internal/session/client-socket.js';
 import { connectBody, packet } from '../protocol/connect-packet.js';
 import { eventually } from '../support/eventually.js';
@@ -236,6 +237,22 @@ test('a slow client stops the reading from its upstream until it has caught up',
   await eventually(() => bytes() === 5 + 32 * 1_048_576, 60_000);
 });
 
+test('a client that cannot be stopped may have two of the largest messages wait for its upstream, and no more', async (t) => {
+  const parts = await withUpstream(t, { config: { maxBufferedBytes: 1000 } }, {});
+  const client = await open(parts);
+  (await parts.upstream.session()).socket.pause();
+  const message = Buffer.alloc(1_048_576);
+  let most = 0;
+  for (let said = 0; said < 64 && client.told === undefined; said++) {
+    client.say(message);
+    most = Math.max(most, client.session?.pump?.bufferedBytes().toUpstream ?? 0);
+    await nextTurn();
+  }
+  assert.deepEqual(await ended(client), { code: 1013, reason: 'Upstream too slow' });
+  assert.ok(most > message.length, `${most} bytes waited`);
+  await parts.quiet();
+});
+
 test('silence of the client is asked about by a ping, then ended', async (t) => {
   const parts = await withUpstream(t);
   const client = await open(parts);
@@ -344,6 +361,25 @@ test('an MQTT client is answered in MQTT before it is refused, and its CONNECT p
   assert.deepEqual(client.texts, [whole.toString('latin1'), '\xc0\x00']);
   client.say('text', false);
   assert.equal(client.told?.code, 1003);
+});
+
+test('an MQTT client whose token ends while its upstream is dialled is told so in MQTT, too', async (t) => {
+  const hung = await startRawUpstream(() => {});
+  t.after(() => hung.close());
+  const parts = await bench(t, { clockSkewMs: 0, routes: [{ upstreams: [hung.url] }] });
+  const client = parts.connect({ subprotocols: ['mqtt'] });
+  const exp = Math.floor(Date.now() / 1000) + 2;
+  client.say(packet(connectBody({ userName: 'u', password: parts.issuer.sign({ exp }) })));
+  await eventually(() => {
+    parts.pass(0);
+    return client.told !== undefined;
+  });
+  assert.deepEqual(client.told, { code: 1008, reason: 'Token expired' });
+  assert.deepEqual(
+    client.texts.map((text) => Buffer.from(text, 'latin1').toString('hex')),
+    ['20020005'],
+  );
+  await parts.quiet();
 });
 
 test('a fault inside ends that session with 1011 and is kept for the log', async (t) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { eventually } from '../support/eventually.js';
-import { OPCODE } from '../support/frames.js';
+import { closePayload, OPCODE } from '../support/frames.js';
 import { Front, Inbox } from './front.js';
 import { codes, down, up, write } from './wire.js';
 
@@ -152,4 +152,64 @@ describe('a slow peer', () => {
     client.destroy();
     await front.bench.quiet();
   });
+
+  it('as a client that has closed makes the upstream wait: what still comes is not gathered for it', async (t) => {
+    const front = await Front.start(t);
+    const { client, upstream } = await front.open();
+    upstream.resume();
+    const chunk = down(OPCODE.binary, Buffer.alloc(MIB));
+    let takenMiB = 0;
+    void (async () => {
+      for (; takenMiB < 512 && !upstream.destroyed; takenMiB++) await write(upstream, chunk);
+    })();
+    client.resume();
+    await eventually(() => takenMiB >= 16);
+    client.pause();
+    client.write(up(OPCODE.close, closePayload(1000)));
+    await eventually(() => upstream.destroyed, 60_000);
+    assert.ok(takenMiB < 128, `${takenMiB} MiB were taken of the upstream`);
+    client.destroy();
+    await front.bench.quiet();
+  });
+
+  for (const [what, ends] of [
+    ['is open', false],
+    ['is closing', true],
+  ] as const)
+    it(`as a client is not stuck while it takes any of a whole message, when its session ${what}`, async (t) => {
+      // With `renew` the gateway has to see whole messages.
+      const front = await Front.start(t, {
+        route: { renew: true },
+        config: { writeTimeoutMs: 4000, idleTimeoutMs: 0, maxBufferedBytes: 64 * MIB },
+      });
+      const { session, client, upstream } = await front.open();
+      upstream.write(down(OPCODE.binary, Buffer.alloc(32 * MIB)));
+      await eventually(() => (session.pump?.bufferedBytes().toClient ?? 0) > 8 * MIB);
+      if (ends) {
+        upstream.write(down(OPCODE.close, closePayload(4000)));
+        upstream.resume();
+        await eventually(() => session.state === 'closing');
+      }
+      let taken = 0;
+      let due = 0;
+      let last = Buffer.alloc(0);
+      client.on('data', (bytes) => {
+        taken += bytes.length;
+        last = bytes;
+        if (taken >= due) client.pause();
+      });
+      for (let step = 0; step < 6; step++) {
+        due += MIB;
+        client.resume();
+        await eventually(() => taken >= due);
+        await front.bench.settleAndPass(1000);
+        assert.equal(client.destroyed, false);
+      }
+      due = Number.POSITIVE_INFINITY;
+      client.resume();
+      await eventually(() => taken >= 32 * MIB && (!ends || last.readUInt16BE(last.length - 2) === 4000), 60_000);
+      client.destroy();
+      upstream.destroy();
+      await front.bench.quiet();
+    });
 });

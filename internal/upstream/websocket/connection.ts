@@ -103,7 +103,8 @@ export class UpstreamConnection extends ConnectionEnding implements SocketOwner,
 
   /** Stops reading; what has been read already is still delivered. */
   pause(): void {
-    if (this.#paused || this.state !== 'open') return;
+    const isOver = this.state === 'ended' || (this.state === 'closing' && this.dropsRest);
+    if (this.#paused || isOver) return;
     this.#paused = true;
     this.socket.pause();
   }
