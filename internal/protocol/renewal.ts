@@ -1,7 +1,11 @@
 import { withoutBearer } from './bearer.js';
+import { isDeep } from './strict-json.js';
 
 /** What a raw client says to go on under another token (SPEC section 24). */
 const RENEW = 'ws-gateway.renew';
+
+/** A token of 64 KiB, each character of it written as an escape, and room for the rest: what is longer is no renewal. */
+const MAX_RENEWAL_BYTES = 400_000;
 
 const OPENING_BRACE = 0x7b;
 /** White space of JSON (RFC 8259 §2), and the bytes of a byte order mark, which some parsers ignore (§8.1). */
@@ -13,12 +17,14 @@ const BEFORE_IT: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d, 0xef, 0x
  * @returns undefined: it is none. A token that is missing or no text is the empty one, which is never good.
  */
 export function readRenewal(bytes: Uint8Array): { readonly token: string } | undefined {
+  if (bytes.length > MAX_RENEWAL_BYTES) return undefined;
   let start = 0;
   while (BEFORE_IT.has(bytes[start] ?? 0)) start++;
   if (bytes[start] !== OPENING_BRACE) return undefined;
   const payload = Buffer.from(bytes.buffer, bytes.byteOffset + start, bytes.length - start);
   if (!payload.includes(RENEW, 0, 'latin1') && !payload.includes('\\u', 0, 'latin1')) return undefined;
-  const message = parsedObject(payload.toString('utf8'));
+  const text = payload.toString('utf8');
+  const message = isDeep(text) ? undefined : parsedObject(text);
   if (message === undefined || memberOf(message, 'type') !== RENEW) return undefined;
   const token = memberOf(message, 'token');
   return { token: (typeof token === 'string' ? withoutBearer(token) : undefined) ?? '' };

@@ -45,7 +45,8 @@ export function readStrictJson(bytes: Uint8Array, maxElements = Number.POSITIVE_
   return hasDuplicateName(text) ? { fault: 'duplicate key' } : { value };
 }
 
-function isDeep(text: string): boolean {
+/** Whether a text that may be JSON has more levels than are read. */
+export function isDeep(text: string): boolean {
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at);

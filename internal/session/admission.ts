@@ -6,7 +6,7 @@ import type { CloseReasonKey } from '../close-codes.js';
 import type { Config, Protocol, RouteMatch, UpstreamRoute } from '../config/config.js';
 import { verifiesTokens } from '../config/verifies-tokens.js';
 import { type ErrorCode, GatewayError } from '../errors.js';
-import type { Greeting, ProtocolAdapter } from '../protocol/protocol.js';
+import type { Greeting } from '../protocol/protocol.js';
 import { adapterForSubprotocol, type NegotiatedProtocol } from '../protocol/protocols.js';
 import { raw } from '../protocol/raw.js';
 import type { Destination } from '../upstream/pool/destination.js';

@@ -96,6 +96,8 @@ export interface ClientSocket {
   sendFragment(payload: Uint8Array, isBinary: boolean, position: FragmentPosition): number;
   /** Bytes accepted but not yet taken by the kernel. */
   bufferedBytes(): number;
+  /** What they cost the process: a write that waits takes memory beside its bytes. */
+  waitingCost(): number;
   /** Runs `work` so that all it sends leaves in one system call. */
   cork(work: () => void): void;
   ping(): void;

@@ -103,7 +103,8 @@ export class Closing {
   onDeadline(): void {
     if (this.#awaitsUpstream) return this.upstreamEnded();
     const waitingBytes = this.#bufferedBytes;
-    const isTaking = this.#patientUntilMs !== undefined && waitingBytes > 0 && waitingBytes < this.#waitingBytes;
+    const isTaking =
+      this.#patientUntilMs !== undefined && waitingBytes > 0 && waitingBytes < this.#waitingBytes;
     return isTaking ? this.#endClient() : this.#client?.terminate();
   }
 

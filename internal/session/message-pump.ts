@@ -57,6 +57,7 @@ export class MessagePump extends Pump implements UpstreamListener {
 
   onUpstreamBatch(work: () => void): void {
     this.client.cork(work);
+    if (this.client.bufferedBytes() > 0) this.#clientFaltered(SendResult.BUFFERED);
   }
 
   #clientFaltered(result: number): void {
@@ -65,7 +66,7 @@ export class MessagePump extends Pump implements UpstreamListener {
       this.#clientBlockedMs = performance.now();
       this.owner.hurry();
     }
-    if (!this.#paused && this.client.bufferedBytes() > this.config.maxBufferedBytes) {
+    if (!this.#paused && this.client.waitingCost() > this.config.maxBufferedBytes) {
       this.#paused = true;
       this.upstream.pause();
       this.metrics.messages.backpressure.inc({ direction: 'upstream_to_client' });
@@ -73,7 +74,7 @@ export class MessagePump extends Pump implements UpstreamListener {
   }
 
   override clientDrained(): void {
-    const waiting = this.client.bufferedBytes();
+    const waiting = this.client.waitingCost();
     this.#clientBlockedMs = waiting === 0 ? 0 : performance.now();
     if (this.#paused && waiting <= this.config.maxBufferedBytes / 2) {
       this.#paused = false;

@@ -55,17 +55,16 @@ export class MqttRenewalPump extends PausingPump {
 
   protected override forUpstream(payload: Uint8Array): Uint8Array | undefined {
     const passing: Uint8Array[] = [];
-    let isWhole = true;
+    let from = 0;
     for (const { type, start, end, ends } of this.#fromClient.pieces(payload)) {
-      const piece = payload.subarray(start, end);
-      if (type !== AUTH) passing.push(piece);
-      else {
-        isWhole = false;
-        this.#takeAuth(Buffer.from(piece), ends);
-        if (this.#isOver) return undefined;
-      }
+      if (type !== AUTH) continue;
+      if (start > from) passing.push(payload.subarray(from, start));
+      from = end;
+      this.#takeAuth(Buffer.from(payload.subarray(start, end)), ends);
+      if (this.#isOver) return undefined;
     }
-    if (isWhole) return payload;
+    if (from === 0) return payload;
+    if (from < payload.length) passing.push(payload.subarray(from));
     return passing.length === 0 ? undefined : Buffer.concat(passing);
   }
 

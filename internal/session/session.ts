@@ -227,7 +227,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
   #open(entering: Entering, upstream: UpstreamConnection): void {
     const { metrics, wheel } = this.#parts;
     const { opening, offer, firstIsBinary } = entering.plan;
-    if (upstream.tenancy.evicted === true) {
+    if (upstream.tenancy.evicted) {
       upstream.destroy();
       return this.close('endpointRemoved');
     }

@@ -109,7 +109,9 @@ export class Upstreams {
    * Takes over a table: dials of its routes, health checks of its endpoints.
    * @returns the tenancies whose owner is to close them (`onRemove: close`).
    */
-  apply(table: { readonly routes: readonly Route[] }): ReadonlySet<Pick<Tenancy, 'name' | 'ended' | 'evicted'>> {
+  apply(table: {
+    readonly routes: readonly Route[];
+  }): ReadonlySet<Pick<Tenancy, 'name' | 'ended' | 'evicted'>> {
     const routes = table.routes.filter(hasUpstreams);
     const orphans = this.#endpoints.apply(routes);
     this.#health.apply(healthChecks(routes, this.#endpoints));

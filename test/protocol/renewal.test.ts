@@ -51,6 +51,14 @@ describe('a renewal in a raw session', () => {
     );
   });
 
+  it('is not looked for in what takes long to read', () => {
+    const around = (rest: string) => read(`{"type":"ws-gateway.renew","token":"a.b.c","rest":${rest}}`);
+    assert.notEqual(around('['.repeat(100) + ']'.repeat(100)), undefined);
+    assert.equal(around('['.repeat(200) + ']'.repeat(200)), undefined);
+    assert.notEqual(around(`"${'x'.repeat(390_000)}"`), undefined);
+    assert.equal(around(`"${'x'.repeat(400_000)}"`), undefined);
+  });
+
   it('reads what lies in the middle of a buffer', () => {
     const bytes = Buffer.from('xx{"type":"ws-gateway.renew","token":"a.b.c"}xx');
     assert.deepEqual(readRenewal(bytes.subarray(2, bytes.length - 2)), { token: 'a.b.c' });

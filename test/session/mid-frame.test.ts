@@ -56,10 +56,7 @@ describe('a frame that takes longer than the idle timeout', () => {
     for (let step = 0; step < 6 && session.state === 'open'; step++)
       await front.bench.settleAndPass(IDLE_MS / 4);
     assert.equal(session.state, 'closing');
-    assert.equal(
-      (await front.bench.scrape()).sum('ws_session_closed_total', { reason: 'upstream_idle' }),
-      1,
-    );
+    assert.equal((await front.bench.scrape()).sum('ws_session_closed_total', { reason: 'upstream_idle' }), 1);
     client.destroy();
     upstream.destroy();
     await front.bench.quiet();

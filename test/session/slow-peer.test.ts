@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { eventually } from '../support/eventually.js';
 import { closePayload, OPCODE } from '../support/frames.js';
 import { Front, Inbox } from './front.js';
-import { codes, down, up, write } from './wire.js';
+import { codes, down, frames, up, write } from './wire.js';
 
 const MIB = 1_048_576;
 /** More of them with `npm run stress`. */
@@ -198,18 +198,41 @@ describe('a slow peer', () => {
         last = bytes;
         if (taken >= due) client.pause();
       });
-      for (let step = 0; step < 6; step++) {
-        due += MIB;
+      for (let step = 0; step < 5; step++) {
+        // So much that the kernel takes more of what waits.
+        due += 4 * MIB;
         client.resume();
         await eventually(() => taken >= due);
+        await new Promise((resolve) => setTimeout(resolve, 20));
         await front.bench.settleAndPass(1000);
         assert.equal(client.destroyed, false);
       }
       due = Number.POSITIVE_INFINITY;
       client.resume();
-      await eventually(() => taken >= 32 * MIB && (!ends || last.readUInt16BE(last.length - 2) === 4000), 60_000);
+      await eventually(
+        () => taken >= 32 * MIB && (!ends || last.readUInt16BE(last.length - 2) === 4000),
+        60_000,
+      );
       client.destroy();
       upstream.destroy();
       await front.bench.quiet();
     });
+
+  it('as a client has small messages gathered on such a route: each write that waits has a cost of its own', async (t) => {
+    const front = await Front.start(t, { route: { renew: true }, config: { maxBufferedBytes: 16 * MIB } });
+    const { session, client, upstream } = await front.open();
+    upstream.write(down(OPCODE.binary, Buffer.alloc(12 * MIB)));
+    await eventually(() => (session.pump?.bufferedBytes().toClient ?? 0) > MIB);
+    const small = 100_000;
+    const one = down(OPCODE.binary, 'x');
+    await write(upstream, Buffer.concat(Array.from({ length: small }, () => one)));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const socket = session.pump?.client;
+    assert.ok(socket !== undefined && socket.waitingCost() - socket.bufferedBytes() < MIB);
+    const inbox = new Inbox(client);
+    await eventually(() => inbox.length >= 12 * MIB + small * one.length, 60_000);
+    assert.equal(frames(inbox).filter(({ payload }) => payload.length === 1).length, small);
+    client.destroy();
+    await front.bench.quiet();
+  });
 });

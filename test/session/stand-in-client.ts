@@ -68,6 +68,10 @@ export class StandInClient implements ClientSocket, ClientHandshake {
     return this.buffered;
   }
 
+  waitingCost(): number {
+    return this.buffered;
+  }
+
   cork(work: () => void): void {
     this.#check();
     work();

@@ -22,6 +22,8 @@ export abstract class ClientEnding extends FrameWalker implements Speaker {
   /** Whether the client's close frame has come, or something that no close frame follows. */
   #heardClose: boolean = false;
   #own: OwnFrames | undefined;
+  /** Frames that leave in one write; undefined: each by itself. */
+  #gathered: Buffer[] | undefined;
 
   /** @param socket the 101 has been written to it. */
   constructor(readonly socket: UpstreamSocket) {
@@ -53,6 +55,7 @@ export abstract class ClientEnding extends FrameWalker implements Speaker {
 
   /** @internal */
   say(opcode: number, payload: Buffer, before?: Buffer): void {
+    this.#sendGathered();
     const frame = serverFrame(FIN | opcode, payload);
     this.socket.write(before === undefined ? frame : Buffer.concat([before, frame]));
   }
@@ -60,8 +63,30 @@ export abstract class ClientEnding extends FrameWalker implements Speaker {
   /** A data frame. @param first its first byte. */
   protected sendFrame(first: number, payload: Uint8Array): number {
     if (this.state !== 'open') return SendResult.SENT;
-    this.socket.write(serverFrame(first, payload));
+    const frame = serverFrame(first, payload);
+    if (this.#gathered === undefined) this.socket.write(frame);
+    else this.#gathered.push(frame);
     return this.socket.writableLength === 0 ? SendResult.SENT : SendResult.BUFFERED;
+  }
+
+  /** See `ClientSocket`. */
+  cork(work: () => void): void {
+    if (this.#gathered !== undefined) return work();
+    this.#gathered = [];
+    try {
+      work();
+    } finally {
+      this.#sendGathered();
+      this.#gathered = undefined;
+    }
+  }
+
+  #sendGathered(): void {
+    const frames = this.#gathered;
+    const [only] = frames ?? [];
+    if (frames === undefined || only === undefined) return;
+    this.#gathered = [];
+    this.socket.write(frames.length === 1 ? only : Buffer.concat(frames));
   }
 
   ping(): void {

@@ -8,7 +8,7 @@ import type {
   PassingOptions,
 } from '../../session/client-socket.js';
 import type { ReusedBuffer } from '../../upstream/socket/reused-buffer.js';
-import type { SocketOwner, UpstreamSocket } from '../../upstream/socket/socket.js';
+import { type SocketOwner, type UpstreamSocket, WRITE_COST_BYTES } from '../../upstream/socket/socket.js';
 import { FIN, Opcode } from '../../upstream/websocket/frame.js';
 import type { FrameSource } from '../../upstream/websocket/frame-source.js';
 import type { FrameWriter } from '../../upstream/websocket/frame-writer.js';
@@ -106,8 +106,8 @@ export class NodeClientSocket extends ClientEnding implements ClientSocket, Clie
     return this.socket.writableLength;
   }
 
-  cork(work: () => void): void {
-    work();
+  waitingCost(): number {
+    return this.socket.writableLength + this.socket.waitingWrites * WRITE_COST_BYTES;
   }
 
   /** @internal */

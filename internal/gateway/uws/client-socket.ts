@@ -66,6 +66,10 @@ export class UwsClientSocket implements ClientSocket {
     return this.#ws === undefined ? 0 : this.#ws.getBufferedAmount();
   }
 
+  waitingCost(): number {
+    return this.bufferedBytes();
+  }
+
   cork(work: () => void): void {
     if (this.#ws === undefined) work();
     else this.#ws.cork(work);

@@ -3,6 +3,9 @@ import type { SecureContext } from 'node:tls';
 /** Idle TCP connections are probed after this long: a host that vanished is noticed with pings off too. */
 export const KEEP_ALIVE_DELAY_MS = 60_000;
 
+/** What Node keeps for a write that waits: its request, a view, and memory of its own: an estimate, on the safe side. */
+export const WRITE_COST_BYTES = 1100;
+
 /** Who hears a socket: the opening handshake first, the open connection after it. */
 export interface SocketOwner {
   /** TCP, and TLS with its checks, is established. */

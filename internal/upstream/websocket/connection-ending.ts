@@ -13,7 +13,7 @@ export interface ConnectionTenancy {
   /** The endpoint's name. */
   readonly name: string;
   /** See `Tenancy`. */
-  readonly evicted?: boolean;
+  readonly evicted: boolean;
   /** See `Tenancy.farewell`. */
   farewell: { readonly disconnected: boolean } | undefined;
   /** Called once, when no more messages can go either way. */

@@ -1,4 +1,4 @@
-import type { SocketOwner, UpstreamSocket } from '../socket/socket.js';
+import { type SocketOwner, type UpstreamSocket, WRITE_COST_BYTES } from '../socket/socket.js';
 import { ConnectionEnding, type ConnectionTenancy } from './connection-ending.js';
 import type { ConnectionShared } from './connection-shared.js';
 import { type MaskingKeys, Opcode } from './frame.js';
@@ -9,9 +9,6 @@ import { type ControlFrames, type UpstreamFrameListener, UpstreamFrames } from '
 
 const NOTHING = Buffer.alloc(0);
 const NOTHING_PASSED = Object.freeze({ messages: 0, payloadBytes: 0 });
-
-/** What Node keeps for a write that waits: its request, a view, and memory of its own: an estimate, on the safe side. */
-const WRITE_COST_BYTES = 1100;
 
 /**
  * An open WebSocket connection to an upstream. It hands over nothing until `start`. Payloads given to `send` are copied

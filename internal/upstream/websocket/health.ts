@@ -38,7 +38,12 @@ export interface HealthCheck {
 const JITTER = 0.2;
 
 /** A probe's connection belongs to nobody. */
-const NOBODY: ConnectionTenancy = { name: 'health check', farewell: undefined, ended: () => {} };
+const NOBODY: ConnectionTenancy = {
+  evicted: false,
+  name: 'health check',
+  farewell: undefined,
+  ended: () => {},
+};
 
 /**
  * Probes every endpoint of the table each interval, without anybody's credentials: an opening handshake (101, or any
