@@ -15,10 +15,20 @@ export interface RequestBodyOptions {
   readonly onBytes: (count: number) => void;
 }
 
+/** What comes in one turn of the event loop goes on together, up to so many bytes, … */
+const GATHERED_BYTES = 16_384;
+/** … and so many pieces: a client may send chunks of one byte, of which each takes some 300 bytes and its time on the way. */
+const GATHERED_PIECES = 512;
+
 /** A request's body on its way upstream: counted, limited, never held. Ends with an error unless it came whole. */
 export class RequestBody extends Readable {
   #bytes = 0;
   #wanted: boolean = false;
+  #pieces: Buffer[] = [];
+  #gatheredBytes = 0;
+  #passing: NodeJS.Immediate | undefined;
+  /** Whether whoever sends it on has stopped for a while: what comes meanwhile is gathered beyond the turn. */
+  #isHeldBack: boolean = false;
 
   constructor(
     readonly request: IncomingMessage,
@@ -41,6 +51,8 @@ export class RequestBody extends Readable {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.request.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
+    clearImmediate(this.#passing);
+    this.#pieces = [];
     // What still comes is read and dropped, or the client would not see the answer (RFC 9112 §9.6).
     if (!this.request.destroyed) this.request.resume();
     callback(error);
@@ -50,6 +62,13 @@ export class RequestBody extends Readable {
     this.#wanted = true;
     this.options.onWanted();
     this.request.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose);
+    this.on('pause', () => {
+      this.#isHeldBack = true;
+    });
+    this.on('resume', () => {
+      this.#isHeldBack = false;
+      this.#pass();
+    });
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -58,15 +77,34 @@ export class RequestBody extends Readable {
     onBytes(chunk.length);
     if (limitBytes > 0 && this.#bytes > limitBytes) {
       this.destroy(new GatewayError('ERR_BODY_TOO_LARGE', `more than ${limitBytes} bytes of body`));
-    } else if (!this.push(chunk)) this.request.pause();
+      return;
+    }
+    this.#pieces.push(chunk);
+    this.#gatheredBytes += chunk.length;
+    if (this.#gatheredBytes >= GATHERED_BYTES || this.#pieces.length >= GATHERED_PIECES) this.#pass();
+    else if (!this.#isHeldBack) this.#passing ??= setImmediate(() => this.#pass());
   };
 
+  /** Lets go on what has been gathered. */
+  #pass(): void {
+    clearImmediate(this.#passing);
+    this.#passing = undefined;
+    const pieces = this.#pieces;
+    const [only] = pieces;
+    if (only === undefined) return;
+    this.#pieces = [];
+    this.#gatheredBytes = 0;
+    if (!this.push(pieces.length === 1 ? only : Buffer.concat(pieces))) this.request.pause();
+  }
+
   readonly #onEnd = (): void => {
+    this.#pass();
     this.push(null);
   };
 
   /** A body that breaks off must not look whole. */
   readonly #onClose = (): void => {
+    this.#pass();
     if (!this.request.complete) this.destroy(new GatewayError('ERR_CLIENT_LOST', 'the request broke off'));
   };
 }
