@@ -60,7 +60,7 @@ export class LocalOperations implements AdminOperations {
 
   async revoke(target: RevocationTarget): Promise<RevokeResult> {
     const { sessions, exchanges, revocations } = this.#parts;
-    const all = 'sid' in target ? [...sessions] : sessions.ofSubject(target.sub);
+    const all = 'sid' in target ? sessions.ofProviderSession(target.sid) : sessions.ofSubject(target.sub);
     const live = all.filter(isLive);
     // A revocation is carried out, sessions included, before the store is waited for.
     const before = exchanges.revokedSoFar;

@@ -130,7 +130,7 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     this.#caller = caller;
     this.record.sub = identity?.sub;
     // A revocation finds it here, or else is found by what is asked next.
-    if (identity !== undefined) exchanges.identify(this, identity.sub);
+    if (identity !== undefined) exchanges.identify(this, identity);
     this.deadlines.expiresAtMs = access.expiresAtMs(identity);
   }
 

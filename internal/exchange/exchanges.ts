@@ -38,6 +38,8 @@ export interface LiveExchange extends Enrolled {
 export class Exchanges {
   readonly #live = new Roll<LiveExchange>();
   readonly #bySub = new Multimap<string, LiveExchange>();
+  /** By session at the provider, of those whose token belongs to one. */
+  readonly #bySid = new Multimap<string, LiveExchange>();
   #timer: NodeJS.Timeout | undefined;
   #idle: (() => void) | undefined;
   #draining = false;
@@ -76,28 +78,35 @@ export class Exchanges {
     this.#live.add(exchange);
   }
 
-  /** Files an exchange under its subject. */
-  identify(exchange: LiveExchange, sub: string): void {
+  /** Files an exchange under its subject, and the session at the provider that its token belongs to. */
+  identify(exchange: LiveExchange, { sub, sid }: Identity): void {
     this.#bySub.add(sub, exchange);
+    if (sid !== '') this.#bySid.add(sid, exchange);
   }
 
   remove(exchange: LiveExchange): void {
     if (!this.#live.delete(exchange)) return;
-    if (exchange.identity !== undefined) this.#bySub.delete(exchange.identity.sub, exchange);
+    const { identity } = exchange;
+    if (identity !== undefined) this.#bySub.delete(identity.sub, exchange);
+    if (identity !== undefined && identity.sid !== '') this.#bySid.delete(identity.sid, exchange);
     if (this.#live.size === 0) this.#idle?.();
   }
 
   /** Ends those that a revocation covers. @returns how many. */
   revoked(revocation: Revocation): number {
     let ended = 0;
-    // A joined text does not tell where the subject ends, a session names none.
-    const candidates = 'sub' in revocation ? this.#bySub.of(revocation.sub) : this.#live;
-    for (const exchange of [...candidates]) {
+    for (const exchange of this.#candidates(revocation)) {
       if (exchange.identity === undefined || !covers(revocation, exchange.identity)) continue;
       if (exchange.cut('revoked')) ended++;
     }
     this.#revoked += ended;
     return ended;
+  }
+
+  /** As of now. A joined text does not tell where the subject ends. */
+  #candidates(revocation: Revocation): Iterable<LiveExchange> {
+    if ('sub' in revocation) return this.#bySub.of(revocation.sub);
+    return 'sid' in revocation ? this.#bySid.of(revocation.sid) : this.#live;
   }
 
   /** Ends those whose token has lapsed. @param identity the very one that it gave them. */

@@ -14,9 +14,10 @@ export function closeRevoked(sessions: Sessions, revocation: Revocation): number
   return closed;
 }
 
-/** A joined text does not tell where the subject ends, a session names none: every session could be meant. */
+/** A joined text does not tell where the subject ends: every session could be meant. */
 function candidates(sessions: Sessions, revocation: Revocation): readonly LiveSession[] {
-  return 'sub' in revocation ? sessions.ofSubject(revocation.sub) : [...sessions];
+  if ('sub' in revocation) return sessions.ofSubject(revocation.sub);
+  return 'sid' in revocation ? sessions.ofProviderSession(revocation.sid) : [...sessions];
 }
 
 /** Whether a session can still be ended: something may yet go either way. */

@@ -311,7 +311,9 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
 
   /** See `Renewals`: from now on the session ends when this token does, and by what revokes it. */
   adopt(identity: Identity): void {
+    const before = this.#identity;
     this.#identity = identity;
+    this.#parts.sessions.reidentify(this, before);
     this.#expiresAtMs = this.#parts.admission.access.expiresAtMs(identity);
     this.#scheduleWithin(0);
   }

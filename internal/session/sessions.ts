@@ -1,4 +1,4 @@
-import { tokenKey } from '../auth/identity/identity.js';
+import { type Identity, tokenKey } from '../auth/identity/identity.js';
 import { Cell } from '../cell.js';
 import { Multimap } from '../multimap.js';
 import type { ConnectionSlots } from '../ratelimit/connection-limits.js';
@@ -16,10 +16,12 @@ export interface SessionLimits {
   readonly maxConnections: number;
 }
 
-/** The live sessions of this process, by id and by subject. */
+/** The live sessions of this process, by id, by subject and by session at the provider. */
 export class Sessions {
   readonly #live = new Map<string, Cell<LiveSession>>();
   readonly #bySub = new Multimap<string, LiveSession>();
+  /** Of those whose token belongs to one. */
+  readonly #bySid = new Multimap<string, LiveSession>();
   readonly #metrics: Metrics;
   /** What they have moved. */
   readonly traffic: Traffic;
@@ -64,9 +66,24 @@ export class Sessions {
     this.#live.set(session.id, new Cell(session));
   }
 
-  /** Files a session under its subject, of which it has a slot, and one of its token: `slots.perSub`, `slots.perToken`. */
+  /**
+   * Files a session under its subject, of which it has a slot, and one of its token: `slots.perSub`, `slots.perToken`; and
+   * under the session at the provider that its token belongs to.
+   */
   identify(session: LiveSession, sub: string): void {
     this.#bySub.add(sub, session);
+    this.reidentify(session, undefined);
+  }
+
+  /** Another token's identity has taken the place of a session's. @param before undefined: it had none. */
+  reidentify(session: LiveSession, before: Identity | undefined): void {
+    this.#leaveProviderSession(session, before);
+    const { identity } = session;
+    if (identity !== undefined && identity.sid !== '') this.#bySid.add(identity.sid, session);
+  }
+
+  #leaveProviderSession(session: LiveSession, identity: Identity | undefined): void {
+    if (identity !== undefined && identity.sid !== '') this.#bySid.delete(identity.sid, session);
   }
 
   /** Forgets a session whose client is gone; a second time does nothing. */
@@ -75,6 +92,7 @@ export class Sessions {
     if (cell === undefined) return;
     cell.content = undefined;
     this.#live.delete(session.id);
+    this.#leaveProviderSession(session, session.identity);
     if (session.slot !== undefined) this.slots.perIp.leave(session.slot);
     const sub = session.identity?.sub;
     if (sub !== undefined && this.#bySub.delete(sub, session)) {
@@ -99,6 +117,11 @@ export class Sessions {
 
   ofSubject(sub: string): readonly LiveSession[] {
     return this.#bySub.of(sub);
+  }
+
+  /** @param sid of the session at the provider. */
+  ofProviderSession(sid: string): readonly LiveSession[] {
+    return this.#bySid.of(sid);
   }
 
   /** From now on new clients are turned away. */

@@ -227,6 +227,36 @@ describe('the memory store', () => {
   });
 });
 
+describe('a revocation by session at the provider', () => {
+  test('takes what belongs to it, and looks at nothing else', () => {
+    const cache = new MemoryTokenCache(10);
+    let asked = 0;
+    const watched = (sid: string): CachedIdentity => {
+      const { identity, ...rest } = entry({ sid });
+      return {
+        ...rest,
+        get identity() {
+          asked++;
+          return identity;
+        },
+      };
+    };
+    cache.set('1', entry({ sid: 's', issuer: 'i' }));
+    cache.set('2', entry({ sid: 's', issuer: 'other' }));
+    cache.set('3', watched('t'));
+    cache.set('4', watched(''));
+    asked = 0;
+    assert.deepEqual(cache.forget({ kind: 'session', sid: 's', issuer: 'i', ...FOREVER }), ['1']);
+    assert.deepEqual(cache.forget({ kind: 'session', sid: 's', issuer: undefined, ...FOREVER }), ['2']);
+    assert.deepEqual(cache.forget({ kind: 'session', sid: '', issuer: undefined, ...FOREVER }), []);
+    assert.equal(asked, 0);
+    cache.delete('3');
+    cache.set('4', entry({ sid: 't' }));
+    assert.deepEqual(cache.forget({ kind: 'session', sid: 't', issuer: undefined, ...FOREVER }), ['4']);
+    assert.equal(cache.size, 0);
+  });
+});
+
 /** As an authenticator does that believes the store. */
 async function lookUp(cache: TieredTokenCache, digest: string): Promise<CachedIdentity | undefined> {
   const near = cache.near(digest);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, mock } from 'node:test';
+import type { Identity } from '../../internal/auth/identity/identity.js';
 import { ConnectionSlots, type SlotLimits } from '../../internal/ratelimit/connection-limits.js';
 import { closeRevoked } from '../../internal/session/revoked-sessions.js';
 import { type SessionLimits, Sessions } from '../../internal/session/sessions.js';
@@ -135,6 +136,51 @@ describe('a revocation', () => {
     );
     for (const session of subject) assert.equal(session.closedWith, 'tokenRevoked');
     assert.equal(newer.closedWith, undefined);
+  });
+
+  it('by session at the provider closes those that belong to it, and looks at no other', () => {
+    const { sessions } = registry();
+    const add = (claims: Partial<Identity>) =>
+      entered(sessions, new StandInSession(identity('ann', 'j', claims)));
+    const [one, other, elsewhere] = [
+      add({ sid: 's', issuer: 'i' }),
+      add({ sid: 't', issuer: 'i' }),
+      add({ sid: 's', issuer: 'other' }),
+    ];
+    const none = add({});
+    let asked = 0;
+    for (const session of [other, none]) {
+      const { identity } = session;
+      Object.defineProperty(session, 'identity', {
+        get: () => {
+          asked++;
+          return identity;
+        },
+      });
+    }
+    const revoke = (sid: string, issuer?: string) =>
+      closeRevoked(sessions, { kind: 'session', sid, issuer, expiresAtMs: Date.now() + 1000 });
+    assert.equal(revoke('s', 'i'), 1);
+    assert.deepEqual([one.closedWith, elsewhere.closedWith], ['tokenRevoked', undefined]);
+    assert.equal(revoke('s'), 1);
+    assert.equal(revoke(''), 0);
+    assert.equal(asked, 0);
+    assert.equal(revoke('t'), 1);
+    assert.equal(none.closedWith, undefined);
+    for (const session of [one, other, elsewhere, none]) sessions.remove(session);
+    assert.deepEqual(sessions.ofProviderSession('s'), []);
+  });
+
+  it('by session at the provider finds whoever has come to belong to it by another token', () => {
+    const { sessions } = registry();
+    const session = entered(sessions, new StandInSession(identity('ann', 'j', { sid: 'before' })));
+    const before = session.identity;
+    Object.defineProperty(session, 'identity', { value: identity('ann', 'k', { sid: 'after' }) });
+    sessions.reidentify(session, before);
+    assert.deepEqual(sessions.ofProviderSession('before'), []);
+    assert.deepEqual(sessions.ofProviderSession('after'), [session]);
+    sessions.remove(session);
+    assert.deepEqual(sessions.ofProviderSession('after'), []);
   });
 });
 

@@ -10,6 +10,8 @@ export class MemoryTokenCache implements TokenCacheStore {
   readonly #entries = new Map<string, CachedIdentity>();
   /** Digests by subject, so that a revocation need not walk all entries. */
   readonly #digests = new Multimap<string, string>();
+  /** Likewise by session at the provider, of those that belong to one. */
+  readonly #digestsBySid = new Multimap<string, string>();
 
   /**
    * @param maxEntries bound on the number of entries, ≥ 0; 0 keeps nothing.
@@ -40,7 +42,9 @@ export class MemoryTokenCache implements TokenCacheStore {
     this.delete(digest);
     if (this.maxEntries <= 0 || entry.expiresAtMs <= this.now()) return;
     this.#entries.set(digest, entry);
-    this.#digests.add(entry.identity.sub, digest);
+    const { sub, sid } = entry.identity;
+    this.#digests.add(sub, digest);
+    if (sid !== '') this.#digestsBySid.add(sid, digest);
     for (const oldest of oldestBeyond(this.#entries, this.maxEntries)) this.delete(oldest);
   }
 
@@ -48,18 +52,25 @@ export class MemoryTokenCache implements TokenCacheStore {
     const entry = this.#entries.get(digest);
     if (entry === undefined) return;
     this.#entries.delete(digest);
-    this.#digests.delete(entry.identity.sub, digest);
+    const { sub, sid } = entry.identity;
+    this.#digests.delete(sub, digest);
+    if (sid !== '') this.#digestsBySid.delete(sid, digest);
   }
 
   /** Drops every entry that a revocation covers and returns their digests. */
   forget(revocation: Revocation): readonly string[] {
-    // what Go gateways send does not tell where the subject ends, a session names none: every entry has to be asked
-    const candidates = 'sub' in revocation ? this.#digests.of(revocation.sub) : this.#entries.keys();
-    const covered = [...candidates].filter((digest) => {
+    const covered = [...this.#candidates(revocation)].filter((digest) => {
       const entry = this.#entries.get(digest);
       return entry !== undefined && covers(revocation, entry.identity);
     });
     for (const digest of covered) this.delete(digest);
     return covered;
+  }
+
+  #candidates(revocation: Revocation): Iterable<string> {
+    if ('sub' in revocation) return this.#digests.of(revocation.sub);
+    if ('sid' in revocation) return this.#digestsBySid.of(revocation.sid);
+    // what Go gateways send does not tell where the subject ends: every entry has to be asked
+    return this.#entries.keys();
   }
 }
