@@ -56,12 +56,14 @@ export class AnsweringPump extends PausingPump {
   #say(answer: Buffer): void {
     if (this.#isOver) return;
     this.onUpstreamMessage(answer, false);
+    const { client } = this;
+    const { maxBufferedBytes } = this.config;
     // It may have been the last: a client that loses one is closed.
-    const overBytes = this.#isOver ? 0 : this.client.bufferedBytes() - this.config.maxBufferedBytes;
-    if (overBytes > ROOM_BYTES) return this.#giveUp();
-    if (overBytes <= 0 || this.#isClientSlow || this.client.frames === undefined) return;
+    if (this.#isOver || client.waitingCost() <= maxBufferedBytes) return;
+    if (client.bufferedBytes() > maxBufferedBytes + ROOM_BYTES) return this.#giveUp();
+    if (this.#isClientSlow || client.frames === undefined) return;
     this.#isClientSlow = true;
-    this.client.frames.pause();
+    client.frames.pause();
   }
 
   #giveUp(): void {
@@ -80,7 +82,7 @@ export class AnsweringPump extends PausingPump {
 
   override clientDrained(): void {
     super.clientDrained();
-    if (!this.#isClientSlow || this.client.bufferedBytes() > this.config.maxBufferedBytes / 2) return;
+    if (!this.#isClientSlow || this.client.waitingCost() > this.config.maxBufferedBytes / 2) return;
     this.#isClientSlow = false;
     // Its upstream may be slow, too.
     if (!super.clientPaused) this.client.frames?.resume();

@@ -26,6 +26,8 @@ const ROOM_BYTES = 3_145_728;
 function between(answer = 'x'.repeat(300)) {
   const client = {
     buffered: 0,
+    /** Of the writes that wait, beside their bytes. */
+    costs: 0,
     isRead: true,
     frames: {
       pause: () => {
@@ -41,7 +43,7 @@ function between(answer = 'x'.repeat(300)) {
     },
     sendFragment: () => SendResult.SENT,
     bufferedBytes: (): number => client.buffered,
-    waitingCost: (): number => client.buffered,
+    waitingCost: (): number => client.buffered + client.costs,
   };
   const upstream = {
     blocked: false,
@@ -134,6 +136,14 @@ describe('a client that does not take the answers to its calls', () => {
     assert.equal(client.isRead, false);
     clientTakes(500);
     assert.equal(client.isRead, true);
+    client.costs = 201;
+    say('bad');
+    assert.equal(client.isRead, false, 'at 800 bytes in writes that cost 201 more');
+    clientTakes(300);
+    assert.equal(client.isRead, false);
+    client.costs = 0;
+    clientTakes(300);
+    assert.equal(client.isRead, true);
     assert.deepEqual(closed, []);
   });
 
@@ -173,6 +183,12 @@ describe('a client that does not take the answers to its calls', () => {
   });
 
   it('and cannot be made to wait is closed', async (t) => {
+    // Nor is one that can be, where all that is still to be answered had been read before.
+    const read = between('x'.repeat(300_000));
+    read.say('bad', 10);
+    assert.deepEqual([read.client.isRead, read.closed], [false, []]);
+    read.say('bad', 2);
+    assert.deepEqual(read.closed, ['rateLimited']);
     const parts = await withUpstream(t, { route: { upstreams: [], schemas: RPC } });
     const client = await open(parts);
     client.buffered = CONFIG.maxBufferedBytes + ROOM_BYTES;
