@@ -349,7 +349,7 @@ describe('several workers', () => {
     // It is told what it is to be, and of the new routes, before it has done anything.
     process.kill(late, 'SIGSTOP');
     try {
-      await own.writeRoutes([...routes, { prefix: '/late', upstream: `${echo.url}/late`, auth: 'public' }]);
+      await own.writeRoutes([{ prefix: '/late', upstream: `${echo.url}/late`, auth: 'public' }]);
       assert.equal((await http(`${own.http}/admin/reload`, { method: 'POST' })).status, 200);
     } finally {
       process.kill(late, 'SIGCONT');
@@ -361,6 +361,14 @@ describe('several workers', () => {
       assert.equal(await peer.text(), 'x');
     }
     await Promise.all(peers.map((peer) => peer.close()));
+    const listed = JSON.parse((await http(`${own.http}/admin/upstreams`)).body) as {
+      upstreams: readonly { upstream: string }[];
+    };
+    assert.deepEqual(
+      listed.upstreams.map(({ upstream }) => upstream),
+      [`${echo.url}/late`],
+      'no worker has those of the old table',
+    );
   });
 
   it('hold one rate limit together without Redis', async (t) => {
