@@ -4,6 +4,7 @@ import { eventually, within } from '../support/eventually.js';
 import { encodeFrame, OPCODE } from '../support/frames.js';
 import { type Gateway, type RouteEntry, startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
+import { type IntrospectionServer, startIntrospection } from '../support/introspection-server.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { MqttPeer } from '../support/mqtt-client.js';
 import { exchange, handshakeHead } from '../support/raw-client.js';
@@ -23,15 +24,17 @@ export class BusyGateway {
     readonly echo: Upstream,
     readonly scripted: RawUpstream,
     readonly broker: AedesBroker,
+    readonly introspection: IntrospectionServer,
     readonly routes: readonly RouteEntry[],
   ) {}
 
   static async start(): Promise<BusyGateway> {
-    const [issuer, redis, echo, broker, scripted] = await Promise.all([
+    const [issuer, redis, echo, broker, introspection, scripted] = await Promise.all([
       startIssuer(),
       startRedis(),
       startEcho(),
       startAedes(),
+      startIntrospection(),
       startRawUpstream(misbehave),
     ]);
     const routes = [
@@ -48,6 +51,9 @@ export class BusyGateway {
       routes,
       env: {
         JWKS_URL: issuer.jwksUrl,
+        INTROSPECTION_URL: introspection.url,
+        INTROSPECTION_CLIENT_ID: 'gateway',
+        INTROSPECTION_CLIENT_SECRET: 'secret',
         REDIS_URL: redis.url,
         JWT_CACHE_STORE: 'redis',
         CACHE_SECRET: 'shared by the replicas of this test',
@@ -60,7 +66,7 @@ export class BusyGateway {
         CB_HEALTHCHECK_INTERVAL_SECONDS: '1',
       },
     });
-    return new BusyGateway(gateway, issuer, redis, echo, scripted, broker, routes);
+    return new BusyGateway(gateway, issuer, redis, echo, scripted, broker, introspection, routes);
   }
 
   async stop(): Promise<void> {
@@ -70,6 +76,7 @@ export class BusyGateway {
       this.echo.close(),
       this.scripted.close(),
       this.broker.close(),
+      this.introspection.close(),
       this.issuer.close(),
     ]);
   }
@@ -104,11 +111,12 @@ export class BusyGateway {
     for (const path of ['/hello', '/hello', '/nothing']) await http(this.gateway.http + path);
   }
 
-  /** A forged token, one that is no token, none for an HTTP route, a path without a route, a foreign origin. */
+  /** A forged token, one that is no token, one that nobody knows and none for an HTTP route, a path without a route, a foreign origin. */
   async turnAway(): Promise<void> {
     const { gateway, issuer } = this;
     for (const token of [`${issuer.sign().slice(0, -8)}AAAAAAAA`, 'a.b.c'])
       await (await Peer.open(`${gateway.ws}/echo`, { token })).ended();
+    await http(`${gateway.http}/web`, { headers: { authorization: 'Bearer opaque' } });
     await http(`${gateway.http}/web`);
     for (const [path, origin] of [
       ['/nowhere', undefined],
