@@ -43,12 +43,13 @@ export function answerHeaders({ status, headers = {} }: Answer): (readonly [stri
   return [...SECURITY_HEADERS, ...Object.entries({ 'Content-Type': type, ...headers })];
 }
 
-/** RFC 9110 §6.4.1 */
+/** RFC 9110 §6.4.1; nor may it say a length, §8.6. */
 export function hasNoBody(status: number): boolean {
   return status === 204;
 }
 
 export function answerBody({ status, body }: Answer): string {
+  if (hasNoBody(status)) return '';
   return body ?? `${statusText(status)}\n`;
 }
 

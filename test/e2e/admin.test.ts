@@ -72,6 +72,8 @@ describe('the admin API', () => {
     });
     if (answer.status === 204) {
       assert.equal(answer.body, '');
+      // RFC 9110 §8.6
+      assert.equal(answer.headers['content-length'], undefined);
       assert.ok(responsesOf(method, url)?.['204'], `${method} ${url}`);
       return { ...answer, json: {} };
     }

@@ -1,5 +1,12 @@
 import { hash } from 'node:crypto';
-import { type Answer, answerBody, answerHeaders, SECURITY_HEADERS, statusText } from '../answer.js';
+import {
+  type Answer,
+  answerBody,
+  answerHeaders,
+  hasNoBody,
+  SECURITY_HEADERS,
+  statusText,
+} from '../answer.js';
 import { httpDate } from './http-date.js';
 
 /** RFC 6455 §1.3. */
@@ -32,7 +39,7 @@ export function lastAnswer(answer: Answer, bodiless: boolean): Buffer {
     ...answerHeaders(answer).map((header) => header.join(': ')),
     `Date: ${httpDate()}`,
     'Connection: close',
-    `Content-Length: ${body.length}`,
+    ...(hasNoBody(answer.status) ? [] : [`Content-Length: ${body.length}`]),
   ];
   const head = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
   return bodiless ? head : Buffer.concat([head, body]);

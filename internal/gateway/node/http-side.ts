@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { canonicalIp } from '../../request/address.js';
 import type { RequestHead } from '../../request/head.js';
-import { type Answer, answerBody, answerHeaders, refusalAnswer } from '../answer.js';
+import { type Answer, answerBody, answerHeaders, hasNoBody, refusalAnswer } from '../answer.js';
 import { type Endpoint, MAX_BODY_BYTES, PROBES } from '../endpoint.js';
 import type { HttpEndpoints } from '../endpoints.js';
 import type { Gate } from '../gate.js';
@@ -271,7 +271,7 @@ function send(response: ServerResponse, answer: Answer, keep: boolean): void {
   if (response.destroyed) return;
   for (const [name, value] of answerHeaders(answer)) response.setHeader(name, value);
   const body = Buffer.from(answerBody(answer), 'utf8');
-  response.setHeader('Content-Length', body.length);
+  if (!hasNoBody(answer.status)) response.setHeader('Content-Length', body.length);
   // A body that is still under way is not read to its end.
   if (!keep || isUnderWay(response.req)) {
     const stream: BusyStream = response.req.socket;
