@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { canonicalIp } from '../../request/address.js';
 import type { RequestHead } from '../../request/head.js';
 import { type Answer, answerBody, answerHeaders, hasNoBody, refusalAnswer } from '../answer.js';
 import { type Endpoint, MAX_BODY_BYTES, PROBES } from '../endpoint.js';
@@ -32,6 +31,8 @@ export interface HttpSideParts {
 export type OnUpgrade = (head: RequestHead, stream: Socket, early: Buffer) => void;
 
 interface BusyStream extends Socket {
+  /** Address of its peer, which nobody can ask for once it is gone. */
+  [PEER]?: string;
   /** The answer to the request that came last. */
   [LATEST]?: ServerResponse;
   /** What an HTTP route may have of that request. */
@@ -41,6 +42,7 @@ interface BusyStream extends Socket {
   /** Whether an answer has been given that is the last one. */
   [LAST]?: boolean;
 }
+const PEER = Symbol('peer');
 const LATEST = Symbol('latest');
 const WIRE = Symbol('wire');
 const REFUSED = Symbol('refused');
@@ -65,8 +67,13 @@ export class HttpSide {
       );
   }
 
-  /** Takes a connection over. @param offersUpgrade whether the request that it begins with offers another protocol. */
-  take(stream: Socket, offersUpgrade: boolean): void {
+  /**
+   * Takes a connection over.
+   * @param peer as it was when it was accepted, in canonical form.
+   * @param offersUpgrade whether the request that it begins with offers another protocol.
+   */
+  take(stream: BusyStream, peer: string, offersUpgrade: boolean): void {
+    stream[PEER] = peer;
     (offersUpgrade ? this.#plainServer : this.#server).emit('connection', stream);
     // Who has been paused does not flow again by itself.
     stream.resume();
@@ -261,9 +268,8 @@ function headOf(request: IncomingMessage): RequestHead {
   };
 }
 
-function peerOf(stream: Socket): string {
-  const address = stream.remoteAddress ?? '';
-  return canonicalIp(address) ?? address;
+function peerOf(stream: BusyStream): string {
+  return stream[PEER] ?? '';
 }
 
 /** @param keep whether another request may follow, if the client wants one. */

@@ -165,7 +165,7 @@ export class NodeListener implements Listener, RequestRules {
 
   /** @internal */
   http(connection: Connection, { headers }: ReadHead, received: Buffer): void {
-    this.#http.take(connection.asStream(received), headers.has('upgrade'));
+    this.#http.take(connection.asStream(received), connection.peer, headers.has('upgrade'));
   }
 
   /** @internal */
