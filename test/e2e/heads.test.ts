@@ -230,6 +230,13 @@ for (const [kind, extra] of Object.entries(KINDS))
       const client = await RawClient.connect(gateway.port);
       client.write(`GET /healthz HTTP/1.1\r\n${upgrade}`);
       assert.equal((await client.readHead())?.status, 200);
+      await eventually(() => client.take() === 'ok');
+      // Nor has it changed what the connection is good for.
+      client.write(`GET /readyz HTTP/1.1\r\n${upgrade}`);
+      assert.equal((await client.readHead())?.status, 200);
+      await eventually(() => client.take() === 'ready\n');
+      client.write(head());
+      assert.equal((await client.readHead())?.status, 101);
       client.destroy();
       assert.equal(await answerTo(`GET /echo HTTP/1.1\r\n${upgrade}`), 426);
     });

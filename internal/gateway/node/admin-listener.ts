@@ -86,7 +86,7 @@ export class AdminListener {
 
   #take(stream: Socket, peer: string): void {
     const connection = new StreamConnection(this.sockets.readBuffer, stream, peer);
-    this.#http.take(connection.asStream(NOTHING), peer, false);
+    this.#http.take(connection.asStream(NOTHING), peer);
   }
 }
 

@@ -13,6 +13,7 @@ import { framingFault, MAX_HEAD_BYTES, MAX_HEADER_LINES } from './head-reader.js
 import { lingers } from './linger.js';
 import { NodeHttpWire } from './node-http-wire.js';
 import { readBody } from './request-body.js';
+import { asksForWebSocket } from './request-connection.js';
 
 /** Time for a head, from its first byte, and for the next request on a connection; SPEC section 4a. */
 const HEAD_TIMEOUT_MS = 10_000;
@@ -50,49 +51,34 @@ const LAST = Symbol('last');
 
 /** HTTP that is no WebSocket handshake, on node:http: the endpoints of the gateway's own and, through a seam, HTTP routes. */
 export class HttpSide {
-  readonly #server: Server;
-  /** For requests that offer another protocol than WebSocket, which is declined (RFC 9110 §7.8): node:http has no word for it. */
-  readonly #plainServer: Server;
+  readonly #server: Server = this.#createServer();
 
   /** @param onUpgrade undefined: there are no WebSockets here, and a handshake is a request like any other. */
   constructor(
     readonly parts: HttpSideParts,
-    onUpgrade?: OnUpgrade,
-  ) {
-    this.#plainServer = this.#createServer();
-    this.#server = this.#createServer();
-    if (onUpgrade !== undefined)
-      this.#server.on('upgrade', (request: IncomingMessage, stream: Socket, head: Buffer) =>
-        upgrade(request, stream, head, onUpgrade),
-      );
-  }
+    readonly onUpgrade?: OnUpgrade,
+  ) {}
 
-  /**
-   * Takes a connection over.
-   * @param peer as it was when it was accepted, in canonical form.
-   * @param offersUpgrade whether the request that it begins with offers another protocol.
-   */
-  take(stream: BusyStream, peer: string, offersUpgrade: boolean): void {
+  /** Takes a connection over. @param peer as it was when it was accepted, in canonical form. */
+  take(stream: BusyStream, peer: string): void {
     stream[PEER] = peer;
-    (offersUpgrade ? this.#plainServer : this.#server).emit('connection', stream);
+    this.#server.emit('connection', stream);
     // Who has been paused does not flow again by itself.
     stream.resume();
   }
 
   /** Closes connections that wait for another request. */
   closeIdle(): void {
-    for (const server of [this.#server, this.#plainServer]) server.closeIdleConnections();
+    this.#server.closeIdleConnections();
   }
 
   close(): void {
-    for (const server of [this.#server, this.#plainServer]) {
-      server.closeAllConnections();
-      server.close(() => {});
-    }
+    this.#server.closeAllConnections();
+    this.#server.close(() => {});
   }
 
   #createServer(): Server {
-    const server = createServer({
+    const options = {
       maxHeaderSize: MAX_HEAD_BYTES,
       headersTimeout: HEAD_TIMEOUT_MS,
       keepAliveTimeout: HEAD_TIMEOUT_MS,
@@ -100,7 +86,10 @@ export class HttpSide {
       requestTimeout: 0,
       connectionsCheckingInterval: CHECK_MS,
       insecureHTTPParser: false,
-    });
+      // Where Node.js asks: it would keep a connection to itself for a body that is still to come.
+      shouldUpgradeCallback: (request: IncomingMessage) => !isUnderWay(request),
+    };
+    const server = createServer(options);
     // Bounded by their size, and refused, never dropped.
     server.maxHeadersCount = 0;
     const guard = (expectsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) =>
@@ -111,6 +100,9 @@ export class HttpSide {
       // What else a client may expect, RFC 9110 §10.1.1 does not say; node:http would refuse it, and nobody would know.
       .on('checkExpectation', guard(false))
       .on('connect', (request: IncomingMessage, stream: BusyStream) => this.#refuseTunnel(request, stream))
+      .on('upgrade', (request: IncomingMessage, stream: BusyStream, early: Buffer) =>
+        this.#upgrade(request, stream, early),
+      )
       .on('clientError', (error: NodeJS.ErrnoException, stream: Socket) => this.#unreadable(error, stream))
       // It watches over slow heads from when it listens, which it never does.
       .emit('listening');
@@ -136,6 +128,22 @@ export class HttpSide {
     inTurn(stream, response, () => {
       if (!isOver(stream)) this.#serve(request, response, expectsContinue);
     });
+  }
+
+  #upgrade(request: IncomingMessage, stream: BusyStream, early: Buffer): void {
+    // Its answer would overtake those before it.
+    if (openAnswers(stream) > 0 || lingers(stream) || stream !== request.socket) {
+      stream.destroy();
+      return;
+    }
+    stream.setTimeout(0);
+    const head = headOf(request);
+    if (this.onUpgrade !== undefined && asksForWebSocket(head.headers))
+      return this.onUpgrade(head, stream, early);
+    // RFC 9110 §7.8: any other offer may be ignored, for which node:http has no word.
+    stream.pause();
+    stream.unshift(Buffer.concat([withoutOffer(request), early]));
+    this.take(stream, head.peer);
   }
 
   #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
@@ -220,14 +228,14 @@ function isOver(stream: BusyStream): boolean {
   return stream[LAST] === true || lingers(stream) || stream.destroyed;
 }
 
-function upgrade(request: IncomingMessage, stream: BusyStream, early: Buffer, onUpgrade: OnUpgrade): void {
-  // Its answer would overtake those before it.
-  if (openAnswers(stream) > 0 || lingers(stream)) {
-    stream.destroy();
-    return;
+/** The bytes of a head, but for what it offers; never more than came. */
+function withoutOffer({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
+  let text = `${method} ${url} HTTP/${httpVersion}\r\n`;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? '';
+    if (name.toLowerCase() !== 'upgrade') text += `${name}:${rawHeaders[at + 1]}\r\n`;
   }
-  stream.setTimeout(0);
-  onUpgrade(headOf(request), stream, early);
+  return Buffer.from(`${text}\r\n`, 'latin1');
 }
 
 /** Whether what is said now would stand in the middle of an answer, or pass for the answer to another request. */

@@ -164,8 +164,8 @@ export class NodeListener implements Listener, RequestRules {
   }
 
   /** @internal */
-  http(connection: Connection, { headers }: ReadHead, received: Buffer): void {
-    this.#http.take(connection.asStream(received), connection.peer, headers.has('upgrade'));
+  http(connection: Connection, _head: ReadHead, received: Buffer): void {
+    this.#http.take(connection.asStream(received), connection.peer);
   }
 
   /** @internal */

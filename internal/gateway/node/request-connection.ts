@@ -207,7 +207,7 @@ function isBodiless({ method, headers, isOld }: ReadHead): boolean {
 }
 
 /** Whether it is a request for a WebSocket, good or bad. */
-function asksForWebSocket(headers: HeaderLines): boolean {
+export function asksForWebSocket(headers: HeaderLines): boolean {
   return (
     hasToken(headers.get('upgrade'), 'websocket') ||
     headers.has('sec-websocket-key') ||

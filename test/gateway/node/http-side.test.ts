@@ -3,34 +3,39 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { HttpEndpoints } from '../../../internal/gateway/endpoints.js';
+import type { HttpRoutes } from '../../../internal/gateway/http-routes.js';
 import { StreamConnection, streamOf } from '../../../internal/gateway/node/connection.js';
-import { HttpSide, type HttpSideParts } from '../../../internal/gateway/node/http-side.js';
+import { HttpSide, type HttpSideParts, type OnUpgrade } from '../../../internal/gateway/node/http-side.js';
 import type { RequestHead } from '../../../internal/request/head.js';
 import { ReusedBuffer } from '../../../internal/upstream/socket/reused-buffer.js';
 import { eventually } from '../../support/eventually.js';
+import { handshakeHead } from '../../support/raw-client.js';
 
 const GET = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n';
 /** As it was when the connection was accepted. */
 const PEER = '192.0.2.7';
 
 /** Where requests are answered on node:http. @param parts others than: probes, and no routes. */
-async function served(t: TestContext, parts: Partial<HttpSideParts>) {
+async function served(t: TestContext, parts: Partial<HttpSideParts>, onUpgrade?: OnUpgrade) {
   const turnedAway: RequestHead[] = [];
   const turnAway = (head: RequestHead) => {
     turnedAway.push(head);
     return 400;
   };
-  const side = new HttpSide({
-    gate: { turnAway, turnAwayUnread: turnAway },
-    endpoints: new HttpEndpoints(undefined, () => undefined, undefined),
-    ...parts,
-  });
+  const side = new HttpSide(
+    {
+      gate: { turnAway, turnAwayUnread: turnAway },
+      endpoints: new HttpEndpoints(undefined, () => undefined, undefined),
+      ...parts,
+    },
+    onUpgrade,
+  );
   const readBuffer = new ReusedBuffer();
   const accepted: Socket[] = [];
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
     accepted.push(socket);
     const connection = new StreamConnection(readBuffer, streamOf(socket), PEER);
-    side.take(connection.asStream(Buffer.alloc(0)), PEER, false);
+    side.take(connection.asStream(Buffer.alloc(0)), PEER);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -57,6 +62,60 @@ describe('requests on node:http', () => {
     assert.deepEqual(
       turnedAway.map(({ peer }) => peer),
       turnedAway.map(() => PEER),
+    );
+  });
+
+  it('that offer another protocol are answered as if they did not, in the same connection', async (t) => {
+    const asked: string[] = [];
+    const upgraded: RequestHead[] = [];
+    const httpRoutes: HttpRoutes = {
+      serve: (wire, { method, target, headers }) => {
+        assert.equal(headers.has('upgrade'), false);
+        let body = '';
+        const answer = (): void => {
+          asked.push(`${method} ${target} ${body}`);
+          wire.begin(200, undefined, ['Content-Length', '2']);
+          wire.write(Buffer.from('ok'));
+          wire.end([]);
+        };
+        if (wire.body === undefined) answer();
+        else
+          wire.body
+            .on('data', (chunk) => {
+              body += String(chunk);
+            })
+            .on('end', answer);
+        return true;
+      },
+    };
+    const { dial } = await served(t, { httpRoutes }, (head, stream) => {
+      upgraded.push(head);
+      stream.destroy();
+    });
+    const client = await dial();
+    let heard = '';
+    client.on('data', (chunk: Buffer) => {
+      heard += chunk.toString('latin1');
+    });
+    const offer = 'Host: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n';
+    for (const [count, request] of [
+      `GET /healthz HTTP/1.1\r\n${offer}\r\n`,
+      `POST /a HTTP/1.1\r\n${offer}Content-Length: 5\r\n\r\nhel`,
+      'lo',
+      `GET /b HTTP/1.1\r\n${offer}\r\n`,
+      // With another request behind it.
+      `GET /c HTTP/1.1\r\n${offer}\r\nGET /d HTTP/1.1\r\nHost: h\r\n\r\n`,
+    ].entries()) {
+      client.write(request);
+      const answers = [1, 1, 2, 3, 5][count];
+      await eventually(() => heard.split('HTTP/1.1 200 OK').length - 1 === answers);
+    }
+    assert.deepEqual(asked, ['POST /a hello', 'GET /b ', 'GET /c ', 'GET /d ']);
+    client.write(`${handshakeHead(1, '/e')}early`);
+    await once(client, 'close');
+    assert.deepEqual(
+      upgraded.map(({ target, peer }) => [target, peer]),
+      [['/e', PEER]],
     );
   });
 });
