@@ -31,6 +31,8 @@ export interface ClientWire {
   readonly hasBegun: boolean;
   /** Whether all of the answer has been said. */
   readonly isEnded: boolean;
+  /** How much of what was said its client has not taken yet: as it takes some, it falls. */
+  readonly waitingBytes: number;
   /** Whether the connection serves no other request after this one. To be set before `begin`. */
   isLast: boolean;
 
@@ -47,6 +49,6 @@ export interface ClientWire {
   flush(): void;
   /** @param trailers name and value by turns; they go out where the body is in chunks. */
   end(trailers: FlatHeaders): void;
-  /** Ends the connection in the middle of an answer, so that it does not look whole; what has been said goes out before. */
+  /** Breaks the answer off, so that it does not look whole; what its client takes at once goes out before. */
   cutOff(): void;
 }

@@ -8,7 +8,7 @@ const LOCAL_IDLE_MS = 60_000;
 /** How far an exchange has come. */
 export interface Progress {
   readonly route: ExchangeRoute;
-  readonly wire: Pick<ClientWire, 'body' | 'isComplete'>;
+  readonly wire: Pick<ClientWire, 'body' | 'isComplete' | 'isEnded'>;
   /** Whether the head of the answer is still to come. */
   readonly isAwaited: boolean;
 }
@@ -21,7 +21,7 @@ export class Deadlines {
   wholeByMs = Number.POSITIVE_INFINITY;
   /** Whether somebody waits for more of the request's body. */
   wantsBody = false;
-  /** Whether the upstream has been reached. */
+  /** Whether the upstream has been reached, or a file is on its way. */
   isReached = false;
   /** Whether the answer waits for a client that is slow to take it. */
   isHeldUp = false;
@@ -41,7 +41,8 @@ export class Deadlines {
     if (this.expiresAtMs <= Date.now()) return new GatewayError('ERR_JWT_INVALID', 'the token expired');
     if (nowMs >= this.wholeByMs)
       return new GatewayError('ERR_REQUEST_TIMEOUT', 'the request body took too long');
-    return this.#silence(nowMs - this.#lastMs, progress);
+    // All of the answer has been said: whether the client takes it, its connection watches.
+    return progress.wire.isEnded ? undefined : this.#silence(nowMs - this.#lastMs, progress);
   }
 
   #silence(waitedMs: number, { route, wire, isAwaited }: Progress): GatewayError | undefined {
@@ -53,6 +54,8 @@ export class Deadlines {
       if (wire.body?.isPaused() !== true)
         return new GatewayError('ERR_REQUEST_TIMEOUT', 'nothing came of the request body');
     } else if (!this.isReached || waitedMs < (isAwaited ? answerMs : idleMs)) return undefined;
+    if (route.kind === 'files')
+      return new GatewayError('ERR_CLIENT_LOST', `took nothing for ${Math.round(waitedMs)} ms`);
     return new GatewayError('ERR_UPSTREAM_TIMEOUT', `nothing for ${Math.round(waitedMs)} ms`);
   }
 }

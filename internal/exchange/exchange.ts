@@ -48,6 +48,8 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
   #isExempt: boolean = false;
   /** Whether its target can be read in two ways, or its body in none: of such a client nothing more is read. */
   #isAmbiguous: boolean = false;
+  /** Whether its end is decided, though its answer may still be on its way: nothing more is done for it. */
+  #isRefused: boolean = false;
   #isDone: boolean = false;
   /** Made where it is needed. */
   #leaving: AbortController | undefined;
@@ -99,13 +101,17 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     this.refuse(why);
   }
 
+  get #isOver(): boolean {
+    return this.#isDone || this.#isRefused;
+  }
+
   #begin(): void {
     this.parts.exchanges.add(this);
     this.wire.owner = this;
   }
 
   #try(step: () => void): void {
-    if (this.#isDone) return;
+    if (this.#isOver) return;
     try {
       step();
     } catch (thrown) {
@@ -163,9 +169,15 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     return this.#leaving.signal;
   }
 
-  /** Ends it with the answer that a failure deserves; if an answer has begun, by cutting the connection. */
+  /** Ends it for a failure, unless its answer is whole: then it is on its way, whatever fails behind it. */
   refuse(thrown: unknown): void {
-    if (this.#isDone || this.wire.isEnded) return;
+    if (!this.wire.isEnded) this.#end(thrown);
+  }
+
+  /** With the answer that a failure deserves; if an answer has begun, by cutting the connection. */
+  #end(thrown: unknown): void {
+    if (this.#isOver) return;
+    this.#isRefused = true;
     this.record.failed(thrown);
     this.sending?.abort('destroyed');
     if (this.wire.hasBegun) {
@@ -216,19 +228,19 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
   }
 
   cut(reason: CutReason): boolean {
-    if (this.#isExempt || this.#isDone) return false;
-    this.refuse(new GatewayError(CUT_CODES[reason], `cut: ${reason}`));
+    if (this.#isExempt || this.#isOver) return false;
+    this.#end(new GatewayError(CUT_CODES[reason], `cut: ${reason}`));
     return true;
   }
 
   check(nowMs: number): void {
-    if (this.#isDone) return;
+    if (this.#isOver) return;
     const { route, wire, deadlines } = this;
     const missed = deadlines.missed(nowMs, { route, wire, isAwaited: !wire.hasBegun });
     if (missed === undefined) return;
     // Behind its head an answer may keep still, as events do, or wait for what the client owes of its body.
     if (missed.code === 'ERR_UPSTREAM_TIMEOUT' && !wire.hasBegun) this.sending?.abort('lost');
-    this.refuse(missed);
+    this.#end(missed);
   }
 
   wireDrained(): void {

@@ -4,6 +4,7 @@ import { GatewayError } from '../errors.js';
 import { firstValue } from '../request/flat-headers.js';
 import { isForged } from './admission.js';
 import type { ClientWire } from './client-wire.js';
+import type { Deadlines } from './deadlines.js';
 import type { ExchangeParts } from './exchange-parts.js';
 import type { Caller, ExchangeRequest } from './exchange-request.js';
 import { serveFile } from './files.js';
@@ -21,6 +22,7 @@ export interface LocalExchange {
   readonly facts: ExchangeRequest;
   readonly caller: Caller;
   readonly record: ExchangeRecord;
+  readonly deadlines: Deadlines;
   later<T>(step: Promise<T>, next: (value: T) => void): void;
   /** @param changed whether `responseHeaders` applies. */
   answer(answer: LocalAnswer, changed?: boolean): void;
@@ -32,17 +34,20 @@ export interface LocalExchange {
 
 /** A file of a folder (SPEC section 17, `files`). */
 export function answerWithFile(exchange: LocalExchange, { files, auth, maxBodyBytes }: FilesRoute): void {
-  const { wire, facts, caller, record } = exchange;
+  const { wire, facts, caller, record, deadlines } = exchange;
   if (wire.node === undefined) throw new Error('files are sent on node:http');
   const { request, response } = wire.node;
   if (wire.body !== undefined && !wire.isComplete) dropBody(exchange, wire.body, maxBodyBytes);
   const file = { folder: files, rest: facts.rest, path: facts.path, isPublic: auth === 'public' };
   const sent = serveFile(file, request, response, (status, headers) => {
     record.status = status;
+    deadlines.isReached = true;
+    deadlines.heard();
     if (facts.method !== 'HEAD') record.bytesOut += Number(firstValue(headers, 'content-length') ?? 0);
     if (!wire.isComplete) wire.isLast = true;
     wire.begin(status, undefined, answerHeaders(headers, facts, caller, true));
   });
+  response.on('drain', () => deadlines.heard());
   exchange.later(sent, (outcome) => {
     if (outcome.kind === 'redirected')
       return exchange.answer({ status: 301, headers: ['Location', outcome.location], body: '' });

@@ -14,7 +14,7 @@ export interface AdminListenerParts {
   readonly address: NonNullable<ListenConfig['admin']>;
   readonly tls: ListenConfig['tls'];
   /** Counts and logs what is refused. */
-  readonly gate: Pick<Gate, 'turnAwayUnread'>;
+  readonly gate: Pick<Gate, 'turnAwayUnread' | 'sessionParts'>;
   readonly endpoints: HttpEndpoints;
 }
 
@@ -36,7 +36,7 @@ export class AdminListener {
   ) {
     const { gate, endpoints, tls } = parts;
     this.#http = new HttpSide({
-      endpoints,
+      ...{ endpoints, wheel: gate.sessionParts.wheel },
       gate: {
         turnAwayUnread: (head, status) => gate.turnAwayUnread(head, status),
         // There is nothing else here: no route, no WebSocket.

@@ -66,6 +66,10 @@ export class BodilessWire implements ClientWire {
     return this.#stage === 'ended' || this.#stage === 'gone';
   }
 
+  get waitingBytes(): number {
+    return this.socket.writableLength;
+  }
+
   wantBody(): void {}
 
   begin(status: number, statusText: string | undefined, lines: FlatHeaders): void {

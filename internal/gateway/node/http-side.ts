@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { RequestHead } from '../../request/head.js';
+import type { TimerWheel } from '../../session/timer-wheel.js';
 import { type Answer, answerBody, answerHeaders, hasNoBody, refusalAnswer } from '../answer.js';
 import { type Endpoint, MAX_BODY_BYTES, PROBES } from '../endpoint.js';
 import type { HttpEndpoints } from '../endpoints.js';
@@ -10,10 +11,12 @@ import type { HttpRoutes } from '../http-routes.js';
 import { lastAnswer } from './answer-bytes.js';
 import { ignore, insteadInTurn, inTurn, openAnswers } from './answer-turns.js';
 import { framingFault, MAX_HEAD_BYTES, MAX_HEADER_LINES } from './head-reader.js';
+import { incomingHead, isUnderWay, withoutOffer } from './incoming-head.js';
 import { lingers } from './linger.js';
 import { NodeHttpWire } from './node-http-wire.js';
 import { readBody } from './request-body.js';
 import { asksForWebSocket } from './request-connection.js';
+import { Stalls } from './stalled.js';
 
 /** Time for a head, from its first byte, and for the next request on a connection; SPEC section 4a. */
 const HEAD_TIMEOUT_MS = 10_000;
@@ -24,6 +27,7 @@ export interface HttpSideParts {
   /** Refuses what nobody else answers. */
   readonly gate: Pick<Gate, 'turnAway' | 'turnAwayUnread'>;
   readonly endpoints: HttpEndpoints;
+  readonly wheel: TimerWheel;
   /** undefined: there are none. */
   readonly httpRoutes?: HttpRoutes | undefined;
 }
@@ -52,16 +56,25 @@ const LAST = Symbol('last');
 /** HTTP that is no WebSocket handshake, on node:http: the endpoints of the gateway's own and, through a seam, HTTP routes. */
 export class HttpSide {
   readonly #server: Server = this.#createServer();
+  readonly #stalls: Stalls;
 
   /** @param onUpgrade undefined: there are no WebSockets here, and a handshake is a request like any other. */
   constructor(
     readonly parts: HttpSideParts,
     readonly onUpgrade?: OnUpgrade,
-  ) {}
+  ) {
+    this.#stalls = new Stalls(parts.wheel);
+  }
 
   /** Takes a connection over. @param peer as it was when it was accepted, in canonical form. */
   take(stream: BusyStream, peer: string): void {
     stream[PEER] = peer;
+    this.#begin(stream);
+    // Then node:http ends it behind what has been said.
+    stream.once('end', () => this.#stalls.watch(stream));
+  }
+
+  #begin(stream: BusyStream): void {
     this.#server.emit('connection', stream);
     // Who has been paused does not flow again by itself.
     stream.resume();
@@ -115,7 +128,7 @@ export class HttpSide {
       stream.destroy();
       return;
     }
-    const status = this.parts.gate.turnAway(headOf(request));
+    const status = this.parts.gate.turnAway(incomingHead(request, peerOf(stream)));
     stream.write(lastAnswer(refusalAnswer(status), false));
     stream.destroySoon();
   }
@@ -125,6 +138,9 @@ export class HttpSide {
     if (isOver(stream)) return ignore(stream, request);
     stream[LATEST] = response;
     stream[WIRE] = undefined;
+    response
+      .once('prefinish', () => this.#stalls.watch(stream))
+      .once('close', () => this.#stalls.forget(stream));
     inTurn(stream, response, () => {
       if (!isOver(stream)) this.#serve(request, response, expectsContinue);
     });
@@ -137,18 +153,18 @@ export class HttpSide {
       return;
     }
     stream.setTimeout(0);
-    const head = headOf(request);
+    const head = incomingHead(request, peerOf(request.socket));
     if (this.onUpgrade !== undefined && asksForWebSocket(head.headers))
       return this.onUpgrade(head, stream, early);
     // RFC 9110 §7.8: any other offer may be ignored, for which node:http has no word.
     stream.pause();
     stream.unshift(Buffer.concat([withoutOffer(request), early]));
-    this.take(stream, head.peer);
+    this.#begin(stream);
   }
 
   #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const { gate, endpoints, httpRoutes } = this.parts;
-    const head = headOf(request);
+    const head = incomingHead(request, peerOf(request.socket));
     if (request.rawHeaders.length > 2 * MAX_HEADER_LINES)
       return this.#refuse(response, gate.turnAwayUnread(head, 431));
     if (framingFault(head.headers, head.isOld)) return this.#refuse(response, gate.turnAwayUnread(head, 400));
@@ -228,16 +244,6 @@ function isOver(stream: BusyStream): boolean {
   return stream[LAST] === true || lingers(stream) || stream.destroyed;
 }
 
-/** The bytes of a head, but for what it offers; never more than came. */
-function withoutOffer({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
-  let text = `${method} ${url} HTTP/${httpVersion}\r\n`;
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at] ?? '';
-    if (name.toLowerCase() !== 'upgrade') text += `${name}:${rawHeaders[at + 1]}\r\n`;
-  }
-  return Buffer.from(`${text}\r\n`, 'latin1');
-}
-
 /** Whether what is said now would stand in the middle of an answer, or pass for the answer to another request. */
 function isMidAnswer(stream: BusyStream): boolean {
   const { [LATEST]: latest } = stream;
@@ -254,27 +260,6 @@ function isSaid({ writableEnded, writableFinished, socket }: ServerResponse): bo
 
 /** Of a head that could not be read. */
 const UNREAD = { method: '', target: '', query: '', headers: new Map<string, readonly string[]>() };
-
-function headOf(request: IncomingMessage): RequestHead {
-  const { rawHeaders, url = '', method = '', socket } = request;
-  const headers = new Map<string, string[]>();
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = (rawHeaders[at] ?? '').toLowerCase();
-    const lines = headers.get(name);
-    if (lines === undefined) headers.set(name, [rawHeaders[at + 1] ?? '']);
-    else lines.push(rawHeaders[at + 1] ?? '');
-  }
-  const mark = url.indexOf('?');
-  return {
-    method,
-    target: mark < 0 ? url : url.slice(0, mark),
-    query: mark < 0 ? '' : url.slice(mark + 1),
-    headers,
-    peer: peerOf(socket),
-    secure: socket instanceof TLSSocket,
-    isOld: request.httpVersionMinor === 0,
-  };
-}
 
 function peerOf(stream: BusyStream): string {
   return stream[PEER] ?? '';
@@ -294,9 +279,4 @@ function send(response: ServerResponse, answer: Answer, keep: boolean): void {
   }
   response.writeHead(answer.status);
   response.end(body);
-}
-
-function isUnderWay({ complete, headers }: IncomingMessage): boolean {
-  const { 'content-length': length = '0', 'transfer-encoding': encoding } = headers;
-  return !complete && (encoding !== undefined || length !== '0');
 }

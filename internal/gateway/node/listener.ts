@@ -61,7 +61,7 @@ export class NodeListener implements Listener, RequestRules {
     const { gate, config } = parts;
     const { sessions } = gate.sessionParts;
     this.#entrance = new Entrance(sessions.limits.maxConnections, sessions.slots.perIp, gate.rules.proxies);
-    this.#http = new HttpSide(parts, (head, stream, early) => {
+    this.#http = new HttpSide({ ...parts, wheel: this.wheel }, (head, stream, early) => {
       const { socket } = new StreamConnection(sockets.readBuffer, stream, head.peer);
       this.#handshake(head, socket, early);
       socket.resume();

@@ -4,6 +4,7 @@ import { hasBody } from '../../exchange/request-body.js';
 import type { FlatHeaders } from '../../request/flat-headers.js';
 import type { RequestHead } from '../../request/head.js';
 import { reset } from '../../reset.js';
+import { unsentBytes } from './stalled.js';
 
 /** Largest piece that is copied to go out with its head, in bytes. */
 const MAX_HELD_BYTES = 8_192;
@@ -50,6 +51,10 @@ export class NodeHttpWire implements ClientWire {
 
   get isEnded(): boolean {
     return this.node.response.writableEnded;
+  }
+
+  get waitingBytes(): number {
+    return unsentBytes(this.node.request.socket);
   }
 
   wantBody(): void {

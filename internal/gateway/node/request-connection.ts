@@ -11,11 +11,10 @@ import { BodilessWire, KEEP_ALIVE_SECONDS, type WireConnection } from './bodiles
 import type { Connection } from './connection.js';
 import { HeadReader, type ReadHead } from './head-reader.js';
 import { Farewell } from './linger.js';
+import { STALLED_MS } from './stalled.js';
 
 /** Time for a head: of the first request from accept, of others from its first byte; SPEC sections 4 and 4a. */
 const HEAD_TIMEOUT_MS = 10_000;
-/** How long a client may take nothing of the rest of an answer. */
-const STALLED_MS = 60_000;
 /** What may come behind a request before it is answered, in bytes: then the rest waits with the kernel. */
 const MAX_HELD_BYTES = 16_384;
 

@@ -5,13 +5,17 @@ import { describe, it, type TestContext } from 'node:test';
 import { HttpEndpoints } from '../../../internal/gateway/endpoints.js';
 import type { HttpRoutes } from '../../../internal/gateway/http-routes.js';
 import { StreamConnection, streamOf } from '../../../internal/gateway/node/connection.js';
+import { unsentBytes } from '../../../internal/gateway/node/stalled.js';
 import { HttpSide, type HttpSideParts, type OnUpgrade } from '../../../internal/gateway/node/http-side.js';
 import type { RequestHead } from '../../../internal/request/head.js';
+import { TimerWheel } from '../../../internal/session/timer-wheel.js';
 import { ReusedBuffer } from '../../../internal/upstream/socket/reused-buffer.js';
 import { eventually } from '../../support/eventually.js';
 import { handshakeHead } from '../../support/raw-client.js';
 
 const GET = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n';
+/** More than the kernel takes for a client that reads nothing. */
+const LARGE = 100_000_000;
 /** As it was when the connection was accepted. */
 const PEER = '192.0.2.7';
 
@@ -22,10 +26,18 @@ async function served(t: TestContext, parts: Partial<HttpSideParts>, onUpgrade?:
     turnedAway.push(head);
     return 400;
   };
+  const wheel = new TimerWheel((thrown) => assert.fail(String(thrown)));
+  let nowMs = performance.now();
+  /** Lets time pass. */
+  const pass = (ms: number): void => {
+    nowMs = Math.max(nowMs, performance.now()) + ms;
+    wheel.advance(nowMs);
+  };
   const side = new HttpSide(
     {
       gate: { turnAway, turnAwayUnread: turnAway },
       endpoints: new HttpEndpoints(undefined, () => undefined, undefined),
+      wheel,
       ...parts,
     },
     onUpgrade,
@@ -50,7 +62,7 @@ async function served(t: TestContext, parts: Partial<HttpSideParts>, onUpgrade?:
     server.close();
     for (const socket of accepted) socket.destroy();
   });
-  return { side, dial, accepted, turnedAway };
+  return { side, dial, accepted, turnedAway, pass };
 }
 
 describe('requests on node:http', () => {
@@ -97,7 +109,8 @@ describe('requests on node:http', () => {
     client.on('data', (chunk: Buffer) => {
       heard += chunk.toString('latin1');
     });
-    const offer = 'Host: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n';
+    const offer =
+      'Host: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n';
     for (const [count, request] of [
       `GET /healthz HTTP/1.1\r\n${offer}\r\n`,
       `POST /a HTTP/1.1\r\n${offer}Content-Length: 5\r\n\r\nhel`,
@@ -117,5 +130,65 @@ describe('requests on node:http', () => {
       upgraded.map(({ target, peer }) => [target, peer]),
       [['/e', PEER]],
     );
+  });
+
+  /** Says all of it at once. */
+  const large: HttpRoutes = {
+    serve: (wire) => {
+      const answer = (): void => {
+        wire.begin(200, undefined, ['Content-Length', String(LARGE)]);
+        wire.write(Buffer.alloc(LARGE, 'x'));
+        wire.end([]);
+      };
+      if (wire.body === undefined) answer();
+      else wire.body.resume().on('end', answer);
+      return true;
+    },
+  };
+  const metrics = new HttpEndpoints(
+    { contentType: 'text/plain', scrape: async () => 'x'.repeat(LARGE) },
+    () => undefined,
+    undefined,
+  );
+
+  for (const [whose, request, isLast] of [
+    ["the gateway's own", 'GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n', false],
+    ['a route', 'POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx', false],
+    ['a client that says no more', GET, true],
+  ] as const)
+    it(`are given up with their connection when nothing of the answer is taken for a minute (${whose})`, async (t) => {
+      const { dial, accepted, pass } = await served(t, { endpoints: metrics, httpRoutes: large });
+      const client = await dial();
+      client.pause().write(request);
+      await eventually(() => accepted.length === 1);
+      const stream = accepted[0]!;
+      await eventually(() => unsentBytes(stream) > 0);
+      if (isLast) {
+        client.end();
+        await eventually(() => stream.readableEnded);
+      }
+      const before = unsentBytes(stream);
+      client
+        .on('data', () => {
+          if (unsentBytes(stream) < before) client.pause();
+        })
+        .resume();
+      await eventually(() => unsentBytes(stream) < before);
+      pass(61_000);
+      assert.equal(stream.destroyed, false);
+      await eventually(() => {
+        pass(61_000);
+        return stream.destroyed;
+      });
+    });
+
+  it('may take their time for the next answer once one is taken', async (t) => {
+    const { dial, accepted, pass } = await served(t, { endpoints: metrics });
+    const client = await dial();
+    client.write('GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n');
+    await once(client, 'data');
+    pass(61_000);
+    pass(61_000);
+    assert.equal(accepted[0]?.destroyed, false);
   });
 });

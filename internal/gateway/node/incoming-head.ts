@@ -1,0 +1,41 @@
+import type { IncomingMessage } from 'node:http';
+import { TLSSocket } from 'node:tls';
+import type { RequestHead } from '../../request/head.js';
+
+/** What node:http has read of a request. @param peer as the connection was accepted from. */
+export function incomingHead(request: IncomingMessage, peer: string): RequestHead {
+  const { rawHeaders, url = '', method = '', socket } = request;
+  const headers = new Map<string, string[]>();
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] ?? '').toLowerCase();
+    const lines = headers.get(name);
+    if (lines === undefined) headers.set(name, [rawHeaders[at + 1] ?? '']);
+    else lines.push(rawHeaders[at + 1] ?? '');
+  }
+  const mark = url.indexOf('?');
+  return {
+    method,
+    target: mark < 0 ? url : url.slice(0, mark),
+    query: mark < 0 ? '' : url.slice(mark + 1),
+    headers,
+    peer,
+    secure: socket instanceof TLSSocket,
+    isOld: request.httpVersionMinor === 0,
+  };
+}
+
+/** The bytes of a head, but for the protocols that it offers; never more than came. */
+export function withoutOffer({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
+  let text = `${method} ${url} HTTP/${httpVersion}\r\n`;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? '';
+    if (name.toLowerCase() !== 'upgrade') text += `${name}:${rawHeaders[at + 1]}\r\n`;
+  }
+  return Buffer.from(`${text}\r\n`, 'latin1');
+}
+
+/** Whether some of the body is still to come. */
+export function isUnderWay({ complete, headers }: IncomingMessage): boolean {
+  const { 'content-length': length = '0', 'transfer-encoding': encoding } = headers;
+  return !complete && (encoding !== undefined || length !== '0');
+}
