@@ -82,7 +82,11 @@ export class HttpSide {
 
   /** Closes connections that wait for another request. */
   closeIdle(): void {
+    const busy = [...this.#stalls];
+    // To node:http an answer that has been said is over, though it waits for its client.
+    for (const stream of busy) stream.destroy = () => stream;
     this.#server.closeIdleConnections();
+    for (const stream of busy) Reflect.deleteProperty(stream, 'destroy');
   }
 
   close(): void {

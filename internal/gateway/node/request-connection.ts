@@ -22,7 +22,7 @@ const MAX_HELD_BYTES = 16_384;
 export interface RequestRules {
   readonly wheel: TimerWheel;
   readonly readBuffer: Pick<ReusedBuffer, 'view'>;
-  /** Whether connections that have been served are closed. */
+  /** Whether connections that have been served are closed, unless more has come. */
   readonly draining: boolean;
   /** @param early what came behind the head; it may be lent. */
   handshake(connection: Connection, head: ReadHead, early: Buffer): void;
@@ -118,7 +118,7 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
   answered({ isLast }: BodilessWire): void {
     const { connection, rules } = this;
     this.#wire = undefined;
-    if (isLast || rules.draining) {
+    if (isLast || (rules.draining && this.#held.length === 0)) {
       this.#leave();
       return new Farewell(rules.wheel, connection.socket).say(NOTHING);
     }
@@ -171,9 +171,10 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
     else this.close();
   }
 
-  /** Closes it if it waits for another request. */
+  /** Closes it if it waits for another request, and none of that has come. */
   closeIdle(): void {
-    if (this.#hasServed && this.#wire === undefined) this.close();
+    if (this.#hasServed && this.#wire === undefined && !this.#hasBegun && this.#held.length === 0)
+      this.close();
   }
 
   close(): void {

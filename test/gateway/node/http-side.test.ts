@@ -5,8 +5,8 @@ import { describe, it, type TestContext } from 'node:test';
 import { HttpEndpoints } from '../../../internal/gateway/endpoints.js';
 import type { HttpRoutes } from '../../../internal/gateway/http-routes.js';
 import { StreamConnection, streamOf } from '../../../internal/gateway/node/connection.js';
-import { unsentBytes } from '../../../internal/gateway/node/stalled.js';
 import { HttpSide, type HttpSideParts, type OnUpgrade } from '../../../internal/gateway/node/http-side.js';
+import { unsentBytes } from '../../../internal/gateway/node/stalled.js';
 import type { RequestHead } from '../../../internal/request/head.js';
 import { TimerWheel } from '../../../internal/session/timer-wheel.js';
 import { ReusedBuffer } from '../../../internal/upstream/socket/reused-buffer.js';
@@ -181,6 +181,20 @@ describe('requests on node:http', () => {
         return stream.destroyed;
       });
     });
+
+  it('are no idle ones while the answer waits for its client', async (t) => {
+    const { dial, accepted, side } = await served(t, { httpRoutes: large });
+    const [taking, idle] = [await dial(), await dial()];
+    idle.write('GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n');
+    await once(idle, 'data');
+    taking.pause().write(GET);
+    await eventually(() => accepted.some((stream) => unsentBytes(stream) > 0));
+    side.closeIdle();
+    await once(idle, 'close');
+    await eventually(() => taking.resume().bytesRead > LARGE);
+    side.closeIdle();
+    await once(taking, 'close');
+  });
 
   it('may take their time for the next answer once one is taken', async (t) => {
     const { dial, accepted, pass } = await served(t, { endpoints: metrics });

@@ -134,6 +134,44 @@ describe('a connection that requests come on', () => {
     assert.equal(seen.left, 1);
   });
 
+  it('is no idle one while a part of a request has come, or a whole one waits', async (t) => {
+    const begun = await served(t, 1);
+    begun.client.resume().write(HEAD);
+    await eventually(() => begun.seen.ends.length === 1);
+    begun.client.write(HEAD.slice(0, 20));
+    await eventually(() => begun.seen.read === HEAD.length + 20);
+    begun.seen.requesting?.closeIdle();
+    begun.client.write(HEAD.slice(20));
+    await eventually(() => begun.seen.ends.length === 2);
+    begun.seen.requesting?.closeIdle();
+    await once(begun.client, 'close');
+
+    const { client, seen } = await served(t, 1, {
+      exchange: (wire) => {
+        seen.ends.push(true);
+        wire.begin(200, undefined, []);
+        wire.end([]);
+        process.nextTick(() => seen.requesting?.closeIdle());
+        return true;
+      },
+    });
+    client.resume().write(HEAD.repeat(3));
+    await once(client, 'close');
+    assert.equal(seen.ends.length, 3);
+  });
+
+  it('answers what has come with a request while it ends, and nothing behind that', async (t) => {
+    const { client, seen } = await served(t, 1, { draining: true });
+    let heard = '';
+    client.on('data', (chunk: Buffer) => {
+      heard += chunk.toString('latin1');
+    });
+    client.write(HEAD.repeat(3));
+    await once(client, 'end');
+    assert.equal(seen.ends.length, 3);
+    assert.equal(heard.split('HTTP/1.1 200 OK').length, 4);
+  });
+
   it('reads no further than it has got with its answers', async (t) => {
     let answered = 0;
     const waiting: (() => void)[] = [];
