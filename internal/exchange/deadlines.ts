@@ -8,7 +8,7 @@ const LOCAL_IDLE_MS = 60_000;
 /** How far an exchange has come. */
 export interface Progress {
   readonly route: ExchangeRoute;
-  readonly wire: Pick<ClientWire, 'body' | 'isComplete' | 'isEnded'>;
+  readonly wire: Pick<ClientWire, 'body' | 'isComplete' | 'isEnded' | 'waitingBytes'>;
   /** Whether the head of the answer is still to come. */
   readonly isAwaited: boolean;
 }
@@ -26,6 +26,8 @@ export class Deadlines {
   /** Whether the answer waits for a client that is slow to take it. */
   isHeldUp = false;
   #lastMs: number;
+  /** What waited for the client at the last look. */
+  #waitingBytes = 0;
 
   constructor(readonly clock: { readonly nowMs: number }) {
     this.#lastMs = clock.nowMs;
@@ -41,8 +43,15 @@ export class Deadlines {
     if (this.expiresAtMs <= Date.now()) return new GatewayError('ERR_JWT_INVALID', 'the token expired');
     if (nowMs >= this.wholeByMs)
       return new GatewayError('ERR_REQUEST_TIMEOUT', 'the request body took too long');
+    this.#look(progress.wire.waitingBytes);
     // All of the answer has been said: whether the client takes it, its connection watches.
     return progress.wire.isEnded ? undefined : this.#silence(nowMs - this.#lastMs, progress);
+  }
+
+  /** A client that is slow takes a part now and then, long before there is room for more. */
+  #look(waitingBytes: number): void {
+    if (waitingBytes < this.#waitingBytes) this.heard();
+    this.#waitingBytes = waitingBytes;
   }
 
   #silence(waitedMs: number, { route, wire, isAwaited }: Progress): GatewayError | undefined {

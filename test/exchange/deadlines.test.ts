@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Deadlines, type Progress } from '../../internal/exchange/deadlines.js';
+import { httpRouteTo } from './bench.js';
+
+const IDLE_MS = 1_000;
+const LOOK_MS = 250;
+
+describe('the time of an answer', () => {
+  /** What is missed after so many looks. @param waiting bytes that wait for the client at each of them. */
+  function missed(looks: number, waiting: (look: number) => number) {
+    const clock = { nowMs: 0 };
+    const deadlines = new Deadlines(clock);
+    const route = httpRouteTo('http://127.0.0.1:1', {
+      timeouts: { connectMs: 5_000, answerMs: 60_000, idleMs: IDLE_MS },
+    });
+    deadlines.isReached = true;
+    deadlines.isHeldUp = true;
+    for (let look = 1; look <= looks; look++) {
+      clock.nowMs += LOOK_MS;
+      const wire: Progress['wire'] = {
+        ...{ body: undefined, isComplete: true, isEnded: false },
+        waitingBytes: waiting(look),
+      };
+      const error = deadlines.missed(clock.nowMs, { route, wire, isAwaited: false });
+      if (error !== undefined) return { code: error.code, look };
+    }
+    return undefined;
+  }
+
+  it('is over when its client takes nothing', () => {
+    assert.deepEqual(
+      missed(100, () => 100_000),
+      { code: 'ERR_UPSTREAM_TIMEOUT', look: IDLE_MS / LOOK_MS },
+    );
+  });
+
+  it('goes on while its client takes a little now and then, though never all that waits', () => {
+    assert.equal(
+      missed(100, (look) => 100_000 - Math.floor(look / 3)),
+      undefined,
+    );
+  });
+});
