@@ -23,8 +23,6 @@ export class Deadlines {
   wantsBody = false;
   /** Whether the upstream has been reached, or a file is on its way. */
   isReached = false;
-  /** Whether the answer waits for a client that is slow to take it. */
-  isHeldUp = false;
   #lastMs: number;
   /** What waited for the client at the last look. */
   #waitingBytes = 0;

@@ -244,7 +244,6 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
   }
 
   wireDrained(): void {
-    this.deadlines.isHeldUp = false;
     this.deadlines.heard();
     this.sending?.resume();
   }

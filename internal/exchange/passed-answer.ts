@@ -58,10 +58,7 @@ export class PassedAnswer implements AnswerListener {
     const { wire, record, deadlines } = this.to;
     deadlines.heard();
     record.bytesOut += chunk.length;
-    if (wire.write(chunk)) return true;
-    // One read can bring thousands of chunks more.
-    deadlines.isHeldUp = true;
-    return false;
+    return wire.write(chunk);
   }
 
   onEnd(trailers: FlatHeaders): void {

@@ -15,7 +15,6 @@ describe('the time of an answer', () => {
       timeouts: { connectMs: 5_000, answerMs: 60_000, idleMs: IDLE_MS },
     });
     deadlines.isReached = true;
-    deadlines.isHeldUp = true;
     for (let look = 1; look <= looks; look++) {
       clock.nowMs += LOOK_MS;
       const wire: Progress['wire'] = {
