@@ -56,7 +56,7 @@ Examples:
       headers: Object.fromEntries(flags.header.map(headerOf)),
       origin: flags.origin,
       insecure: flags.insecure,
-      lingerMs: secondsOf(flags.wait ?? '1s') * 1000,
+      lingerMs: secondsOf(flags.wait ?? '1s', '--wait') * 1000,
       prompts: isatty(0) && isatty(1),
     };
     const code = await (version === undefined ? connectRaw(plan, flags.binary) : connectMqtt(plan, version));

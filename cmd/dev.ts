@@ -11,12 +11,16 @@ export const command = define({
   summary: 'A gateway to try things with: keys, backends and a page to click, all in this process',
   about: `An issuer with a key made at the start, an echo, a JSON-RPC backend and an MQTT broker, and the gateway in front of them.
 Prints a URL, a token and the address of a page with clients for both. Nothing is kept. For this machine only: whoever
-reaches its port can have a token for anybody.`,
+reaches its port can have a token for anybody. So it answers to its address, localhost, 127.0.0.1 and [::1] alone, and not
+to names that a web page may have made to lead here.`,
   options: {
-    port: { value: 'PORT', text: `the gateway's; default: ${DEFAULT_PORT}, or another one if that is taken` },
+    port: {
+      value: 'PORT',
+      text: `the gateway's, 0 for any; default: ${DEFAULT_PORT}, or another one if that is taken`,
+    },
     host: { value: 'HOST', text: 'the address to listen on; default: 127.0.0.1' },
     upstream: { value: 'URL', text: 'a backend of your own, ws:// or http://: it is at /app' },
-    public: { text: 'allow another address than loopback, and NODE_ENV=production' },
+    public: { text: 'allow another address than loopback, any name, and NODE_ENV=production' },
     verbose: { text: 'show the whole log' },
   },
   async run(flags) {
@@ -35,7 +39,8 @@ reaches its port can have a token for anybody.`,
     const dev = await startDev({
       host,
       port,
-      anyPort: flags.port === undefined,
+      anyPort: flags.port === undefined || port === 0,
+      anyName: flags.public,
       upstream: flags.upstream,
       verbose: flags.verbose,
     });

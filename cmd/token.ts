@@ -49,7 +49,7 @@ claims of a token (--token, --token-file); nothing is verified: explain does tha
     const wishes = {
       sub: flags.sub ?? 'dev',
       claims: claimsFrom(flags),
-      ttlSeconds: secondsOf(flags.ttl ?? '1h'),
+      ttlSeconds: secondsOf(flags.ttl ?? '1h', '--ttl'),
     };
     const token =
       flags.key === undefined

@@ -22,7 +22,7 @@ API and the metrics tell. ADMIN_TOKEN, or ADMIN_TOKEN_FILE, is its bearer token 
     once: { text: 'look twice, print one table, and end' },
   },
   async run(flags) {
-    const everyMs = secondsOf(flags.every ?? '2s') * 1000;
+    const everyMs = secondsOf(flags.every ?? '2s', '--every') * 1000;
     const rows = Number(flags.rows ?? 10);
     if (!Number.isInteger(rows) || rows < 1)
       throw new UsageError([`--rows ${flags.rows} is no number of rows`]);

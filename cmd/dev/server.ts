@@ -16,7 +16,7 @@ export async function startDevServer(issuer: DevIssuer): Promise<LocalServer> {
   const files = pageFiles();
   const server = await listenLocally();
   server.http.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const path = new URL(request.url ?? '/', 'http://dev').pathname;
+    const [path = '/'] = (request.url ?? '/').split('?', 1);
     if (path === '/dev/token' && request.method === 'POST') return void serveToken(issuer, request, response);
     if (path === '/dev/jwks.json')
       return answer(response, 200, 'application/json', JSON.stringify(issuer.jwks));

@@ -16,6 +16,8 @@ export interface DevOptions {
   readonly port: number;
   /** Whether another port will do when that one is taken. */
   readonly anyPort: boolean;
+  /** Whether clients may call this machine by any name. */
+  readonly anyName: boolean;
   /** The user's own backend. */
   readonly upstream: string | undefined;
   readonly verbose: boolean;
@@ -35,10 +37,19 @@ export function isLoopbackHost(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d+){3}$/.test(host);
 }
 
+/**
+ * A web page's own name can be made to resolve to loopback (DNS rebinding), and the page could then have tokens for
+ * anybody. It cannot choose the Host of its requests; X-Forwarded-Host it can, so no proxy is believed: this address is
+ * nobody's (RFC 5737 §3).
+ */
+const NO_PROXY = '192.0.2.0';
+const OWN_NAMES = ['localhost', '127.0.0.1', '::1'];
+
 /** @throws UsageError when the backend's URL is none of ours */
 export async function startDev(options: DevOptions): Promise<Dev> {
   const { host, upstream } = options;
   const port = options.anyPort ? await freePort(options.port, host) : options.port;
+  const names = options.anyName ? {} : { hosts: [...OWN_NAMES, host] };
   const issuer = await DevIssuer.create();
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
@@ -66,7 +77,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
       ...(upstream === undefined
         ? []
         : [{ prefix: '/app', upstream, appendPath: true, preserveQuery: true }]),
-    ];
+    ].map((route) => ({ ...route, ...names }));
     await writeFile(routeFile, JSON.stringify(routes, undefined, 2));
     const loaded = loadConfiguration({
       HOST: host,
@@ -75,6 +86,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
       JWKS_URL: `http://${server.address}/dev/jwks.json`,
       JWT_EXPECTED_ISSUER: issuer.name,
       JWT_EXPECTED_AUDIENCE: issuer.audience,
+      ...(options.anyName ? {} : { TRUSTED_PROXIES: NO_PROXY }),
       LOG_FORMAT: 'pretty',
       LOG_LEVEL: options.verbose ? 'debug' : 'warn',
       GRACEFUL_DRAIN_TIMEOUT_SECONDS: '0',

@@ -58,8 +58,13 @@ describe('ws-gateway token', () => {
   });
 
   it('reads times', () => {
-    assert.deepEqual(['30s', '15m', '1h', '7d', '90'].map(secondsOf), [30, 900, 3600, 604_800, 90]);
-    for (const wrong of ['', 'x', '-1s', '0', '1w']) assert.throws(() => secondsOf(wrong), UsageError);
+    assert.deepEqual(
+      ['30s', '15m', '1h', '7d', '90'].map((text) => secondsOf(text, '--ttl')),
+      [30, 900, 3600, 604_800, 90],
+    );
+    for (const wrong of ['', 'x', '-1s', '0', '1w'])
+      assert.throws(() => secondsOf(wrong, '--ttl'), UsageError);
+    assert.throws(() => secondsOf('soon', '--wait'), /^Error: --wait "soon" is no time/);
   });
 
   it('shows what is in a token, control characters escaped, and that nothing was verified', () => {

@@ -54,6 +54,13 @@ describe('the commands', () => {
     }
   });
 
+  it('a time that is none is refused under the flag it was given with', async () => {
+    const wait = await runCommand(['connect', `${gateway.ws}/echo`, '--wait', 'soon']);
+    assert.deepEqual([wait.code, wait.stderr.includes('--wait "soon" is no time')], [2, true], wait.stderr);
+    const every = await runCommand(['top', '--every', '0']);
+    assert.deepEqual([every.code, every.stderr.includes('--every "0" is no time')], [2, true], every.stderr);
+  });
+
   it('connect says what a close code means', async () => {
     const refused = await runCommand(['connect', `${gateway.ws}/clerks`, '--token-file', tokenFile]);
     assert.equal(refused.code, 1);

@@ -12,16 +12,18 @@ import { http } from '../support/http.js';
 const lines = (list: string) =>
   `[...document.querySelectorAll('#${list} li')].map((line) => line.textContent)`;
 
+function startDev(...flags: string[]): Child {
+  const [command = '', ...args] = GATEWAY_COMMAND;
+  return startChild(command, [...args, 'dev', ...flags], { env: { PATH: process.env.PATH } });
+}
+
 describe('ws-gateway dev', () => {
   let dev: Child;
   let authority: string;
 
   before(async () => {
     authority = `127.0.0.1:${await freePort()}`;
-    const [command = '', ...args] = GATEWAY_COMMAND;
-    dev = startChild(command, [...args, 'dev', '--port', authority.split(':')[1] ?? ''], {
-      env: { PATH: process.env.PATH },
-    });
+    dev = startDev('--port', authority.split(':')[1] ?? '', '--upstream', 'http://127.0.0.1:1/');
     await eventually(() => dev.stdout.includes('Ctrl-C ends it') || !dev.alive, 30_000);
   });
   after(() => dev.stop());
@@ -58,6 +60,31 @@ describe('ws-gateway dev', () => {
       (await http(`http://${authority}/dev/token`, { method: 'POST', body: 'nonsense' })).status,
       400,
     );
+  });
+
+  it('answers to names of this machine alone, whatever name a page has made to resolve to it', async () => {
+    const port = authority.split(':')[1];
+    const token = (headers: Readonly<Record<string, string>>) =>
+      http(`http://${authority}/dev/token`, { method: 'POST', headers, body: '{"sub":"root"}' });
+    for (const name of ['localhost', 'LOCALHOST', '127.0.0.1', '[::1]'])
+      assert.equal((await token({ Host: `${name}:${port}` })).status, 200, name);
+    const rebound = { Host: `evil.example:${port}`, Origin: `http://evil.example:${port}` };
+    for (const headers of [rebound, { ...rebound, 'X-Forwarded-Host': authority }]) {
+      const { status, body } = await token({ ...headers, 'Sec-Fetch-Site': 'same-origin' });
+      assert.deepEqual([status, body.includes('eyJ')], [404, false]);
+      assert.equal((await http(`http://${authority}/app/`, { headers })).status, 404);
+    }
+  });
+
+  it('takes a port of the system’s choice for --port 0, and says which', async () => {
+    const other = startDev('--port', '0');
+    try {
+      await eventually(() => other.stdout.includes('Ctrl-C ends it') || !other.alive, 30_000);
+      const url = /page +(\S+)/.exec(other.stdout)?.[1] ?? assert.fail(other.stderr);
+      assert.equal((await http(url)).status, 200);
+    } finally {
+      await other.stop();
+    }
   });
 
   it('has a page with a WebSocket and an MQTT client that work by keyboard and by click', async () => {
