@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { validate } from 'dockerfile-utils';
 import { VARIABLES } from '../../internal/config/environment/variables.js';
@@ -78,8 +80,12 @@ test('.dockerignore lets in what is copied, and nothing else', () => {
   for (const path of copied) assert.ok(existsSync(path), path);
 });
 
-/** The exit code of the health check against a server that answers like this. */
-async function checked(answer: RequestListener, certificate?: { certFile: string; keyFile: string }) {
+/** The exit code of the health check against a server that answers like this, which the variables or their file name. */
+async function checked(
+  answer: RequestListener,
+  certificate?: { certFile: string; keyFile: string },
+  settings: 'variables' | 'file' = 'variables',
+) {
   const server = certificate
     ? createTlsServer(
         { cert: readFileSync(certificate.certFile), key: readFileSync(certificate.keyFile) },
@@ -87,16 +93,21 @@ async function checked(answer: RequestListener, certificate?: { certFile: string
       )
     : createServer(answer);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const directory = mkdtempSync(join(tmpdir(), 'health-check-'));
   try {
-    const env = {
+    const variables = {
       PORT: String((server.address() as AddressInfo).port),
       ...(certificate && { TLS_CERT_FILE: certificate.certFile }),
     };
+    const file = join(directory, 'settings.yaml');
+    writeFileSync(file, JSON.stringify(variables));
+    const env = settings === 'file' ? { CONFIG_FILE: file } : variables;
     const { exited } = startChild(process.execPath, ['deploy/docker/healthcheck.js'], { env });
     return (await within(exited, 'health check')).code;
   } finally {
     server.closeAllConnections();
     server.close();
+    rmSync(directory, { recursive: true });
   }
 }
 
@@ -114,6 +125,17 @@ test('the health check speaks TLS where the gateway does, whatever name its cert
   const certificate = await makeCertificate('gateway.example.com');
   try {
     assert.equal(await checked(healthy, certificate), 0);
+  } finally {
+    await certificate.remove();
+  }
+});
+
+test('the health check goes where CONFIG_FILE says that the gateway listens, with TLS if it says so', async () => {
+  const certificate = await makeCertificate('gateway.example.com');
+  try {
+    assert.equal(await checked(healthy, undefined, 'file'), 0);
+    assert.equal(await checked(healthy, certificate, 'file'), 0);
+    assert.equal(await checked((_, response) => response.writeHead(503).end(), undefined, 'file'), 1);
   } finally {
     await certificate.remove();
   }
