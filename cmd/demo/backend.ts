@@ -32,7 +32,7 @@ export async function startBackend(): Promise<Backend> {
   sockets.on('connection', (socket: WebSocket, request: IncomingMessage) => {
     const caller = callerOf(request);
     socket.on('error', () => socket.terminate());
-    if (new URL(request.url ?? '/', 'ws://backend').pathname === '/ticks') tick(socket, caller);
+    if (request.url?.split('?', 1)[0] === '/ticks') tick(socket, caller);
     socket.on('message', (data, isBinary) => {
       if (!isBinary) socket.send(JSON.stringify(answer(String(data), caller)));
     });

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { Issuer } from './issuer.js';
 import { listenLocally } from './local-server.js';
@@ -22,12 +22,22 @@ interface Answer {
  */
 export async function startWebBackend(issuer: Issuer): Promise<WebBackend> {
   const server = await listenLocally();
-  server.http.on('request', async (request, response) => {
-    const { status, headers, body } = await answer(request, issuer);
+  server.http.on('request', (request, response) => void serve(request, response, issuer));
+  return { url: `http://${server.address}`, close: () => server.close() };
+}
+
+async function serve(request: IncomingMessage, response: ServerResponse, issuer: Issuer): Promise<void> {
+  const send = ({ status, headers, body }: Answer): void => {
     response.writeHead(status, { 'content-type': 'application/json', ...headers });
     response.end(JSON.stringify(body));
-  });
-  return { url: `http://${server.address}`, close: () => server.close() };
+  };
+  try {
+    send(await answer(request, issuer));
+  } catch {
+    // What is no JSON, or a client that went away in the middle of it.
+    if (request.complete) send({ status: 400, body: { message: 'not understood' } });
+    else response.destroy();
+  }
 }
 
 async function answer(request: IncomingMessage, issuer: Issuer): Promise<Answer> {

@@ -58,8 +58,12 @@ async function sizeOf(request) {
   return bytes;
 }
 
+/** A listener that failed, as when a client goes away in the middle, ends that connection and not the process. */
+const guarded = (listener) => (request, response) =>
+  listener(request, response).catch(() => response.destroy());
+
 const [apiHost, apiPort] = API.split(':');
-createServer(async (request, response) => {
+const api = guarded(async (request, response) => {
   const { pathname, searchParams } = new URL(request.url, 'http://api');
   const bytes = await sizeOf(request);
   const user = searchParams.get('user') ?? '';
@@ -72,17 +76,20 @@ createServer(async (request, response) => {
   return response.end(
     JSON.stringify({ service: 'API', path: pathname, user: request.headers['x-user-id'], bytes }),
   );
-}).listen(Number(apiPort), apiHost);
+});
+createServer(api).listen(Number(apiPort), apiHost);
 
 for (const address of [USERS.alice, USERS.bob])
   for (const [service, port] of Object.entries(PORTS)) {
     const about = (request) => ({ desktop: address, service, user: request.headers['x-user-id'] });
-    const server = createServer(async (request, response) => {
+    const answer = guarded(async (request, response) => {
       const bytes = await sizeOf(request);
       response.end(JSON.stringify({ ...about(request), path: request.url, bytes }));
-    }).listen(port, address);
+    });
+    const server = createServer(answer).listen(port, address);
     // Says who it is, then everything it hears.
     new WebSocketServer({ server }).on('connection', (socket, request) => {
+      socket.on('error', () => socket.terminate());
       socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
       socket.send(JSON.stringify({ ...about(request), path: request.url }));
     });

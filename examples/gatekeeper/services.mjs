@@ -64,12 +64,17 @@ const SERVICES = {
 
 for (const [port, answers] of Object.entries(SERVICES)) {
   createServer(async (request, response) => {
-    const chunks = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const path = request.url.split('?', 1)[0];
-    const answer = answers[`${request.method} ${path}`]?.(request, String(Buffer.concat(chunks)));
-    const { status, headers, body } = answer ?? { status: 404, body: { message: 'not here' } };
-    response.writeHead(status, { 'content-type': 'application/json', ...headers });
-    response.end(`${JSON.stringify(body)}\n`);
+    try {
+      const chunks = [];
+      for await (const chunk of request) chunks.push(chunk);
+      const path = request.url.split('?', 1)[0];
+      const answer = answers[`${request.method} ${path}`]?.(request, String(Buffer.concat(chunks)));
+      const { status, headers, body } = answer ?? { status: 404, body: { message: 'not here' } };
+      response.writeHead(status, { 'content-type': 'application/json', ...headers });
+      response.end(`${JSON.stringify(body)}\n`);
+    } catch {
+      // What is no JSON, or a client that went away in the middle of it.
+      response.writeHead(400).end();
+    }
   }).listen(Number(port), '127.0.0.1');
 }

@@ -15,6 +15,10 @@ const {
 
 const rows = {};
 
+/** A listener that failed, as when a client goes away in the middle, ends that connection and not the process. */
+const guarded = (listener) => (request, response) =>
+  listener(request, response).catch(() => response.destroy());
+
 /** Starts the workspace of a user, and puts it into the table in one step. */
 function startWorkspace(user, port) {
   const account = `ws-${user}`;
@@ -41,7 +45,7 @@ function startWorkspace(user, port) {
       return { status: 200 };
     },
   };
-  const server = createServer(async (request, response) => {
+  const serve = guarded(async (request, response) => {
     let body = '';
     for await (const chunk of request) body += chunk;
     const { headers, method, url } = request;
@@ -53,16 +57,21 @@ function startWorkspace(user, port) {
     response.writeHead(answer.status ?? 200, { 'Content-Type': 'application/json' });
     response.end(`${JSON.stringify(answer.body ?? {})}\n`);
   });
+  const server = createServer(serve);
   const sockets = new WebSocketServer({ server, verifyClient: ({ req }) => isKnown(req) });
-  sockets.on('connection', (socket) => socket.on('message', (data) => socket.send(`${account}: ${data}`)));
-  return new Promise((resolve) =>
+  sockets.on('connection', (socket) => {
+    socket.on('error', () => socket.terminate());
+    socket.on('message', (data) => socket.send(`${account}: ${data}`));
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
     server.listen(port, WORKSPACES, () => {
       rows[user] = { os_user: account, port };
       writeFileSync(`${STATE}/dispatch.json.new`, JSON.stringify(rows));
       renameSync(`${STATE}/dispatch.json.new`, `${STATE}/dispatch.json`);
       resolve();
-    }),
-  );
+    });
+  });
 }
 
 /** The user whom a request is of, and what a gateway is told of her; undefined: she has to log in. */
@@ -97,6 +106,7 @@ createServer((request, response) => {
     const headers = identified(request);
     if (headers === undefined) return socket.end('HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n');
     const sent = onward(request, headers).on('error', () => socket.destroy());
+    socket.on('error', () => sent.destroy());
     const pass = ({ statusCode, statusMessage, rawHeaders }) => {
       const lines = rawHeaders.map((text, at) => (at % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join('');
       socket.write(`HTTP/1.1 ${statusCode} ${statusMessage}\r\n${lines}\r\n`);
@@ -116,9 +126,10 @@ createServer((request, response) => {
   .listen(Number(PROXY_PORT), '127.0.0.1');
 
 // The starter: POST /start?user=carol&port=3003.
-createServer(async (request, response) => {
+const starter = guarded(async (request, response) => {
   const { searchParams } = new URL(request.url, 'http://starter');
   if (request.method === 'POST')
     await startWorkspace(searchParams.get('user'), Number(searchParams.get('port')));
   response.end();
-}).listen(2999, WORKSPACES);
+});
+createServer(starter).listen(2999, WORKSPACES);

@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { breakOff } from '../support/broken-off.js';
+import { startChild } from '../support/child-process.js';
+import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
+import { http } from '../support/http.js';
 
 const folder = (name: string) => fileURLToPath(new URL(`../../examples/${name}/`, import.meta.url));
 
@@ -46,4 +52,27 @@ describe('the examples', { timeout: 120_000 }, () => {
     assert.match(stdout, /"workspace":"ws-alice","user":"alice"/);
     assert.match(stdout, /^Everything went as it should\.$/m);
   });
+
+  for (const [name, port] of [
+    ['desktops', 29_781],
+    ['workspaces', 3001],
+  ] as const)
+    it(`${name}: its services outlive a client that breaks off in the middle of its body`, async () => {
+      const own = network();
+      const state = mkdtempSync(join(tmpdir(), 'example-'));
+      const addresses = { DESKTOPS: own, WORKSPACES: `${own}.1`, PROXY: `${own}.2` };
+      const ports = { API: `127.0.0.1:${await freePort()}`, PROXY_PORT: String(await freePort()) };
+      const services = startChild(process.execPath, [`${folder(name)}services.mjs`], {
+        env: { ...addresses, ...ports, STATE: state, KEYS: state },
+      });
+      try {
+        const asked = () => http(`http://${own}.1:${port}/`);
+        await eventually(asked);
+        await breakOff(port, `${own}.1`, '/');
+        assert.ok((await asked()).status > 0);
+      } finally {
+        await services.stop();
+        rmSync(state, { recursive: true });
+      }
+    });
 });

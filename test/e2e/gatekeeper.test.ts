@@ -6,7 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { parseEnv, promisify } from 'node:util';
 import { parse } from 'yaml';
 import { loadConfiguration } from '../../internal/config/environment/environment.js';
-import { freePort } from '../support/free-port.js';
+import { breakOff } from '../support/broken-off.js';
+import { startChild } from '../support/child-process.js';
+import { eventually } from '../support/eventually.js';
+import { accepts, freePort } from '../support/free-port.js';
+import { http } from '../support/http.js';
 
 const FOLDER = fileURLToPath(new URL('../../examples/gatekeeper/', import.meta.url));
 
@@ -30,4 +34,17 @@ test('the gatekeeper example goes through its seven steps', { timeout: 60_000 },
   assert.match(stdout, /HTTP 200 {2}\{"id":"alice","roles":"customer"\}/);
   // Behind it the gateway may still say that its Redis is gone.
   assert.match(stdout, /^Everything went as it should\.$/m);
+});
+
+test('its services answer 400 to what is no JSON, and outlive a client that breaks off', async () => {
+  const services = startChild(process.execPath, [`${FOLDER}services.mjs`]);
+  try {
+    await eventually(() => accepts(9003));
+    const login = { method: 'POST', body: 'x' };
+    assert.equal((await http('http://127.0.0.1:9000/login', login)).status, 400);
+    await breakOff(9000, '127.0.0.1', '/login');
+    assert.equal((await http('http://127.0.0.1:9000/jwks')).status, 200);
+  } finally {
+    await services.stop();
+  }
 });
