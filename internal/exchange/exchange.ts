@@ -180,11 +180,14 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     this.#isRefused = true;
     this.record.failed(thrown);
     this.sending?.abort('destroyed');
-    if (this.wire.hasBegun) {
-      this.wire.cutOff();
-      return this.#done();
-    }
-    this.#afterBody(() => this.#answerProblem(thrown));
+    if (this.wire.hasBegun) this.#tell(thrown);
+    else this.#afterBody(() => this.#tell(thrown));
+  }
+
+  #tell(thrown: unknown): void {
+    if (!this.wire.hasBegun) return this.#answerProblem(thrown);
+    this.wire.cutOff();
+    this.#done();
   }
 
   /** What came of the body along with the head has not been read yet: once it has, the connection may stay. */
@@ -193,7 +196,7 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     if (wire.isComplete || wire.expectsContinue) return step();
     wire.body?.resume();
     setImmediate(() => {
-      if (!this.#isDone && !wire.hasBegun) step();
+      if (!this.#isDone) step();
     });
   }
 

@@ -98,6 +98,27 @@ describe('an exchange whose client takes nothing of its answer', () => {
 });
 
 describe('an exchange that is refused', () => {
+  it('is cut off where its file begins in the turn in which it is', async (t) => {
+    const files = directory(t);
+    truncateSync(put(files, 'large', ''), LARGE);
+    const { port, exchanges } = await door(t, { routes: [{ ...COMMON, kind: 'files', files }] });
+    const add = exchanges.add.bind(exchanges);
+    t.mock.method(exchanges, 'add', (exchange: Exchange) => {
+      add(exchange);
+      const response = exchange.wire.node?.response;
+      response?.once('pipe', () => {
+        assert.equal(exchange.cut('revoked'), true);
+        // As the first bytes of the file have it.
+        response.writeHead(200);
+      });
+    });
+    const client = connect(port, '127.0.0.1').on('error', () => {});
+    client.write('GET /t/large HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf');
+    client.resume();
+    await once(client, 'close');
+    assert.ok(client.bytesRead < LARGE, `${client.bytesRead} bytes came`);
+  });
+
   it('goes no further, and is told so once', async (t) => {
     const upstream = await serveRaw(t, () => {});
     const { port, exchanges } = await door(t, { routes: [httpRouteTo(upstream)] });
