@@ -39,8 +39,9 @@ export function readPostgresDsn(dsn: string): PostgresAddress {
   // node-postgres' own word for it.
   const unset = parameters.get('ssl') === 'true' || parameters.get('ssl') === '1' ? 'require' : 'prefer';
   const mode = parameters.get('sslmode') ?? unset;
-  const tls = () => tlsOptions(mode, parameters, url.hostname);
-  const host = url.searchParams.get('host') ?? decodeURIComponent(url.hostname);
+  const tls = () => tlsOptions(mode, parameters);
+  // As node-postgres finds it.
+  const host = url.searchParams.getAll('host').at(-1) || decodeURIComponent(url.hostname);
   return { url: url.href, ways: waysOf(mode, tls, host.startsWith('/')) };
 }
 
@@ -62,11 +63,8 @@ function waysOf(mode: string, tls: () => ConnectionOptions, isUnixSocket: boolea
   }
 }
 
-function tlsOptions(
-  mode: string,
-  parameters: ReadonlyMap<string, string | undefined>,
-  host: string,
-): ConnectionOptions {
+/** Without a host: the certificate is compared with the name or address that node-postgres connects to. */
+function tlsOptions(mode: string, parameters: ReadonlyMap<string, string | undefined>): ConnectionOptions {
   const system = parameters.get('sslrootcert') === 'system';
   if (system && mode !== 'verify-full')
     throw new Error('sslrootcert=system goes with sslmode=verify-full only');
@@ -76,8 +74,6 @@ function tlsOptions(
   const ca = root && fileOf('sslrootcert', root);
   const minimum = parameters.get('ssl_min_protocol_version');
   return {
-    // Of an address the certificate is compared with it, too, which node-postgres leaves out.
-    host: host.replace(/^\[|\]$/g, ''),
     rejectUnauthorized: ca !== undefined || mode === 'verify-full',
     ...(ca !== undefined && { ca }),
     ...(mode !== 'verify-full' && { checkServerIdentity: () => undefined }),

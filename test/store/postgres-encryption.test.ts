@@ -17,12 +17,7 @@ describe('sslmode', () => {
       makeCertificate('127.0.0.1'),
       makeCertificate('127.0.0.1'),
     ]);
-    const put = async (name: string, text: string) =>
-      postgres.sql(
-        `COPY (SELECT 1) TO PROGRAM 'echo ${Buffer.from(text).toString('base64')} | base64 -d > ${name} && chmod 600 ${name}'`,
-      );
-    await put('server.crt', await readFile(own.certFile, 'utf8'));
-    await put('server.key', await readFile(own.keyFile, 'utf8'));
+    await serve(own);
     await put(
       'pg_hba.conf',
       'hostssl all tlsonly all trust\nhostnossl all plainonly all trust\nhost all gw all trust\n',
@@ -32,6 +27,16 @@ describe('sslmode', () => {
   after(async () => {
     await Promise.all([postgres.stop(), own.remove(), other.remove()]);
   });
+
+  const put = async (name: string, text: string) =>
+    postgres.sql(
+      `COPY (SELECT 1) TO PROGRAM 'echo ${Buffer.from(text).toString('base64')} | base64 -d > ${name} && chmod 600 ${name}'`,
+    );
+  /** Shows it from the next time on that TLS is switched on. */
+  const serve = async ({ certFile, keyFile }: Certificate) => {
+    await put('server.crt', await readFile(certFile, 'utf8'));
+    await put('server.key', await readFile(keyFile, 'utf8'));
+  };
 
   /** `tls`, `plain`, or why not. */
   async function outcome(user: string, query: string, host = '127.0.0.1'): Promise<string> {
@@ -89,6 +94,28 @@ describe('sslmode', () => {
     ];
     for (const [user, query, expected, host] of table)
       assert.match(await outcome(user, query, host), expected, `${user} ${query}`);
+  });
+
+  it('has the certificate compared with the host that is connected to, wherever the DSN names it', async () => {
+    const named = await makeCertificate('localhost');
+    const table: [certificate: Certificate, inUrl: string, inQuery: string, expected: RegExp][] = [
+      [own, 'localhost', '127.0.0.1', /^tls$/],
+      [own, '127.0.0.1', 'localhost', /^down: ERR_TLS_CERT_ALTNAME_INVALID/],
+      [named, '127.0.0.1', 'localhost', /^tls$/],
+      [named, 'localhost', '127.0.0.1', /^down: ERR_TLS_CERT_ALTNAME_INVALID/],
+    ];
+    try {
+      for (const [certificate, inUrl, inQuery, expected] of table) {
+        await setTls('off');
+        await serve(certificate);
+        await setTls('on');
+        const root = encodeURIComponent(certificate.certFile);
+        const query = `?host=${inQuery}&sslmode=verify-full&sslrootcert=${root}`;
+        assert.match(await outcome('gw', query, inUrl), expected, `${inUrl}, ?host=${inQuery}`);
+      }
+    } finally {
+      await named.remove();
+    }
   });
 
   it('means what it means to libpq with a server that has none', async () => {
