@@ -1,21 +1,20 @@
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
 import type { Config } from '../../internal/config/config.js';
+import { certificatesIn, readCertificate } from '../../internal/config/key-pair.js';
 import type { Finding } from './finding.js';
 
 const DAY_MS = 86_400_000;
 /** Two weeks: what a renewal that fails leaves to mend it. */
 const SOON_DAYS = 14;
-const ONE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /** The listener's certificate: how long it is good, and whether clients can follow it to an authority. */
 export async function certificates({ listen: { tls } }: Config): Promise<readonly Finding[]> {
   if (tls === undefined) return [];
   const about = 'certificate';
-  const chain = (readFileSync(tls.certFile, 'latin1').match(ONE) ?? []).map(
-    (pem) => new X509Certificate(pem),
-  );
+  const read = readCertificate(tls.certFile);
+  if ('fault' in read) return [{ about, state: 'bad', text: `TLS_CERT_FILE ${read.fault}` }];
+  const chain = certificatesIn(read.text);
   return [...chain.map((one) => expiry(about, one)), ...chainFindings(about, chain)];
 }
 

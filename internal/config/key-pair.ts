@@ -1,4 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { fromUnknown } from '../errors.js';
 import { readTextFile } from './text-file.js';
 
 /** Largest PEM file that is read, in bytes. */
@@ -18,9 +20,36 @@ function checked(file: string, expected: string, check: (pem: string) => unknown
   }
 }
 
-/** A file of one or more certificates. */
+/** A file of one or more certificates, all of which can be read: OpenSSL leaves out what follows a broken authority. */
 export function readCertificate(file: string): Pem {
-  return checked(file, 'certificate', (pem) => new X509Certificate(pem));
+  const read = checked(file, 'certificate', (pem) => new X509Certificate(pem));
+  if ('fault' in read) return read;
+  const blocks = certificateBlocks(read.text);
+  const broken = blocks.findIndex((block) => !isCertificate(block));
+  return broken < 0
+    ? read
+    : { fault: `holds a broken certificate, number ${broken + 1} of the ${blocks.length} in it` };
+}
+
+/** All certificates of a text that `readCertificate` returned, in its order. */
+export function certificatesIn(pem: string): readonly X509Certificate[] {
+  return certificateBlocks(pem).map((block) => new X509Certificate(block));
+}
+
+/** Each from its first line up to the next one's; OpenSSL, too, takes a line for the beginning of one only as a whole. */
+function certificateBlocks(pem: string): readonly string[] {
+  return pem
+    .split(/^(?=-----BEGIN CERTIFICATE-----)/m)
+    .filter((block) => block.startsWith('-----BEGIN CERT'));
+}
+
+function isCertificate(block: string): boolean {
+  try {
+    new X509Certificate(block);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A file of a private key without a passphrase. */
@@ -69,7 +98,40 @@ export function readPublicKey(file: string): Pem {
     : read;
 }
 
-/** Whether the (first) certificate is that of the key, both as the functions above returned them. */
-export function belongTogether(certificate: string, privateKey: string): boolean {
-  return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(privateKey));
+/** Why a certificate and a key cannot be shown in a handshake, worded to follow the name of the file it lies with. */
+export interface PairFault {
+  readonly of: 'certificate' | 'key';
+  readonly fault: string;
 }
+
+/**
+ * What is wrong with a chain of certificates and the key of its first one, both as the functions above returned them. A TLS
+ * context is made of them, so that what OpenSSL refuses is known before they are taken: some milliseconds.
+ */
+export function pairFault(certificate: string, privateKey: string): PairFault | undefined {
+  if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(privateKey)))
+    return { of: 'key', fault: 'is not the key of the certificate' };
+  const refused = refusal({ cert: certificate, key: privateKey });
+  if (refused === undefined) return undefined;
+  const alone = refusal({ cert: certificate });
+  return alone === undefined ? { of: 'key', fault: refused } : { of: 'certificate', fault: alone };
+}
+
+function refusal(options: SecureContextOptions): string | undefined {
+  try {
+    createSecureContext(options);
+    return undefined;
+  } catch (thrown) {
+    const { message } = fromUnknown(thrown);
+    // `error:0A00018F:SSL routines::ee key too small`
+    const reason = message.slice(message.lastIndexOf(':') + 1);
+    return `${WHY_REFUSED[reason] ?? 'cannot be used for TLS'} (OpenSSL: ${reason})`;
+  }
+}
+
+/** By OpenSSL's reason. */
+const WHY_REFUSED: Readonly<Record<string, string>> = {
+  'ee key too small': 'holds a certificate whose key is too short for TLS',
+  'ca key too small': 'holds a certificate of an authority whose key is too short for TLS',
+  'ca md too weak': 'holds a certificate that is signed with too weak a digest for TLS',
+};

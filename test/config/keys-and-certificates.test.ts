@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { readEnvironment } from '../../internal/config/environment/environment.js';
+import { BROKEN_CERTIFICATE, makeCertificate, weaken } from '../support/certificate.js';
 import { certificate, configOf, directory, keyPair, linesOf, put } from './files.js';
 
 describe('key sources', () => {
@@ -73,5 +75,31 @@ describe('TLS files', () => {
     assert.equal(lines.length, 2);
     assert.match(lines[0] ?? '', /^TLS_CERT_FILE: .* holds no certificate in PEM form/);
     assert.match(lines[1] ?? '', /^TLS_KEY_FILE: .* does not exist/);
+  });
+
+  it('are held against what a handshake needs: the whole chain, and strength', async (t) => {
+    const folder = directory(t);
+    const { cert, key } = await certificate(folder, 'a');
+    const good = readFileSync(cert, 'utf8');
+    const weak = await makeCertificate('weak.example');
+    t.after(() => weak.remove());
+    await weaken(weak);
+    const lines = (certFile: string, keyFile: string) =>
+      linesOf(readEnvironment({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }));
+    assert.deepEqual(lines(put(folder, 'two.pem', `# a comment\n${good}${good}`), key), []);
+    for (const [content, message] of [
+      [good + BROKEN_CERTIFICATE, /^TLS_CERT_FILE: .* holds a broken certificate, number 2 of the 2 in it$/],
+      [good + good.slice(0, 100), /^TLS_CERT_FILE: .* holds a broken certificate, number 2 of the 2 in it$/],
+    ] as const) {
+      const [line = '', ...others] = lines(put(folder, 'chain.pem', content), key);
+      assert.deepEqual(others, []);
+      assert.match(line, message);
+    }
+    const [line = '', ...others] = lines(weak.certFile, weak.keyFile);
+    assert.deepEqual(others, []);
+    assert.match(
+      line,
+      /^TLS_CERT_FILE: .* holds a certificate whose key is too short for TLS \(OpenSSL: .*\)$/,
+    );
   });
 });

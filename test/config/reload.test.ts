@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -9,6 +9,7 @@ import { loadConfiguration } from '../../internal/config/environment/environment
 import { type Problem, problemLine } from '../../internal/config/problem.js';
 import { loadRoutes } from '../../internal/config/routes/file.js';
 import { RouteReloader } from '../../internal/config/routes/reload.js';
+import { BROKEN_CERTIFICATE } from '../support/certificate.js';
 import { within } from '../support/eventually.js';
 import { certificate, directory, linesOf, put } from './files.js';
 
@@ -266,6 +267,21 @@ describe('RouteReloader.reload', () => {
     renameSync((await certificate(folder, 'b')).cert, cert);
     assert.equal((await within(followed.reloader.reload(), 'reload')).outcome, 'changed');
     assert.equal((await within(followed.reloader.reload(), 'reload')).outcome, 'unchanged');
+  });
+
+  it('leaves what works in effect when a TLS file goes bad behind its first certificate', async (t) => {
+    const folder = directory(t);
+    const { cert, key } = await certificate(folder, 'a');
+    const text = `- {prefix: /a, upstream: "wss://a", tls: {certFile: ${cert}, keyFile: ${key}}}\n`;
+    const followed = new Followed(t, put(folder, 'routes.yaml', text));
+    appendFileSync(cert, BROKEN_CERTIFICATE);
+    const { outcome, problems } = await within(followed.reloader.reload(), 'reload');
+    assert.equal(outcome, 'rejected');
+    assert.match(
+      problems.map(problemLine).join('\n'),
+      /routes\.yaml:1: tls\.certFile: .* broken certificate/,
+    );
+    assert.deepEqual(followed.tables, []);
   });
 
   it('runs one after the other, so that the last state wins', async (t) => {

@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import {
   hasUpstreams,
@@ -9,7 +7,7 @@ import {
   type UpstreamRoute,
 } from '../../internal/config/config.js';
 import { parseRoutes, type RoutesContext } from '../../internal/config/routes/routes.js';
-import { certificate, directory, linesOf, put } from './files.js';
+import { linesOf } from './files.js';
 import { NO_BACKENDS, WEBSOCKET_DEFAULTS } from './route-defaults.js';
 
 function parse(text: string, context: Partial<RoutesContext> = {}, fileName = 'routes.yaml') {
@@ -279,49 +277,6 @@ describe('roles in the CONNECT', () => {
   it('are refused on a route for raw clients', () => {
     const text = '[{prefix: /a, upstream: ws://a, protocol: raw, mqtt: {roles: username}}]';
     assert.deepEqual(problemsOf(text), ['routes.yaml:1: mqtt.roles: goes with protocol: mqtt only']);
-  });
-});
-
-describe('the tls of a route', () => {
-  const entry = (tls: object, upstream: unknown = 'wss://a') =>
-    JSON.stringify([{ prefix: '/a', upstream, tls }]);
-
-  it('holds the contents of its files, found from the directory of the routes file', async (t) => {
-    const folder = directory(t);
-    mkdirSync(join(folder, 'tls'));
-    const { cert, key } = await certificate(join(folder, 'tls'), 'a');
-    const text = entry({ caFile: 'tls/a.crt', certFile: cert, keyFile: key });
-    const [route] = routesOf(text, {}, join(folder, 'routes.yaml'));
-    assert.match(route?.tls?.ca ?? '', /BEGIN CERTIFICATE/);
-    assert.equal(route?.tls?.cert, route?.tls?.ca);
-    assert.match(route?.tls?.key ?? '', /BEGIN PRIVATE KEY/);
-  });
-
-  it('is refused for an upstream without TLS', () => {
-    for (const upstream of ['ws://a', ['wss://a', 'ws://b'], 'WS://a']) {
-      assert.match(problemsOf(entry({}, upstream))[0] ?? '', /^routes.yaml:1: tls: goes with wss/);
-    }
-  });
-
-  it('names each file that cannot be used, and never its content', async (t) => {
-    const folder = directory(t);
-    const a = await certificate(folder, 'a');
-    const b = await certificate(folder, 'b');
-    const cases: [object, RegExp][] = [
-      [{ caFile: join(folder, 'none') }, /tls.caFile: .* does not exist/],
-      [{ caFile: folder }, /tls.caFile: .* is not a regular file/],
-      [{ caFile: put(folder, 'bad', 'hunter2') }, /tls.caFile: .* holds no certificate/],
-      [{ certFile: a.cert }, /tls.certFile: needs keyFile/],
-      [{ keyFile: a.key }, /tls.keyFile: needs certFile/],
-      [{ certFile: a.cert, keyFile: b.key }, /tls.keyFile: .* is not the key of the certificate/],
-      [{ certFile: a.cert, keyFile: a.cert }, /tls.keyFile: .* holds no private key/],
-    ];
-    for (const [tls, message] of cases) {
-      const lines = problemsOf(entry(tls));
-      assert.equal(lines.length, 1, lines.join('\n'));
-      assert.match(lines[0] ?? '', message);
-      assert.doesNotMatch(lines[0] ?? '', /hunter2|BEGIN/);
-    }
   });
 });
 

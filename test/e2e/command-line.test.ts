@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { BROKEN_CERTIFICATE, makeCertificate } from '../support/certificate.js';
 import { runCommand } from '../support/command.js';
 import { freePort } from '../support/free-port.js';
 import { GATEWAY_COMMAND, type Gateway, startGateway } from '../support/gateway.js';
@@ -158,6 +159,25 @@ describe('the commands', () => {
     const online = await runCommand(['check', '--online'], { env: { ...env, JWKS_URL: `http://${dead}/` } });
     assert.equal(online.code, 1);
     assert.match(online.stdout, /^FAIL {2}keys/m);
+  });
+
+  it('doctor looks at each certificate of the chain', async (t) => {
+    const routes = join(directory, 'routes-behind-tls.yaml');
+    await writeFile(routes, JSON.stringify([{ prefix: '/', upstream: echo.url }]));
+    const { certFile, keyFile, remove } = await makeCertificate('gateway.example');
+    t.after(remove);
+    const doctor = () =>
+      runCommand(['doctor'], {
+        env: { JWKS_URL: issuer.jwksUrl, ROUTE_FILE: routes, TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile },
+      });
+    await writeFile(certFile, (await readFile(certFile, 'utf8')).repeat(2));
+    const { stdout } = await doctor();
+    assert.equal(stdout.match(/ certificate +CN=gateway\.example: good for \d days$/gm)?.length, 2, stdout);
+
+    await appendFile(certFile, BROKEN_CERTIFICATE);
+    const broken = await doctor();
+    assert.equal(broken.code, 1);
+    assert.match(broken.stdout, /^FAIL {2}configuration +TLS_CERT_FILE: .* number 3 of the 3 in it$/m);
   });
 
   it('doctor looks at the keys of every issuer', async () => {

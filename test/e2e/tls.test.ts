@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { copyFile, readFile } from 'node:fs/promises';
+import { appendFile, copyFile, readFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import { connect } from 'node:tls';
 import { WebSocketServer } from 'ws';
-import { type Certificate, makeCertificate } from '../support/certificate.js';
+import { BROKEN_CERTIFICATE, type Certificate, makeCertificate } from '../support/certificate.js';
 import { eventually } from '../support/eventually.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
@@ -129,5 +129,16 @@ describe('TLS towards clients', () => {
     peer.send('still in');
     assert.equal(await peer.text(), 'still in');
     await peer.close();
+  });
+
+  it('goes on with the one it has when the new one cannot be served, and names the variable', async () => {
+    const served = await servedName();
+    await appendFile(first.certFile, BROKEN_CERTIFICATE);
+    const said = await eventually(
+      () => gateway.logs.find(({ problems }) => /broken/.test(JSON.stringify(problems ?? ''))) ?? false,
+    );
+    assert.equal(said.msg, 'certificate not renewed: the one in effect stays');
+    assert.match(JSON.stringify(said.problems), /TLS_CERT_FILE: .* broken certificate, number 2 of the 2/);
+    assert.equal(await servedName(), served);
   });
 });

@@ -22,6 +22,15 @@ export async function makeCertificate(host: string): Promise<Certificate> {
   return { certFile, keyFile, remove: () => rm(directory, { recursive: true, force: true }) };
 }
 
+/** Makes the key one that OpenSSL takes for no handshake, being too short, and the certificate that of it. */
+export async function weaken({ certFile, keyFile }: Certificate): Promise<void> {
+  await openssl('genrsa', '-out', keyFile, '512');
+  await openssl('req', '-x509', '-key', keyFile, '-days', '2', '-subj', '/CN=weak', '-out', certFile);
+}
+
+/** A certificate in PEM form, as far as its first and last line tell. */
+export const BROKEN_CERTIFICATE = '-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n';
+
 /** Makes it one that was good until yesterday. */
 export async function expire({ certFile, keyFile }: Certificate): Promise<void> {
   await openssl('x509', '-in', certFile, '-signkey', keyFile, '-days', '-1', '-out', certFile);

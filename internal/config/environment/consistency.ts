@@ -2,8 +2,8 @@ import { fromUnknown } from '../../errors.js';
 import { readPostgresDsn } from '../../postgres-dsn.js';
 import type { IssuerConfig, ListenConfig, RouteTable } from '../config.js';
 import {
-  belongTogether,
   type Pem,
+  pairFault,
   readCertificate,
   readPrivateKey,
   readPublicKey,
@@ -93,14 +93,11 @@ export function keyPairProblems({ certFile, keyFile }: NonNullable<ListenConfig[
       ...fileProblem('TLS_KEY_FILE', keyFile, key),
     ];
   }
-  return belongTogether(certificate.text, key.text)
-    ? []
-    : [
-        {
-          name: 'TLS_KEY_FILE',
-          message: `${quote(keyFile)} is not the key of the certificate in TLS_CERT_FILE`,
-        },
-      ];
+  const wrong = pairFault(certificate.text, key.text);
+  if (wrong === undefined) return [];
+  return wrong.of === 'certificate'
+    ? fileProblem('TLS_CERT_FILE', certFile, wrong)
+    : fileProblem('TLS_KEY_FILE', keyFile, wrong);
 }
 
 function keySourceProblems(values: Values): Problem[] {

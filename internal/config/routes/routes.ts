@@ -16,6 +16,7 @@ import { Placeholders } from './placeholders.js';
 import { kindOf, mqttSchema, prefixSchema, protocolSchema, webSocketSchema } from './schema.js';
 import { type Claim, type ClientKind, createRouteTable, hiding, isFallback } from './table.js';
 import { readTargets } from './targets.js';
+import { TlsFiles } from './tls.js';
 import { type Place, readYaml, type YamlSource } from './yaml-source.js';
 
 /** Problems that are listed; a file with more is no routes file. */
@@ -81,13 +82,16 @@ class RoutesParser {
   /** Where the list of routes stands. */
   #base: readonly PropertyKey[] = [];
   #targets: ReadonlyMap<string, Target | undefined> = new Map();
+  readonly #tlsFiles: TlsFiles;
 
   constructor(
     readonly source: YamlSource,
     readonly fileName: string,
     readonly context: RoutesContext,
     readonly placeholders: Placeholders,
-  ) {}
+  ) {
+    this.#tlsFiles = new TlsFiles(dirname(fileName));
+  }
 
   /** In the order of the file; of very many, the first ones and their number. */
   get problems(): Problem[] {
@@ -129,6 +133,7 @@ class RoutesParser {
     const kind = isMapping(item) ? kindOf(item) : 'websocket';
     const found = readEntry(kind, item, {
       directory: dirname(this.fileName),
+      tlsFiles: this.#tlsFiles,
       respondVariables: this.context.respondVariables ?? {},
       issuerNames: this.context.issuerNames,
       targets: this.#targets,

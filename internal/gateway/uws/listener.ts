@@ -99,10 +99,7 @@ export class UwsListener implements Listener {
     const { config } = this.parts;
     const { sessionParts } = this.parts.gate;
     const { tls } = config;
-    const app =
-      tls === undefined
-        ? uWS.App()
-        : uWS.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile });
+    const app = tls === undefined ? uWS.App() : secureApp(tls);
     app.ws<SocketData>('/*', {
       maxPayloadLength: this.parts.maxMessageBytes + OVERSIZE_SLACK_BYTES,
       maxBackpressure: sessionParts.config.maxBufferedBytes + BACKPRESSURE_SLACK_BYTES,
@@ -205,5 +202,17 @@ function compressionOf(compression: ListenConfig['compression']): number {
       return uWS.SHARED_COMPRESSOR;
     case 'dedicated':
       return uWS.DEDICATED_COMPRESSOR_4KB;
+  }
+}
+
+/** What `check` passes is refused here now and then: its TLS is BoringSSL's, which knows fewer curves and no byte order mark. */
+function secureApp({ certFile, keyFile }: NonNullable<ListenConfig['tls']>): TemplatedApp {
+  try {
+    return uWS.SSLApp({ cert_file_name: certFile, key_file_name: keyFile });
+  } catch {
+    throw new GatewayError(
+      'ERR_CONFIG',
+      'TLS_CERT_FILE, TLS_KEY_FILE: uWebSockets.js cannot use what they hold: take another kind of key, or LISTENER=node',
+    );
   }
 }

@@ -220,15 +220,11 @@ export function protocolOf({
   return mqtt.roles === 'none' ? protocol : (protocol ?? 'mqtt');
 }
 
-function tlsOf(
-  entry: UpstreamEntry,
-  { directory }: EntryContext,
-  faults: EntryFault[],
-): RouteTls | undefined {
+function tlsOf(entry: UpstreamEntry, { tlsFiles }: EntryContext, faults: EntryFault[]): RouteTls | undefined {
   if (entry.tls === undefined) return undefined;
   if (entry.upstream.some(({ url }) => isPlain(url)))
     faults.push({ path: ['tls'], message: 'goes with wss:// and https:// upstreams only' });
-  const tls = readRouteTls(entry.tls, directory);
+  const tls = readRouteTls(entry.tls, tlsFiles);
   if (!('faults' in tls)) return tls;
   for (const { key, message } of tls.faults) faults.push({ path: ['tls', key], message });
   return undefined;

@@ -1,9 +1,12 @@
 import type { Target } from '../../config.js';
+import type { TlsFiles } from '../tls.js';
 
 /** What an entry needs from around it. */
 export interface EntryContext {
   /** Of the routes file: relative paths start there. */
   readonly directory: string;
+  /** What the entries before it named in `tls`, too. */
+  readonly tlsFiles: TlsFiles;
   /** Values that `${NAME}` in a fixed answer may stand for. */
   readonly respondVariables: Readonly<Record<string, string>>;
   /** Of ISSUERS_FILE; undefined: not known, none is wrong. */
