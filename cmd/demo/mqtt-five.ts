@@ -49,6 +49,7 @@ export function serveMqttFive(stream: Duplex, parser: Parser, clientId: string, 
   };
 
   parser.on('packet', (packet: Packet) => {
+    if (isMalformed(packet)) return stream.destroy();
     switch (packet.cmd) {
       case 'publish':
         return publish(packet);
@@ -84,4 +85,21 @@ export function serveMqttFive(stream: Duplex, parser: Parser, clientId: string, 
       ...(clientId === '' ? { assignedClientIdentifier: `demo-${Date.now().toString(36)}` } : {}),
     },
   });
+}
+
+/** Whether the parser lets it pass, and the broker or what writes the answer would throw. */
+function isMalformed(packet: Packet): boolean {
+  switch (packet.cmd) {
+    case 'publish':
+      // [MQTT-3.3.2-2]; an empty one needs an alias, which nobody was offered [MQTT-3.3.2-8].
+      return packet.topic === '' || /[#+]/.test(packet.topic);
+    case 'subscribe':
+      // [MQTT-3.8.3-2], [MQTT-4.7.3-1]
+      return packet.subscriptions.length === 0 || packet.subscriptions.some(({ topic }) => topic === '');
+    case 'unsubscribe':
+      // [MQTT-3.10.3-2], [MQTT-4.7.3-1]
+      return packet.unsubscriptions.length === 0 || packet.unsubscriptions.includes('');
+    default:
+      return false;
+  }
 }
