@@ -285,7 +285,9 @@ static void on_packet(struct conn *conn) {
   if (conn->packet_length > 0 && packet[0] == 0x10) conn_send(conn, connack, sizeof connack);
   if (conn->packet_length > at + 10 && packet[0] >> 4 == 3) {
     int number = atoi((char *)packet + at + 4);
-    if (clients != NULL && number >= 0 && number < job.connections && clients[number] != NULL) on_arrived(clients[number], 1);
+    /* It may be of a client of the job before, which had said it when it went. */
+    int is_there = clients != NULL && number >= 0 && number < job.connections && clients[number] != NULL;
+    if (is_there && clients[number]->open) on_arrived(clients[number], 1);
   }
   conn->packet_length = 0;
 }
