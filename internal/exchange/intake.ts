@@ -12,7 +12,7 @@ import type { ExchangeParts } from './exchange-parts.js';
 import type { ExchangeRequest } from './exchange-request.js';
 import { judgeMethod } from './methods.js';
 import { ExchangeRefused } from './problem.js';
-import { type RequestTarget, rawRestOf, requestTarget } from './request-target.js';
+import { type RequestTarget, rawRestOf, requestTarget, withoutParameters } from './request-target.js';
 import { rulesOf } from './route-rules.js';
 
 /** Stands for a route where none fits. */
@@ -70,9 +70,16 @@ export function judgeRequest(
   { credentials, proxies, table }: Pick<ExchangeParts, 'credentials' | 'proxies' | 'table'>,
 ): JudgedRequest | undefined {
   const { method, headers, query } = head;
-  const target = requestTarget(head.target, query, headers.get('host')?.[0] ?? '');
   const client = proxies.client(head.peer, head.secure, headers);
-  const match = target && table().match(target.path, client.host)[0];
+  const matched = (path: string) => table().match(path, client.host)[0];
+  const read = requestTarget(head.target, query, headers.get('host')?.[0] ?? '');
+  const found = read && matched(read.path);
+  const bare = read && withoutParameters(read.path);
+  // `/admin;x` of a wider route would be `/admin` to its upstream: whose it is must not depend on who reads it.
+  const isMeant = found?.route.prefix.includes(';') === true;
+  const strays = bare !== undefined && !isMeant && matched(bare)?.route !== found?.route;
+  const target = strays ? undefined : read;
+  const match = strays ? undefined : found;
   const route = match?.route;
   if (route?.kind === 'websocket' && !isNobodys(method)) return undefined;
   const path = target?.path ?? head.target;

@@ -24,6 +24,14 @@ export function requestTarget(target: string, query: string, host: string): Requ
   return path === undefined ? undefined : { rawPath, path, query };
 }
 
+/**
+ * A path as servers see it that leave out what parameters its segments have (RFC 3986 §3.3), and segments that are nothing
+ * else; undefined: it has none.
+ */
+export function withoutParameters(path: string): string | undefined {
+  return path.includes(';') ? path.replaceAll(/;[^/]*/g, '').replaceAll(/\/{2,}/g, '/') : undefined;
+}
+
 /** RFC 9112 §3.2.2. Other authorities than Host, and user information, are for nobody to choose between. */
 function pathOfAbsolute(target: string, host: string): string | undefined {
   const [, authority = '', path = ''] = /^https?:\/\/([^/?#@]+)(\/[^?#]*)?$/i.exec(target) ?? [];

@@ -247,6 +247,9 @@ describe('the shape of a request', () => {
           '/raw/%5cx',
           '/raw/\\x',
           '/raw/%00',
+          '/raw;p/x',
+          '/raw%3Bp/x',
+          '/;p/raw/x',
         ],
         ...['/raw/#x', '/raw/\xe4', '/raw/.', '/raw/%zz', '/raw/..%5cx', 'raw', '*', '/raw/%c0%ae'],
       ];
