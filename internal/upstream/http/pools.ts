@@ -10,7 +10,10 @@ const SWEEP_MS = 1_000;
 
 /** Kept-alive connections to one endpoint: as many as there are requests under way, and those that are idle. */
 export class EndpointPool {
-  /** The one that served last at the end: it is the likeliest to be alive, and the others may grow old. */
+  /**
+   * The one that served last at the end: it is the likeliest to be alive, and the others may grow old. Those that have gone
+   * meanwhile stay in it until they are met: an upstream that ends thousands at once would have each looked for among all.
+   */
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
   #isClosed: boolean = false;
@@ -19,8 +22,8 @@ export class EndpointPool {
 
   /** A connection for one request, to be given back or dropped. */
   take(): Connection {
-    const idle = this.#idle.pop();
-    if (idle !== undefined) return idle;
+    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop())
+      if (idle.isOpen) return idle;
     const connection = new Connection(this.dial, this.#onLost);
     this.#all.add(connection);
     return connection;
@@ -34,8 +37,11 @@ export class EndpointPool {
 
   /** Lets go of those that have been idle for too long. */
   sweep(nowMs: number): void {
-    for (const connection of this.#idle.filter(({ idleUntilMs }) => idleUntilMs <= nowMs))
-      connection.destroy();
+    let kept = 0;
+    for (const connection of this.#idle)
+      if (connection.idleUntilMs <= nowMs) connection.destroy();
+      else if (connection.isOpen) this.#idle[kept++] = connection;
+    this.#idle.length = kept;
   }
 
   /** Takes no more; what is under way ends by itself. */
@@ -52,8 +58,6 @@ export class EndpointPool {
 
   readonly #onLost = (connection: Connection): void => {
     this.#all.delete(connection);
-    const at = this.#idle.lastIndexOf(connection);
-    if (at >= 0) this.#idle.splice(at, 1);
   };
 }
 

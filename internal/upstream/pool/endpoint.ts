@@ -131,10 +131,18 @@ function endpointName(url: URL): string {
   return `${url.protocol}//${url.host}${url.pathname}`;
 }
 
+/** Of settings that are dialled with again and again: a bundle of authorities is hundreds of kilobytes. */
+const digests = new WeakMap<RouteTls, string>();
+
 /** Same key, same endpoint: the URL and, as a digest, all of its TLS settings. */
 export function endpointKey(url: string, tls: RouteTls | undefined): string {
   if (tls === undefined) return url;
-  const { ca, cert, key, serverName, insecureSkipVerify } = tls;
-  const settings = JSON.stringify([ca, cert, key, serverName, insecureSkipVerify]);
-  return `${url} ${createHash('sha256').update(settings).digest('base64')}`;
+  let digest = digests.get(tls);
+  if (digest === undefined) {
+    const { ca, cert, key, serverName, insecureSkipVerify } = tls;
+    const settings = JSON.stringify([ca, cert, key, serverName, insecureSkipVerify]);
+    digest = createHash('sha256').update(settings).digest('base64');
+    digests.set(tls, digest);
+  }
+  return `${url} ${digest}`;
 }

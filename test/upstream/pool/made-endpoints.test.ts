@@ -53,3 +53,19 @@ it('10,000 endpoints are kept, and of 10,001 one goes', () => {
   assert.equal([...endpoints].length, 10_000);
   assert.deepEqual(gone, ['pod-0']);
 });
+
+it('the authorities of a route are read once, however many are led to endpoints of their own', () => {
+  const { endpoints } = made();
+  let reads = 0;
+  const tls = {
+    ...{ cert: undefined, key: undefined, serverName: undefined, insecureSkipVerify: false },
+    get ca(): string {
+      reads++;
+      return 'a bundle';
+    },
+  };
+  for (const host of ['a', 'b', 'a'])
+    endpoints.of({ ...ROUTE, tls }, { url: `wss://${host}/`, rules: '', admits: () => true });
+  assert.equal([...endpoints].length, 2);
+  assert.equal(reads, 1);
+});
