@@ -14,12 +14,18 @@ export interface SchemaEndpoint {
   readonly detail: boolean;
 }
 
+/** One that may be called. */
+export interface SchemaMethod {
+  readonly method: string;
+  readonly params: JsonSchema;
+}
+
 /** A schema file, checked. */
 export interface SchemaFile {
   readonly unknown: 'refuse' | 'pass';
   readonly endpoints: readonly SchemaEndpoint[];
-  /** Methods of JSON-RPC over WebSocket, by name; undefined: no such rules. */
-  readonly rpc: ReadonlyMap<string, JsonSchema> | undefined;
+  /** Methods of JSON-RPC over WebSocket; undefined: no such rules. */
+  readonly rpc: readonly SchemaMethod[] | undefined;
 }
 
 /** Those of a route. */

@@ -25,6 +25,26 @@ describe('loadConfiguration', () => {
     for (const part of [result.config, result.table, result.routesSource]) assert.ok(Object.isFrozen(part));
   });
 
+  it('leaves nothing in them that can change, in schema files too', (t) => {
+    const folder = directory(t);
+    const routes =
+      '- {prefix: /c, upstream: "ws://a", schemas: calls.yaml}\n- {prefix: /h, upstream: "http://a", schemas: bodies.yaml}\n';
+    put(folder, 'calls.yaml', 'rpc:\n  add: {params: {type: array}}\n');
+    put(folder, 'bodies.yaml', 'endpoints:\n  - {method: POST, path: /, body: {required: [a]}}\n');
+    const result = loadConfiguration({ ...KEYS, ROUTE_FILE: put(folder, 'routes.yaml', routes) });
+    assert.ok('config' in result, linesOf(result).join('\n'));
+    const visit = (value: unknown, place: string): void => {
+      if (typeof value !== 'object' || value === null) return;
+      // A Map or a Set can be frozen, and changes all the same.
+      assert.ok(Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype, place);
+      assert.ok(Object.isFrozen(value), place);
+      for (const [name, part] of Object.entries(value)) visit(part, `${place}.${name}`);
+    };
+    visit(result.config, 'config');
+    visit(result.table.routes, 'routes');
+    visit(result.routesSource, 'routesSource');
+  });
+
   it('returns the problems of the environment and of the routes file together', (t) => {
     const file = put(directory(t), 'routes.yaml', '- prefix: a\n  upstream: ws://a\n');
     const lines = linesOf(loadConfiguration({ ...KEYS, ROUTE_FILE: file, PORT: 'x' }));

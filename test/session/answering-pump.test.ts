@@ -16,7 +16,7 @@ const RPC: RouteSchemas = {
   file: '/etc/rpc.yaml',
   unknown: 'refuse',
   endpoints: [],
-  rpc: new Map([['ping', true]]),
+  rpc: [{ method: 'ping', params: true }],
 };
 
 /** What may wait for a client beyond MAX_BUFFERED_BYTES. */

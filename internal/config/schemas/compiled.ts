@@ -39,7 +39,7 @@ function compile({ unknown, endpoints, rpc }: SchemaFile, compiler: SchemaCompil
   return {
     unknown,
     endpoints: endpoints.map((endpoint) => compileEndpoint(endpoint, compiler)).sort(narrowerFirst),
-    rpc: rpc && new Map([...rpc].map(([method, params]) => [method, accepts(compiler.check(params))])),
+    rpc: rpc && new Map(rpc.map(({ method, params }) => [method, accepts(compiler.check(params))])),
   };
 }
 

@@ -92,7 +92,7 @@ export function parseSchemaFile(text: string, fileName: string): SchemaFileResul
   const file: SchemaFile = {
     unknown,
     endpoints: endpoints.map(({ query, body, ...rest }) => ({ ...rest, query, body })),
-    rpc: rpc && new Map(Object.entries(rpc).map(([method, { params }]) => [method, params])),
+    rpc: rpc && Object.entries(rpc).map(([method, { params }]) => ({ method, params })),
   };
   const faults = [...sameEndpoints(file.endpoints), ...schemasIn(file).flatMap(walkFaults)];
   return faults.length > 0 ? { problems: faults.slice(0, MAX_PROBLEMS).map(problem) } : { file, problem };
@@ -105,7 +105,8 @@ export function schemasIn({ endpoints, rpc }: SchemaFile): readonly PlacedSchema
     if (query !== undefined) placed.push({ path: ['endpoints', index, 'query'], schema: query });
     if (body !== undefined) placed.push({ path: ['endpoints', index, 'body'], schema: body });
   }
-  for (const [method, params] of rpc ?? []) placed.push({ path: ['rpc', method, 'params'], schema: params });
+  for (const { method, params } of rpc ?? [])
+    placed.push({ path: ['rpc', method, 'params'], schema: params });
   return placed;
 }
 
