@@ -21,6 +21,7 @@ const floors = [
     'internal/claim-text.ts',
     'internal/few-at-a-time.ts',
     'internal/heap-trim.ts',
+    'internal/protocol-names.ts',
     'internal/turn-clock.ts',
     'internal/version.ts',
     'internal/multimap.ts',

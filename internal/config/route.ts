@@ -1,3 +1,4 @@
+import { PROTOCOL_NAMES } from '../protocol-names.js';
 import type { ClientRules, RouteAuth, TokenRules } from './route-access.js';
 import type { BootstrapRule } from './route-bootstrap.js';
 import type { RouteSchemas } from './route-schemas.js';
@@ -5,7 +6,7 @@ import type { TargetedUpstream } from './route-target.js';
 
 /** The shapes of a checked route of routes.yaml (SPEC sections 3 and 17 to 21). Plain data: routes cross processes. */
 
-export const PROTOCOL_NAMES = ['mqtt', 'raw', 'stomp', 'graphql'] as const;
+export { PROTOCOL_NAMES };
 export type Protocol = (typeof PROTOCOL_NAMES)[number];
 
 /** TLS towards a wss or https upstream, files already read. */

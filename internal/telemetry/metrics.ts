@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { CLOSE_REASONS } from '../close-codes.js';
+import { PROTOCOL_NAMES } from '../protocol-names.js';
 import { authMetrics } from './auth-metrics.js';
 import { BoundedLabel, MAX_ROUTES, NO_ROUTE } from './bounded-label.js';
 import { SharedRendering } from './exposition.js';
@@ -11,7 +12,6 @@ import { sessionMetrics } from './session-metrics.js';
 import { DIALS, upstreamMetrics } from './upstream-metrics.js';
 
 /** The values of labels that have few: their series are there from the start, so that a rate sees the first event. */
-const PROTOCOLS = ['mqtt', 'raw', 'stomp', 'graphql'];
 const DIRECTIONS = ['client_to_upstream', 'upstream_to_client'];
 const RELOAD_RESULTS = ['ok', 'failed'];
 /** Routes of which every reason to close is there from the start: with more, all these zeros would be most of a scrape. */
@@ -95,7 +95,7 @@ export class Metrics {
 
   #prepare(route: string): void {
     const { forwarded, bytes } = this.messages;
-    for (const protocol of PROTOCOLS)
+    for (const protocol of PROTOCOL_NAMES)
       for (const direction of DIRECTIONS)
         for (const counter of [forwarded, bytes]) counter.inc({ direction, protocol, route }, 0);
     for (const { name } of Object.values(CLOSE_REASONS)) this.sessions.closed.inc({ reason: name, route }, 0);
@@ -149,7 +149,7 @@ export class Metrics {
   #startAtZero(): void {
     const { byProtocol } = this.sessions;
     const { errors, retries, circuitOpen } = this.upstreams;
-    for (const protocol of PROTOCOLS)
+    for (const protocol of PROTOCOL_NAMES)
       for (const counter of [byProtocol, errors, retries, circuitOpen]) counter.inc({ protocol }, 0);
     for (const direction of DIRECTIONS) this.messages.backpressure.inc({ direction }, 0);
     // Whoever is refused before a route is chosen.
