@@ -173,6 +173,18 @@ describe('keys from a JWKS', () => {
     );
   });
 
+  test('an endpoint that is known to be down gets no more than the longest staleness, none at all if that is 0', async (t) => {
+    for (const staleMinutes of [0, 20]) {
+      const b = await bench(t, { config: { jwksMaxStaleMs: staleMinutes * MINUTE_MS } });
+      b.issuer.mode = '500';
+      await advance(b, 10 * MINUTE_MS, 'not loaded');
+      assert.equal(b.keys.ready, staleMinutes > 0);
+      b.issuer.mode = 'hang';
+      b.clock.advance(staleMinutes * MINUTE_MS);
+      assert.equal(b.keys.ready, false);
+    }
+  });
+
   test('an endpoint that is down at start means not ready, until it is there', async (t) => {
     const port = await freePort();
     const [clock, log, metrics] = [new ManualClock(), new RecordedLog(), new Metrics(10)];

@@ -9,7 +9,7 @@ import { fetchJwks } from './jwks-endpoint.js';
 import { KeySet, type VerificationKey } from './key-set.js';
 import { readPemKey } from './pem.js';
 
-/** Time for discovery and JWKS together; also how long a set may serve past its time while the next one is fetched. */
+/** Time for discovery and JWKS together; also how long a set may serve past its time while the next one is first fetched. */
 const FETCH_TIMEOUT_MS = 5000;
 /** Least time between two fetches that an unknown kid causes. */
 const UNKNOWN_KID_COOLDOWN_MS = 30_000;
@@ -36,6 +36,8 @@ export class VerificationKeys {
   #set: KeySet | undefined;
   /** When the set in use stops counting, on the clock's scale. */
   #usableUntilMs = Number.POSITIVE_INFINITY;
+  /** Likewise, once the endpoint is known to be down. */
+  #staleUntilMs = Number.POSITIVE_INFINITY;
   #loading: Promise<void> | undefined;
   readonly #waiters = new FewAtATime(WAITERS_A_TURN);
   #failures = 0;
@@ -137,9 +139,11 @@ export class VerificationKeys {
       const set = await this.#fetchSet();
       this.#reportSuccess(set, this.#set);
       this.#set = set;
-      this.#usableUntilMs = this.clock.nowMs() + jwksTtlMs + FETCH_TIMEOUT_MS + jwksMaxStaleMs;
+      this.#staleUntilMs = this.clock.nowMs() + jwksTtlMs + jwksMaxStaleMs;
+      this.#usableUntilMs = this.#staleUntilMs + FETCH_TIMEOUT_MS;
     } catch (error) {
       if (this.#abort.signal.aborted) return;
+      this.#usableUntilMs = this.#staleUntilMs; // the answer that the rest of the time was for
       nextMs = retryDelayMs(this.#failures++);
       this.#report(0);
       const state = this.#current() === undefined ? 'there are none to use' : 'the last good ones serve on';
