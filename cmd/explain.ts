@@ -88,18 +88,19 @@ Examples:
       { base: null, timestamp: false, formatters: { level: (level) => ({ level }) } },
       { write: (line: string) => void lines.push(JSON.parse(line)) },
     );
-    if (flags.method !== undefined) {
-      const method = flags.method.toUpperCase();
+    const method = flags.method?.toUpperCase() ?? (record && methodOf(record));
+    if (method !== undefined) {
       const head = plainHead(client, method, config, table);
       const outcome = await rehearseHttp(head, config, table, log);
       const told = httpReport(client, method, config, table, outcome, lines);
-      process.stdout.write(flags.json ? `${JSON.stringify(told, undefined, 2)}\n` : httpText(told));
+      if (flags.json) process.stdout.write(`${JSON.stringify({ record, ...told }, undefined, 2)}\n`);
+      else process.stdout.write(replayed(record) + httpText(told));
       process.exit(told.letIn ? 0 : 1);
     }
     const outcome = await rehearse(client, config, table, log, flags.dial);
     const told = report(client, config, table, outcome, lines);
     if (flags.json) process.stdout.write(`${JSON.stringify({ record, ...told }, undefined, 2)}\n`);
-    else process.stdout.write(aligned(record ? [['was refused', recordLines(record)]] : []) + text(told));
+    else process.stdout.write(replayed(record) + text(told));
     process.exit(told.letIn ? 0 : 1);
   },
 });
@@ -119,10 +120,22 @@ function showRecord(record: RefusalInfo, asJson: boolean): number {
   return 1;
 }
 
+function replayed(record: RefusalInfo | undefined): string {
+  return aligned(record === undefined ? [] : [['was refused', recordLines(record)]]);
+}
+
 /** The client of a session that was turned away, as far as it is remembered. */
 function ofRecord({ path, ip, protocol }: RefusalInfo): Partial<ClientFlags> {
   if (path === null) throw new UsageError(['its path is not remembered: give --path and a token instead']);
-  return { path, ip, ...(protocol === null || protocol === 'raw' ? {} : { protocol }) };
+  // It was decoded once, and a long one may have been cut within a character.
+  const sent = encodeURI(Buffer.from(path).toString()).replaceAll('?', '%3F').replaceAll('#', '%23');
+  const isUsual = protocol === null || protocol === 'raw' || protocol === 'http';
+  return { path: sent, ip, ...(isUsual ? {} : { protocol }) };
+}
+
+/** undefined: it was a handshake. */
+function methodOf({ protocol, method }: RefusalInfo): string | undefined {
+  return protocol === 'http' ? (method ?? 'GET') : undefined;
 }
 
 /**

@@ -16,6 +16,8 @@ export async function startDevServer(issuer: DevIssuer): Promise<LocalServer> {
   const files = pageFiles();
   const server = await listenLocally();
   server.http.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    // Who comes past the gateway may be a page whose name was made to resolve to this machine.
+    if (request.headers.host !== server.address) return answer(response, 404, 'text/plain', 'not found\n');
     const [path = '/'] = (request.url ?? '/').split('?', 1);
     if (path === '/dev/token' && request.method === 'POST') return void serveToken(issuer, request, response);
     if (path === '/dev/jwks.json')

@@ -49,7 +49,7 @@ const OWN_NAMES = ['localhost', '127.0.0.1', '::1'];
 export async function startDev(options: DevOptions): Promise<Dev> {
   const { host, upstream } = options;
   const port = options.anyPort ? await freePort(options.port, host) : options.port;
-  const names = options.anyName ? {} : { hosts: [...OWN_NAMES, host] };
+  const hosts = options.anyName ? [] : [...OWN_NAMES, host];
   const issuer = await DevIssuer.create();
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
@@ -77,7 +77,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
       ...(upstream === undefined
         ? []
         : [{ prefix: '/app', upstream, appendPath: true, preserveQuery: true }]),
-    ].map((route) => ({ ...route, ...names }));
+    ].map((route) => (hosts.length === 0 ? route : { ...route, hosts }));
     await writeFile(routeFile, JSON.stringify(routes, undefined, 2));
     const loaded = loadConfiguration({
       HOST: host,
@@ -93,7 +93,12 @@ export async function startDev(options: DevOptions): Promise<Dev> {
       SHUTDOWN_HARD_LIMIT: '1',
     });
     if ('problems' in loaded) throw new UsageError(loaded.problems.map(problemLine));
-    const app = await createApp(loaded.config, loaded.table, loaded.routesSource);
+    const { config } = loaded;
+    const app = await createApp(
+      { ...config, listen: { ...config.listen, ownHosts: hosts } },
+      loaded.table,
+      loaded.routesSource,
+    );
     await app.start();
     stops.push(() => app.stop());
     const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`;

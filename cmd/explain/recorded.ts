@@ -28,8 +28,8 @@ async function listed(admin: AdminClient): Promise<readonly RefusalInfo[]> {
 }
 
 /** The record for people, without its verdict. */
-export function recordLines({ at, ip, protocol, path, route, sub }: RefusalInfo): string[] {
-  const known = Object.entries({ from: ip, protocol, path, route, sub });
+export function recordLines({ at, ip, protocol, method, path, route, sub }: RefusalInfo): string[] {
+  const known = Object.entries({ from: ip, protocol, method, path, route, sub });
   return [
     `${at}${relativeTime(Date.parse(at))}`,
     ...known.flatMap(([name, value]) => (value === null ? [] : [`${name}: ${printable(value)}`])),

@@ -11,13 +11,15 @@ export interface RefusalInfo {
   readonly answer: number;
   readonly reason: string;
   readonly why: string | null;
+  /** Of a plain HTTP request. */
+  readonly method: string | null;
   readonly path: string | null;
   readonly route: string | null;
   readonly sub: string | null;
 }
 
 export function refusalInfo(refusal: Refusal): RefusalInfo {
-  const { atMs, session, ip, protocol, answer, reason, why, path, route, sub } = refusal;
+  const { atMs, session, ip, protocol, answer, reason, why, method, path, route, sub } = refusal;
   return {
     at: timeText(atMs),
     session: session ?? null,
@@ -26,6 +28,7 @@ export function refusalInfo(refusal: Refusal): RefusalInfo {
     answer,
     reason,
     why: why ?? null,
+    method: method ?? null,
     path: path ?? null,
     route: route ?? null,
     sub: sub ?? null,

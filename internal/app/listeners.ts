@@ -66,6 +66,7 @@ export async function createListeners(config: Config, parts: ListenersParts): Pr
     config.discovery
       ? () => discoveryAnswer({ version: version(), config, table: () => parts.table() })
       : undefined,
+    config.listen.ownHosts,
   );
   const listener = await createListener(
     choice,

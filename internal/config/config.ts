@@ -60,6 +60,8 @@ export interface ListenConfig {
   readonly port: number;
   /** Where the gateway's own endpoints are; undefined: with everything else. */
   readonly admin: { readonly host: string; readonly port: number } | undefined;
+  /** Host names by which the gateway's own endpoints may be asked for; none: any. No variable sets it. */
+  readonly ownHosts?: readonly string[];
   /** Who accepts clients; `auto` is decided at start, see `chooseListener`. */
   readonly listener: 'auto' | 'node' | 'uws';
   /** Processes sharing the port; `auto` has already become the number of cores. */

@@ -112,13 +112,14 @@ export class ExchangeRecord {
     code: ErrorCode | undefined,
   ): void {
     const { refusals, history } = this.parts;
-    const { client, path, route } = this.facts;
+    const { client, method, path, route } = this.facts;
     const { status, sub, bytesIn, bytesOut } = this;
     if (this.#isRefused && this.upstream === undefined && !(code !== undefined && NO_REFUSALS.has(code)))
       refusals.add({
         atMs: Date.now(),
         session: id,
         protocol: 'http',
+        method,
         ip: client.ip,
         answer: status,
         reason: (STATUS_CODES[status] ?? '').toLowerCase(),

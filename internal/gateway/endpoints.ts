@@ -1,3 +1,4 @@
+import { fitsHosts, hostNameOf } from '../config/routes/hosts.js';
 import type { RequestHead } from '../request/head.js';
 import { isNobodys } from '../request/methods.js';
 import { type AdminHandler, isAdminTarget, serveAdmin } from './admin-endpoint.js';
@@ -35,6 +36,8 @@ export class HttpEndpoints {
     /** By target; those that are off are not among them. */
     readonly others: ReadonlyMap<string, Endpoint> = new Map(),
     readonly discovery?: (() => Answer) | undefined,
+    /** Host names that they answer to; none: any. */
+    readonly hosts: readonly string[] = [],
   ) {
     this.#metrics = metrics === undefined ? ELSEWHERE : { kind: 'later', answer: () => scrape(metrics) };
     this.#admin =
@@ -42,7 +45,14 @@ export class HttpEndpoints {
   }
 
   /** Who answers the request, if its path is one of these. To be asked about every request, handshakes too. */
-  endpointFor({ target, method }: RequestHead): Endpoint | undefined {
+  endpointFor(head: RequestHead): Endpoint | undefined {
+    const endpoint = this.#endpointAt(head);
+    if (endpoint === undefined || this.hosts.length === 0) return endpoint;
+    const [host = ''] = head.headers.get('host') ?? [];
+    return fitsHosts(this.hosts, hostNameOf(host)) ? endpoint : ELSEWHERE;
+  }
+
+  #endpointAt({ target, method }: RequestHead): Endpoint | undefined {
     // Whoever answers all the rest refuses it.
     if (isNobodys(method)) return undefined;
     if (isAdminTarget(target)) return this.#admin;

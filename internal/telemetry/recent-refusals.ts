@@ -13,7 +13,9 @@ export interface Refusal {
   readonly reason: string;
   /** As the log says it; undefined: the reason says it all. */
   readonly why: string | undefined;
-  /** Without the query. */
+  /** Of an exchange; none: a handshake. */
+  readonly method?: string;
+  /** Without the query, percent-decoded once. */
   readonly path: string | undefined;
   /** Prefix of the route; undefined: none was chosen. */
   readonly route: string | undefined;

@@ -72,8 +72,11 @@ describe('ws-gateway dev', () => {
     for (const headers of [rebound, { ...rebound, 'X-Forwarded-Host': authority }]) {
       const { status, body } = await token({ ...headers, 'Sec-Fetch-Site': 'same-origin' });
       assert.deepEqual([status, body.includes('eyJ')], [404, false]);
-      assert.equal((await http(`http://${authority}/app/`, { headers })).status, 404);
+      for (const path of ['/app/', '/metrics', '/healthz', '/readyz', '/admin/sessions'])
+        assert.equal((await http(`http://${authority}${path}`, { headers })).status, 404, path);
     }
+    for (const path of ['/metrics', '/healthz', '/readyz', '/admin/sessions'])
+      assert.equal((await http(`http://${authority}${path}`)).status, 200, path);
   });
 
   it('takes a port of the system’s choice for --port 0, and says which', async () => {

@@ -166,6 +166,30 @@ describe('explain --method', () => {
     assert.ok(!stdout.includes(token));
   });
 
+  it('replays the refusal of a request, and says whether it would be let in now', async () => {
+    const answer = await http(`${gateway.http}/staff/caf%C3%A9%3F`, {
+      method: 'DELETE',
+      headers: { Authorization: `Bearer ${issuer.sign({ sub: 'ann' })}` },
+    });
+    assert.equal(answer.status, 403);
+    const { refusals } = JSON.parse((await http(`${gateway.http}/admin/refusals`)).body);
+    const [{ session, method }] = refusals;
+    assert.equal(method, 'DELETE');
+    const args = ['explain', '--session', session, '--admin', gateway.http];
+    const { code, stdout } = await runCommand(args, { env: env() });
+    assert.equal(code, 1);
+    assert.match(stdout, /^ +protocol: http\n +method: DELETE\n +path: \/staff\/café\?$/m);
+    const now = await runCommand([...args, '--token', '-'], {
+      env: env(),
+      input: issuer.sign({ sub: 'ann', roles: ['staff'] }),
+    });
+    assert.equal(now.code, 0, now.stderr);
+    assert.match(
+      now.stdout,
+      /^was refused[\s\S]+^request +DELETE \/staff\/caf%C3%A9%3F, [\s\S]+^verdict +let in/m,
+    );
+  });
+
   it('shows no text that a route sets in a header, of requests and handshakes alike', async () => {
     const token = issuer.sign({ sub: 'ann', preferred_username: 'Ann' });
     for (const args of [['--method', 'GET'], []]) {

@@ -77,7 +77,7 @@ describe('the record of an exchange', () => {
     const { atMs, ...rest } = refused()[0]!;
     assert.ok(Math.abs(Date.now() - atMs) < 10_000);
     assert.deepEqual(rest, {
-      ...{ session: 'x', protocol: 'http' },
+      ...{ session: 'x', protocol: 'http', method: 'GET' },
       ...{ ip: '203.0.113.7', answer: 403, reason: 'forbidden', why: 'a role is missing' },
       ...{ path: '/t/a', route: '/t', sub: 'alice' },
     });
