@@ -3,8 +3,8 @@ import { connectMqtt } from './connect/mqtt.js';
 import { type ConnectPlan, PLACES } from './connect/plan.js';
 import { connectRaw } from './connect/raw.js';
 import { command as define, UsageError } from './line/command.js';
+import { LONGEST_WAIT, secondsOf } from './line/numbers.js';
 import { readToken, TOKEN_OPTIONS } from './line/token-input.js';
-import { secondsOf } from './token/wishes.js';
 
 export const command = define({
   name: 'connect',
@@ -56,7 +56,7 @@ Examples:
       headers: Object.fromEntries(flags.header.map(headerOf)),
       origin: flags.origin,
       insecure: flags.insecure,
-      lingerMs: secondsOf(flags.wait ?? '1s', '--wait') * 1000,
+      lingerMs: secondsOf(flags.wait ?? '1s', '--wait', LONGEST_WAIT) * 1000,
       prompts: isatty(0) && isatty(1),
     };
     const code = await (version === undefined ? connectRaw(plan, flags.binary) : connectMqtt(plan, version));

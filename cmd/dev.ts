@@ -2,6 +2,7 @@ import { isProduction } from '../internal/config/environment/surroundings.js';
 import { isLoopbackHost, startDev } from './dev/stage.js';
 import { welcome } from './dev/welcome.js';
 import { command as define, UsageError } from './line/command.js';
+import { wholeNumberOf } from './line/numbers.js';
 import { heed } from './signals.js';
 
 const DEFAULT_PORT = 8080;
@@ -25,9 +26,7 @@ to names that a web page may have made to lead here.`,
   },
   async run(flags) {
     const host = flags.host ?? '127.0.0.1';
-    const port = Number(flags.port ?? DEFAULT_PORT);
-    if (!Number.isInteger(port) || port < 0 || port > 65_535)
-      throw new UsageError([`--port ${flags.port} is no port: 0 to 65535`]);
+    const port = wholeNumberOf(flags.port ?? String(DEFAULT_PORT), '--port', 'port', { min: 0, max: 65_535 });
     if (!flags.public && !isLoopbackHost(host))
       throw new UsageError([
         `--host ${host}: others could have tokens for anybody; --public allows it all the same`,

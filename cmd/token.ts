@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { command as define, UsageError } from './line/command.js';
+import { secondsOf } from './line/numbers.js';
 import { readToken, TOKEN_OPTIONS } from './line/token-input.js';
 import { fromDevGateway } from './token/dev-gateway.js';
 import { inspection } from './token/inspection.js';
 import { mint } from './token/mint.js';
-import { claimsFrom, secondsOf } from './token/wishes.js';
+import { claimsFrom } from './token/wishes.js';
 
 const DEV_URL = 'http://127.0.0.1:8080';
+/** Of a token: ten years. */
+const LONGEST_LIFE = '3650d';
 
 export const command = define({
   name: 'token',
@@ -20,7 +23,7 @@ claims of a token (--token, --token-file); nothing is verified: explain does tha
     sub: { value: 'SUB', text: 'subject; default: dev' },
     name: { value: 'NAME', text: 'preferred_username; default: none' },
     role: { value: 'ROLE', text: 'a role; may be given several times', multiple: true },
-    ttl: { value: 'TIME', text: 'how long it is good: 30s, 15m, 1h, 7d; default: 1h' },
+    ttl: { value: 'TIME', text: 'how long it is good: 30s, 15m, 1h, 7d; at most 3650d; default: 1h' },
     issuer: { value: 'ISS', text: 'iss; default: none, or that of the dev gateway' },
     audience: { value: 'AUD', text: 'aud; default: none' },
     claim: {
@@ -49,7 +52,7 @@ claims of a token (--token, --token-file); nothing is verified: explain does tha
     const wishes = {
       sub: flags.sub ?? 'dev',
       claims: claimsFrom(flags),
-      ttlSeconds: secondsOf(flags.ttl ?? '1h', '--ttl'),
+      ttlSeconds: secondsOf(flags.ttl ?? '1h', '--ttl', LONGEST_LIFE),
     };
     const token =
       flags.key === undefined

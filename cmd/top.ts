@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { command as define, UsageError } from './line/command.js';
-import { secondsOf } from './token/wishes.js';
+import { command as define } from './line/command.js';
+import { LONGEST_WAIT, secondsOf, wholeNumberOf } from './line/numbers.js';
 import { AdminClient, DEFAULT_ADMIN_URL } from './top/admin-client.js';
 import { type Sample, sample } from './top/sample.js';
 import { screenOf } from './top/screen.js';
@@ -22,10 +22,8 @@ API and the metrics tell. ADMIN_TOKEN, or ADMIN_TOKEN_FILE, is its bearer token 
     once: { text: 'look twice, print one table, and end' },
   },
   async run(flags) {
-    const everyMs = secondsOf(flags.every ?? '2s', '--every') * 1000;
-    const rows = Number(flags.rows ?? 10);
-    if (!Number.isInteger(rows) || rows < 1)
-      throw new UsageError([`--rows ${flags.rows} is no number of rows`]);
+    const everyMs = secondsOf(flags.every ?? '2s', '--every', LONGEST_WAIT) * 1000;
+    const rows = wholeNumberOf(flags.rows ?? '10', '--rows', 'number of rows', { min: 1, max: 1000 });
     const client = new AdminClient(flags.url ?? DEFAULT_ADMIN_URL);
     let before = await sample(client);
     for (;;) {

@@ -2,7 +2,8 @@ import { randomUUID, type webcrypto } from 'node:crypto';
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 
 const ALGORITHM = 'RS256';
-const MAX_TTL_SECONDS = 86_400;
+/** Ten years, as of every token that `ws-gateway token` makes. */
+const MAX_TTL_SECONDS = 315_360_000;
 const DEFAULT_TTL_SECONDS = 3600;
 
 /** What is asked for at /dev/token; all of it may be missing. */

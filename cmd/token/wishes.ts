@@ -39,13 +39,3 @@ function jsonOrText(value: string): unknown {
     return value;
   }
 }
-
-const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
-
-/** `30s`, `15m`, `1h`, `7d`, or seconds. @throws UsageError, which names the flag */
-export function secondsOf(text: string, flag: string): number {
-  const [, number, unit = 's'] = /^(\d+(?:\.\d+)?)([smhd])?$/.exec(text) ?? [];
-  const seconds = Number(number) * (UNIT_SECONDS[unit] ?? 1);
-  if (!(seconds > 0)) throw new UsageError([`${flag} ${JSON.stringify(text)} is no time: 30s, 15m, 1h, 7d`]);
-  return seconds;
-}

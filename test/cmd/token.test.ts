@@ -5,7 +5,7 @@ import { jwtVerify } from 'jose';
 import { UsageError } from '../../cmd/line/command.js';
 import { inspection } from '../../cmd/token/inspection.js';
 import { mint } from '../../cmd/token/mint.js';
-import { claimsFrom, secondsOf } from '../../cmd/token/wishes.js';
+import { claimsFrom } from '../../cmd/token/wishes.js';
 
 const WISHES = { sub: 'alice', claims: { roles: ['clerk'] }, ttlSeconds: 60 };
 
@@ -55,16 +55,6 @@ describe('ws-gateway token', () => {
       l: [1],
     });
     assert.throws(() => claimsFrom({ ...flags, claim: ['x'] }), UsageError);
-  });
-
-  it('reads times', () => {
-    assert.deepEqual(
-      ['30s', '15m', '1h', '7d', '90'].map((text) => secondsOf(text, '--ttl')),
-      [30, 900, 3600, 604_800, 90],
-    );
-    for (const wrong of ['', 'x', '-1s', '0', '1w'])
-      assert.throws(() => secondsOf(wrong, '--ttl'), UsageError);
-    assert.throws(() => secondsOf('soon', '--wait'), /^Error: --wait "soon" is no time/);
   });
 
   it('shows what is in a token, control characters escaped, and that nothing was verified', () => {

@@ -121,6 +121,14 @@ describe('readEnvironment', () => {
   it('no time that a timer waits for is longer than a timer can wait', () => {
     assert.ok(configOf({ AUTH_TIMEOUT_SECONDS: '2147483' }).session.authTimeoutMs < 2 ** 31);
     assert.ok(configOf({ JWKS_TTL_MINUTES: '35791' }).verification.jwksTtlMs < 2 ** 31);
+    const week = '604800';
+    const { shutdown, upstream } = configOf({
+      GRACEFUL_DRAIN_TIMEOUT_SECONDS: week,
+      SHUTDOWN_HARD_LIMIT: week,
+      CB_HEALTHCHECK_INTERVAL_SECONDS: week,
+    });
+    // They are waited for together, and the health checks up to a tenth longer.
+    assert.ok(shutdown.drainTimeoutMs + shutdown.hardLimitMs + upstream.healthcheckIntervalMs < 2 ** 31);
   });
 
   it('0 turns the idle timeout and the limits off', () => {

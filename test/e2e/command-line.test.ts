@@ -7,6 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { BROKEN_CERTIFICATE, makeCertificate } from '../support/certificate.js';
 import { runCommand } from '../support/command.js';
+import { startForwardProxy } from '../support/forward-proxy.js';
 import { freePort } from '../support/free-port.js';
 import { GATEWAY_COMMAND, type Gateway, startGateway } from '../support/gateway.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
@@ -60,6 +61,13 @@ describe('the commands', () => {
     assert.deepEqual([wait.code, wait.stderr.includes('--wait "soon" is no time')], [2, true], wait.stderr);
     const every = await runCommand(['top', '--every', '0']);
     assert.deepEqual([every.code, every.stderr.includes('--every "0" is no time')], [2, true], every.stderr);
+    for (const args of [
+      ['top', '--every', '30d'],
+      ['connect', `${gateway.ws}/echo`, '--wait', '30d'],
+    ]) {
+      const { code, stderr } = await runCommand(args);
+      assert.deepEqual([code, stderr], [2, `${args.at(-2)} "30d" is too long: at most 24d\n`]);
+    }
   });
 
   it('connect says what a close code means', async () => {
@@ -180,7 +188,7 @@ describe('the commands', () => {
     assert.match(broken.stdout, /^FAIL {2}configuration +TLS_CERT_FILE: .* number 3 of the 3 in it$/m);
   });
 
-  it('doctor looks at the keys of every issuer', async () => {
+  it('doctor looks at the keys and the clock of every issuer', async () => {
     const routes = join(directory, 'routes-of-issuers.yaml');
     const issuers = join(directory, 'issuers.yaml');
     await writeFile(routes, JSON.stringify([{ prefix: '/', upstream: echo.url }]));
@@ -198,6 +206,8 @@ describe('the commands', () => {
       assert.equal(code, 0, stdout);
       for (const name of ['staff', 'partners'])
         assert.match(stdout, new RegExp(`^ok {4}keys +of ${name}: 1 loaded: rs256-`, 'm'));
+      for (const name of ['staff', 'partners'])
+        assert.match(stdout, new RegExp(`^ok {4}clock +of ${name}: 0 s from the issuer's`, 'm'));
     }
 
     await list(`http://127.0.0.1:${await freePort()}/`);
@@ -205,6 +215,18 @@ describe('the commands', () => {
     assert.equal(code, 1);
     assert.match(stdout, /^ok {4}keys +of staff: 1 loaded/m);
     assert.match(stdout, /^FAIL {2}keys +.*issuer: partners; .*ECONNREFUSED/m);
+    assert.match(stdout, /^warn {2}clock +of partners: the issuer told no time/m);
+  });
+
+  it('doctor asks for keys and for the time through the proxy of the gateway', async (t) => {
+    const routes = join(directory, 'routes-behind-proxy.yaml');
+    await writeFile(routes, JSON.stringify([{ prefix: '/', upstream: echo.url }]));
+    const proxy = await startForwardProxy();
+    t.after(() => proxy.close());
+    const env = { JWKS_URL: issuer.jwksUrl, ROUTE_FILE: routes, HTTP_PROXY: proxy.url };
+    const { stdout } = await runCommand(['doctor'], { env });
+    assert.match(stdout, /^ok {4}clock /m);
+    assert.deepEqual(proxy.asked, [`GET ${issuer.jwksUrl}`, `GET ${issuer.jwksUrl}`]);
   });
 
   it('says nothing when its reader has seen enough', async () => {

@@ -13,6 +13,7 @@ import {
   duration,
   list,
   MAX_KEPT_SECONDS,
+  MAX_SUMMED_SECONDS,
   MAX_TIMER_SECONDS,
   mapped,
   oneOf,
@@ -40,6 +41,7 @@ const bytes = wholeNumber(1, MAX_BYTES);
 const seconds = duration('seconds', { min: 0, max: MAX_TIMER_SECONDS });
 /** Shorter ones would drop peers between two pings, longer ones outlive what is between us and them. */
 export const IDLE_SECONDS = { min: 8, max: 960 } as const;
+const summedSeconds = duration('seconds', { min: 0, max: MAX_SUMMED_SECONDS });
 const keptSeconds = duration('seconds', { min: 0, max: MAX_KEPT_SECONDS });
 const limit = wholeNumber(0);
 
@@ -206,7 +208,7 @@ export const VARIABLES = Object.freeze({
   WS_DIAL_RETRY_INTERVAL_SECONDS: { reader: seconds, default: '2' },
   CB_FAILURE_THRESHOLD: { reader: wholeNumber(1), default: '5' },
   CB_OPEN_TIMEOUT_SECONDS: { reader: seconds, default: '60' },
-  CB_HEALTHCHECK_INTERVAL_SECONDS: { reader: seconds, default: '30' },
+  CB_HEALTHCHECK_INTERVAL_SECONDS: { reader: summedSeconds, default: '30' },
   RATE_LIMIT_PER_SECOND: { reader: decimal(1_000_000_000), default: '10' },
   RATE_LIMIT_BURST: { reader: wholeNumber(0, 1_000_000_000), default: '30' },
   RATE_LIMIT_BYTES_PER_SECOND: { reader: limit, default: '0' },
@@ -214,8 +216,8 @@ export const VARIABLES = Object.freeze({
   TLS_CERT_FILE: { reader: file },
   TLS_KEY_FILE: { reader: file },
   WS_COMPRESSION: { reader: oneOf('off', 'shared', 'dedicated'), default: 'off' },
-  GRACEFUL_DRAIN_TIMEOUT_SECONDS: { reader: seconds, default: '30' },
-  SHUTDOWN_HARD_LIMIT: { reader: seconds, default: '5' },
+  GRACEFUL_DRAIN_TIMEOUT_SECONDS: { reader: summedSeconds, default: '30' },
+  SHUTDOWN_HARD_LIMIT: { reader: summedSeconds, default: '5' },
   ADMIN_TOKEN: { reader: text('printable ASCII without space', /^[!-~]+$/), secret: true },
   ACTIVITY_STORE: { reader: oneOf('none', 'postgres'), default: 'none' },
   ACTIVITY_DAYS: { reader: decimal(3_650), default: '30' },
