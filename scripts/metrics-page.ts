@@ -111,7 +111,10 @@ ${table(
       '`dependency`',
       '`jwks`, or `jwks:NAME` for each of ISSUERS_FILE, `introspection`, `redis`, `postgres`: those that are configured',
     ],
-    ['`upstream`', 'the URL without credentials and query; of dials the first 200, all others are `_other`'],
+    [
+      '`upstream`',
+      'the URL without credentials and query; of a route with `targets` as it is written there; of dials the first 200 in the order of the routes file, all others are `_other`',
+    ],
     ['`file`', 'TLS_CERT_FILE'],
     [
       '`sub`, `preferred_username`, `key`',

@@ -93,6 +93,11 @@ export class Metrics {
     for (const route of routes) this.routeLabel(route);
   }
 
+  /** Likewise the upstreams that it names: which of them is dialled first is up to each process' clients. */
+  nameUpstreams(names: readonly string[]): void {
+    for (const name of names) this.upstreamLabel(name);
+  }
+
   #prepare(route: string): void {
     const { forwarded, bytes } = this.messages;
     for (const protocol of PROTOCOL_NAMES)

@@ -12,7 +12,7 @@ import { Pools } from './http/pools.js';
 import { type AnswerListener, type HttpRequest, Sending } from './http/sending.js';
 import { Cancellation } from './pool/cancellation.js';
 import { CircuitBreaker, type CircuitBreakerSources, type CircuitState } from './pool/circuit-breaker.js';
-import { Endpoint } from './pool/endpoint.js';
+import { Endpoint, upstreamNames } from './pool/endpoint.js';
 import { Endpoints } from './pool/endpoints.js';
 import type { MakeEndpoint } from './pool/made-endpoints.js';
 import type { Tenancy } from './pool/tenancy.js';
@@ -73,7 +73,7 @@ export class Upstreams {
    */
   constructor(
     options: UpstreamsOptions,
-    metrics: Metrics,
+    readonly metrics: Metrics,
     log: Log,
     sources: CircuitBreakerSources = SOURCES,
     sockets: Sockets = new Sockets(),
@@ -102,7 +102,7 @@ export class Upstreams {
     this.#pools = pools;
     this.#dialer = new Dialer({ config: options, endpoints, contexts, shared, metrics, log });
     this.#health = new Health({ config: options, contexts, shared, metrics, log, random: sources.random });
-    metrics.beforeScrape(() => this.#showCircuits(metrics));
+    metrics.beforeScrape(() => this.#showCircuits());
   }
 
   /**
@@ -113,6 +113,7 @@ export class Upstreams {
     readonly routes: readonly Route[];
   }): ReadonlySet<Pick<Tenancy, 'name' | 'ended' | 'evicted'>> {
     const routes = table.routes.filter(hasUpstreams);
+    this.metrics.nameUpstreams(upstreamNames(routes));
     const orphans = this.#endpoints.apply(routes);
     this.#health.apply(healthChecks(routes, this.#endpoints));
     this.#pools.retain(this.#endpoints.all);
@@ -181,7 +182,8 @@ export class Upstreams {
     this.#pools.destroy();
   }
 
-  #showCircuits({ upstreams: { circuitState } }: Metrics): void {
+  #showCircuits(): void {
+    const { circuitState } = this.metrics.upstreams;
     circuitState.reset();
     const worst = new Map<string, number>();
     // Endpoints that differ in query or TLS settings share a name, which shows the worst of them. Those of targets have no

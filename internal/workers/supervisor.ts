@@ -20,6 +20,7 @@ import { HeapTrim } from '../heap-trim.js';
 import { MemoryLedger } from '../ratelimit/memory-ledger.js';
 import { createLog, flushed, type Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
+import { upstreamNames } from '../upstream/pool/endpoint.js';
 import { Crew, WORKER_ANSWER_MS } from './crew.js';
 import type { SiblingDuties, SupervisorDuties } from './duties.js';
 import { freePort } from './free-port.js';
@@ -76,7 +77,7 @@ export class Supervisor {
     this.#table = table;
     this.#log = createLog(config.telemetry);
     this.#metrics = new Metrics(config.telemetry.maxUsers);
-    this.#metrics.nameRoutes(table.routes);
+    this.#name(table);
     this.#hostMetrics = new HostMetrics(this.#metrics);
     this.#records = new HostRecords(config, this.#metrics, this.#log);
     this.#crew = new Crew({
@@ -272,6 +273,12 @@ export class Supervisor {
     return result;
   }
 
+  /** What the workers count is held to the same labels as theirs. */
+  #name({ routes }: RouteTable): void {
+    this.#metrics.nameRoutes(routes);
+    this.#metrics.nameUpstreams(upstreamNames(routes));
+  }
+
   /** Of a worker that is started now. */
   #listenerLimits(): ListenerLimits {
     const { listen, session } = this.#config;
@@ -283,7 +290,7 @@ export class Supervisor {
   #apply(table: RouteTable): void {
     assertServes(this.#limits, table);
     this.#table = table;
-    this.#metrics.nameRoutes(table.routes);
+    this.#name(table);
     this.#applied = this.#crew.ask('applyRoutes', [table.routes]);
     this.#metrics.process.configReloads.inc({ result: 'ok' });
     this.#log.info({ routes: table.routes.length }, 'routes reloaded');

@@ -68,14 +68,17 @@ describe('the metrics of a host', () => {
   it('tell 200 routes and upstreams of dials apart over all workers, the same ones in each', async () => {
     const table = Array.from({ length: 300 }, (_, index) => ({ prefix: `/${index}` }));
     const own = new Metrics(100);
+    const upstreams = table.map(({ prefix }) => `ws://x${prefix}`);
     own.nameRoutes(table);
+    own.nameUpstreams(upstreams);
     const workers = ['a', 'b'].map((name) => {
       const metrics = new Metrics(100);
       metrics.prepareRoutes(table);
+      metrics.nameUpstreams(upstreams);
       metrics.upstreams.circuitState.set({ upstream: `ws://${name}/` }, 0);
       // Each meets them in an order of its own.
       for (const route of name === 'a' ? table : table.toReversed()) {
-        const upstream = metrics.upstreamLabel(`ws://${name}${route.prefix}`);
+        const upstream = metrics.upstreamLabel(`ws://x${route.prefix}`);
         metrics.upstreams.dials.inc({ route: metrics.routeLabel(route), upstream, result: 'ok' });
         metrics.http.began(route.prefix);
         metrics.http.ended(route.prefix, 'GET', 200, 0.1, 0, 0);
@@ -91,6 +94,8 @@ describe('the metrics of a host', () => {
     }
     const dialled = new Set(sum.all('ws_upstream_dials_total').map(({ labels }) => labels.upstream));
     assert.equal(dialled.size, 201);
+    for (const upstream of ['ws://x/0', 'ws://x/199'])
+      assert.equal(sum.sum('ws_upstream_dials_total', { upstream }), 2, upstream);
     assert.equal(sum.all('ws_circuit_state').length, 2, 'each endpoint has a circuit');
     assert.ok(sum.all('ws_session_closed_total', { route: '_none' }).length > 0);
   });

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { RouteTls, UpstreamRoute } from '../../config/config.js';
+import { hasUpstreams, type Route, type RouteTls, type UpstreamRoute } from '../../config/config.js';
 import { Roll } from '../../roll.js';
 import type { CircuitBreaker, Fault, Permit } from './circuit-breaker.js';
 import { DialTurns } from './dial-turns.js';
@@ -129,6 +129,13 @@ function addressOf({ protocol, host, hostname, port, pathname, search }: URL): E
 
 function endpointName(url: URL): string {
   return `${url.protocol}//${url.host}${url.pathname}`;
+}
+
+/** What metrics call the upstreams of a table, in its order: where who is calling decides, as it is written there. */
+export function upstreamNames(routes: readonly Route[]): readonly string[] {
+  return routes.filter(hasUpstreams).flatMap(({ target, upstreams }) => {
+    return target === undefined ? upstreams.map((url) => endpointName(new URL(url))) : [target.name];
+  });
 }
 
 /** Of settings that are dialled with again and again: a bundle of authorities is hundreds of kilobytes. */
