@@ -1,5 +1,6 @@
 import { Client, type ClientConfig, type Connection } from 'pg';
 import { fromUnknown } from '../errors.js';
+import { PostgresMessages } from './postgres-messages.js';
 
 /** What the types of a connection do not tell: where it begins to read a stream; behind TLS, that of TLS. */
 interface Reading extends Connection {
@@ -16,9 +17,9 @@ const UNKNOWN_LOGIN = /^Unknown authenticationOk message type (\d+)$/;
 const LOGINS: Readonly<Record<string, string>> = { 2: 'Kerberos', 7: 'GSSAPI', 9: 'SSPI' };
 
 /**
- * A client whose failures are its own. The library throws where nobody can catch it when an answer cannot be read, and a
- * connection that is lost while somebody has it for more than one statement is an error that nobody hears: either would
- * end the process.
+ * A client whose failures are its own. The library throws where nobody can catch it when an answer cannot be read, or reads it
+ * forever, and a connection that is lost while somebody has it for more than one statement is an error that nobody hears: each
+ * would end the process.
  */
 export class SoundClient extends Client {
   constructor(config: ClientConfig) {
@@ -27,18 +28,21 @@ export class SoundClient extends Client {
     this.on('error', () => {});
     const connection = this.connection as Reading;
     const read = connection.attachListeners.bind(connection);
-    connection.attachListeners = (stream) =>
+    connection.attachListeners = (stream) => {
+      const messages = new PostgresMessages();
       read({
         on: (event, listener) =>
           stream.on(event, (bytes) => {
             try {
-              listener(bytes);
+              if (event === 'data') messages.read(bytes, listener);
+              else listener(bytes);
             } catch (thrown) {
               connection.emit('error', new UnreadableAnswer(thrown));
               connection.stream.destroy();
             }
           }),
       });
+    };
   }
 }
 

@@ -16,8 +16,8 @@ const LOGGED_IN = message('R', 0, 0, 0, 0);
 const READY = message('Z', 'I'.charCodeAt(0));
 const UNREADABLE = 'an answer that cannot be read';
 
-/** The address of something that says to each message of a client what the list has in its place, and then nothing. */
-async function sayer(t: TestContext, answers: readonly Buffer[]): Promise<string> {
+/** Something that says to each message of a client what the list has in its place, and then nothing. */
+async function sayer(t: TestContext, answers: readonly Buffer[]) {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     const left = [...answers];
@@ -30,12 +30,13 @@ async function sayer(t: TestContext, answers: readonly Buffer[]): Promise<string
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return `postgres://gw@127.0.0.1:${(server.address() as AddressInfo).port}/x?sslmode=disable`;
+  const { port } = server.address() as AddressInfo;
+  return { dsn: `postgres://gw@127.0.0.1:${port}/x?sslmode=disable`, sockets };
 }
 
 /** Why it is down. */
 async function reasonGiven(t: TestContext, answers: readonly Buffer[]): Promise<unknown> {
-  const { store, lines } = postgresStoreWithLog(await sayer(t, answers), []);
+  const { store, lines } = postgresStoreWithLog((await sayer(t, answers)).dsn, []);
   t.after(() => store.stop());
   await store.start();
   await eventually(() => lines.length > 0);
@@ -58,6 +59,15 @@ describe('a Postgres', () => {
       message('T', 0, 5),
       message('D', 0xff, 0xff),
       message('G', 0),
+      ...['E', 'N'].flatMap((type) => [
+        message(type),
+        message(type, ...Buffer.from('SERROR')),
+        message(type, ...Buffer.from('SERROR\0')),
+        message(type, ...Buffer.from('SERROR\0MM')),
+      ]),
+      // Lengths: less than a length takes, and more than anybody has to say.
+      Buffer.from([0x45, 0, 0, 0, 3]),
+      Buffer.from([0x45, 0x63, 0x6f, 0x75, 0x6c]),
     ];
     for (const answer of bad) {
       assert.equal(await reasonGiven(t, [answer]), UNREADABLE, `${answer}`);
@@ -67,5 +77,15 @@ describe('a Postgres', () => {
         `behind the login: ${answer}`,
       );
     }
+  });
+
+  it('whose error has no end is left, and asked again', async (t) => {
+    const { dsn, sockets } = await sayer(t, [message('E', ...Buffer.from('SFATAL\0'))]);
+    const { store } = postgresStoreWithLog(dsn, []);
+    t.after(() => store.stop());
+    await store.start();
+    await eventually(() => sockets.size > 1);
+    assert.equal(store.up, false);
+    await eventually(() => [...sockets].filter(({ closed }) => !closed).length <= 1);
   });
 });
