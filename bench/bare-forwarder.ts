@@ -1,7 +1,7 @@
 /**
- * The least that a gateway on Node.js can do: accept, dial, pass on what comes, on the same handles and with the same
- * sockets as the gateway. It reads no request, asks for no token, bounds, counts and checks nothing, and would do harm
- * anywhere but here, where it shows how much of the gateway's cost is the runtime's.
+ * The least that a gateway on Node.js can do: accept, dial, pass on what comes, on the same handles and with
+ * the same sockets as the gateway. It reads no request, asks for no token, bounds, counts and checks nothing,
+ * and would do harm anywhere but here, where it shows how much of the gateway's cost is the runtime's.
  *
  * Arguments: its port and its upstream's, both on 127.0.0.1.
  */

@@ -12,7 +12,7 @@ export interface Broker {
   stop(): Promise<void>;
 }
 
-/** mosquitto, open to all, without a log, listening for WebSocket clients. It ends with this process at the latest. */
+/** mosquitto, open to all, without a log, for WebSocket clients. It ends with this process at the latest. */
 export async function startBroker(parent: string, cpu: number | undefined): Promise<Broker> {
   const directory = join(parent, 'broker');
   await mkdir(directory, { recursive: true });

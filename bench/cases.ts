@@ -88,7 +88,7 @@ export function groups(quick: boolean): readonly Group[] {
       upstream: 'echo',
       name: 'compression',
       targets: [
-        // These two pass on what clients and the echo agreed on; the gateway compresses itself, towards clients.
+        // These two pass on what clients and echo agreed on; the gateway compresses itself, towards clients.
         NGINX,
         HAPROXY,
         { ...GATEWAY, name: 'gateway, off' },

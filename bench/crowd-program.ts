@@ -29,7 +29,7 @@ export async function compileCrowd(directory: string): Promise<string> {
   return program;
 }
 
-/** Clients and their echo in one process (native/crowd.c): the echo as long as it lives, the clients job by job. */
+/** Clients and their echo in one process (native/crowd.c): the echo as long as it lives, clients by jobs. */
 export class CrowdProgram {
   /** Of the echo, on 127.0.0.1. */
   readonly port: number;

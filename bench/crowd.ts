@@ -69,7 +69,10 @@ const WINDOW_BITS = 9;
 /** RFC 7692 §7.2.1: the end of a flushed block, which is not sent. */
 const TAIL = Buffer.from([0x00, 0x00, 0xff, 0xff]);
 
-/** Clients of an echo that offer permessage-deflate and say JSON, compressed where the server has taken up the offer. */
+/**
+ * Clients of an echo that offer permessage-deflate and say JSON, compressed where the
+ * server has taken up the offer.
+ */
 export class DeflateCrowd implements Crowd {
   readonly #openOne: OpenOne;
   readonly #texts: readonly Buffer[];

@@ -1,7 +1,7 @@
 /**
- * The upstream of most benchmarks: a WebSocket echo on bare sockets. Prints its port when it listens on 127.0.0.1;
- * takes one as its argument.
- * Compressed messages go back as they came, which is right as long as no context is taken over.
+ * The upstream of most benchmarks: a WebSocket echo on bare sockets. Prints its port when it listens on
+ * 127.0.0.1; takes one as its argument. Compressed messages go back as they came, which is right as long as
+ * no context is taken over.
  */
 import { createHash } from 'node:crypto';
 import { type AddressInfo, createServer, type Socket } from 'node:net';

@@ -1,6 +1,6 @@
 /**
- * Holds sessions that say nothing: opens them, prints `open`, answers pings, and stays until it is ended. Takes a `Hold`
- * as its argument. One process of these has one descriptor a session.
+ * Holds sessions that say nothing: opens them, prints `open`, answers pings, and stays until it is ended.
+ * Takes a `Hold` as its argument. One process of these has one descriptor a session.
  */
 import { readFileSync } from 'node:fs';
 import { openAll } from './crowd.js';

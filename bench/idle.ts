@@ -1,5 +1,6 @@
 /**
- * npm run bench:idle: memory of many idle sessions, all authenticated, each with a token of its own, over several workers.
+ * npm run bench:idle: memory of many idle sessions, all authenticated, each with a token of its
+ * own, over several workers.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';

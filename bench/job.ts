@@ -3,13 +3,14 @@ import type { Address } from './load-connection.js';
 /** What a load generator is to do. */
 export interface Job extends Address {
   /**
-   * saturate: every connection keeps `inflight` messages under way. rate: `perSecond` messages over all connections, in
-   * groups of `inflight`, however long they take. idle: connections that say nothing. connect: connections that open and close.
+   * saturate: every connection keeps `inflight` messages under way. rate: `perSecond` messages over all
+   * connections, in groups of `inflight`, however long they take. idle: connections that say nothing.
+   * connect: connections that open and close.
    */
   readonly mode: 'saturate' | 'rate' | 'idle' | 'connect';
   /**
-   * plain: binary messages to an echo. deflate: JSON to an echo, permessage-deflate offered. publish: MQTT messages, which
-   * count when the broker has them.
+   * plain: binary messages to an echo. deflate: JSON to an echo, permessage-deflate offered. publish: MQTT
+   * messages, which count when the broker has them.
    */
   readonly speech: 'plain' | 'deflate' | 'publish';
   readonly connections: number;

@@ -1,6 +1,6 @@
 /**
- * The load generator: one measurement a process. Takes a `Job` as its argument, prints an `Outcome`. It reads the
- * proxy's CPU time and memory itself, in the same turn in which it reads its own counters.
+ * The load generator: one measurement a process. Takes a `Job` as its argument, prints an `Outcome`. It reads
+ * the proxy's CPU time and memory itself, in the same turn in which it reads its own counters.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';

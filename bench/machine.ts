@@ -15,7 +15,7 @@ export function placement(): Placement {
   return { proxyCpu, loadCpu, echoCpu };
 }
 
-/** A command that runs on one CPU, or on a list of them. It replaces taskset, so its process id is the child's. */
+/** A command that runs on one CPU, or a list of them. It replaces taskset: its process id is the child's. */
 export function pinned(
   cpu: number | string | undefined,
   command: string,
@@ -35,7 +35,10 @@ export function giveWay(pid: number): void {
   execFileSync('chrt', ['-a', '-i', '-p', '0', String(pid)], { stdio: 'ignore' });
 }
 
-/** What the figures hold for. @param commands names of programs and the flag that makes them tell their version. */
+/**
+ * What the figures hold for.
+ * @param commands names of programs and the flag that makes them tell their version.
+ */
 export function environment(
   commands: Readonly<Record<string, string>> = {},
 ): Record<string, string | number> {

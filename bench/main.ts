@@ -1,6 +1,6 @@
 /**
- * npm run bench: the gateway beside nginx, HAProxy, a bare forwarder and a direct connection, in one run on one machine.
- * docs/benchmarks.md says what is measured and how.
+ * npm run bench: the gateway beside nginx, HAProxy, a bare forwarder and a direct connection, in one run on
+ * one machine. docs/benchmarks.md says what is measured and how.
  */
 import { parseArgs } from 'node:util';
 import { startIssuer } from '../test/support/issuer.js';

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /**
- * CPU time of a process in microseconds, user and system, all threads: the scheduler's own account in nanoseconds where
- * the kernel keeps it, else clock ticks of 10 ms.
+ * CPU time of a process in microseconds, user and system, all threads: the scheduler's own account in
+ * nanoseconds where the kernel keeps it, else clock ticks of 10 ms.
  */
 export function cpuMicros(pid: number): number {
   let nanos = 0;
@@ -26,7 +26,7 @@ export function rssBytes(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
 }
 
-/** Memory of a process in bytes, what it shares with others divided among them: such figures may be added up. */
+/** Memory of a process in bytes, what it shares with others divided among them: such figures add up. */
 export function pssBytes(pid: number): number {
   const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
   return Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0) * 1024;

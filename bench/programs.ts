@@ -10,7 +10,7 @@ import { pinned } from './machine.js';
 /** What `node --import` needs to run TypeScript. */
 export const TSX = fileURLToPath(import.meta.resolve('tsx'));
 
-/** Runs one of the programs of this directory in a process of its own, on a CPU of its own if one is given. */
+/** Runs one of the programs of this directory in a process of its own, on a CPU of its own if given. */
 export function startProgram(
   url: URL,
   args: readonly string[] = [],

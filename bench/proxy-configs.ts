@@ -7,7 +7,7 @@ export interface ProxyConfig {
   readonly certificate: Certificate | undefined;
 }
 
-/** Everything on: tokens verified against a JWKS, memory cache, limits that are counted but never reached, metrics. */
+/** Everything on: tokens verified against a JWKS, memory cache, metrics, limits counted but never reached. */
 export function gatewayEnvironment(
   { port, certificate }: Pick<ProxyConfig, 'port' | 'certificate'>,
   routeFile: string,

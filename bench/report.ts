@@ -64,7 +64,7 @@ function cells(outcome: Outcome, nginx: Outcome): Record<string, string> {
   };
 }
 
-/** Below this share of its core a proxy had time to spare: what a message costs it then is another question. */
+/** Below this share of its core a proxy had time to spare: what a message costs it is another question. */
 const MIN_BUSY = 0.9;
 
 /** CPU time, or memory, to nginx's; none of proxies that were not under full load. */

@@ -22,8 +22,8 @@ export interface RoundsOptions {
 /** Latency is compared at this share of what nginx manages. */
 const RATE_SHARE = 0.2;
 /**
- * Of latency, a round is as many short turns of each target: what else the machine does takes milliseconds now and then, which
- * would decide the p99 of a long turn, and are in few of many short ones.
+ * Of latency, a round is as many short turns of each target: what else the machine does takes milliseconds
+ * now and then, which would decide the p99 of a long turn, and are in few of many short ones.
  */
 const RATE_TURNS = 5;
 const SHARED_TOKENS = 100;
@@ -134,7 +134,9 @@ async function runCase(one: Case, running: Running, options: RoundsOptions): Pro
   return results;
 }
 
-/** @throws Error where two proxies did not agree with clients on the same protocol, cipher suite and curve. */
+/**
+ * @throws Error where two proxies did not agree with clients on the same protocol, cipher suite and curve.
+ */
 function assertSameTls(name: string, results: readonly Measured[]): void {
   const agreed = new Set(results.flatMap(({ rounds }) => rounds.flatMap(({ tls }) => tls ?? [])));
   if (agreed.size > 1) throw new Error(`${name}: not the same TLS everywhere: ${[...agreed].join(', ')}`);

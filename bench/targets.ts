@@ -29,7 +29,7 @@ export interface TargetSpec {
 
 export interface Target extends TargetSpec {
   readonly port: number;
-  /** The processes that do the work: a gateway's supervisor is the first of its own. None: the upstream itself. */
+  /** The processes that do the work: a gateway's supervisor is the first. None: the upstream itself. */
   readonly pids: readonly number[];
   stop(): Promise<void>;
 }

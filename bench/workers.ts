@@ -1,6 +1,6 @@
 /**
- * npm run bench:workers: what two workers carry in comparison with one, and how evenly connections fall on them.
- * docs/benchmarks.md says how to read it where load generator and gateway share the cores.
+ * npm run bench:workers: what two workers carry in comparison with one, and how evenly connections fall on
+ * them. docs/benchmarks.md says how to read it where load generator and gateway share the cores.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';

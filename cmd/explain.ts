@@ -139,7 +139,8 @@ function methodOf({ protocol, method }: RefusalInfo): string | undefined {
 }
 
 /**
- * The client that uses a URL. A token in its query stays where it is; for another one that was given it makes room.
+ * The client that uses a URL. A token in its query stays where it is; for another one
+ * that was given it makes room.
  * @throws UsageError
  */
 function ofUrl(text: string, given: string | undefined, config: Config): Partial<ClientFlags> {

@@ -5,9 +5,9 @@ export interface Signalled {
 }
 
 /**
- * SIGTERM and SIGINT stop the daemon and end the process, a second one at once (SPEC section 14); SIGHUP reads the routes
- * again. To be called before all else: SIGHUP ends a process that has no handler yet, and SIGTERM does not end a
- * container's first one.
+ * SIGTERM and SIGINT stop the daemon and end the process, a second one at once (SPEC section 14); SIGHUP
+ * reads the routes again. To be called before all else: SIGHUP ends a process that has no handler yet, and
+ * SIGTERM does not end a container's first one.
  */
 export function heed(daemon: Promise<Signalled>, fail: (thrown: unknown) => void): void {
   let stopping = false;

@@ -19,7 +19,8 @@ export class Coverage {
 
   /**
    * Which of the runs since the last call reached a block that none had before.
-   * @param again repeats one of them: a batch rarely reaches anything, and only then is it halved until it is found.
+   * @param again repeats one of them: a batch rarely reaches anything, and only then is it
+   *   halved until it is found.
    */
   reachedNew(runs: number, again: (run: number) => void): readonly number[] {
     const wanted = new Set(this.#take().filter((block) => !this.#seen.has(block)));

@@ -1,6 +1,6 @@
 import type { Random } from './random.js';
 
-/** The bytes cut in up to six places, as reads may bring them: copies, so that a view kept too long is noticed. */
+/** The bytes cut in up to six places, as reads may bring them: copies, so that a view kept too long shows. */
 export function cut(bytes: Buffer, random: Random): readonly Buffer[] {
   const places = Array.from({ length: random.below(7) }, () => random.below(bytes.length + 1));
   const ends = [...places, bytes.length].sort((one, other) => one - other);

@@ -39,8 +39,8 @@ export interface FuzzOptions {
 }
 
 /**
- * Mutates inputs that have reached something new, and asks the target about each. The same seed and corpus make the same
- * inputs, as far as what they reach is the same. Of findings with one message the first counts.
+ * Mutates inputs that have reached something new, and asks the target about each. The same seed and corpus
+ * make the same inputs, as far as what they reach is the same. Of findings with one message the first counts.
  */
 export async function fuzz(target: Target, options: FuzzOptions): Promise<Report> {
   const run = new Run(target, options);

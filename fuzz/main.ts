@@ -1,6 +1,7 @@
 /**
- * npm run fuzz: throws made-up bytes at the readers of hostile input. `--target NAME` (all by turns), `--seconds N` each,
- * `--seed S`; `--input FILE` asks one target about one input. Exits 1 when something was found.
+ * npm run fuzz: throws made-up bytes at the readers of hostile input. `--target NAME` (all by
+ * turns), `--seconds N` each, `--seed S`; `--input FILE` asks one target about one input. Exits 1
+ * when something was found.
  */
 import { randomInt } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -1,7 +1,7 @@
 /**
- * A claim's text made fit for a header or an MQTT string (SPEC section 8): printable ASCII stays, everything else and `%`
- * is percent-encoded as UTF-8, so that it can be decoded again without loss. A lone surrogate counts as U+FFFD. Blanks at
- * either end are encoded too: HTTP takes them off, and ` alice` is not `alice`.
+ * A claim's text made fit for a header or an MQTT string (SPEC section 8): printable ASCII stays, everything
+ * else and `%` is percent-encoded as UTF-8, so that it can be decoded again without loss. A lone surrogate
+ * counts as U+FFFD. Blanks at either end are encoded too: HTTP takes them off, and ` alice` is not `alice`.
  */
 export function claimText(text: string): string {
   // As good as always.

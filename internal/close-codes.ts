@@ -5,7 +5,7 @@
 
 export interface CloseReason {
   readonly name: string;
-  /** What the client is told; undefined: its connection is just dropped, or the upstream's own code is passed on. */
+  /** What the client is told; undefined: its connection is just dropped, or the upstream's code passes. */
   readonly client: CloseCode | undefined;
   /** What the upstream is told; undefined: nothing, it is already gone or its close is answered. */
   readonly upstream: CloseCode | undefined;

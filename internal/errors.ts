@@ -1,6 +1,6 @@
 /**
- * Every error the gateway raises on purpose. Codes are a closed union; messages quote the offending name and value and
- * are for logs and the operator's terminal: none of this text ever reaches a client or an upstream.
+ * Every error the gateway raises on purpose. Codes are a closed union; messages quote the offending name and
+ * value and are for logs and the operator's terminal: none of this text ever reaches a client or an upstream.
  */
 
 export const ERROR_CODES = {

@@ -1,6 +1,7 @@
 /**
- * Lets work that comes in crowds, such as thousands of clients after a restart, take only a part of each turn of the event
- * loop: what is beyond it waits for the next turns, in the order it came, and whoever is being served goes on in between.
+ * Lets work that comes in crowds, such as thousands of clients after a restart, take only a part of each turn
+ * of the event loop: what is beyond it waits for the next turns, in the order it came, and whoever is being
+ * served goes on in between.
  */
 export class FewAtATime {
   #left: number;

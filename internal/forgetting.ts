@@ -2,8 +2,9 @@
 const MANY = 10_000;
 
 /**
- * The keys of a Map or Set that came first and have to go, once there are more than `most`. Of many a hundredth at a time, as
- * V8 looks for the first one past all that were deleted before it: some 20 µs each time when there are a hundred thousand.
+ * The keys of a Map or Set that came first and have to go, once there are more than `most`. Of many a
+ * hundredth at a time, as V8 looks for the first one past all that were deleted before it: some 20 µs each
+ * time when there are a hundred thousand.
  */
 export function oldestBeyond<K>(
   kept: { readonly size: number; keys(): IterableIterator<K> },
@@ -19,7 +20,10 @@ export function oldestBeyond<K>(
   return oldest;
 }
 
-/** Looks at the entries of a Map a few at a time, round after round: from the beginning each time it would be as slow. */
+/**
+ * Looks at the entries of a Map a few at a time, round after round: from the beginning each
+ * time it would be as slow.
+ */
 export class Rounds<K, V> {
   #walk: Iterator<[K, V]> | undefined;
 

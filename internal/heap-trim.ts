@@ -9,7 +9,10 @@ const IDLE_UTILIZATION = 0.05;
 const MODERATE_UTILIZATION = 0.3;
 /** Growth of the heap, since it was last collected, that is worth a collection. */
 const WORTHWHILE_BYTES = 12 * 1024 * 1024;
-/** Sessions that have gone since then, of which each leaves 8 KB and more: that is as much, in a heap that need not grow. */
+/**
+ * Sessions that have gone since then, of which each leaves 8 KB and more: that is as much, in
+ * a heap that need not grow.
+ */
 const WORTHWHILE_SESSIONS = 1_500;
 /** A larger heap takes longer to collect at once, 1.6 ms a megabyte, than anybody should wait. */
 const MAX_HEAP_BYTES = 128 * 1024 * 1024;
@@ -17,13 +20,13 @@ const MAX_HEAP_BYTES = 128 * 1024 * 1024;
 const CALM_CHECKS = 3;
 const GROWTH_BYTES = 1024 * 1024;
 /**
- * Collections in steps, one a check: the first finds what is garbage, each of the others moves as much of what lives as V8
- * thinks fit, some 10 ms. Moving all at once takes 25 to 70 ms.
+ * Collections in steps, one a check: the first finds what is garbage, each of the others moves as much of
+ * what lives as V8 thinks fit, some 10 ms. Moving all at once takes 25 to 70 ms.
  */
 const COLLECTIONS_IN_STEPS = 6;
 /**
- * Collections of young objects that follow, each a millisecond: V8 shrinks their part of the heap at one of them, once
- * it is clear that little is allocated, which takes it some five seconds.
+ * Collections of young objects that follow, each a millisecond: V8 shrinks their part of the heap at one of
+ * them, once it is clear that little is allocated, which takes it some five seconds.
  */
 const YOUNG_COLLECTIONS = 6;
 
@@ -31,10 +34,11 @@ const YOUNG_COLLECTIONS = 6;
 type Collector = (options?: { readonly type: 'minor' }) => void;
 
 /**
- * Has the heap collected once the process has become idle, or at least calm, after a time of much allocation, such as its
- * start or thousands of clients that connected at once. V8 leaves the memory for young objects at the size that this took,
- * and what became garbage where it is, until something allocates again: with sessions that say little, for hours. An idle
- * process does it at once; one whose sessions talk marks beside them, and stops for the short rest alone.
+ * Has the heap collected once the process has become idle, or at least calm, after a time of much allocation,
+ * such as its start or thousands of clients that connected at once. V8 leaves the memory for young objects at
+ * the size that this took, and what became garbage where it is, until something allocates again: with
+ * sessions that say little, for hours. An idle process does it at once; one whose sessions talk marks beside
+ * them, and stops for the short rest alone.
  */
 export class HeapTrim {
   readonly #collector: Collector;
@@ -55,7 +59,8 @@ export class HeapTrim {
   /**
    * @param sessions how many there are.
    * @param checkMs between two looks at whether the process is idle.
-   * @param utilization of the event loop since it was last asked; for tests, as one that waits for a CPU passes for busy.
+   * @param utilization of the event loop since it was last asked; for tests, as one that waits
+   *   for a CPU passes for busy.
    */
   constructor(
     readonly sessions: () => number,
@@ -109,7 +114,7 @@ export class HeapTrim {
     this.#isTrimmed();
   }
 
-  /** Begins a collection as V8 does it by itself when the heap has grown to its limit: it is over some 50 ms later. */
+  /** Begins a collection as V8 does by itself when the heap has grown to its limit: over some 50 ms later. */
   #collectInSteps(): void {
     // V8 asks for the limit after a collection of young objects; with this flag it takes it for reached.
     withFlag('stress-incremental-marking', () => this.#collector({ type: 'minor' }));

@@ -1,8 +1,8 @@
 import { Cell } from './cell.js';
 
 /**
- * Several values for a key, each once, in the order they came. Made for keys of which nearly all have one value: those
- * cost no Set of their own.
+ * Several values for a key, each once, in the order they came. Made for keys of which nearly all have one
+ * value: those cost no Set of their own.
  *
  * @typeParam V no Set.
  */

@@ -25,8 +25,8 @@ export interface OutboundAnswer {
 }
 
 /**
- * HTTP that the gateway asks for itself (keys, discovery, traces): through the proxy that is set for the address, if any.
- * Redirects are not followed, and nothing is asked twice.
+ * HTTP that the gateway asks for itself (keys, discovery, traces): through the proxy that is set for the
+ * address, if any. Redirects are not followed, and nothing is asked twice.
  */
 export class OutboundHttp {
   readonly #proxies: ProxySettings;

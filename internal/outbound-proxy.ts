@@ -7,8 +7,8 @@ export interface ProxySettings {
   /** For https:// addresses. */
   readonly https: string | undefined;
   /**
-   * Hosts that are asked directly: `*` (all), a name (with what is below it, a leading dot or `*.` says no more), an
-   * address, a CIDR; any but a CIDR with `:port`.
+   * Hosts that are asked directly: `*` (all), a name (with what is below it, a leading dot or `*.` says no
+   * more), an address, a CIDR; any but a CIDR with `:port`.
    */
   readonly except: readonly string[];
 }

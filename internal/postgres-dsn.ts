@@ -27,9 +27,10 @@ const TLS_PARAMETERS = [
 ] as const;
 
 /**
- * A postgres:// URL with `sslmode` and its like as libpq understands them (PostgreSQL documentation, 34.19.3): `disable`,
- * `allow` (TLS if the server wants it), `prefer` (without it if the server has none; the default), `require` (whatever the
- * certificate), `verify-ca`, `verify-full`. A root certificate makes all of them check that the server's comes from it.
+ * A postgres:// URL with `sslmode` and its like as libpq understands them (PostgreSQL documentation,
+ * 34.19.3): `disable`, `allow` (TLS if the server wants it), `prefer` (without it if the server has none; the
+ * default), `require` (whatever the certificate), `verify-ca`, `verify-full`. A root certificate makes all of
+ * them check that the server's comes from it.
  * @throws Error saying what is wrong, without any part of the DSN but names of modes and files.
  */
 export function readPostgresDsn(dsn: string): PostgresAddress {

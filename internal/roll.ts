@@ -5,8 +5,9 @@ export interface Enrolled {
 }
 
 /**
- * Those that are there now, in no order. For what comes and goes by the thousand: a Set or Map makes itself a new table every
- * few dozen of them, and the old ones keep each other alive, with whoever was in them, until all of the heap is collected.
+ * Those that are there now, in no order. For what comes and goes by the thousand: a Set or Map makes itself a
+ * new table every few dozen of them, and the old ones keep each other alive, with whoever was in them, until
+ * all of the heap is collected.
  */
 export class Roll<T extends Enrolled> {
   readonly #members: T[] = [];

@@ -1,6 +1,7 @@
 /**
- * Monotonic milliseconds, asked of the system once in a turn of the event loop: a read that brings many messages costs
- * one look at the clock, not one a message. What it says is never ahead, and behind by no more than the turn has lasted.
+ * Monotonic milliseconds, asked of the system once in a turn of the event loop: a read that brings many
+ * messages costs one look at the clock, not one a message. What it says is never ahead, and behind by no more
+ * than the turn has lasted.
  */
 export function turnClock(): () => number {
   let nowMs = 0;

@@ -1,6 +1,6 @@
 /**
- * Takes docs/admin-page.png: the page at /admin/ui of a gateway with some clients, in Chromium. Needs the Debian package
- * chromium, and a built gateway.
+ * Takes docs/admin-page.png: the page at /admin/ui of a gateway with some clients, in Chromium. Needs the
+ * Debian package chromium, and a built gateway.
  */
 import { fileURLToPath } from 'node:url';
 import { BrowserPage } from '../test/support/browser-page.js';

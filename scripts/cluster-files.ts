@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 
 const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 
-/** The alert rules as they are in deploy/: neither Helm nor kustomize reads files outside of its own folder. */
+/** The alert rules as they are in deploy/: neither Helm nor kustomize reads files outside its folder. */
 export function alertRules(): string {
   return read('deploy/prometheus/alerts.yml');
 }

@@ -1,5 +1,6 @@
 /**
- * Compiles the tests and what they use, file by file, so that not each of the hundreds of test processes does it:
+ * Compiles the tests and what they use, file by file, so that not each of the hundreds
+ * of test processes does it:
  *   npm run compile-tests
  * A compiled file takes itself for its source, and finds beside it what it looks for.
  */

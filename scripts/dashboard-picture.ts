@@ -1,7 +1,8 @@
 /**
- * Draws docs/dashboard.png: runs a gateway under all kinds of traffic for two minutes, a Prometheus beside it, every query of
- * deploy/grafana/dashboard.json against that, and what comes back in the places of the panels. It is no rendering of
- * Grafana's. Needs the Debian packages prometheus, redis-server and chromium, and a built gateway.
+ * Draws docs/dashboard.png: runs a gateway under all kinds of traffic for two minutes, a Prometheus beside
+ * it, every query of deploy/grafana/dashboard.json against that, and what comes back in the places of the
+ * panels. It is no rendering of Grafana's. Needs the Debian packages prometheus, redis-server and
+ * chromium, and a built gateway.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

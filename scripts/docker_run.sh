@@ -5,9 +5,9 @@
 #   scripts/docker_run.sh down [-v]             ends it all; -v: takes the data along
 #   scripts/docker_run.sh ps|logs|…             any other command of docker compose
 #   scripts/docker_run.sh --help
-# Passwords and a key pair are made at the first start, in .compose/ (or SECRETS_DIR), which git ignores; delete it after
-# `down -v` for new ones. GATEWAY_PORT, GRAFANA_PORT and PROMETHEUS_PORT choose other ports than 8080, 3000 and 9090.
-# Needs Docker with Compose 2 and openssl.
+# Passwords and a key pair are made at the first start, in .compose/ (or SECRETS_DIR), which git ignores;
+# delete it after `down -v` for new ones. GATEWAY_PORT, GRAFANA_PORT and PROMETHEUS_PORT choose other ports
+# than 8080, 3000 and 9090. Needs Docker with Compose 2 and openssl.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -53,7 +53,7 @@ function slug(heading: string): string {
 const plain = (token: Token | undefined): string =>
   (token?.children ?? []).map(({ type, content }) => (type === 'softbreak' ? ' ' : content)).join('');
 
-/** Makes the documentation into pages for a browser, with a search, that need no server and nothing from elsewhere. */
+/** Makes the documentation into pages for a browser, with a search, that need no server and no network. */
 export function buildSite(target: string): void {
   const markdown = new MarkdownIt({ html: true });
   const pages = sources();

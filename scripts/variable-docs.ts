@@ -1,9 +1,9 @@
 import type { VariableName } from '../internal/config/environment/variables.js';
 
 /**
- * What every variable is for, in the order and under the headings of docs/configuration.md and .env.example, which
- * `npm run docs` makes of this and of the variables' own bounds and defaults. In .env.example the first sentence stands
- * alone.
+ * What every variable is for, in the order and under the headings of docs/configuration.md and .env.example,
+ * which `npm run docs` makes of this and of the variables' own bounds and defaults. In .env.example the
+ * first sentence stands alone.
  */
 export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<VariableName, string>>>>> = {
   Listening: {

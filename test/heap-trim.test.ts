@@ -6,7 +6,7 @@ import { eventually } from './support/eventually.js';
 
 const heapBytes = (): number => getHeapStatistics().total_heap_size;
 
-/** V8 gives the place for young objects back at a collection of them that comes seconds after the last allocation. */
+/** V8 gives the place for young objects back at a collection seconds after the last allocation. */
 const CHECK_MS = 1_000;
 
 it('an idle process gives back what a time of much allocation took', async (t) => {

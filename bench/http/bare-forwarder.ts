@@ -1,6 +1,6 @@
 /**
- * The least that a gateway of node:http and undici can do: it passes on what comes, headers as they are. It asks for no
- * token, bounds, counts, checks and logs nothing, and would do harm anywhere but here.
+ * The least that a gateway of node:http and undici can do: it passes on what comes, headers as they are. It
+ * asks for no token, bounds, counts, checks and logs nothing, and would do harm anywhere but here.
  *
  * Arguments: its port and its upstream's, both on 127.0.0.1.
  */

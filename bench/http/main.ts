@@ -1,6 +1,7 @@
 /**
- * npm run bench:http: what a request costs at the gateway, at nginx and at a bare forwarder of node:http and undici, in one
- * run on one machine; and the gateway's memory with idle event streams and bodies that pass slowly. docs/benchmarks.md says what is measured and how.
+ * npm run bench:http: what a request costs at the gateway, at nginx and at a bare forwarder of node:http and
+ * undici, in one run on one machine; and the gateway's memory with idle event streams and bodies that pass
+ * slowly. docs/benchmarks.md says what is measured and how.
  */
 import { parseArgs } from 'node:util';
 import { type Issuer, startIssuer } from '../../test/support/issuer.js';

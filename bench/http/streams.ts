@@ -14,7 +14,7 @@ export interface IdleStreams {
 /** How long they have said nothing when they are weighed. */
 const IDLE_MS = 10_000;
 
-/** Opens event streams through a gateway of their own, a tenth as many before the memory is looked at first. */
+/** Opens event streams through a gateway of their own, a tenth as many before memory is looked at first. */
 export async function idleStreams(issuer: Issuer, count: number): Promise<IdleStreams> {
   const upstream = createServer((_, response) => {
     response.writeHead(200, { 'Content-Type': 'text/event-stream' });

@@ -11,7 +11,10 @@ export interface Growth {
   /** At most, beyond what it ever was while a tenth as much passed. */
   readonly up: number;
   readonly down: number;
-  /** Likewise, beyond what it was when the upload began, which may be less: V8 gives memory back when nothing happens. */
+  /**
+   * Likewise, beyond what it was when the upload began, which may be less: V8 gives memory
+   * back when nothing happens.
+   */
   readonly upFromRest: number;
   readonly downFromRest: number;
 }

@@ -15,7 +15,10 @@ interface Contestant {
   giveBack(index: number): Promise<unknown>;
 }
 
-/** What taking a lease from Redis, and giving it back, costs: a call each. @param calls of every contestant. */
+/**
+ * What taking a lease from Redis, and giving it back, costs: a call each.
+ * @param calls of every contestant.
+ */
 export async function measureCost(redis: RedisServer, calls: number): Promise<Record<string, object>> {
   const client = await connectAsGateway(redis.port);
   const redisPid = Number(/process_id:(\d+)/.exec(await redis.admin.info('server'))?.[1]);

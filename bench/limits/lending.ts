@@ -8,7 +8,7 @@ const [PER_SECOND, BURST, LEASE] = [100, 100, 10];
 /** Longer than it takes for the budget to be full again, and for a window to be over. */
 const LATER_MS = 1200;
 
-/** Lending parts of a budget: what becomes of one that comes back late, and of a demand for more than is left. */
+/** Lending parts of a budget: what becomes of one that comes back late, and of a demand for too much. */
 export async function measureLending(redis: RedisServer): Promise<Record<string, object>> {
   const client = await connectAsGateway(redis.port);
   const process = await LeasingProcess.start(redis.url, PER_SECOND, BURST);

@@ -29,7 +29,10 @@ export interface Surroundings {
   readonly random: Random;
 }
 
-/** What goes wrong now and then. Each of these resolves when it is over, and throws where the gateway did the wrong thing. */
+/**
+ * What goes wrong now and then. Each of these resolves when it is over, and throws where the
+ * gateway did the wrong thing.
+ */
 export class Faults {
   /** What was done, in order. */
   readonly done: string[] = [];

@@ -11,7 +11,10 @@ const PATTERN = randomBytes(2 ** 20);
 const MAX_GROWTH_BYTES = 32 * 2 ** 20;
 const WARM_UP_BYTES = 100_000_000;
 
-/** An HTTP upstream that sends as many bytes as the path says, by length or chunked, and checks those that it is sent. */
+/**
+ * An HTTP upstream that sends as many bytes as the path says, by length or chunked, and
+ * checks those that it is sent.
+ */
 export async function startBodies(): Promise<{ readonly url: string; close(): void }> {
   const server = createServer((incoming, response) => {
     void serve(incoming, response).catch(() => response.destroy());
@@ -58,7 +61,8 @@ async function checked(body: IncomingMessage): Promise<number> {
 }
 
 /**
- * Passes a body up and down, by length and chunked, through a gateway whose route `prefix` leads to such an upstream.
+ * Passes a body up and down, by length and chunked, through a gateway whose route `prefix`
+ * leads to such an upstream.
  * @throws Error when it does not come whole and as it was, or the gateway holds more of it than it should.
  */
 export async function passBodies(

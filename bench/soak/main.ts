@@ -1,6 +1,7 @@
 /**
- * npm run soak: half an hour of mixed sessions that come, talk and go at any stage, with a fault now and then, and
- * whether the gateway's memory stays flat meanwhile. Ends by itself; exits 1 when something was not as it should be.
+ * npm run soak: half an hour of mixed sessions that come, talk and go at any stage, with a fault now
+ * and then, and whether the gateway's memory stays flat meanwhile. Ends by itself; exits 1 when
+ * something was not as it should be.
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';

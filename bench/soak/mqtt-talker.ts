@@ -13,8 +13,9 @@ export interface MqttTalkerOptions {
 }
 
 /**
- * An MQTT client that talks to itself through a broker for ever: subscribes to its own topic, publishes numbers with
- * QoS 0, and expects each back, in order. Nothing here ends its session, so that any end is a fault.
+ * An MQTT client that talks to itself through a broker for ever: subscribes to its own topic,
+ * publishes numbers with QoS 0, and expects each back, in order. Nothing here ends its session,
+ * so that any end is a fault.
  */
 export class MqttTalker {
   /** What must not happen. */

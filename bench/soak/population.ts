@@ -32,8 +32,9 @@ const BY_UPSTREAM: readonly string[] = Object.values(CLOSE_REASONS)
   .flatMap(({ name, client }) => [name, `${client?.code} ${client?.reason}`]);
 
 /**
- * All clients: of ten sessions one talks through an upstream that is harmed, or through one that is not; one through an
- * MQTT broker; eight come and go in silence, three of them over MQTT. Each has a source of choices of its own.
+ * All clients: of ten sessions one talks through an upstream that is harmed, or through one that is
+ * not; one through an MQTT broker; eight come and go in silence, three of them over MQTT. Each has a
+ * source of choices of its own.
  */
 export class Population {
   readonly #harmed: readonly Talker[];
@@ -105,7 +106,10 @@ export class Population {
     ];
   }
 
-  /** Lets everybody finish what they were saying, and go. @throws Error where something said never came back. */
+  /**
+   * Lets everybody finish what they were saying, and go.
+   * @throws Error where something said never came back.
+   */
   async end(): Promise<void> {
     await Promise.all(this.#allVisitors.map((visitor) => visitor.end()));
     const talkers = [...this.#harmed, ...this.#steady];

@@ -17,7 +17,7 @@ export function pick<T>(random: Random, items: readonly T[]): T {
   return item;
 }
 
-/** Milliseconds until something that happens by chance, every `meanMs` on average; five times that at most. */
+/** Milliseconds until something that happens by chance, `meanMs` on average, five times that at most. */
 export function chanceMs(random: Random, meanMs: number): number {
   return Math.min(5 * meanMs, -Math.log(1 - random()) * meanMs);
 }

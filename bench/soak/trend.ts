@@ -11,8 +11,8 @@ interface Point {
 }
 
 /**
- * The median of the slopes between all pairs of points (Theil–Sen): a garbage collection or a fault that shows in a few
- * points does not tilt it.
+ * The median of the slopes between all pairs of points (Theil–Sen): a garbage collection or a fault that
+ * shows in a few points does not tilt it.
  */
 export function trendOf(points: readonly Point[]): Trend {
   const slopes: number[] = [];

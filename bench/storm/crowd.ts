@@ -1,7 +1,8 @@
 /**
- * MQTT clients that all come at once, each with a token of its own, and come again until they are in. Takes a JSON `Crowd`
- * as its argument. Of its standard input it takes `come PORT PATH`: all come to that port within a second, and it prints a
- * `Storm` when the last is in; and `go`: all are cut off at once, and it prints `{}`.
+ * MQTT clients that all come at once, each with a token of its own, and come again until they are in.
+ * Takes a JSON `Crowd` as its argument. Of its standard input it takes `come PORT PATH`: all come to
+ * that port within a second, and it prints a `Storm` when the last is in; and `go`: all are cut off at
+ * once, and it prints `{}`.
  */
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';

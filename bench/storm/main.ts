@@ -1,7 +1,8 @@
 /**
- * npm run bench:storm: 5,000 MQTT clients come back within a second, each with a token of its own: whether all get in, what
- * 200 sessions that stay notice of it, how many dials a slow upstream sees at once, and whether memory comes back. Exits 1
- * when something was not as it should be. docs/benchmarks.md says what is measured and how.
+ * npm run bench:storm: 5,000 MQTT clients come back within a second, each with a token of its own:
+ * whether all get in, what 200 sessions that stay notice of it, how many dials a slow upstream sees at
+ * once, and whether memory comes back. Exits 1 when something was not as it should be. docs/benchmarks.md
+ * says what is measured and how.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -92,7 +93,7 @@ async function run(directory: string): Promise<Report> {
     return gateway;
   };
 
-  // Those that are there when the gateway goes, and come back to one that has no key yet: its issuer has not answered.
+  // Those that are there when the gateway goes, and come back to one without keys: its issuer is silent.
   let gateway = await start('0');
   await crowd.ask<Storm>(`come ${gateway.port} /mqtt`);
   await gateway.stop('SIGKILL');

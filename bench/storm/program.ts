@@ -4,10 +4,10 @@ import { eventually } from '../../test/support/eventually.js';
 import { pinned } from '../machine.js';
 import { TSX } from '../programs.js';
 
-/** A storm takes some 15 s; on a machine many times slower no longer than this. One that ends is noticed at once. */
+/** A storm takes some 15 s, on a machine many times slower no longer than this. */
 const ANSWER_WITHIN_MS = 600_000;
 
-/** One of the programs of this directory: it says a line when it is ready, and one to every line that it is told. */
+/** One of the programs of this directory: it says a line when it is ready, and one to every line told. */
 export class Program {
   readonly #child: Child;
   #taken = 0;

@@ -1,7 +1,7 @@
 /**
- * Sessions that stay while others come: each says 64 bytes five times a second and hears them again. Takes port, path and
- * their number, prints `{}` when all are open; then for each line of its standard input an `Echoes` of the time since the
- * line before.
+ * Sessions that stay while others come: each says 64 bytes five times a second and hears them again. Takes
+ * port, path and their number, prints `{}` when all are open; then for each line of its standard input an
+ * `Echoes` of the time since the line before.
  */
 import { createInterface } from 'node:readline';
 import { openAll } from '../crowd.js';

@@ -32,9 +32,9 @@ export interface Report extends Found {
 /** Times its p99 at rest that an echo may take while others come. */
 const P99_TIMES = 5;
 /**
- * What a process may hold beyond what it held at first, when those who came have gone: what is kept on purpose, the tokens of
- * 5,000 subjects in the cache and their budgets, some 10 MB, and code that has been compiled since. From storm to storm it
- * may not grow by more than a part of that.
+ * What a process may hold beyond what it held at first, when those who came have gone: what is kept on
+ * purpose, the tokens of 5,000 subjects in the cache and their budgets, some 10 MB, and code that has been
+ * compiled since. From storm to storm it may not grow by more than a part of that.
  */
 const KEPT_BYTES = 40_000_000;
 const GROWTH_BYTES = 20_000_000;

@@ -1,6 +1,6 @@
 /**
- * An MQTT broker that takes its time for every opening handshake and counts how many it is asked for at once. Takes the
- * milliseconds, prints its port; then for each line of its standard input the `Dials` so far.
+ * An MQTT broker that takes its time for every opening handshake and counts how many it is asked for at once.
+ * Takes the milliseconds, prints its port; then for each line of its standard input the `Dials` so far.
  */
 import { createHash } from 'node:crypto';
 import { type AddressInfo, createServer, type Socket } from 'node:net';

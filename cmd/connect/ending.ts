@@ -9,7 +9,7 @@ const GENERAL: Readonly<Record<number, string>> = {
   1012: 'the service restarts',
 };
 
-/** What a close code and its reason mean, for people; the table is the gateway's own (docs/close-codes.md). */
+/** What a close code and its reason mean, for people; the table is the gateway's (docs/close-codes.md). */
 export function endingText(code: number, reason: string): string {
   const known = Object.values<CloseReason>(CLOSE_REASONS).find(
     ({ client }) => client?.code === code && client.reason === reason && reason !== '',

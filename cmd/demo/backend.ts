@@ -23,8 +23,9 @@ interface Request {
 }
 
 /**
- * A JSON-RPC 2.0 service over WebSocket that knows nothing of tokens: it believes the X-User-* headers, which only the
- * gateway can set. `/rpc` answers, `/ticks` speaks first, `/audit` is guarded by the gateway and answers like `/rpc`.
+ * A JSON-RPC 2.0 service over WebSocket that knows nothing of tokens: it believes the X-User-* headers,
+ * which only the gateway can set. `/rpc` answers, `/ticks` speaks first, `/audit` is guarded by the
+ * gateway and answers like `/rpc`.
  */
 export async function startBackend(): Promise<Backend> {
   const server = await listenLocally();

@@ -11,7 +11,7 @@ import { socketStream } from './socket-stream.js';
 interface BrokerVisit {
   readonly clientId: string;
   readonly version: '3.1.1' | '5.0';
-  /** The User Property `roles` (MQTT 5), which the gateway adds where a route says `mqtt.roles: user-property`. */
+  /** The User Property `roles` (MQTT 5), which the gateway adds for `mqtt.roles: user-property`. */
   readonly roles: string | undefined;
 }
 

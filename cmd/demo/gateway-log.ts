@@ -16,7 +16,7 @@ export class GatewayLog extends EventEmitter<{ entry: [LogEntry] }> {
     if (entry !== undefined) this.emit('entry', entry);
   }
 
-  /** What the gateway says of the next session it opens for this subject: the protocol it saw, the route it took. */
+  /** What the gateway says of the next session it opens for this subject: its protocol, and its route. */
   async opened(sub: string): Promise<string> {
     const { protocol, route } = await this.#next(
       (entry) => entry.sub === sub && entry.protocol !== undefined && entry.reason === undefined,

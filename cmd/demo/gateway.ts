@@ -44,7 +44,7 @@ export class Gateway {
     this.url = `http://${host}:${port}`;
 
     const child = spawn(process.execPath, [entry], {
-      // Nothing of the caller's environment: a REDIS_URL that happens to be set is none of the demo's business.
+      // Nothing of the caller's environment: a REDIS_URL that happens to be set is not the demo's business.
       env: { ...variables, HOST: host, PORT: String(port), ROUTE_FILE: routeFile },
       stdio: ['ignore', 'pipe', 'pipe'],
       // A process group of its own: a terminal's Ctrl-C reaches only the demo, which then stops the gateway.

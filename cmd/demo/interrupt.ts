@@ -1,5 +1,5 @@
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-/** npm and tsx hand a terminal's Ctrl-C on a second time; only what comes later than that is a person in a hurry. */
+/** npm and tsx hand a terminal's Ctrl-C on a second time; only what comes later is a person in a hurry. */
 const ECHO_MS = 500;
 
 /** Resolves at the first signal that asks the process to end; a later one ends it at once, exit 1. */

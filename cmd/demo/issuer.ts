@@ -86,7 +86,7 @@ function claimsOf(name: string): Record<string, unknown> {
   return { preferred_username: name, realm_access: { roles } };
 }
 
-/** oidc-provider warns on the console that its memory is no production database: true, and beside the point here. */
+/** oidc-provider warns on the console that its memory is no production database: true, and no matter here. */
 async function withoutWarnings<T>(work: () => Promise<T>): Promise<T> {
   const { warn } = console;
   console.warn = () => {};

@@ -9,8 +9,8 @@ const VERSION = { protocolVersion: 5 };
 type Deliver = (packet: AedesPublishPacket, done: () => void) => void;
 
 /**
- * Serves one MQTT 5 client on a broker that speaks 3.1.1 alone, so that both kinds of client share its topics: QoS 0
- * and 1, clean sessions, nothing retained. Enough for a demo, and no more than that.
+ * Serves one MQTT 5 client on a broker that speaks 3.1.1 alone, so that both kinds of client share its
+ * topics: QoS 0 and 1, clean sessions, nothing retained. Enough for a demo, and no more than that.
  * @param parser has read the CONNECT and is fed by the caller.
  */
 export function serveMqttFive(stream: Duplex, parser: Parser, clientId: string, broker: Aedes): void {

@@ -2,8 +2,8 @@ import { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 
 /**
- * A WebSocket as the byte stream that a broker wants. Unlike the one of ws, destroying it ends the connection with a
- * close frame: a broker destroys its stream when a client says DISCONNECT, and that is no failure.
+ * A WebSocket as the byte stream that a broker wants. Unlike the one of ws, destroying it ends the connection
+ * with a close frame: a broker destroys its stream when a client says DISCONNECT, and that is no failure.
  */
 export function socketStream(socket: WebSocket): Duplex {
   const stream = new Duplex({

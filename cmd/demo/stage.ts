@@ -36,7 +36,8 @@ interface Closable {
 }
 
 /**
- * Starts issuer, broker, backend and the gateway in front of them; what had started is ended again when one fails.
+ * Starts issuer, broker, backend and the gateway in front of them; what had started is
+ * ended again when one fails.
  * @param folder the package's
  * @param wantedPort the gateway's, if it is free
  */

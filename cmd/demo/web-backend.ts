@@ -17,8 +17,8 @@ interface Answer {
 }
 
 /**
- * HTTP services that know nothing of tokens but for the login, which fetches one from the issuer and sets it as a cookie:
- * `/login`, `/public`, `/me`, `/items`.
+ * HTTP services that know nothing of tokens but for the login, which fetches one from the issuer and sets it
+ * as a cookie: `/login`, `/public`, `/me`, `/items`.
  */
 export async function startWebBackend(issuer: Issuer): Promise<WebBackend> {
   const server = await listenLocally();

@@ -7,7 +7,10 @@ import type { DevIssuer } from './issuer.js';
 
 const MAX_BODY_BYTES = 65_536;
 
-/** Nothing from anywhere else, and no script but the page's own; MQTT.js keeps its timers in a worker made of a blob. */
+/**
+ * Nothing from anywhere else, and no script but the page's own; MQTT.js keeps its timers
+ * in a worker made of a blob.
+ */
 const POLICY =
   "default-src 'none'; script-src 'self'; worker-src blob:; style-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

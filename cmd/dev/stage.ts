@@ -38,9 +38,9 @@ export function isLoopbackHost(host: string): boolean {
 }
 
 /**
- * A web page's own name can be made to resolve to loopback (DNS rebinding), and the page could then have tokens for
- * anybody. It cannot choose the Host of its requests; X-Forwarded-Host it can, so no proxy is believed: this address is
- * nobody's (RFC 5737 §3).
+ * A web page's own name can be made to resolve to loopback (DNS rebinding), and the page could then have
+ * tokens for anybody. It cannot choose the Host of its requests; X-Forwarded-Host it can, so no proxy is
+ * believed: this address is nobody's (RFC 5737 §3).
  */
 const NO_PROXY = '192.0.2.0';
 const OWN_NAMES = ['localhost', '127.0.0.1', '::1'];

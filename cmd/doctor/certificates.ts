@@ -29,7 +29,7 @@ function expiry(about: string, certificate: X509Certificate): Finding {
   };
 }
 
-/** Each certificate of the file is to be issued by the next one, and the last by itself or by a known root. */
+/** Each certificate of the file is to be issued by the next one, the last by itself or by a known root. */
 function chainFindings(about: string, chain: readonly X509Certificate[]): Finding[] {
   const broken = chain.findIndex((one, at) => {
     const issuer = chain[at + 1];

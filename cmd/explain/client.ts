@@ -30,8 +30,8 @@ const SUBPROTOCOLS: Readonly<Record<Protocol, string | undefined>> = {
 };
 
 /**
- * RFC 6455 §4.2.1: what the handshake of such a client looks like to the gateway. The cookies that `bootstrap` gives are
- * taken for granted.
+ * RFC 6455 §4.2.1: what the handshake of such a client looks like to the gateway. The cookies that
+ * `bootstrap` gives are taken for granted.
  */
 export function requestHead(
   client: Client,

@@ -130,7 +130,10 @@ export function fixFor(answer: number, reason: string, why: string | undefined):
   return fix === '' ? undefined : fix;
 }
 
-/** What to do about an endpoint that could not be dialled. @param status of its answer; undefined: there was none. */
+/**
+ * What to do about an endpoint that could not be dialled.
+ * @param status of its answer; undefined: there was none.
+ */
 export function fixForDial(status: number | undefined, why: string): string {
   if (status === undefined) {
     if (/ECONNREFUSED|refused/.test(why))

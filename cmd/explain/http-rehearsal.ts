@@ -47,8 +47,8 @@ export interface HttpRefusal {
 }
 
 /**
- * Leads a plain HTTP request through the gateway's own checks, up to where the upstream would be asked or the body read (SPEC
- * section 17). Nothing is counted against a limit, no token used up, and no upstream touched.
+ * Leads a plain HTTP request through the gateway's own checks, up to where the upstream would be asked or the
+ * body read (SPEC section 17). Nothing is counted against a limit, no token used up, and no upstream touched.
  * @returns undefined: it is no business of an HTTP route.
  */
 export async function rehearseHttp(

@@ -64,7 +64,7 @@ function notKnown(why: string): string {
   return why === '' ? 'no' : `not known: ${why}`;
 }
 
-/** What the route holds a request against beyond its token, for what the rehearsal cannot know: body, rate, time. */
+/** What the route holds a request against beyond its token, and a rehearsal cannot know: body, rate, time. */
 function policyOf(route: ExchangeRoute, { endpoint }: HttpOutcome, config: Config) {
   const { requestLimit, maxBodyBytes, cors, auth } = route;
   const every =

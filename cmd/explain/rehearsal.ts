@@ -63,9 +63,9 @@ export interface Outcome {
 }
 
 /**
- * Leads a client through the gateway's own parts, from the opening handshake up to where the upstream would be dialled
- * (SPEC sections 4 to 8). Fetches the verification keys and reads the lists of revocations and bans; the token cache is left
- * alone.
+ * Leads a client through the gateway's own parts, from the opening handshake up to where the upstream would
+ * be dialled (SPEC sections 4 to 8). Fetches the verification keys and reads the lists of revocations and
+ * bans; the token cache is left alone.
  * @param log gets what the gateway would log.
  * @param dials whether the upstream is dialled too, as the client's; else none is touched.
  * @throws GatewayError ERR_CONFIG when the file of JWT_PUBLIC_KEY_FILE cannot be used.

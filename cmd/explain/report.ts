@@ -24,7 +24,10 @@ import { fixFor, fixForDial } from './fixes.js';
 import type { Outcome, Refusal } from './rehearsal.js';
 import { toldHeaders } from './told-headers.js';
 
-/** What is told of a client's way in, as plain data: `--json` prints it as it is. Sections it did not reach are missing. */
+/**
+ * What is told of a client's way in, as plain data: `--json` prints it as it is. Sections it
+ * did not reach are missing.
+ */
 export type Report = ReturnType<typeof report>;
 
 const HTTP_REFUSALS: Readonly<Record<HttpRefusal, string>> = {

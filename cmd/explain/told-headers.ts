@@ -2,8 +2,9 @@ import type { HeaderRules } from '../../internal/config/config.js';
 import { templateParts } from '../../internal/config/routes/templates.js';
 
 /**
- * The header lines that an upstream is sent, as they are told: the token is not repeated, and neither is text that a route
- * itself sets, which may hold a secret, as in the admin API. Where only placeholders are set, what they stand for is told.
+ * The header lines that an upstream is sent, as they are told: the token is not repeated, and neither is text
+ * that a route itself sets, which may hold a secret, as in the admin API. Where only placeholders are set,
+ * what they stand for is told.
  * @param changes the route's `requestHeaders`, applied to these lines already.
  * @param requestId what stands for the one of X-Request-Id.
  */

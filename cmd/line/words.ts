@@ -1,4 +1,7 @@
-/** How far a moment is from now: `, in 5 min`, `, 3 h ago`; '' for what is no moment. @param ms since the epoch */
+/**
+ * How far a moment is from now: `, in 5 min`, `, 3 h ago`; '' for what is no moment.
+ * @param ms since the epoch
+ */
 export function relativeTime(ms: number): string {
   if (!Number.isFinite(ms)) return '';
   const seconds = Math.round(Math.abs(ms - Date.now()) / 1000);

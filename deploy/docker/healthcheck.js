@@ -1,4 +1,5 @@
-// Asks /healthz of the gateway in the same container; exits 0 or 1. Reads the gateway's own variables, and what CONFIG_FILE adds.
+// Asks /healthz of the gateway in the same container; exits 0 or 1. Reads the gateway's own variables,
+// and what CONFIG_FILE adds.
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { readVariableText } from '#config/secrets.js';

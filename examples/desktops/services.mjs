@@ -1,5 +1,6 @@
-// What stands behind the gateway in this example: the service that knows users and makes desktops ($API), and two desktops,
-// each at an address of its own ($DESKTOPS.1 and .2) with the ports that every desktop has. None of them looks at a token.
+// What stands behind the gateway in this example: the service that knows users and makes desktops ($API), and
+// two desktops, each at an address of its own ($DESKTOPS.1 and .2) with the ports that every desktop has.
+// None of them looks at a token.
 import { constants, createSign, generateKeyPairSync, publicEncrypt, randomUUID } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -58,7 +59,7 @@ async function sizeOf(request) {
   return bytes;
 }
 
-/** A listener that failed, as when a client goes away in the middle, ends that connection and not the process. */
+/** A listener that failed, as when a client goes away midway, ends that connection and not the process. */
 const guarded = (listener) => (request, response) =>
   listener(request, response).catch(() => response.destroy());
 

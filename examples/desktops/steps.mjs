@@ -1,5 +1,5 @@
-// What one can do with a desktop, step by step: node steps.mjs [http://127.0.0.1:8080]. Ends with 1 at the first thing that is
-// not as it should be.
+// What one can do with a desktop, step by step: node steps.mjs [http://127.0.0.1:8080]. Ends with 1 at the
+// first thing that is not as it should be.
 import assert from 'node:assert/strict';
 import { createSign, generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';

@@ -1,5 +1,6 @@
-// What stands behind the gateway in this example, all on 127.0.0.1: an issuer with a login (9000), a public service (9001), a
-// protected one (9002) and one for debugging (9003). None of them but the issuer knows anything of tokens.
+// What stands behind the gateway in this example, all on 127.0.0.1: an issuer with a login (9000), a
+// public service (9001), a protected one (9002) and one for debugging (9003). None of them but the issuer
+// knows anything of tokens.
 import { createHash, createSign, generateKeyPairSync, randomUUID, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 

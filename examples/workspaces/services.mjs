@@ -1,5 +1,6 @@
-// What stands around the gateway in this example: workspaces at $WORKSPACES with a starter that keeps their table, and a proxy at
-// 127.0.0.1:$PROXY_PORT that knows users (oauth2-proxy, Authentik and Authelia do it better), which comes from $PROXY.
+// What stands around the gateway in this example: workspaces at $WORKSPACES with a starter that keeps their
+// table, and a proxy at 127.0.0.1:$PROXY_PORT that knows users (oauth2-proxy, Authentik and Authelia do it
+// better), which comes from $PROXY.
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, request as send } from 'node:http';
@@ -15,7 +16,7 @@ const {
 
 const rows = {};
 
-/** A listener that failed, as when a client goes away in the middle, ends that connection and not the process. */
+/** A listener that failed, as when a client goes away midway, ends that connection and not the process. */
 const guarded = (listener) => (request, response) =>
   listener(request, response).catch(() => response.destroy());
 

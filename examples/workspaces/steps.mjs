@@ -1,5 +1,5 @@
-// What happens to browsers on their way to a workspace, step by step: node steps.mjs. Ends with 1 at the first thing that is
-// not as it should be.
+// What happens to browsers on their way to a workspace, step by step: node steps.mjs. Ends with 1 at the
+// first thing that is not as it should be.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';

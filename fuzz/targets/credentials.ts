@@ -15,7 +15,10 @@ const NAMES = {
   queryNames: ['token', 'access_token'],
 };
 
-/** Where tokens may be in an opening handshake: lines of `authorization`, `x-token`, `cookie`, sub-protocols, the query. */
+/**
+ * Where tokens may be in an opening handshake: lines of `authorization`, `x-token`, `cookie`,
+ * sub-protocols, the query.
+ */
 export const credentials: Target = {
   name: 'credentials',
   maxBytes: 1_024,

@@ -7,8 +7,8 @@ import { cut } from '../cuts.js';
 import { kindBy, type Target } from '../target.js';
 
 /**
- * A peer's frames, held against the simple codec. Of the first byte: 1 a client's, 2 taken apart, 4 a limit of 40 bytes a
- * message.
+ * A peer's frames, held against the simple codec. Of the first byte: 1 a client's, 2 taken apart, 4 a
+ * limit of 40 bytes a message.
  */
 export const frames: Target = {
   name: 'frames',

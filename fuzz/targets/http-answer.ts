@@ -18,7 +18,10 @@ interface Outcome {
   isReusable: boolean;
 }
 
-/** An upstream's answer to an exchange; where node:http takes it too, it reads the same. Begins with `HEAD ` if it answers one. */
+/**
+ * An upstream's answer to an exchange; where node:http takes it too, it reads the same. Begins with
+ * `HEAD ` if it answers one.
+ */
 export const httpAnswer: Target = {
   name: 'http-answer',
   maxBytes: 80_000,

@@ -27,7 +27,10 @@ interface Outcome {
   handed: Buffer;
 }
 
-/** Requests that come one behind the other, and their answers: the same as if each had come alone, by itself, in one piece. */
+/**
+ * Requests that come one behind the other, and their answers: the same as if each had come
+ * alone, by itself, in one piece.
+ */
 export const httpConnection: Target = {
   name: 'http-connection',
   maxBytes: 60_000,

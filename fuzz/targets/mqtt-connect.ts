@@ -62,9 +62,9 @@ function rolesAreIn(input: Buffer, length: number, mode: 'username' | 'user-prop
 }
 
 /**
- * Why a packet is refused that mqtt-packet lets pass: it does not check text, trailing bytes, the ends of sections,
- * doubled or misplaced properties and their values, passwords without a user name, will QoS 3, shortest forms, and
- * which level goes with which name.
+ * Why a packet is refused that mqtt-packet lets pass: it does not check text, trailing bytes, the ends of
+ * sections, doubled or misplaced properties and their values, passwords without a user name, will QoS 3,
+ * shortest forms, and which level goes with which name.
  */
 const STRICTER = new RegExp(
   [

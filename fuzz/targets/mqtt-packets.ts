@@ -9,7 +9,7 @@ const DISCONNECT = 14;
 /** PUBLISH, SUBSCRIBE, UNSUBSCRIBE. */
 const COUNTED = [3, 8, 10];
 
-/** The walk over a client's MQTT packets, masked and cut at will, held against the one that takes them apart. */
+/** The walk over a client's MQTT packets, masked and cut at will, held against what takes them apart. */
 export const mqttPackets: Target = {
   name: 'mqtt-packets',
   maxBytes: 1_024,

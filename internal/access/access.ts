@@ -46,9 +46,10 @@ export interface Visitor {
 }
 
 /**
- * The way in, for WebSocket sessions, HTTP exchanges and `explain` alike: who is it, is the token revoked, its subject
- * banned, are the roles held, is there a slot, and what is the budget. The order stands here and nowhere else. Refusals are
- * GatewayErrors, which know no protocol: sessions make close codes of them, exchanges statuses.
+ * The way in, for WebSocket sessions, HTTP exchanges and `explain` alike: who is it, is the token
+ * revoked, its subject banned, are the roles held, is there a slot, and what is the budget. The order
+ * stands here and nowhere else. Refusals are GatewayErrors, which know no protocol: sessions make close
+ * codes of them, exchanges statuses.
  */
 export class Access {
   constructor(readonly parts: AccessParts) {}
@@ -59,8 +60,9 @@ export class Access {
   }
 
   /**
-   * The first step, which may take time: who the client is, at once if its token is known; undefined on a public route
-   * without a token. `permit` must follow in the same turn: from then on a revocation finds whoever was let in.
+   * The first step, which may take time: who the client is, at once if its token is known; undefined on
+   * a public route without a token. `permit` must follow in the same turn: from then on a revocation
+   * finds whoever was let in.
    * @throws GatewayError, or rejects with it: ERR_ADDRESS_REFUSED, ERR_TOKEN_MISSING, ERR_IDENTITY_MISSING,
    *   ERR_JWT_MALFORMED, ERR_JWT_INVALID, ERR_KEYS_UNAVAILABLE, ERR_INTROSPECTION_UNAVAILABLE.
    */
@@ -115,8 +117,8 @@ export class Access {
   }
 
   /**
-   * Likewise for a connection that stays: it takes a slot of its subject, which the caller gives back when it ends, and a
-   * message budget, its subject's or, where there is none, its address's; undefined: no limit.
+   * Likewise for a connection that stays: it takes a slot of its subject, which the caller gives back when it
+   * ends, and a message budget, its subject's or, where there is none, its address's; undefined: no limit.
    * @throws GatewayError ERR_TOKEN_REVOKED, ERR_BANNED, ERR_FORBIDDEN, ERR_TOO_MANY_CONNECTIONS.
    */
   permitSession(route: UpstreamRoute, identity: Identity | undefined, ip: string): MessageBudget | undefined {
@@ -136,8 +138,8 @@ export class Access {
   }
 
   /**
-   * What `permitSession` could not tell at once: whether the token has a slot left over all processes, too. The session gives
-   * it back with the one it has here. undefined: nobody has to be asked.
+   * What `permitSession` could not tell at once: whether the token has a slot left over all processes, too.
+   * The session gives it back with the one it has here. undefined: nobody has to be asked.
    * @throws GatewayError ERR_TOO_MANY_CONNECTIONS, by rejecting.
    */
   confirmSlot(identity: Identity | undefined, session: string): Promise<void> | undefined {
@@ -163,8 +165,10 @@ export class Access {
   }
 
   /**
-   * The last step, on routes that take a token once: uses it up, for all processes. undefined: the route does not ask that.
-   * @throws GatewayError, by rejecting: ERR_TOKEN_USED, ERR_JWT_INVALID without a `jti`, ERR_CLAIM_UNAVAILABLE.
+   * The last step, on routes that take a token once: uses it up, for all processes. undefined:
+   * the route does not ask that.
+   * @throws GatewayError, by rejecting: ERR_TOKEN_USED, ERR_JWT_INVALID without a
+   *   `jti`, ERR_CLAIM_UNAVAILABLE.
    */
   claim({ tokens }: Pick<Route, 'tokens'>, identity: Identity | undefined): Promise<void> | undefined {
     return tokens.once && identity !== undefined ? this.#claim(identity) : undefined;
@@ -176,7 +180,10 @@ export class Access {
     if (!(await this.parts.claims.claim('token', issuer, jti, untilMs))) throw used();
   }
 
-  /** Whether `claim` would succeed now, for whoever only wants to know: nothing is used up. @throws GatewayError as `claim`. */
+  /**
+   * Whether `claim` would succeed now, for whoever only wants to know: nothing is used up.
+   * @throws GatewayError as `claim`.
+   */
   async checkClaim({ tokens }: Pick<Route, 'tokens'>, identity: Identity | undefined): Promise<void> {
     if (!tokens.once || identity === undefined) return;
     const { issuer, jti } = identity;
@@ -186,7 +193,8 @@ export class Access {
 
   /**
    * Whether another token may take the place of the one that let a connection in (SPEC section 24).
-   * @throws GatewayError ERR_JWT_INVALID for another subject's or issuer's, ERR_TOKEN_REVOKED, ERR_BANNED, ERR_FORBIDDEN.
+   * @throws GatewayError ERR_JWT_INVALID for another subject's or issuer's, ERR_TOKEN_REVOKED,
+   *   ERR_BANNED, ERR_FORBIDDEN.
    */
   permitAnother(
     route: Pick<Route, 'requireRoles' | 'tokens'>,
@@ -199,7 +207,8 @@ export class Access {
   }
 
   /**
-   * Takes a slot of the other token for a session that has one of the first. Both are its own until it gives one back.
+   * Takes a slot of the other token for a session that has one of the first. Both are its
+   * own until it gives one back.
    * @returns false: it is the same token's, and there is nothing to give back.
    * @throws GatewayError ERR_TOO_MANY_CONNECTIONS, by rejecting.
    */

@@ -39,8 +39,8 @@ export interface Arrival {
 }
 
 /**
- * Judges an opening handshake in the order of SPEC section 4: path, route, handshake, origin, and then whether the route is
- * for that address. The limits come after it.
+ * Judges an opening handshake in the order of SPEC section 4: path, route, handshake, origin, and then
+ * whether the route is for that address. The limits come after it.
  * @param fault what `checkHandshake` says of it.
  */
 export function judgeArrival(
@@ -50,7 +50,7 @@ export function judgeArrival(
 ): Arrival | HttpRefusal {
   const path = decodePath(head.target);
   if (path === undefined || (head.query !== '' && !/^[!-~]*$/.test(head.query))) return 400;
-  // To some upstreams `//` is `/`: what a narrower route guards must not be reached by it through a wider one.
+  // To some upstreams `//` is `/`: what a narrower route guards must not be reached through a wider one.
   const client = rules.proxies.client(head.peer, head.secure, head.headers);
   const matches = path.includes('//') ? [] : rules.match(path, client.host);
   if (matches.length === 0) return 404;
@@ -69,7 +69,7 @@ export function judgeArrival(
   return { path, query, headers, client, matches: known, subprotocols, announced };
 }
 
-/** Whom a route gives a session of its upstream first (`bootstrap`, SPEC section 19) comes back with a cookie. */
+/** Whom a route gives a session of its upstream first (`bootstrap`, SPEC section 19) comes with a cookie. */
 function isKnown(route: UpstreamRoute, headers: HeaderLines): boolean {
   const rule = route.kind === 'http' ? route.bootstrap : undefined;
   return rule === undefined || cookieOf(headers, rule.cookie) !== undefined;

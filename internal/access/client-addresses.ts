@@ -10,7 +10,8 @@ interface Lists {
 const listsOf = new WeakMap<ClientRules, Lists>();
 
 /**
- * Whether a client's address may come to a route: it is in none of `deny`, and in `allow` where that is given.
+ * Whether a client's address may come to a route: it is in none of
+ * `deny`, and in `allow` where that is given.
  * @param ip as far as trusted proxies are believed.
  */
 export function admitsAddress(rules: ClientRules, ip: string): boolean {

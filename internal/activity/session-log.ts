@@ -102,8 +102,8 @@ export interface RouteRow extends Counts {
 }
 
 /**
- * The sessions that have ended, in Postgres. They are written in batches from time to time: no client ever waits for it,
- * and what cannot be written is dropped and counted.
+ * The sessions that have ended, in Postgres. They are written in batches from time to time: no client ever
+ * waits for it, and what cannot be written is dropped and counted.
  */
 export class SessionLog {
   readonly #options: SessionLogOptions;

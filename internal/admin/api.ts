@@ -26,8 +26,8 @@ const BODILESS_HEADERS = { 'Cache-Control': 'no-store' };
 const HEADERS = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
 
 /**
- * The admin API (SPEC section 11): who calls is checked first, then what is called, then the body. Each call leaves one
- * line in the log, refused ones too, as long as those who may not call it do not flood it.
+ * The admin API (SPEC section 11): who calls is checked first, then what is called, then the body. Each call
+ * leaves one line in the log, refused ones too, as long as those who may not call it do not flood it.
  */
 export class AdminApi {
   readonly #authorization: AdminAuthorization;

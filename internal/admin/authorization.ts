@@ -9,7 +9,7 @@ type Caller = Pick<AdminRequest, 'headers' | 'peer'>;
 /** What proxies add, beside the X-Forwarded-* family: who sends one of these is not who he seems. */
 const FORWARDING_HEADERS = ['forwarded', 'via', 'x-real-ip', 'x-client-ip', 'true-client-ip'];
 
-/** Who may use the admin API (SPEC section 11): the bearer of ADMIN_TOKEN, or without one whoever is on this host. */
+/** Who may use the admin API (SPEC section 11): the bearer of ADMIN_TOKEN; without one, this host. */
 export class AdminAuthorization {
   readonly #tokenDigest: Buffer | undefined;
 
@@ -54,7 +54,9 @@ function checkLocal({ headers, peer }: Caller): void {
   }
 }
 
-/** Browsers run on hosts whose loopback is trusted, and send a page's POST anywhere without asking (CWE-352). */
+/**
+ * Browsers run on hosts whose loopback is trusted, and send a page's POST anywhere without asking (CWE-352).
+ */
 function isFromPage(headers: Caller['headers']): boolean {
   const site = headers.get('sec-fetch-site') ?? [];
   return headers.has('origin') || site.some((value) => value !== 'none' && value !== 'same-origin');

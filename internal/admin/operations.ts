@@ -36,8 +36,8 @@ export interface ReloadOutcome {
 }
 
 /**
- * What the admin API does to a gateway. Arguments and results are plain data, so that they can cross between the
- * processes of a host.
+ * What the admin API does to a gateway. Arguments and results are plain data, so that they can cross
+ * between the processes of a host.
  */
 export interface AdminOperations {
   /** The local effect is there before the first await. */

@@ -6,8 +6,8 @@ export interface Page<T> {
 }
 
 /**
- * The first `limit` of `items` in the order of `compare`. One pass, and memory for twice the page: a process has far
- * more sessions and revocations than a page.
+ * The first `limit` of `items` in the order of `compare`. One pass, and memory for twice the page: a process
+ * has far more sessions and revocations than a page.
  */
 export function firstPage<T>(items: Iterable<T>, limit: number, compare: (a: T, b: T) => number): Page<T> {
   const kept: T[] = [];

@@ -5,8 +5,8 @@ const MAX_LIMIT = 1000;
 const MAX_OFFSET = 1_000_000;
 
 /**
- * The parameters of a query string. A name that is not known or stands twice is refused: a mistyped filter must not
- * pass for none.
+ * The parameters of a query string. A name that is not known or stands twice is refused: a mistyped
+ * filter must not pass for none.
  * @throws AdminRefusal 400
  */
 export function readParameters<const Name extends string>(

@@ -19,7 +19,7 @@ export interface RevocationQuery {
   readonly after: Position | undefined;
 }
 
-/** A place in the list, which is in order of expiry; the digest tells apart what expires in the same moment. */
+/** A place in the list, which is in order of expiry; the digest tells apart what expires at one moment. */
 interface Position {
   readonly expiresAtMs: number;
   readonly digest: string;

@@ -2,8 +2,9 @@ import type { RevocationTarget } from '../auth/revocations/revocations.js';
 import { invalidPayload, member, missing, parsePayload, textMember } from './payload.js';
 
 /**
- * What the body of POST /admin/revoke asks for: `{"sub","jti"}`, `{"sub","all":true}` or `{"sid"}`. Of a member given twice the last
- * one counts, as with JSON.parse everywhere; members that are not known are ignored.
+ * What the body of POST /admin/revoke asks for: `{"sub","jti"}`, `{"sub","all":true}` or
+ * `{"sid"}`. Of a member given twice the last one counts, as with JSON.parse everywhere; members
+ * that are not known are ignored.
  * @throws AdminRefusal 400, in the words of SPEC section 11
  */
 export function readRevocation(body: Buffer): RevocationTarget {

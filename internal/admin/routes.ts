@@ -7,8 +7,8 @@ import {
 } from '../config/config.js';
 
 /**
- * A route as the admin API shows it: no key material, no query of an upstream and no value of a header that is set, which
- * may hold a secret.
+ * A route as the admin API shows it: no key material, no query of an upstream and no value of a header that
+ * is set, which may hold a secret.
  */
 export type RouteInfo = Readonly<Record<string, unknown>>;
 

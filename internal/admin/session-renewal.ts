@@ -43,9 +43,9 @@ const STATUS: Readonly<Record<RenewalOutcome['kind'], number>> = {
 };
 
 /**
- * Renewal of a live session for clients that cannot ask for it in the session itself. The token is verified before anything
- * else is looked at, so that nobody without a good one learns which sessions there are; with one, nobody learns of those
- * of others.
+ * Renewal of a live session for clients that cannot ask for it in the session itself. The token is verified
+ * before anything else is looked at, so that nobody without a good one learns which sessions there are; with
+ * one, nobody learns of those of others.
  */
 export class SessionRenewal {
   readonly #allowance = new LineAllowance();
@@ -92,7 +92,10 @@ export class SessionRenewal {
   }
 }
 
-/** RFC 6750 §2.1. Of two lines, two readers could take different ones. @throws GatewayError ERR_TOKEN_MISSING */
+/**
+ * RFC 6750 §2.1. Of two lines, two readers could take different ones.
+ * @throws GatewayError ERR_TOKEN_MISSING
+ */
 function bearerIn(headers: RenewalRequest['headers']): string {
   const lines = headers.get('authorization') ?? [];
   const token = lines.length === 1 ? /^bearer +(\S+)$/i.exec(lines[0] ?? '')?.[1] : undefined;

@@ -56,8 +56,8 @@ export function readSessionQuery(query: string): SessionQuery {
 export const SESSION_ID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 /**
- * Live sessions and long HTTP exchanges by id: an order that neither comings nor goings change, so that paging shows every session that
- * outlives it exactly once.
+ * Live sessions and long HTTP exchanges by id: an order that neither comings nor goings change, so that
+ * paging shows every session that outlives it exactly once.
  */
 export function listSessions(
   sessions: Sessions,

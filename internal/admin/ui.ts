@@ -6,8 +6,8 @@ import type { AdminAnswer } from './message.js';
 export const UI_TARGET = '/admin/ui';
 
 /**
- * The page for operators: one file, which holds nothing that is worth hiding. What it shows and does goes through the
- * API, with the bearer that is typed into it.
+ * The page for operators: one file, which holds nothing that is worth hiding. What it shows and does goes
+ * through the API, with the bearer that is typed into it.
  */
 export function readUi(): AdminAnswer {
   const body = readFileSync(new URL('./ui.html', import.meta.url), 'utf8');

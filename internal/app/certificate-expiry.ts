@@ -2,7 +2,10 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Metrics } from '../telemetry/metrics.js';
 
-/** Shows when the certificate in the file ends. To be called when it is taken into use; a file of no use changes nothing. */
+/**
+ * Shows when the certificate in the file ends. To be called when it is taken into use; a file
+ * of no use changes nothing.
+ */
 export function showCertificateExpiry(certFile: string, { process: { certificateExpiry } }: Metrics): void {
   try {
     const expiryMs = Date.parse(new X509Certificate(readFileSync(certFile)).validTo);

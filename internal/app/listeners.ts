@@ -42,7 +42,10 @@ export interface Listeners {
   readonly adminListener: AdminListener | undefined;
 }
 
-/** The listener for clients, and the one for operators where metrics and the admin API have an address of their own. */
+/**
+ * The listener for clients, and the one for operators where metrics and the admin API
+ * have an address of their own.
+ */
 export async function createListeners(config: Config, parts: ListenersParts): Promise<Listeners> {
   const { choice, maxMessageBytes, gate, httpRoutes, sockets, siblings } = parts;
   const { keys, sessions, operations, log } = parts;

@@ -46,8 +46,8 @@ export class RoutesInEffect {
   }
 
   /**
-   * From now on the endpoints of the table in effect are there; resolves when the files that it names have been read. A newer
-   * table than that of the beginning may have come by then, which this does not take back.
+   * From now on the endpoints of the table in effect are there; resolves when the files that it names have
+   * been read. A newer table than that of the beginning may have come by then, which this does not take back.
    */
   start(): Promise<void> {
     const { upstreams, targets } = this.followers;
@@ -56,9 +56,10 @@ export class RoutesInEffect {
   }
 
   /**
-   * Swaps the table in once what it names has been read; sessions and exchanges on endpoints that go with `onRemove: close`
-   * end.
-   * @throws GatewayError ERR_CONFIG, by rejecting, when the listener that was chosen at start can not serve its routes.
+   * Swaps the table in once what it names has been read; sessions and exchanges on endpoints that go
+   * with `onRemove: close` end.
+   * @throws GatewayError ERR_CONFIG, by rejecting, when the listener that was chosen at start
+   *   can not serve its routes.
    */
   async apply(changed: RouteTable): Promise<void> {
     assertServes(this.listener, changed);
@@ -82,7 +83,7 @@ export class RoutesInEffect {
   }
 }
 
-/** Watches the routes file for a gateway that is one process; workers hear of changes from their supervisor. */
+/** Watches the routes file for a gateway of one process; workers hear of changes from their supervisor. */
 export async function watchRoutes(
   source: RoutesSource,
   routes: RoutesInEffect,

@@ -109,8 +109,8 @@ function tokenCacheStore(
   log: Log,
 ): TokenCacheStore | undefined {
   if (store === 'memory') return undefined;
-  // Without the secret (a warning of the configuration): claims that nothing protects would have to be verified anew,
-  // which costs what the look-up does.
+  // Without the secret (a warning of the configuration): claims that nothing protects would have to be
+  // verified anew, which costs what the look-up does.
   const seal = secret === undefined ? undefined : new EntrySeal(secret);
   if (store === 'redis' && redis !== undefined) return seal && new RedisTokenCache(redis, prefix, seal);
   if (store === 'postgres' && postgres !== undefined)

@@ -23,7 +23,7 @@ export interface TokenEndpointParts {
   readonly log: Log;
 }
 
-/** The gateway's own endpoints to which a token is posted, by target: those that the configuration has a use for. */
+/** The gateway's own endpoints to which a token is posted, by target: those the configuration has use for. */
 export function tokenEndpoints(
   { backchannel, verification }: Pick<Config, 'backchannel' | 'verification'>,
   { access, failedLogins, keys, claims, operations, proxies, log }: TokenEndpointParts,

@@ -24,7 +24,7 @@ const ANY: RouteTrust = Object.freeze({ issuers: Object.freeze([]), audience: Ob
 
 type Verdict = Pick<CachedIdentity, 'identity' | 'keyThumbprint'>;
 
-/** Turns tokens into identities (SPEC section 7). Whether a token was revoked is asked elsewhere, after this. */
+/** Turns tokens into identities (SPEC section 7). Whether one was revoked is asked elsewhere, after this. */
 export class Authenticator {
   readonly #policyFingerprint: string;
   /** Verifications that run now, by cache digest: clients with the same token share one. */
@@ -54,7 +54,8 @@ export class Authenticator {
    * The identity a token stands for: at once if this process knows the token.
    * @param route asked about each time, of tokens that are known too.
    * @throws GatewayError, by rejecting: ERR_JWT_MALFORMED, ERR_JWT_INVALID, ERR_KEYS_UNAVAILABLE or
-   *   ERR_INTROSPECTION_UNAVAILABLE. The message says why, for the log; no part of the token is in it beyond its `alg` and `kid`.
+   *   ERR_INTROSPECTION_UNAVAILABLE. The message says why, for the log; no part of the token is in it
+   *   beyond its `alg` and `kid`.
    */
   authenticate(token: string, route: RouteTrust = ANY): Identity | Promise<Identity> {
     const startMs = performance.now();
@@ -114,7 +115,7 @@ export class Authenticator {
     return running;
   }
 
-  /** What the cache key is made of: everything that decides the verdict, and nothing the token merely claims. */
+  /** What the cache key is made of: all that decides the verdict, and nothing the token merely claims. */
   #digest(token: string): string {
     return hash('sha256', `${this.#policyFingerprint}\0${token}`, 'base64url');
   }
@@ -155,7 +156,10 @@ export class Authenticator {
     return identity;
   }
 
-  /** By its signature, by what its provider says of it, or by both. @param unverified undefined: it is no JWT. */
+  /**
+   * By its signature, by what its provider says of it, or by both.
+   * @param unverified undefined: it is no JWT.
+   */
   async #verdict(token: string, unverified: UnverifiedToken | undefined): Promise<Verdict> {
     const { introspection } = this;
     if (introspection?.decidesAlone(unverified) === true)

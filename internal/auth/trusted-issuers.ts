@@ -16,8 +16,8 @@ export interface TrustedIssuer {
 type IssuerKeys = Pick<VerificationKeys, 'find' | 'has' | 'ready' | 'start' | 'stop'>;
 
 /**
- * All issuers whose tokens are believed: those of ISSUERS_FILE, or the one of the environment, which stands for tokens
- * of whatever `iss` unless JWT_EXPECTED_ISSUER is set (SPEC section 23).
+ * All issuers whose tokens are believed: those of ISSUERS_FILE, or the one of the environment, which stands
+ * for tokens of whatever `iss` unless JWT_EXPECTED_ISSUER is set (SPEC section 23).
  */
 export class TrustedIssuers {
   readonly #all: readonly (TrustedIssuer & { readonly keys: IssuerKeys })[];
@@ -80,7 +80,10 @@ export class TrustedIssuers {
     return this.#only ?? this.#byIssuer.get(issuer);
   }
 
-  /** Resolves after the first attempt to load all keys. @throws GatewayError ERR_CONFIG; see `VerificationKeys.start` */
+  /**
+   * Resolves after the first attempt to load all keys.
+   * @throws GatewayError ERR_CONFIG; see `VerificationKeys.start`
+   */
   async start(): Promise<void> {
     await Promise.all(this.#all.map(({ keys }) => keys.start()));
   }

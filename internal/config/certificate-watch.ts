@@ -17,8 +17,8 @@ export interface CertificateWatchOptions {
 }
 
 /**
- * Follows TLS_CERT_FILE and TLS_KEY_FILE. Their state is looked up on a short period, because a watch misses the swap of
- * a symbolic link on the way to them, as in a Kubernetes Secret.
+ * Follows TLS_CERT_FILE and TLS_KEY_FILE. Their state is looked up on a short period, because a watch misses
+ * the swap of a symbolic link on the way to them, as in a Kubernetes Secret.
  */
 export class CertificateWatch {
   #timer: NodeJS.Timeout | undefined;

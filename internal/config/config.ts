@@ -44,10 +44,13 @@ export interface IssuerConfig {
 /** Who says whether a token is good where its signature does not, or not alone (RFC 7662). */
 export interface IntrospectionConfig {
   readonly url: string;
-  /** `opaque`: asked about tokens that are no JWTs, and about all where there is no key source; `always`: about all. */
+  /**
+   * `opaque`: asked about tokens that are no JWTs, and about all where there is no key
+   * source; `always`: about all.
+   */
   readonly mode: 'opaque' | 'always';
   readonly clientId: string;
-  /** What the gateway proves with that it is that client: RFC 6749 §2.3.1, or RFC 7523 §2.2 with a PEM private key. */
+  /** How the gateway proves to be that client: RFC 6749 §2.3.1, or RFC 7523 §2.2 with a PEM private key. */
   readonly client: { readonly secret: string } | { readonly keyFile: string };
   /** An answer counts for so long at most; live sessions are then asked about again. */
   readonly cacheMs: number;
@@ -169,7 +172,7 @@ export interface Config {
   readonly mqttBackendUrl: string | undefined;
   /** Names of variables that fixed answers may show. */
   readonly respondVariables: readonly string[];
-  /** What commands that the gateway runs are given: its environment without its own variables, which hold secrets. */
+  /** What commands that the gateway runs are given: its environment without its variables, some secret. */
   readonly commandEnvironment: Readonly<Record<string, string>>;
   readonly listen: ListenConfig;
   readonly opening: OpeningConfig;
@@ -208,8 +211,8 @@ export interface RouteMatch<R extends Route = Route> {
 export interface RouteTable {
   readonly routes: readonly Route[];
   /**
-   * All routes that fit a decoded request path (SPEC sections 3, 4 and 17), in table order, each by its own kind's path;
-   * empty: 404. Which one serves a session depends on the protocol found later.
+   * All routes that fit a decoded request path (SPEC sections 3, 4 and 17), in table order, each by its own
+   * kind's path; empty: 404. Which one serves a session depends on the protocol found later.
    * @param host the Host the client asked for, with its port or without.
    */
   match(path: string, host: string): readonly RouteMatch[];

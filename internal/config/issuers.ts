@@ -39,7 +39,10 @@ const entrySchema = z.strictObject(
 
 type Entry = z.output<typeof entrySchema>;
 
-/** Reads ISSUERS_FILE: whose tokens are believed, and by which rules (SPEC section 23); or all that is wrong with it. */
+/**
+ * Reads ISSUERS_FILE: whose tokens are believed, and by which rules (SPEC section 23); or
+ * all that is wrong with it.
+ */
 export function readIssuers(
   file: string,
   defaults: IssuerDefaults,

@@ -20,7 +20,10 @@ function checked(file: string, expected: string, check: (pem: string) => unknown
   }
 }
 
-/** A file of one or more certificates, all of which can be read: OpenSSL leaves out what follows a broken authority. */
+/**
+ * A file of one or more certificates, all of which can be read: OpenSSL leaves out what
+ * follows a broken authority.
+ */
 export function readCertificate(file: string): Pem {
   const read = checked(file, 'certificate', (pem) => new X509Certificate(pem));
   if ('fault' in read) return read;
@@ -36,7 +39,10 @@ export function certificatesIn(pem: string): readonly X509Certificate[] {
   return certificateBlocks(pem).map((block) => new X509Certificate(block));
 }
 
-/** Each from its first line up to the next one's; OpenSSL, too, takes a line for the beginning of one only as a whole. */
+/**
+ * Each from its first line up to the next one's; OpenSSL, too, takes a line for the
+ * beginning of one only as a whole.
+ */
 function certificateBlocks(pem: string): readonly string[] {
   return pem
     .split(/^(?=-----BEGIN CERTIFICATE-----)/m)
@@ -90,7 +96,7 @@ export function signingAlgorithmOf({
   }
 }
 
-/** A public key, or a certificate that holds one. A private key is refused: a verifier has no business with it. */
+/** A public key, or a certificate that holds one. A private key is refused: no verifier has use for it. */
 export function readPublicKey(file: string): Pem {
   const read = checked(file, 'public key or certificate', (pem) => createPublicKey(pem));
   return 'text' in read && /-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(read.text)
@@ -98,15 +104,16 @@ export function readPublicKey(file: string): Pem {
     : read;
 }
 
-/** Why a certificate and a key cannot be shown in a handshake, worded to follow the name of the file it lies with. */
+/** Why a certificate and a key cannot be shown in a handshake, worded to follow the name of their file. */
 export interface PairFault {
   readonly of: 'certificate' | 'key';
   readonly fault: string;
 }
 
 /**
- * What is wrong with a chain of certificates and the key of its first one, both as the functions above returned them. A TLS
- * context is made of them, so that what OpenSSL refuses is known before they are taken: some milliseconds.
+ * What is wrong with a chain of certificates and the key of its first one, both as the functions above
+ * returned them. A TLS context is made of them, so that what OpenSSL refuses is known before they are
+ * taken: some milliseconds.
  */
 export function pairFault(certificate: string, privateKey: string): PairFault | undefined {
   if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(privateKey)))

@@ -4,7 +4,7 @@ import type { BootstrapRule } from './route-bootstrap.js';
 import type { RouteSchemas } from './route-schemas.js';
 import type { TargetedUpstream } from './route-target.js';
 
-/** The shapes of a checked route of routes.yaml (SPEC sections 3 and 17 to 21). Plain data: routes cross processes. */
+/** The shapes of a checked route of routes.yaml (SPEC sections 3, 17 to 21). Plain data, to be cloned. */
 
 export { PROTOCOL_NAMES };
 export type Protocol = (typeof PROTOCOL_NAMES)[number];
@@ -33,7 +33,7 @@ interface RouteEntry {
 interface UpstreamEntry extends RouteEntry {
   /** A route made of RAW_WS_BACKEND_URL or MQTT_WS_BACKEND_URL: fits plain `/ws` only. */
   readonly fallback: boolean;
-  /** URLs, at least one unless there is a `target`: ws:// and wss://, or on HTTP routes http:// and https://. */
+  /** URLs, at least one unless there is a `target`: ws:// and wss://, on HTTP routes http:// and https://. */
   readonly upstreams: readonly string[];
   /** Of each upstream its share of the sessions, against that of the others; whole, ≥ 1. */
   readonly weights: readonly number[];
@@ -45,7 +45,7 @@ interface UpstreamEntry extends RouteEntry {
   readonly appendPath: boolean;
   /** Whether the token goes upstream as `Authorization: Bearer`. */
   readonly forwardToken: boolean;
-  /** Whether a token in a STOMP CONNECT or a connection_init stays there: where the entry itself says forwardToken. */
+  /** Whether a token in a STOMP CONNECT or connection_init stays there: where the entry says forwardToken. */
   readonly keepGreetingToken: boolean;
   /** Lower-case. */
   readonly forwardHeaders: readonly string[];

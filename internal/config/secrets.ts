@@ -6,8 +6,9 @@ const MAX_QUOTED_CHARS = 80;
 const MAX_VALUE_BYTES = 65_536;
 
 /**
- * A value as a message may repeat it: cut to 80 characters, control and non-ASCII characters escaped. What could be the
- * credentials or the query of a URL is left out: a malformed URL can hold a password just as a good one does.
+ * A value as a message may repeat it: cut to 80 characters, control and non-ASCII characters escaped.
+ * What could be the credentials or the query of a URL is left out: a malformed URL can hold a
+ * password just as a good one does.
  */
 export function quote(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'boolean' || value === null) return String(value);
@@ -33,8 +34,8 @@ export type VariableText =
   | { readonly name: string; readonly fault: string };
 
 /**
- * The variable `name`, or what is in the file that `<name>_FILE` names (white space around it removed), as container
- * platforms mount them. Both at once are refused: which one counts must not be a guess.
+ * The variable `name`, or what is in the file that `<name>_FILE` names (white space around it removed), as
+ * container platforms mount them. Both at once are refused: which one counts must not be a guess.
  */
 export function readVariableText(
   env: Readonly<Record<string, string | undefined>>,

@@ -2,7 +2,8 @@ import { version } from '../version.js';
 import type { Config, KeySource, RouteTable } from './config.js';
 
 /**
- * What an operator wants to know of a gateway that has started, for its start-up line: no secret, no address of a store.
+ * What an operator wants to know of a gateway that has started, for its start-up line: no
+ * secret, no address of a store.
  * @param table the one it starts with.
  */
 export function startFacts(

@@ -28,9 +28,9 @@ export interface UrlRules {
   readonly credentials: boolean;
 }
 
-/** An absolute URL with one of the schemes, without a fragment, which never goes over the wire (RFC 6455 §3). */
+/** An absolute URL with one of the schemes, without a fragment, which is never sent (RFC 6455 §3). */
 export function isUrl(text: string, { schemes, credentials }: UrlRules): boolean {
-  // The WHATWG parser drops tabs and line ends and takes a backslash for a slash: refused rather than guessed at.
+  // The WHATWG parser drops tabs and line ends and takes a backslash for a slash: refused, not guessed at.
   if (!/^[^\s\p{Cc}\\#]+$/u.test(text) || !URL.canParse(text)) return false;
   const { protocol, hostname, username, password } = new URL(text);
   // The parser lets signs like { and $ stand in a host: a template that nobody filled in is no host.
@@ -43,9 +43,9 @@ export function isUpstreamUrl(text: string): boolean {
 }
 
 /**
- * An entry of WS_ALLOWED_ORIGINS: `*`, `null`, `file://`, or `[scheme://]host[:port]`, where the scheme may be that of an
- * app (`capacitor://localhost`), the host may start with `*.` and the port may be `*`. Anything after the port is refused:
- * an origin has no path (RFC 6454 §7.1).
+ * An entry of WS_ALLOWED_ORIGINS: `*`, `null`, `file://`, or `[scheme://]host[:port]`, where the scheme may
+ * be that of an app (`capacitor://localhost`), the host may start with `*.` and the port may be `*`. Anything
+ * after the port is refused: an origin has no path (RFC 6454 §7.1).
  */
 export function isOriginPattern(text: string): boolean {
   if (text === '*' || text === 'null' || /^file:\/\/$/i.test(text)) return true;

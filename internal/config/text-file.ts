@@ -6,7 +6,10 @@ export type FileText =
   | { readonly text: string }
   | { readonly fault: string /** Whether there is no such file. */; readonly missing: boolean };
 
-/** Reads a regular file of UTF-8 text, a byte order mark removed. Pipes and devices, which may block or never end, are refused. */
+/**
+ * Reads a regular file of UTF-8 text, a byte order mark removed. Pipes and devices, which may block
+ * or never end, are refused.
+ */
 export function readTextFile(file: string, limitBytes: number): FileText {
   try {
     return refusal(statSync(file), limitBytes) ?? decode(readFileSync(file), limitBytes);

@@ -34,7 +34,7 @@ export interface Applicant {
   admitted(): void;
 }
 
-/** Leads it through the order of SPEC section 17 behind path, route and method, up to the length of its body. */
+/** Leads it through the order of SPEC section 17 behind path, route and method, up to the body's length. */
 export function admit(applicant: Applicant): void {
   const { exchanges, failedLogins, access } = applicant.parts;
   const { route, client, headers, method } = applicant.facts;

@@ -5,7 +5,10 @@ import type { FlatHeaders } from '../request/flat-headers.js';
 export interface WireOwner {
   /** What had to wait has left: there is room again. */
   wireDrained(): void;
-  /** The answer is out, or the client gone; nothing comes after it. @param isOut whether all of the answer has left. */
+  /**
+   * The answer is out, or the client gone; nothing comes after it.
+   * @param isOut whether all of the answer has left.
+   */
   wireClosed(isOut: boolean): void;
   /** Its body breaks the protocol: nothing more can be read of it. */
   wireBroken(why: string): void;
@@ -40,7 +43,8 @@ export interface ClientWire {
   wantBody(): void;
   /**
    * The head of the answer, which waits for what comes in the same turn: `flush` sends it alone.
-   * @param statusText undefined: the usual one. @param lines name and value by turns, without framing but Content-Length.
+   * @param statusText undefined: the usual one.
+   * @param lines name and value by turns, without framing but Content-Length.
    * @throws Error if it would be read as something else.
    */
   begin(status: number, statusText: string | undefined, lines: FlatHeaders): void;

@@ -8,8 +8,8 @@ import { AllowedOrigins } from '../request/origin.js';
 const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 /**
- * Which pages of other origins may use a route, and what they may see of its answers (WHATWG Fetch, CORS protocol). The
- * upstream's own say in this is replaced.
+ * Which pages of other origins may use a route, and what they may see of its answers (WHATWG Fetch, CORS
+ * protocol). The upstream's own say in this is replaced.
  */
 export class Cors {
   readonly #rule: CorsRule;
@@ -31,8 +31,8 @@ export class Cors {
   }
 
   /**
-   * The headers of the answer to a preflight, which needs no token; undefined: the request is none. A page that may not
-   * gets an answer without permission: browsers then say so themselves.
+   * The headers of the answer to a preflight, which needs no token; undefined: the request is none. A page
+   * that may not gets an answer without permission: browsers then say so themselves.
    */
   preflight(method: string, headers: HeaderLines): FlatHeaders | undefined {
     const asked = headers.get('access-control-request-method');
@@ -48,7 +48,10 @@ export class Cors {
     return [...answer, 'Vary', vary];
   }
 
-  /** An answer's headers with this rule's permissions in place of the upstream's; errors of the gateway get them, too. */
+  /**
+   * An answer's headers with this rule's permissions in place of the upstream's; errors of
+   * the gateway get them, too.
+   */
   permit(answer: FlatHeaders, request: HeaderLines): FlatHeaders {
     const own = withoutLines(answer, (name) => name.startsWith('access-control-'));
     // Caches must not hand one origin's permission to another, nor its absence.

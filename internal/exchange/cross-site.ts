@@ -14,9 +14,9 @@ export interface CrossSiteRequest {
 }
 
 /**
- * Whether another site makes the user's browser do something in the user's name (CSRF): asked of requests whose identity
- * the browser adds by itself, a cookie or what a proxy in front puts into a header. Pages that may are those of the
- * gateway's own host, of WS_ALLOWED_ORIGINS and of the route's `cors.origins`.
+ * Whether another site makes the user's browser do something in the user's name (CSRF): asked of requests
+ * whose identity the browser adds by itself, a cookie or what a proxy in front puts into a header. Pages that
+ * may are those of the gateway's own host, of WS_ALLOWED_ORIGINS and of the route's `cors.origins`.
  * @param origins WS_ALLOWED_ORIGINS and the own host, then the route's, if it has any.
  */
 export function isForgedAcrossSites(

@@ -13,7 +13,10 @@ export interface Progress {
   readonly isAwaited: boolean;
 }
 
-/** What an exchange waits for, and how long it may (SPEC section 17, `timeouts`). Times are of the coarse clock of all exchanges. */
+/**
+ * What an exchange waits for, and how long it may (SPEC section 17, `timeouts`). Times are of the
+ * coarse clock of all exchanges.
+ */
 export class Deadlines {
   /** When its token expires, in milliseconds since the epoch. */
   expiresAtMs = Number.POSITIVE_INFINITY;

@@ -28,6 +28,6 @@ export interface Caller {
   readonly identity: Identity | undefined;
   /** The token as it came; undefined: there is none, or a trusted header says who it is. */
   readonly token: string | undefined;
-  /** Whether what says who it is came by itself, as a browser sends it along: a cookie, or a trusted header. */
+  /** Whether what says who it is came by itself, as a browser sends it: a cookie, or a trusted header. */
   readonly ambient: boolean;
 }

@@ -33,8 +33,8 @@ const CUT_CODES: Readonly<Record<CutReason, ErrorCode>> = {
 const NOBODY: Caller = { identity: undefined, token: undefined, ambient: false };
 
 /**
- * One HTTP request with its answer (SPEC section 17), from the route on: admission, upstream, answer. Every way out goes
- * through `#done`, which counts it once.
+ * One HTTP request with its answer (SPEC section 17), from the route on: admission, upstream, answer. Every
+ * way out goes through `#done`, which counts it once.
  */
 export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchange, WireOwner {
   rollPlace = -1;
@@ -46,7 +46,7 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
   #caller: Caller = NOBODY;
   /** Whether nobody may cut it: the answer of a logout survives its own revocation. */
   #isExempt: boolean = false;
-  /** Whether its target can be read in two ways, or its body in none: of such a client nothing more is read. */
+  /** Whether its target can be read in two ways, or its body in none: of such a client no more is read. */
   #isAmbiguous: boolean = false;
   /** Whether its end is decided, though its answer may still be on its way: nothing more is done for it. */
   #isRefused: boolean = false;
@@ -190,7 +190,7 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     this.#done();
   }
 
-  /** What came of the body along with the head has not been read yet: once it has, the connection may stay. */
+  /** What came of the body with the head has not been read yet: once it has, the connection may stay. */
   #afterBody(step: () => void): void {
     const { wire } = this;
     if (wire.isComplete || wire.expectsContinue) return step();

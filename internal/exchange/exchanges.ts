@@ -7,7 +7,7 @@ import { type Enrolled, Roll } from '../roll.js';
 /** How often deadlines are looked at, in milliseconds: no exchange has a timer of its own. */
 const CHECK_MS = 250;
 
-/** From this age on an exchange is one that operators are shown, in milliseconds: most are over in no time. */
+/** From this age on an exchange is shown to operators, in milliseconds: most are over in no time. */
 export const LONG_EXCHANGE_MS = 10_000;
 
 /** Why an exchange is cut from outside. */
@@ -137,7 +137,10 @@ export class Exchanges {
       if (exchange.tenancy !== undefined && tenancies.has(exchange.tenancy)) exchange.cut('endpointRemoved');
   }
 
-  /** From now on new ones are turned away. @returns when none is left, or after `withinMs` with the rest cut off. */
+  /**
+   * From now on new ones are turned away.
+   * @returns when none is left, or after `withinMs` with the rest cut off.
+   */
   async drain(withinMs: number): Promise<void> {
     this.#draining = true;
     if (this.#live.size > 0)

@@ -31,9 +31,9 @@ export type FileOutcome =
 const MISSING: FileOutcome = { kind: 'refused', status: 404, headers: [] };
 
 /**
- * Serves a file with ETag, Last-Modified and ranges (RFC 9110 §13, §14), a folder by its index.html. Nothing whose name
- * begins with a dot is there, nor what a link outside of the folder leads to, nor anything but regular files: opening a
- * pipe would wait for whoever writes into it.
+ * Serves a file with ETag, Last-Modified and ranges (RFC 9110 §13, §14), a folder by its index.html. Nothing
+ * whose name begins with a dot is there, nor what a link outside of the folder leads to, nor anything but
+ * regular files: opening a pipe would wait for whoever writes into it.
  * @param begin begins the answer: its status and headers.
  */
 export async function serveFile(
@@ -59,8 +59,8 @@ async function findFile({ folder, rest, path }: FileRequest): Promise<string | F
   const index = await inside(folder, [...segments, 'index.html']);
   if (index?.stats.isFile() !== true) return undefined;
   if (isFolderPath) return index.path;
-  // Without the slash the links of the page would lead beside it. As a relative reference it leads to no other host, and is
-  // right behind whatever changes paths in front of the gateway.
+  // Without the slash the links of the page would lead beside it. As a relative reference it leads to no
+  // other host, and is right behind whatever changes paths in front of the gateway.
   return { kind: 'redirected', location: `./${encodeURIComponent(path.slice(path.lastIndexOf('/') + 1))}/` };
 }
 
@@ -81,8 +81,8 @@ async function inside(
 }
 
 /**
- * The library takes ranges, preconditions, types and the stream; it is told a real path that was found good, so that a dot
- * in it is one that a link of the folder's owner leads through (Kubernetes mounts `..data`).
+ * The library takes ranges, preconditions, types and the stream; it is told a real path that was found good,
+ * so that a dot in it is one that a link of the folder's owner leads through (Kubernetes mounts `..data`).
  */
 function sendFile(
   path: string,
@@ -119,8 +119,8 @@ function sendFile(
 
 /**
  * Has `begin` write the head that the library has put together, when that begins to send.
- * @param giveUp called when somebody else begins an answer instead: the library waits for the first bytes of the file, and
- *   would say them behind that one.
+ * @param giveUp called when somebody else begins an answer instead: the library waits for the first bytes of
+ *   the file, and would say them behind that one.
  */
 function insteadOfHead(
   outgoing: ServerResponse,

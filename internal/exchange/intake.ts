@@ -33,14 +33,17 @@ const NO_ROUTE: ExchangeRoute = Object.freeze({
   respond: { status: 404, body: '', headers: [] },
 });
 
-/** Where plain HTTP requests that no endpoint of the gateway's own takes come in: path, route, method (SPEC section 17). */
+/**
+ * Where plain HTTP requests that no endpoint of the gateway's own takes come in: path, route,
+ * method (SPEC section 17).
+ */
 export class Intake {
   constructor(readonly parts: ExchangeParts) {}
 
   /**
    * Takes a request in charge, whose head was found good.
-   * @returns false for what HTTP routes have no part in: a handshake, a path that is a WebSocket route's, or any at all
-   *   where there are none; and for what a wire without node:http cannot answer.
+   * @returns false for what HTTP routes have no part in: a handshake, a path that is a WebSocket route's, or
+   *   any at all where there are none; and for what a wire without node:http cannot answer.
    */
   serve(wire: ClientWire, head: RequestHead): boolean {
     const table = this.parts.table();
@@ -75,7 +78,7 @@ export function judgeRequest(
   const read = requestTarget(head.target, query, headers.get('host')?.[0] ?? '');
   const found = read && matched(read.path);
   const bare = read && withoutParameters(read.path);
-  // `/admin;x` of a wider route would be `/admin` to its upstream: whose it is must not depend on who reads it.
+  // `/admin;x` of a wider route would be `/admin` to its upstream: whose it is must not depend on the reader.
   const isMeant = found?.route.prefix.includes(';') === true;
   const strays = bare !== undefined && !isMeant && matched(bare)?.route !== found?.route;
   const target = strays ? undefined : read;

@@ -57,7 +57,10 @@ export function answerWithFile(exchange: LocalExchange, { files, auth, maxBodyBy
   });
 }
 
-/** Nobody wants it, but its client is to get the answer (RFC 9112 §9.6): it is read, no more of it than the route allows. */
+/**
+ * Nobody wants it, but its client is to get the answer (RFC 9112 §9.6): it is read, no more of
+ * it than the route allows.
+ */
 function dropBody(exchange: LocalExchange, body: IncomingMessage, limitBytes: number): void {
   const onBytes = (count: number): void => {
     exchange.record.bytesIn += count;
@@ -77,7 +80,7 @@ export function answerWithLogout(exchange: LocalExchange, route: LogoutRoute): v
   );
 }
 
-/** Not for another site: it would take the cookie away that its request came without, or beside a token of its own. */
+/** Not for another site: it would replace the cookie that its request came without, or a token of its own. */
 export function withClearedCookies(
   { parts, facts }: Pick<LocalExchange, 'parts' | 'facts'>,
   answer: LocalAnswer,

@@ -9,9 +9,10 @@ import type { LocalAnswer } from './local-answer.js';
 const NO_STORE = ['Cache-Control', 'no-store'];
 
 /**
- * Ends what a token opened (SPEC section 21): the token is refused everywhere from now on, its sessions close. All tokens
- * issued to the subject so far where the route says so, or where the token has no id by which it could be refused alone.
- * Resolves when the revocation is in effect in this process and its store was told, or could not be.
+ * Ends what a token opened (SPEC section 21): the token is refused everywhere from now on, its sessions
+ * close. All tokens issued to the subject so far where the route says so, or where the token has no id by
+ * which it could be refused alone. Resolves when the revocation is in effect in this process and its store
+ * was told, or could not be.
  */
 export async function logOut(
   { logout }: Pick<LogoutRoute, 'logout'>,
@@ -29,8 +30,8 @@ export async function logOut(
 }
 
 /**
- * Set-Cookie lines that take the token's cookie away, and the pieces it came in (`name.0`, …): for the answer of a logout,
- * and for the 401 of one whose token was none or no good.
+ * Set-Cookie lines that take the token's cookie away, and the pieces it came in (`name.0`, …): for the answer
+ * of a logout, and for the 401 of one whose token was none or no good.
  * @param secure whether the client came by https, as far as it can be told.
  */
 export function clearedCookies(cookieName: string, headers: HeaderLines, secure: boolean): FlatHeaders {

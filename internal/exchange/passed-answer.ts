@@ -24,7 +24,7 @@ export interface Recipient {
   refuse(thrown: unknown): void;
 }
 
-/** An upstream's answer on its way to the client: as it comes, piece by piece, no faster than the client takes it. */
+/** An upstream's answer on its way to the client: piece by piece, no faster than the client takes it. */
 export class PassedAnswer implements AnswerListener {
   constructor(readonly to: Recipient) {}
 

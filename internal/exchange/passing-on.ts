@@ -25,7 +25,7 @@ export interface PassedOn extends Recipient {
   answer(answer: LocalAnswer, changed?: boolean): void;
 }
 
-/** Leads an exchange to its upstream: JSON Schema and the upstream's own session, where the route has them, and on. */
+/** Leads an exchange to its upstream: by JSON Schema and the upstream's session, where the route has them. */
 export function passOn(exchange: PassedOn, route: HttpRoute): void {
   const { parts, caller, facts } = exchange;
   const destination = parts.access.destination(route, caller);

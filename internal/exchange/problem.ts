@@ -74,7 +74,10 @@ const RETRY_AFTER: Partial<Record<ErrorCode, number>> = {
 
 /** Why an exchange does not take place, with what the answer says beside the problem itself. */
 export class ExchangeRefused extends GatewayError {
-  /** @param headers name and value by turns, e.g. Allow. @param members beside those of RFC 9457, e.g. `errors`. */
+  /**
+   * @param headers name and value by turns, e.g. Allow.
+   * @param members beside those of RFC 9457, e.g. `errors`.
+   */
   constructor(
     code: ErrorCode,
     message: string,

@@ -19,7 +19,7 @@ const AUTH_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_INTROSPECTION_UNAVAILABLE',
 ]);
 
-/** What is wrong with a request for a file turns nobody away: browsers ask for a favicon wherever they are. */
+/** What is wrong with a request for a file turns nobody away: browsers ask for a favicon everywhere. */
 const NO_REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_FILE_UNKNOWN',
   'ERR_PRECONDITION',
@@ -105,7 +105,7 @@ export class ExchangeRecord {
     trace.end({ status, errorType, failed });
   }
 
-  /** Keeps what an operator may want to look at later: who was turned away, and what passed in a long exchange. */
+  /** Keeps what an operator may want to see later: who was turned away, what passed in a long exchange. */
   #remember(
     { id, startedMs }: Pick<LiveExchange, 'id' | 'startedMs'>,
     durationMs: number,

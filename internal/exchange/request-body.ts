@@ -9,7 +9,7 @@ import type { ExchangeRecord } from './record.js';
 export interface RequestBodyOptions {
   /** 0: no limit. */
   readonly limitBytes: number;
-  /** Called once, when the body is wanted for the first time: the client may be waiting for a 100 (Continue). */
+  /** Called once, when the body is wanted for the first time: the client may await a 100 (Continue). */
   readonly onWanted: () => void;
   /** Bytes that came. */
   readonly onBytes: (count: number) => void;
@@ -17,17 +17,20 @@ export interface RequestBodyOptions {
 
 /** What comes in one turn of the event loop goes on together, up to so many bytes, … */
 const GATHERED_BYTES = 16_384;
-/** … and so many pieces: a client may send chunks of one byte, of which each takes some 300 bytes and its time on the way. */
+/**
+ * … and so many pieces: a client may send chunks of one byte, of which each takes some 300
+ * bytes and its time on the way.
+ */
 const GATHERED_PIECES = 512;
 
-/** A request's body on its way upstream: counted, limited, never held. Ends with an error unless it came whole. */
+/** A request's body on its way upstream: counted, limited, never held. Ends with an error unless whole. */
 export class RequestBody extends Readable {
   #bytes = 0;
   #wanted: boolean = false;
   #pieces: Buffer[] = [];
   #gatheredBytes = 0;
   #passing: NodeJS.Immediate | undefined;
-  /** Whether whoever sends it on has stopped for a while: what comes meanwhile is gathered beyond the turn. */
+  /** Whether whoever sends it on has stopped for a while: what comes meanwhile is gathered past the turn. */
   #isHeldBack: boolean = false;
 
   constructor(

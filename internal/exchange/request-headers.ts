@@ -13,8 +13,9 @@ const NO_TRAILERS: FlatHeaders = [];
 const NO_LINES: ReadonlyMap<string, readonly string[]> = new Map();
 
 /**
- * The header lines that go upstream: the client's, without what is of one hop, what the gateway alone may say and what was
- * meant for it alone, in their order; then the gateway's own (SPEC sections 8 and 17). Host and framing come elsewhere.
+ * The header lines that go upstream: the client's, without what is of one hop, what the gateway alone may
+ * say and what was meant for it alone, in their order; then the gateway's own (SPEC sections 8 and 17). Host
+ * and framing come elsewhere.
  * @param rawHeaders of the client, name and value by turns, as they came.
  */
 export function requestHeaders(
@@ -51,8 +52,8 @@ export function requestHeaders(
 }
 
 /**
- * Trailer lines that go upstream: of the client's, those that may stand there (RFC 9110 §6.5.1) and that would pass as
- * headers; neither cookies nor anything that says who it is.
+ * Trailer lines that go upstream: of the client's, those that may stand there (RFC 9110 §6.5.1) and that
+ * would pass as headers; neither cookies nor anything that says who it is.
  */
 export function requestTrailers(
   rawTrailers: readonly string[],

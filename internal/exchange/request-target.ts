@@ -11,9 +11,10 @@ export interface RequestTarget {
 }
 
 /**
- * Takes a request target apart, or undefined when two readers could take it for different ones (SPEC section 17): what
- * `decodePath` refuses, and empty segments, which to some upstreams are none.
- * @param target without the query; the absolute form that proxies get counts if it names the host that Host names.
+ * Takes a request target apart, or undefined when two readers could take it for different ones (SPEC section
+ * 17): what `decodePath` refuses, and empty segments, which to some upstreams are none.
+ * @param target without the query; the absolute form that proxies get counts if it names
+ *   the host that Host names.
  * @param host of the Host header.
  */
 export function requestTarget(target: string, query: string, host: string): RequestTarget | undefined {
@@ -25,8 +26,8 @@ export function requestTarget(target: string, query: string, host: string): Requ
 }
 
 /**
- * A path as servers see it that leave out what parameters its segments have (RFC 3986 §3.3), and segments that are nothing
- * else; undefined: it has none.
+ * A path as servers see it that leave out what parameters its segments have (RFC 3986 §3.3), and segments
+ * that are nothing else; undefined: it has none.
  */
 export function withoutParameters(path: string): string | undefined {
   return path.includes(';') ? path.replaceAll(/;[^/]*/g, '').replaceAll(/\/{2,}/g, '/') : undefined;

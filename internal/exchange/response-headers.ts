@@ -14,8 +14,10 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * An upstream's header lines without what is of its connection alone, and what the answer that they go out with cannot keep.
- * @param hasChunks whether that has a body in chunks, unless a line says how long it is: no other has trailers.
+ * An upstream's header lines without what is of its connection alone, and what the answer that
+ * they go out with cannot keep.
+ * @param hasChunks whether that has a body in chunks, unless a line says how long it
+ *   is: no other has trailers.
  */
 export function passedHeaders(raw: readonly string[], status: number, hasChunks: boolean): FlatHeaders {
   const lines: FlatHeaders = [];

@@ -49,7 +49,8 @@ export function safeHeaders(lines: FlatHeaders, { route, client }: ExchangeReque
 }
 
 /**
- * An answer's headers as the route wants them: what is safe, then what the operator says, then what CORS permits.
+ * An answer's headers as the route wants them: what is safe, then what the operator
+ * says, then what CORS permits.
  * @param changed whether `responseHeaders` applies: not to errors of the gateway's own.
  */
 export function answerHeaders(

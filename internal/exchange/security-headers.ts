@@ -14,7 +14,8 @@ const UNDER_TLS: typeof ADDED = [
 ];
 
 /**
- * `securityHeaders` (SPEC section 17). Server and X-Powered-By, which tell strangers which software has which faults, go.
+ * `securityHeaders` (SPEC section 17). Server and X-Powered-By, which tell strangers which
+ * software has which faults, go.
  * @param secure whether the client came by https, as far as it can be told.
  */
 export function withSecurityHeaders(lines: readonly string[], secure: boolean): FlatHeaders {

@@ -2,7 +2,7 @@ import type { FlatHeaders } from '../request/flat-headers.js';
 import { headerName } from '../request/header-names.js';
 import { HOP_BY_HOP } from './response-headers.js';
 
-/** What decides about a message, or how it is framed and who sent it, must stand before it (RFC 9110 §6.5.1). */
+/** What decides about a message, or how it is framed and who sent it, must precede it (RFC 9110 §6.5.1). */
 const NEVER: ReadonlySet<string> = new Set([
   ...['content-encoding', 'content-range', 'content-type', 'set-cookie', 'location', 'cache-control', 'vary'],
   ...HOP_BY_HOP,

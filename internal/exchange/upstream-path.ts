@@ -2,8 +2,8 @@ import type { HttpRoute } from '../config/config.js';
 import type { ExchangeRequest } from './exchange-request.js';
 
 /**
- * The request target for an upstream: its own path, what follows the prefix byte for byte as it came, with exactly one
- * slash between, its own query, the client's.
+ * The request target for an upstream: its own path, what follows the prefix byte for byte as it came, with
+ * exactly one slash between, its own query, the client's.
  */
 export function upstreamPath(
   upstream: { readonly pathname: string; readonly search: string },

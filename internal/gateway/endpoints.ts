@@ -15,8 +15,8 @@ export interface Scraped {
 }
 
 /**
- * What is no WebSocket: /healthz, /readyz, /metrics for orchestrators and scrapers, /admin/* for operators. /metrics and
- * /admin may have an address of their own: 404 on the other one.
+ * What is no WebSocket: /healthz, /readyz, /metrics for orchestrators and scrapers, /admin/* for operators.
+ * /metrics and /admin may have an address of their own: 404 on the other one.
  */
 export class HttpEndpoints {
   readonly #health: Endpoint = { kind: 'now', answer: () => ({ status: 200, body: 'ok' }) };
@@ -44,7 +44,9 @@ export class HttpEndpoints {
       admin === undefined ? ELSEWHERE : { kind: 'later', answer: (request) => serveAdmin(admin, request) };
   }
 
-  /** Who answers the request, if its path is one of these. To be asked about every request, handshakes too. */
+  /**
+   * Who answers the request, if its path is one of these. To be asked about every request, handshakes too.
+   */
   endpointFor(head: RequestHead): Endpoint | undefined {
     const endpoint = this.#endpointAt(head);
     if (endpoint === undefined || this.hosts.length === 0) return endpoint;

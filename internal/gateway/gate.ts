@@ -60,7 +60,7 @@ export class Gate {
     return { session, opening: trace === undefined ? arrival : { ...arrival, trace } };
   }
 
-  /** The status of a request that its listener does not take for a handshake; the refusal is counted and logged. */
+  /** The status of a request that its listener takes for no handshake; the refusal is counted and logged. */
   turnAway(head: RequestHead): number {
     const arrival = this.#judge(head);
     return this.#refuse(head, typeof arrival === 'number' ? arrival : 426);
@@ -71,7 +71,10 @@ export class Gate {
     return this.#record(head, status);
   }
 
-  /** A connection that is closed as soon as it is accepted: there are too many. @param why which limit says so. */
+  /**
+   * A connection that is closed as soon as it is accepted: there are too many.
+   * @param why which limit says so.
+   */
   closeAtDoor(peer: string, why: string): void {
     const { metrics } = this.sessionParts;
     metrics.sessions.refused.inc({ status: 'closed', route: metrics.routeLabel(undefined) });
@@ -122,7 +125,7 @@ export class Gate {
     metrics.sessions.refused.inc({ status: String(status), route: metrics.routeLabel(route) });
   }
 
-  /** What a good handshake is turned away by, in the order of SPEC section 4: full, then the address's own limits. */
+  /** What a good handshake is turned away by, in SPEC section 4's order: full, then its address's limits. */
   #limit(ip: string, slot: string | undefined): TurnedAway | undefined {
     const { sessions } = this.sessionParts;
     const { full } = sessions;

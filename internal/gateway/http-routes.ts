@@ -4,9 +4,10 @@ import type { RequestHead } from '../request/head.js';
 /** Whoever serves HTTP routes (SPEC section 17). Only the listener on Node's own sockets asks. */
 export interface HttpRoutes {
   /**
-   * Takes a request that is no WebSocket handshake and none for an endpoint of the gateway's own. Its head has been
-   * checked: one Host, one way to tell the body's end, no more than 100 lines.
-   * @returns false if no HTTP route fits, or none that can answer on this wire; the wire has not been touched then.
+   * Takes a request that is no WebSocket handshake and none for an endpoint of the gateway's own. Its head
+   * has been checked: one Host, one way to tell the body's end, no more than 100 lines.
+   * @returns false if no HTTP route fits, or none that can answer on this wire; the wire
+   *   has not been touched then.
    */
   serve(wire: ClientWire, head: RequestHead): boolean;
 }

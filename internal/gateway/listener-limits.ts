@@ -27,7 +27,10 @@ export function listenerLimits(
     : { http: false, messageBytes: largestMessageBytes(table, maxMessageBytes) };
 }
 
-/** What both of two listeners can serve: those of workers are made for the table that is in effect when each starts. */
+/**
+ * What both of two listeners can serve: those of workers are made for the table that is
+ * in effect when each starts.
+ */
 export function commonLimits(one: ListenerLimits, other: ListenerLimits): ListenerLimits {
   return {
     http: one.http && other.http,
@@ -35,7 +38,10 @@ export function commonLimits(one: ListenerLimits, other: ListenerLimits): Listen
   };
 }
 
-/** @throws GatewayError ERR_CONFIG when the listener cannot serve a table that is to take the place of that at start. */
+/**
+ * @throws GatewayError ERR_CONFIG when the listener cannot serve a table that is to take the
+ *   place of that at start.
+ */
 export function assertServes({ http, messageBytes }: ListenerLimits, table: RouteTable): void {
   if (!http && hasHttpRoutes(table))
     throw new GatewayError('ERR_CONFIG', 'HTTP routes need the listener node: restart the gateway');

@@ -38,7 +38,11 @@ export class RefusalLog {
     );
   }
 
-  /** Says whose connection was closed without an answer. @param ip of the peer itself. @param why which limit said no. */
+  /**
+   * Says whose connection was closed without an answer.
+   * @param ip of the peer itself.
+   * @param why which limit said no.
+   */
   closedAtDoor(ip: string, why: string): void {
     const allowed = this.#allowed();
     if (allowed === undefined) return;

@@ -27,8 +27,9 @@ const CLOSE_CODES: Partial<Record<CloseReasonKey, CloseCode>> = {
 };
 
 /**
- * GraphQL over WebSocket (`graphql-transport-ws`, and `graphql-ws` of before), recognised by its sub-protocol. The greeting
- * is connection_init, which is forwarded; its token is taken out unless the route says otherwise.
+ * GraphQL over WebSocket (`graphql-transport-ws`, and `graphql-ws` of before), recognised by its
+ * sub-protocol. The greeting is connection_init, which is forwarded; its token is taken out unless
+ * the route says otherwise.
  */
 export const graphql: ProtocolAdapter = Object.freeze({
   protocol: 'graphql',
@@ -75,7 +76,7 @@ function parsed(text: string): JsonObject | undefined {
     const value: unknown = JSON.parse(text);
     return isObject(value) ? value : undefined;
   } catch {
-    // Not JSON, or nested deeper than the stack allows. The error quotes the text, which may hold a token: dropped.
+    // Not JSON, or nested deeper than the stack allows. The error quotes the text, maybe a token: dropped.
     return undefined;
   }
 }

@@ -8,7 +8,7 @@ export interface CallRules {
   readonly unknown: 'refuse' | 'pass';
 }
 
-/** A message that is not to be forwarded, and what the client is told; undefined: nothing, as of notifications. */
+/** A message that is not to be forwarded, and what the client is told; undefined: nothing (notifications). */
 export interface CallRefusal {
   readonly answer: string | undefined;
 }
@@ -41,9 +41,9 @@ const BATCH_TOO_LONG: Fault = {
 };
 
 /**
- * Judges a client's message, one call or a batch of them (JSON-RPC 2.0 §4, §6); answers to calls of the server pass. One
- * bad call keeps a whole batch back: nothing is cut out of a message. There are a hundred answers at most, each but a few
- * words longer than its call.
+ * Judges a client's message, one call or a batch of them (JSON-RPC 2.0 §4, §6); answers to calls of the
+ * server pass. One bad call keeps a whole batch back: nothing is cut out of a message. There are a hundred
+ * answers at most, each but a few words longer than its call.
  * @returns undefined: it may pass, byte for byte.
  */
 export function judgeCalls(bytes: Uint8Array, rules: CallRules): CallRefusal | undefined {

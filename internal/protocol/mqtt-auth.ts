@@ -44,8 +44,8 @@ export function disconnect(reasonCode: number): Buffer {
 }
 
 /**
- * A broker's CONNACK with the method that its client asked for, of which the broker knows nothing [MQTT-4.12.0-5]; all
- * else byte for byte. A refusal and whatever is no CONNACK stay as they are.
+ * A broker's CONNACK with the method that its client asked for, of which the broker knows nothing
+ * [MQTT-4.12.0-5]; all else byte for byte. A refusal and whatever is no CONNACK stay as they are.
  */
 export function connackWithMethod(packet: Buffer, method: string): Buffer {
   const length = readVarint(packet, 1);

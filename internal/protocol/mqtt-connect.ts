@@ -17,7 +17,7 @@ const WILL_RETAIN_FLAG = 0x20;
 const PASSWORD_FLAG = 0x40;
 export const USER_NAME_FLAG = 0x80;
 
-/** Name and level that belong together; with 0x80 a broker's bridge announces itself (Mosquitto's extension). */
+/** Name and level that belong together; with 0x80 a broker's bridge announces itself (Mosquitto). */
 const LEVELS: ReadonlyMap<string, ProtocolLevel> = new Map<string, ProtocolLevel>([
   ['MQIsdp 3', 3],
   ['MQIsdp 131', 3],
@@ -47,8 +47,9 @@ export interface Connect {
  * Reads one whole CONNECT packet of any version and checks its structure to the last byte.
  * @param packet the packet from its first byte to its last
  * @param remainingLength what its fixed header says of its length
- * @throws GatewayError ERR_CONNECT_VERSION for a protocol level the gateway does not know, ERR_CONNECT_MALFORMED for
- * whatever breaks MQTT 3.1.1 §3.1 or MQTT 5.0 §3.1. What a client identifier or a topic may be is left to the broker.
+ * @throws GatewayError ERR_CONNECT_VERSION for a protocol level the gateway does not know,
+ *   ERR_CONNECT_MALFORMED for whatever breaks MQTT 3.1.1 §3.1 or MQTT 5.0 §3.1. What a client identifier or a
+ *   topic may be is left to the broker.
  */
 export function readConnect(packet: Buffer, remainingLength: Varint): Connect {
   const bodyAt = 1 + remainingLength.length;

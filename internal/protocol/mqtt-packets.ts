@@ -11,8 +11,8 @@ const DISCONNECT = 14;
 const MAX_SHIFT = 28;
 
 /**
- * Follows a client's stream of packets by their fixed headers, however they lie in frames [MQTT-6.0.0-2]: bodies are
- * skipped. PUBLISH, SUBSCRIBE and UNSUBSCRIBE count, once each and where they begin.
+ * Follows a client's stream of packets by their fixed headers, however they lie in frames [MQTT-6.0.0-2]:
+ * bodies are skipped. PUBLISH, SUBSCRIBE and UNSUBSCRIBE count, once each and where they begin.
  */
 export class MqttPackets implements PacketWalker {
   connects = 0;

@@ -16,7 +16,7 @@ interface PropertyRule {
   readonly type: PropertyType;
 }
 
-/** The properties one place of a packet may have, by identifier. Identifiers of MQTT 5.0 all fit in one byte. */
+/** The properties one place of a packet may have, by identifier. Those of MQTT 5.0 all fit in one byte. */
 export type PropertyRules = ReadonlyMap<number, PropertyRule>;
 
 export const USER_PROPERTY = 0x26;

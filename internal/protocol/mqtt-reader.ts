@@ -8,8 +8,9 @@ export function malformed(why: string): GatewayError {
 }
 
 /**
- * Walks over the fields of one packet, never past `end`: a field that announces more than is left is malformed, it is
- * neither cut nor padded. Fields come back as views. Every method throws GatewayError ERR_CONNECT_MALFORMED.
+ * Walks over the fields of one packet, never past `end`: a field that announces more than is left is
+ * malformed, it is neither cut nor padded. Fields come back as views. Every method throws
+ * GatewayError ERR_CONNECT_MALFORMED.
  */
 export class MqttReader {
   constructor(
@@ -48,7 +49,7 @@ export class MqttReader {
     return text;
   }
 
-  /** A reader for a section that announces its own length (MQTT 5.0 properties); this one goes on behind it. */
+  /** A reader for a section that announces its own length (MQTT 5.0 properties); this one goes on behind. */
   section(field: string): MqttReader {
     const length = readVarint(this.bytes.subarray(0, this.end), this.at);
     if (typeof length === 'string') throw malformed(`${field}: bad length`);

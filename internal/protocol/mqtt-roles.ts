@@ -14,14 +14,16 @@ const BAR = '|';
 const ROLES = Buffer.from('roles');
 
 /**
- * The CONNECT with the roles of the verified identity in it, and without what the client itself claimed there: its
- * `roles` User Properties and, in `username` mode, whatever follows a `|` in its user name. That holds for an empty
- * list too. Everything else stays byte for byte, lengths apart; the will's properties belong to the will's message and
- * are left alone.
- * @param dropsMethod whether how the client authenticated, and the token with it, is taken out: the broker has no part in it.
- * @returns undefined when nothing changes: the mode is `none`, or `user-property` before MQTT 5.0, which has no properties.
- * @throws GatewayError ERR_CONNECT_MALFORMED when the roles do not fit: a string over 65,535 bytes, a packet over
- * 268,435,455. The client must be refused then, not forwarded without its roles.
+ * The CONNECT with the roles of the verified identity in it, and without what the client itself claimed
+ * there: its `roles` User Properties and, in `username` mode, whatever follows a `|` in its user name. That
+ * holds for an empty list too. Everything else stays byte for byte, lengths apart; the will's properties
+ * belong to the will's message and are left alone.
+ * @param dropsMethod whether how the client authenticated, and the token with it, is taken out: the
+ *   broker has no part in it.
+ * @returns undefined when nothing changes: the mode is `none`, or `user-property` before MQTT 5.0,
+ *   which has no properties.
+ * @throws GatewayError ERR_CONNECT_MALFORMED when the roles do not fit: a string over 65,535 bytes, a packet
+ *   over 268,435,455. The client must be refused then, not forwarded without its roles.
  */
 export function withRoles(
   connect: Connect,
@@ -69,7 +71,10 @@ function cutsIn(
     .sort((one, other) => one.start - other.start);
 }
 
-/** The properties section, its length first, without what is cut and, with a `list`, with one `roles` User Property. */
+/**
+ * The properties section, its length first, without what is cut and, with a
+ * `list`, with one `roles` User Property.
+ */
 function changed(
   packet: Buffer,
   properties: Properties,

@@ -11,7 +11,10 @@ export interface PacketPiece {
   readonly ends: boolean;
 }
 
-/** Takes a stream of packets apart at their boundaries, however they lie in messages [MQTT-6.0.0-2]; bodies are skipped. */
+/**
+ * Takes a stream of packets apart at their boundaries, however they lie in messages
+ * [MQTT-6.0.0-2]; bodies are skipped.
+ */
 export class MqttStream {
   #at: 'start' | 'length' | 'body' = 'start';
   #type = 0;

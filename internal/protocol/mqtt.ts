@@ -17,8 +17,8 @@ const CONNACK_CODES = {
 } as const;
 
 /**
- * MQTT 3.1, 3.1.1 and 5.0: the session starts with one CONNECT, which can hold the token. A greeting looks into
- * the bytes that `read` was given; they must not be overwritten while it is in use.
+ * MQTT 3.1, 3.1.1 and 5.0: the session starts with one CONNECT, which can hold the token. A greeting looks
+ * into the bytes that `read` was given; they must not be overwritten while it is in use.
  */
 export const mqtt: ProtocolAdapter = Object.freeze({
   protocol: 'mqtt',
@@ -109,7 +109,7 @@ function connack(kind: keyof typeof CONNACK_CODES, isVersion5: boolean): Buffer 
   return isVersion5 ? Buffer.of(0x20, 3, 0, reasonCode, 0) : Buffer.of(0x20, 2, 0, returnCode);
 }
 
-/** [MQTT-3.1.2-2]: in the form of MQTT 5.0 for 5 and later, whose clients will know it, else in that of 3.1.1. */
+/** [MQTT-3.1.2-2]: in the form of MQTT 5.0 for 5 and later, whose clients will know it, else of 3.1.1. */
 function wrongVersion(packet: Buffer, bodyAt: number): Buffer {
   const levelAt = bodyAt + 2 + packet.readUInt16BE(bodyAt);
   const withoutBridgeBit = packet.readUInt8(levelAt) & 0x7f;

@@ -4,7 +4,7 @@ import type { Protocol } from '../config/config.js';
 /** What the bytes so far say about a protocol: it for sure, not it, or still possible. */
 export type Sniff = 'match' | 'no' | 'more';
 
-/** Why a client is refused before its session is open; decides what a protocol says before the close frame. */
+/** Why a client is refused before its session is open: what a protocol says before the close frame. */
 export type RefusalKind = 'authentication' | 'unavailable';
 
 /** How the roles of the identity reach the broker (`mqtt.roles` of a route). */
@@ -34,8 +34,8 @@ export interface Greeting {
   /** Where the token is, for people, where that is not the protocol's usual place. */
   readonly tokenPlace?: string;
   /**
-   * The authentication method by which the client can send further tokens in the session, in its own spelling (MQTT 5.0
-   * §4.12); undefined: its protocol has no such thing, or it does not ask for it.
+   * The authentication method by which the client can send further tokens in the session, in its own spelling
+   * (MQTT 5.0 §4.12); undefined: its protocol has no such thing, or it does not ask for it.
    */
   readonly renewalMethod?: string | undefined;
   /**
@@ -67,8 +67,8 @@ export interface PacketWalker {
 }
 
 /**
- * One protocol the gateway recognises. Pure: bytes in, verdict out. Adding a protocol is one file here and one line in
- * the list of `protocols.ts`.
+ * One protocol the gateway recognises. Pure: bytes in, verdict out. Adding a protocol is one file here and
+ * one line in the list of `protocols.ts`.
  */
 export interface ProtocolAdapter {
   readonly protocol: Protocol;
@@ -80,9 +80,12 @@ export interface ProtocolAdapter {
   readonly allowsText: boolean;
   /** Whether what the gateway says in the protocol's own words is text. */
   readonly saysText: boolean;
-  /** The protocol's own close code for a client that is refused before its session is open; undefined: the table's. */
+  /** The protocol's own close code for a client refused before its session opens; undefined: the table's. */
   closesWith(reason: CloseReasonKey): CloseCode | undefined;
-  /** A walker over a client's packets, which are then the messages of the rate limit; undefined: those of WebSocket are. */
+  /**
+   * A walker over a client's packets, which are then the messages of the rate limit;
+   * undefined: those of WebSocket are.
+   */
   packets(): PacketWalker | undefined;
   /** Recognition on a prefix of the client's bytes. */
   sniff(bytes: Uint8Array): Sniff;
@@ -90,8 +93,8 @@ export interface ProtocolAdapter {
    * Reads the greeting out of everything received so far.
    * @param bytes must stay as they are while the greeting is in use: it looks into them.
    * @param limitBytes MAX_CONNECT_BYTES: a packet that announces more is refused before it has come.
-   * @param readBytes how many of them it has been given before, with `more` for an answer: a client that sends byte by byte
-   * is not to have all of them searched each time.
+   * @param readBytes how many of them it has been given before, with `more` for an answer: a client that
+   *   sends byte by byte is not to have all of them searched each time.
    */
   read(bytes: Buffer, limitBytes: number, readBytes?: number): FirstBytes;
 }

@@ -4,7 +4,7 @@ import type { ProtocolAdapter } from './protocol.js';
 import { raw } from './raw.js';
 import { stomp } from './stomp.js';
 
-/** Every protocol the gateway knows, in the order they are asked; the last one takes whatever the others do not. */
+/** Every protocol the gateway knows, in the order they are asked; the last one takes what is left. */
 export const PROTOCOLS: readonly ProtocolAdapter[] = Object.freeze([mqtt, stomp, graphql, raw]);
 
 /** A protocol settled in the opening handshake, and the sub-protocol to answer with. */
@@ -14,8 +14,8 @@ export interface NegotiatedProtocol {
 }
 
 /**
- * The first sub-protocol of the client's offer that names a protocol of ours; undefined when none does. Names are
- * compared exactly (RFC 6455 §4.2.2: the value sent back is one the client sent).
+ * The first sub-protocol of the client's offer that names a protocol of ours; undefined when none does. Names
+ * are compared exactly (RFC 6455 §4.2.2: the value sent back is one the client sent).
  */
 export function adapterForSubprotocol(offered: readonly string[]): NegotiatedProtocol | undefined {
   for (const subprotocol of offered) {

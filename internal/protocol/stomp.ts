@@ -10,8 +10,8 @@ const NUL = 0x00;
 const TOKEN_HEADERS = ['authorization', 'passcode', 'access_token'];
 
 /**
- * STOMP 1.0 to 1.2 over WebSocket, recognised by its sub-protocol. The greeting is the CONNECT (or STOMP) frame; its token
- * is taken out of what goes upstream unless the route says otherwise.
+ * STOMP 1.0 to 1.2 over WebSocket, recognised by its sub-protocol. The greeting is the CONNECT (or STOMP)
+ * frame; its token is taken out of what goes upstream unless the route says otherwise.
  */
 export const stomp: ProtocolAdapter = Object.freeze({
   protocol: 'stomp',

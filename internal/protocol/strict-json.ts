@@ -21,9 +21,10 @@ const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
 
 /**
- * Reads JSON that two parsers cannot take for different values (RFC 8259 §4, §8.1): UTF-8 without a byte order mark, no
- * name twice in an object, at most 128 levels. Linear in its length.
- * @param maxElements how many an array that is the whole value may have: of a longer one nothing is read but their number.
+ * Reads JSON that two parsers cannot take for different values (RFC 8259 §4, §8.1): UTF-8 without a byte
+ * order mark, no name twice in an object, at most 128 levels. Linear in its length.
+ * @param maxElements how many an array that is the whole value may have: of a longer one nothing
+ *   is read but their number.
  */
 export function readStrictJson(bytes: Uint8Array, maxElements = Number.POSITIVE_INFINITY): JsonReading {
   let text: string;

@@ -8,8 +8,8 @@ export interface LimitedClient {
 }
 
 /**
- * Subject "10.0.0.5" is not the address 10.0.0.5, and no scope or name can pose as another: what may hold any character
- * comes last or behind its length. A changed limit is a new budget.
+ * Subject "10.0.0.5" is not the address 10.0.0.5, and no scope or name can pose as another: what may hold any
+ * character comes last or behind its length. A changed limit is a new budget.
  */
 export function bucketKey(client: LimitedClient, scope: string, perSecond: number, burst: number): string {
   const name = client.kind === 'ip' ? addressBlock(client.name) : client.name;

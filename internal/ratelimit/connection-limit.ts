@@ -11,7 +11,10 @@ export class ConnectionLimit {
     readonly keyOf: (name: string) => string = (name) => name,
   ) {}
 
-  /** Counts one more connection of `key`. @returns false, and counts nothing, when it has as many as it may. */
+  /**
+   * Counts one more connection of `key`.
+   * @returns false, and counts nothing, when it has as many as it may.
+   */
   tryEnter(name: string): boolean {
     if (this.limit === 0) return true;
     const key = this.keyOf(name);

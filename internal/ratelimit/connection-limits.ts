@@ -10,7 +10,7 @@ export interface SlotLimits {
   readonly maxSessionsPerToken: number;
 }
 
-/** How many connections one client may have at once, whatever they carry: all of a process draw on the same ones. */
+/** How many connections one client may have at once, whatever they carry: all of a process share them. */
 export class ConnectionSlots {
   /** IPv6 addresses count by /64. */
   readonly perIp: ConnectionLimit;
@@ -18,7 +18,9 @@ export class ConnectionSlots {
   /** By `tokenKey`. */
   readonly perToken: TokenSlots;
 
-  /** @param tokens where the sessions of a token are counted over all processes; undefined: in this one alone. */
+  /**
+   * @param tokens where the sessions of a token are counted over all processes; undefined: in this one alone.
+   */
   constructor(
     { maxConnectionsPerIp, maxConnectionsPerSub, maxSessionsPerToken }: SlotLimits,
     tokens?: SlotStore | undefined,

@@ -21,12 +21,14 @@ class Address {
 }
 
 /**
- * Failed authentications per client address (IPv6: per /64): asked at the opening handshake, before any cryptography is spent.
+ * Failed authentications per client address (IPv6: per /64): asked at the opening handshake, before
+ * any cryptography is spent.
  *
- * An address with too many failures is refused unless a token from it was verified lately: many honest clients may share
- * it with one dishonest one, and locking all of them out would be a gift to that one. Whoever holds a valid token can so
- * have forged ones looked at from the same address, which costs no more than the handshakes themselves. Without a
- * success an address is let through again one handshake at a time, as its failures age.
+ * An address with too many failures is refused unless a token from it was verified lately: many honest
+ * clients may share it with one dishonest one, and locking all of them out would be a gift to that one.
+ * Whoever holds a valid token can so have forged ones looked at from the same address, which costs no more
+ * than the handshakes themselves. Without a success an address is let through again one handshake at a
+ * time, as its failures age.
  */
 export class FailedLogins {
   readonly #perMinute: number;

@@ -26,24 +26,27 @@ export interface Settlement {
   readonly others: ReadonlyMap<string, number>;
 }
 
-/** Where leases are handed out and given back: `LeaseLedger` in Redis, `MemoryLedger` for the workers of one host. */
+/** Where leases are handed out and given back: `LeaseLedger` in Redis, `MemoryLedger` for one host. */
 export type Ledger = Pick<LeaseLedger, keyof LeaseLedger>;
 
 /** Holders that leases have been asked back from: budget name in the ledger → how many each should keep. */
 export type Mail = ReadonlyMap<string, number>;
 
-/** A holder that shows no life this long has lost its leases; until then its clients miss them wherever they have gone. */
+/**
+ * A holder that shows no life this long has lost its leases; until then its clients miss
+ * them wherever they have gone.
+ */
 export const ALIVE_MS = 2500;
 /** A budget is forgotten after this long; holders renew it three times as often. */
 export const BUDGET_MS = 3_600_000;
 
 /**
- * Moves leases between the free ones and a holder. A budget is a hash: `free` leases with `tokens` in them as of `at`,
- * and `h:<id>` the leases of a holder. Free leases fill up like any bucket; what held ones gain is their holder's to
- * count. The server's clock alone is used: those of the holders may differ.
+ * Moves leases between the free ones and a holder. A budget is a hash: `free` leases with `tokens` in them as
+ * of `at`, and `h:<id>` the leases of a holder. Free leases fill up like any bucket; what held ones gain is
+ * their holder's to count. The server's clock alone is used: those of the holders may differ.
  *
- * KEYS budget; ARGV id, leases, burst, tokens per ms, leases wanted (-1: leave), tokens in those given back, ms to live, ids of
- * dead holders. Returns leases held, tokens got, then id and leases of every other holder.
+ * KEYS budget; ARGV id, leases, burst, tokens per ms, leases wanted (-1: leave), tokens in those given back,
+ * ms to live, ids of dead holders. Returns leases held, tokens got, then id and leases of every other holder.
  */
 const SETTLE = `
 local id, leases, burst, rate = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -103,7 +106,7 @@ redis.call('PEXPIRE', KEYS[1], ttl)
 return answer
 `;
 
-/** KEYS mail, alive; ARGV ms to live. Returns whether the holder counted as alive until now, then its mail. */
+/** KEYS mail, alive; ARGV ms to live. Returns whether the holder counted as alive till now, and its mail. */
 const READ_MAIL = `
 local alive = redis.call('EXISTS', KEYS[2])
 redis.call('SET', KEYS[2], '1', 'PX', ARGV[1])
@@ -125,8 +128,8 @@ return 1
 const RETIRE = `return redis.call('DEL', KEYS[1], KEYS[2])`;
 
 /**
- * Who holds how many leases of which budget, in Redis. Lua of its own: a ready-made limiter knows counters that are
- * spent in Redis, not buckets of which a share, with its refill, is lent to a process.
+ * Who holds how many leases of which budget, in Redis. Lua of its own: a ready-made limiter knows counters
+ * that are spent in Redis, not buckets of which a share, with its refill, is lent to a process.
  */
 export class LeaseLedger {
   readonly #store: LeaseStore;
@@ -140,8 +143,8 @@ export class LeaseLedger {
 
   /**
    * @param want leases the holder is to have; it gets as many more as are free. -1: it leaves the budget.
-   * @param backTokens tokens in the leases that become free by this, as far as they hold so many; negative: a debt the
-   *   budget is charged with.
+   * @param backTokens tokens in the leases that become free by this, as far as they hold so many; negative: a
+   *   debt the budget is charged with.
    * @param dead holders whose leases become free.
    */
   async settle(
@@ -158,7 +161,10 @@ export class LeaseLedger {
     return { held: finite(held), tokens: finite(tokens), others: pairs(others) };
   }
 
-  /** Shows life, and takes what others wrote. @returns undefined: this holder counted as dead and has lost its leases. */
+  /**
+   * Shows life, and takes what others wrote.
+   * @returns undefined: this holder counted as dead and has lost its leases.
+   */
   async readMail(holder: string): Promise<Mail | undefined> {
     const [alive, ...mail] = list(await this.#store.eval(READ_MAIL, mailKeys(holder), [String(ALIVE_MS)]));
     return Number(alive) === 1 ? pairs(mail) : undefined;
@@ -180,7 +186,10 @@ export class LeaseLedger {
   }
 }
 
-/** Where a budget is kept: hashed, for a subject's name may be long and its braces would choose the cluster slot. */
+/**
+ * Where a budget is kept: hashed, for a subject's name may be long and its braces
+ * would choose the cluster slot.
+ */
 export function ledgerName(name: string): string {
   return `ws:ratelimit:${createHash('sha256').update(name).digest('base64url')}`;
 }

@@ -18,9 +18,9 @@ export interface PresenceListener {
 }
 
 /**
- * Whether this process takes part in shared limits, and under which id. It shows life and reads its mail at every tick;
- * that is also how it notices that Redis is down, slow or hung, or has forgotten it. After each absence it has a new
- * id, so that nothing done for the former one can be mixed up with what it holds now.
+ * Whether this process takes part in shared limits, and under which id. It shows life and reads its mail at
+ * every tick; that is also how it notices that Redis is down, slow or hung, or has forgotten it. After each
+ * absence it has a new id, so that nothing done for the former one can be mixed up with what it holds now.
  */
 export class LeasePresence {
   /** Grows with every absence. */

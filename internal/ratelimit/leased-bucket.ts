@@ -25,10 +25,11 @@ interface Awaited {
 }
 
 /**
- * This process' share of a budget: as many leases as it holds, each a part of the burst with the same part of the
- * refill. Taking is as synchronous as with any bucket. With all leases it is the whole budget, to the token; with fewer
- * it may be drawn below zero by one lease's worth, which is paid back from what comes later: that is all the overshoot
- * there is. Without Redis (`held` undefined) it is a local bucket of the full limit.
+ * This process' share of a budget: as many leases as it holds, each a part of the burst with the same
+ * part of the refill. Taking is as synchronous as with any bucket. With all leases it is the whole
+ * budget, to the token; with fewer it may be drawn below zero by one lease's worth, which is paid back
+ * from what comes later: that is all the overshoot there is. Without Redis (`held` undefined) it is a
+ * local bucket of the full limit.
  */
 export class LeasedBucket extends TokenBucket {
   /** Of the budget, in the ledger. */
@@ -37,7 +38,7 @@ export class LeasedBucket extends TokenBucket {
   readonly burst: number;
   /** Leases held; undefined: Redis is down, the local limit is in force. */
   held: number | undefined;
-  /** Leases held when Redis went: still this process' own under its former holder id, if it is back in time. */
+  /** Leases held when Redis went: still this process' own under its former holder id, if it is in time. */
   lost = 0;
   epoch: number;
   /** A settlement is under way; there is one at a time. */
@@ -80,7 +81,10 @@ export class LeasedBucket extends TokenBucket {
     return { name, perSecond, burst, leases };
   }
 
-  /** Resolves with the ledger's first answer, or when it is clear that none will come; undefined: nothing is awaited. */
+  /**
+   * Resolves with the ledger's first answer, or when it is clear that none will come;
+   * undefined: nothing is awaited.
+   */
   get ready(): Promise<void> | undefined {
     return this.#awaited?.answer;
   }
@@ -138,7 +142,7 @@ export class LeasedBucket extends TokenBucket {
     this.#lowTokens = Number.NEGATIVE_INFINITY;
   }
 
-  /** Holds nothing; a debt is remembered until it would be paid, so that coming back at once does not cancel it. */
+  /** Holds nothing; a debt is remembered until it would be paid: coming back at once does not cancel it. */
   holdNothing(nowMs: number): void {
     this.hold(nowMs, 0, 0);
     const { perSecond, burst } = this;

@@ -20,16 +20,17 @@ const MAX_ATTEMPTS = 8;
 const MAX_ASKED = 16;
 
 /**
- * Limits over all processes (SPEC section 10) without a message that waits. A budget is divided into at most ten
- * leases. The only process with a session of a subject holds all of them and asks Redis nothing more; when another one
- * joins, it finds none free and leaves mail for the holders of more than their fair part, who give back what is over,
- * tokens included, within a tick or two. A process whose bucket runs low asks again, and gets what others do not use.
- * A lease is with one holder or free, never both, so everything sent in t seconds is at most
- * `burst + perSecond * t` plus one lease per process: what a bucket without all leases may be overdrawn by. That
- * overdraft is also what a new session can send before Redis has answered.
+ * Limits over all processes (SPEC section 10) without a message that waits. A budget is divided into at most
+ * ten leases. The only process with a session of a subject holds all of them and asks Redis nothing more;
+ * when another one joins, it finds none free and leaves mail for the holders of more than their fair part,
+ * who give back what is over, tokens included, within a tick or two. A process whose bucket runs low asks
+ * again, and gets what others do not use. A lease is with one holder or free, never both, so everything sent
+ * in t seconds is at most `burst + perSecond * t` plus one lease per process: what a bucket without all
+ * leases may be overdrawn by. That overdraft is also what a new session can send before Redis has answered.
  *
- * Redis down, slow or hung: every bucket has the full local limit from its next message on, and all leases are void:
- * the process comes back under a new holder id and frees what it held under the former one, with what is left in it.
+ * Redis down, slow or hung: every bucket has the full local limit from its next message on, and all
+ * leases are void: the process comes back under a new holder id and frees what it held under the former
+ * one, with what is left in it.
  */
 export class Leases implements LeaseHolder {
   readonly #ledger: Ledger;
@@ -93,7 +94,7 @@ export class Leases implements LeaseHolder {
     bucket.attempts = 0;
     this.#used.set(bucket.name, bucket);
     if (!this.shared) return;
-    // One that held leases before an outage goes by the local limit until they are settled, as live sessions do.
+    // One that held leases before an outage goes by the local limit until they are settled, as sessions do.
     if (bucket.lost === 0 && (bucket.held ?? 0) === 0) bucket.hold(this.#now(), 0, 0);
     bucket.expectAnswer();
     this.#unanswered.add(bucket);
@@ -223,7 +224,7 @@ export class Leases implements LeaseHolder {
     this.#waiting.add(bucket);
     const rich = [...others].filter(([, theirs]) => theirs > fair);
     const keep = held < fair && rich.length > 0 ? fair : -fair;
-    // Those with nothing to give are asked too where there are no rich ones: whoever is dead counts no longer then.
+    // Those with nothing to give are asked too where there are no rich ones: the dead count no longer then.
     const asked = (keep > 0 ? rich : [...others]).slice(0, MAX_ASKED);
     for (const [holder] of asked) this.#sendMail(bucket, holder, keep);
   }

@@ -19,7 +19,10 @@ export interface SharedBuckets {
 }
 
 export interface LimiterOptions {
-  /** The global limits; 0 a second: off. `LimitsInForce`: they and those of routes may change, for live sessions too. */
+  /**
+   * The global limits; 0 a second: off. `LimitsInForce`: they and those of routes may
+   * change, for live sessions too.
+   */
   readonly config: RateLimitConfig | LimitsInForce;
   /** undefined: every process counts for itself. */
   readonly shared: SharedBuckets | undefined;
@@ -37,9 +40,10 @@ const SWEEP_INTERVAL_MS = 1000;
 const SWEEP_BATCH = 10_000;
 
 /**
- * The message and byte budgets of all clients (SPEC section 10). A subject has one bucket however many sessions it
- * has. Without a session its bucket is kept until it would be full again, so that reconnecting gains nothing, and then
- * forgotten: memory is bounded by the subjects of the last `burst / perSecond` seconds and by `maxIdle`.
+ * The message and byte budgets of all clients (SPEC section 10). A subject has one bucket however many
+ * sessions it has. Without a session its bucket is kept until it would be full again, so that reconnecting
+ * gains nothing, and then forgotten: memory is bounded by the subjects of the last `burst / perSecond`
+ * seconds and by `maxIdle`.
  */
 export class Limiter {
   readonly #config: RateLimitConfig | LimitsInForce;
@@ -72,9 +76,11 @@ export class Limiter {
   }
 
   /**
-   * The budget a new session draws on; undefined when no limit applies, nor ever will. Release it when the session ends.
+   * The budget a new session draws on; undefined when no limit applies, nor ever will. Release
+   * it when the session ends.
    *
-   * With shared buckets ask for it as soon as the client is known: the share of this process is fetched meanwhile.
+   * With shared buckets ask for it as soon as the client is known: the share of this
+   * process is fetched meanwhile.
    */
   acquire(client: LimitedClient, route?: RouteLimit): MessageBudget | undefined {
     const entries = this.#entriesFor(client, route);
@@ -119,7 +125,7 @@ export class Limiter {
     return this.#entries.size;
   }
 
-  /** Forgets idle buckets that are full again; looks at a bounded number of them. The timer calls it every second. */
+  /** Forgets idle buckets that are full again; looks at a bounded number. The timer calls it every second. */
   sweep(): void {
     const nowMs = this.#now();
     let left = Math.min(SWEEP_BATCH, this.#idle.size);

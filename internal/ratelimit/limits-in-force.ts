@@ -31,8 +31,8 @@ const TAKEN_BACK_MS = 30 * 86_400_000;
 type Kept = LimitSetting | 'configured';
 
 /**
- * The rate limits in force: those that operators have set, else the configured ones. Every process knows all settings
- * (see `SharedRecords`).
+ * The rate limits in force: those that operators have set, else the configured ones. Every process knows all
+ * settings (see `SharedRecords`).
  */
 export class LimitsInForce {
   #configured: RateLimitConfig;
@@ -93,8 +93,8 @@ export class LimitsInForce {
   }
 
   /**
-   * Sets a limit: in this process before it returns, in the others within the store's latency. Without `bytesPerSecond`
-   * the one that was set before stays.
+   * Sets a limit: in this process before it returns, in the others within the store's latency. Without
+   * `bytesPerSecond` the one that was set before stays.
    * @param prefix of a route; undefined: the default.
    * @returns whether a store keeps it by now.
    */

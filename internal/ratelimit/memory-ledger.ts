@@ -29,8 +29,8 @@ class Account {
 }
 
 /**
- * The ledger of leases in the memory of one process, for processes that reach it without Redis. Settles exactly as the
- * scripts of `LeaseLedger` do.
+ * The ledger of leases in the memory of one process, for processes that reach it without Redis. Settles
+ * exactly as the scripts of `LeaseLedger` do.
  */
 export class MemoryLedger implements Ledger {
   readonly up: boolean = true;

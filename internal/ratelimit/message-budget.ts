@@ -17,7 +17,7 @@ export interface SharedBucket extends TokenBucket {
   join(): void;
   /** Nobody uses the bucket any more: its share of the budget goes back. */
   leave(): void;
-  /** Resolves when the shared budget has answered, or when it is clear that it will not; undefined: it has. */
+  /** Resolves when the shared budget has answered, or clearly will not; undefined: it has. */
   readonly ready: Promise<void> | undefined;
 }
 
@@ -49,7 +49,8 @@ export class MessageBudget implements Enrolled {
   #exceeded: Entry | undefined;
 
   /**
-   * @param onRelease told of entries that are not used any more, and with the last ones that the budget is not either.
+   * @param onRelease told of entries that are not used any more, and with the last ones that
+   *   the budget is not either.
    */
   constructor(
     readonly client: LimitedClient,
@@ -75,8 +76,9 @@ export class MessageBudget implements Enrolled {
   }
 
   /**
-   * Resolves when other processes' use of the budget is known, or Redis did not say in time (a quarter of a second or
-   * so); undefined when there is nothing to wait for. Before, one lease can be spent. Never rejects.
+   * Resolves when other processes' use of the budget is known, or Redis did not say in time (a
+   * quarter of a second or so); undefined when there is nothing to wait for. Before, one lease
+   * can be spent. Never rejects.
    */
   get ready(): Promise<unknown> | undefined {
     const shared = [this.#entries.messages?.shared?.ready, this.#entries.bytes?.shared?.ready];

@@ -6,7 +6,7 @@ import { oldestBeyond, Rounds } from '../forgetting.js';
 import { forLog } from '../telemetry/log.js';
 import { TokenBucket } from './token-bucket.js';
 
-// Loaded where requests are counted over replicas. Not by import(): what that could not load once it never can.
+// Loaded where requests are counted over replicas. Not by import(): what fails once, never loads.
 const load = createRequire(import.meta.url);
 
 /** The little of Redis that limits of requests need. */
@@ -24,18 +24,18 @@ export interface RequestClient {
 export interface RequestLimitsOptions {
   /** Shares the limits over replicas and workers; undefined: each process counts for itself. */
   readonly store: RequestLimitStore | undefined;
-  /** Clients remembered in the process at most, default 100,000; the ones that came first are forgotten first. */
+  /** Clients remembered in the process at most, default 100,000; the first to come are first forgotten. */
   readonly maxClients?: number;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
 }
 
 /**
- * A token bucket as the moment at which it will be full again: one number for each client, with a life as long as it is
- * not full. The server's clock alone is used: those of the replicas may differ.
+ * A token bucket as the moment at which it will be full again: one number for each client, with a life as
+ * long as it is not full. The server's clock alone is used: those of the replicas may differ.
  *
- * KEYS bucket; ARGV tokens wanted, -, burst, ms in which an empty bucket fills up. Returns tokens taken (more than burst:
- * refused, and nothing was taken), then ms until the next one is there.
+ * KEYS bucket; ARGV tokens wanted, -, burst, ms in which an empty bucket fills up. Returns tokens taken (more
+ * than burst: refused, and nothing was taken), then ms until the next one is there.
  */
 const TAKE = `
 local wanted, burst, window = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -64,8 +64,9 @@ const SWEEP = 2;
 const MAX_RULES = 1_000;
 
 /**
- * How often a subject or an address may ask (SPEC section 17, `rateLimit` of HTTP routes). Exact over all replicas: a
- * request waits for Redis, which no message does. Where Redis does not answer the process counts for itself.
+ * How often a subject or an address may ask (SPEC section 17, `rateLimit` of HTTP routes). Exact over
+ * all replicas: a request waits for Redis, which no message does. Where Redis does not answer the
+ * process counts for itself.
  */
 export class RequestLimits {
   readonly #client: ScriptClient | undefined;
@@ -113,8 +114,8 @@ export class RequestLimits {
     let shared = this.#shared.get(rule);
     if (shared === undefined) {
       if (this.#shared.size >= MAX_RULES) this.#shared.clear();
-      // The library's own script counts in fixed windows: twice the burst passes where two of them meet. As the unit of
-      // `duration` is the script's affair, it is milliseconds here.
+      // The library's own script counts in fixed windows: twice the burst passes where two of them meet. As
+      // the unit of `duration` is the script's affair, it is milliseconds here.
       const { RateLimiterRedis } = load('rate-limiter-flexible') as Library;
       shared = new RateLimiterRedis({
         storeClient,

@@ -4,12 +4,13 @@ const MAX_SLACK_TOKENS = 0.5;
 const MIN_SLACK_TOKENS = 1e-6;
 
 /**
- * A token bucket: holds at most `burst` tokens, starts full, gains `perSecond` tokens a second. Synchronous, allocates
- * nothing, has no timer: what was gained is reckoned when tokens are taken.
+ * A token bucket: holds at most `burst` tokens, starts full, gains `perSecond` tokens a second. Synchronous,
+ * allocates nothing, has no timer: what was gained is reckoned when tokens are taken.
  *
- * Times are milliseconds of a clock that need not be exact: a step backwards neither gives nor costs tokens, and one
- * forwards gives `burst` tokens at most. One millisecond's refill, half a token at most, is forgiven once, so that a
- * client at exactly `perSecond` is never refused for rounding; `burst` + 1 at once always are.
+ * Times are milliseconds of a clock that need not be exact: a step backwards neither gives nor costs
+ * tokens, and one forwards gives `burst` tokens at most. One millisecond's refill, half a token at
+ * most, is forgiven once, so that a client at exactly
+ * `perSecond` is never refused for rounding; `burst` + 1 at once always are.
  */
 export class TokenBucket {
   #tokens: number;

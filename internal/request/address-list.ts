@@ -6,7 +6,7 @@ const MAX_KNOWN = 10_000;
 /** Addresses and CIDRs, to be asked about addresses. */
 export class AddressList {
   readonly #list = new BlockList();
-  /** What was found out about addresses lately: the list is slow to ask, and the same ones ask again and again. */
+  /** What was found out about addresses lately: the list is slow to ask, and the same ones return. */
   readonly #known = new Map<string, boolean>();
 
   /** @param entries addresses or CIDRs, already validated. */

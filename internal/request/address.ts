@@ -1,6 +1,6 @@
 import { isIP, isIPv4 } from 'node:net';
 
-/** `text` as an address in canonical form, a port or brackets around it removed; undefined: not an address. */
+/** `text` as an address in canonical form, without a port or brackets; undefined: not an address. */
 export function canonicalIp(text: string): string | undefined {
   if (isIPv4(text)) return text;
   const bare =

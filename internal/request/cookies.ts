@@ -7,7 +7,7 @@ export interface CookiePair {
   readonly text: string;
 }
 
-/** The pairs of all Cookie header lines in their order (RFC 6265 §5.4, §4.1.1). Linear; names are case-sensitive. */
+/** The pairs of all Cookie lines in their order (RFC 6265 §5.4, §4.1.1). Linear; names are case-sensitive. */
 export function* cookiePairs(lines: readonly string[]): Generator<CookiePair> {
   for (const line of lines)
     for (const piece of line.split(';')) {

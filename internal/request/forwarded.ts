@@ -77,7 +77,7 @@ export class TrustedProxies {
     };
   }
 
-  /** Each trusted hop vouches for the one before it; the walk ends at the first address nobody vouches for. */
+  /** Each trusted hop vouches for the one before it; the walk ends at the first nobody vouches for. */
   #rightmostUntrusted(peer: string, lines: readonly string[]): string {
     const all = lines.join(',');
     let ip = peer;
@@ -98,7 +98,7 @@ export class TrustedProxies {
   }
 }
 
-/** An empty element (RFC 9110 §5.6.1.2), or a proxy that keeps to itself whom it forwards for (RFC 7239 §6.2). */
+/** An empty element (RFC 9110 §5.6.1.2), or a proxy that hides whom it forwards for (RFC 7239 §6.2). */
 const SAYS_NOTHING = /^(?:|"?unknown"?)$/i;
 
 /** RFC 7239 §6: an address in brackets stands in quotes; some write X-Forwarded-For likewise. */

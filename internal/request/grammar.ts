@@ -3,7 +3,10 @@ export function isToken(text: string): boolean {
   return /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/.test(text);
 }
 
-/** RFC 9110 §5.5: a tab, visible ASCII and blanks, and bytes beyond ASCII; never CR, LF, NUL or what latin1 would cut. */
+/**
+ * RFC 9110 §5.5: a tab, visible ASCII and blanks, and bytes beyond ASCII; never CR, LF, NUL
+ * or what latin1 would cut.
+ */
 export function isFieldValue(text: string): boolean {
   return /^[\t\x20-\x7e\x80-\xff]*$/.test(text);
 }

@@ -2,14 +2,17 @@ import { hasToken, isToken, listElements } from './grammar.js';
 import type { RequestHead } from './head.js';
 import { isHost } from './host.js';
 
-/** Of headers that are taken apart before anybody is authenticated: a whole head of commas would keep everyone waiting. */
+/**
+ * Of headers that are taken apart before anybody is authenticated: a whole head of commas
+ * would keep everyone waiting.
+ */
 const MAX_LIST_CHARS = 4096;
 /** A token may be among the sub-protocols: as much as a head can hold. */
 const MAX_SUBPROTOCOLS_CHARS = 16_384;
 
 /**
- * RFC 6455 §4.2.1. 426 for what is no WebSocket request or another version of it, 400 for a malformed one, undefined
- * for a good one.
+ * RFC 6455 §4.2.1. 426 for what is no WebSocket request or another version of it, 400 for a malformed one,
+ * undefined for a good one.
  */
 export function checkHandshake(head: RequestHead): 400 | 426 | undefined {
   const { headers } = head;
@@ -26,8 +29,8 @@ export function checkHandshake(head: RequestHead): 400 | 426 | undefined {
   // RFC 6455 §4.1: HTTP/1.1 or higher.
   if (head.isOld === true || head.method !== 'GET' || !upgrade || !hasToken(connection, 'upgrade'))
     return 400;
-  // uWebSockets.js takes a first line of five characters for `close`, whatever it says, and closes behind the 101 without
-  // telling: the session would stay for ever.
+  // uWebSockets.js takes a first line of five characters for `close`, whatever it says, and closes behind the
+  // 101 without telling: the session would stay for ever.
   if (connection?.[0]?.length === 'close'.length) return 400;
   // 16 bytes in base64 are 22 characters and two of padding; the last one before it carries 2 bits only.
   if (key?.length !== 1 || !/^[A-Za-z\d+/]{21}[AQgw]==$/.test(key[0] ?? '')) return 400;

@@ -1,6 +1,6 @@
 /**
- * A name, an IPv4 or a bracketed IPv6 address, and a port (RFC 3986 §3.2.2, §3.2.3). No `%`, which some servers decode and some
- * do not, and no comma, at which some cut.
+ * A name, an IPv4 or a bracketed IPv6 address, and a port (RFC 3986 §3.2.2, §3.2.3). No `%`, which some
+ * servers decode and some do not, and no comma, at which some cut.
  */
 const HOST = /^(?:[\w.~!$&'()*+;=-]*|\[[\da-f]{0,4}:[\da-f:.]{1,40}\])(?::\d*)?$/i;
 

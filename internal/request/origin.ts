@@ -17,8 +17,9 @@ interface Pattern {
 }
 
 /**
- * Which pages may open a WebSocket (RFC 6455 §10.2): browsers send cookies along with cross-site handshakes, so an
- * origin that was not allowed must not pass. Origins are parsed and compared part by part, never as text.
+ * Which pages may open a WebSocket (RFC 6455 §10.2): browsers send cookies along with cross-site
+ * handshakes, so an origin that was not allowed must not pass. Origins are parsed and compared
+ * part by part, never as text.
  */
 export class AllowedOrigins {
   readonly #patterns: readonly Pattern[];
@@ -35,8 +36,8 @@ export class AllowedOrigins {
   /**
    * @param origins the lines of the Origin header; none: no browser, allowed.
    * @param host host and port the request was made to; without a port it stands for the scheme's own.
-   * @param scheme how the client speaks to the gateway; undefined: nobody can tell, as behind a proxy that ends TLS and
-   *   does not say so. It is not compared then.
+   * @param scheme how the client speaks to the gateway; undefined: nobody can tell, as behind a proxy that
+   *   ends TLS and does not say so. It is not compared then.
    */
   allows(origins: readonly string[], host: string, scheme?: 'http' | 'https'): boolean {
     if (origins.length === 0) return true;
@@ -87,8 +88,8 @@ function fits(origin: OriginParts, pattern: Pattern): boolean {
 }
 
 /**
- * Whether it is a page of the host and port that the request was made to. A host without a port has the one of its own
- * scheme; where that is not known, of the page's.
+ * Whether it is a page of the host and port that the request was made to. A host without a port has the one
+ * of its own scheme; where that is not known, of the page's.
  */
 function isOwn(origin: OriginParts, host: string, scheme: 'http' | 'https' | undefined): boolean {
   // Apps have hosts of their own making: `capacitor://localhost` is no page of a gateway on localhost.

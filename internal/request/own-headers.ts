@@ -29,8 +29,9 @@ const FAMILIES = /^(?:x-user-|x-forwarded-|sec-websocket-)/;
 const OURS: ReadonlySet<string> = new Set([...HOP_BY_HOP, ...SET_HERE]);
 
 /**
- * Whether a header is the gateway's own: no client's line of that name passes to an upstream, whatever a route says.
- * Servers that turn header names into variables take X_User_Roles, X.User.Roles and X-User-Roles for one: so do we.
+ * Whether a header is the gateway's own: no client's line of that name passes to an upstream, whatever a
+ * route says. Servers that turn header names into variables take X_User_Roles, X.User.Roles and
+ * X-User-Roles for one: so do we.
  * @param name in any case.
  */
 export function isOwnHeader(name: string): boolean {
@@ -42,8 +43,8 @@ export function isOwnHeader(name: string): boolean {
 const FRAMING: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'content-length', 'expect', 'host']);
 
 /**
- * Whether a header says how a message is framed or where it goes, in any spelling: not even a route's to change, as that is
- * how requests are smuggled.
+ * Whether a header says how a message is framed or where it goes, in any spelling: not even a route's to
+ * change, as that is how requests are smuggled.
  */
 export function isFramingHeader(name: string): boolean {
   const alike = spelledAlike(name);

@@ -1,7 +1,7 @@
 /**
- * A request path, percent-decoded once (SPEC section 4), or undefined when two readers could take it for different
- * paths: dot segments, with parameters too (`..;` climbs in servers that know those), encoded `/ \ . NUL`, a backslash,
- * control characters, or what is not UTF-8.
+ * A request path, percent-decoded once (SPEC section 4), or undefined when two readers could take it for
+ * different paths: dot segments, with parameters too (`..;` climbs in servers that know those), encoded
+ * `/ \ . NUL`, a backslash, control characters, or what is not UTF-8.
  */
 export function decodePath(raw: string): string | undefined {
   // As good as always: nothing in it can mean anything else.

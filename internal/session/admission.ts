@@ -42,7 +42,7 @@ const REFUSALS: Partial<Record<ErrorCode, CloseReasonKey>> = {
 
 const NOTHING = Buffer.alloc(0);
 
-/** The way in: route, token, identity, permission, upstream (SPEC sections 5 to 8). Shared by all sessions. */
+/** The way in: route, token, identity, permission, upstream (SPEC sections 5 to 8). All sessions share it. */
 export class Admission {
   constructor(
     readonly config: Pick<Config, 'credentials' | 'verification'>,
@@ -50,7 +50,10 @@ export class Admission {
     readonly upstreams: Upstreams,
   ) {}
 
-  /** What comes first: a plan, or a 101 and what the client says after it. @param limitBytes of what it may say. */
+  /**
+   * What comes first: a plan, or a 101 and what the client says after it.
+   * @param limitBytes of what it may say.
+   */
   start(opening: Opening, limitBytes: number): Plan | FirstBytesReader {
     const settled = negotiated(opening);
     if (settled !== undefined) return new FirstBytesReader(settled.adapter, settled.subprotocol, limitBytes);
@@ -60,8 +63,8 @@ export class Admission {
   }
 
   /**
-   * A plan for a client that need not say anything first: its token came with the handshake, or the route is public. Such
-   * a client counts as raw. undefined: its first bytes are needed.
+   * A plan for a client that need not say anything first: its token came with the handshake, or the route is
+   * public. Such a client counts as raw. undefined: its first bytes are needed.
    */
   #planFromHandshake(opening: Opening): Plan | undefined {
     const match = firstFit(opening, 'raw');
@@ -82,7 +85,10 @@ export class Admission {
     };
   }
 
-  /** Whether the handshake carries a token that this process has verified lately: letting it in costs next to nothing. */
+  /**
+   * Whether the handshake carries a token that this process has verified lately: letting it
+   * in costs next to nothing.
+   */
   knows(opening: Opening): boolean {
     const match = firstFit(opening, 'raw');
     const found = match && this.#handshakeToken(opening, match.route);
@@ -124,7 +130,7 @@ export class Admission {
     };
   }
 
-  /** Without anything to verify with every route is public, and what looks like a token is somebody else's. */
+  /** Without anything to verify with every route is public, and what looks like a token is another's. */
   get #verifies(): boolean {
     return verifiesTokens(this.config.verification);
   }
@@ -134,7 +140,10 @@ export class Admission {
     return tokenInHandshake(this.config.credentials, opening, route.auth === 'public' ? 'jwt' : 'any');
   }
 
-  /** On a public route an MQTT password that is no JWT is the broker's business, as any is where a header says who it is. */
+  /**
+   * On a public route an MQTT password that is no JWT is the broker's business, as any is
+   * where a header says who it is.
+   */
   #greetingToken({ token }: Greeting, route: UpstreamRoute): string | undefined {
     if (token === undefined || route.auth === 'required') return token;
     return this.#verifies && route.auth === 'public' && looksLikeJwt(token) ? token : undefined;
@@ -146,8 +155,8 @@ export class Admission {
   }
 
   /**
-   * The bytes that go upstream before all others: the greeting, with roles if the route says so, and what followed it
-   * in the same frame; undefined: none.
+   * The bytes that go upstream before all others: the greeting, with roles if the route says so, and what
+   * followed it in the same frame; undefined: none.
    * @throws Refused when the roles do not fit into a CONNECT.
    */
   greetingToForward(plan: Plan, identity: Identity | undefined): Buffer | undefined {
@@ -170,8 +179,8 @@ export class Admission {
   }
 
   /**
-   * How the client sends further tokens in its session, with the gateway alone (`Greeting.renewalMethod`); undefined: it does
-   * not, or that is between it and the upstream, as the gateway takes no tokens there.
+   * How the client sends further tokens in its session, with the gateway alone (`Greeting.renewalMethod`);
+   * undefined: it does not, or that is between it and the upstream, as the gateway takes no tokens there.
    */
   renewalMethod({ greeting, match: { route } }: Plan): string | undefined {
     return this.#verifies && typeof route.auth !== 'object' ? greeting?.renewalMethod : undefined;
@@ -216,8 +225,8 @@ export function refusedFor(thrown: unknown): Refused {
 
 /**
  * The protocol that a client's sub-protocols settle, and the one of them to answer with. MQTT's always do
- * [MQTT-6.0.0-4]; the others where the first route that could serve the client is not one for raw clients, to whom they are
- * sub-protocols like any other.
+ * [MQTT-6.0.0-4]; the others where the first route that could serve the client is not one for raw clients, to
+ * whom they are sub-protocols like any other.
  */
 export function negotiated(
   opening: Pick<Opening, 'matches' | 'subprotocols'>,

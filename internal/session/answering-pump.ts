@@ -9,18 +9,19 @@ import type { PumpOptions, PumpOwner } from './pump.js';
 const MAX_HELD_BACK = 1_000;
 
 /**
- * What may wait for the client beyond MAX_BUFFERED_BYTES, which its upstream alone may fill: the answers to all that one read
- * of 64 KiB can hold, 2.5 MB. Below what uWebSockets.js bears.
+ * What may wait for the client beyond MAX_BUFFERED_BYTES, which its upstream alone may fill: the answers to
+ * all that one read of 64 KiB can hold, 2.5 MB. Below what uWebSockets.js bears.
  */
 const ROOM_BYTES = 3_145_728;
 
 /**
- * A pump whose route has rules for what clients say: a message that one of them takes is answered here, and the upstream
- * never sees it. All others pass byte for byte. A client that does not take its answers is read no more until it does, as an
- * upstream is whose client is slow; one that cannot be made to wait (uWebSockets.js) is closed.
+ * A pump whose route has rules for what clients say: a message that one of them takes is answered here, and
+ * the upstream never sees it. All others pass byte for byte. A client that does not take its answers is read
+ * no more until it does, as an upstream is whose client is slow; one that cannot be made to wait
+ * (uWebSockets.js) is closed.
  */
 export class AnsweringPump extends PausingPump {
-  /** Whether a message of the upstream is under way in fragments: nothing may come between them (RFC 6455 §5.4). */
+  /** Whether an upstream message is under way in fragments: nothing may come between them (RFC 6455 §5.4). */
   #isMidMessage: boolean = false;
   #heldBack: Buffer[] = [];
   #heldBackBytes = 0;

@@ -8,9 +8,12 @@ const PATIENCE_MS = 5000;
 const STEP_MS = 10;
 /** So many are turned away in one turn of the event loop: thousands may have come in the same moment. */
 const TURNED_AWAY_A_TURN = 2;
-/** Steps of openings that are taken in one turn of the loop: a first message, or an upstream's answer, is half a handshake's work. */
+/**
+ * Steps of openings that are taken in one turn of the loop: a first message, or an upstream's answer,
+ * is half a handshake's work.
+ */
 const STEPS_A_TURN = 4;
-/** Between these, at random, whoever is turned away is asked to come back: all at once they would meet again. */
+/** Between these, at random, whoever is turned away is asked to return: at once they would meet again. */
 const LEAST_RETRY_SECONDS = 2;
 const MOST_RETRY_SECONDS = 10;
 
@@ -32,8 +35,9 @@ export interface ArrivalsOptions {
 }
 
 /**
- * Spreads the crowd that comes after a restart: so many new sessions a second, the others wait for their turn, those first
- * whose token is known, as they cost next to nothing (SPEC section 2, MAX_HANDSHAKES_PER_SECOND).
+ * Spreads the crowd that comes after a restart: so many new sessions a second, the others wait for their
+ * turn, those first whose token is known, as they cost next to nothing (SPEC section 2,
+ * MAX_HANDSHAKES_PER_SECOND).
  */
 export class Arrivals {
   /** Log lines about those who are turned away: a crowd comes in thousands. */
@@ -76,8 +80,8 @@ export class Arrivals {
   }
 
   /**
-   * One more step of an opening, for which clients and upstreams may have given their part by the hundred at once; undefined:
-   * it is taken now.
+   * One more step of an opening, for which clients and upstreams may have given their part by the hundred at
+   * once; undefined: it is taken now.
    */
   turn(): Promise<void> | undefined {
     return this.#steps.turn();

@@ -19,7 +19,10 @@ export const SendResult = Object.freeze({
 export interface ClientFrameSink {
   /** Whether all of these may pass: then they are paid for. If not, each is judged by itself. */
   judgeClientMessages(run: WholeFrames): boolean;
-  /** Whether a data frame may pass, by its header. @param messageBytes of its message, this frame included. */
+  /**
+   * Whether a data frame may pass, by its header.
+   * @param messageBytes of its message, this frame included.
+   */
   judgeClientFrame(first: number, length: number, messageBytes: number): CloseReasonKey | undefined;
   /** Likewise by a piece of its payload; asked only if the sink wants to be. */
   readonly inspectClientPayload: PayloadJudge;
@@ -48,8 +51,8 @@ export interface ClientFrames extends FrameSource {
   /** Bytes that have left the process. */
   readonly takenBytes: number;
   /**
-   * From the next message on the client's frames go to `sink` as they come, and those of `source` to the client: what the
-   * gateway itself has to say waits for the end of a frame.
+   * From the next message on the client's frames go to `sink` as they come, and those of `source` to the
+   * client: what the gateway itself has to say waits for the end of a frame.
    */
   passTo(sink: ClientFrameSink, source: FrameSource, options: PassingOptions): void;
   /** Passes frames on to the client. @returns whether the kernel took all of them. */
@@ -69,7 +72,7 @@ export interface ClientFrames extends FrameSource {
 export interface ClientListener {
   /** A message of the client; `payload` is valid during the call only. */
   onClientMessage(payload: Uint8Array, isBinary: boolean): void;
-  /** Why a message may not become as long as `bytes`; undefined: it may. Asked before its bytes are gathered. */
+  /** Why a message may not become as long as `bytes`; undefined: it may. Asked before it is gathered. */
   messageRefusal(bytes: number): CloseReasonKey | undefined;
   /** A ping or pong of the client. */
   onClientAlive(): void;
@@ -102,11 +105,11 @@ export interface ClientSocket {
   cork(work: () => void): void;
   ping(): void;
   /**
-   * Starts or answers the closing handshake; code 1005 sends a close frame without a code. Nothing can be sent after it,
-   * and what is still buffered may be lost: callers wait for `bufferedBytes()` to be 0 first. In the middle of a frame it
-   * waits for its end, or drops the connection where that will not come.
-   * @param before a message that leaves in one write with the close frame: a client that hangs up on what it says
-   *   has the code, too.
+   * Starts or answers the closing handshake; code 1005 sends a close frame without a code. Nothing can be
+   * sent after it, and what is still buffered may be lost: callers wait for `bufferedBytes()` to be 0 first.
+   * In the middle of a frame it waits for its end, or drops the connection where that will not come.
+   * @param before a message that leaves in one write with the close frame: a client that hangs up on what it
+   *   says has the code, too.
    */
   end(code: number, reason: string, before?: LastWords): void;
   /** Drops the connection without a close frame. */

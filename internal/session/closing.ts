@@ -10,8 +10,8 @@ const PATIENCE = 5;
 const PATIENT: ReadonlySet<CloseReasonKey> = new Set(['upstreamClosed', 'upstreamLost', 'mqttDisconnect']);
 
 /**
- * Whoever ends a session for one of these has forbidden it: not even the rest of a frame passes, nor what a closing session
- * still has for its client (SPEC section 9).
+ * Whoever ends a session for one of these has forbidden it: not even the rest of a frame passes, nor what a
+ * closing session still has for its client (SPEC section 9).
  */
 const AT_ONCE: ReadonlySet<CloseReasonKey> = new Set([
   'tokenRevoked',
@@ -35,20 +35,23 @@ export interface ClosingTerms {
 }
 
 /**
- * The last state of a session, which has been counted already: what is left for its client leaves, its close frame last. It
- * ends when the connection does, by the client, by a deadline or by being dropped.
+ * The last state of a session, which has been counted already: what is left for its client leaves, its close
+ * frame last. It ends when the connection does, by the client, by a deadline or by being dropped.
  */
 export class Closing {
   readonly name = 'closing';
   readonly #told: CloseCode | undefined;
   readonly #terms: ClosingTerms;
-  /** Until when the client may be given what is left, in milliseconds of the monotonic clock; undefined: it need not be. */
+  /**
+   * Until when the client may be given what is left, in milliseconds of the monotonic clock;
+   * undefined: it need not be.
+   */
   readonly #patientUntilMs: number | undefined;
   #lastWords: LastWords | undefined;
   #client: ClientSocket | undefined;
   /** What waited for the client when it was given time last, in bytes. */
   #waitingBytes = 0;
-  /** Whether the client's close frame is answered when the upstream has ended too: what it still says passes. */
+  /** Whether the client's close frame is answered when the upstream has ended too: what it says passes. */
   #awaitsUpstream = false;
 
   /**
@@ -75,7 +78,10 @@ export class Closing {
     return this.#patientUntilMs !== undefined && this.#bufferedBytes > 0;
   }
 
-  /** Whoever had to be told before the client has been. @param awaitsUpstream whether the upstream answers, and may say more. */
+  /**
+   * Whoever had to be told before the client has been.
+   * @param awaitsUpstream whether the upstream answers, and may say more.
+   */
   begin(client: ClientSocket, awaitsUpstream: boolean): void {
     this.#client = client;
     this.#awaitsUpstream = awaitsUpstream;
@@ -112,7 +118,10 @@ export class Closing {
     return this.#client?.bufferedBytes() ?? 0;
   }
 
-  /** Sends the close frame once nothing waits before it: uWebSockets.js drops what is buffered when it ends a socket. */
+  /**
+   * Sends the close frame once nothing waits before it: uWebSockets.js drops what is
+   * buffered when it ends a socket.
+   */
   #endClient(): void {
     const client = this.#client;
     const told = this.#told;

@@ -6,7 +6,7 @@ import type { Destination } from '../upstream/pool/destination.js';
 import type { DialRequest } from '../upstream/upstreams.js';
 import { keepsToken, type Plan } from './plan.js';
 
-/** What goes upstream of a client: never its token's cookie or parameter, which were meant for the gateway alone. */
+/** What goes upstream of a client: never its token's cookie or parameter, which are for the gateway alone. */
 export function dialRequest(
   plan: Plan,
   identity: Identity | undefined,

@@ -15,8 +15,9 @@ import { pumpFor, type RenewalByAuth, renewalByAuth } from './pump-for.js';
 import { WaitingMessages } from './waiting.js';
 
 /**
- * The states between a client's credentials and its upstream (SPEC sections 5 to 8): `identify`, `permit`, `reserve`, `dial`,
- * `connect`, in this order, by its session, which asks after each whether it still lives. What the client says meanwhile waits.
+ * The states between a client's credentials and its upstream (SPEC sections 5 to 8): `identify`, `permit`,
+ * `reserve`, `dial`, `connect`, in this order, by its session, which asks after each whether it still lives.
+ * What the client says meanwhile waits.
  */
 export class Entering {
   name: 'authenticating' | 'dialing' = 'authenticating';
@@ -36,7 +37,10 @@ export class Entering {
     readonly config: SessionConfig,
   ) {}
 
-  /** Who the client is; undefined: nobody in particular. @throws GatewayError, by rejecting too; see `Access.identify`. */
+  /**
+   * Who the client is; undefined: nobody in particular.
+   * @throws GatewayError, by rejecting too; see `Access.identify`.
+   */
   identify(): Identity | undefined | Promise<Identity | undefined> {
     this.plan.opening.trace?.begin('authenticate');
     return this.admission.identify(this.plan);

@@ -27,8 +27,8 @@ export type FirstBytesOutcome =
 const MORE: FirstBytesOutcome = Object.freeze({ verdict: 'more' });
 
 /**
- * Collects a client's first messages until they tell the protocol and hold its whole greeting (SPEC section 5): a
- * CONNECT may be split over any number of frames.
+ * Collects a client's first messages until they tell the protocol and hold its whole greeting (SPEC section
+ * 5): a CONNECT may be split over any number of frames.
  */
 export class FirstBytesReader {
   #buffer: Buffer = Buffer.alloc(0);

@@ -8,8 +8,9 @@ import { Pump, type PumpOptions, type PumpOwner, type Rest } from './pump.js';
 import type { TrafficCounts } from './traffic.js';
 
 /**
- * A pump through which frames pass as they came, both ways, the client's masking key included. What the kernel does not
- * take at once is all that waits, a read's worth at most: then reading from the other side stops until it is taken.
+ * A pump through which frames pass as they came, both ways, the client's masking key included. What the
+ * kernel does not take at once is all that waits, a read's worth at most: then reading from the other
+ * side stops until it is taken.
  */
 export class FramePump extends Pump implements UpstreamFrameListener, ClientFrameSink {
   #clientPaused: boolean = false;

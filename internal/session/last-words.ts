@@ -4,7 +4,8 @@ import { isDenial } from './record.js';
 import { adapterOf, type SessionState } from './session-state.js';
 
 /**
- * What a refused client is told in its protocol's own words, right before the close frame: a CONNACK, for MQTT.
+ * What a refused client is told in its protocol's own words, right before the close
+ * frame: a CONNACK, for MQTT.
  * @param state the one that its session ends in.
  * @param reply what it has coming for the way it began.
  */

@@ -32,7 +32,10 @@ export interface LiveSession {
    * @param cause for the log only.
    */
   close(reason: CloseReasonKey, passed?: CloseCode, cause?: Error): void;
-  /** Goes on under another token, if that is good (SPEC section 24). Never rejects. @param token unverified. */
+  /**
+   * Goes on under another token, if that is good (SPEC section 24). Never rejects.
+   * @param token unverified.
+   */
   renew(token: string): Promise<RenewalOutcome>;
   /** Drops the client's connection at once. */
   terminate(): void;

@@ -4,7 +4,10 @@ import { SendResult } from './client-socket.js';
 import { Pump } from './pump.js';
 import type { TrafficCounts } from './traffic.js';
 
-/** A pump for clients of which only messages are known (uWebSockets.js): they are taken apart and put together again. */
+/**
+ * A pump for clients of which only messages are known (uWebSockets.js): they are taken
+ * apart and put together again.
+ */
 export class MessagePump extends Pump implements UpstreamListener {
   #messagesDown = 0;
   #bytesDown = 0;
@@ -24,8 +27,8 @@ export class MessagePump extends Pump implements UpstreamListener {
   }
 
   protected override messageWaits(): void {
-    // uWebSockets.js cannot stop reading from a client, so there is nowhere else for the bytes to wait: the largest message has to
-    // pass a healthy upstream, whatever waits before it (SPEC section 9).
+    // uWebSockets.js cannot stop reading from a client, so there is nowhere else for the bytes to wait: the
+    // largest message has to pass a healthy upstream, whatever waits before it (SPEC section 9).
     const { maxBufferedBytes, maxMessageBytes } = this.config;
     if (this.upstream.waitingCost <= Math.max(maxBufferedBytes, 2 * maxMessageBytes)) return;
     this.metrics.messages.backpressure.inc({ direction: 'client_to_upstream' });
@@ -34,7 +37,7 @@ export class MessagePump extends Pump implements UpstreamListener {
 
   override clientAlive(): void {
     this.#clientHeard = true;
-    // The pongs that uWebSockets.js answers with wait in the same buffer as messages: who does not take them is slow.
+    // The pongs of uWebSockets.js wait in the same buffer as messages: who does not take them is slow.
     if (this.#clientBlockedMs === 0 && this.client.bufferedBytes() > 0)
       this.#clientFaltered(SendResult.BUFFERED);
   }

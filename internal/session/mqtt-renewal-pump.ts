@@ -23,8 +23,9 @@ export interface RenewableOwner extends PumpOwner {
 const NOTHING = Buffer.alloc(0);
 
 /**
- * A pump for MQTT 5.0 clients that authenticate by the method `jwt` (SPEC section 24): AUTH is between them and the gateway,
- * the broker knows nothing of it. All other packets pass byte for byte, though not always in the same messages.
+ * A pump for MQTT 5.0 clients that authenticate by the method `jwt` (SPEC section 24): AUTH is between
+ * them and the gateway, the broker knows nothing of it. All other packets pass byte for byte, though not
+ * always in the same messages.
  */
 export class MqttRenewalPump extends PausingPump {
   readonly #fromClient = new MqttStream();
@@ -92,7 +93,10 @@ export class MqttRenewalPump extends PausingPump {
     else this.#due = packet;
   }
 
-  /** MQTT 5.0 §4.12.1: a client whose re-authentication fails is disconnected. In the middle of a packet nothing can be said. */
+  /**
+   * MQTT 5.0 §4.12.1: a client whose re-authentication fails is disconnected. In the middle of a
+   * packet nothing can be said.
+   */
   #leave(why: keyof typeof DISCONNECT_CODES): void {
     if (this.#isOver) return;
     if (this.#mayBegin) this.client.send(disconnect(DISCONNECT_CODES[why]), true);

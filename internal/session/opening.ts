@@ -2,8 +2,8 @@ import type { Arrival } from '../access/arrival.js';
 import type { OpeningTrace } from '../telemetry/opening-trace.js';
 
 /**
- * What a 101 may select, the likeliest first: what the client offered beside its token, or the name that announced it, as
- * browsers take no 101 that selects none of what they offered.
+ * What a 101 may select, the likeliest first: what the client offered beside its token, or the name that
+ * announced it, as browsers take no 101 that selects none of what they offered.
  */
 export function selectable({ subprotocols, announced }: Opening): readonly string[] {
   const name = announced?.name;
@@ -11,8 +11,10 @@ export function selectable({ subprotocols, announced }: Opening): readonly strin
 }
 
 /**
- * What a 101 selects where nothing else does: of clients that offered a token, as they wait for something to be selected.
- * @param chosen whether an upstream was asked to choose, and chose none: what it was offered is not selected then.
+ * What a 101 selects where nothing else does: of clients that offered a token, as they wait for
+ * something to be selected.
+ * @param chosen whether an upstream was asked to choose, and chose none: what it was
+ *   offered is not selected then.
  */
 export function selectedForToken(opening: Opening, chosen: boolean): string | undefined {
   const { announced } = opening;

@@ -1,6 +1,6 @@
 import { MessagePump } from './message-pump.js';
 
-/** A pump for whole messages that stops reading from a client whose upstream is slow, as is done for frames. */
+/** A pump for whole messages that stops reading from a client whose upstream is slow, as for frames. */
 export abstract class PausingPump extends MessagePump {
   #readingPaused: boolean = false;
   #clientTaken = 0;

@@ -1,6 +1,7 @@
 /**
- * Pings and pongs a client may send while the wheel's clock stands still, which is 200 ms unless the process is busy:
- * far more than keep-alive needs. Each costs as much as a message and is answered, and no message budget counts them.
+ * Pings and pongs a client may send while the wheel's clock stands still, which is 200 ms unless the
+ * process is busy: far more than keep-alive needs. Each costs as much as a message and is answered, and no
+ * message budget counts them.
  */
 const MAX_PER_TICK = 50;
 

@@ -26,8 +26,8 @@ export function tokenPlaceOf(greeting: Greeting, adapter: ProtocolAdapter): stri
 }
 
 /**
- * Whether the greeting goes upstream with the token in it, which may not be the one that counted, or not ours. Where it is taken
- * out, the upstream does not get it as a header either (SPEC section 26).
+ * Whether the greeting goes upstream with the token in it, which may not be the one that counted, or not
+ * ours. Where it is taken out, the upstream does not get it as a header either (SPEC section 26).
  */
 export function keepsToken({ greeting, match: { route }, adapter, tokenPlace }: Plan): boolean {
   if (adapter.protocol === 'mqtt' || route.keepGreetingToken) return true;

@@ -22,8 +22,8 @@ export async function renewalByAuth(method: string): Promise<RenewalByAuth> {
 }
 
 /**
- * The pump for a session that opens: frames pass as they came where the client's connection can do that and no rule has to
- * see whole messages.
+ * The pump for a session that opens: frames pass as they came where the client's connection can do that and
+ * no rule has to see whole messages.
  */
 export function pumpFor(
   owner: RenewableOwner,

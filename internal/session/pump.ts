@@ -35,16 +35,17 @@ const LOST: Partial<Record<ErrorCode, CloseReasonKey>> = {
 };
 
 /**
- * What may still pass when a session ends: the rest of a frame that is under way; not even that, as who sends it, or takes
- * it, has no right to it any more; or all that the upstream says until it answers the client's close frame.
+ * What may still pass when a session ends: the rest of a frame that is under way; not even that, as who
+ * sends it, or takes it, has no right to it any more; or all that the upstream says until it answers
+ * the client's close frame.
  */
 export type Rest = 'frame' | 'nothing' | 'answer';
 
 /**
- * What all pumps have in common: between one client and one upstream nothing is changed (SPEC section 9). Looks after
- * silent and stuck peers, and moves whole messages upstream, for clients whose frames do not (yet) pass as they are. Per
- * message: no promise, closure, timer or object that survives the call; counters are plain numbers, which `Traffic`
- * collects at scrape and at close.
+ * What all pumps have in common: between one client and one upstream nothing is changed (SPEC section 9).
+ * Looks after silent and stuck peers, and moves whole messages upstream, for clients whose frames do not
+ * (yet) pass as they are. Per message: no promise, closure, timer or object that survives the call; counters
+ * are plain numbers, which `Traffic` collects at scrape and at close.
  */
 export abstract class Pump implements TrafficSource {
   #messagesUp = 0;
@@ -54,8 +55,8 @@ export abstract class Pump implements TrafficSource {
   /** Since when the upstream has taken nothing; 0: nothing waits for it. */
   #upstreamBlockedMs = 0;
   #upstreamTaken = 0;
-  // Fields of its own, not an object of options: with thousands of sessions each object on the way of a message is a
-  // wait for memory.
+  // Fields of its own, not an object of options: with thousands of sessions each object on the way of a
+  // message is a wait for memory.
   readonly protocol: Protocol;
   protected readonly config: SessionConfig;
   protected readonly metrics: Metrics;
@@ -99,7 +100,8 @@ export abstract class Pump implements TrafficSource {
   /**
    * The session ends.
    * @param told what the upstream is told; undefined: nothing.
-   * @returns whether more of the upstream passes until its own end, of which the owner hears by another `close`.
+   * @returns whether more of the upstream passes until its own end, of which the owner
+   *   hears by another `close`.
    */
   abstract end(told: CloseCode | undefined, rest: Rest): boolean;
 
@@ -125,14 +127,18 @@ export abstract class Pump implements TrafficSource {
     if (passing !== undefined) this.#forward(passing, isBinary);
   }
 
-  /** What of a client's message is for the upstream; undefined: nothing. @param payload valid during the call only. */
+  /**
+   * What of a client's message is for the upstream; undefined: nothing.
+   * @param payload valid during the call only.
+   */
   protected forUpstream(payload: Uint8Array, _isBinary: boolean): Uint8Array | undefined {
     return payload;
   }
 
   /**
-   * Why the client's packets may not pass any more. A second CONNECT is a protocol error [MQTT-3.1.0-2], which a lax broker
-   * would take for another user, with roles of the client's own making; behind a length that makes no sense it could hide.
+   * Why the client's packets may not pass any more. A second CONNECT is a protocol error [MQTT-3.1.0-2],
+   * which a lax broker would take for another user, with roles of the client's own making; behind a length
+   * that makes no sense it could hide.
    */
   protected get breach(): 'badConnect' | 'clientProtocolError' | undefined {
     if (this.packets === undefined) return undefined;
@@ -158,7 +164,7 @@ export abstract class Pump implements TrafficSource {
   }
 
   onUpstreamLost(cause: GatewayError): void {
-    // [MQTT-3.14.4-3]: a broker closes the network connection after a DISCONNECT; most do so without a close frame.
+    // [MQTT-3.14.4-3]: a broker closes the network connection after a DISCONNECT, mostly with no close frame.
     const otherwise = this.clientSaidGoodbye ? 'mqttDisconnect' : 'upstreamLost';
     this.owner.close(LOST[cause.code] ?? otherwise, undefined, cause);
   }
@@ -168,7 +174,10 @@ export abstract class Pump implements TrafficSource {
     return this.budget?.exceeded;
   }
 
-  /** Whether the client has said in its protocol's own words that it is leaving: whoever hangs up then does so properly. */
+  /**
+   * Whether the client has said in its protocol's own words that it is leaving: whoever hangs
+   * up then does so properly.
+   */
   get clientSaidGoodbye(): boolean {
     return this.packets?.disconnected === true;
   }
@@ -200,7 +209,8 @@ export abstract class Pump implements TrafficSource {
 
   #checkSilence(nowMs: number, idleTimeoutMs: number): CloseReasonKey | undefined {
     const { upstream } = this;
-    // Who is in the midst of a frame shows its life by that; the other one cannot be asked for a pong before its end.
+    // Who is in the midst of a frame shows its life by that; the other one cannot be asked
+    // for a pong before its end.
     const isClientMidFrame = this.client.frames?.midFrame === true;
     const clientCannotBeAsked = upstream.midFrame && !isClientMidFrame;
     const upstreamCannotBeAsked = isClientMidFrame && !upstream.midFrame;

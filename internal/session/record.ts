@@ -28,7 +28,7 @@ const UPSTREAM_FAULTS: ReadonlySet<CloseReason> = new Set([
   CLOSE_REASONS.upstreamUnavailable,
 ]);
 
-/** Whether a client was turned away for who it is, not for the state of something else: trying again will not help. */
+/** Whether a client was turned away for who it is, not for another's state: trying again will not help. */
 export function isDenial(reason: CloseReason): boolean {
   // Who comes again after that has to bring another token.
   if (reason === CLOSE_REASONS.tokenExpired) return true;
@@ -142,7 +142,8 @@ export function recordOpen({ route, protocol }: LiveSession, { trace }: Opening)
 
 /**
  * Counts the end of a session and leaves its one log line, or one for many of clients that were never let in.
- * @param state the one it ends: before it has reached its upstream, ending it for who the client is means refusing it.
+ * @param state the one it ends: before it has reached its upstream, ending it for who the
+ *   client is means refusing it.
  * @param code what the client is told, which its protocol may have chosen; undefined: nothing.
  */
 export function recordClose(
@@ -206,7 +207,7 @@ export function recordClose(
   else accessLog.log.info(line, !wasOpen && isDenial(reason) ? 'client denied' : 'session closed');
 }
 
-/** Whoever may not have it any more is still taking what its upstream said. The session has been counted already. */
+/** Whoever may not have it any more still takes what its upstream said. The session has been counted. */
 export function recordCutShort(
   { accessLog }: Pick<SessionParts, 'accessLog'>,
   session: LiveSession,
@@ -259,7 +260,7 @@ function remember(
   });
 }
 
-/** How long before the 101, or before now if there was none, the token had been issued; undefined: it does not say. */
+/** How long before the 101, or before now without one, the token was issued; undefined: it does not say. */
 function tokenAgeSeconds({ identity, acceptedMs }: LiveSession): number | undefined {
   if (identity?.iat === undefined) return undefined;
   const sinceAcceptedMs = acceptedMs === undefined ? 0 : performance.now() - acceptedMs;

@@ -1,6 +1,6 @@
 import type { CloseReasonKey } from '../close-codes.js';
 
-/** Why a client does not get a session. `why` is for the log; the client is told what the close-code table says. */
+/** Why a client gets no session. `why` is for the log; the client is told what the close-code table says. */
 export class Refused extends Error {
   override readonly name = 'Refused';
 

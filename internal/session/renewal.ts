@@ -15,8 +15,9 @@ export type RenewalOutcome =
     }
   | {
       /**
-       * The session goes on as before: `refused`, the token is not good for it; `too-often`, another one came less than a
-       * second before, or is still looked at; `unavailable`, it could not be told; `unknown`, there is no such session that a token could renew.
+       * The session goes on as before: `refused`, the token is not good for it; `too-often`, another one came
+       * less than a second before, or is still looked at; `unavailable`, it could not be told; `unknown`,
+       * there is no such session that a token could renew.
        */
       readonly kind: 'refused' | 'too-often' | 'unavailable' | 'unknown';
     };
@@ -33,7 +34,7 @@ interface Renewed {
   /** Only an `open` one is renewed. */
   readonly state: string;
   readonly identity: Identity | undefined;
-  /** Puts the new token's identity in the place of the old one's, in the same turn in which it was permitted. */
+  /** Puts the new token's identity in the old one's place, in the same turn in which it was permitted. */
   adopt(identity: Identity): void;
 }
 
@@ -41,7 +42,10 @@ interface Renewed {
 export class Renewals {
   /** From when on another one is looked at, in milliseconds of the monotonic clock. */
   #nextMs = 0;
-  /** Whether one is looked at now. Two with one token would both take a slot of it, and the second give back the session's. */
+  /**
+   * Whether one is looked at now. Two with one token would both take a slot of it, and the
+   * second give back the session's.
+   */
   #isUnderWay = false;
 
   /** @param access the way in, of which a new token goes through every step again. */
@@ -107,8 +111,8 @@ export class Renewals {
 const NO_HEADERS: ReadonlyMap<string, readonly string[]> = new Map();
 
 /**
- * Whether a token let the session in, which is open: whom a header vouches for has none to renew. Where the token chose the
- * upstream (SPEC section 19), another one could choose another, so that takes a new session.
+ * Whether a token let the session in, which is open: whom a header vouches for has none to renew. Where the
+ * token chose the upstream (SPEC section 19), another one could choose another, so that takes a new session.
  */
 function canRenew({ state, route, identity }: Renewed): boolean {
   if (state !== 'open' || identity === undefined || route === undefined) return false;

@@ -24,8 +24,9 @@ import { type AwaitingCredentials, adapterOf, NEW, type SessionState } from './s
 import { Timed } from './timer-wheel.js';
 
 /**
- * One client's life, from its opening handshake to its last byte (SPEC sections 4 to 9): `Entering` takes it to its upstream, a
- * pump moves what the two say, `Closing` sees it off. Every way out goes through `close`, which counts it once.
+ * One client's life, from its opening handshake to its last byte (SPEC sections 4 to 9): `Entering` takes
+ * it to its upstream, a pump moves what the two say, `Closing` sees it off. Every way out goes through
+ * `close`, which counts it once.
  */
 export class Session extends Timed implements Arriving, LiveSession, ClientListener {
   readonly #parts: SessionParts;
@@ -89,7 +90,10 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     return this.#state.name === 'open' ? this.#state.pump : undefined;
   }
 
-  /** Takes charge of a client that waits for its 101: it comes at once, or after authentication and dial (section 4). */
+  /**
+   * Takes charge of a client that waits for its 101: it comes at once, or after
+   * authentication and dial (section 4).
+   */
   start(opening: Opening, handshake: ClientHandshake): void {
     this.#handshake = handshake;
     const { arrivals, admission } = this.#parts;

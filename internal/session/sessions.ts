@@ -32,7 +32,10 @@ export class Sessions {
   #draining = false;
   #idle: (() => void) | undefined;
 
-  /** @param slots each session that leaves gives back its own: the address's, and its subject's, which whoever let it in took. */
+  /**
+   * @param slots each session that leaves gives back its own: the address's, and its subject's, which
+   *   whoever let it in took.
+   */
   constructor(
     readonly limits: SessionLimits,
     readonly slots: ConnectionSlots,
@@ -67,8 +70,8 @@ export class Sessions {
   }
 
   /**
-   * Files a session under its subject, of which it has a slot, and one of its token: `slots.perSub`, `slots.perToken`; and
-   * under the session at the provider that its token belongs to.
+   * Files a session under its subject, of which it has a slot, and one of its token:
+   * `slots.perSub`, `slots.perToken`; and under the session at the provider that its token belongs to.
    */
   identify(session: LiveSession, sub: string): void {
     this.#bySub.add(sub, session);
@@ -130,7 +133,8 @@ export class Sessions {
   }
 
   /**
-   * Closes all sessions, spread evenly over `drainTimeoutMs` so that their clients do not all come back at once.
+   * Closes all sessions, spread evenly over `drainTimeoutMs` so that their clients do
+   * not all come back at once.
    * @returns when none is left, or after the timeout and `hardLimitMs` more, with the rest cut off.
    */
   async drain(drainTimeoutMs: number, hardLimitMs: number): Promise<void> {

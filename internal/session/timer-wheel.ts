@@ -3,7 +3,7 @@ const TICK_MS = 200;
 /** Slots of the wheel; a deadline further away than all of them goes round again. */
 const SLOTS = 512;
 
-/** Something with one deadline at a time. The links are the wheel's own: one object a session, nothing allocated. */
+/** Something with one deadline at a time. The links are the wheel's: one object a session, no allocation. */
 export abstract class Timed {
   /** @internal */ wheelNext: Timed | undefined;
   /** @internal */ wheelPrevious: Timed | undefined;
@@ -19,8 +19,8 @@ class Slot extends Timed {
 }
 
 /**
- * One coarse timer for the deadlines of all sessions (hashed timing wheel): setting, moving and clearing one costs a
- * few assignments, and ten thousand idle sessions cost one timer.
+ * One coarse timer for the deadlines of all sessions (hashed timing wheel): setting, moving and clearing one
+ * costs a few assignments, and ten thousand idle sessions cost one timer.
  */
 export class TimerWheel {
   /** Milliseconds of the monotonic clock as of the last tick: cheap enough for the message path. */

@@ -40,8 +40,9 @@ class Totals {
 }
 
 /**
- * What all sessions have moved, for the counters: those that have ended, and at each scrape those that live. Sessions
- * keep plain numbers from their first message to their last, and nothing that says which of them have been counted.
+ * What all sessions have moved, for the counters: those that have ended, and at each scrape those that
+ * live. Sessions keep plain numbers from their first message to their last, and nothing that says which
+ * of them have been counted.
  */
 export class Traffic {
   readonly #ended = new Totals();
@@ -49,7 +50,10 @@ export class Traffic {
 
   constructor(readonly metrics: Pick<Metrics, 'messages'>) {}
 
-  /** Takes over what a session has moved. It is live no more: `show` must not meet it again. @param route its label. */
+  /**
+   * Takes over what a session has moved. It is live no more: `show` must not meet it again.
+   * @param route its label.
+   */
   ended(source: TrafficSource, route: string): TrafficCounts {
     const counts = noTraffic();
     source.addCounts(counts);
@@ -57,7 +61,10 @@ export class Traffic {
     return counts;
   }
 
-  /** Brings the counters up to date. @param live all sessions that have not ended, each with its route's label. */
+  /**
+   * Brings the counters up to date.
+   * @param live all sessions that have not ended, each with its route's label.
+   */
   show(live: Iterable<readonly [source: TrafficSource, route: string]>): void {
     const now = new Totals();
     for (const [source, route] of live) source.addCounts(now.of(route, source.protocol));

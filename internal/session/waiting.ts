@@ -4,7 +4,7 @@ export interface WaitingMessage {
   readonly isBinary: boolean;
 }
 
-/** One message may cost the gateway far more than its bytes: with n bytes allowed, at most n / this many messages. */
+/** One message may cost the gateway far more than its bytes: with n bytes allowed, n / this many at most. */
 const BYTES_PER_MESSAGE = 16;
 /** However many bytes are allowed: an empty message takes about 200 bytes of memory. */
 const MAX_MESSAGES = 4096;

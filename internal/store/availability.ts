@@ -8,15 +8,18 @@ export interface AvailabilityOptions {
   /** The `dependency` of log lines and of `ws_dependency_up`. */
   readonly dependency: 'redis' | 'postgres';
   readonly log: Log;
-  /** Resolves when the store answers and takes writes; must settle by itself, within about a second or what a migration takes. */
+  /**
+   * Resolves when the store answers and takes writes; must settle by itself, within about a second
+   * or what a migration takes.
+   */
   readonly probe: () => Promise<unknown>;
-  /** What a failed probe is called in the log: a code, never a server's own text, which can quote credentials. */
+  /** What a failed probe is called in the log: a code, never a server's text, which can quote credentials. */
   readonly reasonOf: (thrown: unknown) => string;
 }
 
 /**
- * Whether a store can be used: one warning when it goes, one line when it comes back, however many requests notice.
- * Down from the first failure on, up again only after a probe succeeded.
+ * Whether a store can be used: one warning when it goes, one line when it comes back, however many requests
+ * notice. Down from the first failure on, up again only after a probe succeeded.
  */
 export class Availability {
   readonly #options: AvailabilityOptions;

@@ -2,8 +2,8 @@ const FIRST_MS = 100;
 const LONGEST_MS = 2_000;
 
 /**
- * Milliseconds to wait before the next attempt at reaching a store: doubling from 100 ms to 2 s, and a random half of
- * it taken off so that the processes of a fleet do not come back in step.
+ * Milliseconds to wait before the next attempt at reaching a store: doubling from 100 ms to 2 s, and a random
+ * half of it taken off so that the processes of a fleet do not come back in step.
  * @param failures attempts that failed in a row, from 1.
  */
 export function backoffMs(failures: number): number {

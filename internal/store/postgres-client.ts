@@ -12,14 +12,17 @@ interface Source {
   on(event: string, listener: (bytes: Buffer) => void): unknown;
 }
 
-/** What is asked for in an AuthenticationRequest (PostgreSQL documentation, 55.7) that the library does not know. */
+/**
+ * What is asked for in an AuthenticationRequest (PostgreSQL documentation, 55.7) that
+ * the library does not know.
+ */
 const UNKNOWN_LOGIN = /^Unknown authenticationOk message type (\d+)$/;
 const LOGINS: Readonly<Record<string, string>> = { 2: 'Kerberos', 7: 'GSSAPI', 9: 'SSPI' };
 
 /**
- * A client whose failures are its own. The library throws where nobody can catch it when an answer cannot be read, or reads it
- * forever, and a connection that is lost while somebody has it for more than one statement is an error that nobody hears: each
- * would end the process.
+ * A client whose failures are its own. The library throws where nobody can catch it when an answer cannot be
+ * read, or reads it forever, and a connection that is lost while somebody has it for more than one statement
+ * is an error that nobody hears: each would end the process.
  */
 export class SoundClient extends Client {
   constructor(config: ClientConfig) {

@@ -1,6 +1,6 @@
 import { GatewayError } from '../errors.js';
 
-/** SQLSTATE classes about one statement or its data: 22 data exception, 23 constraint, 42 syntax or access rule. */
+/** SQLSTATE classes about one statement or its data: 22 data exception, 23 constraint, 42 syntax, rights. */
 const ABOUT_THE_STATEMENT = /^(22|23|42)[0-9A-Z]{3}$/;
 /** SQLSTATE of what this user may not do. */
 export const INSUFFICIENT_PRIVILEGE = '42501';
@@ -8,8 +8,8 @@ export const INSUFFICIENT_PRIVILEGE = '42501';
 const UNDEFINED_TABLE = '42P01';
 
 /**
- * What went wrong, in a word or few for logs: a SQLSTATE, the code of an error of the socket or the client, or what the
- * client library says. Never a server's text.
+ * What went wrong, in a word or few for logs: a SQLSTATE, the code of an error of the socket or the client,
+ * or what the client library says. Never a server's text.
  */
 export function postgresFailure(thrown: unknown): string {
   if (thrown instanceof GatewayError) return thrown.message;

@@ -3,7 +3,10 @@ import { fromUnknown, GatewayError } from '../errors.js';
 import { INSUFFICIENT_PRIVILEGE, postgresFailure } from './postgres-failure.js';
 import type { PostgresTable } from './postgres-table.js';
 
-/** Which version each table is at. A table without a row was made by hand, or before there were versions: the first. */
+/**
+ * Which version each table is at. A table without a row was made by hand, or before there
+ * were versions: the first.
+ */
 const VERSIONS = 'ws_gateway_schema';
 /** Needed on each table. */
 const RIGHTS = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'];
@@ -23,8 +26,8 @@ export class PostgresSchema {
   }
 
   /**
-   * Makes what tables are missing, and migrates those that are behind. Asks for no right beyond reading as long as there
-   * is nothing to do.
+   * Makes what tables are missing, and migrates those that are behind. Asks for no right beyond reading as
+   * long as there is nothing to do.
    * @returns names of tables that a later release has migrated, each time only those not yet returned.
    */
   async bringUpToDate(pool: Pool): Promise<readonly string[]> {

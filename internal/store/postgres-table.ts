@@ -1,19 +1,23 @@
 import type { QueryConfig } from 'pg';
 
 /**
- * A table of the gateway's own. It is made on start and brought up to date by migrations, forward only: a replica that
- * is older than the database goes on with what it finds. All text here is constant.
+ * A table of the gateway's own. It is made on start and brought up to date by migrations, forward only: a
+ * replica that is older than the database goes on with what it finds. All text here is constant.
  */
 export interface PostgresTable {
   readonly name: string;
   /**
-   * Entry n takes the table from version n to n + 1, the first one from nothing; each is one or more statements, run
-   * with the others that are missing in one transaction. Entries are only ever appended, never changed, and leave the
-   * table such that the release before still works with it: replicas are replaced one by one. The first must do no harm
-   * where the table stands already, as an operator may have made it.
+   * Entry n takes the table from version n to n + 1, the first one from nothing; each is one or more
+   * statements, run with the others that are missing in one transaction. Entries are only ever
+   * appended, never changed, and leave the table such that the release before still works with it:
+   * replicas are replaced one by one. The first must do no harm where the table stands already, as an
+   * operator may have made it.
    */
   readonly migrations: readonly [string, ...string[]];
-  /** Rows whose `expires` (timestamptz) has passed are deleted in the background, by this unique column; undefined: none are. */
+  /**
+   * Rows whose `expires` (timestamptz) has passed are deleted in the background, by this unique
+   * column; undefined: none are.
+   */
   readonly purgedBy: string | undefined;
 }
 

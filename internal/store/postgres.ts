@@ -33,8 +33,8 @@ const OF_ANOTHER_CONNECTION = new Set(['26000', '42P05']);
 const MAX_PURGE_BATCHES = 50;
 
 /**
- * The process' Postgres: a small pool for statements, and one connection that listens. Statements have a deadline, and while
- * Postgres is down or refuses writes they fail at once.
+ * The process' Postgres: a small pool for statements, and one connection that listens. Statements have a
+ * deadline, and while Postgres is down or refuses writes they fail at once.
  */
 export class PostgresStore {
   readonly #options: PostgresStoreOptions;
@@ -63,7 +63,7 @@ export class PostgresStore {
       idleTimeoutMillis: 30_000,
       keepAlive: true,
       allowExitOnIdle: true,
-      // The server ends what the client has given up. Set so, for PgBouncer refuses it as a start-up parameter.
+      // The server ends what the client has given up. Set so: PgBouncer refuses it as a start-up parameter.
       onConnect: (client) => client.query(`SET statement_timeout = ${this.#timeoutMs}`),
     });
     this.#schema = new PostgresSchema(options.tables);
@@ -96,12 +96,15 @@ export class PostgresStore {
     this.#availability.onChange(listener);
   }
 
-  /** Calls `listener` now and whenever what Postgres can do for the gateway becomes whole, or is no longer. */
+  /** Calls `listener` now and whenever what Postgres can do for the gateway becomes whole or ceases to be. */
   onWholeChange(listener: (whole: boolean) => void): void {
     this.#availability.onWholeChange(listener);
   }
 
-  /** Connects, makes or migrates its tables, and keeps trying in the background. Resolves when that is done, or after 2 s. */
+  /**
+   * Connects, makes or migrates its tables, and keeps trying in the background. Resolves when
+   * that is done, or after 2 s.
+   */
   async start(): Promise<void> {
     this.#purging = setInterval(() => void this.#purge(), this.#options.purgeIntervalMs ?? 60_000).unref();
     await withinDeadline(this.#availability.check(), 2_000).catch(() => {});
@@ -135,7 +138,8 @@ export class PostgresStore {
   }
 
   /**
-   * Runs one statement that may take its time: a report for an operator. That it fails says nothing of the store.
+   * Runs one statement that may take its time: a report for an operator. That it fails
+   * says nothing of the store.
    * @throws GatewayError ERR_STORE
    */
   async report<R extends QueryResultRow>(query: QueryConfig, withinMs: number): Promise<R[]> {
@@ -164,7 +168,8 @@ export class PostgresStore {
 
   /**
    * Notifies a channel, although Postgres may be thought down.
-   * @returns how many connections of gateways listen, to whatever channels; undefined: that is not to be seen.
+   * @returns how many connections of gateways listen, to whatever channels; undefined:
+   *   that is not to be seen.
    * @throws GatewayError ERR_STORE
    */
   async notify(channel: string, payload: string): Promise<number | undefined> {

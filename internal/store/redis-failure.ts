@@ -4,8 +4,9 @@ import { GatewayError } from '../errors.js';
 const ABOUT_THE_COMMAND = new Set(['WRONGTYPE', 'ERR', 'NOSCRIPT', 'EXECABORT', 'CROSSSLOT', 'BUSYKEY']);
 
 /**
- * What went wrong, as a word for logs: the code of a Redis error reply (`READONLY`, `NOAUTH`), of a socket error, or what
- * the client library says. Never the text of a reply: an old server's answer to HELLO or AUTH quotes the password.
+ * What went wrong, as a word for logs: the code of a Redis error reply (`READONLY`, `NOAUTH`), of a socket
+ * error, or what the client library says. Never the text of a reply: an old server's answer to HELLO or
+ * AUTH quotes the password.
  */
 export function redisFailure(thrown: unknown): string {
   if (thrown instanceof GatewayError) return thrown.message;

@@ -17,14 +17,14 @@ export interface RedisPart {
   readonly needs: readonly RedisNeed[];
 }
 
-/** A right that is missing, as log lines name it: `rate limits: TIME`, `revocations: ZADD {ws:revocations}:*`. */
+/** A right that is missing, as log lines name it: `rate limits: TIME`, `bans: ZADD {ws:bans}:*`. */
 export function missingRight(part: RedisPart['name'], command: string, on?: string): string {
   return on === undefined ? `${part}: ${command}` : `${part}: ${command} ${on}`;
 }
 
 /**
- * Whether a failure says that the server's access rules (ACL) do not let this user do a thing. Inside of scripts Redis 7
- * says it in two ways, neither of them with a code of its own.
+ * Whether a failure says that the server's access rules (ACL) do not let this user do a thing. Inside of
+ * scripts Redis 7 says it in two ways, neither of them with a code of its own.
  */
 export function isRefusal(thrown: unknown): boolean {
   return (

@@ -25,8 +25,9 @@ const START_LIMIT_MS = 1_400;
 const RIGHTS_INTERVAL_MS = 30_000;
 
 /**
- * The process' Redis: one connection for commands (one per node of a cluster) and one for all subscriptions. Commands have a
- * deadline, none waits for a connection, and while Redis is down or refuses writes they fail at once.
+ * The process' Redis: one connection for commands (one per node of a cluster) and one for all
+ * subscriptions. Commands have a deadline, none waits for a connection, and while Redis is down or refuses
+ * writes they fail at once.
  */
 export class RedisStore {
   readonly #endpoints: readonly RedisEndpoint[];
@@ -127,7 +128,8 @@ export class RedisStore {
   }
 
   /**
-   * Runs a Lua script, whose keys are all in one cluster slot. Its text goes out only to a server that does not know it.
+   * Runs a Lua script, whose keys are all in one cluster slot. Its text goes out only to a
+   * server that does not know it.
    * @throws GatewayError ERR_STORE, as `run`.
    */
   runScript(script: string, keys: readonly string[], args: readonly string[]): Promise<unknown> {
@@ -155,7 +157,7 @@ export class RedisStore {
     this.#client.disconnect();
   }
 
-  /** One node's failure need not be the cluster's: a probe decides. A single server's failure is one at once. */
+  /** One node's failure need not be the cluster's: a probe decides. A single server's counts at once. */
   #suspect(reason: string): void {
     if (this.#client.isCluster) void this.#availability.check();
     else this.#availability.failed(reason);

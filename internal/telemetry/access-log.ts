@@ -1,8 +1,8 @@
 import type { AccessChoice, Log } from './log.js';
 
 /**
- * The lines that clients leave as they come and go. Faults of the gateway itself are no such lines: they are always
- * written.
+ * The lines that clients leave as they come and go. Faults of the gateway itself are no such
+ * lines: they are always written.
  */
 export class AccessLog {
   /** @param choice in force; it may change at any time. */

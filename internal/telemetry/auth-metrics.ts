@@ -8,7 +8,7 @@ export function authMetrics(make: MetricMaker) {
     success: make.counter('ws_auth_success_total', 'Clients authenticated', ['sub', 'preferred_username']),
     seconds: make.durations('ws_auth_seconds', 'Time to verify a token, cache included', LATENCY_BUCKETS),
     tokenCache: make.counter('ws_token_cache_total', 'Token cache look-ups', ['store', 'result']),
-    // Every worker takes each into effect: the supervisor's own count, which is aggregated first, tells them once.
+    // Every worker takes each into effect: the supervisor's own count, aggregated first, tells them once.
     revocations: make.counter('ws_revocations_total', 'Revocations taken into effect', [], 'first'),
     revocationsUnsent: make.gauge('ws_revocations_unsent', 'Revocations that the store has yet to be told'),
     bans: make.counter('ws_bans_total', 'Bans taken into effect', [], 'first'),

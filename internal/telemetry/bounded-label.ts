@@ -11,8 +11,8 @@ const OTHER = '_other';
 export const NO_ROUTE = '_none';
 
 /**
- * A user-valued metric label with a bound: the first `limit` distinct values are themselves, later ones `_other`, so
- * that no client decides how many series there are.
+ * A user-valued metric label with a bound: the first `limit` distinct values are themselves, later ones
+ * `_other`, so that no client decides how many series there are.
  */
 export class BoundedLabel {
   readonly #seen = new Set<string>();

@@ -7,8 +7,9 @@ export const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.
 const BATCH = 256;
 
 /**
- * A histogram of times, in seconds, by one label or none. What it is given waits until there are many, or until somebody
- * looks: in a row they cost prom-client a tenth of what they cost one by one amid everything else.
+ * A histogram of times, in seconds, by one label or none. What it is given waits until there are
+ * many, or until somebody looks: in a row they cost prom-client a tenth of what they cost one by
+ * one amid everything else.
  */
 export class Durations<L extends string = never> {
   readonly #shown: Histogram<L>;

@@ -4,8 +4,9 @@ import { contextOf, serverOf, statusOf } from './span-facts.js';
 import type { TraceContext } from './trace-context.js';
 
 /**
- * The spans of one exchange: the server's, named by method and route, and below it `upstream`, up to the head of the
- * upstream's answer. Paths, and all that came in a header, a query, a body or a token, stay out of them.
+ * The spans of one exchange: the server's, named by method and route, and below it `upstream`, up
+ * to the head of the upstream's answer. Paths, and all that came in a header, a query, a body or
+ * a token, stay out of them.
  */
 export class ExchangeSpans implements ExchangeTrace {
   readonly #tracer: Tracer;

@@ -5,7 +5,7 @@ import type { TraceContext } from './trace-context.js';
 export interface ExchangeEnd {
   /** Of the answer; 0: there was none. */
   readonly status: number;
-  /** Code of what kept it from ending well, or the status where the upstream's answer is a 5xx; undefined: nothing. */
+  /** Code of what kept it from ending well, or the status of an upstream's 5xx; undefined: none. */
   readonly errorType: string | undefined;
   /** Whether the gateway or what is behind it is to blame. */
   readonly failed: boolean;

@@ -2,7 +2,7 @@ import { FewAtATime } from '../few-at-a-time.js';
 
 /** Longest share of the time that renderings may take: nobody is served meanwhile. */
 const LARGEST_SHARE = 0.2;
-/** Of those who share a rendering, so many get it in one turn of the event loop: writing it takes a while, too. */
+/** Of those who share a rendering, so many get it in one turn of the event loop: writing takes a while. */
 const ANSWERED_A_TURN = 2;
 
 /** Labels as the text exposition format writes them; '' without any. */
@@ -16,9 +16,9 @@ function escaped(value: string): string {
 }
 
 /**
- * One rendering for all who ask for one at the same time. Whoever asks right after one gets the next, which waits until
- * renderings have had no more than a fifth of the time: a crowd of scrapers does not keep everybody else waiting, and one
- * that comes every few seconds notices nothing.
+ * One rendering for all who ask for one at the same time. Whoever asks right after one gets the next, which
+ * waits until renderings have had no more than a fifth of the time: a crowd of scrapers does not keep
+ * everybody else waiting, and one that comes every few seconds notices nothing.
  */
 export class SharedRendering {
   #current: Promise<string> | undefined;

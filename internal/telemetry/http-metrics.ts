@@ -19,8 +19,8 @@ class RouteTally {
 }
 
 /**
- * The metrics of HTTP exchanges (SPEC section 17). Counted as plain numbers, as every request meets this: prom-client is
- * told when it is asked.
+ * The metrics of HTTP exchanges (SPEC section 17). Counted as plain numbers, as every request meets this:
+ * prom-client is told when it is asked.
  */
 export class HttpMetrics {
   readonly #routes = new Map<string, RouteTally>();

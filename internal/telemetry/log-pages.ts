@@ -20,12 +20,12 @@ const LAST_WAIT_MS = 5_000;
 const LAST_PAUSE_MS = 10;
 
 /**
- * Lets lines leave by the page: each write takes a detour through another thread and costs more than all else about a
- * line. A process that exits writes the rest; one that is killed loses it.
+ * Lets lines leave by the page: each write takes a detour through another thread and costs more than all else
+ * about a line. A process that exits writes the rest; one that is killed loses it.
  *
- * Where nobody reads, or the disk is full, lines are left out once there are 16 MiB of them, until half of that has been
- * written: then it is said how many. No failure to write is more than that: pino's own destination throws it where nobody
- * can catch it, and never ends trying when the process exits.
+ * Where nobody reads, or the disk is full, lines are left out once there are 16 MiB of them, until half of
+ * that has been written: then it is said how many. No failure to write is more than that: pino's own
+ * destination throws it where nobody can catch it, and never ends trying when the process exits.
  */
 export class LogPages implements DestinationStream {
   #page = '';

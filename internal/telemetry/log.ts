@@ -24,16 +24,19 @@ export interface LogOptions {
   readonly worker?: number | undefined;
 }
 
-/** What terminals obey, or readers take for the end of a line, and JSON leaves as it is; but for the end of the line itself. */
+/**
+ * What terminals obey, or readers take for the end of a line, and JSON leaves as it is; but for
+ * the end of the line itself.
+ */
 const UNESCAPED = /[^\P{C}\n]|[\u2028\u2029]/gu;
 
 /** Warnings and worse take what waits along at once. */
 const URGENT = pino.levels.values.warn ?? 40;
 
 /**
- * The process' logger: one JSON object a line on stdout (`time`, `level`, `msg` and the fields given), or lines for
- * people with LOG_FORMAT=pretty. Callers never hand it a token, cookie, password or query string; the redaction here is
- * the second line of defence. Its children follow when its level is changed.
+ * The process' logger: one JSON object a line on stdout (`time`, `level`, `msg` and the fields given), or
+ * lines for people with LOG_FORMAT=pretty. Callers never hand it a token, cookie, password or query string;
+ * the redaction here is the second line of defence. Its children follow when its level is changed.
  */
 export function createLog(options: Omit<LogOptions, 'logAccess'>): Log {
   const { logLevel, logFormat, ingressHost, worker } = options;

@@ -11,12 +11,21 @@ import { processMetrics } from './process-metrics.js';
 import { sessionMetrics } from './session-metrics.js';
 import { DIALS, upstreamMetrics } from './upstream-metrics.js';
 
-/** The values of labels that have few: their series are there from the start, so that a rate sees the first event. */
+/**
+ * The values of labels that have few: their series are there from the start, so that a
+ * rate sees the first event.
+ */
 const DIRECTIONS = ['client_to_upstream', 'upstream_to_client'];
 const RELOAD_RESULTS = ['ok', 'failed'];
-/** Routes of which every reason to close is there from the start: with more, all these zeros would be most of a scrape. */
+/**
+ * Routes of which every reason to close is there from the start: with more, all these zeros
+ * would be most of a scrape.
+ */
 const MAX_PREPARED_ROUTES = 20;
-/** Gauges of prom-client's that pose as counters, which `promtool check metrics` objects to: sums over a metric that stays. */
+/**
+ * Gauges of prom-client's that pose as counters, which `promtool check metrics` objects to: sums
+ * over a metric that stays.
+ */
 const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`);
 /** What a well-formed opening handshake can be refused with (SPEC section 4). */
 const REFUSAL_STATUSES = [400, 401, 403, 404, 426, 429, 503];
@@ -25,8 +34,9 @@ const REFUSAL_STATUSES = [400, 401, 403, 404, 426, 429, 503];
 export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 
 /**
- * Every metric of the gateway (SPEC section 12), by theme, one registry per process. Message and byte counts are kept as plain
- * numbers on the sessions and folded in by the `beforeScrape` hooks, so the message path never meets this class.
+ * Every metric of the gateway (SPEC section 12), by theme, one registry per process. Message and byte
+ * counts are kept as plain numbers on the sessions and folded in by the `beforeScrape` hooks, so the
+ * message path never meets this class.
  */
 export class Metrics {
   readonly registry = new Registry();
@@ -88,7 +98,10 @@ export class Metrics {
     for (const route of routes.slice(0, MAX_PREPARED_ROUTES)) this.#prepare(this.routeLabel(route));
   }
 
-  /** Tells the first routes of a table apart, whichever are met first: so do all processes with the same table. */
+  /**
+   * Tells the first routes of a table apart, whichever are met first: so do all
+   * processes with the same table.
+   */
   nameRoutes(routes: readonly { readonly prefix: string }[]): void {
     for (const route of routes) this.routeLabel(route);
   }
@@ -131,7 +144,9 @@ export class Metrics {
     return this.registry.getMetricsAsJSON();
   }
 
-  /** Another process' snapshot with the labels that have a bound held to it over all that this object sees. */
+  /**
+   * Another process' snapshot with the labels that have a bound held to it over all that this object sees.
+   */
   bounded(snapshot: MetricsSnapshot): MetricsSnapshot {
     const bounds: Readonly<Record<string, BoundedLabel>> = {
       sub: this.#users,

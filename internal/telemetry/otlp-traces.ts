@@ -29,9 +29,9 @@ const EXPORT_TIMEOUT_MS = 5000;
 const LAST_RESORT_MS = EXPORT_TIMEOUT_MS + 1000;
 
 /**
- * Traces by OpenTelemetry's SDK, sent as OTLP over HTTP in JSON. Nothing of it is registered globally, and no context is
- * kept across callbacks: spans are handed on in plain sight. What matters is given here, as the SDK would otherwise look
- * into the environment for it.
+ * Traces by OpenTelemetry's SDK, sent as OTLP over HTTP in JSON. Nothing of it is registered globally, and no
+ * context is kept across callbacks: spans are handed on in plain sight. What matters is given here, as the
+ * SDK would otherwise look into the environment for it.
  */
 export class OtlpTraces implements TraceSource {
   readonly #provider: BasicTracerProvider;
@@ -87,7 +87,10 @@ function tracesUrl(endpoint: string): string {
   return url.href;
 }
 
-/** W3C Trace Context §3.2.2: version, trace id, parent id and flags, of which the last bit says whether it is sampled. */
+/**
+ * W3C Trace Context §3.2.2: version, trace id, parent id and flags, of which the last bit
+ * says whether it is sampled.
+ */
 function remote(parent: TraceContext | undefined): Context {
   if (parent === undefined) return ROOT_CONTEXT;
   const [, traceId = '', spanId = '', flags = ''] = parent.traceparent.split('-');

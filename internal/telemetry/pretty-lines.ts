@@ -12,15 +12,15 @@ const COLOURS: Readonly<Record<string, string>> = Object.freeze({
 });
 const LONGEST_LEVEL = 5;
 
-/** What would read as something else than itself between blanks: blanks, quotes, what no terminal shows as it is. */
+/** What would read as something else between blanks: blanks, quotes, what no terminal shows as it is. */
 const NOT_BARE = /[\s"=\p{C}]|^$/u;
 const UNSHOWN = /[\p{C}\u2028\u2029]/gu;
 
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * A line of the log for people: local date and time, level, message, then the fields as `name=value`. One line, whatever
- * is in it; what peers say can neither end it nor colour it.
+ * A line of the log for people: local date and time, level, message, then the fields as `name=value`. One
+ * line, whatever is in it; what peers say can neither end it nor colour it.
  * @param line a JSON object, as pino writes it.
  */
 export function prettyLine(line: string, isColoured: boolean): string {

@@ -13,7 +13,7 @@ export const SERIALIZERS: NonNullable<LoggerOptions['serializers']> = Object.fre
   err: errorWithoutSecrets,
 });
 
-/** The fields of a line without secrets in what they hold. A line without any, as good as every one, is not copied. */
+/** The fields of a line without secrets in what they hold. A line without any, as most are, is not copied. */
 export function withoutInnerSecrets(fields: Fields): Fields {
   for (const name in fields) if (isToClean(name, fields[name])) return cleaned(fields);
   return fields;

@@ -14,9 +14,10 @@ class Series<L extends string> {
 }
 
 /**
- * A counter that adds up plain numbers and tells prom-client when somebody looks: prom-client sorts, checks and joins the
- * labels of every event, which new connections would pay for several times over. It writes its own text, for the same
- * reason: there can be a series for each user, and everybody waits while they are written.
+ * A counter that adds up plain numbers and tells prom-client when somebody looks: prom-client sorts,
+ * checks and joins the labels of every event, which new connections would pay for several times over.
+ * It writes its own text, for the same reason: there can be a series for each user, and everybody
+ * waits while they are written.
  */
 export class Tally<L extends string = never> {
   readonly #shown: Counter<L>;

@@ -1,4 +1,7 @@
-/** The `time` of log lines, in ISO 8601: written out anew once a second, as a Date takes longer than the rest of a line. */
+/**
+ * The `time` of log lines, in ISO 8601: written out anew once a second, as a Date takes
+ * longer than the rest of a line.
+ */
 export class Timestamps {
   #second = Number.NaN;
   /** Up to the point before the milliseconds. */

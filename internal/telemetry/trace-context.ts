@@ -1,4 +1,4 @@
-/** Where a request stands in a trace (W3C Trace Context §3): the two header values, found to be well-formed. */
+/** Where a request stands in a trace (W3C Trace Context §3): the two header values, well-formed. */
 export interface TraceContext {
   readonly traceparent: string;
   readonly tracestate: string | undefined;

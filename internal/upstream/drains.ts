@@ -41,7 +41,10 @@ export class Drains {
     return this.#records.get(name)?.drained === true;
   }
 
-  /** Calls `listener` after each change. @param listener hears which endpoint, and whether its clients have to go. */
+  /**
+   * Calls `listener` after each change.
+   * @param listener hears which endpoint, and whether its clients have to go.
+   */
   onChange(listener: (name: string, close: boolean) => void): void {
     this.#records.onChange(({ key, value }) => listener(key, value.drained && value.close));
   }

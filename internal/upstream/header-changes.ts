@@ -49,8 +49,8 @@ export class HeaderChanges {
   }
 
   /**
-   * Whether a client's own line of that name does not pass: it could say in another spelling, X_Tenant, what X-Tenant is set
-   * to say. What the gateway says itself goes only by its very name.
+   * Whether a client's own line of that name does not pass: it could say in another spelling, X_Tenant, what
+   * X-Tenant is set to say. What the gateway says itself goes only by its very name.
    */
   dropsOfRequest(name: string): boolean {
     const { lower, alike, passage } = headerName(name);

@@ -60,7 +60,10 @@ const STATE_VALUES: Readonly<Record<CircuitState, number>> = { closed: 0, 'half-
 
 const SOURCES: CircuitBreakerSources = { nowMs: () => performance.now(), random: Math.random };
 
-/** Everything behind the gateway: the endpoints of the current table, their circuits and health, and the way to them. */
+/**
+ * Everything behind the gateway: the endpoints of the current table, their circuits and
+ * health, and the way to them.
+ */
 export class Upstreams {
   readonly #endpoints: Endpoints;
   readonly #dialer: Dialer;
@@ -128,7 +131,10 @@ export class Upstreams {
     return this.#dialer.dial(route, request, cancellation);
   }
 
-  /** An HTTP request on its way to one of the route's endpoints, once it is started; the listener hears of the answer. */
+  /**
+   * An HTTP request on its way to one of the route's endpoints, once it is started; the
+   * listener hears of the answer.
+   */
   send(route: HttpRoute, request: HttpRequest, listener: AnswerListener): Sending {
     return new Sending(route, request, listener, this.#endpoints, this.#pools);
   }
@@ -155,7 +161,10 @@ export class Upstreams {
     );
   }
 
-  /** Closes the circuit of an endpoint and forgets its faults. @returns whether there is an endpoint of that name. */
+  /**
+   * Closes the circuit of an endpoint and forgets its faults.
+   * @returns whether there is an endpoint of that name.
+   */
   resetCircuit(name: string): boolean {
     // Endpoints that differ in query or TLS settings share a name.
     const named = [...this.#endpoints.all].filter((endpoint) => endpoint.name === name);
@@ -171,7 +180,10 @@ export class Upstreams {
     return [...this.#endpoints.all].some((endpoint) => endpoint.name === name);
   }
 
-  /** Keeps new clients from the endpoints of that name, or lets them come again. @returns who is there now. */
+  /**
+   * Keeps new clients from the endpoints of that name, or lets them come again.
+   * @returns who is there now.
+   */
   setDrained(name: string, drained: boolean): ReadonlySet<Tenancy> {
     return this.#endpoints.setDrained(name, drained);
   }
@@ -186,8 +198,8 @@ export class Upstreams {
     const { circuitState } = this.metrics.upstreams;
     circuitState.reset();
     const worst = new Map<string, number>();
-    // Endpoints that differ in query or TLS settings share a name, which shows the worst of them. Those of targets have no
-    // series: their number is up to who is calling.
+    // Endpoints that differ in query or TLS settings share a name, which shows the worst of them. Those of
+    // targets have no series: their number is up to who is calling.
     for (const { upstream, circuit } of this.snapshot(this.#endpoints.named)) {
       worst.set(upstream, Math.max(worst.get(upstream) ?? 0, STATE_VALUES[circuit]));
     }

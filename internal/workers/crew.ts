@@ -93,7 +93,7 @@ export class Crew {
     return worker;
   }
 
-  /** undefined: the system has no room for it, or refuses it for any other reason; most of these it says at once. */
+  /** undefined: the system has no room for it, or refuses it otherwise; most of these it says at once. */
   #tryToFork(number: number): WorkerProcess | undefined {
     try {
       return this.#fork(number);

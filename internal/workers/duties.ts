@@ -59,7 +59,7 @@ export interface SupervisorDuties extends Pick<Ledger, 'settle' | 'readMail' | '
   scrape(): Promise<string>;
   /** Reads the routes file; answered when every worker has the new table. */
   reload(): Promise<ReloadResult>;
-  /** A revocation took effect here, or was taken back: the other workers are told, as far as it is news to them. */
+  /** A revocation took effect here, or was taken back: the other workers are told, as far as it is news. */
   learned(news: RevocationNews): void;
   /** A record is new or newer here: the other workers are told, as far as it is news to them. */
   recordChanged(name: RecordsName, record: SharedRecord<unknown>): void;

@@ -4,8 +4,8 @@ import type { ChannelEnd } from './link.js';
 export type Door = 'clients' | 'admin';
 
 /**
- * The connections that the supervisor accepts at a door and hands to this worker. They come beside messages that name it.
- * `C` is what the system makes of them: a TCP handle, or a stream where there are no handles.
+ * The connections that the supervisor accepts at a door and hands to this worker. They come beside messages
+ * that name it. `C` is what the system makes of them: a TCP handle, or a stream where there are no handles.
  */
 export class HandedConnections<C> {
   constructor(

@@ -9,8 +9,8 @@ const LIFE_MS = 1_000;
 const NO_MAIL: Mail = new Map();
 
 /**
- * The ledger that the supervisor keeps for its workers, seen from one of them. Mail is looked for many times a second:
- * the supervisor says when there is some, so that looking costs nothing.
+ * The ledger that the supervisor keeps for its workers, seen from one of them. Mail is looked for many times
+ * a second: the supervisor says when there is some, so that looking costs nothing.
  */
 export class HostLedger implements Ledger {
   readonly #link: Link<WorkerDuties, SupervisorDuties>;

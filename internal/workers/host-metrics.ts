@@ -5,8 +5,9 @@ import type { Metrics, MetricsSnapshot } from '../telemetry/metrics.js';
 const MAX_ENDED = 16;
 
 /**
- * The metrics of all processes of a host as if they were one: counters and histograms are added up, gauges as each
- * of them says. What ended workers counted stays, as far as it was shown, so that no counter ever goes backwards.
+ * The metrics of all processes of a host as if they were one: counters and histograms are added up,
+ * gauges as each of them says. What ended workers counted stays, as far as it was shown, so that no
+ * counter ever goes backwards.
  */
 export class HostMetrics {
   readonly #own: Metrics;

@@ -154,7 +154,7 @@ export class HostOperations implements AdminOperations {
 
 const SEVERITY: readonly EndpointSnapshot['circuit'][] = ['closed', 'half-open', 'open'];
 
-/** Each worker has circuits of its own: the worst one is shown. Endpoints may share a name: the n-th are the same. */
+/** Each worker has its own circuits: the worst one is shown. Endpoints may share a name: the n-th are one. */
 export function mergeEndpoints(
   snapshots: readonly (readonly EndpointSnapshot[])[],
 ): readonly EndpointSnapshot[] {

@@ -16,7 +16,10 @@ type KnownRecords = Pick<SharedRecords<unknown>, 'learn'> & Iterable<SharedRecor
 /** How many a new worker is told at once. */
 const BATCH = 1_000;
 
-/** What holds for all workers of a host and must outlive each of them: revocations, bans, and what operators have set. */
+/**
+ * What holds for all workers of a host and must outlive each of them: revocations, bans,
+ * and what operators have set.
+ */
 export class HostRecords {
   readonly #revocations: Revocations;
   readonly #bans: Bans;

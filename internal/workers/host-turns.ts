@@ -1,4 +1,4 @@
-/** Turns that one worker of this host has at a time, by name; they are had in the order they were asked for. */
+/** Turns that one worker of this host has at a time, by name; they are had in the order asked for. */
 export class HostTurns {
   readonly #queues = new Map<string, Waiting[]>();
 

@@ -16,7 +16,7 @@ export type Answer<Duties, Name extends keyof Duties> = Duties[Name] extends (..
   ? Awaited<R>
   : never;
 
-/** What crosses: a question, or the answer to one. Arguments and values are whatever the structured clone carries. */
+/** What crosses: a question, or its answer. Arguments and values: whatever the structured clone carries. */
 type Message =
   | { readonly ask: number; readonly name: string; readonly args: readonly unknown[] }
   | { readonly answer: number; readonly value: unknown }
@@ -33,11 +33,12 @@ interface Asked {
 }
 
 /**
- * Questions and answers over a channel, both ways. What one side asks in a row the other begins to answer in that order.
- * `Mine` are the questions this side answers, `Theirs` those it may ask: interfaces of methods over plain data.
+ * Questions and answers over a channel, both ways. What one side asks in a row the other begins to
+ * answer in that order. `Mine` are the questions this side answers, `Theirs` those it may ask:
+ * interfaces of methods over plain data.
  *
- * What is said in one turn of the event loop crosses together: each crossing leaves some kilobytes outside the heap,
- * that come back late and in pieces, and thousands of clients at once have as many questions.
+ * What is said in one turn of the event loop crosses together: each crossing leaves some kilobytes outside
+ * the heap, that come back late and in pieces, and thousands of clients at once have as many questions.
  */
 export class Link<Mine extends object, Theirs extends object> {
   readonly #end: ChannelEnd;
@@ -51,7 +52,7 @@ export class Link<Mine extends object, Theirs extends object> {
 
   constructor(end: ChannelEnd) {
     this.#end = end;
-    // Both ends are the same program and the channel is theirs alone. What is no list comes beside a connection.
+    // Both ends are one program, the channel theirs alone. What is no list comes beside a connection.
     end.on('message', (messages) => {
       if (!Array.isArray(messages)) return;
       for (const message of messages as readonly Message[]) this.#receive(message);
@@ -82,8 +83,8 @@ export class Link<Mine extends object, Theirs extends object> {
   }
 
   /**
-   * Rejects with the text of what the other side threw, when that side ends, or after `withinMs`; without it, an answer is
-   * waited for as long as that side lives.
+   * Rejects with the text of what the other side threw, when that side ends, or after `withinMs`; without it,
+   * an answer is waited for as long as that side lives.
    */
   ask<Name extends keyof Theirs & string>(
     name: Name,

@@ -4,8 +4,8 @@ import type { Door } from './handed-connections.js';
 import type { WorkerProcess } from './worker-process.js';
 
 /**
- * The port of several workers: the supervisor accepts and hands each connection to the next of them, so that all have the
- * same share of new clients. The kernel, left to choose, would not spread them evenly.
+ * The port of several workers: the supervisor accepts and hands each connection to the next of them, so that
+ * all have the same share of new clients. The kernel, left to choose, would not spread them evenly.
  */
 export class SharedPort {
   readonly #acceptor: Acceptor;

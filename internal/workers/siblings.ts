@@ -122,12 +122,15 @@ export class Siblings {
     this.#link.ask('recordChanged', [name, record]).catch(() => {});
   }
 
-  /** Has the others carry out a revocation. @returns the sessions they ended; those out of reach hear of it later. */
+  /**
+   * Has the others carry out a revocation.
+   * @returns the sessions they ended; those out of reach hear of it later.
+   */
   revoke(revocation: Revocation): Promise<number> {
     return this.#link.ask('revoke', [revocation], HOST_ANSWER_MS).catch(() => 0);
   }
 
-  /** Has the supervisor and the other workers log so; those out of reach hear of it when they are there again. */
+  /** Has the supervisor and the other workers log so; those out of reach hear of it when they are back. */
   changeLog(order: LogOrder): Promise<void> {
     return this.#link.ask('changeLog', [order], HOST_ANSWER_MS).catch(() => {});
   }
@@ -155,7 +158,7 @@ export class Siblings {
   }
 }
 
-/** Two revocations of a subject a moment apart, one from the store and one from a sibling, are the same here. */
+/** Two revocations of a subject a moment apart, from the store and from a sibling, are the same here. */
 function keyOf(revocation: Revocation): string {
   if (revocation.kind === 'joined') return JSON.stringify([revocation.text]);
   if (revocation.kind === 'session') return JSON.stringify({ sid: revocation.sid, iss: revocation.issuer });

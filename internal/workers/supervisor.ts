@@ -44,8 +44,8 @@ export interface SupervisorParts {
 const STUCK_MS = 5_000;
 
 /**
- * Several gateways on one port. Keeps for all workers what must outlive each of them: revocations, the leases of rate
- * limits, what ended workers counted, the route table. No client ever talks to this process.
+ * Several gateways on one port. Keeps for all workers what must outlive each of them: revocations, the leases
+ * of rate limits, what ended workers counted, the route table. No client ever talks to this process.
  */
 export class Supervisor {
   readonly #parts: SupervisorParts;

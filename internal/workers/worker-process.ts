@@ -6,8 +6,8 @@ import type { Door } from './handed-connections.js';
 import { Link } from './link.js';
 
 /**
- * There is a worker for each core. Four threads of V8, as by default, that collect its garbage and compile beside it would have
- * most of that core whenever they have something to do, and its clients would wait.
+ * There is a worker for each core. Four threads of V8, as by default, that collect its garbage and compile
+ * beside it would have most of that core whenever they have something to do, and its clients would wait.
  */
 const ONE_HELPER = '--v8-pool-size=1';
 
@@ -30,7 +30,7 @@ export class WorkerProcess {
   /** Ids under which it holds leases. */
   readonly holders = new Set<string>();
   readonly #child: ChildProcess;
-  /** Handed over, and not yet out of this process: Node.js sends one, and the next when the worker has taken it. */
+  /** Handed over, and not yet out of this process: Node.js sends one, then the next when that is taken. */
   readonly #waiting = new Set<Accepted>();
   #asking: Promise<void> | undefined;
 
@@ -52,7 +52,7 @@ export class WorkerProcess {
     this.link = new Link(child);
     this.ended = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
-        // Nobody else would ever hear of what waits: neither their callbacks come then nor the end of the channel.
+        // Nobody else would ever hear of what waits: neither their callbacks come then nor the channel's end.
         for (const connection of this.#waiting) discard(connection);
         this.#waiting.clear();
         resolve({ code, signal });
@@ -68,7 +68,10 @@ export class WorkerProcess {
     return this.#child.pid;
   }
 
-  /** Brings `snapshot` up to date, if the worker answers in time; never rejects. One that is slow is not asked again. */
+  /**
+   * Brings `snapshot` up to date, if the worker answers in time; never rejects. One that
+   * is slow is not asked again.
+   */
   refresh(withinMs: number): Promise<void> {
     this.#asking ??= this.link
       .ask('snapshot', [], withinMs)
@@ -87,8 +90,8 @@ export class WorkerProcess {
     const { exitCode, signalCode } = this.#child;
     if (exitCode !== null || signalCode !== null) return discard(connection);
     this.#waiting.add(connection);
-    // Our own end is closed here once it has crossed: Node.js would do so for streams alone, and not when the worker dies.
-    // The types know of some kinds of handles only.
+    // Our own end is closed here once it has crossed: Node.js would do so for streams alone, and not when the
+    // worker dies. The types know of some kinds of handles only.
     this.#child.send({ door }, connection as SendHandle, { keepOpen: true }, () => {
       if (this.#waiting.delete(connection)) discard(connection);
     });

@@ -23,7 +23,8 @@ type CreateApp = (
 
 /**
  * Becomes the gateway that the supervisor assigns, and does what it says.
- * @returns the exit code, once the worker has drained: because it was told to, or because the supervisor is gone.
+ * @returns the exit code, once the worker has drained: because it was told to, or because
+ *   the supervisor is gone.
  */
 export function runWorker(end: ChannelEnd, create: CreateApp): Promise<number> {
   const link = new Link<WorkerDuties, SupervisorDuties>(end);

@@ -140,7 +140,8 @@ describe('the identity in a token', () => {
     ) as Record<string, unknown>;
     const result = identityOf(hostile);
     assert.ok('sub' in result);
-    assert.deepEqual([result.jti, result.roles], ['', ['mine']]); // a resource may be called so: an own property
+    // A resource may be called so: an own property.
+    assert.deepEqual([result.jti, result.roles], ['', ['mine']]);
     assert.equal(Object.hasOwn(Object.prototype, 'polluted'), false);
     assert.deepEqual(identityOf(Object.create({ sub: 'alice', exp: 1 })), {
       problem: 'sub is not a non-empty string',

@@ -332,7 +332,7 @@ describe('memory in front of a shared store', () => {
 });
 
 describe('a poisoned row', () => {
-  /** A token that was verified, its row in the store, and the same tokens before a process with empty memory. */
+  /** A token that was verified, its row in the store, and the same tokens before an empty process. */
   async function poisonable(t: TestContext) {
     const store = new SharedStore();
     const b = await bench(t, { store });

@@ -8,7 +8,7 @@ import { directory, linesOf, put } from './files.js';
 
 const RIGHT = { JWKS_URL: 'http://127.0.0.1/jwks', JWT_EXPECTED_AUDIENCE: 'a' };
 
-/** What the gateway makes of a settings file beside an environment; messages call the file `settings.yaml`. */
+/** What the gateway makes of a settings file beside an environment; messages say `settings.yaml`. */
 function load(
   t: TestContext,
   text: string,

@@ -23,9 +23,9 @@ export async function readRules(): Promise<readonly RuleText[]> {
 const TOKENS = /\{(?:"(?:[^"\\]|\\.)*"|[^}"])*\}|"(?:[^"\\]|\\.)*"|\babsent\b|[=!]=|[<>]=?/g;
 
 /**
- * An alert's expression without what makes it silent while all is well: every comparison says 0 or 1 for each series
- * instead of dropping it (`bool`), and `absent(x)` is `x`. What comes out is empty only if a series that the alert looks
- * at does not exist, or two that it joins do not fit together.
+ * An alert's expression without what makes it silent while all is well: every comparison says 0 or 1 for each
+ * series instead of dropping it (`bool`), and `absent(x)` is `x`. What comes out is empty only if a series
+ * that the alert looks at does not exist, or two that it joins do not fit together.
  */
 export function withoutThresholds(expression: string): string {
   return expression.replaceAll(TOKENS, (token) => {

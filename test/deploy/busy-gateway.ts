@@ -15,7 +15,7 @@ import { Peer } from '../support/ws-client.js';
 
 const MESSAGE_BYTES = 64 * 1024;
 
-/** A gateway with all it can have behind it, and clients that do everything to it that its metrics tell of. */
+/** A gateway with all it can have behind it, and clients that do all to it that its metrics tell of. */
 export class BusyGateway {
   private constructor(
     readonly gateway: Gateway,
@@ -111,7 +111,10 @@ export class BusyGateway {
     for (const path of ['/hello', '/hello', '/nothing']) await http(this.gateway.http + path);
   }
 
-  /** A forged token, one that is no token, one that nobody knows and none for an HTTP route, a path without a route, a foreign origin. */
+  /**
+   * A forged token, one that is no token, one that nobody knows and none for an HTTP route, a path without
+   * a route, a foreign origin.
+   */
   async turnAway(): Promise<void> {
     const { gateway, issuer } = this;
     for (const token of [`${issuer.sign().slice(0, -8)}AAAAAAAA`, 'a.b.c'])
@@ -145,8 +148,9 @@ export class BusyGateway {
   }
 
   /**
-   * An upstream that takes nothing, until its client is told so; and two clients that stay, one of HTTP that waits for its
-   * answer. @returns ends these.
+   * An upstream that takes nothing, until its client is told so; and two clients that stay, one of HTTP
+   * that waits for its answer.
+   * @returns ends these.
    */
   async blockUpstream(): Promise<() => void> {
     const staying = await this.open('/echo', 'fay');
@@ -171,7 +175,10 @@ export class BusyGateway {
     };
   }
 
-  /** A client that takes nothing of what its upstream says, until it is dropped for it. @returns drops it now. */
+  /**
+   * A client that takes nothing of what its upstream says, until it is dropped for it.
+   * @returns drops it now.
+   */
   async blockClient(): Promise<() => void> {
     const { gateway, issuer } = this;
     const count = async () =>

@@ -55,7 +55,10 @@ export async function readDashboard(): Promise<Dashboard> {
   return JSON.parse(await readFile(file, 'utf8')) as Dashboard;
 }
 
-/** A panel's expression as Grafana sends it with every variable at `All`. @param rateInterval a PromQL duration */
+/**
+ * A panel's expression as Grafana sends it with every variable at `All`.
+ * @param rateInterval a PromQL duration
+ */
 export function interpolate(expression: string, rateInterval: string): string {
   return expression
     .replaceAll('$__rate_interval', rateInterval)

@@ -80,7 +80,10 @@ test('.dockerignore lets in what is copied, and nothing else', () => {
   for (const path of copied) assert.ok(existsSync(path), path);
 });
 
-/** The exit code of the health check against a server that answers like this, which the variables or their file name. */
+/**
+ * The exit code of the health check against a server that answers like this, which the
+ * variables or their file name.
+ */
 async function checked(
   answer: RequestListener,
   certificate?: { certFile: string; keyFile: string },

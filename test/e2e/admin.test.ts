@@ -381,7 +381,10 @@ function responsesOf(method: string, url: string): Readonly<Record<string, Respo
   return (operations?.[method.toLowerCase()] ?? Object.values(operations ?? {})[0])?.responses;
 }
 
-/** The status must be a documented one of the operation (of any, where the method is refused), the body must fit it. */
+/**
+ * The status must be a documented one of the operation (of any, where the method is
+ * refused), the body must fit it.
+ */
 function checkAgainstDocument(method: string, url: string, status: number, body: unknown): void {
   const responses = responsesOf(method, url);
   assert.ok(responses, `${method} ${url} is not documented`);

@@ -41,7 +41,7 @@ describe('a peer that is too slow', () => {
   });
   afterEach(() => assertQuiet(gateway, { upstreams: [scripted, echo] }));
 
-  /** An upstream that sends numbered messages as fast as it can; `progress` counts those handed to its socket. */
+  /** An upstream that sends numbered messages as fast as it can; `progress` counts those handed over. */
   function flood(): { sent: number } {
     const progress = { sent: 0 };
     scripted.script = (socket, head) => {
@@ -135,7 +135,7 @@ describe('a peer that is too slow', () => {
   });
 });
 
-/** Waits until a count has stayed as it is for half a second: the buffers of all kernels on the way are full. */
+/** Waits until a count has stayed as it is for half a second: all kernels' buffers on the way are full. */
 async function standstill(count: () => number): Promise<void> {
   for (let last = Number.NaN, now = count(); now !== last; now = count()) {
     last = now;

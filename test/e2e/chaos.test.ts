@@ -141,7 +141,10 @@ describe(`chaos (seed ${SEED})`, () => {
     assert.ok(grownBytes < 48 * 2 ** 20, `RSS has grown by ${grownBytes} bytes`);
   });
 
-  /** Harms upstreams, Redis and the issuer until `untilMs`, then makes good what is left. @returns what was done. */
+  /**
+   * Harms upstreams, Redis and the issuer until `untilMs`, then makes good what is left.
+   * @returns what was done.
+   */
   async function doHarm(untilMs: number): Promise<string[]> {
     const done: string[] = [];
     const healing: Promise<void>[] = [];

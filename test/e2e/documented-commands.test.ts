@@ -44,7 +44,10 @@ function documented(): readonly { readonly page: string; readonly line: string }
 
 const LINES = documented();
 
-/** What is asked for would never end by itself, or is answered by nobody here: a usage that is good fails otherwise. */
+/**
+ * What is asked for would never end by itself, or is answered by nobody here: a usage
+ * that is good fails otherwise.
+ */
 const SERVES = /^(?:\w+=\S+ )*ws-gateway(?: (?:run|dev|top)\b.*| [a-z]+)?$/;
 
 describe('the commands in the documentation', () => {

@@ -8,14 +8,17 @@ import { type RawUpstream, startRawUpstream } from '../support/raw-upstream.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
 import { Peer } from '../support/ws-client.js';
 
-/** A gateway before an echo, at `/echo`, and before an upstream that answers by a script of the test, at `/scripted`. */
+/**
+ * A gateway before an echo, at `/echo`, and before an upstream that answers by a script of
+ * the test, at `/scripted`.
+ */
 export class EchoAndScripted {
   issuer!: Issuer;
   echo!: Upstream;
   scripted!: RawUpstream;
   gateway!: Gateway;
 
-  /** They start and end with the group of tests in which this is called; each of these has to leave them quiet. */
+  /** They start and end with the group of tests that calls this; each of these has to leave them quiet. */
   constructor(env: Readonly<Record<string, string>> = {}) {
     before(async () => {
       this.issuer = await startIssuer();

@@ -9,7 +9,10 @@ import { exchange, handshakeHead } from '../support/raw-client.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
 import { Peer } from '../support/ws-client.js';
 
-/** Ends a line and begins one of its own, clears the screen and colours it, in both notations, and goes on for long. */
+/**
+ * Ends a line and begins one of its own, clears the screen and colours it, in both
+ * notations, and goes on for long.
+ */
 const HOSTILE = `x\r\n{"level":"info","msg":"client accepted","sub":"admin"}\n\u001b[2J\u009b31m\u007f\u2028\u202e${'y'.repeat(1_500)}`;
 /** The same as far as a header can hold it. */
 const IN_HEADER = `x\u009b31m{"msg":"client accepted"}\u0085${'y'.repeat(1_500)}`;

@@ -133,8 +133,8 @@ describe('an exchange that breaks off', () => {
       const heard = await say(`GET /t/${what} HTTP/1.1\r\nHost: h\r\n\r\n`);
       assert.match(heard, /^HTTP\/1\.1 200 /);
       assert.doesNotMatch(heard, /\r\n0\r\n\r\n$/);
-      // HTTP/1.0 knows the end by the connection's, which must not be a good one. (Node.js does not tell a reset behind the
-      // last bytes from an end.)
+      // HTTP/1.0 knows the end by the connection's, which must not be a good one. (Node.js does not tell a
+      // reset behind the last bytes from an end.)
       const old = spawn('curl', ['-0', '-sS', '-o', '/dev/null', `${gateway.http}/t/${what}`]);
       assert.notEqual((await once(old, 'close'))[0], 0, what);
       await quiet();

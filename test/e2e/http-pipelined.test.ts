@@ -29,7 +29,8 @@ describe('requests one behind the other', () => {
   });
 
   /**
-   * Status and body of each answer to requests that all go out at once, the last of which ends the connection.
+   * Status and body of each answer to requests that all go out at once, the last of
+   * which ends the connection.
    * @param first a whole request before them.
    */
   async function ask(paths: readonly string[], first = ''): Promise<string[]> {

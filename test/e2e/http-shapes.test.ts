@@ -8,8 +8,8 @@ import { RecordingUpstream } from '../support/recording-upstream.js';
 import { talk } from '../support/talk.js';
 
 /**
- * The cases of h1spec (https://github.com/uNetworking/h1spec), in words of our own: what is sent, and which status is right;
- * undefined: the request is not whole, and nothing may be answered yet.
+ * The cases of h1spec (https://github.com/uNetworking/h1spec), in words of our own: what is sent, and which
+ * status is right; undefined: the request is not whole, and nothing may be answered yet.
  */
 const SHAPES: readonly (readonly [name: string, request: string, status: RegExp | undefined])[] = [
   ...[

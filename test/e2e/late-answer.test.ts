@@ -18,8 +18,8 @@ describe('the first sessions of a gateway', () => {
     await Promise.all([echo.close(), issuer.close()]);
   });
 
-  // Which of a process' first sockets uWebSockets.js moves in memory at their upgrade, and which it leaves in place, is
-  // up to the allocator: several processes, to see both.
+  // Which of a process' first sockets uWebSockets.js moves in memory at their upgrade, and which it leaves in
+  // place, is up to the allocator: several processes, to see both.
   for (let processes = 1; processes <= 8; processes++)
     it(`live on after a 101 that came late, every one of them (process ${processes})`, async () => {
       const gateway = await startGateway({

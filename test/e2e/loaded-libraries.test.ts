@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 import { eventually } from '../support/eventually.js';
 import { startGateway } from '../support/gateway.js';
 
-/** Has each process note the addresses of the modules that it imports, in a file of its own beside this one. */
+/** Has each process note the addresses of the modules it imports, in a file of its own beside this. */
 function noter(directory: string): string {
   const hooks = `
     import { appendFileSync } from 'node:fs';

@@ -234,7 +234,8 @@ describe('an MQTT 5.0 session that goes on under another token by AUTH', () => {
       { cmd: 'publish', topic: 'b', payload: Buffer.alloc(300, 7), qos: 0, dup: false, retain: false },
       VERSION,
     );
-    // Up: a packet, the AUTH and a packet, a byte each; down: the answer waits for the end of a packet that is under way.
+    // Up: a packet, the AUTH and a packet, a byte each; down: the answer waits for the end of a
+    // packet that is under way.
     upstream.send(big.subarray(0, 150));
     await eventually(() => client.peer.inbox.some(({ data }) => data.length === 150));
     for (const byte of Buffer.concat([before, client.auth(issuer.sign()), before]))

@@ -57,7 +57,8 @@ describe('the rate limit of MQTT clients', () => {
       username: 'u',
       password: issuer.sign({ sub: 'mqttjs' }),
     });
-    // MQTT.js writes header, topic, packet id and payload one by one: some sixty frames, and as many packets as allowed.
+    // MQTT.js writes header, topic, packet id and payload one by one: some sixty frames, and
+    // as many packets as allowed.
     await peer.client.subscribeAsync('echo', { qos: 1 });
     await Promise.all(
       Array.from({ length: BURST - 1 }, (_, index) =>

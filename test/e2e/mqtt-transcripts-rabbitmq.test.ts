@@ -7,7 +7,10 @@ import { transcript } from '../support/mqtt-transcript.js';
 import { assertQuiet } from '../support/quiet.js';
 import { type RabbitMq, startRabbitMq } from '../support/rabbitmq.js';
 
-/** It takes filters and topics that are wrong as they are; a type that there is not it neither answers nor hangs up on. */
+/**
+ * It takes filters and topics that are wrong as they are; a type that there is not it
+ * neither answers nor hangs up on.
+ */
 const {
   'a type that there is not': _,
   'a filter that is wrong': filter,

@@ -162,7 +162,7 @@ describe('raw WebSocket clients', () => {
     assert.equal(early.socket.protocol, 'v2');
     assert.equal((await chooser.session()).header('sec-websocket-protocol')?.replaceAll(' ', ''), 'v1,v2');
     await early.close();
-    // With the token in the first message the 101 is long gone: the first one offered, and only that upstream.
+    // With the token in the first message the 101 is long gone: the first one offered, upstream too.
     const late = await open('/choose', { protocols: ['v1', 'v2'] });
     assert.equal(late.socket.protocol, 'v1');
     late.send(token());

@@ -118,8 +118,8 @@ describe('rate limits over three gateways and one Redis', () => {
     readonly payload?: Buffer;
   }
   /**
-   * Sends without regard to limits through every gateway, coming back whenever it is closed; other sessions of the
-   * subject stay open and say nothing.
+   * Sends without regard to limits through every gateway, coming back whenever it is closed; other sessions
+   * of the subject stay open and say nothing.
    * @returns what got through and how long it took.
    */
   async function spend(sub: string, options: Spending = {}): Promise<Arrived & { readonly seconds: number }> {
@@ -132,7 +132,7 @@ describe('rate limits over three gateways and one Redis', () => {
         while (peer.socket.readyState === peer.socket.OPEN && !isOver()) {
           peer.send(payload);
           await pause(3);
-          // What has come is read before more is sent: a close frame, on a machine that stood still meanwhile.
+          // What has come is read before more is sent: a close frame, on a machine that stood still.
           await turn();
         }
         const { code, reason }: Closing = await peer.close();
@@ -157,7 +157,10 @@ describe('rate limits over three gateways and one Redis', () => {
     assert.ok(sent >= 0.8 * budget, `${sent} in ${seconds} s are far less than the ${budget} allowed`);
   }
 
-  /** Sends at a steady rate, each second through another gateway. @returns how its sessions ended, if they did. */
+  /**
+   * Sends at a steady rate, each second through another gateway.
+   * @returns how its sessions ended, if they did.
+   */
   async function obey(sub: string, perSecond: number, forMs: number): Promise<Closing[]> {
     const peers = await Promise.all(gateways.map((gateway) => open(gateway, sub)));
     const closings: Closing[] = [];
@@ -226,7 +229,7 @@ describe('rate limits over three gateways and one Redis', () => {
     assert.equal(metrics.sum('ws_rate_limit_violations_total'), 1);
     assert.equal(metrics.sum('ws_session_closed_total', { reason: 'rate_limited' }), 1);
     await other.close();
-    // Neither coming back nor going elsewhere makes the budget whole: one lease may be overdrawn in each place.
+    // Neither coming back nor going elsewhere makes the budget whole: one lease may be overdrawn each.
     for (const gateway of gateways) {
       const next = await open(gateway, sub);
       for (let index = 0; index < BURST; index++) next.send('x');
@@ -262,7 +265,7 @@ describe('rate limits over three gateways and one Redis', () => {
       t.diagnostic(
         `p99 ${p99Before.toFixed(1)} ms before, ${p99During.toFixed(1)} ms while Redis is ${name}`,
       );
-      // Waiting for Redis would show as half a second and more. What a busy machine adds need not show before, too.
+      // Waiting for Redis would show as half a second and more. What a busy machine adds need not count.
       assert.ok(p99During < 400 + 5 * p99Before, `p99 ${p99During} ms, ${p99Before} ms before`);
 
       await outage.end();

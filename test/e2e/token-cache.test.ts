@@ -124,7 +124,7 @@ for (const { store, secret, workers } of VICTIMS)
         env: { ...env, JWKS_URL: issuer.jwksUrl, JWT_CACHE_STORE: store, ...own },
         routes: [{ prefix: '/echo', upstream: echo.url }],
       });
-    // A gateway with keys of the attacker's, at what reads as the same address, makes the entry of a forged token.
+    // A gateway with the attacker's keys, at what reads as the same address, makes a forged token's entry.
     const [foreign = ''] = issuer.published.map(({ kid }) => kid ?? '');
     const attacker = await gateway({ CACHE_SECRET: 'of the attacker alone' });
     const forged = issuer.sign({ sub: 'alice', roles: ['admin'] });
@@ -136,7 +136,7 @@ for (const { store, secret, workers } of VICTIMS)
     });
     await attacker.stop();
 
-    // The victim's keys take their place; a token of the attacker's own tells which they are: it is public anyway.
+    // The victim's keys take their place; a token of the attacker's own tells which: it is public anyway.
     issuer.removeKey(foreign);
     await issuer.addKey('RS256');
     const thumbprint = await calculateJwkThumbprint(issuer.publicKey().export({ format: 'jwk' }));

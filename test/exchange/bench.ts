@@ -81,7 +81,10 @@ export interface DoorOptions {
   readonly maxDialsPerEndpoint?: number;
 }
 
-/** Exchanges with everything real below them, behind connections as the gateway has them, and node:http for the rest. */
+/**
+ * Exchanges with everything real below them, behind connections as the gateway has them,
+ * and node:http for the rest.
+ */
 export async function door(
   t: TestContext,
   { routes, trustedProxies = [], maxDialsPerEndpoint = 128 }: DoorOptions,

@@ -61,7 +61,10 @@ async function listening(t: TestContext, server: Server & { closeAllConnections(
   return (server.address() as AddressInfo).port;
 }
 
-/** Serves a file. @param meanwhile called when all that is missing of the answer are the first bytes of the file. */
+/**
+ * Serves a file.
+ * @param meanwhile called when all that is missing of the answer are the first bytes of the file.
+ */
 function serveButOnce(t: TestContext, meanwhile: (outgoing: ServerResponse, file: Readable) => void) {
   const folder = directory(t);
   writeFileSync(join(folder, 'fox.txt'), TEXT);

@@ -26,8 +26,8 @@ export function variablesOf(objects: readonly KubernetesObject[]): Record<string
 }
 
 /**
- * The environment of a pod whose mounts are folders of this machine. What a Secret holds that is not among the objects,
- * or without data there, is taken from `secrets` by key.
+ * The environment of a pod whose mounts are folders of this machine. What a Secret holds that is not among
+ * the objects, or without data there, is taken from `secrets` by key.
  */
 export function environmentOf(
   t: TestContext,

@@ -32,7 +32,10 @@ const FULL_ROUTE = {
 /** What the chart sets itself, or takes from Secrets. */
 const NOT_IN_CONFIG: ReadonlySet<string> = new Set(['PORT', 'ROUTE_FILE', 'TLS_CERT_FILE', 'TLS_KEY_FILE']);
 
-/** Every variable that the chart leaves to its user, with its default as a number or a boolean where it looks like one. */
+/**
+ * Every variable that the chart leaves to its user, with its default as a number or a
+ * boolean where it looks like one.
+ */
 export const EVERY_VARIABLE: Readonly<Record<string, unknown>> = Object.fromEntries(
   Object.entries<Variable<unknown>>(VARIABLES)
     .filter(([name, { secret }]) => !secret && !NOT_IN_CONFIG.has(name))

@@ -199,7 +199,7 @@ test('reading gives what the packet said, and with roles injected nothing but th
       const added = connect({ ...parts, properties: propertiesOf([...ownProperties, ['roles', list]]) });
       assert.deepEqual(withProperty, added);
       assert.equal(reference(added)?.properties?.userProperties?.roles, list);
-      // Once injected, injecting again changes nothing: what a first gateway wrote is replaced as a forgery would be.
+      // Once injected, injecting again changes nothing: a first gateway's is replaced as a forgery would be.
       return assert.deepEqual(greeting(added).withRoles(roles, 'user-property'), added);
     }),
     { seed: SEED, numRuns: 5_000, endOnFailure: true },

@@ -16,8 +16,8 @@ const { Receiver } = ws as unknown as {
 const KEY = Buffer.from([0x37, 0xfa, 0x21, 0x3d]);
 
 /**
- * Cases with a good message before the fault: the gateway refuses the fault at once, when the echo behind it may not have
- * answered the message yet. That is a proxy's place, and all that is not as with an endpoint.
+ * Cases with a good message before the fault: the gateway refuses the fault at once, when the echo behind it
+ * may not have answered the message yet. That is a proxy's place, and all that is not as with an endpoint.
  */
 const ECHO_MAY_BE_OVERTAKEN: ReadonlySet<string> = new Set([
   ...['3.2', '3.3', '3.4', '4.1.3', '4.1.4', '4.1.5', '4.2.3', '4.2.4', '4.2.5', '5.15'],

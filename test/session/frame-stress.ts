@@ -26,7 +26,10 @@ function randomFrom(seed: number): () => number {
   };
 }
 
-/** Frames of one side of one session, all of whose payload says whose it is; pings, which do not pass, between them. */
+/**
+ * Frames of one side of one session, all of whose payload says whose it is; pings, which
+ * do not pass, between them.
+ */
 function stream(
   owner: number,
   bytes: number,
@@ -143,8 +146,8 @@ function boundariesOf(bytes: Buffer, masked: boolean): ReadonlySet<number> {
 }
 
 /**
- * Many sessions side by side whose bytes say whose they are: random sizes, cuts, pauses, peers that stop reading and
- * peers that vanish. Fails on the first byte that is not the next one of its own session.
+ * Many sessions side by side whose bytes say whose they are: random sizes, cuts, pauses, peers that stop
+ * reading and peers that vanish. Fails on the first byte that is not the next one of its own session.
  */
 export async function stress(t: TestContext, options: StressOptions): Promise<void> {
   const { seed, sessions, atOnce, bytes } = options;

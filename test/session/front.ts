@@ -19,8 +19,8 @@ export interface Between {
 }
 
 /**
- * Sessions of clients whose frames pass as they came, with no listener in front: the gateway's end of each client is a
- * socket as the listener `node` has them, behind the 101.
+ * Sessions of clients whose frames pass as they came, with no listener in front: the gateway's end of each
+ * client is a socket as the listener `node` has them, behind the 101.
  */
 export class Front {
   readonly #sockets: Sockets;

@@ -15,8 +15,8 @@ export interface Received {
 }
 
 /**
- * A client with a socket of its own making: it behaves as uWebSockets.js does (a socket that is ended or dropped tells
- * its session, and is not to be touched afterwards), and can be slow, stubborn or gone.
+ * A client with a socket of its own making: it behaves as uWebSockets.js does (a socket that is ended or
+ * dropped tells its session, and is not to be touched afterwards), and can be slow, stubborn or gone.
  */
 export class StandInClient implements ClientSocket, ClientHandshake {
   /** The sub-protocol of the 101; undefined: it has not come. */

@@ -1,8 +1,8 @@
 import { closePayload, OPCODE } from './frames.js';
 
 /**
- * The 301 cases of the Autobahn testsuite that are not about compression, as data: what the fuzzing peer sends and what it
- * wants to get back from an echo. Numbers are the suite's own.
+ * The 301 cases of the Autobahn testsuite that are not about compression, as data: what the fuzzing peer
+ * sends and what it wants to get back from an echo. Numbers are the suite's own.
  */
 export interface AutobahnCase {
   readonly id: string;

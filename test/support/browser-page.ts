@@ -19,7 +19,7 @@ const KEYS: Readonly<
   ArrowLeft: { code: 'ArrowLeft', keyCode: 37 },
 };
 
-/** A page of a gateway in a headless Chromium, driven as a user would: by its keyboard (Chrome DevTools Protocol). */
+/** A gateway's page in a headless Chromium, driven as a user would, by keys (Chrome DevTools Protocol). */
 export class BrowserPage {
   /** What the console complained of: errors, exceptions, violations of a policy. */
   readonly problems: string[] = [];

@@ -15,8 +15,9 @@ export interface SeenRequest {
 }
 
 /**
- * An echo upstream in a process of its own, so that it can be killed, stopped and started again on its port. The text
- * `who` is answered with its name. Its HTTP status on every path is what `answerHttp` said last, 200 at first.
+ * An echo upstream in a process of its own, so that it can be killed, stopped and started again on
+ * its port. The text `who` is answered with its name. Its HTTP status on every path is what
+ * `answerHttp` said last, 200 at first.
  */
 export class ChaosUpstream {
   /** Of the lives before this one. */

@@ -46,7 +46,10 @@ export class Chromium {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
   }
 
-  /** Opens the page in a browser of its own. @throws what the script threw, or when no result comes in time */
+  /**
+   * Opens the page in a browser of its own.
+   * @throws what the script threw, or when no result comes in time
+   */
   async run(page: Page, withinMs = 60_000): Promise<unknown> {
     const profile = await mkdtemp(join(tmpdir(), 'chromium-'));
     const result = this.#serve(page);

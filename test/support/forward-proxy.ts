@@ -4,7 +4,10 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 
 export interface ForwardProxy {
   readonly url: string;
-  /** `GET http://host/path`, `CONNECT host:port`: what was asked of it, with the credentials behind if there were any. */
+  /**
+   * `GET http://host/path`, `CONNECT host:port`: what was asked of it, with the credentials
+   * behind if there were any.
+   */
   readonly asked: string[];
   close(): Promise<void>;
 }

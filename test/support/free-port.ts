@@ -1,8 +1,8 @@
 import { connect, createServer } from 'node:net';
 
 /**
- * Ports of this test process: a block below the ephemeral range that depends on the process id, so that test files
- * running side by side, and the outgoing connections of all of them, never meet on one.
+ * Ports of this test process: a block below the ephemeral range that depends on the process id, so that test
+ * files running side by side, and the outgoing connections of all of them, never meet on one.
  */
 const BLOCK = 24;
 const FIRST = 11_000 + (process.pid % 850) * BLOCK;

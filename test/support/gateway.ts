@@ -85,7 +85,7 @@ export class Gateway {
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   }
 
-  /** Which listener it says it has: what differs between them is theirs to differ in, see docs/listeners.md. */
+  /** Which listener it says it has: what differs between them is theirs to, see docs/listeners.md. */
   async listener(): Promise<'node' | 'uws'> {
     return await eventually(() => {
       const { listener } = this.logs.find(({ listener }) => listener !== undefined) ?? {};

@@ -14,9 +14,10 @@ import { promisify } from 'node:util';
 import type { Algorithm } from '../../internal/config/config.js';
 
 /**
- * What an endpoint answers: `ok` the document; `bom` the same behind a byte order mark; `hang` nothing, ever; `reset` a dropped connection; `302` a redirect to
- * a place that serves the right document; `html` a page; `empty` 200 without a body; `no-keys` an empty set; `huge`
- * 100 MB of JSON; `slow` one byte each 50 ms.
+ * What an endpoint answers: `ok` the document; `bom` the same behind a byte order mark;
+ * `hang` nothing, ever; `reset` a dropped connection; `302` a redirect to a place that serves the right
+ * document; `html` a page; `empty` 200 without a body; `no-keys` an empty set; `huge` 100 MB of JSON;
+ * `slow` one byte each 50 ms.
  */
 export type EndpointMode =
   | 'ok'
@@ -120,7 +121,10 @@ export class Issuer {
     return this.#key({ kid }).privateKey;
   }
 
-  /** A signed token: iss of this server, sub `alice`, iat now, exp in an hour, a random jti, unless `claims` say other; undefined takes a claim out. */
+  /**
+   * A signed token: iss of this server, sub `alice`, iat now, exp in an hour, a random jti, unless `claims`
+   * say other; undefined takes a claim out.
+   */
   sign(claims: Claims = {}, options: SignOptions = {}): string {
     const nowSeconds = Math.floor(Date.now() / 1000);
     const payload = JSON.stringify({

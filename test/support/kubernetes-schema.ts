@@ -37,7 +37,7 @@ function kindOf({ apiVersion, kind }: KubernetesObject): (typeof KINDS)[number] 
   return KINDS.find(({ model }) => model.kind === kind && model.apiVersion === apiVersion);
 }
 
-/** What an object has that its JSON schema does not allow; nothing: undefined. Fields unknown to the schema pass. */
+/** What an object has that its JSON schema does not allow; undefined: nothing. Unknown fields pass. */
 export function schemaProblem(object: KubernetesObject): string | undefined {
   const kind = kindOf(object);
   if (kind === undefined) return `${object.apiVersion} ${object.kind} has no schema here`;
@@ -60,8 +60,8 @@ const OPTIONS: ts.CompilerOptions = {
 };
 
 /**
- * Fields that the objects' types do not have, and whatever else the compiler finds wrong with them: each object becomes a
- * constant of the type that goes with its schema.
+ * Fields that the objects' types do not have, and whatever else the compiler finds wrong with them: each
+ * object becomes a constant of the type that goes with its schema.
  */
 export function typeProblems(objects: readonly KubernetesObject[]): readonly string[] {
   const source = objects

@@ -24,7 +24,10 @@ interface Stream {
   readonly closed: Promise<unknown>;
 }
 
-/** An HTTP server that answers each request with what it saw of it, at `/sse` with events, and no opening handshake. */
+/**
+ * An HTTP server that answers each request with what it saw of it, at `/sse` with events,
+ * and no opening handshake.
+ */
 export class MirrorUpstream {
   readonly streams: Stream[] = [];
   readonly #server = createServer(async (request, response) => {

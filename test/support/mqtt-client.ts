@@ -22,7 +22,10 @@ export class MqttPeer {
     });
   }
 
-  /** Connects and waits for a good CONNACK. @throws what the client reports: a refusal has its reason as `code` */
+  /**
+   * Connects and waits for a good CONNACK.
+   * @throws what the client reports: a refusal has its reason as `code`
+   */
   static async open(url: string, options: IClientOptions): Promise<MqttPeer> {
     const client = connect(url, { reconnectPeriod: 0, connectTimeout: 15_000, ...options });
     // Listening from the start: a persistent session is served right behind CONNACK.

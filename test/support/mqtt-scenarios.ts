@@ -1,6 +1,9 @@
 import type { Packet } from 'mqtt-packet';
 
-/** One client does something. `ends` names whom the broker hangs up on for it, `hears` who is told of it at some time. */
+/**
+ * One client does something. `ends` names whom the broker hangs up on for it, `hears` who
+ * is told of it at some time.
+ */
 export type Step = readonly [
   who: string,
   what: Packet | Buffer | 'vanishes',

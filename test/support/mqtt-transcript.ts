@@ -11,11 +11,14 @@ export interface Broker {
   readonly url: string;
   readonly token?: string;
   /**
-   * Whether it serves its clients side by side: then what a client has caused is known to have come when fences have that it
-   * published behind it. Else a ping to each client is answered behind the rest.
+   * Whether it serves its clients side by side: then what a client has caused is known to have come when
+   * fences have that it published behind it. Else a ping to each client is answered behind the rest.
    */
   readonly fenced?: boolean;
-  /** Stands behind the ids of clients: those of another run, which the broker may not have forgotten yet, are others. */
+  /**
+   * Stands behind the ids of clients: those of another run, which the broker may not have
+   * forgotten yet, are others.
+   */
   readonly ids?: string;
 }
 
@@ -103,7 +106,10 @@ class Client {
     await this.#until(() => FENCES.every(({ topic }) => this.#fences.get(topic) === mark));
   }
 
-  /** All that the broker has for this client by now: it serves its clients in turn, and answers a ping behind the rest. */
+  /**
+   * All that the broker has for this client by now: it serves its clients in turn, and
+   * answers a ping behind the rest.
+   */
   async settled(): Promise<string[]> {
     do {
       this.#owes = false;

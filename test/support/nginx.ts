@@ -12,7 +12,10 @@ export interface Nginx {
   stop(): Promise<void>;
 }
 
-/** Starts Debian's nginx as a web server. @param server what stands in its one `server` block, beside `listen` and `root`. */
+/**
+ * Starts Debian's nginx as a web server.
+ * @param server what stands in its one `server` block, beside `listen` and `root`.
+ */
 export async function startNginx(server: string): Promise<Nginx> {
   const directory = await mkdtemp(join(tmpdir(), 'nginx-'));
   const folder = join(directory, 'www');

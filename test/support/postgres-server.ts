@@ -20,13 +20,16 @@ export interface PostgresServer {
   /** SIGKILL to the postmaster and all it forked. */
   kill(): Promise<void>;
   restart(): Promise<void>;
-  /** SIGSTOP to the postmaster and all it forked: connections are accepted (by the kernel) and get no answer. */
+  /** SIGSTOP to the postmaster and all it forked: the kernel accepts connections, and nobody answers. */
   hang(): void;
   resume(): void;
   stop(): Promise<void>;
 }
 
-/** Starts a real postgres with an empty cluster on a free port; as the user postgres when run by root, whom it refuses. */
+/**
+ * Starts a real postgres with an empty cluster on a free port; as the user postgres when run
+ * by root, whom it refuses.
+ */
 export async function startPostgres(): Promise<PostgresServer> {
   const port = await freePort();
   const directory = await mkdtemp(join(tmpdir(), 'postgres-'));

@@ -19,8 +19,8 @@ export interface QuietOptions {
 }
 
 /**
- * What holds after every test, once its clients are gone: no session is left on either side, the process lives, nothing
- * was thrown past a handler, and no token shows in logs or metrics.
+ * What holds after every test, once its clients are gone: no session is left on either side, the process
+ * lives, nothing was thrown past a handler, and no token shows in logs or metrics.
  */
 export async function assertQuiet(gateway: Gateway, options: QuietOptions = {}): Promise<void> {
   assert.ok(gateway.child.alive, `the gateway is gone:\n${gateway.output.slice(-4000)}`);

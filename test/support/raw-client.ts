@@ -126,7 +126,7 @@ export function handshakeHead(
   return [options.requestLine ?? `GET ${path} HTTP/1.1`, ...standard, ...headers, '', ''].join('\r\n');
 }
 
-/** Sends `head` and waits for the answer; undefined: closed without one. The connection stays the caller's. */
+/** Sends `head` and waits for the answer; undefined: closed without one. The connection is the caller's. */
 export async function exchange(
   port: number,
   head: string,

@@ -15,7 +15,7 @@ export interface SentinelSetup {
   stop(): Promise<void>;
 }
 
-/** A master, its replica, and three Sentinels that make the replica master within seconds of the master's end. */
+/** A master, its replica, and three Sentinels that make the replica master within seconds of its end. */
 export async function startSentinels(): Promise<SentinelSetup> {
   const first = await startRedis();
   const second = await startRedis([`replicaof 127.0.0.1 ${first.port}`]);

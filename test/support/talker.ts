@@ -25,8 +25,8 @@ for (const { client, name } of Object.values(CLOSE_REASONS)) {
 }
 
 /**
- * A client that talks to an echo through the gateway for ever, and connects again when it is closed: every message has a
- * number, and every echo must be the message that is due, byte for byte.
+ * A client that talks to an echo through the gateway for ever, and connects again when it is closed: every
+ * message has a number, and every echo must be the message that is due, byte for byte.
  */
 export class Talker {
   /** What must not happen. */

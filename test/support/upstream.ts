@@ -31,7 +31,7 @@ export interface UpstreamOptions {
   readonly maxPayload?: number;
 }
 
-/** A WebSocket server that remembers its sessions. Health probes, which stand for no client, are not among them. */
+/** A WebSocket server that remembers its sessions. Health probes, which are no clients, are left out. */
 export class Upstream {
   readonly sessions: UpstreamPeer[] = [];
   readonly #server = createServer();

@@ -14,7 +14,7 @@ interface Kept {
   readonly untilMs: number;
 }
 
-/** Decrypted claims, each with the token it was found in: a private-key operation takes about a millisecond. */
+/** Decrypted claims, each with the token it was found in: a private-key operation takes about 1 ms. */
 export class DecryptedClaims {
   readonly #byTarget = new WeakMap<Target, Map<string, Kept>>();
 
@@ -22,8 +22,8 @@ export class DecryptedClaims {
   constructor(readonly now: () => number = Date.now) {}
 
   /**
-   * What `decrypt` makes of a token's claim, or has made of it lately: that it cannot be decrypted is remembered as well, or
-   * each request with such a token would cost the operation.
+   * What `decrypt` makes of a token's claim, or has made of it lately: that it cannot be decrypted is
+   * remembered as well, or each request with such a token would cost the operation.
    * @param exp seconds since the epoch.
    */
   of(target: Target, token: string, exp: number, decrypt: () => string | undefined): string | undefined {

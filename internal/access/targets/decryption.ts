@@ -25,7 +25,7 @@ function opened(
   padding: TargetDecryption['padding'],
 ): Buffer | undefined {
   if (padding === 'pkcs1')
-    // Node.js refuses RSA_PKCS1_PADDING here (CVE-2023-46809): the bare operation, and the padding looked at by us.
+    // Node.js refuses RSA_PKCS1_PADDING here (CVE-2023-46809): the bare operation, padding looked at by us.
     return unpadded(privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, ciphertext));
   const oaepHash = padding === 'oaep' ? 'sha1' : 'sha256';
   return privateDecrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash }, ciphertext);

@@ -49,8 +49,8 @@ export class Targets {
   }
 
   /**
-   * Takes over a table of routes: resolves when the files it names have been read and are followed. What was known before
-   * counts until then.
+   * Takes over a table of routes: resolves when the files it names have been read and are followed. What was
+   * known before counts until then.
    */
   apply(routes: readonly Route[]): Promise<void> {
     this.#applied = this.#applied.then(() => this.#take(routes));
@@ -85,8 +85,8 @@ export class Targets {
   }
 
   /**
-   * Where a client goes that has been let in; undefined: the route leads everybody to the same upstreams. To be asked after
-   * the token was verified: what somebody made up is never decrypted.
+   * Where a client goes that has been let in; undefined: the route leads everybody to the same upstreams. To
+   * be asked after the token was verified: what somebody made up is never decrypted.
    * @throws GatewayError ERR_NO_TARGET.
    */
   destination(route: UpstreamRoute, caller: Caller): Destination | undefined {
@@ -113,7 +113,7 @@ export class Targets {
     };
   }
 
-  /** A field of the row that a table has for a caller; undefined: the route goes by none, or there is none. */
+  /** A field of the row that a table has for a caller; undefined: the route goes by none, or has none. */
   field(route: UpstreamRoute, caller: Caller, field: string): string | undefined {
     const who = vouchedFor(route, caller);
     for (const { file, key } of tableTargets(route)) {

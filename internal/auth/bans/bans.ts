@@ -19,7 +19,7 @@ export interface BansOptions {
 /** How long a ban is remembered after its end. */
 const HISTORY_MS = 90 * 86_400_000;
 
-/** Who is banned. Looking a subject up needs no round trip: every process knows all bans (see `SharedRecords`). */
+/** Who is banned. Looking a subject up needs no round trip: each process knows all bans (`SharedRecords`). */
 export class Bans {
   readonly #records: SharedRecords<Ban>;
   readonly #counter: { inc(): void };
@@ -79,8 +79,8 @@ export class Bans {
   }
 
   /**
-   * Bans a subject: in this process before it returns, in the others within the store's latency. It takes the place of
-   * the ban in force, if there is one.
+   * Bans a subject: in this process before it returns, in the others within the store's latency. It takes the
+   * place of the ban in force, if there is one.
    * @param untilMs since the epoch; Infinity: until it is lifted.
    * @returns `persisted` false when no store keeps it (yet).
    */
@@ -96,7 +96,10 @@ export class Bans {
     return { ban, persisted: (await Promise.all(told)).every(Boolean) };
   }
 
-  /** Ends the ban of a subject. @returns undefined when none is in force; else whether a store knows (by now). */
+  /**
+   * Ends the ban of a subject.
+   * @returns undefined when none is in force; else whether a store knows (by now).
+   */
   async lift(sub: string): Promise<{ readonly persisted: boolean } | undefined> {
     const active = this.#activeOf(sub);
     if (active.length === 0) return undefined;

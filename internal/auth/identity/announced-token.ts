@@ -1,11 +1,14 @@
 /**
- * A token among the sub-protocols of a handshake (SPEC section 6): all that a page can say in an opening handshake of its
- * own making, as browsers let it set no header.
+ * A token among the sub-protocols of a handshake (SPEC section 6): all that a page can say in an opening
+ * handshake of its own making, as browsers let it set no header.
  */
 export interface AnnouncedToken {
   /** Unverified; '' when what stands there can be no token. */
   readonly token: string;
-  /** The name it was announced by, as the client wrote it: a 101 may say it. undefined: it came in Kubernetes' form. */
+  /**
+   * The name it was announced by, as the client wrote it: a 101 may say it. undefined: it
+   * came in Kubernetes' form.
+   */
   readonly name: string | undefined;
 }
 
@@ -16,15 +19,19 @@ export interface SubprotocolOffer {
   readonly announced: AnnouncedToken | undefined;
 }
 
-/** Kubernetes' `base64url.bearer.authorization.k8s.io.TOKEN`, of whatever domain: the token has no dot once it is encoded. */
+/**
+ * Kubernetes' `base64url.bearer.authorization.k8s.io.TOKEN`, of whatever domain: the token has
+ * no dot once it is encoded.
+ */
 const ENCODED = /^base64url\.bearer\.authorization\..*\.([\w-]*)$/i;
 
 /** RFC 6750 §2.1 (b64token) and more: visible ASCII. */
 const VISIBLE = /^[!-~]+$/;
 
 /**
- * Takes tokens out of the sub-protocols a client offers: the one behind one of `names`, and those in Kubernetes' form. The
- * first that can be a token counts, and all are taken out. A name with nothing behind it is a sub-protocol like any other.
+ * Takes tokens out of the sub-protocols a client offers: the one behind one of `names`, and those in
+ * Kubernetes' form. The first that can be a token counts, and all are taken out. A name with nothing behind
+ * it is a sub-protocol like any other.
  * @param names JWT_SUBPROTOCOL_NAMES, lower-case.
  */
 export function readOffer(offered: readonly string[], names: readonly string[]): SubprotocolOffer {

@@ -1,9 +1,10 @@
 import { isJsonObject, type JsonObject, own } from './claims.js';
 
 /**
- * What stands in a token's claims under a name: the claim of that whole name if there is one (`cognito:groups`,
- * `https://example.com/roles`), else what a path leads to, its names parted by dots, `*` for every member
- * (`resource_access.*.roles`). Only own properties count. Linear in the claims for each `*`.
+ * What stands in a token's claims under a name: the claim of that whole name if there is one
+ * (`cognito:groups`, `https://example.com/roles`), else what a path leads to, its names parted
+ * by dots, `*` for every member (`resource_access.*.roles`). Only own properties count. Linear
+ * in the claims for each `*`.
  */
 export function* claimsAt(claims: JsonObject, name: string): Generator<unknown> {
   const whole = own(claims, name);
@@ -25,7 +26,8 @@ export function textAt(claims: JsonObject, name: string): string {
 }
 
 /**
- * The words under a name: of lists their texts, and a text split at its blanks as OAuth writes scopes (RFC 6749 §3.3).
+ * The words under a name: of lists their texts, and a text split at its blanks as OAuth
+ * writes scopes (RFC 6749 §3.3).
  */
 export function* wordsAt(claims: JsonObject, name: string): Generator<string> {
   for (const value of claimsAt(claims, name)) {

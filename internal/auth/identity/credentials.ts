@@ -21,10 +21,11 @@ export interface FoundToken {
 }
 
 /**
- * The token a handshake carries (SPEC section 6): headers first, then a sub-protocol, the cookie, query parameters; the
- * first value found counts, in the order of the configured names and then of the request. Unverified.
- * @param cookie `any`: whatever the cookie holds is meant as a token. `jwt` (public routes): only what looks like one
- *   counts, so that a session cookie of somebody else's does not lock anybody out.
+ * The token a handshake carries (SPEC section 6): headers first, then a sub-protocol, the cookie,
+ * query parameters; the first value found counts, in the order of the configured names and then
+ * of the request. Unverified.
+ * @param cookie `any`: whatever the cookie holds is meant as a token. `jwt` (public routes): only what looks
+ *   like one counts, so that a session cookie of somebody else's does not lock anybody out.
  */
 export function tokenInHandshake(
   config: CredentialsConfig,
@@ -50,9 +51,9 @@ export function tokenInHandshake(
 }
 
 /**
- * A token in the cookie of that name, or in `name.0`, `name.1`, … one behind the other: browsers keep no cookie over 4 KB,
- * so login servers cut them. What looks like a token goes before what does not: browsers send an older cookie of another
- * path along, and they may send it first.
+ * A token in the cookie of that name, or in `name.0`, `name.1`, … one behind the other: browsers keep no
+ * cookie over 4 KB, so login servers cut them. What looks like a token goes before what does not: browsers
+ * send an older cookie of another path along, and they may send it first.
  */
 function tokenInCookies(
   lines: readonly string[],
@@ -94,8 +95,8 @@ function tokenInHeader(line: string): string | undefined {
 }
 
 /**
- * A query string without the parameters of the given names, however they are percent-encoded; all else stays as it is,
- * in its order.
+ * A query string without the parameters of the given names, however they are percent-encoded; all else
+ * stays as it is, in its order.
  * @param query without its `?`.
  */
 export function withoutTokenParameters(query: string, queryNames: readonly string[]): string {
@@ -106,7 +107,10 @@ export function withoutTokenParameters(query: string, queryNames: readonly strin
     .join('&');
 }
 
-/** The cookies without every one of the given name and its pieces, as one header value; undefined when none is left. */
+/**
+ * The cookies without every one of the given name and its pieces, as one header value;
+ * undefined when none is left.
+ */
 export function withoutTokenCookie(lines: readonly string[], cookieName: string): string | undefined {
   const kept: string[] = [];
   for (const { name, text } of cookiePairs(lines))
@@ -124,7 +128,7 @@ function parameterValue(piece: string): string {
   return equals < 0 ? '' : formDecoded(piece.slice(equals + 1));
 }
 
-/** application/x-www-form-urlencoded decoding (WHATWG URL §5.1); a text that cannot be decoded stands for itself. */
+/** application/x-www-form-urlencoded (WHATWG URL §5.1); a text that cannot be decoded stands for itself. */
 function formDecoded(text: string): string {
   if (!text.includes('%') && !text.includes('+')) return text;
   const spaced = text.replaceAll('+', ' ');

@@ -23,7 +23,10 @@ export interface Identity {
   readonly issuer: string;
   /** `aud`, whether it was one text or a list. */
   readonly audiences: readonly string[];
-  /** The session at the provider that the token belongs to (OpenID Connect Back-Channel Logout 1.0 §2.1); '' for none. */
+  /**
+   * The session at the provider that the token belongs to (OpenID Connect Back-Channel
+   * Logout 1.0 §2.1); '' for none.
+   */
   readonly sid: string;
 }
 
@@ -50,8 +53,9 @@ const NONE: readonly string[] = Object.freeze([]);
 const ROLE_PLACES = ['realm_access.roles', 'resource_access.*.roles', 'roles', 'groups'];
 
 /**
- * The identity in a token's claims, or the reason why they hold none (`sub` must be a non-empty string, `exp` a number
- * that a clock can reach). Only own properties of the claims count, and what has the wrong type counts as absent.
+ * The identity in a token's claims, or the reason why they hold none
+ * (`sub` must be a non-empty string, `exp` a number that a clock can reach). Only own properties of the
+ * claims count, and what has the wrong type counts as absent.
  */
 export function identityOf(
   claims: JsonObject,
@@ -109,7 +113,10 @@ function sameTexts(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((text, index) => text === b[index]);
 }
 
-/** What tells a token from all others; undefined: it has no `jti`. With the length in front no two pairs read alike. */
+/**
+ * What tells a token from all others; undefined: it has no `jti`. With the length in
+ * front no two pairs read alike.
+ */
 export function tokenKey({ issuer, jti }: Identity): string | undefined {
   return jti === '' ? undefined : `${issuer.length} ${issuer}${jti}`;
 }

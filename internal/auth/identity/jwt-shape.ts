@@ -13,7 +13,7 @@ export function isTokenShaped(text: string): boolean {
   return text.length <= MAX_TOKEN_CHARS && COMPACT.test(text);
 }
 
-/** Whether a text is three base64url parts of which the first is a JSON object, as no session id or version is. */
+/** Whether a text is three base64url parts, the first a JSON object, as no session id or version is. */
 export function looksLikeJwt(text: string): boolean {
   return isTokenShaped(text) && jsonObjectIn(text.slice(0, text.indexOf('.'))) !== undefined;
 }
@@ -24,7 +24,7 @@ export interface UnverifiedToken {
   readonly claims: Readonly<Record<string, unknown>>;
 }
 
-/** undefined when the text is not three base64url parts, or header or payload are not JSON objects in UTF-8. */
+/** undefined: the text is not three base64url parts, or header or payload are no JSON objects in UTF-8. */
 export function decodeToken(text: string): UnverifiedToken | undefined {
   if (!isTokenShaped(text)) return undefined;
   const [first = '', second = ''] = text.split('.');

@@ -9,11 +9,12 @@ import { freezeIdentity, type Identity } from './identity.js';
 const peersOf = new WeakMap<HeaderIdentityRule, TrustedProxies>();
 
 /**
- * The identity that a trusted peer vouches for in a header (SPEC section 18). It has no expiry, and no id: only a
- * revocation of all of its subject's tokens reaches it.
+ * The identity that a trusted peer vouches for in a header (SPEC section 18). It has no expiry, and no id:
+ * only a revocation of all of its subject's tokens reaches it.
  * @param peer address of the TCP peer itself, in canonical form.
  * @param headers by lower-case name, one character a byte.
- * @throws GatewayError ERR_IDENTITY_MISSING when the peer is not believed, or the header is absent, empty or there twice.
+ * @throws GatewayError ERR_IDENTITY_MISSING when the peer is not believed, or the header is
+ *   absent, empty or there twice.
  */
 export function identityInHeader(
   rule: HeaderIdentityRule,
@@ -47,7 +48,7 @@ function peers(rule: HeaderIdentityRule): TrustedProxies {
   return made;
 }
 
-/** '' when it is absent. Two lines of one name are a client's beside the proxy's: which is which, nobody can tell. */
+/** '' when it is absent. Two lines of one name are a client's beside the proxy's: nobody can tell which. */
 function only(headers: ReadonlyMap<string, readonly string[]>, name: string): string {
   const lines = headers.get(name) ?? [];
   if (lines.length > 1) throw missing(`the header ${name} is there ${lines.length} times`);

@@ -15,8 +15,9 @@ export interface ClientProof {
 const ASSERTION_SECONDS = 60;
 
 /**
- * The gateway as a client of its provider: `client_secret_basic` (RFC 6749 §2.3.1), or `private_key_jwt` (OpenID Connect
- * Core 1.0 §9) with the key that is in the file now, so that a new one counts from the next request on.
+ * The gateway as a client of its provider:
+ * `client_secret_basic` (RFC 6749 §2.3.1), or `private_key_jwt` (OpenID Connect Core 1.0 §9) with the
+ * key that is in the file now, so that a new one counts from the next request on.
  * @param audience of an assertion: the provider's issuer, else the address that is asked.
  * @throws Error, by rejecting, when the key file cannot be used.
  */

@@ -46,7 +46,8 @@ export class IntrospectionEndpoint {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     try {
       const answer = await this.#answerTo(token, signal).catch((thrown: unknown) => {
-        // A kept connection that the other side has just closed: the question has not been heard, and asks for nothing twice.
+        // A kept connection that the other side has just closed: the question has not been heard,
+        // and asks for nothing twice.
         if (!signal.aborted && isReset(thrown)) return this.#answerTo(token, signal);
         throw thrown;
       });

@@ -12,8 +12,8 @@ import type { LiveTokens } from './live-tokens.js';
 const VISIBLE = /^[!-~]+$/;
 
 /**
- * Tokens that their provider is asked about (SPEC section 25): those that are no JWTs, or all of them. What it answers is
- * held against the same rules as the claims of a JWT, as far as it says anything of them.
+ * Tokens that their provider is asked about (SPEC section 25): those that are no JWTs, or all of them. What
+ * it answers is held against the same rules as the claims of a JWT, as far as it says anything of them.
  */
 export class Introspection {
   /** Stands for the key in what is cached: an entry counts only while this very endpoint is asked. */
@@ -38,7 +38,10 @@ export class Introspection {
     return text.length <= MAX_TOKEN_CHARS && VISIBLE.test(text);
   }
 
-  /** Whether the provider alone has the word, as there is no signature that could be verified. @param token undefined: no JWT. */
+  /**
+   * Whether the provider alone has the word, as there is no signature that could be verified.
+   * @param token undefined: no JWT.
+   */
   decidesAlone(token: UnverifiedToken | undefined): boolean {
     return token === undefined || this.verification.keySource.kind === 'none';
   }
@@ -77,7 +80,7 @@ export class Introspection {
     if (answered.sub !== sub) throw invalid('the provider says that the token is of another subject');
   }
 
-  /** As long as anybody is there by that token it is asked about again, from `countsUntilMs` since the epoch on. */
+  /** As long as anybody is there by that token it is asked about again, from `countsUntilMs` (epoch) on. */
   follow(identity: Identity, token: string, countsUntilMs: number): void {
     this.live.add(identity, token, countsUntilMs - this.now());
   }
@@ -110,7 +113,10 @@ export class Introspection {
     return identity;
   }
 
-  /** Whom a token may be for whose answer does not say which of several issuers it is of: it could be of any of them. */
+  /**
+   * Whom a token may be for whose answer does not say which of several issuers it is of:
+   * it could be of any of them.
+   */
   get #audiencesOfAny(): readonly string[] {
     const { issuers, audiences } = this.verification;
     const isEachLimited = issuers.length > 0 && issuers.every((one) => one.audiences.length > 0);
@@ -124,8 +130,9 @@ export class Introspection {
 }
 
 /**
- * Providers know refresh tokens and ID tokens as active, too, and tokens that are nothing without a proof of possession
- * (RFC 9449): only a bearer token may be used like this. Keycloak, Hydra and Cognito say so in `typ` and `token_use`.
+ * Providers know refresh tokens and ID tokens as active, too, and tokens that are nothing without a proof
+ * of possession (RFC 9449): only a bearer token may be used like this. Keycloak, Hydra and Cognito say so
+ * in `typ` and `token_use`.
  */
 function isOtherThanAccess(claims: JsonObject): boolean {
   const type = own(claims, 'token_type');

@@ -3,7 +3,7 @@ import { type Clock, SYSTEM_CLOCK } from '../clock.js';
 import type { Identity } from '../identity/identity.js';
 import { TIMEOUT_MS } from './endpoint.js';
 
-/** Why whoever is there by a token has to go: it is not active any more, or nobody could say so for too long. */
+/** Why whoever is there by a token has to go: it is no longer active, or nobody could say for too long. */
 export type Lapse = 'inactive' | 'unknown';
 
 /** Questions under way at once: the rest of the endpoint's connections is for new clients. */
@@ -41,8 +41,9 @@ interface LiveToken {
 type Party = readonly [identity: Identity, live: LiveToken];
 
 /**
- * Asks about the tokens of live sessions and exchanges again and again. Known by their identities, of which each
- * verification makes one: what nobody holds any more is forgotten by itself, what is renewed is followed under the new one.
+ * Asks about the tokens of live sessions and exchanges again and again. Known by their identities, of which
+ * each verification makes one: what nobody holds any more is forgotten by itself, what is renewed is
+ * followed under the new one.
  */
 export class LiveTokens {
   readonly #tokens = new WeakMap<Identity, LiveToken>();
@@ -51,7 +52,10 @@ export class LiveTokens {
   #queue: Party[] = [];
   readonly #clock: Clock;
   readonly #now: () => number;
-  /** How long past its time a token may be that its provider says nothing of: what was just asked must have time to be answered. */
+  /**
+   * How long past its time a token may be that its provider says nothing of: what was just asked must
+   * have time to be answered.
+   */
   readonly #graceMs: number;
   #asking = 0;
   #cancel: () => void = () => {};
@@ -71,7 +75,8 @@ export class LiveTokens {
   /**
    * Begins to ask.
    * @param parties whose tokens these are now.
-   * @param ask who a token stands for now; rejects with a GatewayError when it is not good, or nobody could say.
+   * @param ask who a token stands for now; rejects with a GatewayError when it is not
+   *   good, or nobody could say.
    * @param onLapse whoever is there by that identity has to go.
    */
   start(
@@ -158,7 +163,8 @@ export class LiveTokens {
     if (live.state === 'over') return undefined;
     live.state = 'over';
     const nowMs = this.#clock.nowMs();
-    // Of one that has reached its own end nothing else can be said: what becomes of the session is JWT_CLOSE_ON_EXPIRY's.
+    // Of one that has reached its own end nothing else can be said: what becomes of the session
+    // is JWT_CLOSE_ON_EXPIRY's.
     if (found === 'inactive') return identity.exp * 1000 <= this.#now() ? undefined : 'inactive';
     if (found === 'unknown' && nowMs >= live.untilMs) return 'unknown';
     live.state = 'waiting';

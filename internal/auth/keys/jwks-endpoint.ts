@@ -9,8 +9,8 @@ export type JwksSource =
   | { readonly kind: 'issuer'; readonly issuer: string };
 
 /**
- * Fetches the JWK Set of a source, through OpenID discovery when only the issuer is known. Redirects are not followed:
- * keys come from where the operator said and nowhere else.
+ * Fetches the JWK Set of a source, through OpenID discovery when only the issuer is known. Redirects are not
+ * followed: keys come from where the operator said and nowhere else.
  * @throws Error naming the endpoint without its query.
  */
 export async function fetchJwks(

@@ -25,7 +25,7 @@ const MIN_RSA_BITS = 2048;
 /** Keys of one kid that are tried. */
 const MAX_NAMESAKES = 4;
 
-/** The keys in use at one time. Immutable: a refresh replaces the whole set, so a key that was taken out is gone. */
+/** The keys in use at one time. Immutable: a refresh replaces the whole set, so a key taken out is gone. */
 export class KeySet {
   readonly #thumbprints: ReadonlySet<string>;
 
@@ -107,7 +107,10 @@ async function usableKey(jwk: unknown, allowed: readonly Algorithm[]): Promise<V
   return checkedKey(publicKey, kid, allowed, alg);
 }
 
-/** The key itself, or that of the certificate which some providers publish alone (RFC 7517 §4.7). @throws Error */
+/**
+ * The key itself, or that of the certificate which some providers publish alone (RFC 7517 §4.7).
+ * @throws Error
+ */
 function publicKeyOf({ kty, crv, n, e, x, y, x5c }: Readonly<Record<string, unknown>>): KeyObject {
   if (n !== undefined || x !== undefined)
     return createPublicKey({ format: 'jwk', key: { kty, crv, n, e, x, y } as JsonWebKey });
@@ -161,8 +164,8 @@ const CURVES: ReadonlyMap<string | undefined, readonly Algorithm[]> = new Map([
 ]);
 
 /**
- * Keys may share a kid (RFC 7517 §4.5), and then each that fits is tried. Bounded, for each try costs every forged token
- * a verification.
+ * Keys may share a kid (RFC 7517 §4.5), and then each that fits is tried. Bounded, for each try costs every
+ * forged token a verification.
  */
 function clash(key: VerificationKey, earlier: readonly VerificationKey[]): string | undefined {
   if (key.kid === undefined) return undefined;

@@ -9,13 +9,22 @@ import { fetchJwks } from './jwks-endpoint.js';
 import { KeySet, type VerificationKey } from './key-set.js';
 import { readPemKey } from './pem.js';
 
-/** Time for discovery and JWKS together; also how long a set may serve past its time while the next one is first fetched. */
+/**
+ * Time for discovery and JWKS together; also how long a set may serve past its time while the
+ * next one is first fetched.
+ */
 const FETCH_TIMEOUT_MS = 5000;
 /** Least time between two fetches that an unknown kid causes. */
 const UNKNOWN_KID_COOLDOWN_MS = 30_000;
-/** Of those who waited for the keys, so many go on in one turn of the event loop: a crowd must not stop everybody else. */
+/**
+ * Of those who waited for the keys, so many go on in one turn of the event loop: a crowd
+ * must not stop everybody else.
+ */
 const WAITERS_A_TURN = 2;
-/** Pause after the first failed fetch, doubled after each further one up to the longest, less up to a half of jitter. */
+/**
+ * Pause after the first failed fetch, doubled after each further one up to the longest,
+ * less up to a half of jitter.
+ */
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 8000;
 
@@ -28,8 +37,9 @@ export type KeysConfig = Pick<
 };
 
 /**
- * The verification keys in use (SPEC section 7). A JWKS is fetched at start and again when its TTL is over; when that
- * fails the last good set serves on, up to the longest staleness. One fetch at a time, whoever asks.
+ * The verification keys in use (SPEC section 7). A JWKS is fetched at start and again when its
+ * TTL is over; when that fails the last good set serves on, up to the longest staleness. One
+ * fetch at a time, whoever asks.
  */
 export class VerificationKeys {
   readonly #http: OutboundHttp;
@@ -83,9 +93,11 @@ export class VerificationKeys {
   }
 
   /**
-   * The keys that may have signed a token with this header, one as a rule. An unknown kid makes the JWKS be fetched anew, at most once in 30 s.
+   * The keys that may have signed a token with this header, one as a rule. An unknown kid makes the JWKS be
+   * fetched anew, at most once in 30 s.
    * @param kid undefined: the token names none.
-   * @throws GatewayError ERR_JWT_INVALID when no key is for this token, ERR_KEYS_UNAVAILABLE when there are none at all.
+   * @throws GatewayError ERR_JWT_INVALID when no key is for this token, ERR_KEYS_UNAVAILABLE
+   *   when there are none at all.
    */
   async find(kid: string | undefined, alg: Algorithm): Promise<readonly VerificationKey[]> {
     if (this.#current() === undefined && this.#loading !== undefined) {

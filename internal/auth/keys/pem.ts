@@ -5,9 +5,10 @@ import { fromUnknown, GatewayError } from '../../errors.js';
 import { KeySet } from './key-set.js';
 
 /**
- * The key of JWT_PUBLIC_KEY_FILE: a PEM public key (SPKI or PKCS #1) or X.509 certificate, of which only the key counts,
- * not its dates.
- * @throws GatewayError ERR_CONFIG when the file cannot be read, holds a private key, or fits none of the algorithms.
+ * The key of JWT_PUBLIC_KEY_FILE: a PEM public key (SPKI or PKCS #1) or X.509 certificate, of which only the
+ * key counts, not its dates.
+ * @throws GatewayError ERR_CONFIG when the file cannot be read, holds a private key, or fits
+ *   none of the algorithms.
  */
 export async function readPemKey(file: string, allowed: readonly Algorithm[]): Promise<KeySet> {
   try {

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { GatewayError } from '../../errors.js';
 import { Rounds } from '../../forgetting.js';
 
-/** Where ids are claimed, for all processes that share it: of any number that try at once, exactly one succeeds. */
+/** Where ids are claimed, for all processes that share it: of any number that try, exactly one succeeds. */
 export interface ClaimStore {
   /**
    * Claims a key until a moment.
@@ -47,7 +47,10 @@ export class Claims {
     }
   }
 
-  /** Whether an id was claimed, of which nothing is used up. @throws GatewayError ERR_CLAIM_UNAVAILABLE, by rejecting. */
+  /**
+   * Whether an id was claimed, of which nothing is used up.
+   * @throws GatewayError ERR_CLAIM_UNAVAILABLE, by rejecting.
+   */
   async isClaimed(kind: ClaimKind, issuer: string, id: string): Promise<boolean> {
     try {
       return await this.store.isClaimed(keyOf(kind, issuer, id));

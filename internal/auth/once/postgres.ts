@@ -9,7 +9,10 @@ export const CLAIMS_TABLE = expiringTable({
   columns: 'claimed timestamptz NOT NULL DEFAULT now()',
 });
 
-/** One statement: of those that try at once one inserts, the others find its row and, as long as it lasts, leave it. */
+/**
+ * One statement: of those that try at once one inserts, the others find its row and, as
+ * long as it lasts, leave it.
+ */
 const CLAIM = `INSERT INTO ws_used (id, expires) VALUES ($1, to_timestamp($2::float8))
   ON CONFLICT (id) DO UPDATE SET expires = excluded.expires, claimed = now() WHERE ws_used.expires <= now()
   RETURNING 1 AS won`;

@@ -5,7 +5,7 @@ import { expiringTable } from '../../store/postgres-table.js';
 import { deserializeRevocation, type RevocationNews, serializeRevocation } from './revocation.js';
 import type { RevocationReceiver, RevocationStore } from './revocation-store.js';
 
-/** For the `tables` of the PostgresStore. `id` is the SHA-256 of the entry, which may be too long for an index. */
+/** For the `tables` of the PostgresStore. `id` is the entry's SHA-256: entries may be too long to index. */
 export const REVOCATIONS_TABLE = expiringTable({
   name: 'ws_revocations',
   keyColumn: 'id',

@@ -34,7 +34,7 @@ const PART: RedisPart = {
 /** All that Go gateways publish. */
 const GO_PAYLOAD = '1';
 
-/** Revocations shared through Redis, or a cluster of it, where a publication reaches the subscribers of every node. */
+/** Revocations shared through Redis, or a cluster, where a publication reaches every node's subscribers. */
 export class RedisRevocations implements RevocationStore {
   readonly #store: RedisStore;
   readonly #ttlMs: number;
@@ -92,7 +92,7 @@ export class RedisRevocations implements RevocationStore {
   }
 
   async tell(revocation: RevocationNews): Promise<void> {
-    // The list first: who subscribes after the publication finds it there. Announced even if the list is refused.
+    // The list first: who subscribes after the publication finds it there. Announced even if that is refused.
     const failure = await this.list([revocation]).then(
       () => undefined,
       (thrown: unknown) => fromUnknown(thrown),

@@ -60,7 +60,10 @@ export interface RevocableToken {
   readonly issuer?: string;
 }
 
-/** Longest revocation believed from a store, channel and payload together, in bytes: twice what the admin API takes. */
+/**
+ * Longest revocation believed from a store, channel and payload together, in bytes: twice
+ * what the admin API takes.
+ */
 export const MAX_REVOCATION_BYTES = 131_072;
 
 /** Whether a token falls under a revocation: exact comparison, no patterns. */
@@ -81,8 +84,8 @@ export function issuedUntil(token: RevocableToken, momentMs: number): boolean {
 }
 
 /**
- * The revocation as JSON: `{"sub","jti"}`, `{"sub","issuedUntilMs"}`, `{"sid","iss"?}` or `{"joined"}`; one that was taken
- * back: `{"lifted"}` with that text in it. Equal ones give equal text.
+ * The revocation as JSON: `{"sub","jti"}`, `{"sub","issuedUntilMs"}`, `{"sid","iss"?}` or `{"joined"}`; one
+ * that was taken back: `{"lifted"}` with that text in it. Equal ones give equal text.
  */
 export function serializeRevocation(revocation: Revoked | Lift): string {
   if (revocation.kind === 'lifted') return JSON.stringify({ lifted: serializeRevocation(revocation.of) });

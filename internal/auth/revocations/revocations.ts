@@ -31,7 +31,8 @@ export interface RevocationsOptions {
 const MAX_CHARS = 256 * 1024 * 1024;
 
 /**
- * Which tokens are revoked. Looking one up needs no round trip: every process remembers them all (see `Agreement`).
+ * Which tokens are revoked. Looking one up needs no round trip: every process remembers
+ * them all (see `Agreement`).
  */
 export class Revocations {
   readonly #options: RevocationsOptions;
@@ -76,7 +77,7 @@ export class Revocations {
     return this.#agreement.ignored;
   }
 
-  /** Listens to the other processes. Resolves when what they revoked is known, or can not be learned within 2 s. */
+  /** Listens to the other processes. Resolves when what they revoked is known, or cannot be within 2 s. */
   start(): Promise<void> {
     return this.#agreement.start();
   }
@@ -89,7 +90,9 @@ export class Revocations {
     return this.#revoked.has(token, Date.now());
   }
 
-  /** Calls `listener` for each revocation that newly takes effect, to end what is live of it (see `covers`). */
+  /**
+   * Calls `listener` for each revocation that newly takes effect, to end what is live of it (see `covers`).
+   */
   onRevoked(listener: (revocation: Revocation) => void): void {
     this.#listeners.push(listener);
   }
@@ -100,8 +103,8 @@ export class Revocations {
   }
 
   /**
-   * Takes back what was revoked of a target: in this process before it returns, in the others within the store's latency.
-   * Sessions that it ended stay ended.
+   * Takes back what was revoked of a target: in this process before it returns, in the others within the
+   * store's latency. Sessions that it ended stay ended.
    * @returns as `revoke`; undefined: nothing of it is revoked.
    */
   async lift(target: RevocationTarget): Promise<{ readonly propagated: boolean } | undefined> {
@@ -117,7 +120,8 @@ export class Revocations {
 
   /**
    * Revokes: in this process before it returns, in the others within the store's latency.
-   * @returns `propagated` false when a store is configured and could not be told; it will be, once it is back.
+   * @returns `propagated` false when a store is configured and could not be told; it
+   *   will be, once it is back.
    */
   async revoke(target: RevocationTarget): Promise<{ readonly propagated: boolean }> {
     const nowMs = Date.now();

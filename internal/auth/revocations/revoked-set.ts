@@ -23,8 +23,8 @@ interface Entry {
 const SWEEP_ENTRIES = 10_000;
 
 /**
- * The revocations in effect. Look-ups are exact and synchronous. Past its limits the oldest go first: as all live equally
- * long, those are the next to expire.
+ * The revocations in effect. Look-ups are exact and synchronous. Past its limits the oldest go first: as all
+ * live equally long, those are the next to expire.
  */
 export class RevokedSet {
   readonly #limits: RevokedSetLimits;
@@ -105,7 +105,10 @@ export class RevokedSet {
       if (round < this.#round && revocation.expiresAtMs > nowMs) yield revocation;
   }
 
-  /** Forgets what has expired, a bounded number at a time, and the oldest past the limits. Returns how many those were. */
+  /**
+   * Forgets what has expired, a bounded number at a time, and the oldest past the limits.
+   * Returns how many those were.
+   */
   sweep(nowMs: number): number {
     let looked = 0;
     let evicted = 0;

@@ -1,11 +1,11 @@
 import { freezeIdentity, type Identity, isEpochSeconds, isJsonObject } from '../identity/identity.js';
 
-/** What a verified token is remembered as: never the token itself. JSON.stringify makes it fit for a store. */
+/** What a verified token is remembered as: never the token itself. JSON.stringify fits it for a store. */
 export interface CachedIdentity {
   readonly identity: Identity;
-  /** RFC 7638 thumbprint of the key that verified the token; the entry counts only while that key is in use. */
+  /** RFC 7638 thumbprint of the key that verified the token; the entry counts while that key is in use. */
   readonly keyThumbprint: string;
-  /** Milliseconds since the epoch from which the entry no longer counts; never later than the identity's `exp`. */
+  /** Milliseconds since the epoch from which the entry no longer counts; never later than the `exp`. */
   readonly expiresAtMs: number;
 }
 
@@ -13,9 +13,10 @@ export interface CachedIdentity {
 export const MAX_CACHE_LIFETIME_MS = 3_600_000;
 
 /**
- * Where verified tokens are kept. The digest is 43 characters of base64url: SHA-256 over the verification policy and the
- * whole token. Implementations may throw or reject (ERR_STORE); `TieredTokenCache` makes a miss of that. They pass what
- * they read through `parseCachedIdentity` and need not look at `expiresAtMs` beyond setting a TTL.
+ * Where verified tokens are kept. The digest is 43 characters of base64url: SHA-256 over the
+ * verification policy and the whole token. Implementations may throw or reject (ERR_STORE);
+ * `TieredTokenCache` makes a miss of that. They pass what they read through
+ * `parseCachedIdentity` and need not look at `expiresAtMs` beyond setting a TTL.
  */
 export interface TokenCacheStore {
   /** The `store` label of `ws_token_cache_total`. */
@@ -26,8 +27,8 @@ export interface TokenCacheStore {
 }
 
 /**
- * An entry as read back from a store, after JSON.parse: undefined unless every field is there with its type and the
- * lifetime is within the identity's. A poisoned row is a miss, and the token is verified anew.
+ * An entry as read back from a store, after JSON.parse: undefined unless every field is there with its type
+ * and the lifetime is within the identity's. A poisoned row is a miss, and the token is verified anew.
  */
 export function parseCachedIdentity(json: unknown): CachedIdentity | undefined {
   if (!isJsonObject(json)) return undefined;

@@ -2,14 +2,14 @@ import type { CachedIdentity, TokenCacheStore } from './cache.js';
 
 /** A store that takes longer is taken for failed. */
 const TIMEOUT_MS = 250;
-/** After a failure the operation is not tried for this long: a store that hangs delays one client, not all. */
+/** After a failure the operation is not tried for this long: a store that hangs delays one client only. */
 const PAUSE_MS = 1000;
 
 type Operation = 'get' | 'set' | 'delete';
 
 /**
- * A store that may fail or hang, made into one that only ever knows less: a failure is a miss, a late answer too. That
- * the store is down is said by whoever owns the connection to it.
+ * A store that may fail or hang, made into one that only ever knows less: a failure is a miss, a late answer
+ * too. That the store is down is said by whoever owns the connection to it.
  */
 export class GuardedStore {
   readonly name: TokenCacheStore['name'];

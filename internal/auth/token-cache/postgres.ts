@@ -3,7 +3,10 @@ import { expiringTable } from '../../store/postgres-table.js';
 import type { CachedIdentity, TokenCacheStore } from './cache.js';
 import { type EntrySeal, MAX_ENTRY_BYTES } from './sealed-entry.js';
 
-/** For the `tables` of the PostgresStore. `value` is JSON as text: jsonb refuses a NUL or a lone surrogate in a claim. */
+/**
+ * For the `tables` of the PostgresStore. `value` is JSON as text: jsonb refuses a NUL or a
+ * lone surrogate in a claim.
+ */
 export const JWT_CACHE_TABLE = expiringTable({
   name: 'jwt_cache',
   keyColumn: 'key',

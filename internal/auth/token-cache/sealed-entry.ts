@@ -6,9 +6,10 @@ import { type CachedIdentity, parseCachedIdentity } from './cache.js';
 export const MAX_ENTRY_BYTES = 65_536;
 
 /**
- * Makes entries fit for a store that others can write to: JSON with an HMAC-SHA-256 under a key that is derived from
- * CACHE_SECRET. It covers claims, expiry and key thumbprint, and the digest they stand for, which in turn covers the
- * policy and the whole token: an entry that was made, altered or moved by somebody without the secret is a miss.
+ * Makes entries fit for a store that others can write to: JSON with an HMAC-SHA-256 under a key that is
+ * derived from CACHE_SECRET. It covers claims, expiry and key thumbprint, and the digest they stand for,
+ * which in turn covers the policy and the whole token: an entry that was made, altered or moved by somebody
+ * without the secret is a miss.
  */
 export class EntrySeal {
   readonly #key: Buffer;
@@ -26,7 +27,7 @@ export class EntrySeal {
     return Buffer.byteLength(sealed) <= MAX_ENTRY_BYTES ? sealed : undefined;
   }
 
-  /** What a store holds for a digest; undefined unless it is a whole and well-formed entry that was sealed for it. */
+  /** What a store holds for a digest; undefined unless it is a whole, well-formed entry sealed for it. */
   open(digest: string, sealed: string): CachedIdentity | undefined {
     try {
       const json: unknown = JSON.parse(sealed);

@@ -8,8 +8,8 @@ import type { MemoryTokenCache } from './memory.js';
 const CLOCK_TOLERANCE_MS = 60_000;
 
 /**
- * The token cache of a process: memory in front, a shared store behind it, if any. It never fails because the store
- * fails, and writes never keep a client waiting.
+ * The token cache of a process: memory in front, a shared store behind it, if any. It never fails because the
+ * store fails, and writes never keep a client waiting.
  */
 export class TieredTokenCache {
   readonly #store: GuardedStore | undefined;
@@ -24,14 +24,20 @@ export class TieredTokenCache {
     this.#store = store === undefined ? undefined : new GuardedStore(store);
   }
 
-  /** What this process knows: an entry that has not expired. Whether its key is still in use is for the caller to see. */
+  /**
+   * What this process knows: an entry that has not expired. Whether its key is still in use
+   * is for the caller to see.
+   */
   near(digest: string): CachedIdentity | undefined {
     const near = this.memory.get(digest);
     this.#count('memory', near);
     return near;
   }
 
-  /** What the store knows, likewise. Others can write there: what is believed of it is for the caller to `keep`. */
+  /**
+   * What the store knows, likewise. Others can write there: what is believed of it is
+   * for the caller to `keep`.
+   */
   async far(digest: string): Promise<CachedIdentity | undefined> {
     if (this.#store === undefined) return undefined;
     const far = this.#plausible(await this.#store.get(digest));
@@ -49,7 +55,7 @@ export class TieredTokenCache {
     void this.#store?.set(digest, entry);
   }
 
-  /** Entries of revoked tokens go; those that only other processes know, they drop on hearing of the revocation. */
+  /** Entries of revoked tokens go; those that only other processes know, they drop on hearing of it. */
   forget(revocation: Revocation): void {
     for (const digest of this.memory.forget(revocation)) void this.#store?.delete(digest);
   }

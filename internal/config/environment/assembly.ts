@@ -174,7 +174,7 @@ function introspection(values: Values): IntrospectionConfig | undefined {
   };
 }
 
-/** A key given outright comes before keys that are discovered; both ways to give them at once were refused before. */
+/** A key given outright comes before keys that are discovered; both ways at once were refused before. */
 function keySource(values: Values): KeySource {
   if (values.ISSUERS_FILE !== undefined) return { kind: 'issuers' };
   if (values.JWT_PUBLIC_KEY_FILE !== undefined) return { kind: 'pem', file: values.JWT_PUBLIC_KEY_FILE };

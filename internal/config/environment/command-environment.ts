@@ -1,6 +1,9 @@
 import { VARIABLES, type Variable } from './variables.js';
 
-/** What commands that the gateway runs are given: its environment without its own variables, some of which are secrets. */
+/**
+ * What commands that the gateway runs are given: its environment without its own variables,
+ * some of which are secrets.
+ */
 export function commandEnvironment(
   env: Readonly<Record<string, string | undefined>>,
 ): Readonly<Record<string, string>> {

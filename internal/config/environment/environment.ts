@@ -38,8 +38,8 @@ export interface LoadedConfiguration {
 export type ConfigurationResult = LoadedConfiguration | { readonly problems: readonly Problem[] };
 
 /**
- * A frozen configuration out of environment variables, or everything that is wrong with them. Reads the key, certificate
- * and secret files that they name.
+ * A frozen configuration out of environment variables, or everything that is wrong with them. Reads the key,
+ * certificate and secret files that they name.
  */
 export function readEnvironment(env: Environment = process.env, flags: Flags = {}): EnvironmentResult {
   const { values, issuers, problems } = readSettings(env, flags);
@@ -88,8 +88,8 @@ function withFlags(env: Environment, { routeFile }: Flags): Environment {
 }
 
 /**
- * A variable that is set but malformed is a problem already: it must not also make the routes file look wrong, so what
- * depends on its presence looks at the environment itself.
+ * A variable that is set but malformed is a problem already: it must not also make the routes file look
+ * wrong, so what depends on its presence looks at the environment itself.
  */
 function routesSourceOf(config: Config, env: Environment): RoutesSource {
   return {
@@ -145,7 +145,7 @@ function readValues(env: Environment): Read {
     if (value instanceof Refused) problems.push({ name: source.name, message: refusal(variable, value) });
     values[name] = value instanceof Refused ? readVariable(variable, undefined) : value;
   }
-  // The loop went over the whole table, and each value was read by the reader that the type `Values` is made of.
+  // The loop went over the whole table, and each value was read by the reader `Values` is made of.
   const read = values as unknown as Values;
   const file = read.ISSUERS_FILE;
   const listed = file === undefined ? { issuers: [] } : readIssuers(file, issuerDefaults(read));
@@ -192,7 +192,10 @@ export function limitRequestHeads(env: NodeJS.ProcessEnv = process.env): void {
   env.UWS_HTTP_MAX_HEADERS_SIZE ??= String(MAX_REQUEST_HEAD_BYTES);
 }
 
-/** One arena of malloc for all threads of a worker, which glibc looks for when it starts: else each keeps what it freed. */
+/**
+ * One arena of malloc for all threads of a worker, which glibc looks for when it starts: else
+ * each keeps what it freed.
+ */
 export function shareMallocArena(env: NodeJS.ProcessEnv = process.env): void {
   env.MALLOC_ARENA_MAX ??= '1';
 }

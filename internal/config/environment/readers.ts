@@ -93,8 +93,8 @@ export function text(allowed: string, test: RegExp | ((text: string) => boolean)
 }
 
 /**
- * A comma list of key=value as OTEL_* variables hold it: white space around keys and values is dropped, values are
- * percent-decoded.
+ * A comma list of key=value as OTEL_* variables hold it: white space around keys and values is dropped,
+ * values are percent-decoded.
  */
 export function pairs(
   allowed: string,
@@ -136,8 +136,8 @@ export function mapped<A, B>(reader: Reader<A>, change: (value: A) => B): Reader
 }
 
 /**
- * A comma list without repetitions. Empty items are dropped, so a trailing comma changes nothing; a list of nothing but
- * empty items is refused, so that it cannot stand for "no check".
+ * A comma list without repetitions. Empty items are dropped, so a trailing comma changes nothing; a list of
+ * nothing but empty items is refused, so that it cannot stand for "no check".
  */
 export function list<T>(item: Reader<T>): Reader<readonly T[]> {
   return {

@@ -22,9 +22,9 @@ export interface Settings {
 }
 
 /**
- * Adds the settings of the file that CONFIG_FILE names: a mapping of names of variables to texts, numbers, true or false, or
- * lists of them where a variable is a comma list. Where the environment sets a variable, by its value or by its file, the
- * file's are not looked at.
+ * Adds the settings of the file that CONFIG_FILE names: a mapping of names of variables to texts, numbers,
+ * true or false, or lists of them where a variable is a comma list. Where the environment sets a variable, by
+ * its value or by its file, the file's are not looked at.
  */
 export function withSettingsFile(env: Environment): Settings {
   const named = readVariableText(env, 'CONFIG_FILE');
@@ -34,7 +34,8 @@ export function withSettingsFile(env: Environment): Settings {
   const read = readTextFile(file, MAX_BYTES);
   if ('fault' in read)
     return nothing(env, [{ name: 'CONFIG_FILE', message: `${quote(file)} ${read.fault}` }]);
-  // Every scalar is the text that stands there: `0123` and `1e3` are what the operator wrote, not what YAML makes of them.
+  // Every scalar is the text that stands there: `0123` and `1e3` are what the operator wrote,
+  // not what YAML makes of them.
   const source = readYaml(read.text, { schema: 'failsafe' });
   if ('faults' in source) {
     return nothing(

@@ -3,7 +3,7 @@ import { readVariableText, type VariableText } from '../secrets.js';
 /** What commands for people ask of the environment beside the gateway's own variables. */
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Whether what goes to `output` may be coloured: a terminal, where NO_COLOR asks for nothing else (no-color.org). */
+/** Whether what goes to `output` may be coloured: a terminal, without NO_COLOR (no-color.org). */
 export function wantsColour(output: { readonly isTTY?: boolean }, env: Environment = process.env): boolean {
   return output.isTTY === true && (env.NO_COLOR ?? '') === '';
 }

@@ -101,7 +101,7 @@ export const SAMPLERS: readonly SamplerName[] = [
   ...(['parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'] as const),
 ];
 export const DEFAULT_SAMPLER = 'parentbased_always_on' satisfies SamplerName;
-/** What the specification knows and is not offered is a warning, not an error: a platform may have set it for all. */
+/** What the specification knows and is not offered is a warning, no error: a platform may set it for all. */
 const sampler: Reader<string> = { ...printable, allowed: oneOf(...SAMPLERS).allowed };
 const samplerArgument = decimal(1);
 
@@ -116,7 +116,10 @@ const workers: Reader<number> = {
 const MAX_STALE_MINUTES = MAX_KEPT_SECONDS / 60;
 const MAX_TTL_MINUTES = Math.floor(MAX_TIMER_SECONDS / 60);
 
-/** Every variable the gateway reads, as SPEC section 2 lists them. docs/configuration.md and .env.example follow it. */
+/**
+ * Every variable the gateway reads, as SPEC section 2 lists them. docs/configuration.md
+ * and .env.example follow it.
+ */
 export const VARIABLES = Object.freeze({
   HOST: { reader: hostName, default: '0.0.0.0' },
   PORT: { reader: wholeNumber(0, 65_535), default: '8080' },

@@ -2,7 +2,10 @@ import { isIP } from 'node:net';
 import type { AllowRule } from '../config.js';
 import { isAddressOrCidr, isHostName } from '../syntax.js';
 
-/** An entry of `allow`: a host pattern, an address or a CIDR, then a port or a range of ports; undefined: it is none. */
+/**
+ * An entry of `allow`: a host pattern, an address or a CIDR, then a port or a range of
+ * ports; undefined: it is none.
+ */
 export function allowRule(text: string): AllowRule | undefined {
   const parts =
     /^\[([^[\]]+)\](?::(\d{1,5})(?:-(\d{1,5}))?)?$/.exec(text) ??

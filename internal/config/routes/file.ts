@@ -4,7 +4,10 @@ import { type FileText, readTextFile, readTextFileAsync } from '../text-file.js'
 import { parseRoutes, type RoutesContext, type RoutesResult } from './routes.js';
 import { tableProblems } from './target-table.js';
 
-/** Largest routes file that is read, room for some 2000 routes: the parser's worst input of this size takes seconds. */
+/**
+ * Largest routes file that is read, room for some 2000 routes: the parser's worst input
+ * of this size takes seconds.
+ */
 const MAX_ROUTES_BYTES = 262_144;
 
 /** Where the route table comes from. */
@@ -33,7 +36,10 @@ export function routesFrom(read: FileText, source: RoutesSource): RoutesResult {
   return { problems: [fileProblem(read.fault, source)] };
 }
 
-/** What the file names may fail in ways that nobody thought of: that is one more problem of the file, not the process's end. */
+/**
+ * What the file names may fail in ways that nobody thought of: that is one more problem of the
+ * file, not the process's end.
+ */
 function parsed(text: string, source: RoutesSource): RoutesResult {
   try {
     return parseRoutes(text, source.file, source);

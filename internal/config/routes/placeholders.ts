@@ -2,7 +2,10 @@ import { isSecret } from '../environment/variables.js';
 import { quote, readVariableText } from '../secrets.js';
 import type { Filled, TextInFile } from './yaml-source.js';
 
-/** `${NAME}`, `${NAME:-default}`, or what begins like one of them; with another `$` before it the text itself is meant. */
+/**
+ * `${NAME}`, `${NAME:-default}`, or what begins like one of them; with another `$` before it
+ * the text itself is meant.
+ */
 const PLACEHOLDER = /\$?\$\{(?:([A-Za-z_]\w*)(?::-([^{}]*))?\})?/g;
 
 /** A text with placeholders: what it has become, and how messages may show it. */
@@ -12,9 +15,9 @@ interface Replaced {
 }
 
 /**
- * Fills `${NAME}` and `${NAME:-default}` in the texts of a routes file from the environment, or from the file that
- * `NAME_FILE` names. It happens after the file is parsed: no value can add a key or a route. What a value has become is
- * never shown, as it may be a secret.
+ * Fills `${NAME}` and `${NAME:-default}` in the texts of a routes file from the environment, or from the file
+ * that `NAME_FILE` names. It happens after the file is parsed: no value can add a key or a route. What a
+ * value has become is never shown, as it may be a secret.
  */
 export class Placeholders {
   readonly #environment: Readonly<Record<string, string | undefined>>;

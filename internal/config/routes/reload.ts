@@ -11,7 +11,7 @@ import { tableProblemsInTurns } from './target-table.js';
 
 /** How often the file is read while nothing happens. */
 const POLL_MS = 500;
-/** How long a change must stay the same before it is taken, so that a file that is still being written is not. */
+/** How long a change must stay the same before it is taken: a file that is still being written is not. */
 const SETTLE_MS = 100;
 
 export interface RouteReloaderOptions {
@@ -20,7 +20,10 @@ export interface RouteReloaderOptions {
   readonly table: RouteTable;
   /** A new table that differs from the one in effect. If it throws, the table in effect stays. */
   readonly onTable: (table: RouteTable) => void | Promise<void>;
-  /** The file turned bad; the table in effect stays. Called once for each bad state of the file, and for each `reload`. */
+  /**
+   * The file turned bad; the table in effect stays. Called once for each bad state of the
+   * file, and for each `reload`.
+   */
   readonly onProblems: (problems: readonly Problem[]) => void;
 }
 
@@ -31,9 +34,10 @@ export interface ReloadResult {
 }
 
 /**
- * Follows the routes file: a change, an atomic rename over it, or the swap of a symbolic link on the way to it is in
- * effect within 2 s. The file is read again on a short period, because a watch misses links that lead elsewhere, network
- * file systems and exhausted inotify limits; a watch on its directory only makes the next read come sooner.
+ * Follows the routes file: a change, an atomic rename over it, or the swap of a symbolic link on the way to
+ * it is in effect within 2 s. The file is read again on a short period, because a watch misses links that
+ * lead elsewhere, network file systems and exhausted inotify limits; a watch on its directory only makes
+ * the next read come sooner.
  */
 export class RouteReloader {
   readonly #options: RouteReloaderOptions;
@@ -70,8 +74,8 @@ export class RouteReloader {
   }
 
   /**
-   * Reads the file, and the TLS files it names, now (SIGHUP), whether `start` was called or not. The callbacks are called
-   * as for a change that was noticed.
+   * Reads the file, and the TLS files it names, now (SIGHUP), whether `start` was called or not. The
+   * callbacks are called as for a change that was noticed.
    */
   reload(): Promise<ReloadResult> {
     return this.#inTurn(async () => this.#take(await readRoutesFile(this.#options.source)));
@@ -132,7 +136,8 @@ export class RouteReloader {
   async #take(read: FileText): Promise<ReloadResult> {
     this.#taken = stateOf(read);
     this.#settling = undefined;
-    // The old table stays when the file goes away, even one that could have been missing at the start (SPEC section 15).
+    // The old table stays when the file goes away, even one that could have been missing at
+    // the start (SPEC section 15).
     const mustExist = this.#table.routes.some((route) => !isFallback(route));
     const { source } = this.#options;
     const result = routesFrom(read, mustExist ? { ...source, fileGiven: true } : source);

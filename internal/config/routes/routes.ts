@@ -44,8 +44,8 @@ export interface RoutesContext {
 export type RoutesResult = { readonly table: RouteTable } | { readonly problems: readonly Problem[] };
 
 /**
- * Makes a frozen table out of a routes file, the fallbacks of the backend variables at its end. Reads the TLS files that
- * routes name, relative to the routes file.
+ * Makes a frozen table out of a routes file, the fallbacks of the backend variables at its end. Reads the TLS
+ * files that routes name, relative to the routes file.
  */
 export function parseRoutes(text: string, fileName: string, context: RoutesContext): RoutesResult {
   const placeholders = new Placeholders(context.environment ?? {});
@@ -253,7 +253,7 @@ function problem(fileName: string, line: number, key: string, message: string): 
   return { name: `${fileName}:${line}: ${key}`, message };
 }
 
-/** The keys around what could not be filled in; of a text in no mapping, which is no route, the list's own name. */
+/** The keys around what could not be filled in; of a text in no mapping, and so no route, the list's name. */
 function faultName(keys: readonly string[]): string {
   const own = keys[0] === 'routes' ? keys.slice(1) : keys;
   return own.length === 0 ? 'routes' : own.join('.');

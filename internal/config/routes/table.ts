@@ -46,8 +46,8 @@ export function createRouteTable(routes: readonly Route[]): RouteTable {
 }
 
 /**
- * What follows `prefix` in `path`, '' or with its leading `/`; undefined: the prefix does not fit. It fits on whole
- * segments; one that ends in `/` fits only what is below it.
+ * What follows `prefix` in `path`, '' or with its leading `/`; undefined: the prefix does not fit. It fits on
+ * whole segments; one that ends in `/` fits only what is below it.
  */
 function restAfter(prefix: string, path: string): string | undefined {
   if (!path.startsWith(prefix)) return undefined;
@@ -95,8 +95,8 @@ export function largestMessageBytes({ routes }: Pick<RouteTable, 'routes'>, byDe
 }
 
 /**
- * The routes a WebSocket client can be on: those up to the first that takes no handshakes, which is the one such a client
- * has come to.
+ * The routes a WebSocket client can be on: those up to the first that takes no handshakes, which is the one
+ * such a client has come to.
  */
 export function sessionMatches(matches: readonly RouteMatch[]): readonly RouteMatch<UpstreamRoute>[] {
   const able: RouteMatch<UpstreamRoute>[] = [];
@@ -108,8 +108,8 @@ export function sessionMatches(matches: readonly RouteMatch[]): readonly RouteMa
 }
 
 /**
- * The earlier claims because of which `later` would never be asked: one of them, or one per kind of client and host, takes
- * every path and client that it fits. Empty: it is reachable.
+ * The earlier claims because of which `later` would never be asked: one of them, or one per kind of client
+ * and host, takes every path and client that it fits. Empty: it is reachable.
  */
 export function hiding<C extends Claim>(earlier: readonly C[], later: Claim): readonly C[] {
   const takers = new Set<C>();
@@ -126,7 +126,7 @@ export function hiding<C extends Claim>(earlier: readonly C[], later: Claim): re
   return [...takers];
 }
 
-/** The shortest paths that fit a claim; whatever fits below them goes on with whole segments, so that they decide. */
+/** The shortest paths that fit a claim; whatever fits below them goes on with whole segments: they decide. */
 function shortestPaths({ prefix, mounted }: Claim): readonly string[] {
   return mounted && !isUnderMount(prefix) ? [prefix, `${MOUNT}${prefix}`] : [prefix];
 }

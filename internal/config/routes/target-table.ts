@@ -110,8 +110,8 @@ function atOnce(read: FileText, fields: readonly string[]): RowsResult {
 }
 
 /**
- * The rows of a JSON object of objects. Only the brackets and commas between rows are looked for here, and what is between
- * them goes to JSON.parse in pieces, as one call for 100,000 rows would hold everybody up.
+ * The rows of a JSON object of objects. Only the brackets and commas between rows are looked for here, and
+ * what is between them goes to JSON.parse in pieces, as one call for 100,000 rows would hold everybody up.
  */
 function* rowsOf(text: string, fields: readonly string[]): Generator<undefined, RowsResult> {
   const columns = new Map(fields.map((field) => [field, new Map<string, string>()]));

@@ -1,6 +1,6 @@
 import type { Target, TargetedUpstream } from '../config.js';
 
-/** An upstream URL in which a placeholder may stand for the whole host or the whole port (SPEC section 19). */
+/** An upstream URL in which a placeholder may stand for the whole host or whole port (SPEC section 19). */
 const TEMPLATE = /^([A-Za-z]+:)\/\/(\{[\w-]+\}|[^{}/?:@[\]]+|\[[^\]]*\])(?::(\{[\w-]+\}|\d+))?([/?].*)?$/s;
 
 const PLACEHOLDER = /^\{([\w-]+)\}$/;

@@ -1,4 +1,4 @@
-/** One piece of a header value that a route sets: text as it is, or what stands for something of the request. */
+/** One piece of a header value that a route sets: text as it is, or something of the request. */
 export type TemplatePart =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'sub' | 'name' | 'roles' | 'requestId' }

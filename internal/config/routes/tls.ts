@@ -12,7 +12,10 @@ export interface TlsFault {
   readonly message: string;
 }
 
-/** The files that the routes of one load name in `tls`: each is read and tried once, as thousands may name the same ones. */
+/**
+ * The files that the routes of one load name in `tls`: each is read and tried once, as
+ * thousands may name the same ones.
+ */
 export class TlsFiles {
   readonly #certificates = new Map<string, Pem>();
   readonly #keys = new Map<string, Pem>();

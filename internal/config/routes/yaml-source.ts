@@ -13,7 +13,10 @@ import {
   visit,
 } from 'yaml';
 
-/** Nesting that is read: flow collections unless the caller says otherwise, block indicators in one line, columns of indentation. */
+/**
+ * Nesting that is read: flow collections unless the caller says otherwise, block indicators in one
+ * line, columns of indentation.
+ */
 const MAX_FLOW_DEPTH = 16;
 const MAX_INDICATORS_PER_LINE = 16;
 const MAX_INDENTATION = 64;
@@ -53,7 +56,7 @@ export interface TextInFile {
 export type Filled = { readonly value: unknown } | { readonly fault: string };
 
 export interface YamlOptions {
-  /** Flow collections in each other, default 16: JSON is made of them. At most 64, for the sake of the stack. */
+  /** Flow collections in each other, default 16: JSON is made of them. At most 64, because of the stack. */
   readonly maxFlowDepth?: number;
   /** `failsafe`: every scalar is text, as it is written; default `core`. */
   readonly schema?: 'core' | 'failsafe';
@@ -61,12 +64,12 @@ export interface YamlOptions {
   readonly fill?: (text: TextInFile) => Filled | undefined;
 }
 
-/** Reads one YAML 1.2 document (core schema, no merge keys, no custom tags), or everything that is wrong with it. */
+/** Reads a YAML 1.2 document (core schema, no merge keys, no custom tags), or everything wrong with it. */
 export function readYaml(
   text: string,
   { maxFlowDepth = MAX_FLOW_DEPTH, schema = 'core', fill }: YamlOptions = {},
 ): YamlSource | { readonly faults: readonly YamlFault[] } {
-  // The parser recurses, and an exhausted stack can end the process inside a regular expression, past any catch.
+  // The parser recurses, and an exhausted stack can end the process inside a regular expression, uncaught.
   const deepLine = lineOfDeepNesting(text, maxFlowDepth);
   if (deepLine !== undefined) return { faults: [{ line: deepLine, message: 'is nested too deeply' }] };
   const lines = new LineCounter();
@@ -146,8 +149,8 @@ function duplicateKeys(document: Document.Parsed): FoundFault[] {
 }
 
 /**
- * Aliases that stand for nothing, and those for something they stand in themselves: YAML 1.2 §7.1 allows the latter, but
- * nothing that walks through the values would ever end.
+ * Aliases that stand for nothing, and those for something they stand in themselves: YAML 1.2 §7.1 allows the
+ * latter, but nothing that walks through the values would ever end.
  */
 function wrongAliases(document: Document.Parsed): FoundFault[] {
   const found: FoundFault[] = [];

@@ -44,7 +44,10 @@ export class SchemaCompiler {
     }
   }
 
-  /** Compiled when it is first asked, unless `faultsOf` has done so: some milliseconds each, which add up in a large file. */
+  /**
+   * Compiled when it is first asked, unless `faultsOf` has done so: some milliseconds each,
+   * which add up in a large file.
+   */
   check(schema: JsonSchema): SchemaCheck {
     return (value, every) => {
       // The compiler remembers what it has compiled.

@@ -1,6 +1,6 @@
 import type { JsonSchema } from '../config.js';
 
-/** What texts of a query may stand for, by parameter: `string` in it, or nothing said: the text stays what it is. */
+/** What texts of a query may stand for, by parameter: `string` in it, or nothing: the text stays as it is. */
 export interface ParameterTypes {
   /** The types that a single value may have. */
   of(name: string): ReadonlySet<string>;

@@ -10,8 +10,9 @@ const MAX_PATTERN_CHARS = 4_096;
 const MAX_PROGRAM = 20_000;
 
 /**
- * A pattern of a schema as an automaton of RE2, whose time is linear in the text whatever the pattern (no ReDoS): a
- * mebibyte takes at most some hundred milliseconds. ECMAScript's syntax is taken but for look-around and back-references.
+ * A pattern of a schema as an automaton of RE2, whose time is linear in the text whatever the pattern (no
+ * ReDoS): a mebibyte takes at most some hundred milliseconds. ECMAScript's syntax is taken but for
+ * look-around and back-references.
  * @throws Error when RE2 does not take it.
  */
 export function linearPattern(pattern: string): RE2JS {

@@ -1,6 +1,6 @@
 /**
- * Whether no two items are equal (JSON Schema 2020-12 validation §6.4.3), in time that grows with their size, not with
- * its square: each is written in one form, and the texts are compared.
+ * Whether no two items are equal (JSON Schema 2020-12 validation §6.4.3), in time that grows with their size,
+ * not with its square: each is written in one form, and the texts are compared.
  */
 export function areUnique(items: readonly unknown[]): boolean {
   const seen = new Set<string>();

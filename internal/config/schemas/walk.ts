@@ -50,8 +50,8 @@ export const FORMATS = [
 const DRAFT = 'https://json-schema.org/draft/2020-12/schema';
 
 /**
- * One pass over a schema for what the compiler does not tell the place of: keywords that do not exist, which as
- * annotations would silently check nothing; patterns and formats; references that lead nowhere.
+ * One pass over a schema for what the compiler does not tell the place of: keywords that do not exist, which
+ * as annotations would silently check nothing; patterns and formats; references that lead nowhere.
  */
 export class SchemaWalk {
   readonly faults: SchemaFault[] = [];

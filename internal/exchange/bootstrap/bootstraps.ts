@@ -50,9 +50,10 @@ export class Bootstraps {
   }
 
   /**
-   * @returns undefined: the request may go to the upstream as it is. Else it resolves with undefined, which says the same,
-   *   or with the redirection that brings the upstream's cookies.
-   * @throws GatewayError ERR_BOOTSTRAP_COOKIE; by rejecting ERR_BOOTSTRAP_MINT, ERR_BOOTSTRAP_EXCHANGE, ERR_CIRCUIT_OPEN.
+   * @returns undefined: the request may go to the upstream as it is. Else it resolves with undefined, which
+   *   says the same, or with the redirection that brings the upstream's cookies.
+   * @throws GatewayError ERR_BOOTSTRAP_COOKIE; by rejecting ERR_BOOTSTRAP_MINT,
+   *   ERR_BOOTSTRAP_EXCHANGE, ERR_CIRCUIT_OPEN.
    */
   enter(rule: BootstrapRule, newcomer: Newcomer): Promise<LocalAnswer | undefined> | undefined {
     const { method, headers } = newcomer.facts;

@@ -15,8 +15,8 @@ export interface CommandOptions {
 }
 
 /**
- * What a command writes to its output, once it has ended well. Without a shell, in a process group of its own: when it takes
- * too long, writes too much or is given up, all that it has started ends with it.
+ * What a command writes to its output, once it has ended well. Without a shell, in a process group of its
+ * own: when it takes too long, writes too much or is given up, all that it has started ends with it.
  * @throws Error: it cannot be started, ends otherwise, takes too long or writes too much.
  */
 export function outputOf(

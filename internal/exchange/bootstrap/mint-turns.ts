@@ -8,7 +8,7 @@ export interface HostTurns {
   give(name: string): void;
 }
 
-/** One mint at a time for each subject, and not too many in all; who has to wait is served in the order it came. */
+/** One mint at a time for each subject, and not too many in all; who has to wait is served in order. */
 export class MintTurns {
   /** The last of each subject's that is under way or waits. */
   readonly #last = new Map<string, Promise<unknown>>();

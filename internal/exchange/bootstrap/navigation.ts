@@ -1,6 +1,9 @@
 import type { HeaderLines } from '../../request/head.js';
 
-/** Whether a browser asks for a page to show, which may be sent elsewhere first: by Fetch Metadata, else by what is accepted. */
+/**
+ * Whether a browser asks for a page to show, which may be sent elsewhere first: by Fetch Metadata,
+ * else by what is accepted.
+ */
 export function isDocumentNavigation(method: string, headers: HeaderLines): boolean {
   if (method !== 'GET') return false;
   const destination = headers.get('sec-fetch-dest');

@@ -5,7 +5,7 @@ import type { HeaderLines } from '../../request/head.js';
 
 /** Largest body that is read whole, whatever the route allows. */
 const MAX_CHECKED_BYTES = 1_048_576;
-/** All that is wrong is looked for in bodies up to this size: in a large one it could be a hundred thousand things. */
+/** All that is wrong is looked for in bodies up to this size: in a large one it could be 100,000 things. */
 const MAX_DETAILED_BYTES = 65_536;
 
 /** Largest body of a request that a schema is held against; @param maxBodyBytes of the route, 0: no limit. */
@@ -14,8 +14,8 @@ export function checkedBodyLimit(maxBodyBytes: number): number {
 }
 
 /**
- * Whether the type of a body can be held against a schema: 415 for what is not JSON as it is, 400 for JSON in another
- * encoding than its only one (RFC 8259 §8.1), undefined: it can. Asked before the body is read.
+ * Whether the type of a body can be held against a schema: 415 for what is not JSON as it is, 400 for JSON in
+ * another encoding than its only one (RFC 8259 §8.1), undefined: it can. Asked before the body is read.
  */
 export function judgeContentType(headers: HeaderLines): 400 | 415 | undefined {
   // What is compressed is not what the upstream will read (RFC 9110 §15.5.16).
@@ -48,7 +48,7 @@ export function bodyErrors(
   return check(reading.value, detail && bytes.length <= MAX_DETAILED_BYTES);
 }
 
-/** The member `errors` of a 400: all with messages where the endpoint says `detail`, else the first one's path. */
+/** The member `errors` of a 400: all with messages where the endpoint says `detail`, else the first path. */
 export function errorsToShow(
   errors: readonly SchemaError[],
   { detail }: Pick<CompiledEndpoint, 'detail'>,

@@ -9,8 +9,8 @@ export type EndpointVerdict =
   | { readonly kind: 'unknown method'; readonly allow: string };
 
 /**
- * @param rest what follows the prefix in the decoded path, which is what the route was found by, too; `/x/` is not `/x`,
- *   but the prefix itself is `/`.
+ * @param rest what follows the prefix in the decoded path, which is what the route was found by, too;
+ *   `/x/` is not `/x`, but the prefix itself is `/`.
  */
 export function endpointOf(schemas: CompiledSchemas, method: string, rest: string): EndpointVerdict {
   const segments = (rest === '' ? '/' : rest).slice(1).split('/');

@@ -46,7 +46,11 @@ export function checkEndpoint(
   return endpoint;
 }
 
-/** Reads a body whole. @param request undefined: there is no body. @throws GatewayError, by rejecting: ERR_BODY_TOO_LARGE, ERR_CLIENT_LOST. */
+/**
+ * Reads a body whole.
+ * @param request undefined: there is no body.
+ * @throws GatewayError, by rejecting: ERR_BODY_TOO_LARGE, ERR_CLIENT_LOST.
+ */
 export async function readWhole(
   request: IncomingMessage | undefined,
   maxBodyBytes: number,

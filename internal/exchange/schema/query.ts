@@ -5,8 +5,9 @@ import type { CompiledEndpoint } from '../../config/schemas/compiled.js';
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /**
- * Holds a query against its endpoint's schema: an object of the parameters, each a text, a repeated one a list of them.
- * Where the schema wants a number or true or false, a text that is written so in JSON counts as one; nothing else does.
+ * Holds a query against its endpoint's schema: an object of the parameters, each a text, a repeated one a
+ * list of them. Where the schema wants a number or true or false, a text that is written so in JSON counts
+ * as one; nothing else does.
  * @param query as the upstream will get it, the token's parameter taken out.
  * @returns what is wrong; undefined: nothing.
  */
@@ -29,7 +30,7 @@ export function queryErrors(
   return rules.check(object, detail);
 }
 
-/** undefined: somewhere `%` does not begin a byte, or the bytes are no UTF-8, which readers take differently. */
+/** undefined: somewhere `%` does not begin a byte, or the bytes are no UTF-8: readers take it differently. */
 function parameters(query: string): ReadonlyMap<string, readonly string[]> | undefined {
   const found = new Map<string, string[]>();
   for (const piece of query.split('&')) {

@@ -6,7 +6,10 @@ import { KEEP_ALIVE_DELAY_MS } from '../../upstream/socket/socket.js';
 import type { TcpAddress, TcpBinding, TcpHandle } from '../../upstream/socket/tcp-binding.js';
 import { systemError } from '../../upstream/socket/tcp-connect.js';
 
-/** Connections that wait for the process to take them: a crowd after a restart. The kernel's own limit holds beside it. */
+/**
+ * Connections that wait for the process to take them: a crowd after a restart. The kernel's
+ * own limit holds beside it.
+ */
 const BACKLOG = 4096;
 
 /** A connection as the system gives it: on a handle, or on a stream where there are no handles. */

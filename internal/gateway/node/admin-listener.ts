@@ -19,8 +19,9 @@ export interface AdminListenerParts {
 }
 
 /**
- * The gateway's own endpoints on an address of their own, ADMIN_HOST and ADMIN_PORT. On node:http whoever accepts clients,
- * and its connections count for no limit: an orchestrator gets its answer however many clients there are.
+ * The gateway's own endpoints on an address of their own, ADMIN_HOST and ADMIN_PORT. On node:http
+ * whoever accepts clients, and its connections count for no limit: an orchestrator gets its answer
+ * however many clients there are.
  */
 export class AdminListener {
   readonly #http: HttpSide;

@@ -23,7 +23,9 @@ const SWITCHING = [
 
 /**
  * The answer that opens a WebSocket (RFC 6455 §4.2.2).
- * @param key Sec-WebSocket-Key. @param subprotocol a token; undefined: none is selected. @param session its id.
+ * @param key Sec-WebSocket-Key.
+ * @param subprotocol a token; undefined: none is selected.
+ * @param session its id.
  */
 export function switchingProtocols(key: string, subprotocol: string | undefined, session: string): Buffer {
   const accept = hash('sha1', key + ACCEPT_GUID, 'base64');
@@ -31,7 +33,10 @@ export function switchingProtocols(key: string, subprotocol: string | undefined,
   return Buffer.from(`${SWITCHING}${accept}${selected}\r\nX-Session-Id: ${session}\r\n\r\n`, 'latin1');
 }
 
-/** A whole answer, after which the connection ends. @param bodiless whether the head goes alone, as for HEAD. */
+/**
+ * A whole answer, after which the connection ends.
+ * @param bodiless whether the head goes alone, as for HEAD.
+ */
 export function lastAnswer(answer: Answer, bodiless: boolean): Buffer {
   const body = Buffer.from(answerBody(answer), 'utf8');
   const lines = [

@@ -25,8 +25,9 @@ export function openAnswers({ [TURNS]: turns }: AnsweringStream): number {
 }
 
 /**
- * Serves a request when all answers before it are out: however many come at once, a connection has one exchange at a time.
- * While more wait than is worth keeping, nothing more is read. The answer's 'close' says that it is out, or its connection gone.
+ * Serves a request when all answers before it are out: however many come at once, a connection has one
+ * exchange at a time. While more wait than is worth keeping, nothing more is read. The answer's 'close' says
+ * that it is out, or its connection gone.
  */
 export function inTurn(stream: AnsweringStream, response: ServerResponse, serve: () => void): void {
   stream[TURNS] ??= new Turns(stream);
@@ -42,7 +43,7 @@ export function insteadInTurn(
   return turns?.replace(response, work) ?? false;
 }
 
-/** A request behind the last answer: nobody serves it, but node:http keeps it until the connection has ended. */
+/** A request behind the last answer: nobody serves it, but node:http keeps it until the connection ends. */
 export function ignore(stream: AnsweringStream, request: IncomingMessage): void {
   stream[IGNORED] = (stream[IGNORED] ?? 0) + costOf(request);
   if (stream[IGNORED] > MAX_UNSERVED_BYTES) stream.destroy();
@@ -118,15 +119,15 @@ class Turns {
   }
 
   /**
-   * Had it been paused by the request that was one too many, and then been told to flow by one before that in the same read,
-   * it counts as paused while node:http reads: its word for that is the event.
+   * Had it been paused by the request that was one too many, and then been told to flow by one before that in
+   * the same read, it counts as paused while node:http reads: its word for that is the event.
    */
   #stop(): void {
     if (this.stream.isPaused()) this.stream.emit('pause');
     else this.stream.pause();
   }
 
-  /** node:http tells only the answer whose turn it is that its connection has gone; this tells those behind it. */
+  /** node:http tells only the answer whose turn it is that its connection is gone; this tells the others. */
   #abandon(): void {
     this.#isHeld = false;
     // Nothing is begun any more.

@@ -27,7 +27,7 @@ export interface WireConnection {
   waits(): void;
 }
 
-/** The client's side of an exchange whose request is a head and nothing more, read and answered without node:http. */
+/** The client's side of an exchange whose request is a mere head, read and answered without node:http. */
 export class BodilessWire implements ClientWire {
   owner: WireOwner | undefined;
   isLast: boolean;

@@ -7,16 +7,16 @@ import { FrameWalker } from '../../upstream/websocket/frame-walker.js';
 import { OwnFrames, type Speaker } from '../../upstream/websocket/own-frames.js';
 
 /**
- * What the gateway itself says to a client, and how their connection ends. Everything of RFC 6455 that a client can break is
- * checked; it is told 1002, 1007 or 1009 before TCP is closed.
+ * What the gateway itself says to a client, and how their connection ends. Everything of RFC 6455 that a
+ * client can break is checked; it is told 1002, 1007 or 1009 before TCP is closed.
  */
 export abstract class ClientEnding extends FrameWalker implements Speaker {
   protected session: ClientListener | undefined;
   /** Whose frames pass to the client. */
   source: FrameSource | undefined;
   /**
-   * `told`: our close frame is out and the client's is awaited. `over`: nothing more is said; what still comes is read and
-   * dropped, as unread bytes would turn our close frame into a reset.
+   * `told`: our close frame is out and the client's is awaited. `over`: nothing more is said; what still
+   * comes is read and dropped, as unread bytes would turn our close frame into a reset.
    */
   protected state: 'open' | 'told' | 'over' = 'open';
   /** Whether the client's close frame has come, or something that no close frame follows. */

@@ -26,8 +26,9 @@ export interface ClientSocketShared {
 const NOTHING = Buffer.alloc(0);
 
 /**
- * A client's WebSocket on a socket of Node's, behind the 101. Until its session is open it takes the client's messages
- * apart, one at a time and no more of it than the session has room for; then frames pass as they come, see `passTo`.
+ * A client's WebSocket on a socket of Node's, behind the 101. Until its session is open it takes the
+ * client's messages apart, one at a time and no more of it than the session has room for; then frames pass
+ * as they come, see `passTo`.
  */
 export class NodeClientSocket extends ClientEnding implements ClientSocket, ClientFrames, SocketOwner {
   heard = false;

@@ -17,7 +17,10 @@ export interface Connection {
   readonly secure: boolean;
   /** Reads from its first `resume`; its owner is whoever makes something of what comes. */
   readonly socket: UpstreamSocket;
-  /** From now on it is a stream, and no socket any more. @param unread what was read of it; it may be lent. */
+  /**
+   * From now on it is a stream, and no socket any more.
+   * @param unread what was read of it; it may be lent.
+   */
   asStream(unread: Buffer): Socket;
 }
 
@@ -72,8 +75,8 @@ export function streamOf(accepted: Accepted): Socket {
 }
 
 /**
- * Has it that a stream's failure is no more than its end. It goes through many hands, and node:http takes its own away from one
- * that asks for a tunnel: an error that nobody hears would end the process.
+ * Has it that a stream's failure is no more than its end. It goes through many hands, and node:http takes its
+ * own away from one that asks for a tunnel: an error that nobody hears would end the process.
  */
 function mayFail(stream: Socket): Socket {
   return stream.on('error', () => {});

@@ -2,8 +2,9 @@ import type { ConnectionLimit } from '../../ratelimit/connection-limit.js';
 import type { TrustedProxies } from '../../request/forwarded.js';
 
 /**
- * Counts sockets of every kind from accept to close (SPEC section 4a): all of them against MAX_CONNECTIONS, and those of
- * peers that are no trusted proxies against MAX_CONNECTIONS_PER_IP; behind a proxy are many clients.
+ * Counts sockets of every kind from accept to close (SPEC section 4a): all of them against
+ * MAX_CONNECTIONS, and those of peers that are no trusted proxies against MAX_CONNECTIONS_PER_IP; behind
+ * a proxy are many clients.
  */
 export class Entrance {
   #size = 0;
@@ -41,7 +42,10 @@ export class Entrance {
     if (this.counts(peer)) this.perIp.leave(peer);
   }
 
-  /** Whether a peer's sockets count for its address: not those of a proxy, whose clients count by the addresses it names. */
+  /**
+   * Whether a peer's sockets count for its address: not those of a proxy, whose clients count
+   * by the addresses it names.
+   */
   counts(peer: string): boolean {
     return this.perIp.limit > 0 && !this.proxies.trusts(peer);
   }

@@ -44,8 +44,8 @@ const TOO_LARGE: HeadVerdict = { kind: 'refused', status: 431 };
 const NOTHING = Buffer.alloc(0);
 
 /**
- * Reads one request head from a connection. However its bytes are cut, the verdict is the same: it follows from what has
- * come, never from where a read ended.
+ * Reads one request head from a connection. However its bytes are cut, the verdict is the same: it follows
+ * from what has come, never from where a read ended.
  */
 export class HeadReader {
   #received: Buffer = NOTHING;
@@ -187,8 +187,8 @@ function canBeginRequest(byte: number | undefined): boolean {
 }
 
 /**
- * Whether two readers could disagree about whom a request is for, or where it ends (RFC 9112 §3.2, §6.3): not one Host, or
- * one that is none, a body of two lengths, an encoding that is not exactly `chunked`.
+ * Whether two readers could disagree about whom a request is for, or where it ends (RFC 9112 §3.2, §6.3): not
+ * one Host, or one that is none, a body of two lengths, an encoding that is not exactly `chunked`.
  * @param isOld HTTP/1.0, which may do without a Host and knows no encoding.
  */
 export function framingFault(headers: HeaderLines, isOld: boolean | undefined): boolean {

@@ -53,12 +53,17 @@ const WIRE = Symbol('wire');
 const REFUSED = Symbol('refused');
 const LAST = Symbol('last');
 
-/** HTTP that is no WebSocket handshake, on node:http: the endpoints of the gateway's own and, through a seam, HTTP routes. */
+/**
+ * HTTP that is no WebSocket handshake, on node:http: the endpoints of the gateway's own and,
+ * through a seam, HTTP routes.
+ */
 export class HttpSide {
   readonly #server: Server = this.#createServer();
   readonly #stalls: Stalls;
 
-  /** @param onUpgrade undefined: there are no WebSockets here, and a handshake is a request like any other. */
+  /**
+   * @param onUpgrade undefined: there are no WebSockets here, and a handshake is a request like any other.
+   */
   constructor(
     readonly parts: HttpSideParts,
     readonly onUpgrade?: OnUpgrade,
@@ -114,7 +119,8 @@ export class HttpSide {
     server
       .on('request', guard(false))
       .on('checkContinue', guard(true))
-      // What else a client may expect, RFC 9110 §10.1.1 does not say; node:http would refuse it, and nobody would know.
+      // What else a client may expect, RFC 9110 §10.1.1 does not say; node:http would refuse
+      // it, and nobody would know.
       .on('checkExpectation', guard(false))
       .on('connect', (request: IncomingMessage, stream: BusyStream) => this.#refuseTunnel(request, stream))
       .on('upgrade', (request: IncomingMessage, stream: BusyStream, early: Buffer) =>
@@ -221,7 +227,7 @@ export class HttpSide {
       return;
     if (!latest.req.complete && stream[WIRE]?.broken(error.code ?? error.message) === true) return;
     if (!isMidAnswer(stream) || isSaid(latest)) return this.#refuseUnreadable(error, stream);
-    // The body of a request whose answer has begun, else the head of one whose answer comes behind all others.
+    // The body of a request whose answer has begun, else the head of one whose answer comes last.
     if (!latest.req.complete) stream.destroy();
     else if (stream[REFUSED] !== true) {
       stream[REFUSED] = true;
@@ -248,7 +254,7 @@ function isOver(stream: BusyStream): boolean {
   return stream[LAST] === true || lingers(stream) || stream.destroyed;
 }
 
-/** Whether what is said now would stand in the middle of an answer, or pass for the answer to another request. */
+/** Whether what is said now would stand amid an answer, or pass for the answer to another request. */
 function isMidAnswer(stream: BusyStream): boolean {
   const { [LATEST]: latest } = stream;
   const open = openAnswers(stream);

@@ -6,8 +6,8 @@ const BYTES = 65_536 + 64;
 const MAX_KEPT = 2;
 
 /**
- * Copies of what is lent, for writes that may have to wait. Their memory is used again once nothing waits: a long answer
- * leaves nothing behind to be collected.
+ * Copies of what is lent, for writes that may have to wait. Their memory is used again once nothing waits: a
+ * long answer leaves nothing behind to be collected.
  */
 export class KeptCopies {
   readonly #memory: Buffer[] = [];

@@ -3,8 +3,8 @@ import { Timed, type TimerWheel } from '../../session/timer-wheel.js';
 import type { SocketOwner, UpstreamSocket } from '../../upstream/socket/socket.js';
 
 /**
- * RFC 9112 §9.6: bytes that nobody reads turn the end of a connection into a reset, which takes the answer away from a
- * client that is still sending. So what it sends is read and dropped for so long.
+ * RFC 9112 §9.6: bytes that nobody reads turn the end of a connection into a reset, which takes the answer
+ * away from a client that is still sending. So what it sends is read and dropped for so long.
  */
 const LINGER_MS = 2_000;
 

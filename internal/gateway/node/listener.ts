@@ -25,8 +25,9 @@ import { RequestConnection, type RequestRules } from './request-connection.js';
 import { TlsSide } from './tls-side.js';
 
 /**
- * New connections that are taken up in one turn of the event loop: a handshake takes a tenth of a millisecond, in a process
- * that has just begun ten times that, and a crowd must not keep the sessions that run waiting.
+ * New connections that are taken up in one turn of the event loop: a handshake takes a tenth of a
+ * millisecond, in a process that has just begun ten times that, and a crowd must not keep the
+ * sessions that run waiting.
  */
 const NEW_A_TURN = 2;
 

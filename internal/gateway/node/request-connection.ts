@@ -13,7 +13,7 @@ import { HeadReader, type ReadHead } from './head-reader.js';
 import { Farewell } from './linger.js';
 import { STALLED_MS } from './stalled.js';
 
-/** Time for a head: of the first request from accept, of others from its first byte; SPEC sections 4 and 4a. */
+/** Time for a head: of the first request from accept, of others from the first byte; SPEC sections 4, 4a. */
 const HEAD_TIMEOUT_MS = 10_000;
 /** What may come behind a request before it is answered, in bytes: then the rest waits with the kernel. */
 const MAX_HELD_BYTES = 16_384;
@@ -26,7 +26,9 @@ export interface RequestRules {
   readonly draining: boolean;
   /** @param early what came behind the head; it may be lent. */
   handshake(connection: Connection, head: ReadHead, early: Buffer): void;
-  /** @returns whether it is an exchange that is answered on that wire; if not, the wire has not been touched. */
+  /**
+   * @returns whether it is an exchange that is answered on that wire; if not, the wire has not been touched.
+   */
   exchange(wire: ClientWire, connection: Connection, head: ReadHead): boolean;
   /** Any other request. @param received the head and what came behind it; it may be lent. */
   http(connection: Connection, head: ReadHead, received: Buffer): void;
@@ -36,8 +38,8 @@ export interface RequestRules {
 }
 
 /**
- * A connection on which requests come, one after the other: exchanges without a body, until something else is asked for,
- * which somebody else serves from there on.
+ * A connection on which requests come, one after the other: exchanges without a body, until something else is
+ * asked for, which somebody else serves from there on.
  */
 export class RequestConnection extends Timed implements SocketOwner, WireConnection, Enrolled {
   rollPlace = -1;

@@ -17,7 +17,7 @@ export class Stalls {
 
   constructor(readonly wheel: TimerWheel) {}
 
-  /** Has a stream destroyed when its client takes nothing for a minute of what waits in it now, if anything does. */
+  /** Has a stream destroyed when its client takes nothing for a minute of what waits in it now, if any. */
   watch(stream: WatchedStream): void {
     const waitingBytes = unsentBytes(stream);
     if (waitingBytes === 0) return this.forget(stream);
@@ -75,8 +75,9 @@ interface QueueingHandle {
 }
 
 /**
- * How much of what was written to a stream its client has not taken yet. The number itself means little, as layers of it may
- * count the same bytes; it falls with every byte that leaves, when the stream's own `writableLength` falls by whole writes.
+ * How much of what was written to a stream its client has not taken yet. The number itself means little, as
+ * layers of it may count the same bytes; it falls with every byte that leaves, when the stream's own
+ * `writableLength` falls by whole writes.
  */
 export function unsentBytes(stream: Socket): number {
   let bytes = stream.writableLength;

@@ -7,8 +7,8 @@ import { type SocketData, UwsClientSocket } from './client-socket.js';
 import { sendAnswer } from './http-response.js';
 
 /**
- * A function that appends to `list` and runs no JavaScript: the open handler runs in the midst of an upgrade, where a
- * compiler that takes memory for it would do harm, see `UwsHandshake.accept`.
+ * A function that appends to `list` and runs no JavaScript: the open handler runs in the midst of an upgrade,
+ * where a compiler that takes memory for it would do harm, see `UwsHandshake.accept`.
  */
 export function leaveIn(list: WebSocket<SocketData>[]): (ws: WebSocket<SocketData>) => void {
   const push: (ws: WebSocket<SocketData>) => unknown = list.push.bind(list);
@@ -49,8 +49,9 @@ export class UwsHandshake implements ClientHandshake {
     const data: SocketData = { session: this.session, socket };
     const { headers } = this.head;
     response.cork(() => response.writeStatus(`${SWITCHING_PROTOCOLS}\r\nX-Session-Id: ${this.session.id}`));
-    // The upgrade alone, bound, with no code of ours behind it: where the socket's memory stays in place, uWebSockets.js
-    // goes on to look at it as the response it has been, and whatever else was allocated meanwhile may be what it sees.
+    // The upgrade alone, bound, with no code of ours behind it: where the socket's memory stays in place,
+    // uWebSockets.js goes on to look at it as the response it has been, and whatever else was allocated
+    // meanwhile may be what it sees.
     const key = headers.get('sec-websocket-key')?.[0] ?? '';
     const extensions = headers.get('sec-websocket-extensions')?.join(', ') ?? '';
     response.cork(response.upgrade.bind(response, data, key, subprotocol ?? '', extensions, this.context));

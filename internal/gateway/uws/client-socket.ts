@@ -14,8 +14,8 @@ export interface SocketData {
 const NO_STATUS = 1005;
 
 /**
- * A client's WebSocket on uWebSockets.js. Its native socket throws when it is touched after its close handler ran, and
- * every upstream event races that handler: after `detach` everything here does nothing.
+ * A client's WebSocket on uWebSockets.js. Its native socket throws when it is touched after its close handler
+ * ran, and every upstream event races that handler: after `detach` everything here does nothing.
  */
 export class UwsClientSocket implements ClientSocket {
   #ws: WebSocket<SocketData> | undefined;
@@ -89,7 +89,8 @@ export class UwsClientSocket implements ClientSocket {
 
   #end(code: number, reason: string): void {
     if (code === NO_STATUS) this.#ws?.end();
-    // Bytes: the library's build for Node 24 writes a string of Latin-1 characters as Latin-1 (RFC 6455 §5.5.1: UTF-8).
+    // Bytes: the library's build for Node 24 writes a string of Latin-1 characters as Latin-1
+    // (RFC 6455 §5.5.1: UTF-8).
     else this.#ws?.end(code, Buffer.from(cutReason(reason), 'utf8'));
   }
 

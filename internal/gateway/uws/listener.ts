@@ -21,8 +21,8 @@ import { readHead } from './request-head.js';
 import { uWS } from './uws.js';
 
 /**
- * A message this much over MAX_MESSAGE_BYTES is still taken in, so that it can be answered 1009; uWebSockets.js drops the
- * connection for larger ones.
+ * A message this much over MAX_MESSAGE_BYTES is still taken in, so that it can be answered 1009;
+ * uWebSockets.js drops the connection for larger ones.
  */
 const OVERSIZE_SLACK_BYTES = 1_048_576;
 
@@ -31,7 +31,7 @@ const BACKPRESSURE_SLACK_BYTES = 4_194_304;
 
 /** The listener on uWebSockets.js: one app for HTTP and WebSocket clients. */
 export class UwsListener implements Listener {
-  /** The one that listens, and those whose certificate has been replaced since, which keep their connections. */
+  /** The one that listens, and those whose certificate has been replaced, which keep their connections. */
   readonly #apps: TemplatedApp[];
   readonly #compress: boolean;
   /** Where the open handler leaves a WebSocket for whoever upgrades it, see `UwsHandshake.accept`. */
@@ -49,7 +49,8 @@ export class UwsListener implements Listener {
     this.#listening = await this.#bind(port);
     this.#open = true;
     const bound = uWS.us_socket_local_port(this.#listening);
-    // A port of the system's choice is bound without SO_REUSEADDR: beside live connections it could not be bound again.
+    // A port of the system's choice is bound without SO_REUSEADDR: beside live connections it
+    // could not be bound again.
     if (port === 0 && tls !== undefined) await this.#bindAgain(this.#listening, bound);
     return bound;
   }
@@ -205,7 +206,10 @@ function compressionOf(compression: ListenConfig['compression']): number {
   }
 }
 
-/** What `check` passes is refused here now and then: its TLS is BoringSSL's, which knows fewer curves and no byte order mark. */
+/**
+ * What `check` passes is refused here now and then: its TLS is BoringSSL's, which knows fewer
+ * curves and no byte order mark.
+ */
 function secureApp({ certFile, keyFile }: NonNullable<ListenConfig['tls']>): TemplatedApp {
   try {
     return uWS.SSLApp({ cert_file_name: certFile, key_file_name: keyFile });

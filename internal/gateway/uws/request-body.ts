@@ -11,8 +11,8 @@ export interface IncomingBody {
 }
 
 /**
- * Collects the body of a request, up to `limitBytes`; what comes beyond is dropped. To be called in the request handler
- * itself: bytes that nobody waits for are lost.
+ * Collects the body of a request, up to `limitBytes`; what comes beyond is dropped. To be called in the
+ * request handler itself: bytes that nobody waits for are lost.
  */
 export function readBody(response: HttpResponse, limitBytes: number): IncomingBody {
   let gone = false;

@@ -22,7 +22,7 @@ export function readHead(request: HttpRequest, response: HttpResponse, secure: b
   };
 }
 
-/** uWebSockets.js reads values as UTF-8: what was that becomes bytes again, what was not is lost to U+FFFD. */
+/** uWebSockets.js reads values as UTF-8: what was that becomes bytes again, what was not is U+FFFD. */
 function asBytes(value: string): string {
   return /^[\0-\x7f]*$/.test(value) ? value : Buffer.from(value, 'utf8').toString('latin1');
 }

@@ -13,8 +13,8 @@ const REQUESTS: readonly (readonly [fault: string, pieces: readonly string[]])[]
 ];
 
 /**
- * Asks the uWebSockets.js that is installed what it makes of requests that some of its builds cannot read (SPEC section
- * 4a): its version does not tell.
+ * Asks the uWebSockets.js that is installed what it makes of requests that some of its builds cannot read
+ * (SPEC section 4a): its version does not tell.
  * @returns what is wrong with it, in words that follow "uWebSockets.js"; undefined: it is sound.
  */
 export async function uwsFault(): Promise<string | undefined> {

@@ -2,7 +2,10 @@ import type { PostgresStore } from '../../store/postgres.js';
 import { expiringTable } from '../../store/postgres-table.js';
 import { LEASE_MS, type SlotStore } from './slot-store.js';
 
-/** For the `tables` of the PostgresStore. `holders`: who has a place, and the second of the epoch at which its lease ends. */
+/**
+ * For the `tables` of the PostgresStore. `holders`: who has a place, and the second of the
+ * epoch at which its lease ends.
+ */
 export const TOKEN_SLOTS_TABLE = expiringTable({
   name: 'ws_token_slots',
   keyColumn: 'token',
@@ -32,7 +35,7 @@ const LEAVE = 'UPDATE ws_token_slots SET holders = holders - $2::text WHERE toke
 /** Keys renewed by one statement. */
 const BATCH = 500;
 
-/** Places shared through Postgres, where there is no Redis: a row for each key, purged with its last lease. */
+/** Places shared through Postgres, where there is no Redis: a row for each key, purged with its leases. */
 export class PostgresSlots implements SlotStore {
   /** @param leaseMs of each place; tests have no time. */
   constructor(

@@ -1,4 +1,4 @@
-/** How long a place is somebody's who does not say that it still is: one that died gives its own back like that. */
+/** How long a place is somebody's who does not say that it still is: the dead give theirs back like that. */
 export const LEASE_MS = 15_000;
 
 /** Places by key, handed out to holders in all processes that share the store; its clock alone is used. */

@@ -6,8 +6,9 @@ import { LEASE_MS, type SlotStore } from './slot-store.js';
 const RENEW_MS = LEASE_MS / 3;
 
 /**
- * How many sessions a token may have at once (MAX_SESSIONS_PER_TOKEN): of this process, and of all that share a store. One
- * that does not answer is done without; the sessions let in meanwhile are put on its list when it does.
+ * How many sessions a token may have at once (MAX_SESSIONS_PER_TOKEN): of this process, and of all
+ * that share a store. One that does not answer is done without; the sessions let in meanwhile are put
+ * on its list when it does.
  */
 export class TokenSlots {
   readonly #local: ConnectionLimit;
@@ -41,7 +42,10 @@ export class TokenSlots {
     await Promise.all(this.#leaving);
   }
 
-  /** Counts one more session of a token in this process. @returns false, and counts nothing, when it has as many as it may. */
+  /**
+   * Counts one more session of a token in this process.
+   * @returns false, and counts nothing, when it has as many as it may.
+   */
   tryEnter(token: string): boolean {
     return this.#local.tryEnter(token);
   }

@@ -34,7 +34,10 @@ export interface AgreementOptions<Entry> {
 }
 
 const TICK_MS = 1_000;
-/** The whole list is loaded this often although nothing seems missed: a cluster's bus can lose a publication unseen. */
+/**
+ * The whole list is loaded this often although nothing seems missed: a cluster's bus can
+ * lose a publication unseen.
+ */
 const RELOAD_TICKS = 60;
 /** After a gap it is loaded once more, when the others have put back what a store without memory lost. */
 const RELOAD_TICKS_AFTER_GAP = 5;
@@ -45,8 +48,9 @@ const LIST_BATCH = 500;
 const START_LIMIT_MS = 2_000;
 
 /**
- * Keeps what one process remembers the same as what all others do: hears what is new over the store's channel, loads what
- * it missed after a gap, sends later what the store could not be told, and puts back what the store has lost.
+ * Keeps what one process remembers the same as what all others do: hears what is new over the store's
+ * channel, loads what it missed after a gap, sends later what the store could not be told, and puts
+ * back what the store has lost.
  */
 export class Agreement<Entry> {
   readonly #options: AgreementOptions<Entry>;
@@ -135,7 +139,10 @@ export class Agreement<Entry> {
     return this.#outbox?.send(entry);
   }
 
-  /** Loads the list; asked again meanwhile, once more after that. Resolves to whether this process and the list agree now. */
+  /**
+   * Loads the list; asked again meanwhile, once more after that. Resolves to whether this
+   * process and the list agree now.
+   */
   async #load(): Promise<boolean> {
     const under = this.#loading;
     if (under !== undefined) {

@@ -5,8 +5,8 @@ import type { PeerCall } from './peer-call.js';
 const QUIET_MS = 500;
 
 /**
- * One question to all processes that run: is what you remember on the list? A list can have lost it without anybody
- * having noticed yet (FLUSHALL, a restart without a disk), and who starts now knows nothing else.
+ * One question to all processes that run: is what you remember on the list? A list can have lost it without
+ * anybody having noticed yet (FLUSHALL, a restart without a disk), and who starts now knows nothing else.
  */
 export class Inquiry {
   readonly id = randomUUID();

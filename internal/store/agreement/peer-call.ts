@@ -1,4 +1,4 @@
-/** What processes say to each other on the channel of a shared list, beside its entries; none of it is JSON. */
+/** What processes say to each other on a shared list's channel, beside its entries; none of it is JSON. */
 export type PeerCall =
   /** Entries were put back on a list that had lost them: load soon. */
   | { readonly kind: 'put-back' }

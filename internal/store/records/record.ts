@@ -12,7 +12,7 @@ export interface SharedRecord<Value> {
 /** Longest record believed from a store, in bytes: twice what the admin API takes. */
 export const MAX_RECORD_BYTES = 131_072;
 
-/** Whether one record replaces another one of its key; of two written in the same moment the same one everywhere. */
+/** Whether one record replaces another of its key; of two of the same moment the same one everywhere. */
 export function supersedes<Value>(one: SharedRecord<Value>, other: SharedRecord<Value>): boolean {
   if (one.version !== other.version) return one.version > other.version;
   return serializeRecord(one) > serializeRecord(other);

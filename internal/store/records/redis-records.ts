@@ -9,8 +9,9 @@ const CHANNEL_PREFIX = 'ws:records:';
 const PAGE_ENTRIES = 1_000;
 
 /**
- * Records shared through Redis, or a cluster of it. They are fields of one hash, a field for each version, so that a
- * process that comes late with an old version overwrites nothing; whoever loads the hash takes out what is superseded.
+ * Records shared through Redis, or a cluster of it. They are fields of one hash, a field for each
+ * version, so that a process that comes late with an old version overwrites nothing; whoever loads the
+ * hash takes out what is superseded.
  */
 export class RedisRecords implements RecordList {
   readonly #store: RedisStore;

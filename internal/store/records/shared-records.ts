@@ -25,8 +25,8 @@ interface Entry<Value> {
 }
 
 /**
- * A few records that every process remembers in full (see `Agreement`), so that looking one up needs no round trip. The
- * latest version of a record counts.
+ * A few records that every process remembers in full (see `Agreement`), so that looking one up needs no round
+ * trip. The latest version of a record counts.
  */
 export class SharedRecords<Value> {
   readonly #options: SharedRecordsOptions<Value>;

@@ -7,7 +7,7 @@ const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?
 
 /** Kept-alive connections last no longer for us, in milliseconds, whatever the other side promises. */
 const MAX_KEEP_ALIVE_MS = 600_000;
-/** So much earlier than the other side we give a connection up, in milliseconds: a request must not meet its end. */
+/** We give up a connection so much before the other side, in milliseconds: no request meets its end. */
 const KEEP_ALIVE_MARGIN_MS = 2_000;
 
 /** What comes is no answer that HTTP/1.1 allows. */

@@ -6,7 +6,10 @@ const MAX_HEAD_BYTES = 65_536;
 /** Longest line before a chunk, in bytes: its extensions are nobody's (RFC 9112 §7.1.1). */
 const MAX_SIZE_LINE_BYTES = 4_096;
 
-/** RFC 9112 §7.1: up to 2^52 bytes. Of its extensions (§7.1.1), which nobody reads, none may look like the end of the line. */
+/**
+ * RFC 9112 §7.1: up to 2^52 bytes. Of its extensions (§7.1.1), which nobody reads, none may look
+ * like the end of the line.
+ */
 const CHUNK_SIZE =
   /^([\da-f]{1,13})(?:;[!#$%&'*+\-.^_`|~\da-z]+(?:=(?:[!#$%&'*+\-.^_`|~\da-z]+|"(?:[\t !\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?)*$/i;
 
@@ -31,8 +34,8 @@ export interface AnswerParts {
 type State = 'nothing' | 'head' | 'body' | 'close' | 'size' | 'chunk' | 'chunk-end' | 'trailers';
 
 /**
- * Reads the answers of one connection, one after the other, whatever way reads cut them (RFC 9112 §4 to §7). Whatever two
- * readers could take for different answers is none.
+ * Reads the answers of one connection, one after the other, whatever way reads cut them (RFC 9112 §4 to §7).
+ * Whatever two readers could take for different answers is none.
  */
 export class AnswerReader {
   #state: State = 'nothing';
@@ -130,7 +133,8 @@ export class AnswerReader {
     const { length, status } = head;
     if (length === 0) return this.#end(NO_TRAILERS, isLast);
     if (this.#isHead || status === 204 || status === 304) {
-      // Some send a body all the same. If it came after the next request had gone out, it would be taken for its answer.
+      // Some send a body all the same. If it came after the next request had gone out, it
+      // would be taken for its answer.
       this.#isPersistent &&= !this.#isHead && length === undefined;
       return this.#end(NO_TRAILERS, isLast);
     }

@@ -11,10 +11,13 @@ import { requestHead } from './request-head.js';
 import type { SendQueue } from './send-queue.js';
 import { Upload, type UploadListener, writeTogether } from './upload.js';
 
-/** Idle connections of ours close before most servers close them; one that says so in Keep-Alive is believed. */
+/** Our idle connections close before most servers close them; one that says so in Keep-Alive is believed. */
 const KEEP_ALIVE_MS = 4_000;
 
-/** Over TLS even what has been taken may wait for a moment before that is known: so much of it, in bytes, is no sign. */
+/**
+ * Over TLS even what has been taken may wait for a moment before that is known: so much of
+ * it, in bytes, is no sign.
+ */
 const MAX_UNTAKEN_BYTES = 32_768;
 
 /** Hears what nobody wants to. */
@@ -107,7 +110,10 @@ export class Connection implements SocketOwner, AnswerParts, UploadListener {
     else this.#awaitBody(body);
   }
 
-  /** Of a request whose body is to come nothing goes out yet: what an idle connection says meanwhile is no answer to it. */
+  /**
+   * Of a request whose body is to come nothing goes out yet: what an idle connection says
+   * meanwhile is no answer to it.
+   */
   #awaitBody(body: Readable): void {
     const begun = (): void => {
       body.off('readable', begun).off('close', begun);

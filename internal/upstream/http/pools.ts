@@ -8,7 +8,7 @@ import { SendQueue } from './send-queue.js';
 /** How often idle connections are looked for that have been so for too long, in milliseconds. */
 const SWEEP_MS = 1_000;
 
-/** Kept-alive connections to one endpoint: as many as there are requests under way, and those that are idle. */
+/** Kept-alive connections to one endpoint: as many as there are requests under way, and the idle ones. */
 export class EndpointPool {
   /**
    * The one that served last at the end: it is the likeliest to be alive, and the others may grow old. Those that have gone

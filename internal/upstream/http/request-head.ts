@@ -32,7 +32,11 @@ export function requestHead({ method, path, host, headers, length, isChunked }: 
   return `${head}\r\n`;
 }
 
-/** Lines of a head, or behind the last chunk. @param fields name and value by turns. @throws Unsendable likewise */
+/**
+ * Lines of a head, or behind the last chunk.
+ * @param fields name and value by turns.
+ * @throws Unsendable likewise
+ */
 export function fieldLines(fields: readonly string[]): string {
   let lines = '';
   for (let at = 0; at < fields.length; at += 2) {

@@ -4,8 +4,9 @@ interface Writer {
 }
 
 /**
- * Requests for connections that have served before: they go out behind everything that has come by then. What an upstream
- * says unasked, or its end, must be found before a request goes out that it could be taken for the answer of.
+ * Requests for connections that have served before: they go out behind everything that has come by
+ * then. What an upstream says unasked, or its end, must be found before a request goes out that it
+ * could be taken for the answer of.
  */
 export class SendQueue {
   #waiting: Writer[] = [];

@@ -49,7 +49,9 @@ export interface AnswerListener {
   onBytes(chunk: Buffer): boolean;
   /** @param trailers name and value by turns. */
   onEnd(trailers: FlatHeaders): void;
-  /** @param error ERR_DIAL_FAILED, ERR_CIRCUIT_OPEN, ERR_UPSTREAM_LOST, ERR_UPSTREAM_PROTOCOL; or of the body. */
+  /**
+   * @param error ERR_DIAL_FAILED, ERR_CIRCUIT_OPEN, ERR_UPSTREAM_LOST, ERR_UPSTREAM_PROTOCOL; or of the body.
+   */
   onFailed(error: GatewayError): void;
 }
 
@@ -195,7 +197,10 @@ export class Sending implements Passenger {
     this.#fail('ERR_DIAL_FAILED', `${endpoint.name}: ${error.message}`, error);
   }
 
-  /** RFC 9110 §9.2.2: a connection that had served before and dies unasked may have been given up by the other side. */
+  /**
+   * RFC 9110 §9.2.2: a connection that had served before and dies unasked may have been
+   * given up by the other side.
+   */
   #mayRepeat(error: Error): boolean {
     if (
       this.#repeated ||

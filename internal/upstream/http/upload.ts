@@ -23,8 +23,8 @@ export function writeTogether(socket: UpstreamSocket, head: Buffer, body: Buffer
 }
 
 /**
- * A request with a body on its way to the upstream, no faster than that takes it. The head waits for the first bytes: of a
- * body that is refused at once nothing is sent.
+ * A request with a body on its way to the upstream, no faster than that takes it. The head waits for the
+ * first bytes: of a body that is refused at once nothing is sent.
  */
 export class Upload {
   #isOver: boolean = false;

@@ -37,8 +37,8 @@ export class Balance {
   }
 
   /**
-   * The endpoints in the order in which a dial goes to them, none when all are drained; it asks once, as asking passes the
-   * turn on.
+   * The endpoints in the order in which a dial goes to them, none when all are drained; it asks once, as
+   * asking passes the turn on.
    * @param hashKey what `hash:sub` goes by.
    */
   order(hashKey: string): readonly Endpoint[] {
@@ -72,8 +72,8 @@ export class Balance {
 }
 
 /**
- * The first of `order` whose circuit lets a dial through, those in `tried` left out, and those that have been drained since it
- * was made.
+ * The first of `order` whose circuit lets a dial through, those in `tried` left out, and those that have been
+ * drained since it was made.
  */
 export function choose(order: readonly Endpoint[], tried: ReadonlySet<Endpoint>): Choice | undefined {
   for (const endpoint of order) {
@@ -96,9 +96,9 @@ function load(endpoint: Endpoint): number {
 }
 
 /**
- * Weighted rendezvous: every key ranks the endpoints in an order of its own, so that one that goes, comes or changes its
- * weight moves only the keys it had or gets. Ranked by name, in every process and after every reload alike. With equal
- * weights it is the order of the hashes.
+ * Weighted rendezvous: every key ranks the endpoints in an order of its own, so that one that goes, comes or
+ * changes its weight moves only the keys it had or gets. Ranked by name, in every process and after every
+ * reload alike. With equal weights it is the order of the hashes.
  */
 function rank(endpoint: Endpoint, key: string, weight: number): number {
   return -weight / Math.log((hashOf(`${endpoint.url.href}\n${key}`) + 0.5) / 0x1_0000_0000);

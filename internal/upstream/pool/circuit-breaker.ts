@@ -19,8 +19,9 @@ export type CircuitState = 'closed' | 'half-open' | 'open';
 export type Permit = number;
 
 /**
- * What an upstream failed at. That it was `unreachable`, by TCP or TLS, no client has a hand in. In the opening `handshake`
- * (an answer of 5xx, a drop, no answer) and when a connection is `lost` the client's own words may have brought it about.
+ * What an upstream failed at. That it was `unreachable`, by TCP or TLS, no client has a hand in. In the
+ * opening `handshake` (an answer of 5xx, a drop, no answer) and when a connection is `lost` the client's own
+ * words may have brought it about.
  */
 export type Fault = 'unreachable' | 'handshake' | 'lost';
 
@@ -28,20 +29,23 @@ export type Fault = 'unreachable' | 'handshake' | 'lost';
 const JITTER = 0.1;
 
 /**
- * Keeps an endpoint that fails from being dialled (SPEC section 8). Closed: faults are counted. Open: not dialled until the
- * timeout is over. Half-open: exactly one trial is under way and decides. Outcomes of dials from before the last
- * change of state say nothing about the present and are ignored.
+ * Keeps an endpoint that fails from being dialled (SPEC section 8). Closed: faults are counted. Open: not
+ * dialled until the timeout is over. Half-open: exactly one trial is under way and decides. Outcomes of dials
+ * from before the last change of state say nothing about the present and are ignored.
  *
- * Faults that a client may have brought about count once for each client, and only as long as nobody else gets through:
- * otherwise one client could open the circuit for all of them. A dial that succeeds takes back what handshakes of others
- * failed at. It does not take back their lost connections: an upstream that accepts everybody and then drops them would
- * look well. For those a session has to last, or to end properly.
+ * Faults that a client may have brought about count once for each client, and only as long as nobody else
+ * gets through: otherwise one client could open the circuit for all of them. A dial that succeeds takes back
+ * what handshakes of others failed at. It does not take back their lost connections: an upstream that accepts
+ * everybody and then drops them would look well. For those a session has to last, or to end properly.
  */
 export class CircuitBreaker {
   #state: CircuitState = 'closed';
   /** Times it was unreachable. */
   #unreachable = 0;
-  /** Clients whose handshakes or connections failed, with what counts against it longest; at most as many as open it. */
+  /**
+   * Clients whose handshakes or connections failed, with what counts against it longest;
+   * at most as many as open it.
+   */
   readonly #clients = new Map<string, 'handshake' | 'lost'>();
   #lastFaultMs = Number.NEGATIVE_INFINITY;
   #openUntilMs = 0;
@@ -81,7 +85,8 @@ export class CircuitBreaker {
   }
 
   /**
-   * The dial succeeded. A trial that does closes the circuit; otherwise the handshakes of others were at fault themselves.
+   * The dial succeeded. A trial that does closes the circuit; otherwise the handshakes of others
+   * were at fault themselves.
    * @param client whose it was: see `clientKey`.
    */
   succeeded(permit: Permit, client: string): void {

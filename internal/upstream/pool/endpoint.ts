@@ -63,7 +63,10 @@ export class Endpoint implements Landlord {
     return [...this.#tenants, ...this.#arriving];
   }
 
-  /** A place for a connection that is about to be dialled for that route; live once it is told that it has `opened`. */
+  /**
+   * A place for a connection that is about to be dialled for that route; live once it is
+   * told that it has `opened`.
+   */
   tenancy(route: UpstreamRoute, tenant: Tenant): Tenancy {
     return new Tenancy(this, route, tenant);
   }
@@ -93,8 +96,8 @@ export class Endpoint implements Landlord {
     else this.#tenants.delete(tenancy);
     if (end === 'closed') this.breaker.closedProperly();
     else if (openedMs !== undefined) this.breaker.steadyAt(openedMs + STEADY_MS);
-    // [MQTT-3.14.4-3]: a server ends the network connection after a DISCONNECT, and brokers do so without a close frame;
-    // after other breaches of the protocol too.
+    // [MQTT-3.14.4-3]: a server ends the network connection after a DISCONNECT, and brokers do so without a
+    // close frame; after other breaches of the protocol too.
     const isFault = end === 'lost' || (end === 'hung-up' && protocol !== 'mqtt');
     if (!isFault || farewell?.disconnected === true) return;
     this.#lookForSteady('lost', client);
@@ -107,7 +110,10 @@ export class Endpoint implements Landlord {
     this.breaker.failed(permit, fault, client);
   }
 
-  /** Time passes without timers: sessions that have become steady since the last fault are looked for at the next one. */
+  /**
+   * Time passes without timers: sessions that have become steady since the last fault are
+   * looked for at the next one.
+   */
   #lookForSteady(fault: Fault, client: string): void {
     if (this.breaker.faults === 0 || !this.breaker.counts(fault, client)) return;
     for (const { openedMs } of this.#tenants)

@@ -6,8 +6,8 @@ import { MadeEndpoints, type MakeEndpoint } from './made-endpoints.js';
 import type { Tenancy } from './tenancy.js';
 
 /**
- * The endpoints of the current table. One that stays over a reload, with the same URL and TLS settings, keeps its circuit
- * and its connections; routes that name the same one share it.
+ * The endpoints of the current table. One that stays over a reload, with the same URL and TLS settings, keeps
+ * its circuit and its connections; routes that name the same one share it.
  */
 export class Endpoints {
   #current = new Map<string, Endpoint>();
@@ -34,8 +34,8 @@ export class Endpoints {
 
   /**
    * Takes over a table.
-   * @returns the tenancies whose route has lost their endpoint and says `onRemove: close`; a route that is still there
-   *   decides by its new words.
+   * @returns the tenancies whose route has lost their endpoint and says `onRemove: close`; a route that is
+   *   still there decides by its new words.
    */
   apply(routes: readonly UpstreamRoute[]): ReadonlySet<Tenancy> {
     const before = this.#current;

@@ -3,9 +3,9 @@ import { clientKey } from '../../request/client-key.js';
 import type { Enrolled } from '../../roll.js';
 
 /**
- * How a tenancy ended, in the eyes of its endpoint: `closed` in good order by the upstream's own word (for a WebSocket
- * its close frame), `hung-up` without one, but properly (TCP was ended), `lost` by being cut off or by a breach of the
- * protocol, `destroyed` by us, which is nothing to hold against the upstream.
+ * How a tenancy ended, in the eyes of its endpoint: `closed` in good order by the upstream's own word (for a
+ * WebSocket its close frame), `hung-up` without one, but properly (TCP was ended), `lost` by being cut off or
+ * by a breach of the protocol, `destroyed` by us, which is nothing to hold against the upstream.
  */
 export type TenancyEnd = 'closed' | 'hung-up' | 'lost' | 'destroyed';
 
@@ -32,7 +32,7 @@ export class Tenancy implements Enrolled {
   openedMs: number | undefined;
   /** Whether its owner is to end it, however far it has come: `onRemove: close`, or a drain that closes. */
   evicted: boolean = false;
-  /** Where it shows that the client has taken its leave in its protocol's own words; undefined: it has none for it. */
+  /** Where the client's leave in its protocol's own words shows; undefined: the protocol has none. */
   farewell: { readonly disconnected: boolean } | undefined;
   readonly protocol: Protocol | 'http';
   /** See `clientKey`. */

@@ -1,6 +1,6 @@
 /**
- * Whose turn it is among those with weights: each gets its share, spread evenly (nginx's smooth round robin). With equal
- * weights they come one after the other.
+ * Whose turn it is among those with weights: each gets its share, spread evenly (nginx's smooth round robin).
+ * With equal weights they come one after the other.
  */
 export class Turns {
   readonly #weights: readonly number[];

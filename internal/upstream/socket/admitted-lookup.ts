@@ -12,8 +12,8 @@ export const BY_SYSTEM: Resolve = (host, callback) =>
   lookup(host, { all: true, hints: ADDRCONFIG }, callback);
 
 /**
- * Only those addresses of a name that are admitted. What is dialled is what was looked at here: a name that leads elsewhere
- * a moment later changes nothing. ERR_NO_TARGET when none is left.
+ * Only those addresses of a name that are admitted. What is dialled is what was looked at here: a name that
+ * leads elsewhere a moment later changes nothing. ERR_NO_TARGET when none is left.
  */
 export function admittedOnly(admits: (address: string) => boolean, resolve: Resolve = BY_SYSTEM): Resolve {
   return (host, callback) =>

@@ -7,8 +7,9 @@ const MAX_KEPT_BYTES = 2048;
 const PLACES = 1024;
 
 /**
- * 64 KiB that are filled again and again. Messages of the same size come to lie at the same places each time: the views of
- * them are made once, not once a message. What a view shows is right until the memory is filled the next time.
+ * 64 KiB that are filled again and again. Messages of the same size come to lie at the same places each
+ * time: the views of them are made once, not once a message. What a view shows is right until the
+ * memory is filled the next time.
  */
 export class ReusedBuffer {
   readonly bytes = Buffer.allocUnsafeSlow(BYTES);

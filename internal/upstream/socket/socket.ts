@@ -3,7 +3,10 @@ import type { SecureContext } from 'node:tls';
 /** Idle TCP connections are probed after this long: a host that vanished is noticed with pings off too. */
 export const KEEP_ALIVE_DELAY_MS = 60_000;
 
-/** What Node keeps for a write that waits: its request, a view, and memory of its own: an estimate, on the safe side. */
+/**
+ * What Node keeps for a write that waits: its request, a view, and memory of its own: an
+ * estimate, on the safe side.
+ */
 export const WRITE_COST_BYTES = 1100;
 
 /** Who hears a socket: the opening handshake first, the open connection after it. */
@@ -39,7 +42,7 @@ export interface UpstreamSocket {
   resume(): void;
   /** Nothing more is written: the peer is told so behind what waits. */
   end(): void;
-  /** Ends both ways in good order: all has been written, and what the peer may still say is of no interest. */
+  /** Ends both ways in good order: all has been written, and what the peer may still say is not wanted. */
   close(): void;
   /** Drops the connection; of its owner's methods only `socketClosed` is still called. */
   destroy(): void;

@@ -7,8 +7,8 @@ import { type TcpShared, TcpSocket } from './tcp-socket.js';
 /** Opens the sockets of a process. */
 export class Sockets {
   /**
-   * The one buffer they read into. It holds a socket's bytes only while its owner's `socketRead` runs: the event loop reads
-   * one socket after the other.
+   * The one buffer they read into. It holds a socket's bytes only while its owner's `socketRead` runs: the
+   * event loop reads one socket after the other.
    */
   readonly readBuffer = new ReusedBuffer();
   /** null: where there are no handles. */

@@ -10,7 +10,7 @@ interface WrappedSocket extends Socket {
   [WRAPPER]: StreamSocket;
 }
 
-/** A socket of Node's: TLS, and TCP where there is no `TcpBinding`. Its events go through functions that all share. */
+/** A socket of Node's: TLS, and TCP without a `TcpBinding`. Its events go to functions that all share. */
 export class StreamSocket implements UpstreamSocket {
   #socket: Socket | undefined;
   waitingWrites = 0;

@@ -1,7 +1,7 @@
 /**
- * Node's own TCP handles, on which `net.Socket` is built. A stream in between costs a microsecond a message and two
- * kilobytes a connection (docs/benchmarks.md). They are no documented interface: `tcpBinding` looks whether they are
- * what is described here, and where they are not, `net.Socket` serves.
+ * Node's own TCP handles, on which `net.Socket` is built. A stream in between costs a microsecond a message
+ * and two kilobytes a connection (docs/benchmarks.md). They are no documented interface: `tcpBinding` looks
+ * whether they are what is described here, and where they are not, `net.Socket` serves.
  */
 export interface TcpBinding {
   readonly TCP: new (type: number) => TcpHandle;
@@ -42,7 +42,7 @@ export interface TcpHandle {
   writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
   shutdown(request: object): number;
   close(onClosed: (this: TcpHandle) => void): void;
-  /** Without a user buffer, each read brings memory of its own. Never undefined: Node.js does not survive that. */
+  /** Without a user buffer each read brings its own memory. Never undefined: Node.js does not survive it. */
   onread: (this: TcpHandle, memory: ArrayBuffer | undefined) => void;
   /** Bytes that the kernel has not taken yet. */
   readonly writeQueueSize: number;

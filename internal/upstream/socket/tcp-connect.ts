@@ -14,7 +14,7 @@ export interface TcpConnectListener {
   tcpFailed(error: Error): void;
 }
 
-/** An attempt to connect to a host: to each of its addresses in turn, in the order of the system's resolver. */
+/** An attempt to connect to a host: to each of its addresses in turn, in the system resolver's order. */
 export class TcpConnect {
   #addresses: readonly LookupAddress[] = [];
   #next = 0;
@@ -63,7 +63,7 @@ export class TcpConnect {
       if (this.#handle === handle) this.#completed(handle, status, next.address);
     };
     this.#handle = handle;
-    // It reads from now on, though there is nothing before it is connected: then it would cost a system call more.
+    // It reads from now on, though nothing comes before it is connected: then it would cost a system call.
     const status = connect(handle, request, next, this.port) || handle.readStart();
     if (status !== 0) setImmediate(() => request.oncomplete(status));
     else if (this.#next < this.#addresses.length) {

@@ -25,7 +25,10 @@ interface SocketWrite extends WriteRequest {
 /** End of stream, as reads report it. */
 const UV_EOF = -4095;
 
-/** TCP straight on Node's handle: a write that the kernel takes at once leaves no object behind and no work for later. */
+/**
+ * TCP straight on Node's handle: a write that the kernel takes at once leaves no object
+ * behind and no work for later.
+ */
 export class TcpSocket implements UpstreamSocket, TcpConnectListener {
   bytesWritten = 0;
   /** `ending`: nothing more is written. `failed`: the owner is about to hear of it. */
@@ -54,7 +57,7 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
     return this;
   }
 
-  /** Gives the connection away, once it is open: to whoever takes the handle, which reads no more until then. */
+  /** Gives the connection away, once open: to whoever takes the handle, which reads no more until then. */
   release(): TcpHandle | undefined {
     const handle = this.#handle;
     this.pause();

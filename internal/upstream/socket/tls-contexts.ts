@@ -1,7 +1,10 @@
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { RouteTls } from '../../config/config.js';
 
-/** TLS contexts of upstreams: making one costs more than a handshake, so each TLS setting has one for all its dials. */
+/**
+ * TLS contexts of upstreams: making one costs more than a handshake, so each TLS setting
+ * has one for all its dials.
+ */
 export class TlsContexts {
   readonly #contexts = new WeakMap<RouteTls, SecureContext>();
   #plain: SecureContext | undefined;

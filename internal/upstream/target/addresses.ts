@@ -22,10 +22,13 @@ const SPECIAL: readonly (readonly [string, number, 'ipv4' | 'ipv6'])[] = [
 const specialAddresses = new BlockList();
 for (const [address, bits, family] of SPECIAL) specialAddresses.addSubnet(address, bits, family);
 
-/** IPv6 addresses that lead to an IPv4 one: mapped, compatible (RFC 4291 §2.5.5), translated (RFC 6052 §2.1). */
+/** IPv6 addresses that lead to an IPv4 one: mapped, compatible (RFC 4291 §2.5.5), translated (RFC 6052). */
 const EMBEDDED = /^(?:::(?:ffff:)?|64:ff9b::)([\da-f]{1,4}):([\da-f]{1,4})$/;
 
-/** The address that is meant: of an IPv6 address with an IPv4 one inside, that. undefined: it is none, or has a zone. */
+/**
+ * The address that is meant: of an IPv6 address with an IPv4 one inside, that. undefined:
+ * it is none, or has a zone.
+ */
 export function addressOf(text: string): Address | undefined {
   const family = isIP(text);
   if (family === 0 || text.includes('%')) return undefined;

@@ -3,9 +3,9 @@ import { isHostName } from '../../config/syntax.js';
 import { addressOf } from './addresses.js';
 
 /**
- * A host as it stands in a URL: a name, in lower case, or an address, letter by letter; undefined: it is neither. Other
- * notations of IPv4 addresses (decimal, octal, hexadecimal, short) are no names, and IPv6 addresses that stand for an IPv4
- * one are refused: who means that one may say so.
+ * A host as it stands in a URL: a name, in lower case, or an address, letter by letter; undefined: it is
+ * neither. Other notations of IPv4 addresses (decimal, octal, hexadecimal, short) are no names, and IPv6
+ * addresses that stand for an IPv4 one are refused: who means that one may say so.
  */
 export function hostIn(text: string): string | undefined {
   const family = isIP(text);

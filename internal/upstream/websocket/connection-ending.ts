@@ -20,7 +20,10 @@ export interface ConnectionTenancy {
   ended(end: TenancyEnd): void;
 }
 
-/** What the gateway itself says to an upstream, and how their connection ends: by the closing handshake, or without it. */
+/**
+ * What the gateway itself says to an upstream, and how their connection ends: by the closing
+ * handshake, or without it.
+ */
 export abstract class ConnectionEnding extends FrameDecoder implements Speaker {
   /** `closing`: our close frame went first and the upstream's is awaited. `ended`: all has been said. */
   protected state: 'open' | 'closing' | 'ended' = 'open';
@@ -102,8 +105,9 @@ export abstract class ConnectionEnding extends FrameDecoder implements Speaker {
   }
 
   /**
-   * Starts the closing handshake: what was sent goes out first, messages that still come in are dropped, and the socket is
-   * gone within the control timeout. The listener hears the upstream's close frame, or that it never came.
+   * Starts the closing handshake: what was sent goes out first, messages that still come in are
+   * dropped, and the socket is gone within the control timeout. The listener hears the upstream's close
+   * frame, or that it never came.
    * @param code 1005: a close frame without a code.
    */
   close(code: number, reason: string): void {
@@ -165,7 +169,7 @@ export abstract class ConnectionEnding extends FrameDecoder implements Speaker {
     clearTimeout(this.#closeTimer);
   }
 
-  /** Ends our side; what still comes is read and dropped, as unread bytes would turn our close frame into a reset. */
+  /** Ends our side; what still comes is read and dropped: unread, it would make our close frame a reset. */
   #hangUp(): void {
     this.socket.end();
     this.read();

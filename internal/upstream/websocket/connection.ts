@@ -11,8 +11,8 @@ const NOTHING = Buffer.alloc(0);
 const NOTHING_PASSED = Object.freeze({ messages: 0, payloadBytes: 0 });
 
 /**
- * An open WebSocket connection to an upstream. It hands over nothing until `start`. Payloads given to `send` are copied
- * before it returns, payloads handed to the listener are valid during the call only.
+ * An open WebSocket connection to an upstream. It hands over nothing until `start`. Payloads given to `send`
+ * are copied before it returns, payloads handed to the listener are valid during the call only.
  */
 export class UpstreamConnection extends ConnectionEnding implements SocketOwner, BatchReader, ControlFrames {
   /** Set by every read; whoever watches for silence takes it back. */
@@ -57,14 +57,14 @@ export class UpstreamConnection extends ConnectionEnding implements SocketOwner,
     return this.bufferedBytes + this.socket.waitingWrites * WRITE_COST_BYTES;
   }
 
-  /** Bytes that have left the process: it grows as long as the upstream takes anything, give or take one write. */
+  /** Bytes that have left the process: it grows as long as the upstream takes anything, within one write. */
   get takenBytes(): number {
     return this.socket.bytesWritten - this.socket.writableLength;
   }
 
   /**
-   * Begins to read. The listener may be called before this returns, with what came along with the response head or with
-   * the loss of the connection.
+   * Begins to read. The listener may be called before this returns, with what came along with the response
+   * head or with the loss of the connection.
    */
   start(listener: UpstreamListener): void {
     this.listener = listener;
@@ -73,7 +73,8 @@ export class UpstreamConnection extends ConnectionEnding implements SocketOwner,
   }
 
   /**
-   * Instead of `start`: frames pass as they came, to `listener` and, by `write`, from `source`. Call `startPassing` next.
+   * Instead of `start`: frames pass as they came, to `listener` and, by `write`, from `source`.
+   * Call `startPassing` next.
    * @returns what tells where the upstream's own frames begin and end.
    */
   passTo(listener: UpstreamFrameListener, source: FrameSource): FrameSource {

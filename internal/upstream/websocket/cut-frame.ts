@@ -19,7 +19,10 @@ export class CutFrame {
     this.bytes[this.length++] = byte;
   }
 
-  /** How much has to be there before it can be walked over, as far as that is known: a header, of a control frame all of it. */
+  /**
+   * How much has to be there before it can be walked over, as far as that is known: a header, of
+   * a control frame all of it.
+   */
   get needed(): number {
     const header = headerBytes(this.bytes, 0, this.length);
     const isControl = ((this.bytes[0] ?? 0) & OPCODE) >= Opcode.CLOSE;

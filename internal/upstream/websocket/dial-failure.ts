@@ -17,14 +17,18 @@ export class DialFailure extends GatewayError {
   }
 
   /**
-   * Whether the endpoint turned down this very request (302 to a login, 401, 404, …) and may be well for others: were it held
-   * against the endpoint, one client could open the circuit for all of them (SPEC section 8: never what a client does).
+   * Whether the endpoint turned down this very request (302 to a login, 401, 404, …) and may be well for
+   * others: were it held against the endpoint, one client could open the circuit for all of them (SPEC
+   * section 8: never what a client does).
    */
   get isAboutTheRequest(): boolean {
     return this.status !== undefined && this.status >= 200 && this.status < 500;
   }
 
-  /** Whether the gateway itself had no means to dial: clients can bring that about, and no endpoint is worse for it. */
+  /**
+   * Whether the gateway itself had no means to dial: clients can bring that about, and no
+   * endpoint is worse for it.
+   */
   get isLocal(): boolean {
     return isLocalShortage(this.cause);
   }

@@ -50,10 +50,11 @@ export class Dialer {
   constructor(readonly parts: DialerParts) {}
 
   /**
-   * Dials a route's endpoints: the next one at once, the same one again after the interval, so many attempts in all.
-   * @throws GatewayError ERR_CIRCUIT_OPEN at once when no circuit lets a dial through, ERR_DIAL_FAILED when every attempt
-   *   failed (`cause`: the last one), ERR_DIAL_CANCELLED when it was called off, ERR_NO_TARGET when its name leads to no
-   *   address that may be dialled.
+   * Dials a route's endpoints: the next one at once, the same one again after the
+   * interval, so many attempts in all.
+   * @throws GatewayError ERR_CIRCUIT_OPEN at once when no circuit lets a dial through, ERR_DIAL_FAILED when
+   *   every attempt failed (`cause`: the last one), ERR_DIAL_CANCELLED when it was called off, ERR_NO_TARGET
+   *   when its name leads to no address that may be dialled.
    */
   async dial(
     route: UpstreamRoute,
@@ -155,7 +156,8 @@ export class Dialer {
 
   /**
    * Says what an attempt failed of, and holds it against the endpoint if it is to blame.
-   * @throws what was thrown, if the endpoint has no part in it: cancelled, or a request that cannot be written.
+   * @throws what was thrown, if the endpoint has no part in it: cancelled, or a request
+   *   that cannot be written.
    */
   #failed(
     thrown: unknown,

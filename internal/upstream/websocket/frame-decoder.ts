@@ -8,15 +8,16 @@ import { Utf8Stream } from './utf8-stream.js';
 const MAX_HEADER_BYTES = 10;
 
 /**
- * A frame cut by the end of a read is gathered up to this size and passed on as pieces beyond it. Copying 16 KiB costs a
- * few microseconds, less than the system call and the frame header that a second piece costs towards the client and in
- * the client; from there on the copy is the dearer one, and memory held for a slow upstream stays small.
+ * A frame cut by the end of a read is gathered up to this size and passed on as pieces beyond it. Copying
+ * 16 KiB costs a few microseconds, less than the system call and the frame header that a second piece costs
+ * towards the client and in the client; from there on the copy is the dearer one, and memory held for a
+ * slow upstream stays small.
  */
 const GATHER_BYTES = 16_384;
 
 /**
- * Reads server frames in place (RFC 6455 §5), strictly: whatever breaks the RFC is a violation, after which nothing more
- * is read. Payloads handed over are views, valid during the call only.
+ * Reads server frames in place (RFC 6455 §5), strictly: whatever breaks the RFC is a violation, after which
+ * nothing more is read. Payloads handed over are views, valid during the call only.
  */
 export abstract class FrameDecoder {
   #stopped: boolean = false;
@@ -36,8 +37,8 @@ export abstract class FrameDecoder {
   /** Whether that payload is passed on in pieces. */
   #inPieces: boolean = false;
   /**
-   * Bytes the next piece should have: as many as have been passed on of the frame, up to GATHER_BYTES. What comes drop by
-   * drop goes on at once at first and never becomes more fragments than a client bears.
+   * Bytes the next piece should have: as many as have been passed on of the frame, up to GATHER_BYTES. What
+   * comes drop by drop goes on at once at first and never becomes more fragments than a client bears.
    */
   #pieceBytes = 0;
   /** Where that payload, or the next piece of it, is gathered, and how much of it is there. */
@@ -165,7 +166,7 @@ export abstract class FrameDecoder {
     return why === undefined;
   }
 
-  /** Payload length of a complete header; a violation unless it is written in the fewest bytes and below 2^53. */
+  /** Payload length of a complete header; a violation unless written in the fewest bytes and below 2^53. */
   #length(header: Buffer, at: number): number {
     const length = payloadLength(header, at);
     if (length < 0) this.#violate(1002, lengthFault(length));
@@ -189,8 +190,8 @@ export abstract class FrameDecoder {
   }
 
   /**
-   * A piece of the message in progress. Empty pieces say nothing and are left out, so that a flood of them costs the
-   * client nothing; a message of which only one piece has bytes is handed over whole.
+   * A piece of the message in progress. Empty pieces say nothing and are left out, so that a flood of them
+   * costs the client nothing; a message of which only one piece has bytes is handed over whole.
    */
   #piece(payload: Buffer, last: boolean): void {
     const isBinary = this.#message === Opcode.BINARY;

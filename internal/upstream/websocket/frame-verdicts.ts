@@ -16,13 +16,14 @@ export type PayloadJudge = (
 /** Who decides what becomes of the frames that a `FrameWalker` meets, and hears of them. */
 export abstract class FrameVerdicts {
   /**
-   * Whether all of these may pass, each a whole message in one frame: then they are accounted for. If not, nothing is, and
-   * each is judged by itself.
+   * Whether all of these may pass, each a whole message in one frame: then they are accounted for. If not,
+   * nothing is, and each is judged by itself.
    */
   protected abstract judgeWhole(run: WholeFrames): boolean;
   /**
    * Whether a data frame may pass, by its header.
-   * @param messageBytes of its message, this frame included; to a fragment without a byte, empty ones count as one each.
+   * @param messageBytes of its message, this frame included; to a fragment without a byte, empty
+   *   ones count as one each.
    */
   protected abstract judge(first: number, length: number, messageBytes: number): CloseReasonKey | undefined;
   /** Likewise by its payload; called for each piece of it if `inspects`. */

@@ -15,10 +15,10 @@ const whole = new WholeFrames();
 type Mode = 'messages' | 'pass' | 'finish' | 'drop' | 'stopped';
 
 /**
- * Walks over a peer's frames where they lie (RFC 6455 §5), strictly, and looks at headers only. Runs of data frames are
- * handed over as they came, masking key included and cut where the read cut them; control frames stay here; what breaks
- * the RFC is a violation, after which nothing more is read. Until `pass`, messages are taken apart instead (`onPiece`);
- * one that is under way then is taken apart to its end.
+ * Walks over a peer's frames where they lie (RFC 6455 §5), strictly, and looks at headers only. Runs of data
+ * frames are handed over as they came, masking key included and cut where the read cut them; control frames
+ * stay here; what breaks the RFC is a violation, after which nothing more is read. Until
+ * `pass`, messages are taken apart instead (`onPiece`); one that is under way then is taken apart to its end.
  *
  * `bytes` handed over are valid during the call only.
  */
@@ -232,7 +232,7 @@ export abstract class FrameWalker extends ControlFrameReader implements FrameSou
       this.#messageBytes = 0;
     }
     this.#messageBytes += length;
-    // In such a one a limit sees neither bytes nor a message: it counts as a byte until there is something to see.
+    // In such a one a limit sees neither bytes nor a message: it counts as a byte until there is more to see.
     const isIdle = length === 0 && (first & (FIN | OPCODE)) === 0;
     if (isIdle) this.#emptyFragments++;
     else this.#emptyFragments = Math.max(0, this.#emptyFragments - (length || 1));

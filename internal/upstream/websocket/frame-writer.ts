@@ -6,9 +6,10 @@ import { clientFrameBytes, type MaskingKeys, writeClientFrame } from './frame.js
 const MIN_ROOM_BYTES = 4096;
 
 /**
- * Writes the frames of all upstream connections, one per process. A payload is copied once, behind its header, into the
- * arena; frames of one connection that come in a row leave in one write, when another connection's frame comes or at
- * the end of the event loop's turn. What the kernel takes at once leaves the arena free to be used again.
+ * Writes the frames of all upstream connections, one per process. A payload is copied once, behind its
+ * header, into the arena; frames of one connection that come in a row leave in one write, when another
+ * connection's frame comes or at the end of the event loop's turn. What the kernel takes at once leaves the
+ * arena free to be used again.
  */
 export class FrameWriter {
   /** The memory in which frames wait to be written; one stuck write holds no more than that. */
@@ -72,7 +73,7 @@ export class FrameWriter {
 
   #send(socket: UpstreamSocket, frames: Buffer): void {
     if (socket.writableLength > 0) {
-      // It will have to wait behind an earlier write: in memory of its own size, not in a whole arena that it pins.
+      // It will wait behind an earlier write: in memory of its own size, not in a whole arena that it pins.
       const copy = Buffer.allocUnsafeSlow(frames.length);
       frames.copy(copy);
       socket.write(copy);

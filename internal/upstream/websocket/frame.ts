@@ -27,7 +27,7 @@ export class MaskingKeys {
   readonly #pool = Buffer.allocUnsafeSlow(POOLED_KEYS * KEY_BYTES);
   #at = this.#pool.length;
 
-  /** XORs the key at `at` of `target` with the next one, which it returns: never 0, which would change nothing. */
+  /** XORs the key at `at` of `target` with the next one, which it returns: never 0, which changes nothing. */
   change(target: Buffer, at: number): number {
     let key = 0;
     while (key === 0) {
@@ -116,7 +116,8 @@ function keyByte(key: number, phase: number): number {
 const NOTHING = Buffer.alloc(0);
 
 /**
- * The payload of a close frame; empty for codes that may not stand in one, 1005 and 1006 among them (RFC 6455 §7.4.1).
+ * The payload of a close frame; empty for codes that may not stand in one, 1005 and 1006
+ * among them (RFC 6455 §7.4.1).
  * @param reason cut to 123 bytes of UTF-8.
  */
 export function closePayload(code: number, reason: string): Buffer {

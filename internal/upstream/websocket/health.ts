@@ -34,7 +34,7 @@ export interface HealthCheck {
   readonly subprotocols: readonly string[];
 }
 
-/** Probes are spread over this part of the interval, so that the replicas of a gateway do not probe in step. */
+/** Probes are spread over this part of the interval: the replicas of a gateway do not probe in step. */
 const JITTER = 0.2;
 
 /** A probe's connection belongs to nobody. */
@@ -46,9 +46,9 @@ const NOBODY: ConnectionTenancy = {
 };
 
 /**
- * Probes every endpoint of the table each interval, without anybody's credentials: an opening handshake (101, or any
- * answer below 500, is healthy), or the route's own HTTP check. A success closes an open circuit; a failure is only counted,
- * as circuits go by what sessions meet.
+ * Probes every endpoint of the table each interval, without anybody's credentials: an opening handshake (101,
+ * or any answer below 500, is healthy), or the route's own HTTP check. A success closes an open circuit; a
+ * failure is only counted, as circuits go by what sessions meet.
  */
 export class Health {
   readonly #probes = new Map<Endpoint, Probe>();

@@ -4,9 +4,9 @@ import type { GatewayError } from '../../errors.js';
 export type FragmentPosition = 'first' | 'middle' | 'last';
 
 /**
- * Who hears an upstream connection after it is open. Every payload is a view of the shared read buffer: valid during the
- * call only. After `onUpstreamClose` or `onUpstreamLost` nothing more is called, and exactly one of the two is, unless
- * the owner called `destroy` first.
+ * Who hears an upstream connection after it is open. Every payload is a view of the shared read buffer: valid
+ * during the call only. After `onUpstreamClose` or `onUpstreamLost` nothing more is called, and exactly one
+ * of the two is, unless the owner called `destroy` first.
  */
 export interface UpstreamListener {
   /** A whole, unfragmented message. */
@@ -19,6 +19,9 @@ export interface UpstreamListener {
   onUpstreamDrain(): void;
   /** The upstream sent a close frame (1005: without a code). The connection answers it and goes by itself. */
   onUpstreamClose(code: number, reason: string): void;
-  /** The connection is gone without a close frame, or the upstream broke RFC 6455 (then it has been told 1002 or 1007). */
+  /**
+   * The connection is gone without a close frame, or the upstream broke RFC 6455 (then it
+   * has been told 1002 or 1007).
+   */
   onUpstreamLost(cause: GatewayError): void;
 }

@@ -21,7 +21,7 @@ export interface OpeningRequest {
 const NONCE_BYTES = 16;
 const POOLED_NONCES = 256;
 
-/** Sec-WebSocket-Key values no one can predict (RFC 6455 §4.1), drawn from the system some hundred at a time. */
+/** Sec-WebSocket-Key values no one can predict (RFC 6455 §4.1), drawn from the system by the hundred. */
 export class HandshakeKeys {
   readonly #pool = Buffer.allocUnsafeSlow(POOLED_NONCES * NONCE_BYTES);
   #at = this.#pool.length;
@@ -41,8 +41,8 @@ export class HandshakeKeys {
  * @param host with the port if it is not the scheme's own.
  * @param target path and query.
  * @param subprotocols offered, in order; may be empty.
- * @throws GatewayError ERR_DIAL_FAILED when a part could not stand in a request head as one line. The message names the
- *   header and never its value.
+ * @throws GatewayError ERR_DIAL_FAILED when a part could not stand in a request head as one line. The message
+ *   names the header and never its value.
  */
 export function openingRequest(
   host: string,

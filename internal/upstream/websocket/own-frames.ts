@@ -20,8 +20,9 @@ export interface Speaker {
 }
 
 /**
- * The control frames that the gateway says itself to a peer (RFC 6455 §5.5). Between the pieces of a frame that passes to the
- * peer there is no place for them: they wait for its end. After a close frame there are none.
+ * The control frames that the gateway says itself to a peer (RFC 6455 §5.5). Between the pieces
+ * of a frame that passes to the peer there is no place for them: they wait for its end. After a
+ * close frame there are none.
  */
 export class OwnFrames {
   #pingDue: boolean = false;
@@ -67,7 +68,7 @@ export class OwnFrames {
     if (this.#pongDue !== undefined) this.#answer(this.#pongDue);
   }
 
-  /** Nothing is answered behind bytes that the peer does not take, so that pings cannot make the gateway buffer. */
+  /** Nothing is answered behind bytes that the peer does not take: pings cannot make the gateway buffer. */
   #answer(payload: Buffer): void {
     this.#pongDue = undefined;
     const { socket } = this.speaker;

@@ -6,8 +6,8 @@ export interface BatchReader {
 }
 
 /**
- * Runs the decoding of a read of several frames under its listener's cork, with one function for all connections of a
- * process instead of a closure per read.
+ * Runs the decoding of a read of several frames under its listener's cork, with one function for all
+ * connections of a process instead of a closure per read.
  */
 export class ReadBatch {
   #reader: BatchReader | undefined;

@@ -23,8 +23,8 @@ const INCOMPLETE: Answer = { kind: 'incomplete' };
 const COLON = 0x3a;
 
 /**
- * Reads the answer to `request` out of everything received so far (RFC 6455 §4.1, RFC 9112 §4): only a right 101 opens;
- * other interim responses before it are skipped.
+ * Reads the answer to `request` out of everything received so far (RFC 6455 §4.1, RFC 9112 §4): only a right
+ * 101 opens; other interim responses before it are skipped.
  */
 export function readAnswer(received: Buffer, request: OpeningRequest): Answer {
   let at = 0;
@@ -46,7 +46,7 @@ export function readAnswer(received: Buffer, request: OpeningRequest): Answer {
   }
 }
 
-/** Whether these bytes can be the beginning of a response; a wrong protocol need not wait for the time to run out. */
+/** Whether these bytes can begin a response; a wrong protocol need not wait for the time to run out. */
 function looksLikeHttp(received: Buffer, at: number): boolean {
   const beginning = received.toString('latin1', at, at + 9);
   return 'HTTP/1.1 '.startsWith(beginning);
@@ -80,8 +80,8 @@ const DECISIVE: ReadonlySet<string> = new Set([
 const DECISIVE_LENGTHS: ReadonlySet<number> = new Set(Array.from(DECISIVE, ({ length }) => length));
 
 /**
- * Of those, the ones that may come in several lines, which are one list (RFC 9110 §5.3). RFC 6455 §11.3 lets the others
- * appear once.
+ * Of those, the ones that may come in several lines, which are one list (RFC 9110 §5.3). RFC 6455 §11.3
+ * lets the others appear once.
  */
 const LISTS: ReadonlySet<string> = new Set(['connection', 'sec-websocket-extensions']);
 

@@ -11,8 +11,8 @@ export interface TargetParts {
 }
 
 /**
- * The request target of a dial (RFC 9112 §3.2.1): the upstream's path, what follows the prefix, the upstream's own query,
- * the client's. Visible ASCII only.
+ * The request target of a dial (RFC 9112 §3.2.1): the upstream's path, what follows the prefix, the
+ * upstream's own query, the client's. Visible ASCII only.
  */
 export function targetUrl(upstream: Pick<URL, 'pathname' | 'search'>, parts: TargetParts): string {
   const path = parts.appendPath ? join(upstream.pathname, encodeRest(parts.rest)) : upstream.pathname;
@@ -30,15 +30,16 @@ function join(base: string, rest: string): string {
 }
 
 /**
- * Each segment encoded again, so that what was decoded for matching cannot turn into a query, a fragment, another
- * escape, or a path parameter.
+ * Each segment encoded again, so that what was decoded for matching cannot turn into a query, a fragment,
+ * another escape, or a path parameter.
  */
 function encodeRest(rest: string): string {
   return wellFormed(rest).split('/').map(encodeSegment).join('/');
 }
 
 function encodeSegment(segment: string): string {
-  // No spelling of a dot segment is safe: `%2e` is a dot to RFC 3986 §6.2.2.3. The gateway answers them 400 before this.
+  // No spelling of a dot segment is safe: `%2e` is a dot to RFC 3986 §6.2.2.3. The gateway
+  // answers them 400 before this.
   return segment === '.' || segment === '..' ? '' : encodeURIComponent(segment);
 }
 

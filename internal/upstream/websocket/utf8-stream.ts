@@ -1,8 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 
 /**
- * Validates UTF-8 that comes in pieces cut anywhere (RFC 3629, RFC 6455 §8.1): whole pieces natively, the character
- * that straddles a cut byte by byte, so that an impossible prefix is refused before the rest of it has come.
+ * Validates UTF-8 that comes in pieces cut anywhere (RFC 3629, RFC 6455 §8.1): whole pieces
+ * natively, the character that straddles a cut byte by byte, so that an impossible prefix is refused
+ * before the rest of it has come.
  */
 export class Utf8Stream {
   /** Continuation bytes the character at the cut still lacks, 0 to 3. */
@@ -45,7 +46,7 @@ export class Utf8Stream {
   }
 }
 
-/** Where a character that lacks bytes begins at the end of `bytes`, not before `from`; their length when none does. */
+/** Where a character that lacks bytes begins at the end of `bytes`, from `from` on; their length if none. */
 function cutCharacterAt(bytes: Buffer, from: number): number {
   const end = bytes.length;
   for (let at = end - 1; at >= from && at >= end - 3; at--) {

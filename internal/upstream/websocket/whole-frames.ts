@@ -5,8 +5,9 @@ const WHOLE_TEXT = FIN | Opcode.TEXT;
 const KEY_BYTES = 4;
 
 /**
- * What nearly all reads hold and nothing else: messages in one frame each, one behind the other. Looked at all at once they
- * cost a part of what they do one by one. Whatever is special about a frame, or wrong, is not for here.
+ * What nearly all reads hold and nothing else: messages in one frame each, one behind the other.
+ * Looked at all at once they cost a part of what they do one by one. Whatever is special about a
+ * frame, or wrong, is not for here.
  */
 export class WholeFrames {
   messages = 0;

@@ -310,8 +310,8 @@ describe('a target from a table', () => {
         ),
       );
     const { file, portOf } = await started(t, { ann: { port: 3001 } });
-    // In CPU time of the process between two turns, as the machine may be busy with other things; the collector's other
-    // threads are in it, so that one undisturbed time is enough.
+    // In CPU time of the process between two turns, as the machine may be busy with other things; the
+    // collector's other threads are in it, so that one undisturbed time is enough.
     const pausesMs: number[] = [];
     for (let port = 3005; port < 3010 && !pausesMs.some((ms) => ms < 50); port++) {
       await writeFile(file, rows(port));

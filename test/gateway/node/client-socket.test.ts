@@ -13,7 +13,10 @@ import { closePayload, encodeFrame, type Frame, FrameReader, OPCODE } from '../.
 
 const KEY = Buffer.from([1, 2, 3, 4]);
 
-/** A session that takes messages and ends as sessions do: it tells the client, and hears when its connection is gone. */
+/**
+ * A session that takes messages and ends as sessions do: it tells the client, and hears
+ * when its connection is gone.
+ */
 class Listener implements ClientListener {
   readonly messages: string[] = [];
   alive = 0;

@@ -12,7 +12,10 @@ import { eventually } from '../../support/eventually.js';
 
 const HEAD = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n';
 
-/** A connection whose exchanges get an answer of so many bytes, and whose time is turned by hand. @param rules other ones. */
+/**
+ * A connection whose exchanges get an answer of so many bytes, and whose time is turned by hand.
+ * @param rules other ones.
+ */
 async function served(t: TestContext, length: number, rules: Partial<RequestRules> = {}) {
   const wheel = new TimerWheel((thrown) => assert.fail(String(thrown)));
   const sockets = new Sockets();

@@ -110,7 +110,7 @@ for (const [kind, sockets] of SOCKETS)
           encodeFrame(OPCODE.binary, payload),
           encodeFrame(OPCODE.text, 'é'.repeat(2000)),
         ]);
-        // Small segments where boundaries matter, the middle in larger ones: a write a byte over a MiB proves no more.
+        // Small segments where boundaries matter, larger ones between: a MiB in single bytes proves no more.
         let at = 0;
         for (let segment = 0; at < bytes.length; segment++) {
           const size = at < 600 || at > bytes.length - 4600 ? cut : Math.max(cut, 997 * cut);

@@ -92,7 +92,10 @@ class Recorder extends FrameWalker {
 
 const KEY = Buffer.from([0x11, 0x80, 0xff, 0x7e]);
 
-/** Walks over pieces as reads bring them: in one buffer that is used again, so that a view kept too long is noticed. */
+/**
+ * Walks over pieces as reads bring them: in one buffer that is used again, so that a view
+ * kept too long is noticed.
+ */
 function walkIn(walker: Recorder, bytes: Buffer, cuts: readonly number[]): void {
   const shared = Buffer.alloc(70_000);
   let from = 0;

@@ -207,8 +207,8 @@ function isPlain(url: string): boolean {
 }
 
 /**
- * Roles in the CONNECT make a route one for MQTT: a client that passes for raw would send the broker a CONNECT of its own
- * making, with any roles in it.
+ * Roles in the CONNECT make a route one for MQTT: a client that passes for raw would send the broker a
+ * CONNECT of its own making, with any roles in it.
  */
 export function protocolOf({
   protocol,

@@ -36,7 +36,7 @@ const cors = z
     mustBe('a mapping {origins, methods, headers, expose, credentials, maxAge}'),
   )
   .superRefine(({ origins, headers, expose, credentials }, context) => {
-    // Any page could act as the user, which is what CORS is there to prevent; browsers take a `*` literally then.
+    // Any page could act as the user, which CORS is there to prevent; browsers take a `*` literally then.
     for (const [key, list] of Object.entries({ origins, headers, expose }))
       if (credentials && list.includes('*'))
         context.addIssue({ code: 'custom', path: [key], message: '* does not go with credentials: true' });

@@ -21,7 +21,7 @@ function isChangeable(name: string): boolean {
   return isName(name) && !isFramingHeader(name);
 }
 
-/** RFC 9110 §5.5: visible ASCII and blanks between; what is longer than this is no header of an operator's. */
+/** RFC 9110 §5.5: visible ASCII and blanks between; what is longer is no header of an operator's. */
 const headerValue = word(
   'text of printable ASCII without blanks at its ends, at most 4096 characters',
   (value) => /^(?:[!-~](?:[\t -~]*[!-~])?)?$/.test(value) && value.length <= 4096,
