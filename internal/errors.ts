@@ -27,7 +27,8 @@ export const ERROR_CODES = {
   ERR_BOOTSTRAP_EXCHANGE: 'the upstream gave no session for the credential that was made',
   ERR_TOO_MANY_CONNECTIONS: 'the subject has as many connections as MAX_CONNECTIONS_PER_SUB allows',
   ERR_REQUEST_MALFORMED:
-    'the request has a path, a query or a target that two readers could read differently',
+    'the request has a head, a path, a query or a body that two readers could read differently',
+  ERR_HEAD_TOO_LARGE: 'the request has more than 100 header lines, or more than 16 KiB of head',
   ERR_ROUTE_UNKNOWN: 'no route fits the path',
   ERR_METHOD_NOT_ALLOWED: 'the route does not allow the method',
   ERR_METHOD_UNKNOWN: 'CONNECT or TRACE, which the gateway offers nobody',

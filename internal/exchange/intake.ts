@@ -40,14 +40,18 @@ const NO_ROUTE: ExchangeRoute = Object.freeze({
 export class Intake {
   constructor(readonly parts: ExchangeParts) {}
 
+  /** Whether there are HTTP routes. */
+  get present(): boolean {
+    return hasHttpRoutes(this.parts.table());
+  }
+
   /**
    * Takes a request in charge, whose head was found good.
    * @returns false for what HTTP routes have no part in: a handshake, a path that is a WebSocket route's, or
    *   any at all where there are none; and for what a wire without node:http cannot answer.
    */
   serve(wire: ClientWire, head: RequestHead): boolean {
-    const table = this.parts.table();
-    if (!hasHttpRoutes(table)) return false;
+    if (!this.present) return false;
     if (hasToken(head.headers.get('upgrade'), 'websocket')) return false;
     const judged = judgeRequest(head, this.parts);
     if (judged === undefined) return false;

@@ -34,6 +34,7 @@ const PROBLEMS: Partial<Record<ErrorCode, Problem>> = {
   ERR_RANGE: { status: 416, title: 'Range Not Satisfiable' },
   ERR_RATE_LIMITED: { status: 429, title: 'Too Many Requests' },
   ERR_TOO_MANY_LOGINS: { status: 429, title: 'Too many failed logins' },
+  ERR_HEAD_TOO_LARGE: { status: 431, title: 'Request Header Fields Too Large' },
   ERR_BOOTSTRAP_MINT: { status: 500, title: 'No session for this user' },
   ERR_METHOD_UNKNOWN: { status: 501, title: 'Not Implemented' },
   ERR_BOOTSTRAP_EXCHANGE: { status: 502, title: 'No session for this user' },

@@ -3,6 +3,8 @@ import type { RequestHead } from '../request/head.js';
 
 /** Whoever serves HTTP routes (SPEC section 17). Only the listener on Node's own sockets asks. */
 export interface HttpRoutes {
+  /** Whether there are any at the moment. */
+  readonly present: boolean;
   /**
    * Takes a request that is no WebSocket handshake and none for an endpoint of the gateway's own. Its head
    * has been checked: one Host, one way to tell the body's end, no more than 100 lines.

@@ -11,6 +11,8 @@ import { talk } from '../support/talk.js';
  * The cases of h1spec (https://github.com/uNetworking/h1spec), in words of our own: what is sent, and which
  * status is right; undefined: the request is not whole, and nothing may be answered yet.
  */
+const POST_CHUNKED = 'POST /hello HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n';
+
 const SHAPES: readonly (readonly [name: string, request: string, status: RegExp | undefined])[] = [
   ...[
     ...['G', 'GET ', 'GET /raw', 'GET /raw ', 'GET /raw HTTP', 'GET /raw HTTP/1.1', 'GET /raw HTTP/1.1\r'],
@@ -157,6 +159,25 @@ describe('the shape of a request', () => {
       assert.doesNotMatch(recorder.heard.join(''), /\r\n0\r\n|two/);
     });
 
+  for (const [name, request, code] of [
+    ['a tunnel', 'CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n', 'ERR_METHOD_UNKNOWN'],
+    [
+      'too many lines',
+      `GET /hello HTTP/1.1\r\nHost: h\r\n${'A: b\r\n'.repeat(100)}\r\n`,
+      'ERR_HEAD_TOO_LARGE',
+    ],
+    ['no chunk', `${POST_CHUNKED}zz\r\n`, 'ERR_REQUEST_MALFORMED'],
+    ['no method', 'NONE /hello HTTP/1.1\r\nHost: h\r\n\r\n', 'ERR_REQUEST_MALFORMED'],
+  ] as const)
+    it(`${name}: is refused with a problem that says its code`, async () => {
+      const heard = await talk(gateway.port, [request]);
+      const [head = '', body = ''] = heard.split('\r\n\r\n');
+      const { type, title, status, code: said } = JSON.parse(body) as Record<string, unknown>;
+      assert.match(head, /\r\nContent-Type: application\/problem\+json(\r\n|$)/);
+      assert.deepEqual([type, said], ['about:blank', code]);
+      assert.equal(head.split('\r\n')[0], `HTTP/1.1 ${status} ${title}`);
+    });
+
   describe('smuggling', () => {
     const post = (headers: string, body: string) =>
       `POST /raw/one HTTP/1.1\r\nHost: h\r\n${headers}\r\n\r\n${body}`;
@@ -191,6 +212,7 @@ describe('the shape of a request', () => {
       it(`of ${name} is 400, the connection closed, and nothing reaches an upstream`, async () => {
         const heard = await talk(gateway.port, [request]);
         assert.match(heard, /^HTTP\/1\.1 400 /, heard);
+        assert.match(heard, /\r\nContent-Type: application\/problem\+json\r\n.*ERR_REQUEST_MALFORMED/s);
         assert.equal(heard.match(/HTTP\/1\.1 /g)?.length, 1, heard);
         assert.equal(recorder.heard.join(''), '');
       });

@@ -8,6 +8,7 @@ import { type Endpoint, MAX_BODY_BYTES, PROBES } from '../endpoint.js';
 import type { HttpEndpoints } from '../endpoints.js';
 import type { Gate } from '../gate.js';
 import type { HttpRoutes } from '../http-routes.js';
+import { unreadAnswer } from '../unread-answer.js';
 import { lastAnswer } from './answer-bytes.js';
 import { ignore, insteadInTurn, inTurn, openAnswers } from './answer-turns.js';
 import { framingFault, MAX_HEAD_BYTES, MAX_HEADER_LINES } from './head-reader.js';
@@ -139,7 +140,7 @@ export class HttpSide {
       return;
     }
     const status = this.parts.gate.turnAway(incomingHead(request, peerOf(stream)));
-    stream.write(lastAnswer(refusalAnswer(status), false));
+    stream.write(lastAnswer(unreadAnswer(status, this.parts.httpRoutes), false));
     stream.destroySoon();
   }
 
@@ -176,8 +177,9 @@ export class HttpSide {
     const { gate, endpoints, httpRoutes } = this.parts;
     const head = incomingHead(request, peerOf(request.socket));
     if (request.rawHeaders.length > 2 * MAX_HEADER_LINES)
-      return this.#refuse(response, gate.turnAwayUnread(head, 431));
-    if (framingFault(head.headers, head.isOld)) return this.#refuse(response, gate.turnAwayUnread(head, 400));
+      return this.#refuseUnread(response, gate.turnAwayUnread(head, 431));
+    if (framingFault(head.headers, head.isOld))
+      return this.#refuseUnread(response, gate.turnAwayUnread(head, 400));
     const endpoint = endpoints.endpointFor(head);
     if (endpoint !== undefined)
       return this.#serveEndpoint(endpoint, head, request, response, expectsContinue);
@@ -186,7 +188,7 @@ export class HttpSide {
       stream[LAST] = true;
     });
     if (stream[LATEST] === response) stream[WIRE] = wire;
-    if (httpRoutes?.serve(wire, head) !== true) this.#refuse(response, gate.turnAway(head));
+    if (httpRoutes?.serve(wire, head) !== true) send(response, refusalAnswer(gate.turnAway(head)), false);
   }
 
   #serveEndpoint(
@@ -205,8 +207,8 @@ export class HttpSide {
     );
   }
 
-  #refuse(response: ServerResponse, status: number): void {
-    send(response, refusalAnswer(status), false);
+  #refuseUnread(response: ServerResponse, status: number): void {
+    send(response, unreadAnswer(status, this.parts.httpRoutes), false);
   }
 
   /** What node:http could not read: it has no head to show for it. */
@@ -244,7 +246,7 @@ export class HttpSide {
       { ...UNREAD, peer: peerOf(stream), secure: stream instanceof TLSSocket },
       status,
     );
-    stream.write(lastAnswer(refusalAnswer(status), false));
+    stream.write(lastAnswer(unreadAnswer(status, this.parts.httpRoutes), false));
     stream.destroySoon();
   }
 }

@@ -12,6 +12,7 @@ import { FrameWriter } from '../../upstream/websocket/frame-writer.js';
 import { type Answer, refusalAnswer } from '../answer.js';
 import type { Endpoint } from '../endpoint.js';
 import type { Listener, ListenerParts } from '../listener.js';
+import { unreadAnswer } from '../unread-answer.js';
 import { type Accepted, type Acceptor, createAcceptor, discard, isHandle, peerOf } from './acceptor.js';
 import { lastAnswer } from './answer-bytes.js';
 import type { ClientSocketShared } from './client-socket.js';
@@ -173,7 +174,7 @@ export class NodeListener implements Listener, RequestRules {
   refuse(connection: Connection, status: 400 | 431): void {
     const { peer, secure } = connection;
     this.parts.gate.turnAwayUnread({ ...UNREAD, peer, secure }, status);
-    this.#answer(connection.socket, refusalAnswer(status), false);
+    this.#answer(connection.socket, unreadAnswer(status, this.parts.httpRoutes), false);
   }
 
   /** @internal */

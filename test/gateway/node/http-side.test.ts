@@ -81,6 +81,7 @@ describe('requests on node:http', () => {
     const asked: string[] = [];
     const upgraded: RequestHead[] = [];
     const httpRoutes: HttpRoutes = {
+      present: true,
       serve: (wire, { method, target, headers }) => {
         assert.equal(headers.has('upgrade'), false);
         let body = '';
@@ -134,6 +135,7 @@ describe('requests on node:http', () => {
 
   /** Says all of it at once. */
   const large: HttpRoutes = {
+    present: true,
     serve: (wire) => {
       const answer = (): void => {
         wire.begin(200, undefined, ['Content-Length', String(LARGE)]);

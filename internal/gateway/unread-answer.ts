@@ -1,0 +1,25 @@
+import { type ErrorCode, GatewayError } from '../errors.js';
+import { problemAnswer } from '../exchange/problem.js';
+import { type Answer, refusalAnswer } from './answer.js';
+import type { HttpRoutes } from './http-routes.js';
+
+/** What is wrong with a request that is refused before it is judged. */
+const CODES: Partial<Record<number, ErrorCode>> = {
+  400: 'ERR_REQUEST_MALFORMED',
+  431: 'ERR_HEAD_TOO_LARGE',
+  501: 'ERR_METHOD_UNKNOWN',
+};
+
+/**
+ * The answer to a request whose head is no good, or that nobody is offered: where there are HTTP routes it is a problem
+ * (RFC 9457), as every other error of theirs (SPEC section 17).
+ * @param status 400, 431 or 501.
+ */
+export function unreadAnswer(status: number, httpRoutes: Pick<HttpRoutes, 'present'> | undefined): Answer {
+  const { [status]: code } = CODES;
+  if (code === undefined || httpRoutes?.present !== true) return refusalAnswer(status);
+  const { headers: lines, body } = problemAnswer(new GatewayError(code, 'before it was judged'));
+  const headers: Record<string, string> = {};
+  for (let at = 0; at + 1 < lines.length; at += 2) headers[lines[at] ?? ''] = lines[at + 1] ?? '';
+  return { status, headers, body: String(body) };
+}
