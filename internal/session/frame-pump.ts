@@ -128,6 +128,13 @@ export class FramePump extends Pump implements UpstreamFrameListener, ClientFram
     this.upstream.resume();
   }
 
+  override halt(): void {
+    super.halt();
+    // Nor when what waits has been taken.
+    this.#clientPaused = false;
+    this.#upstreamPaused = false;
+  }
+
   /** Every read is a sign of life, see `ClientFrames.heard`. */
   override clientAlive(): void {}
 

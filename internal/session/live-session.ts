@@ -33,6 +33,12 @@ export interface LiveSession {
    */
   close(reason: CloseReasonKey, passed?: CloseCode, cause?: Error): void;
   /**
+   * Ends it with others that end for the same reason: now, or in one of the next turns of
+   * the event loop, if this one has ended enough. Nothing passes any more, either way, and
+   * it counts as closing at once.
+   */
+  condemn(reason: CloseReasonKey): void;
+  /**
    * Goes on under another token, if that is good (SPEC section 24). Never rejects.
    * @param token unverified.
    */

@@ -22,6 +22,12 @@ export abstract class PausingPump extends MessagePump {
     this.client.frames?.resume();
   }
 
+  override halt(): void {
+    super.halt();
+    // Nor when what waits has been taken.
+    this.#readingPaused = false;
+  }
+
   /** A message that comes slowly is a sign of life before it is whole. */
   protected override takeClientHeard(): boolean {
     const { frames } = this.client;

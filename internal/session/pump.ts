@@ -97,6 +97,18 @@ export abstract class Pump implements TrafficSource {
   protected abstract get clientBlocked(): boolean;
   /** Whether the client has taken nothing for that long. */
   protected abstract isClientStuck(nowMs: number, limitMs: number): boolean;
+  /** Reads from neither side any more: its session ends in one of the next turns of the event loop. */
+  halt(): void {
+    this.client.frames?.pause();
+    this.upstream.pause();
+  }
+
+  /** Reads again, as the end needs it: that follows in the same turn. */
+  unhalt(): void {
+    this.client.frames?.resume();
+    this.upstream.resume();
+  }
+
   /**
    * The session ends.
    * @param told what the upstream is told; undefined: nothing.

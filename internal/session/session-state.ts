@@ -1,3 +1,4 @@
+import type { CloseReasonKey } from '../close-codes.js';
 import type { ProtocolAdapter } from '../protocol/protocol.js';
 import type { Closing } from './closing.js';
 import type { Entering } from './entering.js';
@@ -22,8 +23,15 @@ interface Open {
   readonly pump: Pump;
 }
 
+/** Its end is settled and waits for its turn (see `Sessions.endings`): nothing passes any more. */
+interface Condemned {
+  readonly name: 'condemned';
+  readonly was: New | AwaitingCredentials | Entering | Open;
+  readonly reason: CloseReasonKey;
+}
+
 /** A session's life; each state has only what it needs. `Entering` is two of them. */
-export type SessionState = New | AwaitingCredentials | Entering | Open | Closing;
+export type SessionState = New | AwaitingCredentials | Entering | Open | Condemned | Closing;
 
 export const NEW: SessionState = Object.freeze({ name: 'new' });
 
@@ -37,6 +45,7 @@ export function openingOf(state: SessionState): Opening | undefined {
     case 'dialing':
       return state.plan.opening;
     case 'open':
+    case 'condemned':
     case 'closing':
       return undefined;
   }
@@ -52,6 +61,7 @@ export function adapterOf(state: SessionState): ProtocolAdapter | undefined {
       return state.plan.adapter;
     case 'new':
     case 'open':
+    case 'condemned':
     case 'closing':
       return undefined;
   }

@@ -73,8 +73,9 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     return this.#protocol;
   }
 
-  get state(): SessionState['name'] {
-    return this.#state.name;
+  get state(): LiveSession['state'] {
+    const { name } = this.#state;
+    return name === 'condemned' ? 'closing' : name;
   }
 
   get lingers(): boolean {
@@ -87,7 +88,8 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
   }
 
   get pump(): Pump | undefined {
-    return this.#state.name === 'open' ? this.#state.pump : undefined;
+    const state = this.#state.name === 'condemned' ? this.#state.was : this.#state;
+    return state.name === 'open' ? state.pump : undefined;
   }
 
   /**
@@ -150,6 +152,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
       case 'dialing':
         return this.#keep(state, payload, isBinary);
       case 'new':
+      case 'condemned':
       case 'closing':
         return undefined;
     }
@@ -166,6 +169,7 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
       case 'open':
         return bytes > this.#config.maxMessageBytes ? 'messageTooBig' : undefined;
       case 'new':
+      case 'condemned':
       case 'closing':
         return undefined;
     }
@@ -288,11 +292,14 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
       case 'awaiting-credentials':
         return this.close('authTimeout');
       case 'open': {
+        if (this.#expiresAtMs <= Date.now()) return this.condemn('tokenExpired');
         const nextMs = state.pump.check(nowMs);
         return nextMs === undefined ? undefined : this.#scheduleWithin(nextMs);
       }
       case 'closing':
         return state.onDeadline();
+      case 'condemned':
+        return undefined;
       case 'new':
       case 'authenticating':
       case 'dialing':
@@ -329,7 +336,8 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
 
   /** Ends a session that was never open. */
   #refuse({ reason, why, reply }: Refused): void {
-    if (this.#state.name !== 'closing') this.#end(reason, undefined, why, reply);
+    // What is abandoned fails.
+    if (this.state !== 'closing') this.#end(reason, undefined, why, reply);
   }
 
   /** See `LiveSession`. */
@@ -341,6 +349,27 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     this.#client?.terminate();
   }
 
+  /** See `LiveSession`. */
+  condemn(reason: CloseReasonKey): void {
+    const state = this.#state;
+    if (state.name === 'condemned') return undefined;
+    if (state.name === 'closing') return this.close(reason);
+    this.#parts.sessions.endings.run(() => this.#closeInTurn(reason));
+    if (this.#state !== state) return undefined;
+    this.#state = { name: 'condemned', was: state, reason };
+    if (state.name === 'open') state.pump.halt();
+    else if (state.name === 'authenticating' || state.name === 'dialing') state.abandon();
+  }
+
+  #closeInTurn(reason: CloseReasonKey): void {
+    try {
+      this.close(reason);
+    } catch (thrown) {
+      this.#parts.log.error({ session: this.id, err: fromUnknown(thrown) }, 'session failed');
+      this.#client?.terminate();
+    }
+  }
+
   /** @param reply what the protocol itself says before the close frame. */
   #end(
     key: CloseReasonKey,
@@ -349,6 +378,11 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
     reply: Buffer | undefined,
   ): void {
     const state = this.#state;
+    if (state.name === 'condemned') {
+      this.#state = state.was;
+      if (state.was.name === 'open') state.was.pump.unhalt();
+      return this.#end(state.reason, undefined, undefined, undefined);
+    }
     const reason = CLOSE_REASONS[key];
     const told = adapterOf(state)?.closesWith(key) ?? reason.client ?? passed;
     const closing = this.#closing(key, told, lastWords(state, reason, reply));

@@ -70,6 +70,10 @@ export class StandInSession implements LiveSession {
     this.closedWith = reason;
   }
 
+  condemn(reason: CloseReasonKey): void {
+    this.close(reason);
+  }
+
   renew(): Promise<RenewalOutcome> {
     return Promise.resolve({ kind: 'refused' });
   }
