@@ -8,6 +8,7 @@ import { type Identity, identityOf, sameIdentity } from './identity/identity.js'
 import { decodeToken, isTokenShaped, MAX_TOKEN_CHARS, type UnverifiedToken } from './identity/jwt-shape.js';
 import type { Introspection } from './introspection/introspection.js';
 import type { VerificationKey } from './keys/key-set.js';
+import { isLogoutToken } from './logout-token.js';
 import { type CachedIdentity, MAX_CACHE_LIFETIME_MS } from './token-cache/cache.js';
 import type { TieredTokenCache } from './token-cache/tiered.js';
 import type { TrustedIssuer, TrustedIssuers } from './trusted-issuers.js';
@@ -170,7 +171,9 @@ export class Authenticator {
     return signed;
   }
 
-  async #signed(token: string, { header, claims }: UnverifiedToken): Promise<Verdict> {
+  async #signed(token: string, unverified: UnverifiedToken): Promise<Verdict> {
+    const { header, claims } = unverified;
+    if (isLogoutToken(unverified)) throw invalid('it is a logout token');
     const issuer = this.trusted.of(claims);
     if (issuer === undefined) throw invalid('iss is none of the issuers in ISSUERS_FILE');
     const alg = this.#algorithm(header, issuer);

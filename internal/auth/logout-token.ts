@@ -2,7 +2,7 @@ import { errors, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { GatewayError } from '../errors.js';
 import { isJsonObject, own } from './identity/claims.js';
 import { isEpochSeconds } from './identity/identity.js';
-import { decodeToken } from './identity/jwt-shape.js';
+import { decodeToken, type UnverifiedToken } from './identity/jwt-shape.js';
 import type { VerificationKey } from './keys/key-set.js';
 import type { TrustedIssuers } from './trusted-issuers.js';
 
@@ -24,8 +24,6 @@ export interface LogoutTokensOptions {
 }
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
-/** A token without `exp` is good for so long after `iat`: it is sent as soon as it is made. */
-const LIFETIME_MS = 300_000;
 
 /** Verifies logout tokens: OpenID Connect Back-Channel Logout 1.0 §2.6, all steps but the claim of `jti`. */
 export class LogoutTokens {
@@ -45,8 +43,9 @@ export class LogoutTokens {
     if (issuer === undefined) throw refused('iss is none of the issuers');
     const alg = issuer.rules.algorithms.find((listed) => listed === header.alg);
     if (alg === undefined) throw refused('alg is not one of those that are accepted');
-    // §2.4: explicit typing (RFC 8725 §3.11), so that no other token of the provider can be sent instead.
-    if (header.typ !== undefined && !isLogoutType(header.typ)) throw refused('typ is not logout+jwt');
+    // §2.4: explicit typing (RFC 8725 §3.11) is recommended, no more: older providers say JWT, or nothing.
+    if (header.typ !== undefined && !isUntyped(header.typ) && !isLogoutType(header.typ))
+      throw refused('typ is not logout+jwt');
     if (Object.hasOwn(header, 'crit')) throw refused('crit names extensions, and none is supported');
     const { kid } = header;
     if (kid !== undefined && typeof kid !== 'string') throw refused('kid is not a string');
@@ -56,7 +55,7 @@ export class LogoutTokens {
       const audience = this.options.clientIds.length > 0 ? this.options.clientIds : rules.audiences;
       claims = await verifiedByAny(token, await issuer.keys.find(kid, alg), {
         algorithms: [alg],
-        requiredClaims: ['iat', 'jti'],
+        requiredClaims: ['iat', 'exp', 'jti'],
         clockTolerance: this.options.clockSkewMs / 1000,
         currentDate: new Date(this.now()),
         audience: [...audience],
@@ -75,15 +74,15 @@ export class LogoutTokens {
     const [sub, sid, jti] = [textOf(claims, 'sub'), textOf(claims, 'sid'), textOf(claims, 'jti')];
     if (sub === '' && sid === '') throw refused('neither sub nor sid is there');
     if (jti === '') throw refused('jti is missing');
-    if (!isJsonObject(own(own(claims, 'events'), EVENT))) throw refused(`events has no member ${EVENT}`);
+    if (!namesLogout(claims)) throw refused(`events has no member ${EVENT}`);
     if (Object.hasOwn(claims, 'nonce')) throw refused('nonce is there, which makes it an ID token');
     const iat = own(claims, 'iat');
     if (!isEpochSeconds(iat)) throw refused('iat is not a usable number');
     const skewMs = this.options.clockSkewMs;
     if (iat * 1000 > this.now() + skewMs) throw refused('iat is in the future');
     const exp = own(claims, 'exp');
-    const expiresAtMs = (isEpochSeconds(exp) ? exp * 1000 : iat * 1000 + LIFETIME_MS) + skewMs;
-    if (expiresAtMs <= this.now()) throw refused('it has expired');
+    if (!isEpochSeconds(exp)) throw refused('exp is not a usable number');
+    const expiresAtMs = exp * 1000 + skewMs;
     return { issuer: textOf(claims, 'iss'), sid, sub, jti, expiresAtMs };
   }
 }
@@ -105,14 +104,30 @@ async function verifiedByAny(
   throw failure;
 }
 
+/** Whether a token was made to say that somebody has logged out: it lets nobody in (§2.4). */
+export function isLogoutToken({ header, claims }: UnverifiedToken): boolean {
+  return isLogoutType(header.typ) || namesLogout(claims);
+}
+
 /** RFC 7515 §4.1.9: `application/` may be left out. */
 function isLogoutType(typ: unknown): boolean {
   return typeof typ === 'string' && /^(?:application\/)?logout\+jwt$/i.test(typ);
 }
 
+/** RFC 7519 §5.1: what says no more than that it is a JWT. */
+function isUntyped(typ: unknown): boolean {
+  return typeof typ === 'string' && /^(?:application\/)?jwt$/i.test(typ);
+}
+
+function namesLogout(claims: Readonly<Record<string, unknown>>): boolean {
+  return isJsonObject(own(own(claims, 'events'), EVENT));
+}
+
+/** '' where there is none. @throws GatewayError ERR_LOGOUT_TOKEN: it is there, and no text. */
 function textOf(claims: Readonly<Record<string, unknown>>, name: string): string {
-  const value = own(claims, name);
-  return typeof value === 'string' ? value : '';
+  const value = Object.hasOwn(claims, name) ? claims[name] : '';
+  if (typeof value !== 'string') throw refused(`${name} is not a text`);
+  return value;
 }
 
 function refused(why: string): GatewayError {

@@ -63,6 +63,15 @@ describe('verification', () => {
       }
   });
 
+  test('a logout token lets nobody in, though its provider signed it for the same audience', async (t) => {
+    const b = await bench(t);
+    const events = { 'http://schemas.openid.net/event/backchannel-logout': {} };
+    for (const typ of ['logout+jwt', 'application/Logout+JWT'])
+      await refused(b, b.issuer.sign({ sid: 's' }, { header: { typ } }), /logout token/);
+    await refused(b, b.issuer.sign({ sid: 's', events }), /logout token/);
+    await b.authenticator.authenticate(b.issuer.sign({ events: { 'https://example.com/other': {} } }));
+  });
+
   test('what is not in JWT_VALID_ALGORITHMS is refused, though the key fits and the signature is right', async (t) => {
     const b = await bench(t, { prepare: ({ published }) => delete published[0]?.alg });
     for (const alg of ['PS256', 'RS384', 'RS512'] as const)

@@ -37,10 +37,8 @@ describe('a logout token', () => {
     });
     assert.equal((await tokens.verify(sign({ sub: undefined }))).sub, '');
     assert.equal((await tokens.verify(sign({ sid: undefined }))).sid, '');
-    await tokens.verify(sign({}, { typ: undefined }));
-    await tokens.verify(sign({}, { typ: 'application/logout+JWT' }));
+    for (const typ of [undefined, 'JWT', 'application/logout+JWT']) await tokens.verify(sign({}, { typ }));
     await tokens.verify(sign({ aud: ['x', 'gateway'] }));
-    await tokens.verify(sign({ exp: undefined }));
   });
 
   it('is refused for every step of section 2.6', async (t) => {
@@ -52,16 +50,17 @@ describe('a logout token', () => {
     await refused(`${sign().slice(0, -8)}AAAAAAAA`, 'signature');
     await refused(stranger.sign(claims, { header: TYPED }), 'key');
     await refused('a.b', 'no token');
-    for (const typ of ['JWT', 'at+jwt', 'logout', '', 7]) await refused(sign({}, { typ }), `typ ${typ}`);
+    for (const typ of ['at+jwt', 'logout', '', 7]) await refused(sign({}, { typ }), `typ ${typ}`);
     await refused(sign({}, { crit: ['x'], x: 1 }), 'crit');
     await refused(sign({ iss: 'https://other.example' }), 'iss');
     await refused(sign({ iss: undefined }), 'no iss');
     for (const aud of ['api', 'gatewayx', undefined, []]) await refused(sign({ aud }), `aud ${aud}`);
     for (const iat of [undefined, 'now', seconds(60)]) await refused(sign({ iat }), `iat ${iat}`);
-    await refused(sign({ exp: seconds(-60) }), 'exp');
-    await refused(sign({ exp: undefined, iat: seconds(-600) }), 'old');
+    for (const exp of [undefined, 'later', seconds(-60)]) await refused(sign({ exp }), `exp ${exp}`);
     await refused(sign({ sub: undefined, sid: undefined }), 'neither sub nor sid');
     await refused(sign({ sub: '', sid: '' }), 'empty sub and sid');
+    await refused(sign({ sub: null }), 'sub that is no text beside a sid');
+    await refused(sign({ sid: ['s'] }), 'sid that is no text beside a sub');
     for (const events of [undefined, {}, [], EVENTS_AS_TEXT, { [Object.keys(EVENTS)[0] ?? '']: true }])
       await refused(sign({ events }), `events ${JSON.stringify(events)}`);
     for (const nonce of ['n', '', null]) await refused(sign({ nonce }), `nonce ${nonce}`);
