@@ -35,10 +35,13 @@ export function floorOf(points: readonly Point[], size: number): Point[] {
   return floors;
 }
 
+/** Lines of a curve. */
+const ROWS = 10;
+
 /** Values over time as lines of text, the highest at the top. */
-export function curve(values: readonly number[], label: (value: number) => string, rows = 10): string {
+export function curve(values: readonly number[], label: (value: number) => string): string {
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const step = (high - low) / rows || 1;
+  const step = (high - low) / ROWS || 1;
   const width = Math.min(100, values.length);
   const columns = Array.from({ length: width }, (_, column) => {
     const some = values.slice(
@@ -47,7 +50,7 @@ export function curve(values: readonly number[], label: (value: number) => strin
     );
     return some.reduce((sum, value) => sum + value, 0) / some.length;
   });
-  const lines = Array.from({ length: rows }, (_, row) => {
+  const lines = Array.from({ length: ROWS }, (_, row) => {
     const from = high - (row + 1) * step;
     const marks = columns.map((value) => (value >= from && (value < from + step || row === 0) ? '*' : ' '));
     return `${label(from + step / 2).padStart(10)} |${marks.join('')}`;

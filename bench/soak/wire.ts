@@ -1,5 +1,5 @@
 import { generate } from 'mqtt-packet';
-import { type Frame, OPCODE } from '../../test/support/frames.js';
+import { OPCODE } from '../../test/support/frames.js';
 import { handshakeHead, type RawClient } from '../../test/support/raw-client.js';
 
 /** No wait for a frame ever ends by this. */
@@ -37,10 +37,7 @@ export function connectPacket(clientId: string, token: string): Buffer {
  * Reads until the connection ends; pings are answered, a close frame too.
  * @returns code and reason of the gateway's close frame, '' if there was none.
  */
-export async function untilClosed(
-  client: RawClient,
-  onData: (frame: Frame) => void = () => {},
-): Promise<string> {
+export async function untilClosed(client: RawClient): Promise<string> {
   let closing = '';
   for await (const frame of client.frames(FOREVER_MS)) {
     if (frame.opcode === OPCODE.ping) client.frame(OPCODE.pong, frame.payload);
@@ -51,7 +48,7 @@ export async function untilClosed(
           : `${frame.payload.readUInt16BE(0)} ${frame.payload.toString('utf8', 2)}`;
       client.frame(OPCODE.close, frame.payload.subarray(0, 2));
       client.socket.end();
-    } else if (frame.opcode < OPCODE.close) onData(frame);
+    }
   }
   return closing;
 }

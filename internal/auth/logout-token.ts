@@ -30,8 +30,6 @@ export class LogoutTokens {
   constructor(
     readonly options: LogoutTokensOptions,
     private readonly trusted: Pick<TrustedIssuers, 'of'>,
-    /** Milliseconds since the epoch. */
-    private readonly now: () => number = Date.now,
   ) {}
 
   /** @throws GatewayError ERR_LOGOUT_TOKEN, or ERR_KEYS_UNAVAILABLE, by rejecting. Why is for the log. */
@@ -57,7 +55,7 @@ export class LogoutTokens {
         algorithms: [alg],
         requiredClaims: ['iat', 'exp', 'jti'],
         clockTolerance: this.options.clockSkewMs / 1000,
-        currentDate: new Date(this.now()),
+        currentDate: new Date(Date.now()),
         audience: [...audience],
         ...(rules.issuer === undefined ? {} : { issuer: rules.issuer }),
       });
@@ -79,7 +77,7 @@ export class LogoutTokens {
     const iat = own(claims, 'iat');
     if (!isEpochSeconds(iat)) throw refused('iat is not a usable number');
     const skewMs = this.options.clockSkewMs;
-    if (iat * 1000 > this.now() + skewMs) throw refused('iat is in the future');
+    if (iat * 1000 > Date.now() + skewMs) throw refused('iat is in the future');
     const exp = own(claims, 'exp');
     if (!isEpochSeconds(exp)) throw refused('exp is not a usable number');
     const expiresAtMs = exp * 1000 + skewMs;

@@ -1,7 +1,6 @@
 import type { IssuerConfig, VerificationConfig } from '../config/config.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import type { Clock } from './clock.js';
 import { own } from './identity/claims.js';
 import type { ClaimNames } from './identity/identity.js';
 import { VerificationKeys } from './keys/keys.js';
@@ -40,12 +39,7 @@ export class TrustedIssuers {
   }
 
   /** With the keys fetched as the configuration says. */
-  static create(
-    config: VerificationConfig,
-    log: Log,
-    metrics: Pick<Metrics, 'process'>,
-    clock?: Clock,
-  ): TrustedIssuers {
+  static create(config: VerificationConfig, log: Log, metrics: Pick<Metrics, 'process'>): TrustedIssuers {
     return new TrustedIssuers(config, (rules, name) => {
       const { jwksTtlMs, jwksMaxStaleMs, proxies } = config;
       const { keySource, algorithms } = rules;
@@ -54,7 +48,6 @@ export class TrustedIssuers {
         { keySource, algorithms, jwksTtlMs, jwksMaxStaleMs, proxies, name },
         ownLog,
         metrics,
-        clock,
       );
     });
   }

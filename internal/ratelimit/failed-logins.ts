@@ -5,13 +5,14 @@ import { TokenBucket } from './token-bucket.js';
 export interface FailedLoginsOptions {
   /** Failures an address may have a minute, also all at once; default 20; 0: no limit. */
   readonly perMinute?: number;
-  /** How long a verified token keeps its address from being refused, default 10 minutes. */
-  readonly trustMs?: number;
   /** Addresses remembered, default 100,000; the ones longest without a login are forgotten first. */
   readonly maxAddresses?: number;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
 }
+
+/** How long a verified token keeps its address from being refused. */
+const TRUST_MS = 600_000;
 
 /** What is known of an address. */
 class Address {
@@ -32,7 +33,6 @@ class Address {
  */
 export class FailedLogins {
   readonly #perMinute: number;
-  readonly #trustMs: number;
   readonly #maxAddresses: number;
   readonly #now: () => number;
   /** In the order of the last login, good or bad. */
@@ -40,12 +40,10 @@ export class FailedLogins {
 
   constructor({
     perMinute = 20,
-    trustMs = 600_000,
     maxAddresses = 100_000,
     now = () => performance.now(),
   }: FailedLoginsOptions = {}) {
     this.#perMinute = perMinute;
-    this.#trustMs = trustMs;
     this.#maxAddresses = maxAddresses;
     this.#now = now;
   }
@@ -75,7 +73,7 @@ export class FailedLogins {
 
   succeeded(ip: string): void {
     if (this.#perMinute === 0) return;
-    this.#touch(ip).trustedUntilMs = this.#now() + this.#trustMs;
+    this.#touch(ip).trustedUntilMs = this.#now() + TRUST_MS;
   }
 
   /** Addresses remembered. */

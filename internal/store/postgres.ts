@@ -16,13 +16,13 @@ export interface PostgresStoreOptions {
   readonly log: Log;
   /** Tables this process uses. */
   readonly tables: readonly PostgresTable[];
-  /** Time for one statement, default 500; and again as much for a free connection. */
-  readonly queryTimeoutMs?: number;
   /** How often expired rows are deleted, default 60 s. */
   readonly purgeIntervalMs?: number;
 }
 
 const POOL_SIZE = 4;
+/** Time for one statement, and again as much for a free connection. */
+const TIMEOUT_MS = 500;
 /** Statements that may wait for a connection; more fail at once. */
 const MAX_WAITING = 256;
 const NOTIFY = `SELECT pg_notify($1, $2), (SELECT count(*)::int FROM pg_stat_activity
@@ -38,7 +38,6 @@ const MAX_PURGE_BATCHES = 50;
  */
 export class PostgresStore {
   readonly #options: PostgresStoreOptions;
-  readonly #timeoutMs: number;
   readonly #pool: Pool;
   readonly #encryption: PostgresEncryption;
   readonly #schema: PostgresSchema;
@@ -50,7 +49,6 @@ export class PostgresStore {
 
   constructor(options: PostgresStoreOptions) {
     this.#options = options;
-    this.#timeoutMs = options.queryTimeoutMs ?? 500;
     const { url, ways } = readPostgresDsn(options.dsn);
     this.#encryption = new PostgresEncryption(ways);
     this.#pool = new Pool({
@@ -58,13 +56,13 @@ export class PostgresStore {
       Client: this.#encryption.client,
       application_name: 'ws-gateway',
       max: POOL_SIZE,
-      connectionTimeoutMillis: this.#timeoutMs,
-      query_timeout: this.#timeoutMs,
+      connectionTimeoutMillis: TIMEOUT_MS,
+      query_timeout: TIMEOUT_MS,
       idleTimeoutMillis: 30_000,
       keepAlive: true,
       allowExitOnIdle: true,
       // The server ends what the client has given up. Set so: PgBouncer refuses it as a start-up parameter.
-      onConnect: (client) => client.query(`SET statement_timeout = ${this.#timeoutMs}`),
+      onConnect: (client) => client.query(`SET statement_timeout = ${TIMEOUT_MS}`),
     });
     this.#schema = new PostgresSchema(options.tables);
     this.#availability = new Availability({
@@ -76,7 +74,7 @@ export class PostgresStore {
     this.#listener = new PostgresListener({
       dsn: url,
       Client: this.#encryption.client,
-      timeoutMs: this.#timeoutMs,
+      timeoutMs: TIMEOUT_MS,
       onTrouble: (thrown) => {
         if (this.up)
           options.log.warn({ dependency: 'postgres', reason: postgresFailure(thrown) }, 'cannot listen');
@@ -149,7 +147,7 @@ export class PostgresStore {
     try {
       client = await this.#pool.connect();
       await client.query(`BEGIN READ ONLY; SET LOCAL statement_timeout = ${withinMs}`);
-      const slow = { ...query, query_timeout: withinMs + this.#timeoutMs };
+      const slow = { ...query, query_timeout: withinMs + TIMEOUT_MS };
       const { rows } = await client.query<R>(slow);
       await client.query('COMMIT');
       client.release();

@@ -38,15 +38,9 @@ export class Targets {
   #forgetting: NodeJS.Timeout | undefined;
   #applied: Promise<void> = Promise.resolve();
   readonly #rules = new WeakMap<Target, TargetRules>();
-  readonly #claims: DecryptedClaims;
+  readonly #claims = new DecryptedClaims();
 
-  /** @param now milliseconds since the epoch. */
-  constructor(
-    readonly log: Log,
-    now?: () => number,
-  ) {
-    this.#claims = new DecryptedClaims(now);
-  }
+  constructor(readonly log: Log) {}
 
   /**
    * Takes over a table of routes: resolves when the files it names have been read and are followed. What was

@@ -24,8 +24,6 @@ export interface LiveTokensOptions {
   /** How long past that nobody need answer. */
   readonly maxStaleMs: number;
   readonly clock?: Clock;
-  /** Milliseconds since the epoch. */
-  readonly now?: () => number;
 }
 
 /** A token that somebody is there by, on the clock's scale. */
@@ -51,7 +49,6 @@ export class LiveTokens {
   #line: Iterator<Party> = [].values();
   #queue: Party[] = [];
   readonly #clock: Clock;
-  readonly #now: () => number;
   /**
    * How long past its time a token may be that its provider says nothing of: what was just asked must
    * have time to be answered.
@@ -62,7 +59,6 @@ export class LiveTokens {
 
   constructor(readonly options: LiveTokensOptions) {
     this.#clock = options.clock ?? SYSTEM_CLOCK;
-    this.#now = options.now ?? Date.now;
     this.#graceMs = Math.max(0, TIMEOUT_MS - options.maxStaleMs);
   }
 
@@ -165,7 +161,7 @@ export class LiveTokens {
     const nowMs = this.#clock.nowMs();
     // Of one that has reached its own end nothing else can be said: what becomes of the session
     // is JWT_CLOSE_ON_EXPIRY's.
-    if (found === 'inactive') return identity.exp * 1000 <= this.#now() ? undefined : 'inactive';
+    if (found === 'inactive') return identity.exp * 1000 <= Date.now() ? undefined : 'inactive';
     if (found === 'unknown' && nowMs >= live.untilMs) return 'unknown';
     live.state = 'waiting';
     live.dueMs = nowMs + (found === 'active' ? cacheMs : Math.min(cacheMs, LONGEST_RETRY_MS));

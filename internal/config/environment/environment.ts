@@ -188,14 +188,14 @@ function refusal({ reader, secret }: Variable<unknown>, { part }: Refused): stri
 const MAX_REQUEST_HEAD_BYTES = 65_536;
 
 /** Bounds request heads; uWebSockets.js looks at this variable of its own when it is loaded. */
-export function limitRequestHeads(env: NodeJS.ProcessEnv = process.env): void {
-  env.UWS_HTTP_MAX_HEADERS_SIZE ??= String(MAX_REQUEST_HEAD_BYTES);
+export function limitRequestHeads(): void {
+  process.env.UWS_HTTP_MAX_HEADERS_SIZE ??= String(MAX_REQUEST_HEAD_BYTES);
 }
 
 /**
  * One arena of malloc for all threads of a worker, which glibc looks for when it starts: else
  * each keeps what it freed.
  */
-export function shareMallocArena(env: NodeJS.ProcessEnv = process.env): void {
-  env.MALLOC_ARENA_MAX ??= '1';
+export function shareMallocArena(): void {
+  process.env.MALLOC_ARENA_MAX ??= '1';
 }

@@ -37,14 +37,10 @@ const BATCH = 500;
 
 /** Places shared through Postgres, where there is no Redis: a row for each key, purged with its leases. */
 export class PostgresSlots implements SlotStore {
-  /** @param leaseMs of each place; tests have no time. */
-  constructor(
-    readonly store: PostgresStore,
-    readonly leaseMs: number = LEASE_MS,
-  ) {}
+  constructor(readonly store: PostgresStore) {}
 
   async take(key: string, holder: string, limit: number): Promise<boolean> {
-    const values = [key, holder, this.leaseMs / 1000, limit];
+    const values = [key, holder, LEASE_MS / 1000, limit];
     const rows = await this.store.query<{ taken: number }>({
       name: 'ws_token_slots take',
       text: TAKE,
@@ -62,7 +58,7 @@ export class PostgresSlots implements SlotStore {
       const batch = all.slice(at, at + BATCH).filter(([, holders]) => holders.size > 0);
       const keys = batch.map(([key]) => key);
       const lists = batch.map(([, holders]) => JSON.stringify([...holders]));
-      const values = [keys, lists, this.leaseMs / 1000];
+      const values = [keys, lists, LEASE_MS / 1000];
       await this.store
         .query({ name: 'ws_token_slots renew', text: RENEW, values })
         .catch((thrown: unknown) => {

@@ -48,20 +48,12 @@ const BATCH = 100;
 
 /** Places shared through Redis: one key each, gone with its last lease. */
 export class RedisSlots implements SlotStore {
-  /** @param leaseMs of each place; tests have no time. */
-  constructor(
-    readonly store: RedisStore,
-    readonly leaseMs: number = LEASE_MS,
-  ) {
+  constructor(readonly store: RedisStore) {
     store.serve(PART);
   }
 
   async take(key: string, holder: string, limit: number): Promise<boolean> {
-    const taken = await this.store.runScript(
-      TAKE,
-      [PREFIX + key],
-      [String(this.leaseMs), String(limit), holder],
-    );
+    const taken = await this.store.runScript(TAKE, [PREFIX + key], [String(LEASE_MS), String(limit), holder]);
     return taken === 1;
   }
 
@@ -73,7 +65,7 @@ export class RedisSlots implements SlotStore {
         all
           .slice(at, at + BATCH)
           .map(([key, holders]) =>
-            this.store.runScript(RENEW, [PREFIX + key], [String(this.leaseMs), ...holders]),
+            this.store.runScript(RENEW, [PREFIX + key], [String(LEASE_MS), ...holders]),
           ),
       );
       failed ??= told.find((each) => each.status === 'rejected');
