@@ -30,7 +30,7 @@ describe('sslmode', () => {
 
   const put = async (name: string, text: string) =>
     postgres.sql(
-      `COPY (SELECT 1) TO PROGRAM 'echo ${Buffer.from(text).toString('base64')} | base64 -d > ${name} && chmod 600 ${name}'`,
+      `COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; echo ${Buffer.from(text).toString('base64')} | base64 -d > ${name} && chmod 600 ${name}'`,
     );
   /** Shows it from the next time on that TLS is switched on. */
   const serve = async ({ certFile, keyFile }: Certificate) => {
