@@ -1,15 +1,15 @@
 /** Type, and length of what follows the type (PostgreSQL documentation, 55.7). */
 const HEAD_BYTES = 5;
 
-/** Longest message that is taken: rows of ours have some hundred kilobytes at most, and a length is easily claimed. */
+/** Longest message that is taken: rows of ours have some hundred kilobytes, and lengths are easily claimed. */
 const MAX_MESSAGE_BYTES = 16_777_216;
 
 const ERROR = 0x45;
 const NOTICE = 0x4e;
 
 /**
- * The bytes of a server, message by message. The library looks for the ends of texts beyond the end of a message, and goes on
- * forever where a list of error fields has none.
+ * The bytes of a server, message by message. The library looks for the ends of texts beyond the end of a
+ * message, and goes on forever where a list of error fields has none.
  */
 export class PostgresMessages {
   /** A message that has not come whole, in the pieces in which it came. */
@@ -53,7 +53,7 @@ function messageLength(bytes: Buffer, at: number): number {
   return length + 1;
 }
 
-/** What is in an ErrorResponse or NoticeResponse: fields, each a type and a text that ends with NUL, and a NUL. */
+/** ErrorResponse and NoticeResponse hold fields, each a type and a text that ends with NUL, and a NUL. */
 function assertEnds(message: Buffer): void {
   const type = message[0];
   if (type !== ERROR && type !== NOTICE) return;

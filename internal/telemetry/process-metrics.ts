@@ -26,7 +26,7 @@ export function processMetrics(make: MetricMaker) {
     activityDropped: make.counter('ws_activity_dropped_total', 'Ended sessions that could not be kept'),
     workersReplaced: make.counter(
       'ws_workers_replaced_total',
-      'Worker processes that ended by themselves and were replaced',
+      'Worker processes that ended by themselves, or hung, and were replaced',
     ),
     buildInfo: make.gauge(
       'ws_build_info',

@@ -3,6 +3,7 @@ import { fromUnknown } from '../errors.js';
 import type { Log } from '../telemetry/log.js';
 import type { SupervisorDuties, WorkerDuties } from './duties.js';
 import type { Answer, Arguments } from './link.js';
+import { Watch } from './watch.js';
 import { WorkerProcess } from './worker-process.js';
 
 export interface CrewParts {
@@ -17,6 +18,8 @@ export interface CrewParts {
   readonly replaced: { inc(): void };
   /** A worker has ended. */
   readonly onEnd: (worker: WorkerProcess) => void;
+  /** Between two looks at who answers, for tests. */
+  readonly roundMs?: number;
 }
 
 /** A worker that does not answer so long is left out of an answer. */
@@ -27,14 +30,16 @@ const MAX_BACKOFF_MS = 10_000;
 /** Who has run this long has not failed at its start. */
 const STABLE_MS = 30_000;
 
-/** The worker processes: forks them, replaces whoever ends before it should. */
+/** The worker processes: forks them, replaces whoever ends before it should, or hangs. */
 export class Crew {
   readonly #parts: CrewParts;
   readonly #workers = new Set<WorkerProcess>();
   readonly #dismissed = new AbortController();
+  readonly #watch: Watch;
 
   constructor(parts: CrewParts) {
     this.#parts = parts;
+    this.#watch = new Watch(() => this.#workers, parts.log, parts.roundMs);
   }
 
   /**
@@ -49,6 +54,7 @@ export class Crew {
       if (!this.#dismissed.signal.aborted) throw thrown;
     }
     for (const worker of workers) void this.#keepUp(worker);
+    if (!this.#dismissed.signal.aborted) this.#watch.start();
   }
 
   /** Those that are gateways already. */
@@ -70,6 +76,7 @@ export class Crew {
   /** Has all drain and end, and kills those that are still there after `withinMs`. */
   async dismiss(withinMs: number): Promise<void> {
     this.#dismissed.abort();
+    this.#watch.stop();
     const killing = setTimeout(() => this.kill(), withinMs);
     const workers = [...this.#workers];
     for (const { link } of workers) link.ask('drain', []).catch(() => {});

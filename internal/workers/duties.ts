@@ -45,6 +45,8 @@ export interface WorkerDuties extends SiblingDuties {
   takeSettings(change: SettingsChange): void;
   changeLog(order: LogOrder): Promise<void>;
   snapshot(): Promise<MetricsSnapshot>;
+  /** Answered at once by a worker that is well. */
+  ping(): void;
   /** Another worker has asked this one for leases. */
   mailCame(): void;
   learn(revocations: readonly RevocationNews[]): void;

@@ -29,8 +29,11 @@ export class SharedPort {
   }
 
   #hand(accepted: Accepted): void {
-    const serving = this.workers().filter((worker) => worker.serving && worker.link.connected);
-    const worker = serving[this.#turn++ % serving.length];
+    const serving = this.workers().filter(({ takesClients }) => takesClients);
+    const answering = serving.filter(({ answers }) => answers);
+    // Where none answers the machine is busy: that of all is no sign of one.
+    const able = answering.length > 0 ? answering : serving;
+    const worker = able[this.#turn++ % able.length];
     if (worker === undefined) discard(accepted);
     else worker.hand(accepted, this.door);
   }

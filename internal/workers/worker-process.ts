@@ -4,6 +4,7 @@ import type { MetricsSnapshot } from '../telemetry/metrics.js';
 import type { SupervisorDuties, WorkerDuties } from './duties.js';
 import type { Door } from './handed-connections.js';
 import { Link } from './link.js';
+import { SILENT_ROUNDS, type Watched } from './watch.js';
 
 /**
  * There is a worker for each core. Four threads of V8, as by default, that collect its garbage and compile
@@ -17,7 +18,7 @@ export interface Ending {
 }
 
 /** A worker as the supervisor sees it. */
-export class WorkerProcess {
+export class WorkerProcess implements Watched {
   readonly link: Link<SupervisorDuties, WorkerDuties>;
   readonly ended: Promise<Ending>;
   readonly forkedMs = performance.now();
@@ -25,6 +26,7 @@ export class WorkerProcess {
   assigned: boolean = false;
   /** Whether it serves clients. */
   serving: boolean = false;
+  silentRounds: number = 0;
   /** What it had counted when it was asked last. */
   snapshot: MetricsSnapshot | undefined;
   /** Ids under which it holds leases. */
@@ -33,6 +35,7 @@ export class WorkerProcess {
   /** Handed over, and not yet out of this process: Node.js sends one, then the next when that is taken. */
   readonly #waiting = new Set<Accepted>();
   #asking: Promise<void> | undefined;
+  #owesAnswer: boolean = false;
 
   /**
    * Forks the process, which then waits for its assignment.
@@ -66,6 +69,34 @@ export class WorkerProcess {
 
   get pid(): number | undefined {
     return this.#child.pid;
+  }
+
+  /** Whether new clients are for it. */
+  get takesClients(): boolean {
+    return this.serving && this.link.connected;
+  }
+
+  /** Whether it did what it was asked lately. */
+  get answers(): boolean {
+    return this.silentRounds < SILENT_ROUNDS;
+  }
+
+  ping(): void {
+    if (this.#owesAnswer) {
+      this.silentRounds++;
+      return;
+    }
+    this.#owesAnswer = true;
+    this.link
+      .ask('ping', [])
+      .then(() => {
+        this.silentRounds = 0;
+      })
+      // It is gone, or was not to be told.
+      .catch(() => {})
+      .finally(() => {
+        this.#owesAnswer = false;
+      });
   }
 
   /**

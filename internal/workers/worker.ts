@@ -49,6 +49,7 @@ export function runWorker(end: ChannelEnd, create: CreateApp): Promise<number> {
         link.hold(app);
         return app.then(() => {});
       },
+      ping: () => {},
       start: async () => (await app)?.start(),
       drain: () => endWith(app?.then((gateway) => gateway.stop())),
     });

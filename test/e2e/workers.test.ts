@@ -425,6 +425,21 @@ describe('several workers', () => {
     }
   });
 
+  it('of which one hangs have new clients come to the other', async () => {
+    const hung = pidOf(gateway, 2);
+    process.kill(hung, 'SIGSTOP');
+    try {
+      const silent = 'worker does not answer: it gets no new clients';
+      await eventually(() => gateway.logs.some(({ msg, pid }) => msg === silent && pid === hung), 30_000);
+      const peers = await crowd(gateway);
+      for (const peer of peers) peer.send('here');
+      for (const peer of peers) assert.equal(await peer.text(), 'here');
+      await Promise.all(peers.map((peer) => peer.close()));
+    } finally {
+      process.kill(hung, 'SIGCONT');
+    }
+  });
+
   it('drain together on SIGTERM and are gone after it', async (t) => {
     const draining = await start({ GRACEFUL_DRAIN_TIMEOUT_SECONDS: '3' });
     t.after(() => draining.stop());

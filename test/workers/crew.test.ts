@@ -35,4 +35,30 @@ describe('a crew', () => {
     await eventually(() => said('worker started') === 2);
     assert.equal(replaced, 1);
   });
+
+  it('replaces a worker that hangs', async (t) => {
+    const { log, lines } = recordedLog();
+    const pidsOf = (text: string) => lines.filter(({ msg }) => msg === text).map(({ pid }) => Number(pid));
+    const crew = new Crew({
+      entry: OTHER_END,
+      log,
+      dutiesFor: () => ({}) as SupervisorDuties,
+      // It has answered, so it will be there to answer again.
+      bringUp: async (worker) => {
+        await worker.link.ask('ping', []);
+        worker.serving = true;
+      },
+      replaced: { inc: () => {} },
+      onEnd: () => {},
+      roundMs: 20,
+    });
+    t.after(() => crew.dismiss(0));
+    await crew.start(1);
+    const [hung] = pidsOf('worker started');
+    assert.ok(hung);
+    process.kill(hung, 'SIGSTOP');
+    await eventually(() => pidsOf('worker started').length > 1);
+    assert.deepEqual(pidsOf('worker has not answered for a minute: it is killed').slice(0, 1), [hung]);
+    assert.notEqual(pidsOf('worker started')[1], hung);
+  });
 });

@@ -5,5 +5,6 @@ export interface Echo {
   hang(): Promise<void>;
   /** Asks the asking side. */
   bounce(value: unknown): Promise<unknown>;
+  ping(): void;
   exit(): void;
 }

@@ -1,4 +1,4 @@
-/** The other process of link.test.ts. */
+/** The other process of link.test.ts, and the worker of crew.test.ts. */
 import { Link } from '../../internal/workers/link.js';
 import type { Echo } from './echo.js';
 
@@ -10,6 +10,7 @@ link.offer({
   },
   hang: () => new Promise(() => {}),
   bounce: (value) => link.ask('echo', [value]),
+  ping: () => {},
   exit: () => process.exit(7),
 });
 process.once('disconnect', () => process.exit(0));

@@ -11,8 +11,9 @@ const SWEEP_MS = 1_000;
 /** Kept-alive connections to one endpoint: as many as there are requests under way, and the idle ones. */
 export class EndpointPool {
   /**
-   * The one that served last at the end: it is the likeliest to be alive, and the others may grow old. Those that have gone
-   * meanwhile stay in it until they are met: an upstream that ends thousands at once would have each looked for among all.
+   * The one that served last at the end: it is the likeliest to be alive, and the others may grow old. Those
+   * that have gone meanwhile stay in it until they are met: an upstream that ends thousands at once would
+   * have each looked for among all.
    */
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();

@@ -137,7 +137,7 @@ function endpointName(url: URL): string {
   return `${url.protocol}//${url.host}${url.pathname}`;
 }
 
-/** What metrics call the upstreams of a table, in its order: where who is calling decides, as it is written there. */
+/** What metrics call the upstreams of a table, in its order: those of `targets` as they are written there. */
 export function upstreamNames(routes: readonly Route[]): readonly string[] {
   return routes.filter(hasUpstreams).flatMap(({ target, upstreams }) => {
     return target === undefined ? upstreams.map((url) => endpointName(new URL(url))) : [target.name];
