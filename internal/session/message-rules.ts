@@ -20,14 +20,26 @@ export function callRule(rules: CallRules): MessageRule {
   };
 }
 
-/** Another token for the session (SPEC section 24): good or bad, its message is the gateway's. */
+/**
+ * Another token for the session (SPEC section 24): good or bad, its message is the gateway's. The answers come in the order
+ * of the requests: one that comes while another is looked at comes too often, and is told so behind it.
+ */
 export function renewalRule(renew: (token: string) => Promise<RenewalOutcome>): MessageRule {
+  let isUnderWay = false;
+  let tooOften = 0;
   return (payload, isBinary, tell) => {
     const renewal = isBinary ? undefined : readRenewal(payload);
     if (renewal === undefined) return false;
-    void renew(renewal.token).then((outcome) =>
-      tell(renewalAnswer(outcome.kind === 'renewed' ? outcome.exp : undefined)),
-    );
+    if (isUnderWay) {
+      tooOften++;
+      return true;
+    }
+    isUnderWay = true;
+    void renew(renewal.token).then((outcome) => {
+      isUnderWay = false;
+      tell(renewalAnswer(outcome.kind === 'renewed' ? outcome.exp : undefined));
+      for (; tooOften > 0; tooOften--) tell(renewalAnswer(undefined));
+    });
     return true;
   };
 }
