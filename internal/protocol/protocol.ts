@@ -82,6 +82,8 @@ export interface ProtocolAdapter {
   readonly saysText: boolean;
   /** The protocol's own close code for a client refused before its session opens; undefined: the table's. */
   closesWith(reason: CloseReasonKey): CloseCode | undefined;
+  /** What a client is told that has sent no greeting; left out: nothing, as all answers are to one. */
+  refusal?(kind: RefusalKind): Buffer;
   /**
    * A walker over a client's packets, which are then the messages of the rate limit;
    * undefined: those of WebSocket are.

@@ -20,6 +20,7 @@ export const stomp: ProtocolAdapter = Object.freeze({
   allowsText: true,
   saysText: true,
   closesWith: () => undefined,
+  refusal,
   packets: () => undefined,
   sniff: () => 'no',
   read,

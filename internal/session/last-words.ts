@@ -14,8 +14,9 @@ export function lastWords(
   reason: CloseReason,
   reply: Buffer | undefined,
 ): LastWords | undefined {
-  const greeting =
-    state.name === 'authenticating' || state.name === 'dialing' ? state.plan.greeting : undefined;
-  const payload = greeting?.refusal(isDenial(reason) ? 'authentication' : 'unavailable') ?? reply;
-  return payload && { payload, isBinary: adapterOf(state)?.saysText !== true };
+  const adapter = adapterOf(state);
+  const refusing =
+    state.name === 'authenticating' || state.name === 'dialing' ? state.plan.greeting : adapter;
+  const payload = reply ?? refusing?.refusal?.(isDenial(reason) ? 'authentication' : 'unavailable');
+  return payload && { payload, isBinary: adapter?.saysText !== true };
 }

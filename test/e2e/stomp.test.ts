@@ -118,6 +118,9 @@ describe('STOMP', () => {
     bad.send('SEND\n\nx\0');
     assert.match(await bad.text(), /^ERROR\n/);
     assert.deepEqual(await bad.ended(), { code: 1002, reason: 'Bad CONNECT' });
+    const silent = await Peer.open(`${gateway.ws}/stomp`, { protocols: VERSIONS });
+    assert.match(await silent.text(), /^ERROR\nmessage:access refused\n/);
+    assert.deepEqual(await silent.ended(), { code: 1008, reason: 'Authentication timeout' });
     assert.equal(plain.sessions.length, 0);
   });
 });
