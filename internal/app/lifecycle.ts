@@ -90,10 +90,11 @@ export async function createApp(
     adminListener?.serve();
     reloader.start();
     certificate?.start();
+    // Of several workers the supervisor says it, for all, once clients can come.
+    if (parts.siblings !== undefined) return;
     log.info(
       {
-        // Of several workers the supervisor says it, for all.
-        ...(parts.siblings === undefined ? startFacts(config, routes.table) : undefined),
+        ...startFacts(config, routes.table),
         host: config.listen.host,
         port,
         adminHost: config.listen.admin?.host,
