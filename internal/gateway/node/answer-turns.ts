@@ -43,6 +43,15 @@ export function insteadInTurn(
   return turns?.replace(response, work) ?? false;
 }
 
+/**
+ * Does that when the answers that are open now are out, at once if there are none; until then nothing is
+ * read. For what node:http serves no more: it has let go of the connection.
+ */
+export function behindAnswers({ [TURNS]: turns }: AnsweringStream, work: () => void): void {
+  if (turns === undefined || turns.open === 0) work();
+  else turns.follow(work);
+}
+
 /** A request behind the last answer: nobody serves it, but node:http keeps it until the connection ends. */
 export function ignore(stream: AnsweringStream, request: IncomingMessage): void {
   stream[IGNORED] = (stream[IGNORED] ?? 0) + costOf(request);
@@ -62,6 +71,8 @@ class Turns {
   #waitingBytes = 0;
   /** Whether no more is read. */
   #isHeld: boolean = false;
+  /** What is done behind all of them; undefined: nothing. */
+  #following: (() => void) | undefined;
 
   constructor(readonly stream: Socket) {
     stream.once('close', () => this.#abandon());
@@ -94,11 +105,32 @@ class Turns {
     return true;
   }
 
+  follow(work: () => void): void {
+    this.#following = work;
+    this.#isHeld = true;
+    this.stream.pause();
+    this.stream.on('drain', this.#onDrain);
+  }
+
+  /** Which node:http does not hear any more. */
+  readonly #onDrain = (): void => {
+    const [response] = this.#turns.keys();
+    if (response?.writableNeedDrain === true) response.emit('drain');
+  };
+
   #left(response: ServerResponse): void {
     const turn = this.#turns.get(response);
     this.#turns.delete(response);
     if (turn !== undefined) this.#begun(turn);
     this.#next();
+    const following = this.#following;
+    if (following !== undefined) {
+      if (this.open > 0) return;
+      this.#following = undefined;
+      this.#isHeld = false;
+      this.stream.off('drain', this.#onDrain);
+      return following();
+    }
     if (!this.#isHeld || this.#waitingBytes > MAX_WAITING_BYTES) return;
     this.#isHeld = false;
     this.stream.resume();
@@ -130,6 +162,7 @@ class Turns {
   /** node:http tells only the answer whose turn it is that its connection is gone; this tells the others. */
   #abandon(): void {
     this.#isHeld = false;
+    this.#following = undefined;
     // Nothing is begun any more.
     for (const turn of this.#turns.values()) turn.work = undefined;
     for (const response of [...this.#turns.keys()]) {

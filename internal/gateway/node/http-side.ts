@@ -10,7 +10,7 @@ import type { Gate } from '../gate.js';
 import type { HttpRoutes } from '../http-routes.js';
 import { unreadAnswer } from '../unread-answer.js';
 import { lastAnswer } from './answer-bytes.js';
-import { ignore, insteadInTurn, inTurn, openAnswers } from './answer-turns.js';
+import { behindAnswers, ignore, insteadInTurn, inTurn, openAnswers } from './answer-turns.js';
 import { framingFault, MAX_HEAD_BYTES, MAX_HEADER_LINES } from './head-reader.js';
 import { incomingHead, isUnderWay, withoutOffer } from './incoming-head.js';
 import { lingers } from './linger.js';
@@ -158,19 +158,22 @@ export class HttpSide {
   }
 
   #upgrade(request: IncomingMessage, stream: BusyStream, early: Buffer): void {
-    // Its answer would overtake those before it.
-    if (openAnswers(stream) > 0 || lingers(stream) || stream !== request.socket) {
+    if (lingers(stream) || stream !== request.socket) {
       stream.destroy();
       return;
     }
-    stream.setTimeout(0);
-    const head = incomingHead(request, peerOf(request.socket));
-    if (this.onUpgrade !== undefined && asksForWebSocket(head.headers))
-      return this.onUpgrade(head, stream, early);
-    // RFC 9110 §7.8: any other offer may be ignored, for which node:http has no word.
-    stream.pause();
-    stream.unshift(Buffer.concat([withoutOffer(request), early]));
-    this.#begin(stream);
+    const head = incomingHead(request, peerOf(stream));
+    // Its answer would overtake those before it.
+    behindAnswers(stream, () => {
+      if (isOver(stream)) return;
+      stream.setTimeout(0);
+      if (this.onUpgrade !== undefined && asksForWebSocket(head.headers))
+        return this.onUpgrade(head, stream, early);
+      // RFC 9110 §7.8: any other offer may be ignored, for which node:http has no word.
+      stream.pause();
+      stream.unshift(Buffer.concat([withoutOffer(request), early]));
+      this.#begin(stream);
+    });
   }
 
   #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {

@@ -133,6 +133,75 @@ describe('requests on node:http', () => {
     );
   });
 
+  it('that offer another protocol, or ask for a WebSocket, wait for the answers before them', async (t) => {
+    const asked: string[] = [];
+    const upgraded: string[] = [];
+    let answerSlow = (): void => {};
+    const httpRoutes: HttpRoutes = {
+      present: true,
+      serve: (wire, { target }) => {
+        asked.push(target);
+        // Piece by piece, as the client takes them.
+        const bytes = Buffer.alloc(target === '/slow' ? 1_000_000 : 2, 'x');
+        let left = target === '/slow' ? 20 : 1;
+        const say = (): void => {
+          while (left > 0) if (!wire.write(--left === 0 ? Buffer.from('ok') : bytes)) return;
+          wire.end([]);
+        };
+        wire.owner = { wireDrained: say, wireClosed: () => {}, wireBroken: () => {} };
+        const answer = (): void => {
+          wire.begin(200, undefined, ['Content-Length', String((left - 1) * bytes.length + 2)]);
+          say();
+        };
+        if (target === '/slow') answerSlow = answer;
+        else answer();
+        return true;
+      },
+    };
+    const { dial, accepted } = await served(t, { httpRoutes }, ({ target }, stream, early) => {
+      upgraded.push(`${target} ${early}`);
+      stream.end('switched');
+    });
+    const client = await dial();
+    let heard = '';
+    client.on('data', (chunk: Buffer) => {
+      heard += chunk.toString('latin1').replaceAll('x', '');
+    });
+    const answers = () => heard.split('HTTP/1.1 200 OK').length - 1;
+    const get = (target: string, offers = false) =>
+      `GET ${target} HTTP/1.1\r\nHost: h\r\n${offers ? 'Connection: Upgrade\r\nUpgrade: h2c\r\n' : ''}\r\n`;
+    client.write(get('/healthz') + get('/a', true) + get('/b'));
+    await eventually(() => answers() === 3);
+    client.write(get('/slow') + get('/healthz') + get('/c', true) + get('/d', true) + get('/e'));
+    await eventually(() => accepted[0]?.isPaused() === true);
+    assert.deepEqual(asked, ['/a', '/b', '/slow']);
+    client.pause();
+    answerSlow();
+    await eventually(() => unsentBytes(accepted[0]!) > 0);
+    client.resume();
+    await eventually(() => answers() === 8);
+    assert.deepEqual(asked, ['/a', '/b', '/slow', '/c', '/d', '/e']);
+    client.write(`${get('/healthz')}${handshakeHead(1, '/f')}early`);
+    await once(client, 'close');
+    assert.deepEqual(upgraded, ['/f early']);
+    assert.equal(answers(), 9);
+    assert.ok(heard.endsWith('switched'));
+  });
+
+  it('that offer another protocol behind the last answer are not served', async (t) => {
+    const { dial, turnedAway } = await served(t, {});
+    const client = await dial();
+    let heard = '';
+    client.on('data', (chunk: Buffer) => {
+      heard += chunk.toString('latin1');
+    });
+    client.write(`${GET}GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n`);
+    client.end();
+    await once(client, 'close');
+    assert.equal(heard.split('HTTP/1.1 400').length - 1, 1);
+    assert.equal(turnedAway.length, 1);
+  });
+
   /** Says all of it at once. */
   const large: HttpRoutes = {
     present: true,
