@@ -14,8 +14,9 @@ export interface Progress {
 }
 
 /**
- * What an exchange waits for, and how long it may (SPEC section 17, `timeouts`). Times are of the
- * coarse clock of all exchanges.
+ * What an exchange waits for, and how long it may (SPEC section 17, `timeouts`). Times are on the monotonic clock, which is
+ * read only when deadlines are looked at: silence counts from the first look behind what was heard, so that nobody is
+ * given less time than is his.
  */
 export class Deadlines {
   /** When its token expires, in milliseconds since the epoch. */
@@ -26,17 +27,15 @@ export class Deadlines {
   wantsBody = false;
   /** Whether the upstream has been reached, or a file is on its way. */
   isReached = false;
-  #lastMs: number;
+  /** When it was last looked at with something heard since the look before. */
+  #lastMs = 0;
+  #isHeard = true;
   /** What waited for the client at the last look. */
   #waitingBytes = 0;
 
-  constructor(readonly clock: { readonly nowMs: number }) {
-    this.#lastMs = clock.nowMs;
-  }
-
   /** Something was heard of one side. */
   heard(): void {
-    this.#lastMs = this.clock.nowMs;
+    this.#isHeard = true;
   }
 
   /** @returns why it must end now; undefined: it may go on. */
@@ -44,14 +43,15 @@ export class Deadlines {
     if (this.expiresAtMs <= Date.now()) return new GatewayError('ERR_JWT_INVALID', 'the token expired');
     if (nowMs >= this.wholeByMs)
       return new GatewayError('ERR_REQUEST_TIMEOUT', 'the request body took too long');
-    this.#look(progress.wire.waitingBytes);
+    this.#look(nowMs, progress.wire.waitingBytes);
     // All of the answer has been said: whether the client takes it, its connection watches.
     return progress.wire.isEnded ? undefined : this.#silence(nowMs - this.#lastMs, progress);
   }
 
   /** A client that is slow takes a part now and then, long before there is room for more. */
-  #look(waitingBytes: number): void {
-    if (waitingBytes < this.#waitingBytes) this.heard();
+  #look(nowMs: number, waitingBytes: number): void {
+    if (this.#isHeard || waitingBytes < this.#waitingBytes) this.#lastMs = nowMs;
+    this.#isHeard = false;
     this.#waitingBytes = waitingBytes;
   }
 

@@ -59,7 +59,7 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     readonly wire: ClientWire,
     readonly facts: ExchangeRequest,
   ) {
-    this.deadlines = new Deadlines(parts.exchanges);
+    this.deadlines = new Deadlines();
     this.record = new ExchangeRecord(parts, facts);
   }
 

@@ -44,8 +44,6 @@ export class Exchanges {
   #idle: (() => void) | undefined;
   #draining = false;
   #revoked = 0;
-  /** Now on the monotonic clock, to within 250 ms. */
-  nowMs = performance.now();
 
   get size(): number {
     return this.#live.size;
@@ -155,7 +153,7 @@ export class Exchanges {
   }
 
   #check(): void {
-    this.nowMs = performance.now();
-    for (const exchange of this.#live) exchange.check(this.nowMs);
+    const nowMs = performance.now();
+    for (const exchange of this.#live) exchange.check(nowMs);
   }
 }

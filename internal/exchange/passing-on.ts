@@ -49,7 +49,7 @@ function passBody(
   endpoint: CompiledEndpoint | undefined,
   destination: Destination | undefined,
 ): void {
-  const { wire, deadlines, parts } = exchange;
+  const { wire, deadlines } = exchange;
   const { maxBodyBytes, timeouts } = route;
   if (endpoint === undefined)
     return exchange.once(() => {
@@ -58,7 +58,7 @@ function passBody(
       send(exchange, route, body, destination);
     });
   // Held whole, by anybody on a public route: not for as long as a byte comes now and then.
-  deadlines.wholeByMs = parts.exchanges.nowMs + timeouts.answerMs;
+  deadlines.wholeByMs = performance.now() + timeouts.answerMs;
   return exchange.later(readWhole(wire.body, maxBodyBytes, heardBy(exchange)), (bytes) => {
     deadlines.wholeByMs = Number.POSITIVE_INFINITY;
     checkBody(endpoint, bytes);

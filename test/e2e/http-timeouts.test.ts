@@ -69,6 +69,8 @@ class Upstream {
   }
 }
 
+const ANSWER_MS = 500;
+
 describe('a time-out', () => {
   const upstream = new Upstream();
   let gateway: Gateway;
@@ -78,7 +80,7 @@ describe('a time-out', () => {
     gateway = await startGateway({
       env: { JWT_EXPECTED_ISSUER: 'https://issuer.example' },
       routes: [
-        { prefix: '/answer', ...route, timeouts: { answer: 0.5 } },
+        { prefix: '/answer', ...route, timeouts: { answer: ANSWER_MS / 1000 } },
         { prefix: '/idle', ...route, timeouts: { idle: 0.5 } },
       ],
       waitFor: 'alive',
@@ -113,11 +115,13 @@ describe('a time-out', () => {
   for (const what of ['drip', 'interim', 'silent'])
     it(`of the answer is 504 though bytes come (${what}), and nothing is asked again`, async () => {
       for (const method of ['GET', 'POST']) {
+        const askedMs = performance.now();
         const answer = await http(`${gateway.http}/answer/${what}`, {
           method,
           ...(method === 'POST' && { body: 'body' }),
         });
         assert.equal(answer.status, 504);
+        assert.ok(performance.now() - askedMs >= ANSWER_MS, 'before its time');
         assert.equal(JSON.parse(answer.body).code, 'ERR_UPSTREAM_TIMEOUT');
         await quiet([`${method} ${what}`]);
       }

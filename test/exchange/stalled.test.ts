@@ -49,11 +49,13 @@ describe('an exchange whose client takes nothing of its answer', () => {
     // Time is what the test says it is.
     exchanges.stop();
     const client = await asked(t, port, 'GET /t/large HTTP/1.1\r\nHost: h\r\n\r\n');
+    let nowMs = performance.now();
     const pass = (ms: number): void => {
-      exchanges.nowMs += ms;
-      for (const exchange of exchanges) exchange.check(exchanges.nowMs);
+      nowMs += ms;
+      for (const exchange of exchanges) exchange.check(nowMs);
     };
-    exchanges.nowMs += 59_000;
+    pass(0);
+    pass(59_000);
     await take(client, LARGE / 2);
     pass(59_000);
     assert.equal(exchanges.size, 1);
