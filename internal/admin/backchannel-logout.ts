@@ -38,12 +38,12 @@ export class BackchannelLogout {
     if (method !== 'POST') return answer(405, { Allow: 'POST' });
     try {
       const token = tokenIn(contentType, await body);
-      const { issuer, sid, sub, jti, expiresAtMs } = await this.tokens.verify(token);
+      const { issuer, sid, sub, subjectOf, jti, expiresAtMs } = await this.tokens.verify(token);
       // §2.6, step 7: a replay is refused, whichever replica saw the token first.
       if (!(await this.claims.claim('logout', issuer, jti, expiresAtMs)))
         throw new GatewayError('ERR_LOGOUT_TOKEN', 'jti was used before');
       const { sessionsClosed } = await this.operations.revoke(
-        sid === '' ? { sub, all: true } : { sid, issuer },
+        sid === '' ? { sub, all: true, issuer: subjectOf } : { sid, issuer },
       );
       this.log.info({ by: sid === '' ? 'sub' : 'sid', sessionsClosed }, 'logged out by the provider');
       return answer(200);

@@ -7,7 +7,12 @@ import { timeText } from './time.js';
 /** A revocation in effect as the admin API shows it; times are RFC 3339. */
 export type RevocationInfo = { readonly expiresAt: string } & (
   | { readonly kind: 'token'; readonly sub: string; readonly jti: string }
-  | { readonly kind: 'subject'; readonly sub: string; readonly issuedUntil: string }
+  | {
+      readonly kind: 'subject';
+      readonly sub: string;
+      readonly issuer: string | undefined;
+      readonly issuedUntil: string;
+    }
   | { readonly kind: 'session'; readonly sid: string; readonly issuer: string | undefined }
   | { readonly kind: 'joined'; readonly text: string }
 );
@@ -105,7 +110,7 @@ function nameOf(revocation: Revocation): readonly unknown[] {
     case 'token':
       return [revocation.sub, revocation.jti];
     case 'subject':
-      return [revocation.sub, ''];
+      return [revocation.sub, revocation.issuer ?? ''];
     case 'session':
       return [revocation.sid, revocation.issuer ?? null];
     case 'joined':
@@ -120,7 +125,7 @@ function revocationInfo(revocation: Revocation): RevocationInfo {
       return { kind: 'token', sub: revocation.sub, jti: revocation.jti, expiresAt };
     case 'subject': {
       const issuedUntil = timeText(revocation.issuedUntilMs);
-      return { kind: 'subject', sub: revocation.sub, issuedUntil, expiresAt };
+      return { kind: 'subject', sub: revocation.sub, issuer: revocation.issuer, issuedUntil, expiresAt };
     }
     case 'session':
       return { kind: 'session', sid: revocation.sid, issuer: revocation.issuer, expiresAt };

@@ -12,6 +12,11 @@ export interface Logout {
   /** '' when it is not named; likewise below. */
   readonly sid: string;
   readonly sub: string;
+  /**
+   * Whose subject that is; undefined: all are of one issuer, and whoever is vouched for by other means under that name is
+   * the same person.
+   */
+  readonly subjectOf: string | undefined;
   readonly jti: string;
   /** Milliseconds since the epoch, from which the token is no good any more. */
   readonly expiresAtMs: number;
@@ -65,10 +70,10 @@ export class LogoutTokens {
       if (error instanceof errors.JOSEError || error instanceof GatewayError) throw refused(error.message);
       throw new GatewayError('ERR_LOGOUT_TOKEN', 'verification failed', { cause: error });
     }
-    return this.#logoutIn(claims);
+    return this.#logoutIn(claims, issuer.rules.name === '' ? undefined : issuer.rules.issuer);
   }
 
-  #logoutIn(claims: Readonly<Record<string, unknown>>): Logout {
+  #logoutIn(claims: Readonly<Record<string, unknown>>, subjectOf: string | undefined): Logout {
     const [sub, sid, jti] = [textOf(claims, 'sub'), textOf(claims, 'sid'), textOf(claims, 'jti')];
     if (sub === '' && sid === '') throw refused('neither sub nor sid is there');
     if (jti === '') throw refused('jti is missing');
@@ -81,7 +86,7 @@ export class LogoutTokens {
     const exp = own(claims, 'exp');
     if (!isEpochSeconds(exp)) throw refused('exp is not a usable number');
     const expiresAtMs = exp * 1000 + skewMs;
-    return { issuer: textOf(claims, 'iss'), sid, sub, jti, expiresAtMs };
+    return { issuer: textOf(claims, 'iss'), sid, sub, subjectOf, jti, expiresAtMs };
   }
 }
 

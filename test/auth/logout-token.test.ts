@@ -32,6 +32,7 @@ describe('a logout token', () => {
       issuer: issuer.url,
       sid: 's',
       sub: 'alice',
+      subjectOf: undefined,
       jti: 'j',
       expiresAtMs: exp * 1000 + 5000,
     });

@@ -46,6 +46,26 @@ describe('Revocations without a store', () => {
     assert.equal(revocations.isRevoked({ sub: 'alice2', jti: '1', iat: now }), false);
   });
 
+  it('revokes all of a subject of one issuer only, where that is named', async (t) => {
+    const { revocations } = await lonelyProcess(t);
+    await revocations.revoke({ sub: 'alice', all: true, issuer: 'https://a' });
+    for (const [issuer, is] of [
+      ['https://a', true],
+      ['https://b', false],
+      ['', false],
+      [undefined, false],
+    ] as const)
+      assert.equal(
+        revocations.isRevoked({ sub: 'alice', jti: '', ...(issuer === undefined ? {} : { issuer }) }),
+        is,
+      );
+    assert.equal(revocations.isRevoked({ sub: 'alicehttps://a', jti: '', issuer: '' }), false);
+    await revocations.revoke({ sub: 'alice', all: true });
+    assert.equal(revocations.isRevoked({ sub: 'alice', jti: '', issuer: 'https://b' }), true);
+    await revocations.lift({ sub: 'alice', all: true });
+    assert.equal(revocations.isRevoked({ sub: 'alice', jti: '', issuer: 'https://a' }), false);
+  });
+
   it('keeps the later of two revocations of a subject, in whatever order they come', async (t) => {
     const { revocations, counted } = await lonelyProcess(t);
     const subject = (issuedUntilMs: number): Revocation => ({
@@ -199,7 +219,8 @@ describe('a revocation as text', () => {
     for (const sub of HOSTILE_TEXTS) {
       const all: Revocation[] = [
         { kind: 'token', sub, jti: sub, expiresAtMs },
-        { kind: 'subject', sub, issuedUntilMs: 5, expiresAtMs },
+        { kind: 'subject', sub, issuer: undefined, issuedUntilMs: 5, expiresAtMs },
+        { kind: 'subject', sub, issuer: 'https://id', issuedUntilMs: 5, expiresAtMs },
         { kind: 'joined', text: `${sub}:x`, expiresAtMs },
       ];
       for (const revocation of all)

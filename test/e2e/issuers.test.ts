@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { type Gateway, startGateway } from '../support/gateway.js';
+import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { assertQuiet } from '../support/quiet.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
@@ -30,7 +31,12 @@ describe('several issuers', () => {
         `- {name: partners, issuer: "${partners.url}", jwksUrl: "${partners.jwksUrl}", algorithms: [ES256], rolesClaims: [scp]}\n`,
     );
     gateway = await startGateway({
-      env: { ISSUERS_FILE: file, JWT_EXPECTED_AZP: 'web,cli' },
+      env: {
+        ISSUERS_FILE: file,
+        JWT_EXPECTED_AZP: 'web,cli',
+        BACKCHANNEL_LOGOUT: 'true',
+        BACKCHANNEL_CLIENT_ID: 'gateway',
+      },
       routes: [
         { prefix: '/any', upstream: echo.url },
         { prefix: '/staff', upstream: echo.url, issuers: ['staff'] },
@@ -95,5 +101,33 @@ describe('several issuers', () => {
   it('issue only to the clients that are named', async () => {
     for (const azp of [undefined, 'mobile', '', 7, ['web']])
       assert.deepEqual(await outcome('/any', ofStaff({ azp })), INVALID, String(azp));
+  });
+
+  it('log out their own subjects and sessions, and nobody of another one', async () => {
+    const events = { 'http://schemas.openid.net/event/backchannel-logout': {} };
+    for (const [both, named] of [
+      [{ sub: 'ann', sid: 'one' }, { sid: 'one' }],
+      [{ sub: 'bob', sid: 'two' }, { sub: 'bob' }],
+    ]) {
+      const stays = await Peer.open(`${gateway.ws}/any`, { token: ofPartners(both) });
+      const goes = await Peer.open(`${gateway.ws}/any`, { token: ofStaff(both) });
+      const { status } = await http(`${gateway.http}/oidc/backchannel-logout`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body: new URLSearchParams({
+          logout_token: staff.sign(
+            { aud: 'gateway', events, sub: undefined, ...named },
+            { header: { typ: 'logout+jwt' } },
+          ),
+        }).toString(),
+      });
+      assert.equal(status, 200);
+      assert.deepEqual(await goes.ended(), { code: 1008, reason: 'Token revoked' });
+      stays.send('still in');
+      assert.equal(await stays.text(), 'still in');
+      await stays.close();
+      echo.reset();
+      assert.equal(await outcome('/any', ofPartners(both)), undefined);
+    }
   });
 });

@@ -11,6 +11,8 @@ interface TokenRevocation {
 interface SubjectRevocation {
   readonly kind: 'subject';
   readonly sub: string;
+  /** Whose subject it is; undefined: of whichever issuer. */
+  readonly issuer?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly issuedUntilMs: number;
 }
@@ -71,10 +73,9 @@ export function covers(revocation: Revocation, token: RevocableToken): boolean {
   if (revocation.kind === 'token') return token.jti === revocation.jti && token.sub === revocation.sub;
   if (revocation.kind === 'joined')
     return token.jti !== '' && `${token.sub}:${token.jti}` === revocation.text;
-  if (revocation.kind === 'session') {
-    const { sid, issuer } = revocation;
-    return token.sid === sid && (issuer === undefined || token.issuer === issuer);
-  }
+  const { issuer } = revocation;
+  if (issuer !== undefined && token.issuer !== issuer) return false;
+  if (revocation.kind === 'session') return token.sid === revocation.sid;
   return token.sub === revocation.sub && issuedUntil(token, revocation.issuedUntilMs);
 }
 
@@ -84,7 +85,7 @@ export function issuedUntil(token: RevocableToken, momentMs: number): boolean {
 }
 
 /**
- * The revocation as JSON: `{"sub","jti"}`, `{"sub","issuedUntilMs"}`, `{"sid","iss"?}` or `{"joined"}`; one
+ * The revocation as JSON: `{"sub","jti"}`, `{"sub","issuedUntilMs","iss"?}`, `{"sid","iss"?}` or `{"joined"}`; one
  * that was taken back: `{"lifted"}` with that text in it. Equal ones give equal text.
  */
 export function serializeRevocation(revocation: Revoked | Lift): string {
@@ -92,7 +93,8 @@ export function serializeRevocation(revocation: Revoked | Lift): string {
   if (revocation.kind === 'token') return JSON.stringify({ sub: revocation.sub, jti: revocation.jti });
   if (revocation.kind === 'joined') return JSON.stringify({ joined: revocation.text });
   if (revocation.kind === 'session') return JSON.stringify({ sid: revocation.sid, iss: revocation.issuer });
-  return JSON.stringify({ sub: revocation.sub, issuedUntilMs: revocation.issuedUntilMs });
+  const { sub, issuedUntilMs, issuer } = revocation;
+  return JSON.stringify({ sub, issuedUntilMs, iss: issuer });
 }
 
 /** The reverse of `serializeRevocation`; undefined for anything else. */
@@ -111,10 +113,10 @@ export function deserializeRevocation(text: string, expiresAtMs: number): Revoca
     return of === undefined || of.kind === 'lifted' ? undefined : { kind: 'lifted', of, expiresAtMs };
   }
   if (isText(sub) && isText(jti)) return { kind: 'token', sub, jti, expiresAtMs };
+  if (iss !== undefined && typeof iss !== 'string') return undefined;
   if (isText(sub) && typeof issuedUntilMs === 'number' && jti === undefined)
-    return { kind: 'subject', sub, issuedUntilMs, expiresAtMs };
-  if (isText(sid) && sub === undefined && (iss === undefined || typeof iss === 'string'))
-    return { kind: 'session', sid, issuer: iss, expiresAtMs };
+    return { kind: 'subject', sub, issuer: iss, issuedUntilMs, expiresAtMs };
+  if (isText(sid) && sub === undefined) return { kind: 'session', sid, issuer: iss, expiresAtMs };
   if (isText(joined) && sub === undefined) return { kind: 'joined', text: joined, expiresAtMs };
   return undefined;
 }

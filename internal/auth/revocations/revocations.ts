@@ -11,8 +11,8 @@ export { covers } from './revocation.js';
 /** One token, all that a subject holds now, or all of one session at the provider. */
 export type RevocationTarget =
   | { readonly sub: string; readonly jti: string }
-  | { readonly sub: string; readonly all: true }
-  /** Of whichever issuer, if none is named. */
+  /** Of whichever issuer, if none is named; likewise below. */
+  | { readonly sub: string; readonly all: true; readonly issuer?: string | undefined }
   | { readonly sid: string; readonly issuer?: string };
 
 export interface RevocationsOptions {
@@ -186,11 +186,12 @@ function* inEffect(all: Iterable<RevocationNews>): Generator<Revocation> {
 
 /** Whether a revocation is one of that very target. A joined text stands for the token that it names. */
 function isMeant(revocation: Revocation, target: RevocationTarget): boolean {
-  if ('sid' in target) {
-    if (revocation.kind !== 'session' || revocation.sid !== target.sid) return false;
-    return target.issuer === undefined || revocation.issuer === target.issuer;
+  if ('sid' in target || 'all' in target) {
+    if (revocation.kind !== 'session' && revocation.kind !== 'subject') return false;
+    if (target.issuer !== undefined && revocation.issuer !== target.issuer) return false;
+    if (revocation.kind === 'session') return 'sid' in target && revocation.sid === target.sid;
+    return 'all' in target && revocation.sub === target.sub;
   }
-  if ('all' in target) return revocation.kind === 'subject' && revocation.sub === target.sub;
   if (revocation.kind === 'joined') return revocation.text === `${target.sub}:${target.jti}`;
   return revocation.kind === 'token' && revocation.sub === target.sub && revocation.jti === target.jti;
 }
@@ -199,5 +200,5 @@ function isMeant(revocation: Revocation, target: RevocationTarget): boolean {
 export function revocationOf(target: RevocationTarget, nowMs: number, expiresAtMs: number): Revocation {
   if ('sid' in target) return { kind: 'session', sid: target.sid, issuer: target.issuer, expiresAtMs };
   if ('jti' in target) return { kind: 'token', sub: target.sub, jti: target.jti, expiresAtMs };
-  return { kind: 'subject', sub: target.sub, issuedUntilMs: nowMs, expiresAtMs };
+  return { kind: 'subject', sub: target.sub, issuer: target.issuer, issuedUntilMs: nowMs, expiresAtMs };
 }

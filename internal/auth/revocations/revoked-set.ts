@@ -55,7 +55,11 @@ export class RevokedSet {
       (this.#live(sessionKey(sid, issuer), nowMs) || this.#live(sessionKey(sid, undefined), nowMs))
     )
       return true;
-    const subject = this.#live(subjectKey(sub), nowMs);
+    return this.#hasSubject(token, undefined, nowMs) || (!!issuer && this.#hasSubject(token, issuer, nowMs));
+  }
+
+  #hasSubject(token: RevocableToken, issuer: string | undefined, nowMs: number): boolean {
+    const subject = this.#live(subjectKey(token.sub, issuer), nowMs);
     return subject?.kind === 'subject' && issuedUntil(token, subject.issuedUntilMs);
   }
 
@@ -160,7 +164,9 @@ function reachesFurther(one: Revocation, other: Revocation): boolean {
 export function revokedKey(revocation: Revoked): string {
   if (revocation.kind === 'token') return tokenKey(revocation.sub, revocation.jti);
   if (revocation.kind === 'session') return sessionKey(revocation.sid, revocation.issuer);
-  return revocation.kind === 'joined' ? joinedKey(revocation.text) : subjectKey(revocation.sub);
+  return revocation.kind === 'joined'
+    ? joinedKey(revocation.text)
+    : subjectKey(revocation.sub, revocation.issuer);
 }
 
 /** With the length in front `a:b` + `c` and `a` + `b:c` stay apart. */
@@ -180,6 +186,6 @@ function liftKey(key: string): string {
   return `lifted ${key}`;
 }
 
-function subjectKey(sub: string): string {
-  return `subject ${sub}`;
+function subjectKey(sub: string, issuer: string | undefined): string {
+  return issuer === undefined ? `subject ${sub}` : `subject of ${sub.length} ${sub}${issuer}`;
 }
