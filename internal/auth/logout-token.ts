@@ -60,7 +60,6 @@ export class LogoutTokens {
         algorithms: [alg],
         requiredClaims: ['iat', 'exp', 'jti'],
         clockTolerance: this.options.clockSkewMs / 1000,
-        currentDate: new Date(Date.now()),
         audience: [...audience],
         ...(rules.issuer === undefined ? {} : { issuer: rules.issuer }),
       });

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import type { TestContext } from 'node:test';
 import { pino } from 'pino';
@@ -164,3 +165,21 @@ export function compact(header: unknown, payload: unknown, signature = ''): stri
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
   return `${part(header)}.${part(payload)}.${signature}`;
 }
+
+/** Has the authenticator refuse a token. @param why what the log is told. */
+export async function refused(
+  { authenticator }: Pick<Bench, 'authenticator'>,
+  token: string,
+  why?: RegExp,
+): Promise<void> {
+  await assert.rejects(
+    async () => authenticator.authenticate(token),
+    (error: Error) => {
+      if (why !== undefined) assert.match(error.message, why);
+      return refusedWith('ERR_JWT_INVALID', token)(error);
+    },
+  );
+}
+
+/** Of now, since the epoch. */
+export const seconds = () => Math.floor(Date.now() / 1000);

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { reset } from '../../internal/reset.js';
@@ -313,34 +312,6 @@ describe('an attacker', () => {
     // Quadratic, it was five seconds.
     assert.ok(performance.now() - startMs < 2000);
     peer.socket.terminate();
-  });
-
-  it('that takes all descriptors away makes no upstream look dead', async () => {
-    const own = await startGateway({
-      env: { JWKS_URL: issuer.jwksUrl, WS_DIAL_RETRY_MAX: '1', CB_FAILURE_THRESHOLD: '2' },
-      routes: [{ prefix: '/echo', upstream: echo.url }],
-    });
-    const limit = (files: number) =>
-      assert.equal(spawnSync('prlimit', ['--pid', String(own.pid), `--nofile=${files}:4096`]).status, 0);
-    const clients: RawClient[] = [];
-    try {
-      const peer = await Peer.open(`${own.ws}/echo`, { token: token() });
-      for (let count = 0; count < 4; count++) clients.push(await RawClient.connect(own.port));
-      await http(`${own.http}/healthz`);
-      limit(await own.fdCount());
-      for (const client of clients)
-        client.write(handshakeHead(own.port, '/echo', [`Authorization: Bearer ${token()}`]));
-      await eventually(() => own.logs.filter(({ msg }) => msg === 'dial failed').length >= 2);
-      limit(1024);
-      const again = await Peer.open(`${own.ws}/echo`, { token: token() });
-      again.send('x');
-      assert.equal(await again.text(), 'x');
-      await Promise.all([peer.close(), again.close()]);
-      for (const client of clients) client.destroy();
-      assert.ok(own.child.alive);
-    } finally {
-      await own.stop();
-    }
   });
 
   it('comes and goes at any stage of a session, hundreds of times, and leaves nothing behind', async () => {
