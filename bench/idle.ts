@@ -3,35 +3,34 @@
  * own, over several workers.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { eventually } from '../test/support/eventually.js';
 import { startIssuer } from '../test/support/issuer.js';
 import type { Hold } from './hold.js';
 import { environment } from './machine.js';
+import { readOptions, WEEK_SECONDS } from './options.js';
 import { openFiles, openSockets, pssBytes } from './process-usage.js';
 import { startEcho, startProgram, writeTokens } from './programs.js';
 import { runWithScratch } from './scratch.js';
 import { startTarget, type Target } from './targets.js';
 
-const { values: options } = parseArgs({
-  options: {
+const {
+  values: options,
+  whole,
+  decimal,
+} = readOptions(
+  'bench:idle -- [--sessions N] [--workers N] [--tokens N (different ones)] [--hold SECONDS] [--json]',
+  {
     sessions: { type: 'string', default: '19000' },
     workers: { type: 'string', default: '2' },
     tokens: { type: 'string' },
     hold: { type: 'string', default: '60' },
     json: { type: 'boolean', default: false },
   },
-});
-const sessions = Number(options.sessions);
-const workers = Number(options.workers);
-const tokens = Number(options.tokens ?? sessions);
-const holdMs = Number(options.hold) * 1000;
-if (!(sessions >= 1 && workers >= 1 && tokens >= 1 && holdMs >= 0)) {
-  console.error(
-    'usage: bench:idle [--sessions N] [--workers N] [--tokens N (different ones)] [--hold SECONDS] [--json]',
-  );
-  process.exit(2);
-}
+);
+const sessions = whole('sessions', options.sessions, 1);
+const workers = whole('workers', options.workers, 1);
+const tokens = whole('tokens', options.tokens ?? options.sessions, 1);
+const holdMs = decimal('hold', options.hold, 0, WEEK_SECONDS) * 1000;
 
 /** Sessions for each process that holds clients, and for each echo: well below its limit of descriptors. */
 const SESSIONS_PER_PROCESS = 5000;

@@ -2,27 +2,35 @@
  * npm run bench: the gateway beside nginx, HAProxy, a bare forwarder and a direct connection, in one run on
  * one machine. docs/benchmarks.md says what is measured and how.
  */
-import { parseArgs } from 'node:util';
 import { startIssuer } from '../test/support/issuer.js';
 import { groups } from './cases.js';
 import { CrowdProgram, compileCrowd } from './crowd-program.js';
 import { environment, placement } from './machine.js';
+import { readOptions } from './options.js';
 import { type Measured, medians, printReport } from './report.js';
 import { runGroup } from './rounds.js';
 import { runWithScratch } from './scratch.js';
 import { PROXIES } from './targets.js';
 
-const { values: options } = parseArgs({
-  options: {
+const {
+  values: options,
+  whole,
+  wrong,
+} = readOptions(
+  `bench -- [--rounds N] [--case TEXT] [--target ${PROXIES.join()}] [--quick] [--json]\n` +
+    `cases:\n  ${groups(false)
+      .flatMap(({ cases }) => cases.map(({ name }) => name))
+      .join('\n  ')}`,
+  {
     rounds: { type: 'string' },
     case: { type: 'string', default: '' },
     target: { type: 'string', default: PROXIES.join() },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
-});
+);
 const { quick } = options;
-const rounds = Number(options.rounds ?? (quick ? 1 : 5));
+const rounds = whole('rounds', options.rounds ?? (quick ? '1' : '5'), 1);
 const wanted = options.target.split(',');
 const chosen = groups(quick)
   .map((group) => ({
@@ -31,14 +39,7 @@ const chosen = groups(quick)
     cases: group.cases.filter(({ name }) => name.includes(options.case)),
   }))
   .filter(({ targets, cases }) => targets.length > 0 && cases.length > 0);
-if (!(rounds >= 1) || chosen.length === 0) {
-  const names = groups(quick).flatMap(({ cases }) => cases.map(({ name }) => name));
-  console.error(
-    `usage: bench [--rounds N] [--case TEXT] [--target ${PROXIES.join()}] [--quick] [--json]\n` +
-      `cases:\n  ${names.join('\n  ')}`,
-  );
-  process.exit(2);
-}
+if (chosen.length === 0) wrong('no target has such a case');
 
 await runWithScratch(run);
 

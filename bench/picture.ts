@@ -1,10 +1,11 @@
 /**
- * npm run bench:picture -- FILE: draws docs/benchmarks.svg from what `npm run bench -- --json` printed: a bar
- * for each proxy, as long as its CPU time (of idle sessions: its memory) to nginx's. Prints the same as a
+ * npm run bench:picture -- FILE: draws docs/benchmarks.svg from what `npm run --silent bench -- --json` printed: a
+ * bar for each proxy, as long as its CPU time (of idle sessions: its memory) to nginx's. Prints the same as a
  * table for docs/benchmarks.md.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { readOptions } from './options.js';
 import { type Measured, medians, ratioToNginx } from './report.js';
 
 const PICTURE = fileURLToPath(new URL('../docs/benchmarks.svg', import.meta.url));
@@ -25,14 +26,21 @@ interface Bar {
   readonly ratio: number;
 }
 
-const [file] = process.argv.slice(2);
-if (file === undefined) {
-  console.error('usage: bench:picture FILE, what `npm run bench -- --json` printed');
-  process.exit(2);
-}
-const { results } = JSON.parse(readFileSync(file, 'utf8')) as { readonly results: readonly Measured[] };
+const {
+  operands: [file = ''],
+  wrong,
+} = readOptions('bench:picture -- FILE, what `npm run --silent bench -- --json` printed', {}, 1);
+const results = resultsIn(file);
 writeFileSync(PICTURE, drawn(barsByCase(results)));
 console.log(table(results));
+
+function resultsIn(name: string): readonly Measured[] {
+  try {
+    const { results: found } = JSON.parse(readFileSync(name, 'utf8')) as { results?: readonly Measured[] };
+    if (Array.isArray(found)) return found;
+  } catch {}
+  return wrong(`${JSON.stringify(name)} cannot be read, or is not what the benchmark printed`);
+}
 
 /** Cases in the order they ran; a proxy that was not under full load has no ratio and no bar. */
 function barsByCase(measured: readonly Measured[]): ReadonlyMap<string, readonly Bar[]> {

@@ -4,7 +4,6 @@
  */
 import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { startChild } from '../test/support/child-process.js';
 import { eventually } from '../test/support/eventually.js';
 import { type Gateway, startGateway } from '../test/support/gateway.js';
@@ -12,25 +11,25 @@ import { http } from '../test/support/http.js';
 import { type Issuer, startIssuer } from '../test/support/issuer.js';
 import { startEcho } from '../test/support/upstream.js';
 import { Peer } from '../test/support/ws-client.js';
+import { readOptions, WEEK_SECONDS } from './options.js';
 
-const { values: options } = parseArgs({
-  options: {
-    users: { type: 'string', default: '1000' },
-    scrapers: { type: 'string', default: '30' },
-    seconds: { type: 'string', default: '4' },
-    workers: { type: 'string', default: '1' },
-    json: { type: 'boolean', default: false },
-    /** Of a process that scrapes: what it asks for, again and again. */
-    target: { type: 'string' },
-  },
+const {
+  values: options,
+  whole,
+  decimal,
+} = readOptions('bench:scrapes -- [--users N] [--scrapers N] [--seconds N] [--workers N] [--json]', {
+  users: { type: 'string', default: '1000' },
+  scrapers: { type: 'string', default: '30' },
+  seconds: { type: 'string', default: '4' },
+  workers: { type: 'string', default: '1' },
+  json: { type: 'boolean', default: false },
+  /** Of a process that scrapes: what it asks for, again and again. */
+  target: { type: 'string' },
 });
-const users = Number(options.users);
-const scrapers = Number(options.scrapers);
-const measureMs = Number(options.seconds) * 1000;
-if (!(users >= 1 && scrapers >= 1 && measureMs > 0 && Number(options.workers) >= 1)) {
-  console.error('usage: bench:scrapes [--users N] [--scrapers N] [--seconds N] [--workers N] [--json]');
-  process.exit(2);
-}
+const users = whole('users', options.users, 1);
+const scrapers = whole('scrapers', options.scrapers, 1);
+const workers = whole('workers', options.workers, 1);
+const measureMs = decimal('seconds', options.seconds, 0.1, WEEK_SECONDS) * 1000;
 
 const OPENING_AT_ONCE = 25;
 const SCRAPERS_NICENESS = 10;
@@ -62,7 +61,7 @@ async function run(): Promise<void> {
       JWKS_URL: issuer.jwksUrl,
       LOG_LEVEL: 'warn',
       METRICS_MAX_USERS: String(users),
-      WORKERS: options.workers,
+      WORKERS: String(workers),
     },
     routes: [{ prefix: '/echo', upstream: echo.url }],
   });

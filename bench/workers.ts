@@ -3,30 +3,28 @@
  * them. docs/benchmarks.md says how to read it where load generator and gateway share the cores.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { startIssuer } from '../test/support/issuer.js';
 import type { Outcome } from './job.js';
 import { environment } from './machine.js';
+import { readOptions } from './options.js';
 import { allowedCpus, openSockets } from './process-usage.js';
 import { runLoad, startEcho, writeTokens } from './programs.js';
 import { median } from './report.js';
 import { runWithScratch } from './scratch.js';
 import { startTarget, type Target } from './targets.js';
 
-const { values: options } = parseArgs({
-  options: {
+const { values: options, whole } = readOptions(
+  'bench:workers -- [--rounds N] [--connections N (a worker)] [--quick] [--json]',
+  {
     rounds: { type: 'string', default: '5' },
     connections: { type: 'string', default: '500' },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
-});
-const rounds = options.quick ? 1 : Number(options.rounds);
-const connectionsPerWorker = Number(options.connections);
-if (!(rounds >= 1 && connectionsPerWorker >= 2)) {
-  console.error('usage: bench:workers [--rounds N] [--connections N (a worker)] [--quick] [--json]');
-  process.exit(2);
-}
+);
+const givenRounds = whole('rounds', options.rounds, 1);
+const rounds = options.quick ? 1 : givenRounds;
+const connectionsPerWorker = whole('connections', options.connections, 2);
 
 const WORKERS = [1, 2] as const;
 /** Load generators, and echoes, in every measurement. */

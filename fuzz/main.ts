@@ -5,7 +5,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { readOptions, WEEK_SECONDS } from '../bench/options.js';
 import { corpusOf } from './corpus.js';
 import { Coverage } from './coverage.js';
 import { type Finding, fuzz } from './engine.js';
@@ -15,22 +15,24 @@ import { TARGETS } from './targets.js';
 
 const FINDINGS = 'fuzz/findings';
 
-const { values: options } = parseArgs({
-  options: {
+const {
+  values: options,
+  whole,
+  decimal,
+  wrong,
+} = readOptions(
+  `fuzz -- [--target NAME] [--seconds N] [--seed N] [--input FILE]\ntargets: ${TARGETS.map(({ name }) => name).join(', ')}`,
+  {
     target: { type: 'string' },
     seconds: { type: 'string', default: '60' },
     seed: { type: 'string', default: String(randomInt(2 ** 31)) },
     input: { type: 'string' },
   },
-});
+);
 const targets = TARGETS.filter(({ name }) => options.target === undefined || name === options.target);
-const [seconds, seed] = [options.seconds, options.seed].map(Number);
-if (targets.length === 0 || seconds === undefined || !(seconds > 0) || !Number.isSafeInteger(seed)) {
-  console.error(
-    `usage: npm run fuzz -- [--target NAME] [--seconds N] [--seed S] [--input FILE]; targets: ${TARGETS.map(({ name }) => name).join(', ')}`,
-  );
-  process.exit(2);
-}
+const seconds = decimal('seconds', options.seconds, 0.1, WEEK_SECONDS);
+const seed = whole('seed', options.seed, 0);
+if (targets.length === 0) wrong(`--target ${JSON.stringify(options.target)} is none`);
 
 for (const target of targets) {
   const isGood = options.input === undefined ? await run(target) : await again(target, options.input);
@@ -38,9 +40,17 @@ for (const target of targets) {
 }
 
 async function again(target: Target, file: string): Promise<boolean> {
-  const fault = await faultOf(target, readFileSync(file));
+  const fault = await faultOf(target, bytesOf(file));
   console.log(fault === undefined ? `${target.name}: all holds` : fault.error);
   return fault === undefined;
+}
+
+function bytesOf(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch {
+    return wrong(`--input ${JSON.stringify(file)} cannot be read`);
+  }
 }
 
 async function run(target: Target): Promise<boolean> {
@@ -50,7 +60,7 @@ async function run(target: Target): Promise<boolean> {
   let nextLine = 1;
   console.log(`${target.name}: seed ${seed}`);
   const report = await fuzz(target, {
-    seed: seed ?? 0,
+    seed,
     corpus: corpusOf(target.name),
     coverage,
     goesOn: (executions) => {
@@ -58,7 +68,7 @@ async function run(target: Target): Promise<boolean> {
         console.log(`  ${elapsed().toFixed(0)} s: ${executions} executions, ${coverage.blocks} blocks`);
         nextLine = Math.max(elapsed(), nextLine * 2);
       }
-      return elapsed() < (seconds ?? 0);
+      return elapsed() < seconds;
     },
     onFinding: (finding) => console.log(`  FOUND ${written(target, finding)}\n`, finding.error),
   });

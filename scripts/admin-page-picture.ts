@@ -3,6 +3,7 @@
  * Debian package chromium, and a built gateway.
  */
 import { fileURLToPath } from 'node:url';
+import { readOptions } from '../bench/options.js';
 import { BrowserPage } from '../test/support/browser-page.js';
 import { startGateway } from '../test/support/gateway.js';
 import { http } from '../test/support/http.js';
@@ -15,7 +16,9 @@ const PICTURE = fileURLToPath(new URL('../docs/admin-page.png', import.meta.url)
 const NAMES = ['alice', 'bob', 'carol', 'device-0042', 'device-0117', 'erin', 'frank', 'grace@example.com'];
 
 /** Further pictures of every view, light and dark, go into this folder. */
-const [, , folder] = process.argv;
+const {
+  operands: [folder],
+} = readOptions('admin-page-picture -- [FOLDER]', {}, 1, 0);
 
 const issuer = await startIssuer();
 const echo = await startEcho();

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { readOptions } from '../bench/options.js';
 import { RULES_FILE } from '../test/deploy/alert-rules.js';
 import { BusyGateway } from '../test/deploy/busy-gateway.js';
 import { type Dashboard, interpolate, type Panel, readDashboard } from '../test/deploy/dashboard.js';
@@ -25,6 +26,7 @@ const ROW_HEIGHT = 23;
 const COLUMN_WIDTH = PICTURE_WIDTH / 24;
 const GAP = 6;
 
+readOptions('dashboard-picture', {});
 const busy = await BusyGateway.start();
 const prometheus = await startPrometheus({
   targets: [busy.gateway.port],

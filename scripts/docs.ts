@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { readOptions } from '../bench/options.js';
 import { CLOSE_REASONS, type CloseReason } from '../internal/close-codes.js';
 import { ERROR_CODES } from '../internal/errors.js';
 import { alertRules, dashboard, prometheusRule } from './cluster-files.js';
@@ -87,6 +88,7 @@ ${table(
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  readOptions('docs', {});
   for (const { path, text } of pages()) {
     const before = await readFile(path, 'utf8').catch(() => undefined);
     if (before === text) continue;

@@ -2,6 +2,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, wri
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import MarkdownIt from 'markdown-it';
+import { readOptions } from '../bench/options.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PARTS = fileURLToPath(new URL('site/', import.meta.url));
@@ -145,7 +146,8 @@ ${body}</main>
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const target = resolve(process.argv[2] ?? 'site');
+  const { operands } = readOptions('site -- [FOLDER]', {}, 1, 0);
+  const target = resolve(operands[0] ?? 'site');
   buildSite(target);
   console.log(`open ${join(target, 'index.html')}`);
 }

@@ -3,9 +3,9 @@
  * undici, in one run on one machine; and the gateway's memory with idle event streams and bodies that pass
  * slowly. docs/benchmarks.md says what is measured and how.
  */
-import { parseArgs } from 'node:util';
 import { type Issuer, startIssuer } from '../../test/support/issuer.js';
 import { environment, placement } from '../machine.js';
+import { readOptions, WEEK_SECONDS } from '../options.js';
 import { cpuMicros } from '../process-usage.js';
 import { runWithScratch } from '../scratch.js';
 import { type IdleStreams, idleStreams } from './streams.js';
@@ -20,21 +20,20 @@ import {
 import { type Growth, growthOfTransfers } from './transfers.js';
 import { type Load, runWrk } from './wrk.js';
 
-const { values: options } = parseArgs({
-  options: {
-    rounds: { type: 'string' },
-    seconds: { type: 'string' },
-    case: { type: 'string', default: '' },
-    quick: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-  },
+const {
+  values: options,
+  whole,
+  decimal,
+  wrong,
+} = readOptions('bench:http -- [--case PART_OF_NAME] [--rounds N] [--seconds N] [--quick] [--json]', {
+  rounds: { type: 'string' },
+  seconds: { type: 'string' },
+  case: { type: 'string', default: '' },
+  quick: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
 });
-const rounds = Number(options.rounds ?? (options.quick ? 1 : 5));
-const seconds = Number(options.seconds ?? (options.quick ? 2 : 5));
-if (!(rounds >= 1 && seconds >= 1)) {
-  console.error('usage: bench:http [--case PART_OF_NAME] [--rounds N] [--seconds N] [--quick] [--json]');
-  process.exit(2);
-}
+const rounds = whole('rounds', options.rounds ?? (options.quick ? '1' : '5'), 1);
+const seconds = decimal('seconds', options.seconds ?? (options.quick ? '2' : '5'), 1, WEEK_SECONDS);
 
 const CASES = [
   { name: 'GET 1 KB × 100', path: '/small', connections: 100, bytes: 0 },
@@ -50,6 +49,8 @@ const SLOW_BODIES = 'slow bodies';
 
 const isWanted = (name: string): boolean => name.toLowerCase().includes(options.case.toLowerCase());
 const wanted = CASES.filter(({ name }) => isWanted(name));
+if (wanted.length === 0 && ![IDLE_STREAMS, SLOW_BODIES].some(isWanted))
+  wrong(`--case ${JSON.stringify(options.case)} is part of no name`);
 
 interface Figure {
   readonly case: string;

@@ -2,16 +2,17 @@
  * npm run bench:limits: the lease script beside rate-limiter-flexible, against a redis-server of its own.
  * docs/benchmarks.md says what came of it.
  */
-import { parseArgs } from 'node:util';
 import { startRedis } from '../../test/support/redis-server.js';
 import { environment } from '../machine.js';
+import { readOptions } from '../options.js';
 import { measureCost } from './cost.js';
 import { measureLending } from './lending.js';
 import { measureOutage } from './outage.js';
 import { measureWindows } from './window.js';
 
-const { values: options } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
+const { values: options } = readOptions('bench:limits -- [--quick] [--json]', {
+  quick: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
 });
 const { quick } = options;
 

@@ -4,13 +4,13 @@
  * something was not as it should be.
  */
 import { randomInt } from 'node:crypto';
-import { parseArgs } from 'node:util';
 import { eventually } from '../../test/support/eventually.js';
 import { type Gateway, startGateway } from '../../test/support/gateway.js';
 import { startIssuer } from '../../test/support/issuer.js';
 import { assertQuiet } from '../../test/support/quiet.js';
 import { startBroker } from '../broker.js';
 import { environment } from '../machine.js';
+import { readOptions, WEEK_SECONDS } from '../options.js';
 import { openSockets } from '../process-usage.js';
 import { runWithScratch } from '../scratch.js';
 import { Endpoint } from './endpoint.js';
@@ -22,8 +22,13 @@ import { printReport, printSample, type Report } from './report.js';
 import { Sampler } from './sampler.js';
 import { judgeMemory } from './verdict.js';
 
-const { values: options } = parseArgs({
-  options: {
+const {
+  values: options,
+  whole,
+  decimal,
+} = readOptions(
+  'soak -- [--minutes N] [--sessions N (10 or more)] [--workers N] [--seed N] [--gigabytes N] [--json]',
+  {
     minutes: { type: 'string', default: '30' },
     sessions: { type: 'string', default: '2000' },
     workers: { type: 'string', default: '1' },
@@ -31,20 +36,12 @@ const { values: options } = parseArgs({
     gigabytes: { type: 'string', default: '5' },
     json: { type: 'boolean', default: false },
   },
-});
-const [minutes, sessions, workers, seed, gigabytes] = [
-  options.minutes,
-  options.sessions,
-  options.workers,
-  options.seed,
-  options.gigabytes,
-].map(Number) as [number, number, number, number, number];
-if (!(minutes > 0 && sessions >= 10 && workers >= 1 && Number.isSafeInteger(seed) && gigabytes >= 0)) {
-  console.error(
-    'usage: soak [--minutes N] [--sessions N (10 or more)] [--workers N] [--seed N] [--gigabytes N] [--json]',
-  );
-  process.exit(2);
-}
+);
+const minutes = decimal('minutes', options.minutes, 0.1, WEEK_SECONDS / 60);
+const sessions = whole('sessions', options.sessions, 10);
+const workers = whole('workers', options.workers, 1);
+const seed = whole('seed', options.seed, 0);
+const gigabytes = decimal('gigabytes', options.gigabytes, 0, 1000);
 
 const durationMs = minutes * 60_000;
 const sampleMs = Math.min(10_000, durationMs / 30);

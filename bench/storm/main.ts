@@ -5,12 +5,12 @@
  * says what is measured and how.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { eventually } from '../../test/support/eventually.js';
 import { type Gateway, startGateway } from '../../test/support/gateway.js';
 import { startIssuer } from '../../test/support/issuer.js';
 import { startBroker } from '../broker.js';
 import { environment, giveWay, pin, placement } from '../machine.js';
+import { readOptions } from '../options.js';
 import { rssBytes } from '../process-usage.js';
 import { startEcho, writeTokens } from '../programs.js';
 import { runWithScratch } from '../scratch.js';
@@ -20,8 +20,15 @@ import type { Echoes } from './quiet-sessions.js';
 import { judge, printReport, type Report, type StormFound } from './report.js';
 import type { Dials } from './slow-broker.js';
 
-const { values: options } = parseArgs({
-  options: {
+const {
+  values: options,
+  whole,
+  decimal,
+  wrong,
+} = readOptions(
+  'bench:storm -- [--clients N] [--sessions N (that stay)] [--handshakes N (a second; 0: no limit)]\n' +
+    '  [--dials N (at once)] [--dial-ms N (what the slow upstream takes)] [--storms cold,warm,slow] [--json]',
+  {
     clients: { type: 'string', default: '5000' },
     sessions: { type: 'string', default: '200' },
     handshakes: { type: 'string', default: '500' },
@@ -30,15 +37,11 @@ const { values: options } = parseArgs({
     storms: { type: 'string', default: 'cold,warm,slow' },
     json: { type: 'boolean', default: false },
   },
-});
+);
 const { clients, sessions, handshakes, dials, 'dial-ms': dialMs } = options;
-if (![clients, sessions, dials].every((text) => Number(text) >= 1) || !(Number(handshakes) >= 0)) {
-  console.error(
-    'usage: bench:storm [--clients N] [--sessions N (that stay)] [--handshakes N (a second; 0: no limit)]\n' +
-      '  [--dials N (at once)] [--dial-ms N (what the slow upstream takes)] [--storms cold,warm,slow] [--json]',
-  );
-  process.exit(2);
-}
+for (const flag of ['clients', 'sessions', 'dials'] as const) whole(flag, options[flag], 1);
+whole('handshakes', handshakes, 0);
+decimal('dial-ms', dialMs, 0, 60_000);
 
 /** Time in which a process comes to rest. */
 const SETTLE_MS = 3000;
@@ -53,6 +56,9 @@ const STORMS = [
   ['warm', 'keys and tokens known', '/mqtt'],
   ['slow', 'slow upstream', '/slow'],
 ] as const;
+const wanted = options.storms.split(',');
+for (const name of wanted)
+  if (!STORMS.some(([known]) => known === name)) wrong(`--storms: there is no ${JSON.stringify(name)}`);
 
 const { proxyCpu, loadCpu } = placement();
 await runWithScratch(async (directory) => {
@@ -118,15 +124,14 @@ async function run(directory: string): Promise<Report> {
     await gone(gateway, Number(sessions));
     return { name, storm: found, echoes, fullBytes, emptyBytes: await settled(gateway.pid) };
   };
-  if (!options.storms.includes('cold')) {
+  if (!wanted.includes('cold')) {
     issuer.mode = 'ok';
     await crowd.ask<Storm>(`come ${gateway.port} /mqtt`);
     await crowd.ask('go');
     await gone(gateway, Number(sessions));
   }
   const storms: StormFound[] = [];
-  for (const [name, title, path] of STORMS)
-    if (options.storms.split(',').includes(name)) storms.push(await storm(title, path));
+  for (const [name, title, path] of STORMS) if (wanted.includes(name)) storms.push(await storm(title, path));
   const seen = await slow.ask<Dials>('so far');
   const found = {
     environment: { ...environment({ mosquitto: '-h' }), clients, sessions, handshakes, dials, dialMs },
