@@ -39,6 +39,7 @@ Examples:
     if (!URL.canParse(url) || !/^wss?:$/.test(new URL(url).protocol))
       throw new UsageError([`${JSON.stringify(url)} is no ws:// or wss:// URL`]);
     if (flags.token === '-') throw new UsageError(['standard input is for messages here: use --token-file']);
+    if (flags.mqtt && flags['mqtt-3']) throw new UsageError(['--mqtt beside --mqtt-3: give one of them']);
     const version = flags.mqtt ? 5 : flags['mqtt-3'] ? 4 : undefined;
     const place = PLACES.find(
       (each) => each === (flags.in ?? (version === undefined ? 'header' : 'password')),
@@ -48,6 +49,7 @@ Examples:
       throw new UsageError(['--in password goes with --mqtt only']);
     if (version !== undefined && place === 'message')
       throw new UsageError(['--in message goes without --mqtt only']);
+    if (version !== undefined && flags.binary) throw new UsageError(['--binary goes without --mqtt only']);
     const plan: ConnectPlan = {
       url,
       token: await readToken(flags),
@@ -59,7 +61,10 @@ Examples:
       lingerMs: secondsOf(flags.wait ?? '1s', '--wait', LONGEST_WAIT) * 1000,
       prompts: isatty(0) && isatty(1),
     };
-    const code = await (version === undefined ? connectRaw(plan, flags.binary) : connectMqtt(plan, version));
+    const code = await (version === undefined
+      ? connectRaw(plan, flags.binary)
+      : connectMqtt(plan, version)
+    ).catch(neverSent);
     // Standard input may still be open.
     process.exit(code);
   },
@@ -70,4 +75,11 @@ function headerOf(line: string): [string, string] {
   if (name === undefined || value === undefined)
     throw new UsageError([`--header ${JSON.stringify(line)} is not NAME: VALUE`]);
   return [name, value];
+}
+
+/** What `ws` and Node refuse before anything is sent: a header, a sub-protocol or a URL that no handshake can hold. */
+function neverSent(thrown: unknown): never {
+  if (thrown instanceof TypeError || thrown instanceof SyntaxError)
+    throw new UsageError([`no handshake can be made of that: ${thrown.message}`]);
+  throw thrown;
 }

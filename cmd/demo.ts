@@ -12,6 +12,10 @@ const DEFAULT_PORT = 8080;
 
 /** @returns the exit code: 0 if every client fared as expected */
 async function main(args: readonly string[], screen: Screen): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    screen.line('usage: npm run demo -- [--once]');
+    return 0;
+  }
   const unknown = args.find((arg) => arg !== '--once');
   if (unknown !== undefined) throw new Error(`unknown argument ${unknown}: there is only --once`);
   const interrupt = interrupted();

@@ -1,4 +1,6 @@
 import { isProduction } from '../internal/config/environment/surroundings.js';
+import { quote } from '../internal/config/secrets.js';
+import { isUrl } from '../internal/config/syntax.js';
 import { isLoopbackHost, startDev } from './dev/stage.js';
 import { welcome } from './dev/welcome.js';
 import { command as define, UsageError } from './line/command.js';
@@ -35,12 +37,20 @@ to names that a web page may have made to lead here.`,
       throw new UsageError([
         'NODE_ENV is production: dev hands out tokens to anybody; --public allows it all the same',
       ]);
+    const { upstream } = flags;
+    if (
+      upstream !== undefined &&
+      !isUrl(upstream, { schemes: ['ws', 'wss', 'http', 'https'], credentials: false })
+    )
+      throw new UsageError([
+        `--upstream ${quote(upstream)} is no ws://, wss://, http:// or https:// URL without credentials and fragment`,
+      ]);
     const dev = await startDev({
       host,
       port,
       anyPort: flags.port === undefined || port === 0,
       anyName: flags.public,
-      upstream: flags.upstream,
+      upstream,
       verbose: flags.verbose,
     });
     heed(Promise.resolve({ stop: () => dev.stop(), reload: () => {} }), (thrown) => {

@@ -3,6 +3,7 @@ import type { RefusalInfo } from '../internal/admin/refusals.js';
 import { withoutTokenParameters } from '../internal/auth/identity/credentials.js';
 import type { Config, Protocol, RouteTable } from '../internal/config/config.js';
 import { sessionMatches } from '../internal/config/routes/table.js';
+import { isName } from '../internal/config/syntax.js';
 import { canonicalIp } from '../internal/request/address.js';
 import { decodePath } from '../internal/request/path.js';
 import { type Client, PLACES, plainHead } from './explain/client.js';
@@ -90,6 +91,9 @@ Examples:
     );
     const method = flags.method?.toUpperCase() ?? (record && methodOf(record));
     if (method !== undefined) {
+      if (!isName(method)) throw new UsageError([`--method ${JSON.stringify(method)} is no method`]);
+      if (flags.dial)
+        throw new UsageError(['--dial is for handshakes: it does not go with a plain HTTP request']);
       const head = plainHead(client, method, config, table);
       const outcome = await rehearseHttp(head, config, table, log);
       const told = httpReport(client, method, config, table, outcome, lines);
@@ -199,6 +203,8 @@ function clientOf(flags: ClientFlags, token: string | undefined, config: Config,
   const decoded = decodePath(path);
   const host = flags.host ?? config.telemetry.ingressHost ?? `localhost:${config.listen.port}`;
   const [match] = decoded === undefined ? [] : sessionMatches(table.match(decoded, host));
+  if (flags.protocol === 'http')
+    throw new UsageError(['--protocol http: a plain HTTP request is explained by its --method']);
   const protocol = oneOf('--protocol', EXPLAINED, flags.protocol ?? match?.route.protocol ?? 'raw');
   const place = oneOf('--in', PLACES, flags.in ?? USUAL_PLACES[protocol]);
   if (protocol !== 'mqtt' && place === 'password')

@@ -3,12 +3,14 @@ import { fromUnknown } from '../internal/errors.js';
 import { version } from '../internal/version.js';
 import { closest } from './line/closest.js';
 import { runCommand, UsageError } from './line/command.js';
+import type { Verb } from './line/verb.js';
 import { overview, VERBS } from './verbs.js';
 
 // A reader that has seen enough, `head` for example, is no fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+  process.stderr.write(`standard output: ${error.message}\n`);
+  process.exit(1);
 });
 
 const args = process.argv.slice(2);
@@ -26,18 +28,27 @@ try {
 
 async function main(): Promise<number> {
   if (['--version', '-v'].includes(first)) return print(`${version()}\n`);
+  const asked = first === 'help' ? args[1] : undefined;
+  if (asked !== undefined) return await runCommand(await verbOf(asked).load(), ['--help']);
   if (['--help', '-h', 'help'].includes(first)) return print(overview());
   if (named !== undefined) return await runCommand(await named.load(), args.slice(1));
-  if (first !== '' && !first.startsWith('-')) {
-    const words = VERBS.map(({ name }) => name);
-    const meant = closest(first, words);
-    const hint = meant === undefined ? `there are ${words.join(', ')}` : `did you mean ${meant}?`;
-    throw new UsageError([`unknown command ${JSON.stringify(first)}: ${hint}`]);
-  }
   // Without a verb it is the daemon's own flags, of which --check is one.
-  const verb = VERBS.find(({ name }) => name === (args.includes('--check') ? 'check' : 'run'));
-  const rest = args.filter((arg) => arg !== '--check');
-  return verb === undefined ? 1 : await runCommand(await verb.load(), rest);
+  const isFlag = first === '' || first.startsWith('-');
+  const verb = verbOf(isFlag ? (args.includes('--check') ? 'check' : 'run') : first);
+  return await runCommand(
+    await verb.load(),
+    args.filter((arg) => arg !== '--check'),
+  );
+}
+
+/** @throws UsageError */
+function verbOf(word: string): Verb {
+  const verb = VERBS.find(({ name }) => name === word);
+  if (verb !== undefined) return verb;
+  const words = VERBS.map(({ name }) => name);
+  const meant = closest(word, words);
+  const hint = meant === undefined ? `there are ${words.join(', ')}` : `did you mean ${meant}?`;
+  throw new UsageError([`unknown command ${JSON.stringify(word)}: ${hint}`]);
 }
 
 function print(text: string): number {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { command as define, UsageError } from './line/command.js';
+import { httpUrlOf } from './line/http-url.js';
 import { secondsOf } from './line/numbers.js';
 import { readToken, TOKEN_OPTIONS } from './line/token-input.js';
 import { fromDevGateway } from './token/dev-gateway.js';
@@ -49,6 +50,10 @@ claims of a token (--token, --token-file); nothing is verified: explain does tha
       process.stdout.write(inspection(token, flags.json));
       return 0;
     }
+    const given = (['token', 'token-file', 'json'] as const).find((flag) => flags[flag]);
+    if (given !== undefined) throw new UsageError([`--${given} goes with inspect only`]);
+    if (flags.key !== undefined && flags.dev !== undefined)
+      throw new UsageError(['--key beside --dev: give one of them']);
     const wishes = {
       sub: flags.sub ?? 'dev',
       claims: claimsFrom(flags),
@@ -56,7 +61,7 @@ claims of a token (--token, --token-file); nothing is verified: explain does tha
     };
     const token =
       flags.key === undefined
-        ? await fromDevGateway(flags.dev ?? DEV_URL, wishes)
+        ? await fromDevGateway(httpUrlOf(flags.dev ?? DEV_URL, '--dev'), wishes)
         : await mint(keyFrom(flags.key), { ...wishes, alg: flags.alg, kid: flags.kid });
     process.stdout.write(`${token}\n`);
     return 0;

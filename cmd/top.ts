@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { isScreen } from '../internal/config/environment/surroundings.js';
 import { command as define } from './line/command.js';
 import { LONGEST_WAIT, secondsOf, wholeNumberOf } from './line/numbers.js';
 import { AdminClient, DEFAULT_ADMIN_URL } from './top/admin-client.js';
@@ -14,7 +15,7 @@ export const command = define({
   name: 'top',
   summary: 'Shows what a running gateway is doing, live',
   about: `Sessions, messages and bytes a second, upstreams with their circuits, the busiest routes and subjects: what the admin
-API and the metrics tell. ADMIN_TOKEN, or ADMIN_TOKEN_FILE, is its bearer token where one is set.`,
+API and the metrics tell; anew in the same place of a terminal, else one below the other. ADMIN_TOKEN, or ADMIN_TOKEN_FILE, is its bearer token where one is set.`,
   options: {
     url: { value: 'URL', text: `where the admin API is; default: ${DEFAULT_ADMIN_URL}` },
     every: { value: 'TIME', text: 'how often to look; default: 2s' },
@@ -24,18 +25,29 @@ API and the metrics tell. ADMIN_TOKEN, or ADMIN_TOKEN_FILE, is its bearer token 
   async run(flags) {
     const everyMs = secondsOf(flags.every ?? '2s', '--every', LONGEST_WAIT) * 1000;
     const rows = wholeNumberOf(flags.rows ?? '10', '--rows', 'number of rows', { min: 1, max: 1000 });
-    const client = new AdminClient(flags.url ?? DEFAULT_ADMIN_URL);
+    const client = new AdminClient(flags.url ?? DEFAULT_ADMIN_URL, '--url');
     let before = await sample(client);
     for (;;) {
       await pause(everyMs);
       const now: Sample = await sample(client);
-      const lines = screenOf(client.url, before, now, rows);
+      const { stdout } = process;
+      const lines = screenOf(client.url, before, now, rows, boundOf(stdout.columns));
       before = now;
-      if (flags.once) {
-        process.stdout.write(`${lines.join('\n')}\n`);
-        return 0;
-      }
-      process.stdout.write(`${HOME}${lines.map((line) => line + ERASE_LINE).join('\n')}\n${ERASE_BELOW}`);
+      if (flags.once || !isScreen(stdout))
+        process.stdout.write(`${lines.join('\n')}\n${flags.once ? '' : '\n'}`);
+      else stdout.write(frameOf(lines, boundOf(stdout.rows)));
+      if (flags.once) return 0;
     }
   },
 });
+
+/** Neither a file nor every terminal knows how large it is. */
+function boundOf(size: number | undefined): number {
+  return size === undefined || size === 0 ? Number.POSITIVE_INFINITY : size;
+}
+
+/** What stands on the screen instead of what stood there. The last line of the terminal is left to its cursor. */
+function frameOf(lines: readonly string[], rows: number): string {
+  const shown = lines.slice(0, Math.max(1, rows - 1));
+  return `${HOME}${shown.map((line) => line + ERASE_LINE).join('\n')}\n${ERASE_BELOW}`;
+}

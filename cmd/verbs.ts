@@ -44,7 +44,7 @@ A gateway for MQTT over WebSocket, raw WebSocket and HTTP clients: verifies thei
 Commands (default: run):
 ${lines.join('\n')}
 
-  ws-gateway COMMAND --help      its options
+  ws-gateway COMMAND --help      its options, as does: ws-gateway help COMMAND
   ws-gateway --route-file FILE   starts it with this routes file; ROUTE_FILE wins over it
   ws-gateway --check             the same as check
   ws-gateway --version           prints the version

@@ -14,6 +14,7 @@ export async function connectMqtt(plan: ConnectPlan, version: 4 | 5): Promise<nu
   const { url, subprotocols, options } = handshakeOf(plan);
   const tell = (line: string): void => void process.stderr.write(`${line}\n`);
   let ownEnd = false;
+  let isOpen = false;
   const password = plan.place === 'password' ? plan.token : undefined;
   const ended = new Promise<number>((resolve) => {
     const client = mqtt.connect(url, {
@@ -27,14 +28,17 @@ export async function connectMqtt(plan: ConnectPlan, version: 4 | 5): Promise<nu
           resolve(1);
           socket.terminate();
         });
+        socket.on('open', () => {
+          isOpen = true;
+        });
         socket.on('close', (code, reason) => {
-          if (!ownEnd) tell(endingText(code, reason.toString('utf8')));
+          if (isOpen && !ownEnd) tell(endingText(code, reason.toString('utf8')));
           resolve(ownEnd ? 0 : 1);
         });
         return socket;
       },
     });
-    client.on('error', (error) => tell(`refused: ${error.message}`));
+    client.on('error', (error) => tell(`${isOpen ? 'refused' : 'not connected'}: ${error.message}`));
     client.on('message', (topic, payload) => {
       process.stdout.write(`${printable(topic)}: ${printable(payload.toString('utf8'))}\n`);
     });

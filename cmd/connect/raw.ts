@@ -12,6 +12,7 @@ export async function connectRaw(plan: ConnectPlan, binary: boolean): Promise<nu
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
   const tell = (line: string): void => void process.stderr.write(`${line}\n`);
   let ownEnd = false;
+  let isOpen = false;
   const ended = new Promise<number>((resolve) => {
     socket.on('unexpected-response', (_request, { statusCode = 0 }) => {
       tell(statusText(statusCode));
@@ -19,11 +20,11 @@ export async function connectRaw(plan: ConnectPlan, binary: boolean): Promise<nu
       socket.terminate();
     });
     socket.on('error', (error) => {
-      if (!ownEnd && socket.readyState !== WebSocket.OPEN) tell(`not connected: ${error.message}`);
+      if (!ownEnd) tell(`${isOpen ? 'failed' : 'not connected'}: ${error.message}`);
       resolve(1);
     });
     socket.on('close', (code, reason) => {
-      if (!ownEnd) tell(endingText(code, reason.toString('utf8')));
+      if (isOpen && !ownEnd) tell(endingText(code, reason.toString('utf8')));
       resolve(ownEnd ? 0 : 1);
     });
   });
@@ -36,6 +37,7 @@ export async function connectRaw(plan: ConnectPlan, binary: boolean): Promise<nu
     );
   });
   socket.on('open', () => {
+    isOpen = true;
     if (plan.prompts)
       tell(`connected${socket.protocol === '' ? '' : `, ${socket.protocol}`}; Ctrl-D ends it`);
     if (plan.place === 'message' && plan.token !== undefined) socket.send(plan.token);

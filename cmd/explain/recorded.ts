@@ -11,7 +11,7 @@ import { fixFor } from './fixes.js';
  * @throws UsageError
  */
 export async function recordedRefusal(url: string, session: string): Promise<RefusalInfo> {
-  const refusals = await listed(new AdminClient(url));
+  const refusals = await listed(new AdminClient(url, '--admin'));
   const found = refusals.find((refusal) => refusal.session === session);
   if (found !== undefined) return found;
   throw new UsageError([

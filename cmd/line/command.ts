@@ -56,13 +56,16 @@ const HELP: Options = { help: { short: 'h', text: 'print this' } };
 
 /**
  * Reads the flags and runs the command, or prints its help.
- * @throws UsageError naming the flag that is unknown or lacks its value
+ * @throws UsageError naming the flag that is unknown, lacks its value or has an empty one
  */
 export async function runCommand<O extends Options>(
   one: Command<O>,
   args: readonly string[],
 ): Promise<number> {
   const { flags, operands } = read(one, args);
+  // A variable of the shell that is not set, most likely.
+  const empty = Object.keys(one.options).find((name) => [flags[name]].flat().includes(''));
+  if (empty !== undefined) throw new UsageError([`--${empty} is empty: leave it out, or give it a value`]);
   if (flags.help === true) {
     process.stdout.write(helpOf(one));
     return 0;

@@ -10,7 +10,7 @@ export async function fromDevGateway(url: string, wishes: TokenWishes): Promise<
     ]);
   let answer: Response;
   try {
-    answer = await fetch(new URL('/dev/token', url), {
+    answer = await fetch(`${url}/dev/token`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify(wishes),

@@ -16,7 +16,10 @@ interface ClaimFlags {
   readonly claim: readonly string[];
 }
 
-/** @throws UsageError for a claim without a name */
+/** Claims that are made of other flags than --claim. */
+const OWN_FLAGS: Readonly<Record<string, string>> = { sub: '--sub', exp: '--ttl', iat: 'the time of day' };
+
+/** @throws UsageError for a claim without a name, or one that is not for --claim to say */
 export function claimsFrom({ name, role, issuer, audience, claim }: ClaimFlags): Record<string, unknown> {
   const claims: Record<string, unknown> = {
     ...(name !== undefined && { preferred_username: name }),
@@ -27,6 +30,8 @@ export function claimsFrom({ name, role, issuer, audience, claim }: ClaimFlags):
   for (const given of claim) {
     const [, key, value = ''] = /^([^=]+)=(.*)$/s.exec(given) ?? [];
     if (key === undefined) throw new UsageError([`--claim ${JSON.stringify(given)} is not NAME=VALUE`]);
+    const own = OWN_FLAGS[key];
+    if (own !== undefined) throw new UsageError([`--claim ${key}: ${own} says it`]);
     claims[key] = jsonOrText(value);
   }
   return claims;

@@ -1,6 +1,7 @@
 import { adminToken } from '../../internal/config/environment/surroundings.js';
 import { fromUnknown } from '../../internal/errors.js';
 import { UsageError } from '../line/command.js';
+import { httpUrlOf } from '../line/http-url.js';
 
 /** Where the admin API is, unless said otherwise. */
 export const DEFAULT_ADMIN_URL = 'http://127.0.0.1:8080';
@@ -12,11 +13,9 @@ export class AdminClient {
   readonly url: string;
   readonly #headers: Record<string, string> = {};
 
-  /** @throws UsageError when the URL is none, or the file of ADMIN_TOKEN_FILE cannot be read */
-  constructor(url: string) {
-    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
-      throw new UsageError([`${JSON.stringify(url)} is no http:// or https:// URL`]);
-    this.url = url.replace(/\/+$/, '');
+  /** @param flag that gave the URL. @throws UsageError when the URL is none, or ADMIN_TOKEN or its file is no good */
+  constructor(url: string, flag: string) {
+    this.url = httpUrlOf(url, flag);
     const token = adminToken();
     if ('fault' in token) throw new UsageError([`${token.name}: ${token.fault}`]);
     if (token.text !== undefined && token.text !== '') this.#headers.Authorization = `Bearer ${token.text}`;

@@ -134,6 +134,13 @@ describe('the commands', () => {
     assert.match(nobody.stderr, /^no gateway at /);
   });
 
+  it('top prints one table below the other, without signs for a terminal, where it is read by another program', async () => {
+    const command = [...GATEWAY_COMMAND, 'top', '--every', '0.1s', '--url', gateway.http].join(' ');
+    const { stdout } = await promisify(execFile)('bash', ['-c', `${command} | head -n 40`]);
+    assert.ok((stdout.match(/^ws-gateway top {2}http/gm)?.length ?? 0) > 1, stdout);
+    assert.ok(!stdout.includes('\u001b'));
+  });
+
   it('doctor finds all well, or names what is not', async () => {
     const routes = join(directory, 'routes.yaml');
     await writeFile(routes, JSON.stringify([{ prefix: '/', upstream: echo.url }]));

@@ -57,6 +57,12 @@ function gatewayPid(output: string): number {
   return Number(/process (\d+), ready/.exec(output)?.[1]);
 }
 
+test('demo --help says how it is used', async () => {
+  const { heard, ended } = demo(['--help'], 0);
+  assert.equal(await ended, 0);
+  assert.match(heard.output, /usage: npm run demo -- \[--once\]/);
+});
+
 test('the demo plays every client as expected and exits 0', options, async () => {
   const { heard, ended } = demo(['--once'], 0);
   assert.equal(await ended, 0, heard.output + heard.errors);

@@ -147,6 +147,9 @@ describe('ws-gateway explain where no gateway runs', () => {
       [['--path', '/x', '--protocol', 'mqtt', '--in', 'message'], /--in message/],
       [['--path', '/x', '--ip', 'nowhere'], /--ip/],
       [['--path', '/x', '--token', '-', '--token-file', 'f'], /--token-file/],
+      [['--path', '/x', '--protocol', 'http'], /a plain HTTP request is explained by its --method/],
+      [['--path', '/x', '--method', 'g t'], /--method "G T" is no method/],
+      [['--path', '/x', '--method', 'GET', '--dial'], /--dial is for handshakes/],
       [['--path', '/x', '--token', '-'], /the token is empty/],
       [['--path', '/x', '--token-file', '/does/not/exist'], /does not exist/],
     ];
