@@ -12,3 +12,24 @@ export function reset(socket: Socket): void {
   if (isEnding || socket instanceof TLSSocket) socket.destroy();
   else socket.resetAndDestroy();
 }
+
+/** How often those that nobody reads are asked whether they have been reset, in milliseconds. */
+export const RESET_CHECK_MS = 1_000;
+
+interface NamedHandle {
+  getpeername?(out: object): number;
+}
+
+/**
+ * Whether the peer has reset a connection, of which Node.js tells nobody who neither reads nor writes: then
+ * the system has no peer of it any more. Its end in good order lies behind what is not read.
+ */
+export function isReset(handle: NamedHandle | null | undefined): boolean {
+  const status = handle?.getpeername?.({});
+  return status !== undefined && status !== 0;
+}
+
+/** Likewise of a stream. */
+export function isStreamReset(stream: Socket): boolean {
+  return isReset((stream as { readonly _handle?: NamedHandle | null })._handle);
+}

@@ -4,9 +4,9 @@ import { readFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { createServer as createTlsServer, connect as tlsConnect } from 'node:tls';
-import { reset } from '../internal/reset.js';
+import { isStreamReset, reset } from '../internal/reset.js';
 import { makeCertificate } from './support/certificate.js';
-import { within } from './support/eventually.js';
+import { eventually, within } from './support/eventually.js';
 
 /** Connects to a server that does this with the connection. */
 async function meet(t: TestContext, server: Server, event: string, dial: (port: number) => Socket) {
@@ -21,6 +21,20 @@ async function meet(t: TestContext, server: Server, event: string, dial: (port: 
 }
 
 const plain = (t: TestContext) => meet(t, createServer(), 'connection', (port) => connect(port, '127.0.0.1'));
+
+interface Resettable {
+  readonly _parent?: Resettable;
+  reset?(onReset: () => void): number;
+}
+
+async function overTls(t: TestContext) {
+  const { certFile, keyFile, remove } = await makeCertificate('127.0.0.1');
+  const server = createTlsServer({ cert: readFileSync(certFile), key: readFileSync(keyFile) });
+  await remove();
+  return meet(t, server, 'secureConnection', (port) =>
+    tlsConnect({ port, host: '127.0.0.1', rejectUnauthorized: false }),
+  );
+}
 
 describe('a reset', () => {
   it('is no good end to the other side', async (t) => {
@@ -51,15 +65,25 @@ describe('a reset', () => {
   });
 
   it('of a connection under TLS closes it', async (t) => {
-    const { certFile, keyFile, remove } = await makeCertificate('127.0.0.1');
-    const server = createTlsServer({ cert: readFileSync(certFile), key: readFileSync(keyFile) });
-    await remove();
-    const { socket, client } = await meet(t, server, 'secureConnection', (port) =>
-      tlsConnect({ port, host: '127.0.0.1', rejectUnauthorized: false }),
-    );
+    const { socket, client } = await overTls(t);
     client.on('error', () => {}).resume();
     const closed = Promise.all([once(socket, 'close'), once(client, 'close')]);
     reset(socket);
     await within(closed, 'close');
   });
+
+  for (const [how, connected] of [
+    ['TCP', plain],
+    ['TLS', overTls],
+  ] as const)
+    it(`of a connection that is not read can be asked for (${how})`, async (t) => {
+      const { socket, client } = await connected(t);
+      socket.on('error', () => {}).pause();
+      client.on('error', () => {}).write(Buffer.alloc(1000));
+      assert.equal(isStreamReset(socket), false);
+      // TCP's own, below TLS.
+      const { _handle: handle } = client as Socket & { _handle: Resettable };
+      (handle._parent ?? handle).reset?.(() => {});
+      await eventually(() => isStreamReset(socket));
+    });
 });

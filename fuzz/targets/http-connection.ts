@@ -128,6 +128,7 @@ class ScriptedSocket implements UpstreamSocket {
   waitingWrites = 0;
   writableLength = 0;
   bytesWritten = 0;
+  readonly isReset = false;
 
   constructor(
     readonly random: Random,

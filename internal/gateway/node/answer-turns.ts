@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { isStreamReset, RESET_CHECK_MS } from '../../reset.js';
 import { lingers } from './linger.js';
 
 /** About what node:http keeps of a request beside its head, and of each line beside its text, in bytes. */
@@ -69,8 +70,8 @@ class Turns {
   readonly #turns = new Map<ServerResponse, Turn>();
   /** Of requests that wait. */
   #waitingBytes = 0;
-  /** Whether no more is read. */
-  #isHeld: boolean = false;
+  /** While no more is read: asks whether the client is still there. */
+  #watch: NodeJS.Timeout | undefined;
   /** What is done behind all of them; undefined: nothing. */
   #following: (() => void) | undefined;
 
@@ -78,7 +79,7 @@ class Turns {
     stream.once('close', () => this.#abandon());
     // node:http lets it flow with every request that is whole, and with every body that somebody reads.
     stream.on('resume', () => {
-      if (this.#isHeld && !lingers(stream)) this.#stop();
+      if (this.#watch !== undefined && !lingers(stream)) this.#stop();
     });
   }
 
@@ -93,9 +94,18 @@ class Turns {
     this.#waitingBytes += bytes;
     if (this.#turns.size === 1) return this.#next();
     if (this.#waitingBytes > MAX_UNSERVED_BYTES) return void this.stream.destroy();
-    if (this.#isHeld || this.#waitingBytes <= MAX_WAITING_BYTES) return;
-    this.#isHeld = true;
-    this.stream.pause();
+    if (this.#watch === undefined && this.#waitingBytes > MAX_WAITING_BYTES) this.#hold();
+  }
+
+  #hold(): void {
+    const { stream } = this;
+    this.#watch ??= setInterval(() => isStreamReset(stream) && stream.destroy(), RESET_CHECK_MS).unref();
+    stream.pause();
+  }
+
+  #letGo(): void {
+    clearInterval(this.#watch);
+    this.#watch = undefined;
   }
 
   replace(response: ServerResponse, work: () => void): boolean {
@@ -107,8 +117,7 @@ class Turns {
 
   follow(work: () => void): void {
     this.#following = work;
-    this.#isHeld = true;
-    this.stream.pause();
+    this.#hold();
     this.stream.on('drain', this.#onDrain);
   }
 
@@ -127,12 +136,12 @@ class Turns {
     if (following !== undefined) {
       if (this.open > 0) return;
       this.#following = undefined;
-      this.#isHeld = false;
+      this.#letGo();
       this.stream.off('drain', this.#onDrain);
       return following();
     }
-    if (!this.#isHeld || this.#waitingBytes > MAX_WAITING_BYTES) return;
-    this.#isHeld = false;
+    if (this.#watch === undefined || this.#waitingBytes > MAX_WAITING_BYTES) return;
+    this.#letGo();
     this.stream.resume();
   }
 
@@ -161,7 +170,7 @@ class Turns {
 
   /** node:http tells only the answer whose turn it is that its connection is gone; this tells the others. */
   #abandon(): void {
-    this.#isHeld = false;
+    this.#letGo();
     this.#following = undefined;
     // Nothing is begun any more.
     for (const turn of this.#turns.values()) turn.work = undefined;

@@ -3,6 +3,7 @@ import type { ClientWire } from '../../exchange/client-wire.js';
 import { hasBody } from '../../exchange/request-body.js';
 import { hasToken } from '../../request/grammar.js';
 import type { HeaderLines } from '../../request/head.js';
+import { RESET_CHECK_MS } from '../../reset.js';
 import type { Enrolled } from '../../roll.js';
 import { Timed, type TimerWheel } from '../../session/timer-wheel.js';
 import type { ReusedBuffer } from '../../upstream/socket/reused-buffer.js';
@@ -72,7 +73,14 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
     // Reading goes on while an answer is under way: else nobody would know that the client has gone.
     if (this.#wire !== undefined || this.#held.length > 0) this.#held = Buffer.concat([this.#held, bytes]);
     else this.#read(bytes);
-    return !this.#isFull;
+    if (!this.#isFull) return true;
+    this.#watch();
+    return false;
+  }
+
+  /** Nothing more is read until there is an answer: whether the client is still there has to be asked. */
+  #watch(): void {
+    if (this.#wire?.isEnded === false) this.rules.wheel.schedule(this, RESET_CHECK_MS);
   }
 
   get #isFull(): boolean {
@@ -138,7 +146,9 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
     // Whoever takes the connection over from here finds it reading.
     this.connection.socket.resume();
     this.#read(held);
-    if (this.#isFull) this.connection.socket.pause();
+    if (!this.#isFull) return;
+    this.connection.socket.pause();
+    this.#watch();
   }
 
   /** An answer is whole, and waits for the client to take it. */
@@ -168,7 +178,10 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
 
   override onDeadline(): void {
     if (this.#wire === undefined) return this.close();
-    if (!this.#wire.isEnded) return;
+    if (!this.#wire.isEnded) {
+      if (!this.#isFull) return;
+      return this.connection.socket.isReset ? this.close() : this.#watch();
+    }
     if (this.connection.socket.writableLength < this.#waitingBytes) this.waits();
     else this.close();
   }

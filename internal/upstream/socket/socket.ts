@@ -36,6 +36,8 @@ export interface UpstreamSocket {
   readonly waitingWrites: number;
   /** Bytes written, those that wait included. */
   readonly bytesWritten: number;
+  /** Whether the peer has reset it: whoever does not read has to ask. */
+  readonly isReset: boolean;
   /** `bytes` stay untouched until `writableLength` is 0. */
   write(bytes: Uint8Array): void;
   pause(): void;

@@ -1,5 +1,6 @@
 import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { isStreamReset } from '../../reset.js';
 import { admittedOnly, lookupBy } from './admitted-lookup.js';
 import type { ReusedBuffer } from './reused-buffer.js';
 import { KEEP_ALIVE_DELAY_MS, type SocketOwner, type SocketTarget, type UpstreamSocket } from './socket.js';
@@ -99,6 +100,10 @@ export class StreamSocket implements UpstreamSocket {
 
   get bytesWritten(): number {
     return this.#socket?.bytesWritten ?? 0;
+  }
+
+  get isReset(): boolean {
+    return this.#socket !== undefined && isStreamReset(this.#socket);
   }
 
   write(bytes: Uint8Array): void {

@@ -1,3 +1,4 @@
+import { isReset } from '../../reset.js';
 import { admittedOnly } from './admitted-lookup.js';
 import type { ReusedBuffer } from './reused-buffer.js';
 import { KEEP_ALIVE_DELAY_MS, type SocketOwner, type SocketTarget, type UpstreamSocket } from './socket.js';
@@ -74,6 +75,10 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
 
   get writableLength(): number {
     return this.waitingWrites === 0 ? 0 : (this.#handle?.writeQueueSize ?? 0);
+  }
+
+  get isReset(): boolean {
+    return isReset(this.#handle);
   }
 
   write(bytes: Uint8Array): void {

@@ -57,6 +57,20 @@ describe('requests behind an answer that is not out', () => {
     assert.equal(requests.length, 4_001);
   });
 
+  it('end with a client that resets its connection while no more is read', async (t) => {
+    let isClosed = false;
+    const { client, requests, still } = await served(t, (_request, response) => {
+      response.once('close', () => {
+        isClosed = true;
+      });
+    });
+    client.write(POST + GET.repeat(4_000));
+    await eventually(() => requests[0]?.socket.isPaused() === true);
+    await still();
+    client.resetAndDestroy();
+    await eventually(() => isClosed);
+  });
+
   for (const [name, first, reads] of [
     ['somebody reads a body', POST, true],
     // More of a body than is kept pauses the connection, and its end lets it flow again, before the others.

@@ -175,6 +175,29 @@ describe('a connection that requests come on', () => {
     assert.equal(heard.split('HTTP/1.1 200 OK').length, 4);
   });
 
+  it('is given up by a client that resets it while no more of what it asks for is read', async (t) => {
+    const { client, seen, pass } = await served(t, 1, {
+      exchange: (wire) => {
+        wire.owner = {
+          wireDrained: () => {},
+          wireClosed: (isOut) => void seen.ends.push(isOut),
+          wireBroken: () => {},
+        };
+        return true;
+      },
+    });
+    client.write(HEAD.repeat(10_000));
+    await eventually(() => seen.read > 16_384);
+    pass(60_000);
+    assert.deepEqual(seen.ends, []);
+    client.resetAndDestroy();
+    await eventually(() => {
+      pass(1_200);
+      return seen.ends.length > 0;
+    });
+    assert.deepEqual([seen.ends, seen.left], [[false], 1]);
+  });
+
   it('reads no further than it has got with its answers', async (t) => {
     let answered = 0;
     const waiting: (() => void)[] = [];

@@ -19,6 +19,7 @@ class Wire implements UpstreamSocket {
   writableLength = 0;
   waitingWrites = 0;
   readonly bytesWritten = 0;
+  readonly isReset = false;
   isDestroyed = false;
 
   constructor(public owner: SocketOwner) {}

@@ -10,7 +10,7 @@ import type { SocketOwner, UpstreamSocket } from '../../../internal/upstream/soc
 /** A connection that takes everything and says nothing. */
 function silent(owner: SocketOwner): UpstreamSocket {
   return {
-    ...{ owner, writable: true, writableLength: 0, waitingWrites: 0, bytesWritten: 0 },
+    ...{ owner, writable: true, writableLength: 0, waitingWrites: 0, bytesWritten: 0, isReset: false },
     ...{
       write: () => {},
       pause: () => {},
