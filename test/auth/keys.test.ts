@@ -320,7 +320,9 @@ test('the key of a PEM file serves without any fetch, for tokens of any kid', as
   await writeFile(file, b.issuer.publicKey().export({ type: 'spki', format: 'pem' }));
   const keys = withPem();
   assert.equal(keys.ready, false);
-  await keys.start();
+  const start = keys.start();
+  assert.equal((await keys.find('first', 'RS256')).length, 1, 'who comes while it is read waits for it');
+  await start;
   b.clock.advance(365 * 24 * 60 * MINUTE_MS);
   assert.equal(keys.ready, true);
   for (const kid of [undefined, 'any'])

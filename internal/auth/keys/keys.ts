@@ -80,7 +80,7 @@ export class VerificationKeys {
    */
   async start(): Promise<void> {
     const { keySource, algorithms } = this.config;
-    if (keySource.kind === 'pem') this.#set = await readPemKey(keySource.file, algorithms);
+    if (keySource.kind === 'pem') return this.#read(readPemKey(keySource.file, algorithms));
     if (keySource.kind !== 'jwks' && keySource.kind !== 'issuer') return;
     this.#report(0);
     await this.#load();
@@ -133,6 +133,20 @@ export class VerificationKeys {
       this.#unknownKidFetchMs = nowMs;
     }
     await this.#load();
+  }
+
+  /** Who comes while the file is read waits for it, as for a JWKS. @throws what `reading` rejects with */
+  async #read(reading: Promise<KeySet>): Promise<void> {
+    this.#loading = reading
+      .then((set) => {
+        this.#set = set;
+      })
+      .catch(() => {})
+      .finally(() => {
+        this.#loading = undefined;
+      });
+    await this.#loading;
+    await reading;
   }
 
   /** Never rejects. */
