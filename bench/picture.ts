@@ -61,7 +61,7 @@ function barsByCase(measured: readonly Measured[]): ReadonlyMap<string, readonly
 function table(measured: readonly Measured[]): string {
   const targets = [...new Set(measured.map(({ target }) => target))];
   const timed = targets.filter((target) => target === 'nginx' || target === 'gateway');
-  const head = ['', ...targets, ...timed.map((target) => `p99 µs ${target}`)];
+  const head = ['', ...targets, ...timed.map((target) => `p99 µs ${target}, calm`)];
   const rows = [...new Set(measured.map((each) => each.case))].map((name) => {
     const outcome = (target: string) =>
       medians(measured.find((each) => each.case === name && each.target === target)?.rounds ?? []);
@@ -75,7 +75,7 @@ function table(measured: readonly Measured[]): string {
       const cost = value.toFixed(value < 10 ? 2 : 1);
       return typeof ratio === 'number' ? `${cost}, ${ratio.toFixed(2)}` : cost;
     });
-    return [name, ...costs, ...timed.map((target) => outcome(target).p99Micros?.toFixed(0) ?? '')];
+    return [name, ...costs, ...timed.map((target) => outcome(target).calmP99Micros?.toFixed(0) ?? '')];
   });
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');

@@ -18,14 +18,29 @@ const FIELDS = [
   'resumed',
 ] as const satisfies readonly (keyof Outcome)[];
 
+/** What is said of a target in a case. */
+export interface Figures extends Outcome {
+  /**
+   * The p99 that the calmest quarter of the turns stays within: what the machine does besides, be it in most of them, only
+   * ever makes messages later.
+   */
+  readonly calmP99Micros?: number;
+}
+
 /** The median of every field over the rounds that have it. */
-export function medians(rounds: readonly Outcome[]): Outcome {
-  return Object.fromEntries(
+export function medians(rounds: readonly Outcome[]): Figures {
+  const figures: Figures = Object.fromEntries(
     FIELDS.flatMap((field) => {
       const value = median(rounds.flatMap((round) => round[field] ?? []));
       return value === undefined ? [] : [[field, value]];
     }),
   );
+  const calmP99Micros = calmest(rounds.flatMap(({ p99Micros }) => p99Micros ?? []));
+  return calmP99Micros === undefined ? figures : { ...figures, calmP99Micros };
+}
+
+function calmest(values: readonly number[]): number | undefined {
+  return values.toSorted((a, b) => a - b)[Math.ceil(values.length / 4) - 1];
 }
 
 export function median(values: readonly number[]): number | undefined {
@@ -47,9 +62,9 @@ export function printReport(results: readonly Measured[]): void {
   }
 }
 
-function cells(outcome: Outcome, nginx: Outcome): Record<string, string> {
+function cells(outcome: Figures, nginx: Outcome): Record<string, string> {
   const { cpuMicros, messagesPerSecond, busy, p50Micros, p99Micros, bytesPerSession } = outcome;
-  const { wireBytes, resumed } = outcome;
+  const { calmP99Micros, wireBytes, resumed } = outcome;
   const ratio = ratioToNginx(outcome, nginx);
   return {
     ...(cpuMicros === undefined ? {} : { 'CPU µs': cpuMicros.toFixed(cpuMicros < 10 ? 2 : 1) }),
@@ -59,6 +74,7 @@ function cells(outcome: Outcome, nginx: Outcome): Record<string, string> {
     ...(busy === undefined ? {} : { 'core busy': `${(busy * 100).toFixed(0)} %` }),
     ...(p50Micros === undefined ? {} : { 'p50 µs': p50Micros.toFixed(0) }),
     ...(p99Micros === undefined ? {} : { 'p99 µs': p99Micros.toFixed(0) }),
+    ...(calmP99Micros === undefined ? {} : { 'p99 µs, calm': calmP99Micros.toFixed(0) }),
     ...(wireBytes === undefined ? {} : { 'B an echo': wireBytes.toFixed(0) }),
     ...(resumed === undefined ? {} : { resumed: `${(resumed * 100).toFixed(0)} %` }),
   };
