@@ -120,7 +120,7 @@ export async function build(
     store: stores.revocations,
     counter: metrics.auth.revocations,
   });
-  const claims = new Claims(stores.claims ?? new MemoryClaims());
+  const claims = new Claims(stores.claims ?? siblings?.claims ?? new MemoryClaims());
   const sockets = new Sockets();
   const bans = new Bans({ list: stores.bans, log, counter: metrics.auth.bans });
   const refusals = new RecentRefusals();

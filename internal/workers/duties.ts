@@ -75,6 +75,9 @@ export interface SupervisorDuties extends Pick<Ledger, 'settle' | 'readMail' | '
   /** See `SlotStore`: places that the workers of this host share. */
   takeSlot(key: string, holder: string, limit: number): boolean;
   leaveSlot(key: string, holder: string): void;
+  /** See `ClaimStore`: ids that are used up on this host. */
+  claim(key: string, untilMs: number): Promise<boolean>;
+  isClaimed(key: string): Promise<boolean>;
   /** Puts a question to all other workers. @returns the answers of those that gave one in time. */
   others(name: keyof SiblingDuties, args: readonly unknown[]): Promise<readonly unknown[]>;
 }

@@ -1,6 +1,7 @@
 import { Registry } from 'prom-client';
 import type { LocalOperations } from '../admin/local-operations.js';
 import type { LogOrder } from '../admin/log-settings.js';
+import type { ClaimStore } from '../auth/once/claims.js';
 import type { Lift, Revocation, Revocations } from '../auth/revocations/revocations.js';
 import type { RouteTable } from '../config/config.js';
 import type { RouteReloader } from '../config/routes/reload.js';
@@ -43,6 +44,8 @@ export class Siblings {
   readonly turns: { take(name: string): Promise<void>; give(name: string): void };
   /** Places that the workers of this host share. */
   readonly slots: SlotStore;
+  /** Ids that are used up on this host. */
+  readonly claims: ClaimStore;
   /** The routes file is followed by the supervisor, for all workers. */
   readonly reloader: Pick<RouteReloader, 'start' | 'stop' | 'reload'>;
   readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -68,6 +71,10 @@ export class Siblings {
       // The supervisor forgets none as long as this worker lives.
       renew: () => Promise.resolve(),
       leave: (...place) => link.ask('leaveSlot', place),
+    };
+    this.claims = {
+      claim: (...id) => link.ask('claim', id, HOST_ANSWER_MS),
+      isClaimed: (key) => link.ask('isClaimed', [key], HOST_ANSWER_MS),
     };
     this.reloader = {
       start: () => {},
@@ -162,5 +169,6 @@ export class Siblings {
 function keyOf(revocation: Revocation): string {
   if (revocation.kind === 'joined') return JSON.stringify([revocation.text]);
   if (revocation.kind === 'session') return JSON.stringify({ sid: revocation.sid, iss: revocation.issuer });
-  return JSON.stringify([revocation.sub, revocation.kind === 'token' ? revocation.jti : null]);
+  if (revocation.kind === 'token') return JSON.stringify([revocation.sub, revocation.jti]);
+  return JSON.stringify([revocation.sub, null, revocation.issuer]);
 }

@@ -1,4 +1,5 @@
 import type { LogOrder } from '../admin/log-settings.js';
+import { MemoryClaims } from '../auth/once/claims.js';
 import type { Config, RouteTable } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
 import type { RoutesSource } from '../config/routes/file.js';
@@ -56,6 +57,7 @@ export class Supervisor {
   readonly #ledger = new MemoryLedger();
   readonly #turns = new HostTurns();
   readonly #slots = new HostSlots();
+  readonly #claims = new MemoryClaims();
   readonly #reloader: RouteReloader;
   readonly #crew: Crew;
   #config: Config;
@@ -228,6 +230,8 @@ export class Supervisor {
       giveTurn: (name) => this.#turns.give(name, worker),
       takeSlot: (...place) => this.#slots.take(...place, worker),
       leaveSlot: (...place) => this.#slots.leave(...place),
+      claim: (...id) => this.#claims.claim(...id),
+      isClaimed: (key) => this.#claims.isClaimed(key),
       others: (name, args) => crew.ask(name, args as Arguments<SiblingDuties, typeof name>, worker),
       settle: (...args) => ledger.settle(...args),
       readMail: (holder) => {

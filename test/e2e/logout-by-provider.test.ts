@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { exportJWK } from 'jose';
+import type { Gateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { startProvider } from '../support/oidc-provider.js';
@@ -44,8 +45,9 @@ describe('logout by the provider', () => {
     issuer.sign({ aud: CLIENT, events: EVENTS, sub: undefined, ...claims }, { header: { typ } });
 
   /** @returns the status. */
-  async function send(token: string, replica = 0): Promise<number> {
-    const url = `${replicas.gateways[replica]?.http}/oidc/backchannel-logout`;
+  async function send(token: string, to: number | Gateway | undefined = 0): Promise<number> {
+    const gateway = typeof to === 'number' ? replicas.gateways[to] : to;
+    const url = `${gateway?.http}/oidc/backchannel-logout`;
     const { status, headers } = await http(url, {
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
@@ -78,6 +80,20 @@ describe('logout by the provider', () => {
     assert.equal(await send(token, 0), 200);
     assert.equal(await send(token, 0), 400);
     assert.equal(await send(token, 1), 400);
+  });
+
+  it('takes a logout token once, whichever worker gets it, without a store', async (t) => {
+    const env = {
+      JWT_EXPECTED_ISSUER: issuer.url,
+      BACKCHANNEL_LOGOUT: 'true',
+      BACKCHANNEL_CLIENT_ID: CLIENT,
+    };
+    const crew = await Replicas.start(1, issuer, echo, { ...env, WORKERS: '2' });
+    t.after(() => crew.stop());
+    const token = logoutToken({ sid: 'once' });
+    // Each on a connection of its own, which are dealt out in turn.
+    const answers = await Promise.all(Array.from({ length: 8 }, () => send(token, crew.gateways[0])));
+    assert.deepEqual(answers.sort(), [200, ...Array<number>(7).fill(400)]);
   });
 
   it('changes nothing for what is no logout token', async () => {
