@@ -117,6 +117,34 @@ test('nor when a slow peer takes what waited for it', async (t) => {
   await front.bench.quiet();
 });
 
+test('a frame that is under way when the wait begins is whole before the close frame, where it may pass', async (t) => {
+  const front = await Front.start(t);
+  const { session, client, upstream } = await front.open();
+  const inboxes = [new Inbox(client), new Inbox(upstream)] as const;
+  const payload = Buffer.alloc(1000, 'x');
+  const [fromClient, fromUpstream] = [up(OPCODE.binary, payload), down(OPCODE.binary, payload)];
+  await write(client, fromClient.subarray(0, 100));
+  await write(upstream, fromUpstream.subarray(0, 100));
+  for (const inbox of inboxes) await eventually(() => inbox.length === 100);
+  crowd(front.bench.sessions);
+  session.condemn('endpointRemoved');
+  client.write(fromClient.subarray(100));
+  upstream.write(fromUpstream.subarray(100));
+  for (const inbox of inboxes) await eventually(() => inbox.length > 1000 && codes(inbox).length > 0);
+  for (const inbox of inboxes) {
+    assert.deepEqual(
+      frames(inbox).map(({ opcode, payload: { length } }) => [opcode, length > 100 ? length : 0]),
+      [
+        [OPCODE.binary, 1000],
+        [OPCODE.close, 0],
+      ],
+    );
+    assert.deepEqual(codes(inbox), [1001]);
+  }
+  client.write(up(OPCODE.close));
+  await front.bench.quiet();
+});
+
 test('a session that waits for its end is counted by its reason, whatever ends it sooner', async (t) => {
   const parts = await withUpstream(t);
   const clients = await Promise.all([open(parts), open(parts), open(parts)]);
