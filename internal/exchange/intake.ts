@@ -10,6 +10,8 @@ import type { ClientWire } from './client-wire.js';
 import { Exchange } from './exchange.js';
 import type { ExchangeParts } from './exchange-parts.js';
 import type { ExchangeRequest } from './exchange-request.js';
+import { handshakeRefusal } from './handshake.js';
+import type { LocalAnswer } from './local-answer.js';
 import { judgeMethod } from './methods.js';
 import { ExchangeRefused } from './problem.js';
 import { type RequestTarget, rawRestOf, requestTarget, withoutParameters } from './request-target.js';
@@ -43,6 +45,11 @@ export class Intake {
   /** Whether there are HTTP routes. */
   get present(): boolean {
     return hasHttpRoutes(this.parts.table());
+  }
+
+  /** What the HTTP routes that a WebSocket handshake has come to say of it; undefined: nothing. */
+  handshakeRefusal(head: RequestHead): LocalAnswer | undefined {
+    return this.present ? handshakeRefusal(head, this.parts) : undefined;
   }
 
   /**

@@ -66,6 +66,12 @@ export class Gate {
     return this.#refuse(head, typeof arrival === 'number' ? arrival : 426);
   }
 
+  /** Likewise for a handshake that HTTP routes have found to be none of theirs. */
+  turnAwayHandshake(head: RequestHead, status: number): void {
+    if (checkHandshake(head) === undefined) this.sessionParts.metrics.sessions.connections.inc();
+    this.#refuse(head, status);
+  }
+
   /** Likewise for a request that is no good before it is judged; what is known of it is in its head. */
   turnAwayUnread(head: RequestHead, status: 400 | 404 | 431 | 501): number {
     return this.#record(head, status);

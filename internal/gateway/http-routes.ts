@@ -1,10 +1,13 @@
 import type { ClientWire } from '../exchange/client-wire.js';
+import type { LocalAnswer } from '../exchange/local-answer.js';
 import type { RequestHead } from '../request/head.js';
 
 /** Whoever serves HTTP routes (SPEC section 17). Only the listener on Node's own sockets asks. */
 export interface HttpRoutes {
   /** Whether there are any at the moment. */
   readonly present: boolean;
+  /** What those that a WebSocket handshake has come to say of it: their methods and schemas hold for it. undefined: nothing. */
+  handshakeRefusal(head: RequestHead): LocalAnswer | undefined;
   /**
    * Takes a request that is no WebSocket handshake and none for an endpoint of the gateway's own. Its head
    * has been checked: one Host, one way to tell the body's end, no more than 100 lines.

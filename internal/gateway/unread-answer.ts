@@ -1,4 +1,5 @@
 import { type ErrorCode, GatewayError } from '../errors.js';
+import type { LocalAnswer } from '../exchange/local-answer.js';
 import { problemAnswer } from '../exchange/problem.js';
 import { type Answer, refusalAnswer } from './answer.js';
 import type { HttpRoutes } from './http-routes.js';
@@ -18,7 +19,11 @@ const CODES: Partial<Record<number, ErrorCode>> = {
 export function unreadAnswer(status: number, httpRoutes: Pick<HttpRoutes, 'present'> | undefined): Answer {
   const { [status]: code } = CODES;
   if (code === undefined || httpRoutes?.present !== true) return refusalAnswer(status);
-  const { headers: lines, body } = problemAnswer(new GatewayError(code, 'before it was judged'));
+  return answerOf(problemAnswer(new GatewayError(code, 'before it was judged')));
+}
+
+/** What HTTP routes say where there is no exchange to say it in. */
+export function answerOf({ status, headers: lines, body }: LocalAnswer): Answer {
   const headers: Record<string, string> = {};
   for (let at = 0; at + 1 < lines.length; at += 2) headers[lines[at] ?? ''] = lines[at + 1] ?? '';
   return { status, headers, body: String(body) };

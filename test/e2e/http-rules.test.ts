@@ -8,6 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { type Chromium, startChromium } from '../support/chromium.js';
 import { eventually } from '../support/eventually.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
+import { KEY } from '../support/handshake-head.js';
 import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
@@ -71,6 +72,8 @@ describe('rules of HTTP routes', () => {
           { prefix: '/everywhere', logout: { everywhere: true } },
           { prefix: '/api', upstream: teller.url, auth: 'public', schemas },
           { prefix: '/echo', upstream: echo.url },
+          { prefix: '/post/open', upstream: teller.url, auth: 'public' },
+          { prefix: '/post', upstream: teller.url, auth: 'public', methods: ['POST'] },
           { prefix: '/web', upstream: teller.url },
         ],
       });
@@ -150,6 +153,26 @@ describe('rules of HTTP routes', () => {
       for (let replica = 0; replica < gateways.length * 2; replica++)
         assert.equal((await ask(replica)).status, 200);
     }, 5_000);
+  });
+
+  it('methods and schemas hold for WebSocket handshakes, which an upstream may take for a GET', async () => {
+    const gateway = at(0);
+    for (const [path, status, allow, code] of [
+      ['/post', 405, 'POST', 'ERR_METHOD_NOT_ALLOWED'],
+      ['/api', 405, 'POST', 'ERR_SCHEMA_METHOD'],
+      ['/api/other', 404, undefined, 'ERR_SCHEMA_PATH'],
+    ] as const) {
+      const answer = await http(`${gateway.http}${path}`, {
+        headers: {
+          ...{ Connection: 'Upgrade', Upgrade: 'websocket' },
+          ...{ 'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': KEY },
+        },
+      });
+      assert.deepEqual([answer.status, answer.headers.allow], [status, allow], path);
+      assert.equal(JSON.parse(answer.body).code, code);
+    }
+    // No handshake ever comes to a route behind one that takes them all.
+    assert.equal((await (await Peer.open(`${gateway.ws}/post/open`)).closed).code, 1014);
   });
 
   it('schemas are in effect in every worker, and read again by SIGHUP', async () => {

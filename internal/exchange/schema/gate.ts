@@ -14,7 +14,7 @@ import { queryErrors } from './query.js';
  */
 export function checkEndpoint(
   schemas: CompiledSchemas,
-  { method, rest, query, headers }: ExchangeRequest,
+  { method, rest, query, headers }: Pick<ExchangeRequest, 'method' | 'rest' | 'query' | 'headers'>,
 ): CompiledEndpoint | undefined {
   const verdict = endpointOf(schemas, method, rest);
   switch (verdict.kind) {

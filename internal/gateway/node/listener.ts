@@ -12,7 +12,7 @@ import { FrameWriter } from '../../upstream/websocket/frame-writer.js';
 import { type Answer, refusalAnswer } from '../answer.js';
 import type { Endpoint } from '../endpoint.js';
 import type { Listener, ListenerParts } from '../listener.js';
-import { unreadAnswer } from '../unread-answer.js';
+import { answerOf, unreadAnswer } from '../unread-answer.js';
 import { type Accepted, type Acceptor, createAcceptor, discard, isHandle, peerOf } from './acceptor.js';
 import { lastAnswer } from './answer-bytes.js';
 import type { ClientSocketShared } from './client-socket.js';
@@ -183,9 +183,14 @@ export class NodeListener implements Listener, RequestRules {
   }
 
   #handshake(head: RequestHead, socket: UpstreamSocket, early: Buffer): void {
-    const { gate, endpoints } = this.parts;
+    const { gate, endpoints, httpRoutes } = this.parts;
     const endpoint = endpoints.endpointFor(head);
     if (endpoint !== undefined) return this.#answerFrom(endpoint, head, socket);
+    const refusal = httpRoutes?.handshakeRefusal(head);
+    if (refusal !== undefined) {
+      gate.turnAwayHandshake(head, refusal.status);
+      return this.#answer(socket, answerOf(refusal), head.method === 'HEAD');
+    }
     const admitted = gate.admit(head, this.#entrance.counts(head.peer));
     if (typeof admitted === 'number')
       return this.#answer(socket, refusalAnswer(admitted), head.method === 'HEAD');

@@ -82,6 +82,7 @@ describe('requests on node:http', () => {
     const upgraded: RequestHead[] = [];
     const httpRoutes: HttpRoutes = {
       present: true,
+      handshakeRefusal: () => undefined,
       serve: (wire, { method, target, headers }) => {
         assert.equal(headers.has('upgrade'), false);
         let body = '';
@@ -139,6 +140,7 @@ describe('requests on node:http', () => {
     let answerSlow = (): void => {};
     const httpRoutes: HttpRoutes = {
       present: true,
+      handshakeRefusal: () => undefined,
       serve: (wire, { target }) => {
         asked.push(target);
         // Piece by piece, as the client takes them.
@@ -205,6 +207,7 @@ describe('requests on node:http', () => {
   /** Says all of it at once. */
   const large: HttpRoutes = {
     present: true,
+    handshakeRefusal: () => undefined,
     serve: (wire) => {
       const answer = (): void => {
         wire.begin(200, undefined, ['Content-Length', String(LARGE)]);
