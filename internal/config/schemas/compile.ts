@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import type { AnySchema, ErrorObject, FormatDefinition, ValidateFunction } from 'ajv';
 import type { JsonSchema } from '../config.js';
 import type { PlacedFault, PlacedSchema } from './file.js';
+import { LEAST_STEPS, Meter, type MeteredSchema, metered, STEP, stepsFor, TooManySteps } from './meter.js';
 import { linearPattern } from './patterns.js';
 import { areUnique } from './unique-items.js';
 import { FORMATS } from './walk.js';
@@ -24,10 +25,15 @@ const MAX_REGEX_CHARS = 1_024;
 // Loaded where schemas are: 9 MB of each process, and most gateways have none.
 const load = createRequire(import.meta.url);
 
+type Compiler = ReturnType<typeof createAjv>;
+
 /** Compiles schemas of draft 2020-12; those of one compiler are from one file. */
 export class SchemaCompiler {
-  readonly #first = createAjv(false);
-  #every: ReturnType<typeof createAjv> | undefined;
+  readonly #meter = new Meter();
+  readonly #first = createAjv(false, this.#meter);
+  #every: Compiler | undefined;
+  /** A compiler knows what it has compiled by the object. */
+  readonly #metered = new WeakMap<object, MeteredSchema>();
 
   /** What the meta-schema and the compiler have against a schema; none: []. */
   faultsOf({ path, schema }: PlacedSchema): PlacedFault[] {
@@ -37,7 +43,7 @@ export class SchemaCompiler {
           path: [...path, ...pointerParts(error.instancePath)],
           message: error.message ?? 'is no JSON Schema',
         }));
-      this.#first.compile(toAjv(schema));
+      this.#first.compile(toAjv(this.#meteredOf(schema).schema));
       return [];
     } catch (thrown) {
       return [{ path, message: thrown instanceof Error ? thrown.message : 'cannot be compiled' }];
@@ -50,26 +56,47 @@ export class SchemaCompiler {
    */
   check(schema: JsonSchema): SchemaCheck {
     return (value, every) => {
-      // The compiler remembers what it has compiled.
-      const validate = (every ? this.#listing() : this.#first).compile(toAjv(schema));
+      const { parts } = this.#meteredOf(schema);
       try {
-        return validate(value) ? undefined : errorsOf(validate);
-      } catch {
+        const errors = this.#errorsOf(this.#first, schema, value, stepsFor(value, parts));
+        if (errors === undefined || !every) return errors;
+        try {
+          // What references lead to is added to the list by copying all of it.
+          const steps = parts === undefined ? Number.POSITIVE_INFINITY : LEAST_STEPS;
+          return this.#errorsOf(this.#listing(), schema, value, steps);
+        } catch {
+          return errors;
+        }
+      } catch (thrown) {
         // A schema that refers to itself without looking deeper exhausts the stack.
-        return [{ path: '', message: 'cannot be checked' }];
+        const message = thrown instanceof TooManySteps ? 'takes too long to check' : 'cannot be checked';
+        return [{ path: '', message }];
       }
     };
   }
 
+  #errorsOf(compiler: Compiler, schema: JsonSchema, value: unknown, steps: number) {
+    // The compiler remembers what it has compiled.
+    const validate = compiler.compile(toAjv(this.#meteredOf(schema).schema));
+    return this.#meter.within(steps, () => (validate(value) ? undefined : errorsOf(validate)));
+  }
+
   /** Of those that list all errors there are few, and they are asked only when something is wrong. */
-  #listing(): ReturnType<typeof createAjv> {
-    this.#every ??= createAjv(true);
+  #listing(): Compiler {
+    this.#every ??= createAjv(true, this.#meter);
     return this.#every;
+  }
+
+  #meteredOf(schema: JsonSchema): MeteredSchema {
+    if (typeof schema === 'boolean') return metered(schema);
+    const known = this.#metered.get(schema) ?? metered(schema);
+    this.#metered.set(schema, known);
+    return known;
   }
 }
 
-function createAjv(allErrors: boolean) {
-  const { Ajv2020 } = load('ajv/dist/2020') as typeof import('ajv/dist/2020.js');
+function createAjv(allErrors: boolean, meter: Meter) {
+  const { Ajv2020, _ } = load('ajv/dist/2020') as typeof import('ajv/dist/2020.js');
   const { fullFormats } = load('ajv-formats/dist/formats') as typeof import('ajv-formats/dist/formats.js');
   const ajv = new Ajv2020({
     allErrors,
@@ -81,7 +108,16 @@ function createAjv(allErrors: boolean) {
     // `constructor` and `__proto__` are names like others: only what the body itself has counts.
     ownProperties: true,
     logger: false,
-    code: { regExp: Object.assign(linearPattern, { code: 'linearPattern' }) },
+    code: { regExp: Object.assign((text: string) => counted(text, meter), { code: 'counted' }) },
+  });
+  ajv.addKeyword({
+    keyword: STEP,
+    schemaType: 'boolean',
+    // Ahead of what may fail: that costs no less.
+    before: '$ref',
+    code: ({ gen, data }) => {
+      gen.code(_`${gen.scopeValue('obj', { ref: meter })}.step(${data})`);
+    },
   });
   for (const name of FORMATS) ajv.addFormat(name, bounded(name, fullFormats[name]));
   // Ajv compares each item with each other: a mebibyte of them would take hours.
@@ -90,10 +126,25 @@ function createAjv(allErrors: boolean) {
     keyword: 'uniqueItems',
     type: 'array',
     schemaType: 'boolean',
-    validate: (wanted: boolean, items: readonly unknown[]) => !wanted || areUnique(items),
+    validate: (wanted: boolean, items: readonly unknown[]) => !wanted || areUnique(items, meter),
     error: { message: 'must not have equal items' },
   });
   return ajv;
+}
+
+/** The steps that a pattern takes for each character. */
+const STEPS_OF_PATTERN = 4;
+
+function counted(pattern: string, meter: Meter): { test(text: string): boolean; toString(): string } {
+  const compiled = linearPattern(pattern);
+  return {
+    test: (text) => {
+      meter.spend(STEPS_OF_PATTERN * text.length);
+      return compiled.test(text);
+    },
+    // The compiler tells patterns apart by this.
+    toString: () => pattern,
+  };
 }
 
 type Format = typeof import('ajv-formats/dist/formats.js')['fullFormats'][(typeof FORMATS)[number]];

@@ -1,11 +1,17 @@
+import type { Meter } from './meter.js';
+
+/** For each character of an item. */
+const STEPS_EACH = 4;
+
 /**
  * Whether no two items are equal (JSON Schema 2020-12 validation §6.4.3), in time that grows with their size,
  * not with its square: each is written in one form, and the texts are compared.
  */
-export function areUnique(items: readonly unknown[]): boolean {
+export function areUnique(items: readonly unknown[], meter: Pick<Meter, 'spend'>): boolean {
   const seen = new Set<string>();
   for (const item of items) {
     const text = JSON.stringify(item, sorted);
+    meter.spend(STEPS_EACH * text.length);
     if (seen.has(text)) return false;
     seen.add(text);
   }

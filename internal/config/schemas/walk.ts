@@ -9,7 +9,7 @@ export interface SchemaFault {
 type Schema = Readonly<Record<string, unknown>>;
 
 /** Keywords of draft 2020-12 by what they hold. */
-const ONE_SCHEMA = new Set([
+export const ONE_SCHEMA = new Set([
   ...[
     'additionalProperties',
     'propertyNames',
@@ -20,8 +20,14 @@ const ONE_SCHEMA = new Set([
   ],
   ...['not', 'if', 'then', 'else', 'contentSchema'],
 ]);
-const SCHEMA_LISTS = new Set(['allOf', 'anyOf', 'oneOf', 'prefixItems']);
-const SCHEMA_MAPS = new Set(['properties', 'patternProperties', 'dependentSchemas', '$defs', 'definitions']);
+export const SCHEMA_LISTS = new Set(['allOf', 'anyOf', 'oneOf', 'prefixItems']);
+export const SCHEMA_MAPS = new Set([
+  'properties',
+  'patternProperties',
+  'dependentSchemas',
+  '$defs',
+  'definitions',
+]);
 const OTHERS = new Set([
   ...[
     '$schema',

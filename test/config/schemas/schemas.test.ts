@@ -186,6 +186,13 @@ describe('a check', () => {
     const check = bodyCheck(t, { type: 'string', pattern: '^\\u0041\\d{2}[^\\s@]+$' });
     assert.equal(check('A12b', false), undefined);
     assert.equal(check('A1b', false)?.length, 1);
+    const both = bodyCheck(t, { allOf: [{ pattern: '^a' }, { pattern: 'b$' }] });
+    for (const [text, faults] of [
+      ['ab', 0],
+      ['a', 1],
+      ['b', 1],
+    ] as const)
+      assert.equal(both(text, true)?.length ?? 0, faults, text);
   });
 
   it('takes linear time for formats and unique items', (t) => {
@@ -237,6 +244,63 @@ describe('a check', () => {
     });
     assert.equal(check({ child: { child: {} } }, false), undefined);
     assert.equal(check({ child: { child: 1 } }, false)?.[0]?.path, '/child/child');
+  });
+
+  describe('of a schema that refers to itself', () => {
+    const nested = (depth: number, value: unknown): unknown =>
+      depth === 0 ? value : [nested(depth - 1, value)];
+    const leaves = Array.from({ length: 100_000 }, (_, index) => index);
+    const self = { $ref: '#' };
+    const list = { type: ['array', 'number'], items: self };
+    const greedy: readonly (readonly [what: string, schema: object])[] = [
+      ['writes all below each level', { ...list, uniqueItems: true }],
+      ['looks twice at each level', { ...list, items: { allOf: [self, self] } }],
+      ['looks twice under two names', { ...list, allOf: [{ items: { $ref: '#/items' } }] }],
+      [
+        'tries one alternative after the other',
+        { anyOf: ['a', 'b'].map((title) => ({ title, type: 'array', items: self })) },
+      ],
+      [
+        'has many patterns for a long text',
+        {
+          items: { $ref: '#/$defs/text' },
+          $defs: { text: { allOf: Array.from({ length: 9 }, () => ({ pattern: 'x$' })), pattern: 'y' } },
+        },
+      ],
+    ];
+    for (const [what, schema] of greedy)
+      it(`and ${what} goes only as far as the value is worth`, (t) => {
+        const check = bodyCheck(t, schema);
+        const value = what.includes('patterns') ? ['yx'.repeat(100_000)] : nested(120, leaves);
+        for (const every of [false, true])
+          assert.deepEqual(check(value, every), [{ path: '', message: 'takes too long to check' }]);
+        // The next one is worth as much as if nothing had been.
+        assert.notEqual(check(['yx'], false)?.[0]?.message, 'takes too long to check');
+      });
+
+    it('takes what is large, deep or has many alternatives', (t) => {
+      const unique = bodyCheck(t, { ...list, uniqueItems: true });
+      assert.equal(unique(leaves, false), undefined);
+      assert.equal(unique(nested(120, [1, 2]), false), undefined);
+      const tree = bodyCheck(t, {
+        type: 'object',
+        required: ['name'],
+        properties: {
+          name: { type: 'string', pattern: '^[a-z]+$' },
+          children: { type: 'array', items: self },
+        },
+      });
+      const grow = (depth: number): object => ({
+        name: 'a node of it'.replaceAll(' ', ''),
+        children: depth === 0 ? [] : Array.from({ length: 4 }, () => grow(depth - 1)),
+      });
+      assert.equal(tree(grow(7), false), undefined);
+      const codes = bodyCheck(t, {
+        items: { $ref: '#/$defs/code' },
+        $defs: { code: { oneOf: Array.from({ length: 100 }, (_, code) => ({ const: code })) } },
+      });
+      assert.equal(codes(Array(10_000).fill(7), false), undefined);
+    });
   });
 
   it('survives a schema that refers to itself without looking deeper', (t) => {
