@@ -94,9 +94,9 @@ export const VARIABLE_GROUPS: Readonly<Record<string, Readonly<Partial<Record<Va
   },
   'Token cache, stores and revocation': {
     JWT_CACHE_STORE:
-      'where verified tokens are remembered; without CACHE_SECRET, and REDIS_URL or POSTGRES_DSN, the choice falls back to memory, with a warning',
+      'where verified tokens are remembered; without REDIS_URL or POSTGRES_DSN the choice falls back to memory, with a warning',
     CACHE_SECRET:
-      'protects the tokens remembered in Redis or Postgres; without it they are remembered in memory only. At least 32 random characters, the same in all replicas. Secret',
+      'protects the tokens remembered in Redis or Postgres; without it each process believes only what it put there itself. At least 32 random characters, the same in all replicas. Secret',
     JWT_CACHE_PREFIX: 'what keys in the store begin with',
     JWT_CACHE_MAX_ENTRIES: 'tokens remembered in one process',
     REDIS_URL:

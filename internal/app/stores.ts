@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { SESSION_LOG_TABLE } from '../activity/session-log.js';
 import { BANS_TABLE } from '../auth/bans/ban.js';
 import type { ClaimStore } from '../auth/once/claims.js';
@@ -109,12 +110,10 @@ function tokenCacheStore(
   log: Log,
 ): TokenCacheStore | undefined {
   if (store === 'memory') return undefined;
-  // Without the secret (a warning of the configuration): claims that nothing protects would have to be
-  // verified anew, which costs what the look-up does.
-  const seal = secret === undefined ? undefined : new EntrySeal(secret);
-  if (store === 'redis' && redis !== undefined) return seal && new RedisTokenCache(redis, prefix, seal);
-  if (store === 'postgres' && postgres !== undefined)
-    return seal && new PostgresTokenCache(postgres, prefix, seal);
+  // Without the secret (a warning of the configuration) no entry of others can be believed: one of this process.
+  const seal = new EntrySeal(secret ?? randomBytes(32).toString('base64url'));
+  if (store === 'redis' && redis !== undefined) return new RedisTokenCache(redis, prefix, seal);
+  if (store === 'postgres' && postgres !== undefined) return new PostgresTokenCache(postgres, prefix, seal);
   const variable = store === 'redis' ? 'REDIS_URL' : 'POSTGRES_DSN';
   log.warn(`JWT_CACHE_STORE is ${store} but ${variable} is not set: tokens are remembered in memory`);
   metrics.process.dependencyUp.set({ dependency: store }, 0);

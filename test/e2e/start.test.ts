@@ -80,7 +80,10 @@ describe('the command line', () => {
     const env = { ...KEYS, WORKERS: '2', JWT_CACHE_STORE: 'redis', REDIS_URL: 'redis://127.0.0.1:1' };
     const { code, output } = await run({ args: ['--check'], env, routes: ROUTES });
     assert.equal(code, 0);
-    assert.match(output, /^warning: CACHE_SECRET: is not set, so JWT_CACHE_STORE=redis is not used/m);
+    assert.match(
+      output,
+      /^warning: CACHE_SECRET: is not set, so each process believes only its own entries of JWT_CACHE_STORE=redis/m,
+    );
     assert.match(output, /^warning: JWT_EXPECTED_AUDIENCE: is not set, nor is JWT_EXPECTED_ISSUER/m);
     const gateway = await startGateway({ env, routes: ROUTES, waitFor: 'alive' });
     await gateway.stop();

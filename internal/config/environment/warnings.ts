@@ -17,7 +17,7 @@ function cacheWarnings({ JWT_CACHE_STORE: store, CACHE_SECRET: secret }: Values)
     return [
       {
         name: 'CACHE_SECRET',
-        message: `is not set, so JWT_CACHE_STORE=${store} is not used and tokens are remembered in memory: whoever can write there could log in as anybody`,
+        message: `is not set, so each process believes only its own entries of JWT_CACHE_STORE=${store}: by those of others, whoever can write there could log in as anybody`,
       },
     ];
   return secret.length < MIN_SECRET_CHARS
