@@ -71,7 +71,11 @@ export class SessionRenewal {
       const { kind } = await this.operations.renewSession({ session, sub, issuer, token });
       return answerOf(STATUS[kind]);
     } catch (thrown) {
-      if (thrown instanceof GatewayError) return answerOf(isUnavailable(thrown) ? 503 : 401);
+      if (thrown instanceof GatewayError) {
+        // RFC 6750 §3.1: whoever has shown no token is told of no error.
+        if (thrown.code === 'ERR_TOKEN_MISSING') return answer(401, { 'WWW-Authenticate': 'Bearer' });
+        return answerOf(isUnavailable(thrown) ? 503 : 401);
+      }
       this.log.error({ err: fromUnknown(thrown) }, 'renewal failed');
       return answer(500);
     }
@@ -116,8 +120,7 @@ function sessionIn(body: Buffer): string | undefined {
 function answerOf(status: number): RenewalAnswer {
   switch (status) {
     case 401:
-      // RFC 6750 §3
-      return answer(status, { 'WWW-Authenticate': 'Bearer' });
+      return answer(status, { 'WWW-Authenticate': 'Bearer error="invalid_token"' });
     case 429:
       return answer(status, { 'Retry-After': '1' });
     case 503:

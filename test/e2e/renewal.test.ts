@@ -290,7 +290,8 @@ for (const workers of [1, 2])
       ]) {
         const answer = await post(token, body);
         assert.equal(answer.status, 401, token);
-        assert.equal(answer.headers['www-authenticate'], 'Bearer');
+        const challenge = token === undefined ? 'Bearer' : 'Bearer error="invalid_token"';
+        assert.equal(answer.headers['www-authenticate'], challenge);
         assert.equal((await post(token, { session: 'unknown' })).status, 401);
       }
       assert.equal((await post(issuer.sign({ sub: 'bob' }), body)).status, 404);
