@@ -83,6 +83,18 @@ describe('an HTTP route', () => {
     );
   });
 
+  it('has placeholders for a whole host or a whole port of an upstream, and for nothing else', () => {
+    for (const upstream of [
+      'http://a/{desktop}',
+      'http://a/x?y={desktop}',
+      'http://x-{desktop}/',
+      'http://{desktop}.example/',
+      'http://a:1{desktop}/',
+      'http://{desktop}/{desktop}',
+    ])
+      assert.match(problemsOf(http({ upstream }))[0] ?? '', /:1: upstream: .* must be a http/, upstream);
+  });
+
   it('may use forwardToken on WebSocket routes, too', () => {
     const [route] = routesOf('- {prefix: /a, upstream: "ws://a", forwardToken: false}');
     assert.ok(route?.kind === 'websocket');
@@ -260,6 +272,7 @@ describe('a local route', () => {
       '/\\evil.example',
       'bye',
       'javascript:alert(1)',
+      'https:evil.example',
       '/a b',
       '',
       '/\n',

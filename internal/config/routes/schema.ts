@@ -57,6 +57,11 @@ const hostName = word('a host name', (name) => isHostName(name) && isIP(name) ==
 /** How many of the sessions an endpoint gets, against the others. */
 const weight = wholeNumber(1, 1000).default(1);
 
+/** A placeholder that is left stands where none can (SPEC section 19); `${A}` is a text that is meant as it is. */
+function isUpstreamUrl(text: string, schemes: readonly string[]): boolean {
+  return !/(?<!\$)\{[\w-]+\}/.test(text) && isUrl(text, { schemes, credentials: false });
+}
+
 /** One URL or several, all of one kind; a mapping says more of one. */
 function upstreams(schemes: readonly [string, string]) {
   const allowed = `a ${schemes.map((scheme) => `${scheme}://`).join(' or ')} URL without credentials and fragment`;
@@ -67,7 +72,7 @@ function upstreams(schemes: readonly [string, string]) {
         (value) => (typeof value === 'object' && value !== null ? value : { url: value }),
         z.strictObject(
           {
-            url: word(allowed, (text) => isUrl(withoutPlaceholders(text), { schemes, credentials: false })),
+            url: word(allowed, (text) => isUpstreamUrl(withoutPlaceholders(text), schemes)),
             weight,
           },
           mustBe(`${allowed}, or a mapping {url, weight}`),

@@ -88,6 +88,8 @@ export const redirect = word('a path that begins with one /, or an http:// or ht
   if (!/^[!-~]{1,2048}$/.test(text) || text.includes('\\')) return false;
   return (
     /^\/(?!\/)/.test(text) ||
-    isUrl(text.split('#', 1)[0] ?? '', { schemes: ['http', 'https'], credentials: false })
+    // Without the slashes a browser takes it for a path of the site it is on.
+    (/^https?:\/\//i.test(text) &&
+      isUrl(text.split('#', 1)[0] ?? '', { schemes: ['http', 'https'], credentials: false }))
   );
 });
