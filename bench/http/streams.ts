@@ -1,9 +1,8 @@
 import { once } from 'node:events';
 import { createServer, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import { startGateway } from '../../test/support/gateway.js';
 import type { Issuer } from '../../test/support/issuer.js';
+import { beforeUpstream } from './before-upstream.js';
 
 export interface IdleStreams {
   readonly count: number;
@@ -20,36 +19,25 @@ export async function idleStreams(issuer: Issuer, count: number): Promise<IdleSt
     response.writeHead(200, { 'Content-Type': 'text/event-stream' });
     response.write('data: 1\n\n');
   });
-  upstream.listen(0, '127.0.0.1');
-  await once(upstream, 'listening');
-  const { port } = upstream.address() as AddressInfo;
-  const gateway = await startGateway({
-    env: { JWKS_URL: issuer.jwksUrl, LOG_LEVEL: 'warn' },
-    routes: [{ prefix: '/', upstream: `http://127.0.0.1:${port}/`, timeouts: { idle: 600 } }],
-  });
-  const headers = { Authorization: `Bearer ${issuer.sign({ sub: 'bench' })}` };
-  const open = async (): Promise<void> => {
-    const sent = request(`${gateway.http}/`, { headers, agent: false }).end();
-    sent.on('error', () => {});
-    const [answer] = await once(sent, 'response');
-    await once(
-      answer.on('error', () => {}),
-      'data',
-    );
-  };
-  const openAll = async (many: number) => {
-    for (let at = 0; at < many; at += 50) await Promise.all(Array.from({ length: 50 }, open));
-  };
-  try {
+  const rules = { timeouts: { idle: 600 } };
+  return beforeUpstream({ upstream, issuer, rules }, async (gateway, headers) => {
+    const open = async (): Promise<void> => {
+      const sent = request(`${gateway.http}/`, { headers, agent: false }).end();
+      sent.on('error', () => {});
+      const [answer] = await once(sent, 'response');
+      await once(
+        answer.on('error', () => {}),
+        'data',
+      );
+    };
+    const openAll = async (many: number) => {
+      for (let at = 0; at < many; at += 50) await Promise.all(Array.from({ length: 50 }, open));
+    };
     await openAll(Math.ceil(count / 10));
     await pause(IDLE_MS);
     const before = await gateway.rssBytes();
     await openAll(count);
     await pause(IDLE_MS);
     return { count, kilobytesEach: ((await gateway.rssBytes()) - before) / 1024 / count };
-  } finally {
-    await gateway.stop('SIGKILL');
-    upstream.closeAllConnections();
-    upstream.close();
-  }
+  });
 }

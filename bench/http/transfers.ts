@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Gateway, startGateway } from '../../test/support/gateway.js';
+import type { Gateway } from '../../test/support/gateway.js';
 import type { Issuer } from '../../test/support/issuer.js';
+import { beforeUpstream } from './before-upstream.js';
 
 /** What a body that passes adds to the gateway's resident memory, in MB. */
 export interface Growth {
@@ -32,31 +32,24 @@ export async function growthOfTransfers(issuer: Issuer, megabytes: number): Prom
       response.end();
     } else await send(response, Number(request.url?.slice(1)));
   });
-  upstream.listen(0, '127.0.0.1');
-  await once(upstream, 'listening');
-  const { port } = upstream.address() as AddressInfo;
-  const gateway = await startGateway({
-    env: { JWKS_URL: issuer.jwksUrl, LOG_LEVEL: 'warn' },
-    routes: [{ prefix: '/', upstream: `http://127.0.0.1:${port}/`, maxBodyBytes: 0 }],
-  });
-  const headers = { Authorization: `Bearer ${issuer.sign({ sub: 'bench' })}` };
-  const up = async (many: number) => {
-    const sent = httpRequest(`${gateway.http}/`, {
-      ...{ method: 'PUT', agent: false },
-      headers: { ...headers, 'Content-Length': many * PIECE.length },
-    });
-    const answered = once(sent, 'response') as Promise<[IncomingMessage]>;
-    await send(sent, many);
-    const [answer] = await answered;
-    answer.resume();
-  };
-  const down = async (many: number) => {
-    const sent = httpRequest(`${gateway.http}/${many}`, { headers, agent: false }).end();
-    const [answer] = (await once(sent, 'response')) as [IncomingMessage];
-    await takeSlowly(answer);
-  };
-  const warm = Math.ceil(megabytes / 10);
-  try {
+  const rules = { maxBodyBytes: 0 };
+  return beforeUpstream({ upstream, issuer, rules }, async (gateway, headers) => {
+    const up = async (many: number) => {
+      const sent = httpRequest(`${gateway.http}/`, {
+        ...{ method: 'PUT', agent: false },
+        headers: { ...headers, 'Content-Length': many * PIECE.length },
+      });
+      const answered = once(sent, 'response') as Promise<[IncomingMessage]>;
+      await send(sent, many);
+      const [answer] = await answered;
+      answer.resume();
+    };
+    const down = async (many: number) => {
+      const sent = httpRequest(`${gateway.http}/${many}`, { headers, agent: false }).end();
+      const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+      await takeSlowly(answer);
+    };
+    const warm = Math.ceil(megabytes / 10);
     const small = {
       up: await memoryDuring(gateway, () => up(warm)),
       down: await memoryDuring(gateway, () => down(warm)),
@@ -71,11 +64,7 @@ export async function growthOfTransfers(issuer: Issuer, megabytes: number): Prom
       upFromRest: large.up.peak - large.up.before,
       downFromRest: large.down.peak - large.down.before,
     };
-  } finally {
-    await gateway.stop('SIGKILL');
-    upstream.closeAllConnections();
-    upstream.close();
-  }
+  });
 }
 
 /** Resident memory before some work, and the most there was during it, in MB. */

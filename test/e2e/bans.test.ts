@@ -4,7 +4,6 @@ import { eventually } from '../support/eventually.js';
 import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
-import { assertQuiet } from '../support/quiet.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
 import { BANNED, Replicas, stillIn } from './replicas.js';
@@ -37,11 +36,7 @@ function bansOver(name: string, start: () => Promise<Shared>): void {
       await replicas.stop();
       await Promise.all([shared.server.stop(), echo.close(), issuer.close()]);
     });
-    afterEach(async () => {
-      await replicas.leave();
-      for (const gateway of replicas.gateways) await assertQuiet(gateway, { upstreams: [echo] });
-      echo.reset();
-    });
+    afterEach(() => replicas.leaveQuiet(echo));
 
     async function connected(up: boolean): Promise<void> {
       const { dependency } = shared;

@@ -6,7 +6,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { assertQuiet } from '../support/quiet.js';
-import { startEcho, startUpstream, type Upstream } from '../support/upstream.js';
+import { startEcho, startSlowSpeaker, type Upstream } from '../support/upstream.js';
 import { Peer } from '../support/ws-client.js';
 
 const SCHEMAS = `
@@ -27,12 +27,7 @@ describe('JSON-RPC over WebSocket on a route with schemas', () => {
     writeFileSync(join(folder, 'rpc.yaml'), SCHEMAS);
     issuer = await startIssuer();
     echo = await startEcho();
-    slowSpeaker = await startUpstream({
-      onSession: ({ socket }) => {
-        socket.send('first,', { fin: false });
-        socket.on('message', () => socket.send('last', { fin: true }));
-      },
-    });
+    slowSpeaker = await startSlowSpeaker();
     const schemas = join(folder, 'rpc.yaml');
     gateway = await startGateway({
       env: { JWKS_URL: issuer.jwksUrl },

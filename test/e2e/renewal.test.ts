@@ -6,7 +6,7 @@ import { type Gateway, runGateway, startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { assertQuiet } from '../support/quiet.js';
-import { startEcho, startUpstream, type Upstream } from '../support/upstream.js';
+import { startEcho, startSlowSpeaker, type Upstream } from '../support/upstream.js';
 import { Peer } from '../support/ws-client.js';
 
 const EXPIRED = { code: 1008, reason: 'Token expired' };
@@ -26,12 +26,7 @@ describe('a session that goes on under another token', () => {
     issuer = await startIssuer();
     stranger = await startIssuer();
     echo = await startEcho();
-    slowSpeaker = await startUpstream({
-      onSession: ({ socket }) => {
-        socket.send('first,', { fin: false });
-        socket.on('message', () => socket.send('last', { fin: true }));
-      },
-    });
+    slowSpeaker = await startSlowSpeaker();
     gateway = await startGateway({
       env: {
         JWKS_URL: issuer.jwksUrl,

@@ -3,6 +3,7 @@ import { eventually } from '../support/eventually.js';
 import { type Gateway, type GatewayOptions, startGateway } from '../support/gateway.js';
 import { http } from '../support/http.js';
 import type { Issuer } from '../support/issuer.js';
+import { assertQuiet } from '../support/quiet.js';
 import type { Upstream } from '../support/upstream.js';
 import { Peer } from '../support/ws-client.js';
 
@@ -138,6 +139,13 @@ export class Replicas {
   async leave(): Promise<void> {
     for (const { socket } of this.#peers) socket.terminate();
     await Promise.all(this.#peers.splice(0).map((peer) => peer.ended()));
+  }
+
+  /** Ends the clients of a test, which has to leave nothing behind. @param echo their upstream. */
+  async leaveQuiet(echo: Upstream): Promise<void> {
+    await this.leave();
+    for (const gateway of this.gateways) await assertQuiet(gateway, { upstreams: [echo] });
+    echo.reset();
   }
 
   async stop(): Promise<void> {

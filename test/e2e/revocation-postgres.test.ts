@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
-import { assertQuiet } from '../support/quiet.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
 import { REVOKED, Replicas, stillIn } from './replicas.js';
 import {
@@ -35,11 +34,7 @@ describe('revocation over two replicas and Postgres alone', () => {
     await replicas.stop();
     await Promise.all([postgres.stop(), echo.close(), issuer.close()]);
   });
-  afterEach(async () => {
-    await replicas.leave();
-    for (const gateway of replicas.gateways) await assertQuiet(gateway, { upstreams: [echo] });
-    echo.reset();
-  });
+  afterEach(() => replicas.leaveQuiet(echo));
 
   const connected = () => replicas.connected('postgres', LATE_MS);
 

@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { eventually } from '../support/eventually.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
-import { assertQuiet } from '../support/quiet.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
 import { REVOKED, Replicas, stillIn } from './replicas.js';
@@ -33,11 +32,7 @@ describe('revocation over three replicas and Redis', () => {
     await replicas.stop();
     await Promise.all([redis.stop(), echo.close(), issuer.close()]);
   });
-  afterEach(async () => {
-    await replicas.leave();
-    for (const gateway of replicas.gateways) await assertQuiet(gateway, { upstreams: [echo] });
-    echo.reset();
-  });
+  afterEach(() => replicas.leaveQuiet(echo));
 
   const connected = () => replicas.connected('redis', LATE_MS);
 

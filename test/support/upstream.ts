@@ -106,3 +106,13 @@ export async function startUpstream(
 export function startEcho(options: UpstreamOptions = {}): Promise<Upstream> {
   return startUpstream({ echo: true, ...options });
 }
+
+/** Begins a message with each session, `first,`, and ends it, `last`, when it hears one. */
+export function startSlowSpeaker(): Promise<Upstream> {
+  return startUpstream({
+    onSession: ({ socket }) => {
+      socket.send('first,', { fin: false });
+      socket.on('message', () => socket.send('last', { fin: true }));
+    },
+  });
+}

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { deserializeCall, type PeerCall, serializeCall } from '../../store/agreement/peer-call.js';
+import { type PeerCall, serializeCall } from '../../store/agreement/peer-call.js';
+import { receive } from '../../store/agreement/shared-list.js';
 import type { PostgresStore } from '../../store/postgres.js';
 import { expiringTable } from '../../store/postgres-table.js';
 import { deserializeRevocation, type RevocationNews, serializeRevocation } from './revocation.js';
@@ -49,12 +50,8 @@ export class PostgresRevocations implements RevocationStore {
   listen(receiver: RevocationReceiver): void {
     this.#store.listen(CHANNEL, {
       onMessage: (payload) => {
-        if (payload === '') return receiver.onGap();
-        const call = deserializeCall(payload);
-        if (call !== undefined) return receiver.onCall(call);
-        const revocation = deserializeRevocation(payload, Date.now() + this.#ttlMs);
-        if (revocation === undefined) receiver.onIgnored();
-        else receiver.onEntry(revocation);
+        if (payload === '') receiver.onGap();
+        else receive(receiver, payload, (text) => deserializeRevocation(text, Date.now() + this.#ttlMs));
       },
       onSubscribed: () => receiver.onGap(),
     });

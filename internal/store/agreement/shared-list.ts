@@ -1,4 +1,4 @@
-import type { PeerCall } from './peer-call.js';
+import { deserializeCall, type PeerCall } from './peer-call.js';
 
 /** Who is told what other processes put on a shared list. */
 export interface Receiver<Entry> {
@@ -44,4 +44,20 @@ export interface SharedList<Entry> {
    * @throws GatewayError ERR_STORE
    */
   load(receiver: Pick<Receiver<Entry>, 'onEntry' | 'onIgnored'>): Promise<void>;
+}
+
+/**
+ * Hands a receiver what came on the channel of its list.
+ * @param read an entry; undefined: it is none.
+ */
+export function receive<Entry>(
+  receiver: Receiver<Entry>,
+  text: string,
+  read: (text: string) => Entry | undefined,
+): void {
+  const call = deserializeCall(text);
+  if (call !== undefined) return receiver.onCall(call);
+  const entry = read(text);
+  if (entry === undefined) receiver.onIgnored();
+  else receiver.onEntry(entry);
 }

@@ -1,5 +1,5 @@
-import { deserializeCall, type PeerCall, serializeCall } from '../agreement/peer-call.js';
-import type { Receiver } from '../agreement/shared-list.js';
+import { type PeerCall, serializeCall } from '../agreement/peer-call.js';
+import { type Receiver, receive } from '../agreement/shared-list.js';
 import type { PostgresStore } from '../postgres.js';
 import { expiringTable, type PostgresTable } from '../postgres-table.js';
 import { deserializeRecord, type SharedRecord, serializeRecord } from './record.js';
@@ -59,12 +59,8 @@ export class PostgresRecords implements RecordList {
   listen(receiver: Receiver<SharedRecord<unknown>>): void {
     this.#store.listen(this.#channel, {
       onMessage: (payload) => {
-        if (payload === '') return receiver.onGap();
-        const call = deserializeCall(payload);
-        if (call !== undefined) return receiver.onCall(call);
-        const record = deserializeRecord(payload);
-        if (record === undefined) receiver.onIgnored();
-        else receiver.onEntry(record);
+        if (payload === '') receiver.onGap();
+        else receive(receiver, payload, deserializeRecord);
       },
       onSubscribed: () => receiver.onGap(),
     });

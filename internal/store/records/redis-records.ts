@@ -1,5 +1,5 @@
-import { deserializeCall, type PeerCall, serializeCall } from '../agreement/peer-call.js';
-import type { Receiver } from '../agreement/shared-list.js';
+import { type PeerCall, serializeCall } from '../agreement/peer-call.js';
+import { type Receiver, receive } from '../agreement/shared-list.js';
 import type { RedisStore } from '../redis.js';
 import { PROBE_KEY, type RedisPart } from '../redis-rights.js';
 import { deserializeRecord, type SharedRecord, serializeRecord, supersedes } from './record.js';
@@ -48,14 +48,7 @@ export class RedisRecords implements RecordList {
   listen(receiver: Receiver<SharedRecord<unknown>>): void {
     // A constant without `*`: as a pattern it is this one channel.
     this.#store.subscribe(this.#part.name, this.#channel, {
-      onMessage: (_channel, payload) => {
-        const text = payload.toString('utf8');
-        const call = deserializeCall(text);
-        if (call !== undefined) return receiver.onCall(call);
-        const record = deserializeRecord(text);
-        if (record === undefined) receiver.onIgnored();
-        else receiver.onEntry(record);
-      },
+      onMessage: (_channel, payload) => receive(receiver, payload.toString('utf8'), deserializeRecord),
       onSubscribed: () => receiver.onGap(),
     });
   }
