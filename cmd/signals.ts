@@ -1,3 +1,8 @@
+import { startedByNpm } from '../internal/config/environment/surroundings.js';
+
+/** npm hands on what a terminal or a service manager has told its whole process group, so it comes twice. */
+const ECHO_MS = 500;
+
 /** What the process's signals are for. */
 export interface Signalled {
   stop(): Promise<void>;
@@ -10,10 +15,15 @@ export interface Signalled {
  * SIGTERM does not end a container's first one.
  */
 export function heed(daemon: Promise<Signalled>, fail: (thrown: unknown) => void): void {
-  let stopping = false;
+  const echoMs = startedByNpm() ? ECHO_MS : 0;
+  let stoppingSinceMs: number | undefined;
   const stop = () => {
-    if (stopping) process.exit(1);
-    stopping = true;
+    const nowMs = performance.now();
+    if (stoppingSinceMs !== undefined) {
+      if (nowMs - stoppingSinceMs < echoMs) return;
+      process.exit(1);
+    }
+    stoppingSinceMs = nowMs;
     daemon.then((running) => running.stop()).then(() => process.exit(0), fail);
   };
   process

@@ -15,6 +15,11 @@ export function isScreen(output: { readonly isTTY?: boolean }, env: Environment 
   return output.isTTY === true && env.TERM !== 'dumb';
 }
 
+/** Whether `npm start` started this process. */
+export function startedByNpm(env: Environment = process.env): boolean {
+  return env.npm_lifecycle_event === 'start';
+}
+
 export function isProduction(): boolean {
   return process.env.NODE_ENV === 'production';
 }
