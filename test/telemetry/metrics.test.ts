@@ -93,14 +93,17 @@ describe('the metrics', () => {
     assert.equal(renderings, 1);
     const startMs = performance.now();
     let busyMs = 0;
+    let share = 1;
     const slow = new SharedRendering(async () => {
       const beganMs = performance.now();
+      // Of the time until now: the pause that a rendering costs comes behind it.
+      share = busyMs / (beganMs - startMs);
       while (performance.now() - beganMs < 10);
       busyMs += performance.now() - beganMs;
       return '';
     });
     for (let round = 0; round < 4; round++) await Promise.all([slow.get(), slow.get()]);
-    assert.ok(busyMs / (performance.now() - startMs) < 0.35);
+    assert.ok(share < 0.25, `${share}`);
   });
 
   it('reach a crowd of scrapers a few in each turn of the event loop', async () => {
