@@ -137,7 +137,8 @@ Node.js and the process itself are described by prom-client's default metrics, \
 \`nodejs_active_…_total\`, which are no counters. The
 alerts and the dashboard use \`process_cpu_seconds_total\`, \`process_resident_memory_bytes\`, \`process_open_fds\`,
 \`process_max_fds\`, \`process_start_time_seconds\`, \`nodejs_eventloop_lag_p99_seconds\` and
-\`nodejs_eventloop_lag_max_seconds\`.
+\`nodejs_eventloop_lag_max_seconds\`. Event loops are looked at every 10 ms, so that is what an idle one shows; that of the
+supervisor of several workers is not.
 `;
 }
 

@@ -27,6 +27,9 @@ const MAX_PREPARED_ROUTES = 20;
  * over a metric that stays.
  */
 const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`);
+const EVENT_LOOP_LAG = 'nodejs_eventloop_lag_';
+/** The longest that a timer waits for. */
+const NEVER_MS = 2_147_483_647;
 /** What a well-formed opening handshake can be refused with (SPEC section 4). */
 const REFUSAL_STATUSES = [400, 401, 403, 404, 426, 429, 503];
 
@@ -65,10 +68,16 @@ export class Metrics {
     this.#startAtZero();
   }
 
-  /** Starts the process metrics (event loop lag, memory, descriptors). */
-  collectProcessMetrics(): void {
-    collectDefaultMetrics({ register: this.registry });
-    for (const name of MISNAMED) this.registry.removeSingleMetric(name);
+  /**
+   * Starts the process metrics (event loop lag, memory, descriptors).
+   * @param withLag that of the event loop too: looking at it wakes an idle process a hundred times a second.
+   */
+  collectProcessMetrics(withLag = true): void {
+    const precision = withLag ? {} : { eventLoopMonitoringPrecision: NEVER_MS };
+    collectDefaultMetrics({ register: this.registry, ...precision });
+    const lag = this.registry.getMetricsAsArray().filter(({ name }) => name.startsWith(EVENT_LOOP_LAG));
+    const left = [...MISNAMED, ...(withLag ? [] : lag.map(({ name }) => name))];
+    for (const name of left) this.registry.removeSingleMetric(name);
   }
 
   countAuthSuccess(sub: string, preferredUsername: string): void {

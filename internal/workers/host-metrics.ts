@@ -1,5 +1,7 @@
 import { AggregatorRegistry } from 'prom-client';
+import type { RouteTable } from '../config/config.js';
 import type { Metrics, MetricsSnapshot } from '../telemetry/metrics.js';
+import { upstreamNames } from '../upstream/pool/endpoint.js';
 
 /** Ended workers whose counts are kept apart before they become one. */
 const MAX_ENDED = 16;
@@ -18,13 +20,18 @@ export class HostMetrics {
     this.#own = own;
   }
 
+  /** Has what workers count held to the labels that they themselves tell apart, with that table. */
+  name({ routes }: Pick<RouteTable, 'routes'>): void {
+    this.#own.nameRoutes(routes);
+    this.#own.nameUpstreams(upstreamNames(routes));
+  }
+
   /** The text exposition format. @param live what each worker that runs has counted. */
   async text(live: readonly MetricsSnapshot[]): Promise<string> {
     // A worker that ends from here on is in `live`.
     const ended = this.#ended;
     const own = await this.#own.snapshot();
-    // An idle supervisor would make the workers' average delays look better than they are.
-    const members = [own.filter(({ aggregator }) => aggregator !== 'average'), ...ended];
+    const members = [own, ...ended];
     for (const snapshot of live) members.push(this.#own.bounded(snapshot));
     if (ended.length > MAX_ENDED) await this.#condense();
     return AggregatorRegistry.aggregate(members.map(withStartTime)).metrics();

@@ -21,7 +21,6 @@ import { HeapTrim } from '../heap-trim.js';
 import { MemoryLedger } from '../ratelimit/memory-ledger.js';
 import { createLog, flushed, type Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
-import { upstreamNames } from '../upstream/pool/endpoint.js';
 import { Crew, WORKER_ANSWER_MS } from './crew.js';
 import type { SiblingDuties, SupervisorDuties } from './duties.js';
 import { freePort } from './free-port.js';
@@ -79,8 +78,8 @@ export class Supervisor {
     this.#table = table;
     this.#log = createLog(config.telemetry);
     this.#metrics = new Metrics(config.telemetry.maxUsers);
-    this.#name(table);
     this.#hostMetrics = new HostMetrics(this.#metrics);
+    this.#hostMetrics.name(table);
     this.#records = new HostRecords(config, this.#metrics, this.#log);
     this.#crew = new Crew({
       entry,
@@ -115,7 +114,8 @@ export class Supervisor {
     this.#limits = this.#listenerLimits();
     // Whatever ends this process, a second signal too: no worker stays behind.
     process.once('exit', () => this.#crew.kill());
-    this.#metrics.collectProcessMetrics();
+    // Nobody waits for this process but to be accepted: what is shown is how long workers keep clients waiting.
+    this.#metrics.collectProcessMetrics(false);
     await this.#records.start();
     let serving = false;
     if (admin !== undefined)
@@ -277,12 +277,6 @@ export class Supervisor {
     return result;
   }
 
-  /** What the workers count is held to the same labels as theirs. */
-  #name({ routes }: RouteTable): void {
-    this.#metrics.nameRoutes(routes);
-    this.#metrics.nameUpstreams(upstreamNames(routes));
-  }
-
   /** Of a worker that is started now. */
   #listenerLimits(): ListenerLimits {
     const { listen, session } = this.#config;
@@ -294,7 +288,7 @@ export class Supervisor {
   #apply(table: RouteTable): void {
     assertServes(this.#limits, table);
     this.#table = table;
-    this.#name(table);
+    this.#hostMetrics.name(table);
     this.#applied = this.#crew.ask('applyRoutes', [table.routes]);
     this.#metrics.process.configReloads.inc({ result: 'ok' });
     this.#log.info({ routes: table.routes.length }, 'routes reloaded');

@@ -100,9 +100,22 @@ describe('the metrics of a host', () => {
     assert.ok(sum.all('ws_session_closed_total', { route: '_none' }).length > 0);
   });
 
+  it('show the event loops of workers alone: that of the supervisor is left to sleep', async () => {
+    const own = new Metrics(100);
+    own.collectProcessMetrics(false);
+    const host = new HostMetrics(own);
+    const lag = (text: MetricsText) => text.samples.filter(({ name }) => name.includes('eventloop_lag'));
+    assert.deepEqual(lag(await text(host)), []);
+    const worker = new Metrics(100);
+    worker.collectProcessMetrics();
+    const both = await text(host, worker);
+    assert.equal(lag(both).length, 8);
+    assert.ok(both.sum('process_resident_memory_bytes') > 0);
+  });
+
   it('are a whole scrape with nothing but the supervisor', async () => {
     const own = new Metrics(100);
-    own.collectProcessMetrics();
+    own.collectProcessMetrics(false);
     const scrape = await text(new HostMetrics(own));
     assert.equal(scrape.sum('ws_connections_total'), 0);
     assert.equal(scrape.all('process_start_time_seconds').length, 1);
