@@ -1,114 +1,50 @@
 import type { Identity } from '../auth/identity/identity.js';
-import { CLOSE_REASONS, type CloseCode, type CloseReasonKey } from '../close-codes.js';
-import type { Protocol, SessionConfig, UpstreamRoute } from '../config/config.js';
+import type { CloseReasonKey } from '../close-codes.js';
 import { fromUnknown } from '../errors.js';
 import type { UpstreamConnection } from '../upstream/websocket/connection.js';
 import { refusedFor } from './admission.js';
 import type { Arriving } from './arrivals.js';
-import type { ClientHandshake, ClientListener, ClientSocket, LastWords } from './client-socket.js';
-import { Closing, endsAtOnce } from './closing.js';
+import type { ClientHandshake, ClientListener } from './client-socket.js';
 import { Entering } from './entering.js';
 import { FirstBytesReader } from './first-bytes.js';
-import { lastWords } from './last-words.js';
 import type { LiveSession } from './live-session.js';
 import { type Opening, selectedForToken } from './opening.js';
 import { PingAllowance } from './ping-allowance.js';
 import type { Plan } from './plan.js';
-import type { Pump } from './pump.js';
-import { recordAccepted, recordClose, recordCutShort, recordOpen, recordTurnedAway } from './record.js';
+import { recordAccepted, recordOpen, recordTurnedAway } from './record.js';
 import { Refused } from './refused.js';
 import { type RenewalOutcome, Renewals } from './renewal.js';
 import { sessionConfigOf } from './route-config.js';
-import type { SessionParts } from './session-parts.js';
-import { type AwaitingCredentials, adapterOf, NEW, type SessionState } from './session-state.js';
-import { Timed } from './timer-wheel.js';
+import { SessionEnding } from './session-ending.js';
+import type { AwaitingCredentials } from './session-state.js';
 
 /**
  * One client's life, from its opening handshake to its last byte (SPEC sections 4 to 9): `Entering` takes
  * it to its upstream, a pump moves what the two say, `Closing` sees it off. Every way out goes through
  * `close`, which counts it once.
  */
-export class Session extends Timed implements Arriving, LiveSession, ClientListener {
-  readonly #parts: SessionParts;
-  #state: SessionState = NEW;
-  #handshake: ClientHandshake | undefined;
-  #client: ClientSocket | undefined;
-  #acceptedMs: number | undefined;
-  #expiresAtMs = Number.POSITIVE_INFINITY;
-  #identity: Identity | undefined;
-  #route: UpstreamRoute | undefined;
-  /** Once its route is known, with what the route says itself. */
-  #config: SessionConfig;
-  #protocol: Protocol | undefined;
+export class Session extends SessionEnding implements Arriving, LiveSession, ClientListener {
   readonly #pings = new PingAllowance();
   /** undefined: no other token has come yet. */
   #renewals: Renewals | undefined;
-
-  /**
-   * @param ip the client's address, as far as trusted proxies are believed.
-   * @param requestId a trusted peer's, if there is one.
-   * @param slot the address that it holds a slot of, which it gives back; undefined: none.
-   */
-  constructor(
-    parts: SessionParts,
-    readonly id: string,
-    readonly ip: string,
-    readonly requestId: string = id,
-    readonly slot: string | undefined = undefined,
-  ) {
-    super();
-    this.#parts = parts;
-    this.#config = parts.config;
-  }
-
-  get identity(): Identity | undefined {
-    return this.#identity;
-  }
-
-  get route(): UpstreamRoute | undefined {
-    return this.#route;
-  }
-
-  get protocol(): Protocol | undefined {
-    return this.#protocol;
-  }
-
-  get state(): LiveSession['state'] {
-    const { name } = this.#state;
-    return name === 'condemned' ? 'closing' : name;
-  }
-
-  get lingers(): boolean {
-    const state = this.#state;
-    return state.name === 'closing' && state.lingers;
-  }
-
-  get acceptedMs(): number | undefined {
-    return this.#acceptedMs;
-  }
-
-  get pump(): Pump | undefined {
-    const state = this.#state.name === 'condemned' ? this.#state.was : this.#state;
-    return state.name === 'open' ? state.pump : undefined;
-  }
 
   /**
    * Takes charge of a client that waits for its 101: it comes at once, or after
    * authentication and dial (section 4).
    */
   start(opening: Opening, handshake: ClientHandshake): void {
-    this.#handshake = handshake;
-    const { arrivals, admission } = this.#parts;
+    this.handshake = handshake;
+    const { arrivals, admission } = this.parts;
     if (arrivals === undefined || arrivals.enter(this, () => admission.knows(opening)))
       return this.#begin(opening);
-    this.#state = { name: 'new', opening };
+    this.stage = { name: 'new', opening };
   }
 
   /** See `Arriving`. */
   admit(): void {
-    if (this.#state.name !== 'new' || this.#state.opening === undefined) return;
+    if (this.stage.name !== 'new' || this.stage.opening === undefined) return;
     try {
-      this.#begin(this.#state.opening);
+      this.#begin(this.stage.opening);
     } catch (thrown) {
       this.close('internalError', undefined, fromUnknown(thrown));
     }
@@ -116,33 +52,26 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
 
   /** See `Arriving`. */
   turnAway(retryAfterSeconds: number): void {
-    const state = this.#state;
+    const state = this.stage;
     if (state.name !== 'new' || state.opening === undefined) return;
-    this.#state = this.#closing(undefined, undefined, undefined);
-    this.#handshake?.turnAway(retryAfterSeconds);
-    this.#handshake = undefined;
-    recordTurnedAway(this.#parts, this, state.opening);
-    this.#leave();
+    this.stage = this.closing(undefined, undefined, undefined);
+    this.handshake?.turnAway(retryAfterSeconds);
+    this.handshake = undefined;
+    recordTurnedAway(this.parts, this, state.opening);
+    this.leave();
   }
 
   #begin(opening: Opening): void {
-    const { admission, config, wheel } = this.#parts;
+    const { admission, config, wheel } = this.parts;
     const start = admission.start(opening, config.maxConnectBytes);
     if (!(start instanceof FirstBytesReader)) return this.#admit(start);
-    this.#state = { name: 'awaiting-credentials', opening, reader: start };
+    this.stage = { name: 'awaiting-credentials', opening, reader: start };
     wheel.schedule(this, config.authTimeoutMs);
-    this.#accept(start.subprotocol ?? selectedForToken(opening, false));
-  }
-
-  #accept(subprotocol: string | undefined): void {
-    const client = this.#handshake?.accept(subprotocol);
-    this.#handshake = undefined;
-    this.#client = client;
-    if (client !== undefined) this.#acceptedMs = performance.now();
+    this.accept(start.subprotocol ?? selectedForToken(opening, false));
   }
 
   onClientMessage(payload: Uint8Array, isBinary: boolean): void {
-    const state = this.#state;
+    const state = this.stage;
     switch (state.name) {
       case 'open':
         return state.pump.fromClient(payload, isBinary);
@@ -159,15 +88,15 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
   }
 
   messageRefusal(bytes: number): CloseReasonKey | undefined {
-    const state = this.#state;
+    const state = this.stage;
     switch (state.name) {
       case 'awaiting-credentials':
-        return bytes > this.#config.maxConnectBytes - state.reader.takenBytes ? 'messageTooBig' : undefined;
+        return bytes > this.config.maxConnectBytes - state.reader.takenBytes ? 'messageTooBig' : undefined;
       case 'authenticating':
       case 'dialing':
         return state.messageRefusal(bytes);
       case 'open':
-        return bytes > this.#config.maxMessageBytes ? 'messageTooBig' : undefined;
+        return bytes > this.config.maxMessageBytes ? 'messageTooBig' : undefined;
       case 'new':
       case 'condemned':
       case 'closing':
@@ -178,8 +107,8 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
   #readFirstBytes(state: AwaitingCredentials, payload: Uint8Array, isBinary: boolean): void {
     const first = state.reader.add(payload, isBinary);
     if (first.verdict === 'more') return undefined;
-    const plan = this.#parts.admission.planFromFirstBytes(state.opening, first, state.reader.subprotocol);
-    if (plan instanceof Refused) return this.#refuse(plan);
+    const plan = this.parts.admission.planFromFirstBytes(state.opening, first, state.reader.subprotocol);
+    if (plan instanceof Refused) return this.refuse(plan);
     return this.#admit(plan);
   }
 
@@ -190,109 +119,103 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
 
   /** What the client has shown is enough to begin with: it ends in the open state or in `close`. */
   #admit(plan: Plan): void {
-    const { admission, config, metrics } = this.#parts;
+    const { admission, config, metrics } = this.parts;
     const { adapter, match } = plan;
-    this.#protocol = adapter.protocol;
-    this.#route = match.route;
-    this.#config = sessionConfigOf(match.route, config);
+    this.protocol = adapter.protocol;
+    this.route = match.route;
+    this.config = sessionConfigOf(match.route, config);
     metrics.sessions.byProtocol.inc({ protocol: adapter.protocol });
-    const entering = new Entering(plan, admission, this.#config);
-    this.#enter(entering).catch((thrown: unknown) => this.#refuse(refusedFor(thrown)));
+    const entering = new Entering(plan, admission, this.config);
+    this.#enter(entering).catch((thrown: unknown) => this.refuse(refusedFor(thrown)));
   }
 
   async #enter(entering: Entering): Promise<void> {
-    const { admission, arrivals, sessions, wheel, metrics } = this.#parts;
+    const { admission, arrivals, sessions, wheel, metrics } = this.parts;
     const { opening } = entering.plan;
-    this.#state = entering;
+    this.stage = entering;
     wheel.schedule(this, Number.POSITIVE_INFINITY);
     const first = arrivals?.turn();
     if (first !== undefined) await first;
-    if (this.#state !== entering) return;
+    if (this.stage !== entering) return;
     const found = entering.identify();
     const identity = found instanceof Promise ? await found : found;
-    if (this.#state !== entering) return;
+    if (this.stage !== entering) return;
     if (identity !== undefined) {
-      this.#identity = identity;
+      this.identity = identity;
       metrics.countAuthSuccess(identity.sub, identity.preferredUsername);
     }
     entering.permit(identity, this.ip);
     // In the same turn, so that a revocation finds it here or found it above.
     if (identity !== undefined) sessions.identify(this, identity.sub);
-    this.#expiresAtMs = admission.access.expiresAtMs(identity);
+    this.expiresAtMs = admission.access.expiresAtMs(identity);
     const reserving = entering.reserve(this.id);
     if (reserving !== undefined) await reserving;
-    if (this.#state !== entering) return;
-    recordAccepted(this.#parts, this, opening);
+    if (this.stage !== entering) return;
+    recordAccepted(this.parts, this, opening);
     this.#scheduleWithin(Number.POSITIVE_INFINITY);
-    if (this.#state !== entering) return;
+    if (this.stage !== entering) return;
     const upstream = await entering.dial();
     const second = arrivals?.turn();
     if (second !== undefined) await second;
-    if (this.#state !== entering) return upstream.destroy();
+    if (this.stage !== entering) return upstream.destroy();
     this.#open(entering, upstream);
   }
 
   #open(entering: Entering, upstream: UpstreamConnection): void {
-    const { metrics, wheel } = this.#parts;
+    const { metrics, wheel } = this.parts;
     const { opening, offer, firstIsBinary } = entering.plan;
     if (upstream.tenancy.evicted) {
       upstream.destroy();
       return this.close('endpointRemoved');
     }
-    if (this.#handshake !== undefined)
-      this.#accept(upstream.subprotocol ?? selectedForToken(opening, offer.length > 0));
-    const client = this.#client;
+    if (this.handshake !== undefined)
+      this.accept(upstream.subprotocol ?? selectedForToken(opening, offer.length > 0));
+    const client = this.client;
     if (client === undefined) {
       upstream.destroy();
       return this.close('clientLost');
     }
     const pump = entering.connect(this, client, upstream, metrics);
-    this.#state = { name: 'open', pump };
+    this.stage = { name: 'open', pump };
     recordOpen(this, opening);
     if (entering.greeting !== undefined) pump.forwardGreeting(entering.greeting, firstIsBinary);
     for (const { payload, isBinary } of entering.waiting) {
-      if (this.#state.name === 'open') pump.fromClient(payload, isBinary);
+      if (this.stage.name === 'open') pump.fromClient(payload, isBinary);
     }
-    if (this.#state.name !== 'open') return;
+    if (this.stage.name !== 'open') return;
     wheel.schedule(this, 0);
     // Last: what came along with the upstream's 101 may end the session, which sets a deadline of its own.
     pump.start();
   }
 
   onClientAlive(): void {
-    if (this.#pings.take(this.#parts.wheel.nowMs)) this.pump?.clientAlive();
-    else if (this.#state.name === 'closing') this.#client?.terminate();
+    if (this.#pings.take(this.parts.wheel.nowMs)) this.pump?.clientAlive();
+    else if (this.stage.name === 'closing') this.client?.terminate();
     else this.close('rateLimited', undefined, new Error('pings and pongs'));
   }
 
   onClientDrain(): void {
-    if (this.#state.name === 'open') this.#state.pump.clientDrained();
-    else if (this.#state.name === 'closing') this.#state.clientDrained();
+    if (this.stage.name === 'open') this.stage.pump.clientDrained();
+    else if (this.stage.name === 'closing') this.stage.clientDrained();
   }
 
   onClientClosed(code: number, reason: string): void {
-    this.#client = undefined;
-    this.#handshake = undefined;
-    if (this.#state.name === 'closing') this.#state.clientGone();
+    this.client = undefined;
+    this.handshake = undefined;
+    if (this.stage.name === 'closing') this.stage.clientGone();
     if (code === 1006) this.close(this.pump?.clientSaidGoodbye === true ? 'mqttDisconnect' : 'clientLost');
     else this.close('clientClosed', { code, reason });
-    this.#leave();
-  }
-
-  #leave(): void {
-    this.#parts.arrivals?.leave(this);
-    this.#parts.wheel.schedule(this, Number.POSITIVE_INFINITY);
-    this.#parts.sessions.remove(this);
+    this.leave();
   }
 
   /** See `Timed`: authentication timeout, expiry, silent and stuck peers, closing that takes too long. */
   override onDeadline(nowMs: number): void {
-    const state = this.#state;
+    const state = this.stage;
     switch (state.name) {
       case 'awaiting-credentials':
         return this.close('authTimeout');
       case 'open': {
-        if (this.#expiresAtMs <= Date.now()) return this.condemn('tokenExpired');
+        if (this.expiresAtMs <= Date.now()) return this.condemn('tokenExpired');
         const nextMs = state.pump.check(nowMs);
         return nextMs === undefined ? undefined : this.#scheduleWithin(nextMs);
       }
@@ -309,115 +232,28 @@ export class Session extends Timed implements Arriving, LiveSession, ClientListe
 
   /** The next deadline: in `inMs`, or when the token ends if that is sooner. */
   #scheduleWithin(inMs: number): void {
-    const leftMs = this.#expiresAtMs - Date.now();
+    const leftMs = this.expiresAtMs - Date.now();
     if (leftMs <= 0) return this.close('tokenExpired');
-    return this.#parts.wheel.schedule(this, Math.min(inMs, leftMs));
+    return this.parts.wheel.schedule(this, Math.min(inMs, leftMs));
   }
 
   /** See `LiveSession`. */
   renew(token: string): Promise<RenewalOutcome> {
-    this.#renewals ??= new Renewals(this.#parts.admission.access, this.#parts.accessLog);
+    this.#renewals ??= new Renewals(this.parts.admission.access, this.parts.accessLog);
     return this.#renewals.renew(this, token);
   }
 
   /** See `Renewals`: from now on the session ends when this token does, and by what revokes it. */
   adopt(identity: Identity): void {
-    const before = this.#identity;
-    this.#identity = identity;
-    this.#parts.sessions.reidentify(this, before);
-    this.#expiresAtMs = this.#parts.admission.access.expiresAtMs(identity);
+    const before = this.identity;
+    this.identity = identity;
+    this.parts.sessions.reidentify(this, before);
+    this.expiresAtMs = this.parts.admission.access.expiresAtMs(identity);
     this.#scheduleWithin(0);
   }
 
   /** See `PumpOwner`. */
   hurry(): void {
-    if (this.#state.name === 'open') this.#scheduleWithin(this.#config.writeTimeoutMs / 4);
-  }
-
-  /** Ends a session that was never open. */
-  #refuse({ reason, why, reply }: Refused): void {
-    // What is abandoned fails.
-    if (this.state !== 'closing') this.#end(reason, undefined, why, reply);
-  }
-
-  /** See `LiveSession`. */
-  close(key: CloseReasonKey, passed?: CloseCode, cause?: Error): void {
-    const state = this.#state;
-    if (state.name !== 'closing') return this.#end(key, passed, cause, undefined);
-    if (!endsAtOnce(key) || !state.lingers) return state.upstreamEnded();
-    recordCutShort(this.#parts, this, CLOSE_REASONS[key]);
-    this.#client?.terminate();
-  }
-
-  /** See `LiveSession`. */
-  condemn(reason: CloseReasonKey): void {
-    const state = this.#state;
-    if (state.name === 'condemned') return undefined;
-    if (state.name === 'closing') return this.close(reason);
-    this.#parts.sessions.endings.run(() => this.#closeInTurn(reason));
-    if (this.#state !== state) return undefined;
-    this.#state = { name: 'condemned', was: state, reason };
-    if (state.name === 'open') state.pump.halt();
-    else if (state.name === 'authenticating' || state.name === 'dialing') state.abandon();
-  }
-
-  #closeInTurn(reason: CloseReasonKey): void {
-    try {
-      this.close(reason);
-    } catch (thrown) {
-      this.#parts.log.error({ session: this.id, err: fromUnknown(thrown) }, 'session failed');
-      this.#client?.terminate();
-    }
-  }
-
-  /** @param reply what the protocol itself says before the close frame. */
-  #end(
-    key: CloseReasonKey,
-    passed: CloseCode | undefined,
-    cause: Error | undefined,
-    reply: Buffer | undefined,
-  ): void {
-    const state = this.#state;
-    if (state.name === 'condemned') {
-      this.#state = state.was;
-      if (state.was.name === 'open') state.was.pump.unhalt();
-      return this.#end(state.reason, undefined, undefined, undefined);
-    }
-    const reason = CLOSE_REASONS[key];
-    const told = adapterOf(state)?.closesWith(key) ?? reason.client ?? passed;
-    const closing = this.#closing(key, told, lastWords(state, reason, reply));
-    this.#state = closing;
-    recordClose(this.#parts, this, state, reason, told?.code, cause);
-    // A failed handshake is answered 101 too: browsers are shown close codes, never HTTP errors (section 4).
-    if (this.#handshake !== undefined) this.#accept(this.#handshake.offered[0]);
-    let awaitsUpstream = false;
-    if (state.name === 'authenticating' || state.name === 'dialing') state.abandon();
-    else if (state.name === 'open') {
-      const rest = endsAtOnce(key) ? 'nothing' : key === 'clientClosed' ? 'answer' : 'frame';
-      awaitsUpstream = state.pump.end(reason.upstream ?? passed, rest);
-      state.pump.release();
-    }
-    if (this.#client === undefined) return this.#leave();
-    return closing.begin(this.#client, awaitsUpstream);
-  }
-
-  #closing(
-    key: CloseReasonKey | undefined,
-    told: CloseCode | undefined,
-    last: LastWords | undefined,
-  ): Closing {
-    const { wheel } = this.#parts;
-    return new Closing(key, told, last, {
-      config: this.#config,
-      wheel,
-      timed: this,
-      expiresAtMs: this.#expiresAtMs,
-    });
-  }
-
-  /** Drops the connection at once, whatever state it is in. */
-  terminate(): void {
-    if (this.#state.name !== 'closing') this.close('shutdown');
-    this.#client?.terminate();
+    if (this.stage.name === 'open') this.#scheduleWithin(this.config.writeTimeoutMs / 4);
   }
 }
