@@ -38,6 +38,7 @@ const HTTP_REFUSALS: Readonly<Record<HttpRefusal, string>> = {
   426: 'not a WebSocket handshake of version 13',
 };
 
+/** What is told of an outcome: whether the client is let in, or why not and what to do about it. */
 export function report(client: Client, config: Config, table: RouteTable, outcome: Outcome, log: unknown[]) {
   const { opening, plan, identity, dial, dialled } = outcome;
   // A client is let in where one endpoint of several answers.

@@ -20,6 +20,7 @@ complete -F _ws_gateway ws-gateway
 `;
 }
 
+/** A file `_ws-gateway` for a folder of fpath: it knows the commands, their flags and what each is for. */
 export function zshCompletion(commands: readonly Command[]): string {
   const verbs = commands.map(({ name, summary }) => `    '${name}:${quoted(summary)}'`);
   const cases = commands.map(({ name, options }) => {

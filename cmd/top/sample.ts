@@ -39,6 +39,10 @@ const PAGE = 1000;
 /** Sessions looked at for the tables of routes and subjects. */
 const MAX_PAGES = 5;
 
+/**
+ * One look at a gateway: its metrics, its upstreams, its first 5,000 sessions.
+ * @throws what `client` throws, by rejecting.
+ */
 export async function sample(client: AdminClient): Promise<Sample> {
   const [metrics, { upstreams }, { rows, more }] = await Promise.all([
     client.text('/metrics'),

@@ -14,6 +14,7 @@ import type { Destination } from '../upstream/pool/destination.js';
 import { admitsAddress } from './client-addresses.js';
 import type { Caller, Targets } from './targets/targets.js';
 
+/** What decides about a client. */
 export interface AccessParts {
   readonly config: Pick<VerificationConfig, 'closeOnExpiry' | 'clockSkewMs'>;
   readonly authenticator: Pick<Authenticator, 'authenticate' | 'knows'>;

@@ -30,6 +30,7 @@ import { listRevocations, type RevocationPage, type RevocationQuery } from './re
 import { type RouteInfo, routeInfo } from './routes.js';
 import { listSessions, type SessionInfo, type SessionQuery } from './sessions.js';
 
+/** What the admin API looks at and changes in one process. */
 export interface LocalParts {
   readonly sessions: Sessions;
   readonly exchanges: Exchanges;

@@ -11,6 +11,7 @@ import { build } from './build.js';
 import { askAboutLiveTokens, connect, watchCertificate } from './connect.js';
 import { takeSettings } from './settings-in-effect.js';
 
+/** A gateway of one process, or one worker of several. */
 export interface App {
   /**
    * Resolves when clients are served.

@@ -45,6 +45,10 @@ export interface Stores {
   stop(): Promise<void>;
 }
 
+/**
+ * The stores of a configuration and what is kept in them, not yet started; where both are configured, Redis is
+ * asked before Postgres.
+ */
 export async function createStores(config: Config, metrics: Metrics, log: Log): Promise<Stores> {
   const redis = await createRedis(config, log);
   const postgres = await createPostgres(config, log);

@@ -58,6 +58,7 @@ export interface IntrospectionConfig {
   readonly maxStaleMs: number;
 }
 
+/** Where clients and operators come in, and who takes them. */
 export interface ListenConfig {
   readonly host: string;
   readonly port: number;
@@ -94,6 +95,7 @@ export interface CredentialsConfig {
   readonly queryNames: readonly string[];
 }
 
+/** Whose tokens are believed, and where what they are verified with comes from. */
 export interface VerificationConfig {
   readonly keySource: KeySource;
   readonly jwksTtlMs: number;
@@ -166,6 +168,7 @@ export interface TelemetryConfig extends LogOptions {
   readonly maxUsers: number;
 }
 
+/** All that the environment says of a gateway (SPEC section 2), checked and frozen. */
 export interface Config {
   readonly routeFile: string;
   readonly rawBackendUrl: string | undefined;

@@ -120,6 +120,7 @@ export interface WebSocketRoute extends UpstreamEntry {
   };
 }
 
+/** Requests pass to http:// and https:// upstreams (SPEC section 17). */
 export interface HttpRoute extends UpstreamEntry, ExchangeEntry {
   readonly kind: 'http';
   readonly preserveHost: boolean;

@@ -34,7 +34,10 @@ export interface Applicant {
   admitted(): void;
 }
 
-/** Leads it through the order of SPEC section 17 behind path, route and method, up to the body's length. */
+/**
+ * Leads it through the order of SPEC section 17 behind path, route and method, up to the body's length.
+ * @throws GatewayError what refuses it, here or in a later step.
+ */
 export function admit(applicant: Applicant): void {
   const { exchanges, failedLogins, access } = applicant.parts;
   const { route, client, headers, method } = applicant.facts;

@@ -70,7 +70,10 @@ function dropBody(exchange: LocalExchange, body: IncomingMessage, limitBytes: nu
     .resume();
 }
 
-/** A logout (SPEC section 21), whose answer survives its own revocation. */
+/**
+ * A logout (SPEC section 21), whose answer survives its own revocation.
+ * @throws GatewayError ERR_TOKEN_MISSING: nobody is logged in.
+ */
 export function answerWithLogout(exchange: LocalExchange, route: LogoutRoute): void {
   const { identity } = exchange.caller;
   if (identity === undefined) throw new GatewayError('ERR_TOKEN_MISSING', 'nobody to log out');

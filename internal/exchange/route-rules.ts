@@ -18,6 +18,7 @@ export interface RouteRules {
 /** By route: they hold functions, and routes are data. */
 const known = new WeakMap<ExchangeRoute, RouteRules>();
 
+/** The same object for the same route. */
 export function rulesOf(route: ExchangeRoute): RouteRules {
   const found = known.get(route);
   if (found !== undefined) return found;

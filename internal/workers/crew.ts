@@ -6,6 +6,7 @@ import type { Answer, Arguments } from './link.js';
 import { Watch } from './watch.js';
 import { WorkerProcess } from './worker-process.js';
 
+/** What a crew is made of, and whom it tells. */
 export interface CrewParts {
   /** Path of the program that calls `runWorker`. */
   readonly entry: string;

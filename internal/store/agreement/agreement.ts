@@ -18,6 +18,7 @@ export interface Memory<Entry> {
   unspoken(): Iterable<Entry>;
 }
 
+/** What one kind of entry is agreed on with. */
 export interface AgreementOptions<Entry> {
   readonly memory: Memory<Entry>;
   /** undefined: this process is alone. */

@@ -50,6 +50,7 @@ export interface UpstreamSocket {
   destroy(): void;
 }
 
+/** Where a connection goes, and by what it is secured. */
 export interface SocketTarget {
   readonly host: string;
   readonly port: number;

@@ -23,6 +23,7 @@ export const tokenRuleKeys = {
 const keysSchema = z.object(tokenRuleKeys, mustBe('a mapping'));
 type TokenRuleKeys = z.output<typeof keysSchema>;
 
+/** The rules of an entry, each text once; one shared object for entries without any. */
 export function tokenRulesOf({ issuers, audience, requireScopes, once }: TokenRuleKeys): TokenRules {
   if (issuers === undefined && audience === undefined && requireScopes === undefined && !once)
     return NO_TOKEN_RULES;
