@@ -6,9 +6,11 @@ export const WEEK_SECONDS = 604_800;
 type Options = NonNullable<ParseArgsConfig['options']>;
 
 /**
- * Reads the flags of a program that npm runs. `--help` prints its usage and ends it; what makes no sense is named above the
- * usage, and ends it with 2.
- * @param usage what stands behind `usage: npm run `. @param most how many words that are no flags it takes. @param least likewise.
+ * Reads the flags of a program that npm runs. `--help` prints its usage and ends it; what makes no sense is
+ * named above the usage, and ends it with 2.
+ * @param usage what stands behind `usage: npm run `.
+ * @param most how many words that are no flags it takes.
+ * @param least likewise.
  */
 export function readOptions<const O extends Options>(usage: string, options: O, most = 0, least = most) {
   const args = process.argv.slice(2);

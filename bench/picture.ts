@@ -1,7 +1,7 @@
 /**
- * npm run bench:picture -- FILE: draws docs/benchmarks.svg from what `npm run --silent bench -- --json` printed: a
- * bar for each proxy, as long as its CPU time (of idle sessions: its memory) to nginx's. Prints the same as a
- * table for docs/benchmarks.md.
+ * npm run bench:picture -- FILE: draws docs/benchmarks.svg from what `npm run --silent bench -- --json`
+ * printed: a bar for each proxy, as long as its CPU time (of idle sessions: its memory) to nginx's. Prints
+ * the same as a table for docs/benchmarks.md.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

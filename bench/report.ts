@@ -21,8 +21,8 @@ const FIELDS = [
 /** What is said of a target in a case. */
 export interface Figures extends Outcome {
   /**
-   * The p99 that the calmest quarter of the turns stays within: what the machine does besides, be it in most of them, only
-   * ever makes messages later.
+   * The p99 that the calmest quarter of the turns stays within: what the machine does besides, be it in most
+   * of them, only ever makes messages later.
    */
   readonly calmP99Micros?: number;
 }

@@ -77,7 +77,10 @@ function headerOf(line: string): [string, string] {
   return [name, value];
 }
 
-/** What `ws` and Node refuse before anything is sent: a header, a sub-protocol or a URL that no handshake can hold. */
+/**
+ * What `ws` and Node refuse before anything is sent: a header, a sub-protocol or a URL
+ * that no handshake can hold.
+ */
 function neverSent(thrown: unknown): never {
   if (thrown instanceof TypeError || thrown instanceof SyntaxError)
     throw new UsageError([`no handshake can be made of that: ${thrown.message}`]);

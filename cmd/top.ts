@@ -46,7 +46,9 @@ function boundOf(size: number | undefined): number {
   return size === undefined || size === 0 ? Number.POSITIVE_INFINITY : size;
 }
 
-/** What stands on the screen instead of what stood there. The last line of the terminal is left to its cursor. */
+/**
+ * What stands on the screen instead of what stood there. The last line of the terminal is left to its cursor.
+ */
 function frameOf(lines: readonly string[], rows: number): string {
   const shown = lines.slice(0, Math.max(1, rows - 1));
   return `${HOME}${shown.map((line) => line + ERASE_LINE).join('\n')}\n${ERASE_BELOW}`;

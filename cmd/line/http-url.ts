@@ -3,8 +3,8 @@ import { isUrl } from '../../internal/config/syntax.js';
 import { UsageError } from './command.js';
 
 /**
- * The URL that a flag gives, without slashes at its end. A user name and a password would go nowhere: the gateway asks for
- * neither.
+ * The URL that a flag gives, without slashes at its end. A user name and a password would go nowhere: the
+ * gateway asks for neither.
  * @throws UsageError, which names the flag and repeats no password
  */
 export function httpUrlOf(text: string, flag: string): string {

@@ -1,6 +1,9 @@
 import { UsageError } from './command.js';
 
-/** The longest that a command waits between two things: a timer of Node's that is set for longer than 24.8 days fires at once. */
+/**
+ * The longest that a command waits between two things: a timer of Node's that is set for longer
+ * than 24.8 days fires at once.
+ */
 export const LONGEST_WAIT = '24d';
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };

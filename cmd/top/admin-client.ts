@@ -13,7 +13,10 @@ export class AdminClient {
   readonly url: string;
   readonly #headers: Record<string, string> = {};
 
-  /** @param flag that gave the URL. @throws UsageError when the URL is none, or ADMIN_TOKEN or its file is no good */
+  /**
+   * @param flag that gave the URL.
+   * @throws UsageError when the URL is none, or ADMIN_TOKEN or its file is no good
+   */
   constructor(url: string, flag: string) {
     this.url = httpUrlOf(url, flag);
     const token = adminToken();

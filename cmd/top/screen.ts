@@ -7,7 +7,11 @@ const CELL_CHARS = 10;
 /** Cells of the widest table, beside the name. */
 const MOST_CELLS = 3;
 
-/** What is shown of two looks, one after the other. @param rows of each table. @param columns that a line may have */
+/**
+ * What is shown of two looks, one after the other.
+ * @param rows of each table.
+ * @param columns that a line may have
+ */
 export function screenOf(url: string, before: Sample, now: Sample, rows: number, columns: number): string[] {
   const room = columns - MOST_CELLS * CELL_CHARS - 1;
   const nameChars = Math.max(LEAST_NAME_CHARS, Math.min(NAME_CHARS, room));

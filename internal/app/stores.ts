@@ -46,8 +46,8 @@ export interface Stores {
 }
 
 /**
- * The stores of a configuration and what is kept in them, not yet started; where both are configured, Redis is
- * asked before Postgres.
+ * The stores of a configuration and what is kept in them, not yet started. Where there are both, JWT_CACHE_STORE
+ * chooses for the token cache, and all else is kept in Redis.
  */
 export async function createStores(config: Config, metrics: Metrics, log: Log): Promise<Stores> {
   const redis = await createRedis(config, log);
@@ -114,7 +114,8 @@ function tokenCacheStore(
   log: Log,
 ): TokenCacheStore | undefined {
   if (store === 'memory') return undefined;
-  // Without the secret (a warning of the configuration) no entry of others can be believed: one of this process.
+  // Without the secret (a warning of the configuration) no entry of others can be
+  // believed: one of this process.
   const seal = new EntrySeal(secret ?? randomBytes(32).toString('base64url'));
   if (store === 'redis' && redis !== undefined) return new RedisTokenCache(redis, prefix, seal);
   if (store === 'postgres' && postgres !== undefined) return new PostgresTokenCache(postgres, prefix, seal);

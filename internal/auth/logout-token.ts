@@ -13,8 +13,8 @@ export interface Logout {
   readonly sid: string;
   readonly sub: string;
   /**
-   * Whose subject that is; undefined: all are of one issuer, and whoever is vouched for by other means under that name is
-   * the same person.
+   * Whose subject that is; undefined: all are of one issuer, and whoever is vouched for by other means under
+   * that name is the same person.
    */
   readonly subjectOf: string | undefined;
   readonly jti: string;

@@ -14,9 +14,9 @@ export interface Progress {
 }
 
 /**
- * What an exchange waits for, and how long it may (SPEC section 17, `timeouts`). Times are on the monotonic clock, which is
- * read only when deadlines are looked at: silence counts from the first look behind what was heard, so that nobody is
- * given less time than is his.
+ * What an exchange waits for, and how long it may (SPEC section 17, `timeouts`). Times are on the monotonic
+ * clock, which is read only when deadlines are looked at: silence counts from the first look behind what was
+ * heard, so that nobody is given less time than is his.
  */
 export class Deadlines {
   /** When its token expires, in milliseconds since the epoch. */

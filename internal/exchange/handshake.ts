@@ -11,9 +11,9 @@ import { rulesOf } from './route-rules.js';
 import { checkEndpoint } from './schema/gate.js';
 
 /**
- * What HTTP routes say of a WebSocket handshake that comes to them: it reaches their upstream as a GET, which may serve
- * it as one, so that methods and schemas hold for it, too (SPEC sections 17 and 20). Where a schema file has rules for
- * JSON-RPC, handshakes are meant, and their messages are what is looked at.
+ * What HTTP routes say of a WebSocket handshake that comes to them: it reaches their upstream as a GET, which
+ * may serve it as one, so that methods and schemas hold for it, too (SPEC sections 17 and 20). Where a schema
+ * file has rules for JSON-RPC, handshakes are meant, and their messages are what is looked at.
  * @returns undefined: nothing.
  */
 export function handshakeRefusal(

@@ -6,7 +6,10 @@ import type { RequestHead } from '../request/head.js';
 export interface HttpRoutes {
   /** Whether there are any at the moment. */
   readonly present: boolean;
-  /** What those that a WebSocket handshake has come to say of it: their methods and schemas hold for it. undefined: nothing. */
+  /**
+   * What those that a WebSocket handshake has come to say of it: their methods and schemas hold
+   * for it. undefined: nothing.
+   */
   handshakeRefusal(head: RequestHead): LocalAnswer | undefined;
   /**
    * Takes a request that is no WebSocket handshake and none for an endpoint of the gateway's own. Its head

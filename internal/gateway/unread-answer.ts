@@ -12,8 +12,8 @@ const CODES: Partial<Record<number, ErrorCode>> = {
 };
 
 /**
- * The answer to a request whose head is no good, or that nobody is offered: where there are HTTP routes it is a problem
- * (RFC 9457), as every other error of theirs (SPEC section 17).
+ * The answer to a request whose head is no good, or that nobody is offered: where there are HTTP routes it is
+ * a problem (RFC 9457), as every other error of theirs (SPEC section 17).
  * @param status 400, 431 or 501.
  */
 export function unreadAnswer(status: number, httpRoutes: Pick<HttpRoutes, 'present'> | undefined): Answer {

@@ -21,8 +21,9 @@ export function callRule(rules: CallRules): MessageRule {
 }
 
 /**
- * Another token for the session (SPEC section 24): good or bad, its message is the gateway's. The answers come in the order
- * of the requests: one that comes while another is looked at comes too often, and is told so behind it.
+ * Another token for the session (SPEC section 24): good or bad, its message is the gateway's. The
+ * answers come in the order of the requests: one that comes while another is looked at comes too often,
+ * and is told so behind it.
  */
 export function renewalRule(renew: (token: string) => Promise<RenewalOutcome>): MessageRule {
   let isUnderWay = false;

@@ -1,7 +1,9 @@
 /** Type, and length of what follows the type (PostgreSQL documentation, 55.7). */
 const HEAD_BYTES = 5;
 
-/** Longest message that is taken: rows of ours have some hundred kilobytes, and lengths are easily claimed. */
+/**
+ * Longest message that is taken: rows of ours have some hundred kilobytes, and lengths are easily claimed.
+ */
 const MAX_MESSAGE_BYTES = 16_777_216;
 
 const ERROR = 0x45;

@@ -114,7 +114,8 @@ export class Supervisor {
     this.#limits = this.#listenerLimits();
     // Whatever ends this process, a second signal too: no worker stays behind.
     process.once('exit', () => this.#crew.kill());
-    // Nobody waits for this process but to be accepted: what is shown is how long workers keep clients waiting.
+    // Nobody waits for this process but to be accepted: what is shown is how long
+    // workers keep clients waiting.
     this.#metrics.collectProcessMetrics(false);
     await this.#records.start();
     let serving = false;

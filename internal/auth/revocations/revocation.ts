@@ -85,8 +85,9 @@ export function issuedUntil(token: RevocableToken, momentMs: number): boolean {
 }
 
 /**
- * The revocation as JSON: `{"sub","jti"}`, `{"sub","issuedUntilMs","iss"?}`, `{"sid","iss"?}` or `{"joined"}`; one
- * that was taken back: `{"lifted"}` with that text in it. Equal ones give equal text.
+ * The revocation as JSON: `{"sub","jti"}`, `{"sub","issuedUntilMs","iss"?}`,
+ * `{"sid","iss"?}` or `{"joined"}`; one that was taken back: `{"lifted"}` with that text in it.
+ * Equal ones give equal text.
  */
 export function serializeRevocation(revocation: Revoked | Lift): string {
   if (revocation.kind === 'lifted') return JSON.stringify({ lifted: serializeRevocation(revocation.of) });

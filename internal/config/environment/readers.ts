@@ -15,7 +15,7 @@ export interface Reader<T> {
 
 /** Longest time a Node.js timer can wait, in seconds: a longer one would fire at once. */
 export const MAX_TIMER_SECONDS = 2_147_483;
-/** A week: the longest of those times that are added up, or stretched at random, before a timer waits for them. */
+/** A week: the longest of those times that are added up, or stretched at random, before a timer has them. */
 export const MAX_SUMMED_SECONDS = 604_800;
 /** Longest time that is kept but not waited for: ten years of seconds. */
 export const MAX_KEPT_SECONDS = 315_360_000;

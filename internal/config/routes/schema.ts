@@ -57,7 +57,7 @@ const hostName = word('a host name', (name) => isHostName(name) && isIP(name) ==
 /** How many of the sessions an endpoint gets, against the others. */
 const weight = wholeNumber(1, 1000).default(1);
 
-/** A placeholder that is left stands where none can (SPEC section 19); `${A}` is a text that is meant as it is. */
+/** A placeholder that is left stands where none can (SPEC section 19); `${A}` is a text as it is meant. */
 function isUpstreamUrl(text: string, schemes: readonly string[]): boolean {
   return !/(?<!\$)\{[\w-]+\}/.test(text) && isUrl(text, { schemes, credentials: false });
 }
