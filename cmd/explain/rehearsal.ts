@@ -6,6 +6,8 @@ import { CLOSE_REASONS, type CloseCode, type CloseReason } from '../../internal/
 import type { Config, RouteMatch, RouteTable } from '../../internal/config/config.js';
 import { sessionMatches } from '../../internal/config/routes/table.js';
 import { GatewayError } from '../../internal/errors.js';
+import { judgeHandshake } from '../../internal/exchange/handshake.js';
+import { statusOf } from '../../internal/exchange/problem.js';
 import type { ProtocolAdapter } from '../../internal/protocol/protocol.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
 import { checkHandshake } from '../../internal/request/handshake.js';
@@ -26,6 +28,8 @@ import { surroundings } from './surroundings.js';
 
 /** How a client is turned away. */
 export type Refusal =
+  /** By what an HTTP route has against it. */
+  | { readonly status: number; readonly unfit: string }
   | {
       readonly status: HttpRefusal;
       /** The address that no route which fits is for; undefined: it is not that. */
@@ -89,6 +93,8 @@ export async function rehearse(
       return matches;
     },
   });
+  const unfit = judgeHandshake(head, { credentials: config.credentials, proxies, table: () => table });
+  if (unfit !== undefined) return { matches, refusal: { status: statusOf(unfit), unfit: unfit.message } };
   if (typeof opening === 'number')
     return { matches, refusal: handshakeRefusal(opening, matches, proxies, head) };
   const around = await surroundings(config, table, log);

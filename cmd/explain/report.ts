@@ -87,6 +87,7 @@ const UNAVAILABLE: Refusal = {
 
 function refusalOf(refusal: Refusal) {
   if ('status' in refusal) {
+    if ('unfit' in refusal) return { httpStatus: refusal.status, why: refusal.unfit };
     const { status, address } = refusal;
     const why =
       address === undefined

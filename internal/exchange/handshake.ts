@@ -1,12 +1,12 @@
 import { withoutTokenParameters } from '../auth/identity/credentials.js';
 import type { HttpRoute } from '../config/config.js';
 import { sessionMatches } from '../config/routes/table.js';
+import { fromUnknown } from '../errors.js';
 import type { RequestHead } from '../request/head.js';
 import { decodePath } from '../request/path.js';
 import type { ExchangeParts } from './exchange-parts.js';
-import type { LocalAnswer } from './local-answer.js';
 import { judgeMethod } from './methods.js';
-import { ExchangeRefused, problemAnswer } from './problem.js';
+import { ExchangeRefused } from './problem.js';
 import { rulesOf } from './route-rules.js';
 import { checkEndpoint } from './schema/gate.js';
 
@@ -16,10 +16,10 @@ import { checkEndpoint } from './schema/gate.js';
  * file has rules for JSON-RPC, handshakes are meant, and their messages are what is looked at.
  * @returns undefined: nothing.
  */
-export function handshakeRefusal(
+export function judgeHandshake(
   { method, target, query, headers, peer, secure }: RequestHead,
   { credentials, proxies, table }: Pick<ExchangeParts, 'credentials' | 'proxies' | 'table'>,
-): LocalAnswer | undefined {
+): Error | undefined {
   const path = decodePath(target);
   if (path === undefined) return undefined;
   const { host } = proxies.client(peer, secure, headers);
@@ -32,7 +32,7 @@ export function handshakeRefusal(
     }
     return undefined;
   } catch (thrown) {
-    return problemAnswer(thrown);
+    return fromUnknown(thrown);
   }
 }
 

@@ -10,10 +10,10 @@ import type { ClientWire } from './client-wire.js';
 import { Exchange } from './exchange.js';
 import type { ExchangeParts } from './exchange-parts.js';
 import type { ExchangeRequest } from './exchange-request.js';
-import { handshakeRefusal } from './handshake.js';
+import { judgeHandshake } from './handshake.js';
 import type { LocalAnswer } from './local-answer.js';
 import { judgeMethod } from './methods.js';
-import { ExchangeRefused } from './problem.js';
+import { ExchangeRefused, problemAnswer } from './problem.js';
 import { type RequestTarget, rawRestOf, requestTarget, withoutParameters } from './request-target.js';
 import { rulesOf } from './route-rules.js';
 
@@ -49,7 +49,8 @@ export class Intake {
 
   /** What the HTTP routes that a WebSocket handshake has come to say of it; undefined: nothing. */
   handshakeRefusal(head: RequestHead): LocalAnswer | undefined {
-    return this.present ? handshakeRefusal(head, this.parts) : undefined;
+    const refusal = this.present ? judgeHandshake(head, this.parts) : undefined;
+    return refusal && problemAnswer(refusal);
   }
 
   /**

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { runCommand } from '../support/command.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
+import { KEY } from '../support/handshake-head.js';
 import { http } from '../support/http.js';
 import { startIntrospection } from '../support/introspection-server.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
@@ -140,6 +141,22 @@ describe('explain --method', () => {
         `${method} ${path}`,
       );
     }
+  });
+
+  it('foretells what a handshake meets that its HTTP route would not take as a GET', async () => {
+    const token = issuer.sign({ sub: 'ann' });
+    const { letIn, refusal } = await explained(['--path', '/shop/x'], token);
+    assert.deepEqual(
+      [letIn, refusal.httpStatus, refusal.why],
+      [false, 404, 'the schema file lists no such endpoint'],
+    );
+    const met = await http(`${gateway.http}/shop/x`, {
+      headers: {
+        ...{ Connection: 'Upgrade', Upgrade: 'websocket' },
+        ...{ 'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': KEY },
+      },
+    });
+    assert.equal(met.status, refusal.httpStatus);
   });
 
   it('shows the policy and what the upstream is asked, and neither the token nor its query', async () => {
