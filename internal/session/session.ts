@@ -140,10 +140,7 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
     const found = entering.identify();
     const identity = found instanceof Promise ? await found : found;
     if (this.stage !== entering) return;
-    if (identity !== undefined) {
-      this.identity = identity;
-      metrics.countAuthSuccess(identity.sub, identity.preferredUsername);
-    }
+    if (identity !== undefined) this.identity = identity;
     entering.permit(identity, this.ip);
     // In the same turn, so that a revocation finds it here or found it above.
     if (identity !== undefined) sessions.identify(this, identity.sub);
@@ -151,6 +148,8 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
     const reserving = entering.reserve(this.id);
     if (reserving !== undefined) await reserving;
     if (this.stage !== entering) return;
+    // Not before: whoever is refused for a revoked token counts as a failure.
+    if (identity !== undefined) metrics.countAuthSuccess(identity.sub, identity.preferredUsername);
     recordAccepted(this.parts, this, opening);
     this.#scheduleWithin(Number.POSITIVE_INFINITY);
     if (this.stage !== entering) return;

@@ -150,6 +150,22 @@ describe('the metrics', () => {
         await (await open('/echo', { token: `${issuer.sign().slice(0, -8)}AAAAAAAA` })).ended();
       },
     );
+    // The signature holds, and yet it is one failure and nothing else.
+    const { body } = await http(`${gateway.http}/admin/revoke`, {
+      method: 'POST',
+      body: JSON.stringify({ sub: 'revoked', jti: 'known' }),
+    });
+    assert.match(body, /"revoked":true/);
+    await assertGrowth(
+      [
+        ['ws_auth_failures_total', {}, 1],
+        ['ws_auth_success_total', {}, 0],
+        ['ws_session_closed_total', { reason: 'token_revoked' }, 1],
+      ],
+      async () => {
+        await (await open('/echo', { token: issuer.sign({ sub: 'revoked', jti: 'known' }) })).ended();
+      },
+    );
     await assertGrowth(
       [
         ['ws_proxy_errors_total', { protocol: 'raw' }, 1],
