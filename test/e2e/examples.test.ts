@@ -30,6 +30,16 @@ describe('the examples', { timeout: 120_000 }, () => {
     assert.match(stdout, /^Everything went as it should\.$/m);
   });
 
+  for (const name of ['desktops', 'gatekeeper', 'workspaces'])
+    it(`${name}: says how it is run, and starts nothing that it was not asked for`, async () => {
+      const help = await promisify(execFile)(`${folder(name)}run`, ['--help']);
+      assert.equal(help.stdout, 'usage: ./run [--once]\n');
+      await assert.rejects(promisify(execFile)(`${folder(name)}run`, ['--onec'], { timeout: 60_000 }), {
+        code: 2,
+        stderr: 'unknown option --onec; usage: ./run [--once]\n',
+      });
+    });
+
   it('desktops: its routes are those of the services, and its page names them all', () => {
     const [routes, services, page] = ['routes.yaml', 'services.mjs', 'README.md'].map((name) =>
       readFileSync(folder('desktops') + name, 'utf8'),
