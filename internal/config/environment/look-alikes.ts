@@ -9,6 +9,8 @@ const ENDING = /_(FILE|PATH|SECS?|SECONDS?|MS|MILLIS|MINS?|MINUTES?|BYTES|UR[IL]
 const OF_OTHERS = /^(HOME|HOSTNAME|PWD|OLDPWD|PATH|USER|SHELL|TERM|LANG|TZ|NODE_.*|KUBERNETES_.*)$/;
 
 const KNOWN: readonly string[] = Object.keys(VARIABLES);
+/** What can be meant: a variable, or the file that any of them may come from. Of two as near it is the variable. */
+const MEANT = [...KNOWN, ...KNOWN.filter((name) => !name.endsWith('_FILE')).map((name) => `${name}_FILE`)];
 
 /** Variables that nobody reads and that look like one of ours: a misspelt limit is no limit. */
 export function lookAlikes(env: Readonly<Record<string, string | undefined>>): Problem[] {
@@ -27,7 +29,7 @@ export function lookAlike(name: string): string | undefined {
   const stem = stemOf(name);
   let nearest: string | undefined;
   let least = MAX_EDITS + 1;
-  for (const known of KNOWN) {
+  for (const known of MEANT) {
     const distance = stemOf(known) === stem ? 0 : edits(name, known);
     if (distance >= least) continue;
     nearest = known;
