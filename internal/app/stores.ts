@@ -46,8 +46,8 @@ export interface Stores {
 }
 
 /**
- * The stores of a configuration and what is kept in them, not yet started. Where there are both, JWT_CACHE_STORE
- * chooses for the token cache, and all else is kept in Redis.
+ * The stores of a configuration and what is kept in them, not yet started. Where there are both,
+ * JWT_CACHE_STORE chooses for the token cache, and all else is kept in Redis.
  */
 export async function createStores(config: Config, metrics: Metrics, log: Log): Promise<Stores> {
   const redis = await createRedis(config, log);
