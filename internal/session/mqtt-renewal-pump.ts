@@ -34,6 +34,8 @@ export class MqttRenewalPump extends PausingPump {
   #auth: Buffer[] = [];
   #authBytes = 0;
   #isAsking: boolean = false;
+  /** Whether another one came meanwhile: too soon, as it is told behind the answer to the first. */
+  #isTooSoon: boolean = false;
   /** What has come of the CONNACK; undefined: it has passed. */
   #connack: Buffer[] | undefined = [];
   #connackBytes = 0;
@@ -77,12 +79,15 @@ export class MqttRenewalPump extends PausingPump {
     const token = readReauthentication(Buffer.concat(this.#auth), this.method);
     this.#auth = [];
     this.#authBytes = 0;
-    if (token === undefined || this.#isAsking) return this.#leave('notAuthorized');
+    if (token === undefined) return this.#leave('notAuthorized');
+    this.#isTooSoon = this.#isAsking;
+    if (this.#isTooSoon) return undefined;
     this.#isAsking = true;
     void this.owner.renew(token).then(({ kind }) => {
       this.#isAsking = false;
-      if (kind === 'renewed') this.#say(reauthenticated(this.method));
-      else this.#leave(kind === 'unavailable' ? 'serverBusy' : 'notAuthorized');
+      if (kind !== 'renewed') return this.#leave(kind === 'unavailable' ? 'serverBusy' : 'notAuthorized');
+      this.#say(reauthenticated(this.method));
+      if (this.#isTooSoon) this.#leave('notAuthorized');
     });
     return undefined;
   }
