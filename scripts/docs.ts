@@ -68,7 +68,7 @@ ${table(
 - An MQTT client that is refused before its session is open gets a CONNACK first: 5 (3.1.1) or 0x87 (5.0) where the
   token or the role was wrong, 3 or 0x88 where something was unavailable.
 - A client of GraphQL over WebSocket is told 4401, 4403 or 4408 instead, where its protocol has such a code for the reason.
-- A handshake can also be refused before there is a WebSocket: 400, 401, 403, 404, 426, 429, 431 or 503, see
+- A handshake can also be refused before there is a WebSocket: 400, 401, 403, 404, 405, 426, 429, 431 or 503, see
   [troubleshooting.md](troubleshooting.md#http-statuses).
 `;
 }

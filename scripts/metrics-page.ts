@@ -99,7 +99,7 @@ ${table(
     ['`reason` of `ws_unready`', '`draining`, `no_keys`'],
     [
       '`status` of `ws_handshakes_refused_total`',
-      '400 malformed, 401 no cookie of the upstream (`bootstrap`), 403 origin or address, 404 no route, 426 `webSocket: false`, 429 too many from one address, 503 full, too many at once or draining',
+      '400 malformed, 401 no cookie of the upstream (`bootstrap`), 403 origin or address, 404 no route, 405 (404, 400, 415 of `schemas`, too) what its HTTP route does not take as a GET, 426 `webSocket: false`, 429 too many from one address, 503 full, too many at once or draining',
     ],
     [
       '`status` of `ws_refused_total`',
