@@ -119,7 +119,10 @@ export class Crew {
       await bringUp(worker);
     } catch (thrown) {
       if (link.connected) throw thrown;
-      throw new Error(`worker ${number} ended at its start`, { cause: thrown });
+      const { code, signal } = await worker.ended;
+      throw new Error(`worker ${number} ended at its start: ${signal ?? `exit code ${code}`}`, {
+        cause: thrown,
+      });
     }
     log.info({ worker: number, pid }, 'worker started');
   }
