@@ -2,9 +2,17 @@
  * A name, an IPv4 or a bracketed IPv6 address, and a port (RFC 3986 §3.2.2, §3.2.3). No `%`, which some
  * servers decode and some do not, and no comma, at which some cut.
  */
-const HOST = /^(?:[\w.~!$&'()*+;=-]*|\[[\da-f]{0,4}:[\da-f:.]{1,40}\])(?::\d*)?$/i;
+const HOST = /^(?:[\w.~!$&'()*+;=-]*|\[[\da-f]{0,4}:[\da-f:.]{1,40}\])(?::(\d*))?$/i;
 
-/** Whether a Host says one thing to all who read it (RFC 9112 §3.2); an empty one does. */
+const MAX_PORT = 65_535;
+
+/**
+ * Whether a Host says one thing to all who read it (RFC 9112 §3.2); an empty one does, as does an empty port.
+ * One that TCP does not have is none.
+ */
 export function isHost(text: string): boolean {
-  return HOST.test(text);
+  const match = HOST.exec(text);
+  if (match === null) return false;
+  const [, port = ''] = match;
+  return port === '' || (Number(port) > 0 && Number(port) <= MAX_PORT);
 }

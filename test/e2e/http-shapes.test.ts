@@ -29,6 +29,10 @@ const SHAPES: readonly (readonly [name: string, request: string, status: RegExp 
   ['no Host', 'GET /raw HTTP/1.1\r\nContent-Length: 5\r\n\r\n', /^400/],
   ['two Hosts', 'GET /raw HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n', /^400/],
   ['a Host with a path', 'GET /raw HTTP/1.1\r\nHost: a/b\r\n\r\n', /^400/],
+  ['a Host with port 0', 'GET /raw HTTP/1.1\r\nHost: a:0\r\n\r\n', /^400/],
+  ['a Host with a port beyond 65535', 'GET /raw HTTP/1.1\r\nHost: a:65536\r\n\r\n', /^400/],
+  ['a Host with the last port', 'GET /raw HTTP/1.1\r\nHost: a:65535\r\n\r\n', /^200/],
+  ['a Host with an empty port', 'GET /raw HTTP/1.1\r\nHost: a:\r\n\r\n', /^200/],
   [
     'a length beyond all bounds',
     `GET /raw HTTP/1.1\r\nHost: h\r\nContent-Length: -${'1'.repeat(27)}\r\n\r\n`,
