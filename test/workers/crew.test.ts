@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Crew } from '../../internal/workers/crew.js';
 import type { SupervisorDuties } from '../../internal/workers/duties.js';
@@ -9,6 +9,11 @@ import { eventually } from '../support/eventually.js';
 const OTHER_END = fileURLToPath(new URL('./other-end.ts', import.meta.url));
 
 describe('a crew', () => {
+  // Workers get the options of this process, which has no need of tsx where the tests are compiled.
+  const options = [...process.execArgv];
+  before(() => void process.execArgv.push('--import', 'tsx'));
+  after(() => void process.execArgv.splice(0, Number.POSITIVE_INFINITY, ...options));
+
   it('goes on trying when the system refuses to fork a replacement', async (t) => {
     const { log, messages } = recordedLog();
     const said = (text: string) => messages().filter((message) => message === text).length;
