@@ -1,10 +1,19 @@
 import { createRequire } from 'node:module';
 import type { AnySchema, ErrorObject, FormatDefinition, ValidateFunction } from 'ajv';
 import type { JsonSchema } from '../config.js';
+import { areUnique, oneOf } from './equal-values.js';
 import type { PlacedFault, PlacedSchema } from './file.js';
-import { LEAST_STEPS, Meter, type MeteredSchema, metered, STEP, stepsFor, TooManySteps } from './meter.js';
+import {
+  LEAST_STEPS,
+  Meter,
+  type MeteredSchema,
+  metered,
+  STEP,
+  stepsFor,
+  TooManySteps,
+  type Weight,
+} from './meter.js';
 import { linearPattern } from './patterns.js';
-import { areUnique } from './unique-items.js';
 import { FORMATS } from './walk.js';
 
 /** Where a value fails its schema, as a JSON pointer (RFC 6901), and why; never a part of the value. */
@@ -61,9 +70,8 @@ export class SchemaCompiler {
         const errors = this.#errorsOf(this.#first, schema, value, stepsFor(value, parts));
         if (errors === undefined || !every) return errors;
         try {
-          // What references lead to is added to the list by copying all of it.
-          const steps = parts === undefined ? Number.POSITIVE_INFINITY : LEAST_STEPS;
-          return this.#errorsOf(this.#listing(), schema, value, steps);
+          // Each fault is an object, and what references lead to is added to the list by copying all of it.
+          return this.#errorsOf(this.#listing(), schema, value, LEAST_STEPS);
         } catch {
           return errors;
         }
@@ -112,14 +120,24 @@ function createAjv(allErrors: boolean, meter: Meter) {
   });
   ajv.addKeyword({
     keyword: STEP,
-    schemaType: 'boolean',
+    schemaType: 'object',
     // Ahead of what may fail: that costs no less.
     before: '$ref',
-    code: ({ gen, data }) => {
-      gen.code(_`${gen.scopeValue('obj', { ref: meter })}.step(${data})`);
+    code: ({ gen, data, schema }) => {
+      const weight = gen.scopeValue('obj', { ref: schema as Weight });
+      gen.code(_`${gen.scopeValue('obj', { ref: meter })}.step(${data}, ${weight})`);
     },
   });
-  for (const name of FORMATS) ajv.addFormat(name, bounded(name, fullFormats[name]));
+  for (const name of FORMATS) ajv.addFormat(name, bounded(name, fullFormats[name], meter));
+  // Ajv compares a value with each that is allowed: of an array of words, thousands of times each.
+  ajv.removeKeyword('enum');
+  ajv.addKeyword({
+    keyword: 'enum',
+    schemaType: 'array',
+    before: 'const',
+    compile: (values: readonly unknown[]) => oneOf(values, meter),
+    error: { message: 'must be equal to one of the allowed values' },
+  });
   // Ajv compares each item with each other: a mebibyte of them would take hours.
   ajv.removeKeyword('uniqueItems');
   ajv.addKeyword({
@@ -132,14 +150,15 @@ function createAjv(allErrors: boolean, meter: Meter) {
   return ajv;
 }
 
-/** The steps that a pattern takes for each character. */
-const STEPS_OF_PATTERN = 4;
+/** The steps that a pattern or a format takes for any text, and for each character of it. */
+const STEPS_OF_TEST = 8;
+const STEPS_OF_CHAR = 4;
 
 function counted(pattern: string, meter: Meter): { test(text: string): boolean; toString(): string } {
   const compiled = linearPattern(pattern);
   return {
     test: (text) => {
-      meter.spend(STEPS_OF_PATTERN * text.length);
+      meter.spend(STEPS_OF_TEST + STEPS_OF_CHAR * text.length);
       return compiled.test(text);
     },
     // The compiler tells patterns apart by this.
@@ -149,10 +168,15 @@ function counted(pattern: string, meter: Meter): { test(text: string): boolean; 
 
 type Format = typeof import('ajv-formats/dist/formats.js')['fullFormats'][(typeof FORMATS)[number]];
 
-function bounded(name: string, format: Format): FormatDefinition<string> {
+function bounded(name: string, format: Format, meter: Meter): FormatDefinition<string> {
   const test = testOf(format);
   const limit = name === 'regex' ? MAX_REGEX_CHARS : MAX_FORMAT_CHARS;
-  return { type: 'string', validate: (text: string) => text.length <= limit && test(text) };
+  const validate = (text: string) => {
+    if (text.length > limit) return false;
+    meter.spend(STEPS_OF_TEST + STEPS_OF_CHAR * text.length);
+    return test(text);
+  };
+  return { type: 'string', validate };
 }
 
 function testOf(format: Format): (text: string) => boolean {

@@ -5,11 +5,17 @@ import { ONE_SCHEMA, SCHEMA_LISTS, SCHEMA_MAPS } from './walk.js';
 /** The keyword that counts: no schema that was read has it. */
 export const STEP = 'x-step';
 
-/** What is taken by the smallest value: a thousandth of a second or so. */
+/** What is taken by the smallest value: a hundredth of a second or so. */
 export const LEAST_STEPS = 100_000;
-/** For each character of a value, by the parts of the schema: a mebibyte may take a second or so. */
+/** What is taken by any value, whatever the schema: a second or so. */
+const MOST_STEPS = 16_000_000;
+/** For each character of a value, by the parts of a schema that refers. */
 const LEAST_STEPS_EACH = 32;
-const MOST_STEPS_EACH = 128;
+const MOST_STEPS_EACH = 256;
+/** For each member of a list of schemas, or of what a schema says by name: it costs whether the value has it or not. */
+const STEPS_OF_ENTRY = 2;
+/** Names that a member of a value is compared with in one step. */
+const NAMES_COMPARED = 16;
 /** Characters that are looked at in one step. */
 const PLAIN_CHARS = 16;
 
@@ -18,8 +24,9 @@ export class TooManySteps extends Error {}
 
 /**
  * Counts what a check costs. A schema that refers to itself may look at each value several times, and at what
- * is in it as often again: two to the power of its depth. One step is a part of the schema held against a
- * value, with more of them for what is long.
+ * is in it as often again: two to the power of its depth; one that does not may still hold hundreds of thousands
+ * of values against hundreds of alternatives. One step is a part of the schema held against a value, with more
+ * of them for what is long.
  */
 export class Meter {
   #left = Number.POSITIVE_INFINITY;
@@ -35,10 +42,14 @@ export class Meter {
   }
 
   /** A part of the schema is held against a value. @throws TooManySteps */
-  step(value: unknown): void {
-    if (typeof value === 'string') this.spend(1 + value.length / PLAIN_CHARS);
-    else if (typeof value !== 'object' || value === null) this.spend(1);
-    else this.spend(1 + (Array.isArray(value) ? value.length : Object.keys(value).length));
+  step(value: unknown, { entries, names }: Weight): void {
+    const own = 1 + STEPS_OF_ENTRY * entries;
+    if (typeof value === 'string') this.spend(own + value.length / PLAIN_CHARS);
+    else if (typeof value !== 'object' || value === null) this.spend(own);
+    else {
+      const members = Array.isArray(value) ? value.length : Object.keys(value).length;
+      this.spend(own + members * (1 + names / NAMES_COMPARED));
+    }
   }
 
   /** @throws TooManySteps */
@@ -48,35 +59,50 @@ export class Meter {
   }
 }
 
-/** A schema whose every part counts; `parts` undefined: it refers to nothing, and is as it was written. */
+/** What makes a part of a schema costly. */
+export interface Weight {
+  /** Alternatives, properties and the like that it lists. */
+  readonly entries: number;
+  /** Names that each member of a value is compared with. */
+  readonly names: number;
+}
+
+/** A schema whose every part counts; `parts` undefined: it refers to nothing, and looks at each value once with each. */
 export interface MeteredSchema {
   readonly schema: JsonSchema;
   readonly parts: number | undefined;
 }
 
-/** What a check of that value may take. @param parts undefined: as long as schema and value are. */
+/** What a check of that value may take. @param parts of a schema that refers. */
 export function stepsFor(value: unknown, parts: number | undefined): number {
-  if (parts === undefined) return Number.POSITIVE_INFINITY;
-  const each = Math.min(Math.max(parts, LEAST_STEPS_EACH), MOST_STEPS_EACH);
-  return LEAST_STEPS + each * (JSON.stringify(value) ?? '').length;
+  // What refers to nothing costs no more than schema and value are long.
+  if (parts === undefined) return MOST_STEPS;
+  const each = Math.min(Math.max(STEPS_OF_ENTRY * parts, LEAST_STEPS_EACH), MOST_STEPS_EACH);
+  return Math.min(LEAST_STEPS + each * (JSON.stringify(value) ?? '').length, MOST_STEPS);
 }
 
 export function metered(schema: JsonSchema): MeteredSchema {
-  const copy = new Copy();
-  const counting = copy.of(schema) as JsonSchema;
-  return copy.refers ? { schema: counting, parts: copy.parts } : { schema, parts: undefined };
+  const copy = new Copy(namesIn(schema));
+  return { schema: copy.of(schema) as JsonSchema, parts: copy.refers ? copy.parts : undefined };
 }
 
 class Copy {
   parts = 0;
   refers: boolean = false;
 
+  /** @param names that are listed anywhere in the schema: what is evaluated may be any of them. */
+  constructor(readonly names: number) {}
+
   of(schema: unknown): unknown {
     if (!isMapping(schema)) return schema;
     this.parts++;
     if ('$ref' in schema || '$dynamicRef' in schema) this.refers = true;
+    const weight: Weight = {
+      entries: entriesOf(schema),
+      names: 'unevaluatedProperties' in schema ? this.names : 0,
+    };
     const members = Object.entries(schema).map(([keyword, value]) => [keyword, this.#member(keyword, value)]);
-    return { ...Object.fromEntries(members), [STEP]: true };
+    return { ...Object.fromEntries(members), [STEP]: weight };
   }
 
   #member(keyword: string, value: unknown): unknown {
@@ -85,4 +111,25 @@ class Copy {
     if (!SCHEMA_MAPS.has(keyword) || !isMapping(value)) return value;
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, this.of(item)]));
   }
+}
+
+function entriesOf(schema: Readonly<Record<string, unknown>>): number {
+  let entries = 0;
+  for (const [keyword, value] of Object.entries(schema)) {
+    if (SCHEMA_LISTS.has(keyword) && Array.isArray(value)) entries += value.length;
+    else if (ENTRIES.has(keyword) && isMapping(value)) entries += Object.keys(value).length;
+  }
+  return entries;
+}
+
+/** What is asked of each value, in place of `$defs`, which nobody asks for. */
+const ENTRIES = new Set(['properties', 'patternProperties', 'dependentSchemas', 'dependentRequired']);
+
+function namesIn(schema: unknown): number {
+  if (!isMapping(schema)) return Array.isArray(schema) ? sum(schema.map(namesIn)) : 0;
+  return sum(Object.values(schema).map(namesIn)) + entriesOf(schema);
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
