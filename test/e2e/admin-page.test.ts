@@ -29,6 +29,7 @@ describe('the admin page', () => {
       env: { JWKS_URL: issuer.jwksUrl, ADMIN_TOKEN, CB_FAILURE_THRESHOLD: '1', WS_DIAL_RETRY_MAX: '1' },
       routes: [
         { prefix: '/echo', upstream: echo.url },
+        { prefix: '/scoped', hosts: ['orders.example'], upstream: echo.url, requireScopes: ['read'] },
         { prefix: '/dead', upstream: `ws://127.0.0.1:${await freePort()}/` },
       ],
     });
@@ -94,7 +95,9 @@ describe('the admin page', () => {
     await page.until('document.querySelector("dialog").open');
     await page.type('wrong');
     await page.press('Enter');
-    await page.until('document.querySelector(".fault").innerText.includes("bearer")');
+    await page.until(
+      'document.querySelector(".fault").innerText === "This is not the ADMIN_TOKEN of this gateway."',
+    );
     assert.deepEqual(await page.evaluate(ROWS), ['Nothing is known yet.']);
     const complaints = page.problems.filter((problem) => !problem.includes('status of 401'));
     assert.deepEqual(complaints, []);
@@ -183,6 +186,7 @@ describe('the admin page', () => {
     const on = await signedIn();
     await on.press('2');
     await on.until(shows('/dead'));
+    assert.equal(await on.evaluate(shows('orders.example /scoped websocket any scopes: read')), true);
     await on.press('ArrowRight');
     await on.until(`document.activeElement.id === "tab-upstreams" && ${shows('open')}`);
     await pressButton(on, 'open', 'Reset circuit');
