@@ -34,7 +34,7 @@ async function findingsOf(routeFile: string | undefined): Promise<readonly Findi
       text: problemLine(problem),
     }));
   return [
-    { about: 'configuration', state: 'good', text: `${loaded.table.routes.length} routes` },
+    { about: 'configuration', state: 'good', text: `routes: ${loaded.table.routes.length}` },
     ...loaded.warnings.map(
       (warning): Finding => ({ about: 'configuration', state: 'doubtful', text: problemLine(warning) }),
     ),

@@ -32,12 +32,12 @@ by the URL it uses, pasted with its token or without, by --path, or by the id of
       value: 'ID',
       text: 'instead of a URL: a session that a running gateway has turned away (X-Session-Id,\n`session` in the log); with its token, what would become of it now',
     },
-    admin: { value: 'URL', text: `with --session: where the admin API is; default:\n${DEFAULT_ADMIN_URL}` },
+    admin: { value: 'URL', text: `with --session: where the admin API is;\ndefault: ${DEFAULT_ADMIN_URL}` },
     dial: { text: 'dial the upstream too, as for this client, with its token, and close at once' },
     ...TOKEN_OPTIONS,
     in: {
       value: 'PLACE',
-      text: `where the client puts it: ${PLACES.join(', ')};\nmessage is the CONNECT\nof stomp and the connection_init of graphql; default: password for\nmqtt, header for raw, message for those two`,
+      text: `where the client puts it: ${PLACES.join(', ')};\nmessage is the CONNECT of stomp and the connection_init of graphql;\ndefault: password for mqtt, header for raw, message for those two`,
     },
     protocol: {
       value: 'P',

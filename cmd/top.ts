@@ -15,7 +15,8 @@ export const command = define({
   name: 'top',
   summary: 'Shows what a running gateway is doing, live',
   about: `Sessions, messages and bytes a second, upstreams with their circuits, the busiest routes and subjects: what the admin
-API and the metrics tell; anew in the same place of a terminal, else one below the other. ADMIN_TOKEN, or ADMIN_TOKEN_FILE, is its bearer token where one is set.`,
+API and the metrics tell; anew in the same place of a terminal, else one below the other. Where the gateway has an
+ADMIN_TOKEN, give it the same variable, or ADMIN_TOKEN_FILE.`,
   options: {
     url: { value: 'URL', text: `where the admin API is; default: ${DEFAULT_ADMIN_URL}` },
     every: { value: 'TIME', text: 'how often to look; default: 2s' },

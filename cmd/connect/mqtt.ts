@@ -15,6 +15,7 @@ export async function connectMqtt(plan: ConnectPlan, version: 4 | 5): Promise<nu
   const tell = (line: string): void => void process.stderr.write(`${line}\n`);
   let ownEnd = false;
   let isOpen = false;
+  let isRefused = false;
   const password = plan.place === 'password' ? plan.token : undefined;
   const ended = new Promise<number>((resolve) => {
     const client = mqtt.connect(url, {
@@ -25,7 +26,7 @@ export async function connectMqtt(plan: ConnectPlan, version: 4 | 5): Promise<nu
         const socket = new WebSocket(address, [...offered, ...subprotocols], options);
         socket.on('unexpected-response', (_request, { statusCode = 0 }) => {
           tell(statusText(statusCode));
-          resolve(1);
+          isRefused = true;
           socket.terminate();
         });
         socket.on('open', () => {
@@ -38,7 +39,9 @@ export async function connectMqtt(plan: ConnectPlan, version: 4 | 5): Promise<nu
         return socket;
       },
     });
-    client.on('error', (error) => tell(`${isOpen ? 'refused' : 'not connected'}: ${error.message}`));
+    client.on('error', (error) => {
+      if (!isRefused) tell(`${isOpen ? 'refused' : 'not connected'}: ${error.message}`);
+    });
     client.on('message', (topic, payload) => {
       process.stdout.write(`${printable(topic)}: ${printable(payload.toString('utf8'))}\n`);
     });

@@ -13,14 +13,15 @@ export async function connectRaw(plan: ConnectPlan, binary: boolean): Promise<nu
   const tell = (line: string): void => void process.stderr.write(`${line}\n`);
   let ownEnd = false;
   let isOpen = false;
+  let isRefused = false;
   const ended = new Promise<number>((resolve) => {
     socket.on('unexpected-response', (_request, { statusCode = 0 }) => {
       tell(statusText(statusCode));
-      resolve(1);
+      isRefused = true;
       socket.terminate();
     });
     socket.on('error', (error) => {
-      if (!ownEnd) tell(`${isOpen ? 'failed' : 'not connected'}: ${error.message}`);
+      if (!ownEnd && !isRefused) tell(`${isOpen ? 'failed' : 'not connected'}: ${error.message}`);
       resolve(1);
     });
     socket.on('close', (code, reason) => {

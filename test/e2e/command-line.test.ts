@@ -74,9 +74,11 @@ describe('the commands', () => {
     const refused = await runCommand(['connect', `${gateway.ws}/clerks`, '--token-file', tokenFile]);
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /^closed: 1008 "Forbidden" \(forbidden\): /);
-    const nowhere = await runCommand(['connect', `${gateway.ws}/nowhere`]);
-    assert.equal(nowhere.code, 1);
-    assert.match(nowhere.stderr, /^refused: HTTP 404: no route fits the path/);
+    for (const version of [[], ['--mqtt']]) {
+      const nowhere = await runCommand(['connect', ...version, `${gateway.ws}/nowhere`]);
+      assert.equal(nowhere.code, 1);
+      assert.equal(nowhere.stderr, 'refused: HTTP 404: no route fits the path\n');
+    }
   });
 
   it('connect speaks MQTT 5.0 and 3.1.1', async () => {
