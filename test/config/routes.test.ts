@@ -247,7 +247,10 @@ describe('a malformed value of a key is an error', () => {
   it('a required key that is missing is named', () => {
     const lines = problemsOf('- auth: public\n');
     assert.match(lines[0] ?? '', /^routes.yaml:1: prefix: is required: a path/);
-    assert.match(lines[1] ?? '', /^routes.yaml:1: upstream: is required: a ws/);
+    assert.match(
+      lines[1] ?? '',
+      /^routes.yaml:1: upstream: is required: a ws.+ http:\/\/ .+ or respond, files or logout in its place$/,
+    );
   });
 
   it('.nan and .inf are no rates', () => {

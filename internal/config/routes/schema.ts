@@ -66,7 +66,7 @@ function isUpstreamUrl(text: string, schemes: readonly string[]): boolean {
 function upstreams(schemes: readonly [string, string]) {
   const allowed = `a ${schemes.map((scheme) => `${scheme}://`).join(' or ')} URL without credentials and fragment`;
   return z.preprocess(
-    (value) => (Array.isArray(value) ? value : [value]),
+    (value) => (Array.isArray(value) || value === undefined ? value : [value]),
     listOf(
       z.preprocess(
         (value) => (typeof value === 'object' && value !== null ? value : { url: value }),
@@ -78,7 +78,7 @@ function upstreams(schemes: readonly [string, string]) {
           mustBe(`${allowed}, or a mapping {url, weight}`),
         ),
       ),
-      'a URL or a mapping {url, weight}, or a list of them',
+      'a ws://, wss://, http:// or https:// URL, a mapping {url, weight}, or a list of them; or respond, files or logout in its place',
       256,
     ),
   );
