@@ -65,11 +65,16 @@ export function envExample(): string {
 
 function envLines(name: string, meaning: string): string {
   const { reader, default: fallback = '', secret } = variableNamed(name);
-  const [sentence = ''] = meaning.replaceAll('`', '').split('. ');
+  const [sentence = ''] = plain(meaning).split('. ');
   const must = reader.allowed.length <= MAX_ALLOWED_CHARS ? ` (${reader.allowed})` : '';
   const given = GIVEN.get(name);
   const line = given === undefined ? `#${name}=${fallback}` : `${name}=${given}`;
   return `# ${sentence}${must}\n${line}\n${secret ? `#${name}_FILE=\n` : ''}`;
+}
+
+/** Without the signs of Markdown. */
+function plain(text: string): string {
+  return text.replaceAll(/`([^`]*?) *`/g, '$1').replaceAll(/\[([^\]]+)\]\([^)]*\)/g, '$1');
 }
 
 function variableNamed(name: string): Variable<unknown> {
