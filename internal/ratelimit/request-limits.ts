@@ -32,7 +32,8 @@ export interface RequestLimitsOptions {
 
 /**
  * A token bucket as the moment at which it will be full again: one number for each client, with a life as
- * long as it is not full. The server's clock alone is used: those of the replicas may differ.
+ * long as it is not full. The server's clock alone is used: those of the replicas may differ. An empty bucket is
+ * full after one window, whatever a clock that was put back, or a limit that was lower until now, have left there.
  *
  * KEYS bucket; ARGV tokens wanted, -, burst, ms in which an empty bucket fills up. Returns tokens taken (more
  * than burst: refused, and nothing was taken), then ms until the next one is there.
@@ -41,7 +42,8 @@ const TAKE = `
 local wanted, burst, window = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
-local full = math.max(now, tonumber(redis.call('GETRANGE', KEYS[1], 0, -1)) or now)
+local full = tonumber(redis.call('GETRANGE', KEYS[1], 0, -1)) or now
+full = math.min(math.max(now, full), now + window + 1)
 local after = full + wanted * window / burst
 local over = after - now - window
 if over > 1 then return {burst + 1, math.ceil(over)} end

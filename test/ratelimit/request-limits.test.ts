@@ -129,6 +129,29 @@ describe('limits of requests over replicas', () => {
     for (const key of keys) assert.ok((await redis.admin.pttl(key)) <= 60_000, key);
   });
 
+  it('whose clock is put back, or whose rule was a slower one until now, keep nobody out for longer than it takes', async (t) => {
+    const [limits] = await replicas(t, 1);
+    assert.ok(limits);
+    const slow: RequestLimit = { requests: 1, perMs: 3_600_000, burst: 1, by: 'ip' };
+    const raised: RequestLimit = { requests: 10, perMs: 60_000, burst: 10, by: 'ip' };
+    const client = ip('198.51.100.6');
+    assert.equal(await passing(limits, client, 2, slow, '/raised'), 1);
+    const waitMs = await limits.take('/raised', raised, client);
+    assert.ok(waitMs !== undefined && waitMs > 0 && waitMs <= 6_001, String(waitMs));
+  });
+
+  it('of more than one request a millisecond hold, too', async (t) => {
+    const [limits] = await replicas(t, 1);
+    assert.ok(limits);
+    const limit: RequestLimit = { requests: 2_000, perMs: 1_000, burst: 5, by: 'ip' };
+    const startMs = performance.now();
+    const asked = Array.from({ length: 2_000 }, () => limits.take('/fast', limit, ip('198.51.100.7')));
+    const passed = (await Promise.all(asked)).filter((wait) => wait === undefined).length;
+    // What passes within a millisecond of its time does so early.
+    const most = 5 + 2 + Math.ceil((performance.now() - startMs) * 2);
+    assert.ok(passed <= Math.min(most, 1_999), `${passed} of at most ${most}`);
+  });
+
   it('that could not be loaded once are loaded with the next request', async (t) => {
     const [limits] = await replicas(t, 1);
     assert.ok(limits);
