@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { SharedRecord } from '../../store/records/record.js';
 import { type RecordList, SharedRecords } from '../../store/records/shared-records.js';
 import type { Log } from '../../telemetry/log.js';
+import { patientTime } from '../patient-time.js';
 import { type Ban, isActive, parseBan } from './ban.js';
 
 export type { Ban } from './ban.js';
@@ -14,6 +15,8 @@ export interface BansOptions {
   readonly counter: { inc(): void };
   /** Bans that have ended and are remembered at most, default 10,000; past that the oldest are forgotten. */
   readonly maxEnded?: number;
+  /** Milliseconds since the epoch, for what has ended; default `patientTime`. */
+  readonly now?: () => number;
 }
 
 /** How long a ban is remembered after its end. */
@@ -24,13 +27,15 @@ export class Bans {
   readonly #records: SharedRecords<Ban>;
   readonly #counter: { inc(): void };
   readonly #maxEnded: number;
+  readonly #now: () => number;
   /** What may be in force, by subject. */
   readonly #bySub = new Map<string, Map<string, Ban>>();
   readonly #listeners: ((sub: string) => void)[] = [];
 
-  constructor({ list, log, counter, maxEnded = 10_000 }: BansOptions) {
+  constructor({ list, log, counter, maxEnded = 10_000, now = patientTime() }: BansOptions) {
     this.#counter = counter;
     this.#maxEnded = maxEnded;
+    this.#now = now;
     this.#records = new SharedRecords({
       what: 'bans',
       parse: parseBan,
@@ -68,7 +73,7 @@ export class Bans {
   isBanned(sub: string): boolean {
     const bans = this.#bySub.get(sub);
     if (bans === undefined) return false;
-    const nowMs = Date.now();
+    const nowMs = this.#now();
     for (const ban of bans.values()) if (isActive(ban, nowMs)) return true;
     return false;
   }
@@ -112,7 +117,7 @@ export class Bans {
   }
 
   #activeOf(sub: string): (readonly [string, Ban])[] {
-    const nowMs = Date.now();
+    const nowMs = this.#now();
     return [...(this.#bySub.get(sub) ?? [])].filter(([, ban]) => isActive(ban, nowMs));
   }
 
@@ -127,7 +132,7 @@ export class Bans {
 
   #file({ key, value: ban }: SharedRecord<Ban>): void {
     const bans = this.#bySub.get(ban.sub);
-    if (!isActive(ban, Date.now())) {
+    if (!isActive(ban, this.#now())) {
       bans?.delete(key);
       if (bans?.size === 0) this.#bySub.delete(ban.sub);
       return;
@@ -140,7 +145,7 @@ export class Bans {
 
   /** Takes bans that have run out from the look-up, and forgets the oldest of too many that ended. */
   #sweep(): void {
-    const nowMs = Date.now();
+    const nowMs = this.#now();
     const ended: { readonly key: string; readonly endMs: number }[] = [];
     for (const { key, value } of this.#records) {
       if (isActive(value, nowMs)) continue;

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { GatewayError } from '../../errors.js';
 import { Rounds } from '../../forgetting.js';
+import { patientTime } from '../patient-time.js';
 
 /** Where ids are claimed, for all processes that share it: of any number that try, exactly one succeeds. */
 export interface ClaimStore {
@@ -78,7 +79,7 @@ export class MemoryClaims implements ClaimStore {
   readonly #rounds = new Rounds(this.#untilMs);
 
   /** @param now milliseconds since the epoch. */
-  constructor(private readonly now: () => number = Date.now) {}
+  constructor(private readonly now: () => number = patientTime()) {}
 
   get size(): number {
     return this.#untilMs.size;

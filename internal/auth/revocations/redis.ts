@@ -2,6 +2,7 @@ import { fromUnknown } from '../../errors.js';
 import { deserializeCall, type PeerCall, serializeCall } from '../../store/agreement/peer-call.js';
 import type { RedisStore } from '../../store/redis.js';
 import type { RedisPart } from '../../store/redis-rights.js';
+import { patientTime } from '../patient-time.js';
 import {
   deserializeRevocation,
   type Lift,
@@ -38,6 +39,8 @@ const GO_PAYLOAD = '1';
 export class RedisRevocations implements RevocationStore {
   readonly #store: RedisStore;
   readonly #ttlMs: number;
+  /** What it says is over goes from the list of all. */
+  readonly #now = patientTime();
 
   /** @param ttlMs how long a revocation that came by the channel is remembered. */
   constructor(store: RedisStore, ttlMs: number) {
@@ -71,7 +74,7 @@ export class RedisRevocations implements RevocationStore {
   }
 
   async list(revocations: readonly RevocationNews[]): Promise<void> {
-    const nowMs = Date.now();
+    const nowMs = this.#now();
     const entries = revocations
       .filter(({ expiresAtMs }) => expiresAtMs > nowMs)
       .flatMap((revocation) => [revocation.expiresAtMs, serializeRevocation(revocation)]);
@@ -117,12 +120,12 @@ export class RedisRevocations implements RevocationStore {
   }
 
   async count(): Promise<number> {
-    return this.#store.run((redis) => redis.zcount(LIST_KEY, Date.now(), '+inf'), { whileDown: true });
+    return this.#store.run((redis) => redis.zcount(LIST_KEY, this.#now(), '+inf'), { whileDown: true });
   }
 
   async load(receiver: Pick<RevocationReceiver, 'onEntry' | 'onIgnored'>): Promise<void> {
     // Paged by score, not by rank: ranks shift when another process removes what has expired.
-    let score = String(Date.now());
+    let score = String(this.#now());
     let offset = 0;
     for (;;) {
       const [from, skip] = [score, offset];

@@ -1,6 +1,7 @@
 import { fromUnknown } from '../../errors.js';
 import { Agreement } from '../../store/agreement/agreement.js';
 import type { Log } from '../../telemetry/log.js';
+import { patientTime } from '../patient-time.js';
 import type { Lift, RevocableToken, Revocation, RevocationNews } from './revocation.js';
 import type { RevocationStore } from './revocation-store.js';
 import { RevokedSet, revokedKey } from './revoked-set.js';
@@ -25,6 +26,8 @@ export interface RevocationsOptions {
   readonly counter: { inc(): void };
   /** Revocations remembered at most, default 1,000,000; past that the oldest are forgotten. */
   readonly maxEntries?: number;
+  /** Milliseconds since the epoch, for what is over; default `patientTime`. */
+  readonly now?: () => number;
 }
 
 /** Characters of subjects and ids remembered at most. */
@@ -37,6 +40,7 @@ const MAX_CHARS = 256 * 1024 * 1024;
 export class Revocations {
   readonly #options: RevocationsOptions;
   readonly #ttlMs: number;
+  readonly #now: () => number;
   readonly #revoked: RevokedSet;
   readonly #agreement: Agreement<RevocationNews>;
   readonly #listeners: ((revocation: Revocation) => void)[] = [];
@@ -45,17 +49,18 @@ export class Revocations {
   constructor(options: RevocationsOptions) {
     this.#options = options;
     this.#ttlMs = Math.max(1_000, options.ttlMs);
+    this.#now = options.now ?? patientTime();
     this.#revoked = new RevokedSet({ entries: options.maxEntries ?? 1_000_000, chars: MAX_CHARS });
     this.#agreement = new Agreement({
       memory: {
         size: () => this.#revoked.size,
         learn: (revocation, from) => this.#hear(revocation, from),
         beginRound: () => this.#revoked.beginRound(),
-        unspoken: () => this.#revoked.unspoken(Date.now()),
+        unspoken: () => this.#revoked.unspoken(this.#now()),
       },
       list: options.store,
       keyOf: (news) => revokedKey(news.kind === 'lifted' ? news.of : news),
-      isOver: ({ expiresAtMs }) => expiresAtMs <= Date.now(),
+      isOver: ({ expiresAtMs }) => expiresAtMs <= this.#now(),
       what: 'revocations',
       log: options.log,
       onTick: () => this.#sweep(),
@@ -87,7 +92,7 @@ export class Revocations {
   }
 
   isRevoked(token: RevocableToken): boolean {
-    return this.#revoked.has(token, Date.now());
+    return this.#revoked.has(token, this.#now());
   }
 
   /**
@@ -133,9 +138,9 @@ export class Revocations {
 
   /** Takes in what another process said, without passing it on. Returns whether it was news. */
   learn(news: RevocationNews): boolean {
-    const nowMs = Date.now();
+    const nowMs = this.#now();
     // Whatever the list says, nothing is remembered longer than it is here: the sweep relies on it.
-    const expiresAtMs = Math.min(news.expiresAtMs, nowMs + this.#ttlMs);
+    const expiresAtMs = Math.min(news.expiresAtMs, Date.now() + this.#ttlMs);
     if (expiresAtMs <= nowMs) return false;
     if (news.kind === 'lifted') {
       if (!this.#revoked.lift({ ...news, expiresAtMs }, nowMs)) return false;
@@ -165,7 +170,7 @@ export class Revocations {
 
   /** That and what was taken back, for a process that starts without a store. */
   news(): Iterable<RevocationNews> {
-    return this.#revoked.values(Date.now());
+    return this.#revoked.values(this.#now());
   }
 
   #hear(revocation: RevocationNews, from: 'channel' | 'list'): void {
@@ -175,7 +180,7 @@ export class Revocations {
   }
 
   #sweep(): void {
-    const evicted = this.#revoked.sweep(Date.now());
+    const evicted = this.#revoked.sweep(this.#now());
     if (evicted > 0) this.#options.log.error({ evicted }, 'too many revocations: the oldest were forgotten');
   }
 }
