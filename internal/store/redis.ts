@@ -69,8 +69,16 @@ export class RedisStore {
     this.#client.on('error', (error: unknown) => {
       this.#lastError = error;
     });
-    this.#client.on('ready', () => void this.#availability.check());
-    this.#client.on('close', () => this.#availability.failed(redisFailure(this.#lastError)));
+    this.#client.on('ready', () => {
+      // What kept an earlier connection from standing says nothing of the end of this one.
+      this.#lastError = undefined;
+      void this.#availability.check();
+    });
+    this.#client.on('close', () =>
+      this.#availability.failed(
+        this.#lastError === undefined ? 'disconnected' : redisFailure(this.#lastError),
+      ),
+    );
   }
 
   /** Whether Redis answers and takes writes. */

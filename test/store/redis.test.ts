@@ -89,6 +89,24 @@ describe('RedisStore', () => {
     await eventually(() => store.up);
   });
 
+  it('says how each connection ended, not what was wrong with an earlier one', async (t) => {
+    const { own, store, lines } = await startOwn(t);
+    const reasons = () => lines.filter(({ level }) => level === 40).map(({ reason }) => reason);
+    const cut = () => own.admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    for (let times = 1; times <= 2; times++) {
+      await cut();
+      await eventually(() => reasons().length === 2 * times - 1 && store.up);
+      await own.kill();
+      await eventually(() => reasons().length === 2 * times);
+      await own.restart();
+      await eventually(() => store.up);
+    }
+    assert.deepEqual(
+      reasons(),
+      Array.from({ length: 4 }, () => 'disconnected'),
+    );
+  });
+
   it('is down while Redis refuses writes: out of memory, read-only replica', async (t) => {
     const { own, store, lines } = await startOwn(t);
     await own.admin.config('SET', 'maxmemory', '1');
