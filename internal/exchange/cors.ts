@@ -14,6 +14,11 @@ const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 export class Cors {
   readonly #rule: CorsRule;
   readonly #origins: AllowedOrigins;
+  /**
+   * Pages that may also change something in the user's name: those that are named. `*` lets everybody ask
+   * without a cookie; a browser that is told to post sends it all the same.
+   */
+  readonly origins: AllowedOrigins;
   readonly #anybody: boolean;
   readonly #methods: readonly string[];
 
@@ -21,13 +26,9 @@ export class Cors {
   constructor(rule: CorsRule, methods: readonly string[] | undefined) {
     this.#rule = rule;
     this.#origins = new AllowedOrigins(rule.origins);
+    this.origins = new AllowedOrigins(rule.origins.filter((origin) => origin !== '*'));
     this.#anybody = rule.origins.includes('*') && !rule.credentials;
     this.#methods = rule.methods.length > 0 ? rule.methods : (methods ?? USUAL_METHODS);
-  }
-
-  /** Pages that may use the route may also change something in the user's name. */
-  get origins(): AllowedOrigins {
-    return this.#origins;
   }
 
   /**

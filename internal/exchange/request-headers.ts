@@ -1,4 +1,4 @@
-import { withoutTokenCookie } from '../auth/identity/credentials.js';
+import { withoutTokenCookie, withoutTokenInReferer } from '../auth/identity/credentials.js';
 import type { CredentialsConfig, HeaderIdentityRule, HttpRoute } from '../config/config.js';
 import type { FlatHeaders } from '../request/flat-headers.js';
 import { listElements } from '../request/grammar.js';
@@ -33,6 +33,10 @@ export function requestHeaders(
     const { lower, alike, passage } = headerName(name);
     if (passage === 'ours' || dropped.has(lower) || dropped.has(alike)) continue;
     if (passage === 'authorization' && !passesAuthorization) continue;
+    if (lower === 'referer') {
+      lines.push(name, withoutTokenInReferer(value, credentials.queryNames));
+      continue;
+    }
     if (passage === 'passes' || passage === 'authorization') {
       lines.push(name, value);
       continue;

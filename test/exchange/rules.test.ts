@@ -113,6 +113,42 @@ describe('a cookie of the browser', () => {
     const own = { ...bearer(jwt), origin: 'https://evil.example' };
     assert.equal((await ask('/a', { method: 'POST', headers: own })).status, 200);
   });
+
+  it('does not serve them either where all of them may ask without one', async (t) => {
+    const { ask, token, received } = await rules(
+      t,
+      (upstream) => `- {prefix: /a, upstream: "${upstream}", cors: {origins: ["*", "https://app.example"]}}`,
+    );
+    const cookie = `session=${token({})}`;
+    const post = (origin: string) => ask('/a', { method: 'POST', headers: { cookie, origin } });
+    for (const origin of ['https://evil.example', 'null']) {
+      const answer = await post(origin);
+      assert.deepEqual(codeOf(answer), [403, 'ERR_CROSS_SITE']);
+      assert.equal(answer.headers['access-control-allow-origin'], '*');
+    }
+    assert.equal(received.length, 0);
+    assert.equal((await post('https://app.example')).status, 200);
+  });
+});
+
+describe('a token in a query', () => {
+  it('does not reach the upstream by the Referer of what its page asks for', async (t) => {
+    const { ask, token, received } = await rules(
+      t,
+      (upstream) => `- {prefix: /a, upstream: "${upstream}", forwardToken: false}`,
+    );
+    const jwt = token({});
+    const page = 'https://gw.example/a/page';
+    for (const [query, kept] of [
+      [`?token=${jwt}`, ''],
+      [`?x=1&%74oken=${jwt}&y=%20`, '?x=1&y=%20'],
+      ['?x=token', '?x=token'],
+      ['', ''],
+    ] as const) {
+      await ask('/a', { headers: { ...bearer(jwt), referer: page + query } });
+      assert.equal(received.at(-1)?.headers.referer, page + kept);
+    }
+  });
 });
 
 describe('a limit of requests', () => {

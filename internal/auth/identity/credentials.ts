@@ -107,6 +107,14 @@ export function withoutTokenParameters(query: string, queryNames: readonly strin
     .join('&');
 }
 
+/** Likewise the query of a Referer: a page that was opened with a token names it in all that it asks for. */
+export function withoutTokenInReferer(referer: string, queryNames: readonly string[]): string {
+  const mark = referer.indexOf('?');
+  if (mark < 0) return referer;
+  const query = withoutTokenParameters(referer.slice(mark + 1), queryNames);
+  return query === '' ? referer.slice(0, mark) : `${referer.slice(0, mark)}?${query}`;
+}
+
 /**
  * The cookies without every one of the given name and its pieces, as one header value;
  * undefined when none is left.
