@@ -9,6 +9,7 @@ import {
   judgeContentType,
 } from '../../internal/exchange/schema/body.js';
 import { endpointOf } from '../../internal/exchange/schema/endpoint.js';
+import { checkEndpoint } from '../../internal/exchange/schema/gate.js';
 import { queryErrors } from '../../internal/exchange/schema/query.js';
 import { directory, put } from '../config/files.js';
 
@@ -61,6 +62,14 @@ describe('the endpoint of a request', () => {
     const schemas = schemasOf(t, { unknown: 'pass', endpoints: ENDPOINTS });
     assert.deepEqual(endpointOf(schemas, 'GET', '/x'), { kind: 'pass' });
     assert.deepEqual(endpointOf(schemas, 'DELETE', '/items/1'), { kind: 'pass' });
+  });
+
+  it('does not pass unseen under a name that is a listed one without its parameters', (t) => {
+    const schemas = schemasOf(t, { unknown: 'pass', endpoints: ENDPOINTS });
+    const check = (rest: string) => () =>
+      checkEndpoint(schemas, { method: 'POST', rest, query: '', headers: new Map() });
+    for (const rest of ['/items;', '/items;x=1', '/;x/items']) assert.throws(check(rest), /parameters/, rest);
+    assert.equal(check('/other;x')(), undefined);
   });
 });
 

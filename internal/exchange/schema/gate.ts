@@ -3,6 +3,7 @@ import type { CompiledEndpoint, CompiledSchemas } from '../../config/schemas/com
 import type { ExchangeRequest } from '../exchange-request.js';
 import { ExchangeRefused } from '../problem.js';
 import { RequestBody, type RequestBodyOptions } from '../request-body.js';
+import { withoutParameters } from '../request-target.js';
 import { bodyErrors, checkedBodyLimit, errorsToShow, judgeContentType } from './body.js';
 import { endpointOf } from './endpoint.js';
 import { queryErrors } from './query.js';
@@ -19,6 +20,11 @@ export function checkEndpoint(
   const verdict = endpointOf(schemas, method, rest);
   switch (verdict.kind) {
     case 'pass':
+      if (passesForListed(schemas, method, rest))
+        throw new ExchangeRefused(
+          'ERR_SCHEMA_PATH',
+          'without its parameters the path is that of a listed one',
+        );
       return undefined;
     case 'unknown path':
       throw new ExchangeRefused('ERR_SCHEMA_PATH', 'the schema file lists no such endpoint');
@@ -44,6 +50,12 @@ export function checkEndpoint(
       'the body is not JSON in UTF-8',
     );
   return endpoint;
+}
+
+/** `/orders;x` is `/orders` to some upstreams: what is listed must not pass unseen under such a name. */
+function passesForListed(schemas: CompiledSchemas, method: string, rest: string): boolean {
+  const bare = withoutParameters(rest);
+  return bare !== undefined && endpointOf(schemas, method, bare).kind === 'endpoint';
 }
 
 /**
