@@ -219,7 +219,7 @@ export const CLOSE_REASONS = Object.freeze({
     1008,
     'Rate limit exceeded',
     true,
-    'more messages than the rate limit allows',
+    'more messages than the rate limit allows, or on HTTP routes more requests, handshakes among them',
   ),
   tooManyConnections: told(
     'too_many_connections',

@@ -71,8 +71,7 @@ export async function rehearseHttp(
       failedLogins: new FailedLogins(),
       verifies: verifiesTokens(verification),
       origins: new AllowedOrigins(opening.allowedOrigins),
-      limits: { ofRequests: (_, limit) => limit },
-      requestLimits: { take: async () => undefined },
+      requests: { take: () => undefined },
     });
     const told = () => ({
       ...{ facts: judged.facts, caller: applicant.caller, revocationsUnknown },

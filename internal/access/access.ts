@@ -9,6 +9,7 @@ import { GatewayError, isUnavailable } from '../errors.js';
 import type { FailedLogins } from '../ratelimit/failed-logins.js';
 import type { Limiter } from '../ratelimit/limiter.js';
 import type { MessageBudget } from '../ratelimit/message-budget.js';
+import type { RouteRequests } from '../ratelimit/route-requests.js';
 import type { TokenSlots } from '../ratelimit/token-slots/token-slots.js';
 import type { Destination } from '../upstream/pool/destination.js';
 import { admitsAddress } from './client-addresses.js';
@@ -28,6 +29,8 @@ export interface AccessParts {
   /** What is used up once it has been used. */
   readonly claims: Pick<Claims, 'claim' | 'isClaimed'>;
   readonly limiter: Pick<Limiter, 'acquire'>;
+  /** Limits of what reaches HTTP routes; undefined: nothing is counted. */
+  readonly requests?: Pick<RouteRequests, 'take'> | undefined;
   /** Upstreams that depend on who is calling; undefined: no route has them. */
   readonly targets?: Pick<Targets, 'destination' | 'field'> | undefined;
 }
@@ -150,6 +153,18 @@ export class Access {
       : this.parts.slotsPerToken.confirm(token, session)?.then((isFree) => {
           if (!isFree) throw tooManySessions();
         });
+  }
+
+  /**
+   * Counts the request by which a session of an HTTP route begins: to its upstream it is one like any other,
+   * whatever that makes of the handshake. undefined: nothing limits them.
+   * @throws GatewayError ERR_RATE_LIMITED, by rejecting.
+   */
+  countRequest(route: UpstreamRoute, identity: Identity | undefined, ip: string): Promise<void> | undefined {
+    if (route.kind !== 'http') return undefined;
+    return this.parts.requests?.take(route, identity?.sub, ip)?.then((excess) => {
+      if (excess !== undefined) throw new GatewayError('ERR_RATE_LIMITED', excess.why);
+    });
   }
 
   /**

@@ -30,6 +30,7 @@ import { Leases } from '../ratelimit/leases.js';
 import { Limiter } from '../ratelimit/limiter.js';
 import { LimitsInForce } from '../ratelimit/limits-in-force.js';
 import { RequestLimits } from '../ratelimit/request-limits.js';
+import { RouteRequests } from '../ratelimit/route-requests.js';
 import type { TokenSlots } from '../ratelimit/token-slots/token-slots.js';
 import { TrustedProxies } from '../request/forwarded.js';
 import { AllowedOrigins } from '../request/origin.js';
@@ -144,8 +145,10 @@ export async function build(
   const sessions = new Sessions(config.opening, slots, metrics);
   const wheel = new TimerWheel((thrown) => log.error({ err: fromUnknown(thrown) }, 'a deadline failed'));
   const targets = new Targets(log);
+  const requests = new RouteRequests(limits, new RequestLimits({ store: stores.redis }));
   const access = new Access({
     targets,
+    requests,
     config: config.verification,
     authenticator,
     revocations,
@@ -191,13 +194,13 @@ export async function build(
   const intake = new Intake({
     credentials: config.credentials,
     verifies: verifiesTokens(config.verification),
+    hasSeveralIssuers: config.verification.issuers.length > 0,
     proxies,
     origins,
     table: () => routes.table,
     access,
     failedLogins,
-    limits,
-    requestLimits: new RequestLimits({ store: stores.redis }),
+    requests,
     revocations,
     upstreams,
     bootstraps: new Bootstraps({

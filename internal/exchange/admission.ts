@@ -1,8 +1,6 @@
 import { type FoundToken, tokenInHandshake } from '../auth/identity/credentials.js';
 import type { Identity } from '../auth/identity/identity.js';
 import { GatewayError } from '../errors.js';
-import { limitNamed } from '../ratelimit/request-limits.js';
-import { addressBlock } from '../request/client-key.js';
 import type { FlatHeaders } from '../request/flat-headers.js';
 import { isForgedAcrossSites } from './cross-site.js';
 import type { ExchangeParts } from './exchange-parts.js';
@@ -14,14 +12,7 @@ import { rulesOf } from './route-rules.js';
 export interface Applicant {
   readonly parts: Pick<
     ExchangeParts,
-    | 'exchanges'
-    | 'failedLogins'
-    | 'access'
-    | 'verifies'
-    | 'credentials'
-    | 'origins'
-    | 'limits'
-    | 'requestLimits'
+    'exchanges' | 'failedLogins' | 'access' | 'verifies' | 'credentials' | 'origins' | 'requests'
   >;
   readonly facts: ExchangeRequest;
   /** Goes on with what comes later; a failure refuses the exchange. */
@@ -92,20 +83,12 @@ export function isForged({
 }
 
 function limitRate(applicant: Applicant, subject: string | undefined, next: () => void): void {
-  const { limits, requestLimits } = applicant.parts;
   const { route, client } = applicant.facts;
-  const limit = limits.ofRequests(route.prefix, route.requestLimit);
-  if (limit === undefined) return next();
-  const sub = limit.by === 'sub' ? subject : undefined;
-  const who =
-    sub === undefined
-      ? ({ kind: 'ip', name: addressBlock(client.ip) } as const)
-      : ({ kind: 'sub', name: sub } as const);
-  return applicant.later(requestLimits.take(route.prefix, limit, who), (waitMs) => {
-    if (waitMs === undefined) return next();
-    throw new ExchangeRefused('ERR_RATE_LIMITED', limitNamed(route.prefix, limit, who), [
-      'Retry-After',
-      String(Math.ceil(waitMs / 1000)),
-    ]);
+  const taking = applicant.parts.requests.take(route, subject, client.ip);
+  if (taking === undefined) return next();
+  return applicant.later(taking, (excess) => {
+    if (excess === undefined) return next();
+    const seconds = String(Math.ceil(excess.waitMs / 1000));
+    throw new ExchangeRefused('ERR_RATE_LIMITED', excess.why, ['Retry-After', seconds]);
   });
 }

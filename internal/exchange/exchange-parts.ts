@@ -3,8 +3,7 @@ import type { SessionLog } from '../activity/session-log.js';
 import type { Revocations } from '../auth/revocations/revocations.js';
 import type { CredentialsConfig, RouteTable } from '../config/config.js';
 import type { FailedLogins } from '../ratelimit/failed-logins.js';
-import type { LimitsInForce } from '../ratelimit/limits-in-force.js';
-import type { RequestLimits } from '../ratelimit/request-limits.js';
+import type { RouteRequests } from '../ratelimit/route-requests.js';
 import type { TrustedProxies } from '../request/forwarded.js';
 import type { AllowedOrigins } from '../request/origin.js';
 import type { AccessLog } from '../telemetry/access-log.js';
@@ -20,6 +19,8 @@ export interface ExchangeParts {
   readonly credentials: CredentialsConfig;
   /** Whether tokens can be verified at all: without a key source what looks like one is somebody else's. */
   readonly verifies: boolean;
+  /** Whether ISSUERS_FILE names whose tokens count. */
+  readonly hasSeveralIssuers: boolean;
   readonly proxies: TrustedProxies;
   /** WS_ALLOWED_ORIGINS, and the request's own host. */
   readonly origins: AllowedOrigins;
@@ -27,9 +28,7 @@ export interface ExchangeParts {
   readonly table: () => RouteTable;
   readonly access: Access;
   readonly failedLogins: FailedLogins;
-  /** Which limit a route's requests have by now. */
-  readonly limits: Pick<LimitsInForce, 'ofRequests'>;
-  readonly requestLimits: Pick<RequestLimits, 'take'>;
+  readonly requests: Pick<RouteRequests, 'take'>;
   readonly revocations: Pick<Revocations, 'revoke'>;
   readonly upstreams: Upstreams;
   readonly bootstraps: Pick<Bootstraps, 'enter'>;

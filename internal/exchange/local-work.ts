@@ -17,7 +17,7 @@ import { answerHeaders } from './route-rules.js';
 
 /** An exchange that the gateway answers itself. */
 export interface LocalExchange {
-  readonly parts: Pick<ExchangeParts, 'revocations' | 'credentials' | 'origins'>;
+  readonly parts: Pick<ExchangeParts, 'revocations' | 'hasSeveralIssuers' | 'credentials' | 'origins'>;
   readonly wire: Pick<ClientWire, 'node' | 'body' | 'isComplete' | 'isLast' | 'begin'>;
   readonly facts: ExchangeRequest;
   readonly caller: Caller;
@@ -78,7 +78,7 @@ export function answerWithLogout(exchange: LocalExchange, route: LogoutRoute): v
   const { identity } = exchange.caller;
   if (identity === undefined) throw new GatewayError('ERR_TOKEN_MISSING', 'nobody to log out');
   exchange.exempt();
-  exchange.later(logOut(route, identity, exchange.parts.revocations), (answer) =>
+  exchange.later(logOut(route, identity, exchange.parts), (answer) =>
     exchange.answer(withClearedCookies(exchange, answer), true),
   );
 }

@@ -1,8 +1,8 @@
 import type { Identity } from '../auth/identity/identity.js';
-import type { Revocations } from '../auth/revocations/revocations.js';
 import type { LogoutRoute } from '../config/config.js';
 import type { FlatHeaders } from '../request/flat-headers.js';
 import type { HeaderLines } from '../request/head.js';
+import type { ExchangeParts } from './exchange-parts.js';
 import type { LocalAnswer } from './local-answer.js';
 
 /** Answers about a login are nobody else's, and nobody's to repeat. */
@@ -16,11 +16,12 @@ const NO_STORE = ['Cache-Control', 'no-store'];
  */
 export async function logOut(
   { logout }: Pick<LogoutRoute, 'logout'>,
-  identity: Pick<Identity, 'sub' | 'jti'>,
-  revocations: Pick<Revocations, 'revoke'>,
+  { sub, jti, issuer }: Pick<Identity, 'sub' | 'jti' | 'issuer'>,
+  { revocations, hasSeveralIssuers }: Pick<ExchangeParts, 'revocations' | 'hasSeveralIssuers'>,
 ): Promise<LocalAnswer> {
-  const { sub, jti } = identity;
-  await revocations.revoke(logout.everywhere || jti === '' ? { sub, all: true } : { sub, jti });
+  // Another issuer's subject of that name is somebody else.
+  const whose = hasSeveralIssuers && issuer !== '' ? { issuer } : {};
+  await revocations.revoke(logout.everywhere || jti === '' ? { sub, all: true, ...whose } : { sub, jti });
   const { redirect } = logout;
   if (redirect !== undefined)
     // RFC 9110 §15.4.4: to be asked for with GET, whatever this request was.

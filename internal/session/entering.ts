@@ -59,14 +59,17 @@ export class Entering {
     this.greeting = admission.greetingToForward(plan, identity);
     this.name = 'dialing';
     this.#destination = admission.destination(plan, identity);
+    const { route } = plan.match;
     const confirming = admission.access.confirmSlot(identity, sessionId);
+    const counting = admission.access.countRequest(route, identity, plan.opening.client.ip);
     const method = admission.renewalMethod(plan);
-    const isAlone = confirming === undefined && method === undefined && !plan.match.route.tokens.once;
-    return isAlone ? undefined : this.#reserve(confirming, method);
+    const others = [confirming, counting].filter((asked) => asked !== undefined);
+    const isAlone = others.length === 0 && method === undefined && !route.tokens.once;
+    return isAlone ? undefined : this.#reserve(others, method);
   }
 
-  async #reserve(confirming: Promise<void> | undefined, method: string | undefined): Promise<void> {
-    await confirming;
+  async #reserve(others: readonly Promise<void>[], method: string | undefined): Promise<void> {
+    await Promise.all(others);
     // A token that is good for one session is not used up by a client that has gone.
     if (this.#cancellation.cancelled) return;
     await this.admission.access.claim(this.plan.match.route, this.#identity);

@@ -75,6 +75,7 @@ describe('rules of HTTP routes', () => {
           { prefix: '/post/open', upstream: teller.url, auth: 'public' },
           { prefix: '/post', upstream: teller.url, auth: 'public', methods: ['POST'] },
           { prefix: '/web', upstream: teller.url },
+          { prefix: '/few', upstream: teller.url, rateLimit: { perMinute: 2 } },
         ],
       });
     gateways = await Promise.all([start(1), start(1), start(2)]);
@@ -173,6 +174,20 @@ describe('rules of HTTP routes', () => {
     }
     // No handshake ever comes to a route behind one that takes them all.
     assert.equal((await (await Peer.open(`${gateway.ws}/post/open`)).closed).code, 1014);
+  });
+
+  it('a limit of requests counts WebSocket handshakes, too, over all replicas', async () => {
+    const token = issuer.sign({ sub: 'erin' });
+    const open = async (replica: number) =>
+      (await Peer.open(`${at(replica).ws}/few`, { headers: bearer(token) })).ended();
+    const ask = (replica: number) => http(`${at(replica).http}/few`, { headers: bearer(token) });
+    assert.equal((await ask(0)).status, 200);
+    // Its upstream takes the handshake for a GET.
+    assert.equal((await open(1)).code, 1014);
+    assert.deepEqual(await open(2), { code: 1008, reason: 'Rate limit exceeded' });
+    assert.equal((await ask(0)).status, 429);
+    const other = await Peer.open(`${at(0).ws}/few`, { headers: bearer(issuer.sign({ sub: 'frank' })) });
+    assert.equal((await other.ended()).code, 1014);
   });
 
   it('schemas are in effect in every worker, and read again by SIGHUP', async () => {

@@ -19,6 +19,7 @@ import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
 import { LimitsInForce } from '../../internal/ratelimit/limits-in-force.js';
 import { RequestLimits } from '../../internal/ratelimit/request-limits.js';
+import { RouteRequests } from '../../internal/ratelimit/route-requests.js';
 import { TokenSlots } from '../../internal/ratelimit/token-slots/token-slots.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
 import type { RequestHead } from '../../internal/request/head.js';
@@ -144,8 +145,8 @@ export async function door(
     verifies: true,
     proxies: new TrustedProxies(trustedProxies),
     origins: new AllowedOrigins(),
-    limits,
-    requestLimits: new RequestLimits({ store: undefined }),
+    hasSeveralIssuers: false,
+    requests: new RouteRequests(limits, new RequestLimits({ store: undefined })),
     revocations,
     table: () => table,
     access,

@@ -3,7 +3,11 @@ import { describe, it } from 'node:test';
 import type { RevocationTarget } from '../../internal/auth/revocations/revocations.js';
 import { clearedCookies, logOut } from '../../internal/exchange/logout.js';
 
-async function out(jti: string, logout: { redirect?: string; everywhere?: boolean } = {}) {
+async function out(
+  jti: string,
+  logout: { redirect?: string; everywhere?: boolean } = {},
+  hasSeveralIssuers = false,
+) {
   const revoked: RevocationTarget[] = [];
   const revocations = {
     revoke: (target: RevocationTarget) => {
@@ -12,7 +16,11 @@ async function out(jti: string, logout: { redirect?: string; everywhere?: boolea
     },
   };
   const { redirect, everywhere = false } = logout;
-  const answer = await logOut({ logout: { redirect, everywhere } }, { sub: 'alice', jti }, revocations);
+  const answer = await logOut(
+    { logout: { redirect, everywhere } },
+    { sub: 'alice', jti, issuer: 'https://a.example' },
+    { revocations, hasSeveralIssuers },
+  );
   return { revoked, answer };
 }
 
@@ -29,6 +37,13 @@ describe('a logout', () => {
   it('everywhere, and of a token without an id, is one of the subject', async () => {
     assert.deepEqual((await out('t1', { everywhere: true })).revoked, [{ sub: 'alice', all: true }]);
     assert.deepEqual((await out('')).revoked, [{ sub: 'alice', all: true }]);
+  });
+
+  it('ends what is of its issuer alone, where there are several', async () => {
+    const ofIssuer = [{ sub: 'alice', all: true, issuer: 'https://a.example' }];
+    assert.deepEqual((await out('t1', { everywhere: true }, true)).revoked, ofIssuer);
+    assert.deepEqual((await out('', {}, true)).revoked, ofIssuer);
+    assert.deepEqual((await out('t1', {}, true)).revoked, [{ sub: 'alice', jti: 't1' }]);
   });
 
   it('sends a browser where the route says', async () => {
