@@ -49,6 +49,10 @@ describe('an answer before the end of its request', () => {
     } else if (what === 'early') {
       response.writeHead(403, { 'Content-Length': 2 });
       response.end('no');
+    } else if (what === 'drop') {
+      // What it has not read by then makes a reset of its end (RFC 9112 §9.6).
+      response.writeHead(413, { 'Content-Length': 2, Connection: 'close' });
+      response.end('no', () => request.socket.destroy());
     } else request.resume().on('end', () => response.end('ok'));
   }
 
@@ -58,7 +62,10 @@ describe('an answer before the end of its request', () => {
     const upstream = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     gateway = await startGateway({
       env: { JWT_EXPECTED_ISSUER: 'https://issuer.example' },
-      routes: [{ prefix: '/t', upstream, auth: 'public', maxBodyBytes: 1000 }],
+      routes: [
+        { prefix: '/t', upstream, auth: 'public', maxBodyBytes: 1000 },
+        { prefix: '/large', upstream, auth: 'public', maxBodyBytes: 0 },
+      ],
       waitFor: 'alive',
     });
   });
@@ -114,6 +121,17 @@ describe('an answer before the end of its request', () => {
       // That of `next`.
       assert.equal(whole, before + 1);
     });
+
+  it('arrives although the upstream resets the connection behind it', async () => {
+    for (let times = 0; times < 10; times++) {
+      const client = new Client(gateway.port);
+      client.say('POST /large/drop HTTP/1.1\r\nHost: h\r\nContent-Length: 5000000\r\n\r\n');
+      client.socket.write(Buffer.alloc(5_000_000));
+      await within(client.closed, 'the end of the connection');
+      assert.match(client.heard, /^HTTP\/1\.1 413 .*\r\n\r\nno$/s);
+    }
+    await quiet();
+  });
 
   for (const [what, rest] of [
     ['is too large', `400\r\n${'x'.repeat(1024)}\r\n0\r\n\r\n`],

@@ -171,7 +171,8 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
       if (!this.owner.socketRead(length)) this.pause();
     } else if (length === UV_EOF) {
       this.pause();
-      this.owner.socketEnded();
+      // Behind a failed write that is no end in good order: the write took the reset's error with it.
+      if (this.#state !== 'failed') this.owner.socketEnded();
     } else if (length < 0) {
       this.owner.socketFailed(systemError('read', length));
       this.destroy();
@@ -191,15 +192,19 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
     this.owner.socketClosed();
   }
 
-  /** Not at once: whoever writes is not the one to hear of it. */
+  /**
+   * Not at once: whoever writes is not the one to hear of it. Nor before a turn in which what the peer said
+   * last is read: one that refuses a body answers, and resets what is still sent (RFC 9112 §9.6).
+   */
   #failLater(error: Error): void {
     if (this.#state === 'failed') return;
     this.#state = 'failed';
-    setImmediate(() => {
+    const tell = (): void => {
       if (this.#state !== 'failed') return;
       this.owner.socketFailed(error);
       this.destroy();
-    });
+    };
+    setImmediate(() => setImmediate(tell));
   }
 }
 
