@@ -64,10 +64,22 @@ describe('a reset', () => {
     await within(closed, 'close');
   });
 
-  it('of a connection under TLS closes it', async (t) => {
+  it('of a connection under TLS is no good end either, and closes it', async (t) => {
+    const { socket, client } = await overTls(t);
+    socket.on('error', () => {}).write('half');
+    await within(once(client, 'data'), 'data');
+    const failed = once(client, 'error');
+    const closed = once(socket, 'close');
+    reset(socket);
+    assert.match(String(await within(failed, 'ECONNRESET')), /ECONNRESET/);
+    await within(closed, 'close');
+  });
+
+  it('of a connection under TLS that is about to end closes it', async (t) => {
     const { socket, client } = await overTls(t);
     client.on('error', () => {}).resume();
     const closed = Promise.all([once(socket, 'close'), once(client, 'close')]);
+    socket.end('whole');
     reset(socket);
     await within(closed, 'close');
   });

@@ -25,7 +25,7 @@ export class TlsSide {
       ...keyPair(files),
       allowHalfOpen: true,
       handshakeTimeout: TLS_TIMEOUT_MS,
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: ['http/1.1', 'http/1.0'],
     })
       .on('secureConnection', (stream: TLSSocket) => {
         const peer = peerOf(stream);
