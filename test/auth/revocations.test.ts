@@ -66,6 +66,16 @@ describe('Revocations without a store', () => {
     assert.equal(revocations.isRevoked({ sub: 'alice', jti: '', issuer: 'https://a' }), false);
   });
 
+  it('takes no subject or session for another whose name spells out an issuer', async (t) => {
+    const { revocations } = await lonelyProcess(t);
+    await revocations.revoke({ sub: 'alice', all: true, issuer: 'https://a' });
+    await revocations.revoke({ sid: 'alice', issuer: 'https://a' });
+    for (const name of ['of 5 alicehttps://a', '-of 5 alicehttps://a', 'alicehttps://a']) {
+      assert.equal(revocations.isRevoked({ sub: name, jti: '' }), false);
+      assert.equal(revocations.isRevoked({ sub: 'bob', jti: '', sid: name }), false);
+    }
+  });
+
   it('keeps the later of two revocations of a subject, in whatever order they come', async (t) => {
     const { revocations, counted } = await lonelyProcess(t);
     const subject = (issuedUntilMs: number): Revocation => ({

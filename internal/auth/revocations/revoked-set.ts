@@ -175,7 +175,7 @@ function tokenKey(sub: string, jti: string): string {
 }
 
 function sessionKey(sid: string, issuer: string | undefined): string {
-  return issuer === undefined ? `session ${sid}` : `session of ${sid.length} ${sid}${issuer}`;
+  return issuer === undefined ? `session ${sid}` : `session-of ${sid.length} ${sid}${issuer}`;
 }
 
 function joinedKey(text: string): string {
@@ -187,5 +187,5 @@ function liftKey(key: string): string {
 }
 
 function subjectKey(sub: string, issuer: string | undefined): string {
-  return issuer === undefined ? `subject ${sub}` : `subject of ${sub.length} ${sub}${issuer}`;
+  return issuer === undefined ? `subject ${sub}` : `subject-of ${sub.length} ${sub}${issuer}`;
 }
