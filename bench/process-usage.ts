@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 
 /**
  * CPU time of a process in microseconds, user and system, all threads: the scheduler's own account in
@@ -24,6 +24,18 @@ export function cpuMicros(pid: number): number {
 export function rssBytes(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
+}
+
+/**
+ * The most resident memory that a process has during some work, in bytes, by the kernel's own mark: what V8
+ * lets pile up and then frees is over sooner than anybody could look.
+ */
+export async function peakRssBytes(pid: number, work: () => Promise<void>): Promise<number> {
+  // Puts the mark back (proc(5)).
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
+  await work();
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
 }
 
 /** Memory of a process in bytes, what it shares with others divided among them: such figures add up. */

@@ -4,6 +4,7 @@ import type { Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Gateway } from '../../test/support/gateway.js';
 import type { Issuer } from '../../test/support/issuer.js';
+import { peakRssBytes } from '../process-usage.js';
 import { beforeUpstream } from './before-upstream.js';
 
 /** What a body that passes adds to the gateway's resident memory, in MB. */
@@ -22,7 +23,6 @@ export interface Growth {
 const PIECE = Buffer.alloc(1 << 20, 'x');
 /** Whoever takes a body rests for so long after each of its pieces. */
 const REST_MS = 5;
-const SAMPLE_MS = 50;
 
 /** Uploads a body to a slow upstream and has a slow client download one, and a tenth as much before. */
 export async function growthOfTransfers(issuer: Issuer, megabytes: number): Promise<Growth> {
@@ -73,16 +73,7 @@ async function memoryDuring(
   work: () => Promise<void>,
 ): Promise<{ readonly before: number; readonly peak: number }> {
   const before = await gateway.rssBytes();
-  let peak = before;
-  let isOver = false;
-  const done = work().finally(() => {
-    isOver = true;
-  });
-  while (!isOver) {
-    await Promise.race([done, pause(SAMPLE_MS)]);
-    peak = Math.max(peak, await gateway.rssBytes());
-  }
-  await done;
+  const peak = await peakRssBytes(gateway.pid, work);
   return { before: before / 1e6, peak: peak / 1e6 };
 }
 

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, request, type ServerResponse } from
 import type { AddressInfo } from 'node:net';
 import type { Writable } from 'node:stream';
 import type { Gateway } from '../../test/support/gateway.js';
+import { peakRssBytes } from '../process-usage.js';
 
 /** What bodies are made of: these bytes over and over. */
 const PATTERN = randomBytes(2 ** 20);
@@ -80,26 +81,10 @@ export async function passBodies(
       }
   };
   // What passing anything takes is not what passing much takes.
-  const usual = await peakDuring(gateway, () => passAll(Math.min(bytes, WARM_UP_BYTES)));
-  const peak = await peakDuring(gateway, () => passAll(bytes));
+  const usual = await peakRssBytes(gateway.pid, () => passAll(Math.min(bytes, WARM_UP_BYTES)));
+  const peak = await peakRssBytes(gateway.pid, () => passAll(bytes));
   if (peak - usual > MAX_GROWTH_BYTES)
     throw new Error(`the gateway grew by ${Math.round((peak - usual) / 2 ** 20)} MB`);
-}
-
-/** The gateway's largest resident memory meanwhile. */
-async function peakDuring(gateway: Gateway, work: () => Promise<void>): Promise<number> {
-  let peak = 0;
-  const watch = setInterval(() => {
-    void gateway.rssBytes().then((now) => {
-      peak = Math.max(peak, now);
-    });
-  }, 100);
-  try {
-    await work();
-  } finally {
-    clearInterval(watch);
-  }
-  return peak;
 }
 
 async function pass(
