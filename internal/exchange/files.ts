@@ -93,6 +93,7 @@ function sendFile(
 ): Promise<FileOutcome> {
   const pathname = path.split(sep).map(encodeURIComponent).join('/');
   const send = load('send') as typeof import('send');
+  if (namesTag(incoming)) delete incoming.headers.range;
   const sending = send(incoming, pathname, { dotfiles: 'allow', cacheControl: false, index: false });
   outgoing.setHeader('Cache-Control', isPublic ? 'no-cache' : 'private, no-cache');
   let file: Readable | undefined;
@@ -115,6 +116,14 @@ function sendFile(
     outgoing.once('close', () => resolve({ kind: 'sent' }));
     sending.pipe(outgoing);
   });
+}
+
+/**
+ * RFC 9110 §13.1.5: a part only to whom has the very same file. The library's tags, made of time and size, are
+ * weak ones, which say no such thing; who names the time of the file (Last-Modified) gets his part.
+ */
+function namesTag({ headers }: IncomingMessage): boolean {
+  return String(headers['if-range'] ?? '').includes('"');
 }
 
 /**
