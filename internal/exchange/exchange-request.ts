@@ -17,6 +17,8 @@ export interface ExchangeRequest<R extends ExchangeRoute = ExchangeRoute> {
   readonly query: string;
   /** Without its `?`. */
   readonly queryAsSent: string;
+  /** Whether it came as a `?` with nothing behind it. */
+  readonly isQueryEmpty: boolean;
   /** By lower-case name, one character a byte. */
   readonly headers: HeaderLines;
   readonly client: Client;

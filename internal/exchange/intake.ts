@@ -107,6 +107,7 @@ export function judgeRequest(
     rawRest: target === undefined ? rest : rawRestOf(target.rawPath, path, rest),
     query: withoutTokenParameters(query, credentials.queryNames),
     queryAsSent: query,
+    isQueryEmpty: query === '' && head.hasQuery === true,
     headers,
     client,
   };

@@ -7,10 +7,11 @@ import type { ExchangeRequest } from './exchange-request.js';
  */
 export function upstreamPath(
   upstream: { readonly pathname: string; readonly search: string },
-  { route, rawRest, query }: ExchangeRequest<HttpRoute>,
+  { route, rawRest, query, isQueryEmpty }: ExchangeRequest<HttpRoute>,
 ): string {
   const path = route.appendPath ? joined(upstream.pathname, rawRest) : upstream.pathname;
-  if (query === '' || !route.preserveQuery) return path + upstream.search;
+  const isPassed = route.preserveQuery && (query !== '' || (isQueryEmpty && upstream.search === ''));
+  if (!isPassed) return path + upstream.search;
   return upstream.search.length > 1 ? `${path}${upstream.search}&${query}` : `${path}?${query}`;
 }
 

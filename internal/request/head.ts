@@ -9,6 +9,8 @@ export interface RequestHead {
   readonly target: string;
   /** Without its `?`. */
   readonly query: string;
+  /** Whether there is a `?`, even with nothing behind it (RFC 3986 §3.4); undefined: the listener does not tell. */
+  readonly hasQuery?: boolean;
   /** One character for each byte (Latin-1): nobody knows which encoding they are in. */
   readonly headers: HeaderLines;
   /** The TCP peer's address, as the socket says it. */

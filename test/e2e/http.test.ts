@@ -122,6 +122,18 @@ describe('HTTP routes', () => {
       assert.match(head, /X-Request-Id_: kept/);
     });
 
+    it('is the target as it came, a query with nothing in it, too', async () => {
+      for (const [method, body] of [
+        ['GET', ''],
+        ['POST', 'x'],
+      ] as const)
+        for (const target of ['/?', '/a%61/;b?', '/??', '/?&', '/']) {
+          const head = `${method} /open${target} HTTP/1.1\r\nHost: h\r\nContent-Length: ${body.length}`;
+          const heard = await talk(gateway.port, [`${head}\r\nConnection: close\r\n\r\n${body}`]);
+          assert.ok(heard.includes(`"url":${JSON.stringify(target)}`), `${method} ${target}: ${heard}`);
+        }
+    });
+
     it('has no token of a cookie or of the query, nor any where the route says so', async () => {
       const token = issuer.sign({ sub: 'ann' });
       const byCookie = await http(`${gateway.http}/api`, {

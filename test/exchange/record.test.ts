@@ -25,7 +25,7 @@ function record(path = '/t/a', access: AccessChoice = 'all') {
   };
   const made = new ExchangeRecord(parts, {
     ...{ route: httpRouteTo('http://127.0.0.1:1'), method: 'GET', path, rest: '/a', rawRest: '/a' },
-    ...{ query: '', queryAsSent: 'token=secret', headers: new Map() },
+    ...{ query: '', queryAsSent: 'token=secret', isQueryEmpty: false, headers: new Map() },
     client: {
       ...{
         ip: '203.0.113.7',

@@ -21,6 +21,7 @@ export interface ReadHead {
   readonly target: string;
   /** Without its `?`. */
   readonly query: string;
+  readonly hasQuery: boolean;
   /** By lower-case name, every line kept in order, one character for each byte. */
   readonly headers: HeaderLines;
   /** The same as they came, name and value by turns. */
@@ -139,6 +140,7 @@ export class HeadReader {
       method,
       target: mark < 0 ? whole : whole.slice(0, mark),
       query: mark < 0 ? '' : whole.slice(mark + 1),
+      hasQuery: mark >= 0,
       headers,
       lines: flat,
       isOld,

@@ -17,6 +17,7 @@ export function incomingHead(request: IncomingMessage, peer: string): RequestHea
     method,
     target: mark < 0 ? url : url.slice(0, mark),
     query: mark < 0 ? '' : url.slice(mark + 1),
+    hasQuery: mark >= 0,
     headers,
     peer,
     secure: socket instanceof TLSSocket,

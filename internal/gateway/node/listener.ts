@@ -230,8 +230,8 @@ export class NodeListener implements Listener, RequestRules {
 const NOTHING = Buffer.alloc(0);
 
 function headOf({ peer, secure }: Connection, read: ReadHead): RequestHead {
-  const { method, target, query, headers, isOld } = read;
-  return { method, target, query, headers, peer, secure, isOld };
+  const { method, target, query, hasQuery, headers, isOld } = read;
+  return { method, target, query, hasQuery, headers, peer, secure, isOld };
 }
 
 /** Of a head that could not be read. */
