@@ -46,7 +46,7 @@ export const EXAMPLE_QUERIES: Readonly<Record<string, string>> = {
     'min by (instance) (ws_certificate_expiry_timestamp_seconds) - time()',
   ws_config_reloads_total: 'sum by (result) (increase(ws_config_reloads_total[1h]))',
   ws_unready: 'max by (instance, reason) (ws_unready)',
-  ws_build_info: 'sum by (version, node, listener) (ws_build_info)',
+  ws_build_info: 'sum by (version, node, listener, sockets) (ws_build_info)',
   ws_workers_replaced_total: 'sum by (instance) (increase(ws_workers_replaced_total[1h]))',
 };
 
@@ -97,6 +97,10 @@ ${table(
     ['`status` of `http_requests_total`', 'of the answer; 0 where the client went away before there was one'],
     ['`reason` of `ws_session_closed_total`', 'the names in [close-codes.md](close-codes.md)'],
     ['`reason` of `ws_unready`', '`draining`, `no_keys`'],
+    [
+      '`sockets`',
+      '`handles`, or `streams` where this Node.js has none, see [architecture.md](architecture.md)',
+    ],
     [
       '`status` of `ws_handshakes_refused_total`',
       '400 malformed, 401 no cookie of the upstream (`bootstrap`), 403 origin or address, 404 no route, 405 (404, 400, 415 of `schemas`, too) what its HTTP route does not take as a GET, 426 `webSocket: false`, 429 too many from one address, 503 full, too many at once or draining',

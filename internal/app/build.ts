@@ -70,6 +70,7 @@ export interface Parts extends Listeners {
   readonly bans: Bans;
   /** undefined: none is kept. */
   readonly activity: SessionLog | undefined;
+  readonly sockets: Sockets;
   readonly upstreams: Upstreams;
   readonly targets: Targets;
   readonly leases: Leases | undefined;
@@ -268,7 +269,7 @@ export async function build(
     },
     accessLog,
     ...listeners,
-    ...{ choice, siblings },
+    ...{ choice, siblings, sockets },
   };
 }
 

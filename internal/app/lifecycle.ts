@@ -43,7 +43,7 @@ export async function createApp(
   const certificate = watchCertificate(parts);
   const { log, metrics, tracing, stores, keys, revocations, bans, upstreams, leases } = parts;
   const { activity, limits, drains, limiter, sessions, exchanges, wheel, heapTrim, reloader } = parts;
-  const { listener, adminListener, choice, routes } = parts;
+  const { listener, adminListener, choice, routes, sockets } = parts;
 
   const stop = async () => {
     log.info({ sessions: sessions.size }, 'draining');
@@ -102,6 +102,7 @@ export async function createApp(
         adminPort,
         listener: choice.kind,
         why: choice.why,
+        sockets: sockets.kind,
       },
       'listening',
     );
@@ -110,7 +111,8 @@ export async function createApp(
   return {
     async start() {
       metrics.collectProcessMetrics();
-      metrics.process.buildInfo.set({ version: version(), node: process.version, listener: choice.kind }, 1);
+      const build = { version: version(), node: process.version };
+      metrics.process.buildInfo.set({ ...build, listener: choice.kind, sockets: sockets.kind }, 1);
       const routesReady = routes.start();
       wheel.start();
       heapTrim.start();

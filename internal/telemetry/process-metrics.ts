@@ -30,8 +30,8 @@ export function processMetrics(make: MetricMaker) {
     ),
     buildInfo: make.gauge(
       'ws_build_info',
-      'Always 1: which gateway this is, on which Node.js, with which listener',
-      ['version', 'node', 'listener'],
+      'Always 1: which gateway this is, on which Node.js, with which listener and sockets',
+      ['version', 'node', 'listener', 'sockets'],
       'max',
     ),
   };

@@ -21,6 +21,7 @@ import { HeapTrim } from '../heap-trim.js';
 import { MemoryLedger } from '../ratelimit/memory-ledger.js';
 import { createLog, flushed, type Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
+import { socketKind, tcpBinding } from '../upstream/socket/tcp-binding.js';
 import { Crew, WORKER_ANSWER_MS } from './crew.js';
 import type { SiblingDuties, SupervisorDuties } from './duties.js';
 import { freePort } from './free-port.js';
@@ -131,11 +132,9 @@ export class Supervisor {
     serving = true;
     this.#reloader.start();
     this.#heapTrim.start();
-    const adminAddress = { adminHost: admin?.host, adminPort };
-    this.#log.info(
-      { ...startFacts(this.#config, this.#table), host, port, ...adminAddress, listener: kind, why },
-      'all workers are listening',
-    );
+    const sockets = socketKind(tcpBinding());
+    const facts = { host, port, adminHost: admin?.host, adminPort, listener: kind, why, sockets };
+    this.#log.info({ ...startFacts(this.#config, this.#table), ...facts }, 'all workers are listening');
   }
 
   /** Reads the routes file again. */

@@ -47,8 +47,7 @@ export class Watch {
       if (!worker.serving) continue;
       worker.ping();
       const { number, pid, silentRounds } = worker;
-      if (silentRounds === SILENT_ROUNDS)
-        this.log.warn({ worker: number, pid }, 'worker does not answer: it gets no new clients');
+      if (silentRounds === SILENT_ROUNDS) this.log.warn({ worker: number, pid }, 'worker does not answer');
       if (silentRounds !== HUNG_ROUNDS) continue;
       this.log.error({ worker: number, pid }, 'worker has not answered for a minute: it is killed');
       worker.kill();

@@ -11,6 +11,9 @@ import { isClosedUnanswered, Peer } from '../support/ws-client.js';
 
 const exec = promisify(execFile);
 
+/** What the gateway under test is to have, see `scripts/test --streams`. */
+const SOCKETS = process.env.TEST_SOCKETS ?? 'handles';
+
 const PROBE = 'GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n';
 
 async function withGateway(
@@ -112,10 +115,32 @@ describe('LISTENER', () => {
     ] as const) {
       await withGateway(env, async (gateway) => {
         const line = await eventually(() => gateway.logs.find(({ msg }) => msg === 'listening') ?? false);
-        assert.deepEqual([line.listener, line.why], ['node', why]);
+        assert.deepEqual([line.listener, line.why, line.sockets], ['node', why, SOCKETS]);
         const [build] = (await gateway.metrics()).all('ws_build_info');
-        assert.equal(build?.labels.listener, 'node');
-        assert.match(build.labels.node ?? '', /^v\d+\.\d+\.\d+$/);
+        assert.deepEqual([build?.labels.listener, build?.labels.sockets], ['node', SOCKETS]);
+        assert.match(build?.labels.node ?? '', /^v\d+\.\d+\.\d+$/);
+      });
+    }
+  });
+
+  it('serves, and says so, where Node.js has no handles: with several workers, too', async () => {
+    const env = { NODE_OPTIONS: '--import=data:text/javascript,process.binding=null' };
+    for (const [workers, started] of [
+      ['1', 'listening'],
+      ['2', 'all workers are listening'],
+    ] as const) {
+      await withGateway({ ...env, WORKERS: workers }, async (gateway) => {
+        const line = await eventually(() => gateway.logs.find(({ msg }) => msg === started) ?? false);
+        assert.equal(line.sockets, 'streams');
+        const builds = (await gateway.metrics()).all('ws_build_info');
+        assert.deepEqual(
+          builds.map(({ labels, value }) => [labels.sockets, value]),
+          [['streams', 1]],
+        );
+        const peer = await Peer.open(`${gateway.ws}/echo`);
+        peer.socket.send('hello');
+        assert.equal(String((await peer.next()).data), 'hello');
+        await peer.close();
       });
     }
   });

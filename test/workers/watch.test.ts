@@ -33,7 +33,7 @@ function watch(...workers: Worker[]) {
   return { rounds, said: () => lines.map(({ msg, worker }) => `${worker} ${msg}`) };
 }
 
-const SILENT = 'worker does not answer: it gets no new clients';
+const SILENT = 'worker does not answer';
 const KILLED = 'worker has not answered for a minute: it is killed';
 
 it('a worker that has not answered for a minute is killed, once, and no other', () => {

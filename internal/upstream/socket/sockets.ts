@@ -1,7 +1,7 @@
 import { ReusedBuffer } from './reused-buffer.js';
 import type { SocketOwner, SocketTarget, UpstreamSocket } from './socket.js';
 import { StreamSocket } from './stream-socket.js';
-import { type TcpBinding, tcpBinding } from './tcp-binding.js';
+import { socketKind, type TcpBinding, tcpBinding } from './tcp-binding.js';
 import { type TcpShared, TcpSocket } from './tcp-socket.js';
 
 /** Opens the sockets of a process. */
@@ -13,9 +13,11 @@ export class Sockets {
   readonly readBuffer = new ReusedBuffer();
   /** null: where there are no handles. */
   readonly tcp: TcpShared | null;
+  readonly kind: ReturnType<typeof socketKind>;
 
   /** @param binding null: TCP too goes through `net.Socket`. */
   constructor(binding: TcpBinding | null = tcpBinding()) {
+    this.kind = socketKind(binding);
     this.tcp = binding && { binding, readBuffer: this.readBuffer, spareWrite: new binding.WriteWrap() };
   }
 

@@ -98,6 +98,11 @@ export function tcpBinding(): TcpBinding | null {
   }
 }
 
+/** What carries TCP in this process, for operators: Node's handles, or `net.Socket` where there are none. */
+export function socketKind(binding: TcpBinding | null): 'handles' | 'streams' {
+  return binding === null ? 'streams' : 'handles';
+}
+
 function nodeBinding(name: string): object {
   return (process as unknown as { binding(name: string): object }).binding(name);
 }
