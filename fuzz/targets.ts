@@ -1,12 +1,16 @@
 import type { Target } from './target.js';
+import { client } from './targets/client.js';
 import { credentials } from './targets/credentials.js';
+import { firstMessage } from './targets/first-message.js';
 import { frames } from './targets/frames.js';
 import { httpAnswer } from './targets/http-answer.js';
 import { httpConnection } from './targets/http-connection.js';
+import { json } from './targets/json.js';
 import { mqttAuth } from './targets/mqtt-auth.js';
 import { mqttConnect } from './targets/mqtt-connect.js';
 import { mqttPackets } from './targets/mqtt-packets.js';
 import { path } from './targets/path.js';
+import { postgres } from './targets/postgres.js';
 import { requestHead } from './targets/request-head.js';
 import { responseHead } from './targets/response-head.js';
 import { routes } from './targets/routes.js';
@@ -17,6 +21,8 @@ export const TARGETS: readonly Target[] = [
   mqttAuth,
   mqttPackets,
   stomp,
+  firstMessage,
+  json,
   frames,
   requestHead,
   responseHead,
@@ -24,5 +30,7 @@ export const TARGETS: readonly Target[] = [
   httpConnection,
   path,
   credentials,
+  client,
   routes,
+  postgres,
 ];

@@ -1,7 +1,7 @@
-import { isUtf8 } from 'node:buffer';
 import type { CloseCode, CloseReasonKey } from '../close-codes.js';
 import { looksLikeToken, withoutBearer } from './bearer.js';
 import type { FirstBytes, Greeting, ProtocolAdapter } from './protocol.js';
+import { readStrictJson } from './strict-json.js';
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -43,11 +43,16 @@ export const graphql: ProtocolAdapter = Object.freeze({
   read,
 });
 
-/** Wants exactly the first message. */
+/**
+ * Wants exactly the first message, of which the upstream must not read another token or type than is read here,
+ * and which can be written again whatever its depth.
+ */
 function read(bytes: Buffer, limitBytes: number): FirstBytes {
   if (bytes.length > limitBytes) return malformed('connection_init over MAX_CONNECT_BYTES');
-  const message = isUtf8(bytes) ? parsed(bytes.toString('utf8')) : undefined;
-  if (message === undefined || own(message, 'type') !== 'connection_init')
+  const reading = readStrictJson(bytes);
+  if ('fault' in reading) return malformed(`the first message: ${reading.fault}`);
+  const message = reading.value;
+  if (!isObject(message) || own(message, 'type') !== 'connection_init')
     return malformed('the first message is no connection_init');
   const payload = own(message, 'payload');
   const init = isObject(payload) ? payload : {};
@@ -58,6 +63,7 @@ function read(bytes: Buffer, limitBytes: number): FirstBytes {
     consumed: false,
     withRoles: () => undefined,
     withoutToken: () => {
+      if (!TOKEN_MEMBERS.some((name) => Object.hasOwn(init, name))) return undefined;
       const kept = Object.entries(init).filter(([name]) => !TOKEN_MEMBERS.includes(name));
       return Buffer.from(JSON.stringify({ ...message, payload: Object.fromEntries(kept) }));
     },
@@ -69,16 +75,6 @@ function read(bytes: Buffer, limitBytes: number): FirstBytes {
 function tokenAt(init: JsonObject, name: string): string | undefined {
   const value = own(init, name);
   return typeof value === 'string' ? withoutBearer(value) : undefined;
-}
-
-function parsed(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    // Not JSON, or nested deeper than the stack allows. The error quotes the text, maybe a token: dropped.
-    return undefined;
-  }
 }
 
 function isObject(value: unknown): value is JsonObject {
