@@ -9,14 +9,25 @@ import { readOptions } from './options.js';
 import { type Measured, medians, ratioToNginx } from './report.js';
 
 const PICTURE = fileURLToPath(new URL('../docs/benchmarks.svg', import.meta.url));
+interface Look {
+  /** In the legend. */
+  readonly name: string;
+  readonly colour: string;
+}
+
 /** In the order they are drawn. */
-const COLOURS: Readonly<Record<string, string>> = {
-  nginx: '#8c959f',
-  haproxy: '#54aeff',
-  gateway: '#1a7f37',
+const LOOKS: Readonly<Record<string, Look>> = {
+  nginx: { name: 'nginx', colour: '#8c959f' },
+  haproxy: { name: 'HAProxy', colour: '#54aeff' },
+  'haproxy, jwt_verify': { name: 'HAProxy, verifies the token', colour: '#0969da' },
+  bare: { name: "the runtime's floor", colour: '#bf8700' },
+  gateway: { name: 'gateway', colour: '#1a7f37' },
 };
-const WIDTH = 760;
-const NAMES_WIDTH = 310;
+const WIDTH = 880;
+const NAMES_WIDTH = 370;
+const LEGEND_X = 230;
+/** Of a character of the legend, about. */
+const CHARACTER_WIDTH = 6.5;
 const BAR_HEIGHT = 13;
 const GROUP_GAP = 14;
 const HEAD_HEIGHT = 48;
@@ -48,7 +59,7 @@ function barsByCase(measured: readonly Measured[]): ReadonlyMap<string, readonly
   for (const { case: name } of measured) {
     const of = measured.filter((each) => each.case === name);
     const nginx = medians(of.find(({ target }) => target === 'nginx')?.rounds ?? []);
-    const bars = Object.keys(COLOURS).flatMap((target) => {
+    const bars = Object.keys(LOOKS).flatMap((target) => {
       const ratio = ratioToNginx(medians(of.find((each) => each.target === target)?.rounds ?? []), nginx);
       return typeof ratio === 'number' ? [{ target, ratio }] : [];
     });
@@ -92,7 +103,7 @@ function drawn(cases: ReadonlyMap<string, readonly Bar[]>): string {
     for (const { target, ratio } of bars) {
       const width = Math.max(1, ratio * perRatio);
       parts.push(
-        `<rect x="${NAMES_WIDTH}" y="${y}" width="${width.toFixed(1)}" height="${BAR_HEIGHT - 2}" rx="2" fill="${COLOURS[target]}"/>`,
+        `<rect x="${NAMES_WIDTH}" y="${y}" width="${width.toFixed(1)}" height="${BAR_HEIGHT - 2}" rx="2" fill="${LOOKS[target]?.colour}"/>`,
         text(NAMES_WIDTH + width + 6, y + BAR_HEIGHT - 3, ratio.toFixed(2), 'start'),
       );
       y += BAR_HEIGHT;
@@ -100,9 +111,11 @@ function drawn(cases: ReadonlyMap<string, readonly Bar[]>): string {
     y += GROUP_GAP;
   }
   const nginx = NAMES_WIDTH + perRatio;
-  const legend = Object.entries(COLOURS).map(([target, colour], index) => {
-    const x = NAMES_WIDTH + index * 100;
-    return `<rect x="${x}" y="16" width="11" height="11" rx="2" fill="${colour}"/>${text(x + 17, 26, target, 'start')}`;
+  let x = LEGEND_X;
+  const legend = Object.values(LOOKS).map(({ name, colour }) => {
+    const key = `<rect x="${x}" y="16" width="11" height="11" rx="2" fill="${colour}"/>${text(x + 17, 26, name, 'start')}`;
+    x += 34 + Math.round(name.length * CHARACTER_WIDTH);
+    return key;
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y}" font-family="system-ui, sans-serif" font-size="12" fill="#1f2328" role="img">`,
