@@ -6,8 +6,8 @@ import type { Target } from '../target.js';
 
 const CONNECT = 1;
 const DISCONNECT = 14;
-/** PUBLISH, SUBSCRIBE, UNSUBSCRIBE. */
-const COUNTED = [3, 8, 10];
+/** CONNECT, acknowledgements, PINGREQ, DISCONNECT, AUTH, with their flags; PUBREL has one, and in MQTT 3.1 two. */
+const FREE = [0x10, 0x40, 0x50, 0x62, 0x6a, 0x70, 0xc0, 0xe0, 0xf0];
 
 /** The walk over a client's MQTT packets, masked and cut at will, held against what takes them apart. */
 export const mqttPackets: Target = {
@@ -49,15 +49,16 @@ export const mqttPackets: Target = {
 function packetsIn(input: Buffer) {
   const stream = new MqttStream();
   let begins = true;
-  const types: number[] = [];
+  const firsts: number[] = [];
   let malformed = false;
-  for (const { type, start, end, ends } of stream.pieces(input)) {
-    if (begins) types.push(type);
+  for (const { start, end, ends } of stream.pieces(input)) {
+    if (begins) firsts.push(input.readUInt8(start));
     begins = ends;
     // Four bytes of length that announce a fifth.
     malformed ||= end - start >= 5 && input.subarray(start + 1, start + 5).every((byte) => byte >= 0x80);
   }
-  const counted = types.filter((type) => COUNTED.includes(type)).length + (malformed ? 1 : 0);
+  const counted = firsts.filter((first) => !FREE.includes(first)).length + (malformed ? 1 : 0);
+  const types = firsts.map((first) => first >>> 4);
   const connects = types.filter((type) => type === CONNECT).length;
   return { malformed, counted, connects, disconnected: types.includes(DISCONNECT) };
 }

@@ -85,6 +85,15 @@ describe('the packets of an MQTT client', () => {
     );
   });
 
+  it('do not pass for free where they are none: messages of another protocol count', () => {
+    // As packets these would be a PUBCOMP of 32 bytes, and a CONNACK.
+    for (const text of [`{ ${' '.repeat(30)} }`, `  ${'x'.repeat(32)}`]) {
+      const packets = new MqttPackets();
+      assert.equal(packets.walk(Buffer.from(text), 0, text.length), 1, text);
+      assert.equal(packets.walk(Buffer.from(text), 0, text.length), 1, text);
+    }
+  });
+
   it('know how often the client connected', () => {
     const packets = new MqttPackets();
     const connect = generate({
