@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Access, type Visitor } from '../../internal/access/access.js';
+import { Access, type AccessParts, type Visitor } from '../../internal/access/access.js';
 import { freezeIdentity, type Identity } from '../../internal/auth/identity/identity.js';
 import { Claims, MemoryClaims } from '../../internal/auth/once/claims.js';
 import { NO_TOKEN_RULES } from '../../internal/config/config.js';
@@ -35,12 +35,14 @@ function access({
   perSub = 0,
   found = ANN,
   closeOnExpiry = true,
+  claims = new Claims(new MemoryClaims()),
 }: {
   readonly revoked?: boolean;
   readonly banned?: boolean;
   readonly perSub?: number;
   readonly found?: Identity | Promise<Identity>;
   readonly closeOnExpiry?: boolean;
+  readonly claims?: AccessParts['claims'];
 } = {}) {
   const logins: string[] = [];
   const slots = new ConnectionLimit(perSub);
@@ -55,7 +57,7 @@ function access({
     },
     slotsPerSub: slots,
     slotsPerToken: new TokenSlots(0),
-    claims: new Claims(new MemoryClaims()),
+    claims,
     limiter: new Limiter({ config: { perSecond: 0, burst: 1, bytesPerSecond: 0 }, shared: undefined }),
   });
   return { made, logins, slots };
@@ -162,6 +164,18 @@ describe('the way in', () => {
 
   it('gives nobody a role on a route that requires one without saying who comes', () => {
     assert.throws(() => access().made.permit(route, undefined), code('ERR_FORBIDDEN'));
+  });
+
+  it('keeps a token that is used up past the end of it by the clock of whoever is slow', async () => {
+    const store = new MemoryClaims();
+    const { made } = access({ claims: new Claims({ claim, isClaimed: (key) => store.isClaimed(key) }) });
+    const until: number[] = [];
+    function claim(key: string, untilMs: number): Promise<boolean> {
+      until.push(untilMs);
+      return store.claim(key, untilMs);
+    }
+    await made.claim({ tokens: { ...NO_TOKEN_RULES, once: true } }, ANN);
+    assert.deepEqual(until, [2_000 + 5_000 + 60_000]);
   });
 
   it('ends with the token and the skew, or never', () => {
