@@ -131,7 +131,7 @@ export class Dialer {
     return shakeHands({
       target: socketTarget(endpoint, contexts),
       request: openingRequest(
-        endpoint.address.host,
+        hostFor(tenancy.route, request) || endpoint.address.host,
         targetUrl(endpoint.address, { appendPath, rest, preserveQuery, query }),
         request.subprotocols,
         dialHeaders(request, tenancy.route),
@@ -182,6 +182,11 @@ export class Dialer {
     );
     return thrown;
   }
+}
+
+/** The client's own Host, where the route has that go upstream (SPEC section 17). */
+function hostFor(route: UpstreamRoute, { headers }: DialRequest): string | undefined {
+  return route.kind === 'http' && route.preserveHost ? headers.get('host')?.[0] : undefined;
 }
 
 /** @throws DialFailure when the TLS settings are of no use. */

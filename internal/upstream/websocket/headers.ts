@@ -38,7 +38,12 @@ export interface RequestFacts {
 
 /** The header lines of a dial for a route beyond those of the opening handshake (SPEC sections 8 and 17). */
 export function dialHeaders(facts: RequestFacts, route: UpstreamRoute): HeaderLine[] {
-  const lines = upstreamHeaders(facts, route.forwardHeaders);
+  // Behind an HTTP route is no broker, whatever its client speaks.
+  const lines = upstreamHeaders(
+    facts,
+    route.forwardHeaders,
+    route.kind === 'http' || facts.protocol !== 'mqtt',
+  );
   const changes = route.kind === 'http' ? changesOf(route.requestHeaders) : undefined;
   if (changes === undefined || changes.none) return lines;
   const { identity, claims = () => undefined, client } = facts;
@@ -49,8 +54,13 @@ export function dialHeaders(facts: RequestFacts, route: UpstreamRoute): HeaderLi
 /**
  * The header lines that say who is calling (SPEC section 8).
  * @param forwardHeaders lower-case names the route passes on as they came.
+ * @param readsThem whether the upstream goes by them: an MQTT broker learns who the user is from the CONNECT.
  */
-export function upstreamHeaders(facts: RequestFacts, forwardHeaders: readonly string[]): HeaderLine[] {
+export function upstreamHeaders(
+  facts: RequestFacts,
+  forwardHeaders: readonly string[],
+  readsThem = facts.protocol !== 'mqtt',
+): HeaderLine[] {
   const { client } = facts;
   const lines: HeaderLine[] = [
     ['X-Forwarded-For', printable(client.ip)],
@@ -59,8 +69,7 @@ export function upstreamHeaders(facts: RequestFacts, forwardHeaders: readonly st
     ['X-Request-Id', printable(client.requestId)],
   ];
   if (facts.traceContext !== undefined) pushTraceContext(lines, facts.traceContext);
-  // An MQTT broker learns who the user is from the CONNECT packet.
-  if (facts.protocol !== 'mqtt') pushIdentity(lines, facts);
+  if (readsThem) pushIdentity(lines, facts);
   for (const name of forwardHeaders) pushForwarded(lines, name, facts);
   return lines;
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { WebSocketRoute } from '../../../internal/config/config.js';
+import type { HttpRoute, WebSocketRoute } from '../../../internal/config/config.js';
 import { Cancellation } from '../../../internal/upstream/upstreams.js';
 import type { UpstreamConnection } from '../../../internal/upstream/websocket/connection.js';
+import { HTTP_DEFAULTS } from '../../config/route-defaults.js';
 import { makeLab, REQUEST, routeTo } from '../lab.js';
 import { accept, drop, failsWith, scripted, who } from './scripted.js';
 
@@ -148,5 +149,37 @@ describe('a new table', () => {
     assert.deepEqual([...upstreams.apply({ routes: [] })], [held[1]?.tenancy], 'keep means keep');
     for (const connection of held) connection.destroy();
     await Promise.all([one!.close(), two!.close()]);
+  });
+});
+
+describe('a dial for an HTTP route', () => {
+  it('says who is calling, whatever its client speaks, and to which host it came where the route says so', async () => {
+    const web = await scripted(accept);
+    const { upstreams } = makeLab();
+    const request = {
+      ...REQUEST,
+      protocol: 'mqtt',
+      identity: who('alice'),
+      headers: new Map([['host', ['app.example:81']]]),
+    } as const;
+    const url = web.url.replace('ws:', 'http:');
+    for (const [preserveHost, host] of [
+      [false, new URL(url).host],
+      [true, 'app.example:81'],
+    ] as const) {
+      const route: HttpRoute = {
+        ...HTTP_DEFAULTS,
+        prefix: '/t',
+        upstreams: [url],
+        weights: [],
+        preserveHost,
+      };
+      upstreams.apply({ routes: [route] });
+      (await upstreams.dial(route, request)).destroy();
+      const lines = web.heads.at(-1)?.split('\r\n') ?? [];
+      assert.ok(lines.includes('X-User-Id: alice'));
+      assert.ok(lines.includes(`Host: ${host}`), host);
+    }
+    await web.close();
   });
 });
