@@ -4,6 +4,7 @@ import { BANS_TABLE } from '../auth/bans/ban.js';
 import type { ClaimStore } from '../auth/once/claims.js';
 import { CLAIMS_TABLE, PostgresClaims } from '../auth/once/postgres.js';
 import { RedisClaims } from '../auth/once/redis.js';
+import { RememberedClaims } from '../auth/once/remembered.js';
 import { PostgresRevocations, REVOCATIONS_TABLE } from '../auth/revocations/postgres.js';
 import { RedisRevocations } from '../auth/revocations/redis.js';
 import type { RevocationStore } from '../auth/revocations/revocation-store.js';
@@ -138,7 +139,7 @@ function claimStore(
   redis: RedisStore | undefined,
   postgres: PostgresStore | undefined,
 ): ClaimStore | undefined {
-  if (redis !== undefined) return new RedisClaims(redis);
+  if (redis !== undefined) return new RememberedClaims(new RedisClaims(redis), redis);
   return postgres && new PostgresClaims(postgres);
 }
 

@@ -3,6 +3,7 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { type ClaimStore, Claims, MemoryClaims } from '../../internal/auth/once/claims.js';
 import { CLAIMS_TABLE, PostgresClaims } from '../../internal/auth/once/postgres.js';
 import { RedisClaims } from '../../internal/auth/once/redis.js';
+import { RememberedClaims } from '../../internal/auth/once/remembered.js';
 import { GatewayError } from '../../internal/errors.js';
 import { PostgresStore } from '../../internal/store/postgres.js';
 import { RedisStore } from '../../internal/store/redis.js';
@@ -69,6 +70,31 @@ describe('ids that can be used once', () => {
         return new RedisClaims(made);
       };
       await agree(await Promise.all([store(), store(), store()]));
+    });
+
+    it('stay claimed when it comes back and has lost them', async (t) => {
+      const own = await startRedis();
+      t.after(() => own.stop());
+      const store = async () => {
+        const made = new RedisStore({ urls: [own.url], log: new RecordedLog().log });
+        t.after(() => made.stop());
+        await made.start();
+        return made;
+      };
+      const [one, other] = await Promise.all([store(), store()]);
+      const claims = new RememberedClaims(new RedisClaims(one), one);
+      const others = new RememberedClaims(new RedisClaims(other), other);
+      const keys = Array.from({ length: 250 }, (_, i) => `key ${i}`);
+      const untilMs = Date.now() + 600_000;
+      for (const key of keys) assert.equal(await claims.claim(key, untilMs), true);
+      await own.kill();
+      await eventually(() => !one.up && !other.up);
+      assert.equal(await claims.claim('key 0', untilMs), false, 'that needs nobody to be asked');
+      assert.equal(await claims.isClaimed('key 0'), true);
+      await own.restart();
+      await eventually(async () => (await own.admin.keys('ws:used:*')).length === keys.length);
+      await eventually(() => other.up);
+      for (const key of keys) assert.equal(await others.claim(key, untilMs), false);
     });
   });
 
