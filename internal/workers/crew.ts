@@ -81,8 +81,14 @@ export class Crew {
     const killing = setTimeout(() => this.kill(), withinMs);
     const workers = [...this.#workers];
     for (const { link } of workers) link.ask('drain', []).catch(() => {});
-    await Promise.all(workers.map(({ ended }) => ended));
+    await Promise.all(workers.map((worker) => this.#seeOff(worker)));
     clearTimeout(killing);
+  }
+
+  async #seeOff({ number, pid, ended }: WorkerProcess): Promise<void> {
+    const ending = await ended;
+    if (ending.code === 0) return;
+    this.#parts.log.error({ worker: number, pid, ...ending }, 'worker ended before it had drained');
   }
 
   /** Ends all at once. */

@@ -41,6 +41,29 @@ describe('a crew', () => {
     assert.equal(replaced, 1);
   });
 
+  it('tells of a worker that ends while all drain, and how', async (t) => {
+    const { log, lines } = recordedLog();
+    const crew = new Crew({
+      entry: OTHER_END,
+      log,
+      dutiesFor: () => ({}) as SupervisorDuties,
+      bringUp: () => Promise.resolve(),
+      replaced: { inc: () => {} },
+      onEnd: () => {},
+    });
+    t.after(() => crew.kill());
+    await crew.start(1);
+    const [started] = lines;
+    const gone = crew.dismiss(60_000);
+    process.kill(Number(started?.pid), 'SIGKILL');
+    await gone;
+    const { msg, worker, pid, signal } = lines.at(-1) ?? {};
+    assert.deepEqual(
+      [msg, worker, pid, signal],
+      ['worker ended before it had drained', 1, started?.pid, 'SIGKILL'],
+    );
+  });
+
   it('replaces a worker that hangs', async (t) => {
     const { log, lines } = recordedLog();
     const pidsOf = (text: string) => lines.filter(({ msg }) => msg === text).map(({ pid }) => Number(pid));
