@@ -52,21 +52,23 @@ export function judgeArrival(
   if (path === undefined || (head.query !== '' && !/^[!-~]*$/.test(head.query))) return 400;
   // To some upstreams `//` is `/`: what a narrower route guards must not be reached through a wider one.
   const client = rules.proxies.client(head.peer, head.secure, head.headers);
-  const matches = path.includes('//') ? [] : rules.match(path, client.host);
-  if (matches.length === 0) return 404;
+  const fitting = path.includes('//') ? [] : rules.match(path, client.host);
+  if (fitting.length === 0) return 404;
   if (fault !== undefined) return fault;
-  const able = sessionMatches(matches);
+  const able = sessionMatches(fitting);
   if (able.length === 0) return 426;
   const scheme = client.isProtoKnown ? client.proto : undefined;
   if (!rules.origins.allows(head.headers.get('origin') ?? [], client.host, scheme)) return 403;
   // Where some of them let the address in, it depends on the protocol, which is found later.
   if (!able.some(({ route }) => admitsAddress(route.clients, client.ip))) return 403;
-  const known = able.filter(({ route }) => isKnown(route, head.headers));
-  if (known.length === 0) return 401;
+  // Whoever does not come to the route that is meant must not come to a wider one behind it instead.
+  const stranger = able.findIndex(({ route }) => !isKnown(route, head.headers));
+  if (stranger === 0) return 401;
   const { query, headers } = head;
   const offered = listElements(headers.get('sec-websocket-protocol'));
   const { subprotocols, announced } = readOffer(offered, rules.subprotocolNames);
-  return { path, query, headers, client, matches: known, subprotocols, announced };
+  const matches = stranger < 0 ? able : able.slice(0, stranger);
+  return { path, query, headers, client, matches, subprotocols, announced };
 }
 
 /** Whom a route gives a session of its upstream first (`bootstrap`, SPEC section 19) comes with a cookie. */

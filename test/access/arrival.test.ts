@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type ArrivalRules, judgeArrival as judgeHead } from '../../internal/access/arrival.js';
+import type { BootstrapRule, HttpRoute } from '../../internal/config/config.js';
 import { createRouteTable } from '../../internal/config/routes/table.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
 import { checkHandshake } from '../../internal/request/handshake.js';
 import type { RequestHead } from '../../internal/request/head.js';
 import { AllowedOrigins } from '../../internal/request/origin.js';
 import { ROUTE } from '../admin/parts.js';
+import { HTTP_DEFAULTS } from '../config/route-defaults.js';
 import { handshakeHead as head } from '../support/handshake-head.js';
 
 const table = createRouteTable([{ ...ROUTE, tls: undefined }]);
@@ -59,6 +61,29 @@ describe('an opening handshake', () => {
     const proxied = { host: 'inner:8080', 'x-forwarded-host': 'gw.example', origin: 'https://gw.example' };
     assert.equal(typeof judgeArrival(head(proxied, { peer: '127.0.0.1' }), rules), 'object');
     assert.equal(judgeArrival(head(proxied), rules), 403);
+  });
+
+  it('comes to no route behind one that wants a cookie which it does not have', () => {
+    const bootstrap: BootstrapRule = {
+      cookie: 'own',
+      check: undefined,
+      mint: { kind: 'url', url: 'http://mint.example/', field: 'code' },
+      exchange: { paths: ['/pair'], body: {} },
+      redirect: '/',
+    };
+    const wants: HttpRoute = {
+      ...HTTP_DEFAULTS,
+      ...{ prefix: '/rpc/own', upstreams: ['http://a'], weights: [], bootstrap },
+    };
+    const prefixes = (routes: Parameters<typeof createRouteTable>[0], cookie?: string) => {
+      const { match } = createRouteTable(routes);
+      const opening = judgeArrival(head({ cookie }, { target: '/rpc/own/x' }), { ...rules, match });
+      return typeof opening === 'number' ? opening : opening.matches.map(({ route }) => route.prefix);
+    };
+    const speaksMqtt = { ...ROUTE, protocol: 'mqtt', prefix: '/' } as const;
+    assert.equal(prefixes([wants, ROUTE]), 401);
+    assert.deepEqual(prefixes([speaksMqtt, wants, ROUTE]), ['/']);
+    assert.deepEqual(prefixes([wants, ROUTE], 'own=x'), ['/rpc/own', '/rpc']);
   });
 
   it('with a query that could break a request line is refused', () => {

@@ -237,6 +237,7 @@ describe('browsers that an upstream does not know yet', () => {
           entry(),
           byUrl(),
           entry({ prefix: '/live', upstream: echo.url.replace('ws:', 'http:') }),
+          { prefix: '/', upstream: echo.url, auth: 'public' },
         ].map((route) => (route.prefix === '/live' ? { ...route, bootstrap: byUrl().bootstrap } : route)),
       }),
     );
@@ -248,6 +249,8 @@ describe('browsers that an upstream does not know yet', () => {
     assert.equal(await peer.text(), 'hello');
     assert.equal((await echo.session()).header('cookie'), 'own=x');
     await peer.close();
+    // Nor do they come to the route behind it, which takes anybody.
+    assert.equal((await ask('/live', 'ann', upgrade)).status, 401);
   });
 
   it('one credential is made at a time for each user', async () => {
