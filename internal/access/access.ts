@@ -138,7 +138,9 @@ export class Access {
       identity === undefined
         ? ({ kind: 'ip', name: ip } as const)
         : ({ kind: 'sub', name: identity.sub } as const);
-    return this.parts.limiter.acquire(client, { scope: route.prefix, ...route.rateLimit });
+    // What is set for an HTTP route is about its requests.
+    const own = route.kind === 'http' ? undefined : { scope: route.prefix, ...route.rateLimit };
+    return this.parts.limiter.acquire(client, own);
   }
 
   /**

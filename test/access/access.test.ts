@@ -8,6 +8,7 @@ import { GatewayError } from '../../internal/errors.js';
 import { ConnectionLimit } from '../../internal/ratelimit/connection-limit.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
 import { TokenSlots } from '../../internal/ratelimit/token-slots/token-slots.js';
+import { HTTP_DEFAULTS } from '../config/route-defaults.js';
 import { routeTo } from '../upstream/lab.js';
 
 const ANN: Identity = freezeIdentity({
@@ -36,6 +37,7 @@ function access({
   found = ANN,
   closeOnExpiry = true,
   claims = new Claims(new MemoryClaims()),
+  limiter = new Limiter({ config: { perSecond: 0, burst: 1, bytesPerSecond: 0 }, shared: undefined }),
 }: {
   readonly revoked?: boolean;
   readonly banned?: boolean;
@@ -43,6 +45,7 @@ function access({
   readonly found?: Identity | Promise<Identity>;
   readonly closeOnExpiry?: boolean;
   readonly claims?: AccessParts['claims'];
+  readonly limiter?: AccessParts['limiter'];
 } = {}) {
   const logins: string[] = [];
   const slots = new ConnectionLimit(perSub);
@@ -58,7 +61,7 @@ function access({
     slotsPerSub: slots,
     slotsPerToken: new TokenSlots(0),
     claims,
-    limiter: new Limiter({ config: { perSecond: 0, burst: 1, bytesPerSecond: 0 }, shared: undefined }),
+    limiter,
   });
   return { made, logins, slots };
 }
@@ -160,6 +163,20 @@ describe('the way in', () => {
     assert.equal(slots.size, 0);
     assert.equal(made.permitSession(route, ANN, 'ip'), undefined);
     assert.equal(slots.size, 1);
+  });
+
+  it('has messages over HTTP routes under the limit for all: what is set for such a route counts requests', () => {
+    const scopes: (string | undefined)[] = [];
+    const limiter: AccessParts['limiter'] = {
+      acquire: (_client, own) => {
+        scopes.push(own?.scope);
+        return undefined;
+      },
+    };
+    const { made } = access({ limiter });
+    made.permitSession(routeTo('ws://a'), ANN, 'ip');
+    made.permitSession({ ...HTTP_DEFAULTS, prefix: '/h', upstreams: ['http://a'], weights: [] }, ANN, 'ip');
+    assert.deepEqual(scopes, ['/t', undefined]);
   });
 
   it('gives nobody a role on a route that requires one without saying who comes', () => {
