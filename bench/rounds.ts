@@ -22,9 +22,9 @@ export interface RoundsOptions {
 /** Latency is compared at this share of what nginx manages. */
 const RATE_SHARE = 0.2;
 /**
- * Of messages, a round is as many short turns of each target. What else the machine does takes milliseconds now
- * and then, which would decide the p99 of a long turn, and are in few of many short ones; and other virtual
- * machines slow it down for seconds, which would be one target's alone.
+ * Of messages, a round is as many short turns of each target. What else the machine does takes milliseconds
+ * now and then, which would decide the p99 of a long turn, and are in few of many short ones; and other
+ * virtual machines slow it down for seconds, which would be one target's alone.
  */
 const TURNS = 5;
 const SHARED_TOKENS = 100;

@@ -26,9 +26,8 @@ export function isSentinelUrl(url: string): boolean {
 }
 
 /**
- * An endpoint from
- * `redis[s]://[user[:password]@]host[:port][/database]` or `redis[s]+sentinel://[user[:password]@]host[:port],…/master[/database]`,
- * whose login is that of the servers.
+ * An endpoint from `redis[s]://[user[:password]@]host[:port][/database]` or, where the login is that of the
+ * servers, `redis[s]+sentinel://[user[:password]@]host[:port],…/master[/database]`.
  * @param url already checked by the configuration.
  */
 export function parseRedisUrl(url: string): RedisEndpoint {

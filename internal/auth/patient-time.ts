@@ -13,10 +13,10 @@ export interface Clocks {
 const SYSTEM: Clocks = { wallMs: Date.now, steadyMs: () => performance.now() };
 
 /**
- * Milliseconds since the epoch for what ends by itself and must not end early: revocations, bans, used-up tokens.
- * They are the system's, but a clock that is put ahead is believed only ten minutes later. One that is wrong for a
- * moment would otherwise have everything forgotten that still counts when it is right again; as it is, what
- * ends counts ten minutes longer at most. One that is put back is believed at once.
+ * Milliseconds since the epoch for what ends by itself and must not end early: revocations, bans, used-up
+ * tokens. They are the system's, but a clock that is put ahead is believed only ten minutes later. One that
+ * is wrong for a moment would otherwise have everything forgotten that still counts when it is right again;
+ * as it is, what ends counts ten minutes longer at most. One that is put back is believed at once.
  */
 export function patientTime({ wallMs, steadyMs }: Clocks = SYSTEM): () => number {
   let believedMs = wallMs() - steadyMs();

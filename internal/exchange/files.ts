@@ -119,8 +119,8 @@ function sendFile(
 }
 
 /**
- * RFC 9110 §13.1.5: a part only to whom has the very same file. The library's tags, made of time and size, are
- * weak ones, which say no such thing; who names the time of the file (Last-Modified) gets his part.
+ * RFC 9110 §13.1.5: a part only to whom has the very same file. The library's tags, made of time and size,
+ * are weak ones, which say no such thing; who names the time of the file (Last-Modified) gets his part.
  */
 function namesTag({ headers }: IncomingMessage): boolean {
   return String(headers['if-range'] ?? '').includes('"');

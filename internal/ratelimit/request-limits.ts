@@ -32,11 +32,12 @@ export interface RequestLimitsOptions {
 
 /**
  * A token bucket as the moment at which it will be full again: one number for each client, with a life as
- * long as it is not full. The server's clock alone is used: those of the replicas may differ. An empty bucket is
- * full after one window, whatever a clock that was put back, or a limit that was lower until now, have left there.
+ * long as it is not full. The server's clock alone is used: those of the replicas may differ. An empty
+ * bucket is full after one window, whatever a clock that was put back, or a limit that was lower until now,
+ * have left there.
  *
- * KEYS bucket; ARGV tokens wanted, -, burst, ms in which an empty bucket fills up. Returns tokens taken (more
- * than burst: refused, and nothing was taken), then ms until the next one is there.
+ * KEYS bucket; ARGV tokens wanted, -, burst, ms in which an empty bucket fills up. Returns tokens taken
+ * (more than burst: refused, and nothing was taken), then ms until the next one is there.
  */
 const TAKE = `
 local wanted, burst, window = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])

@@ -9,7 +9,7 @@ export interface RequestHead {
   readonly target: string;
   /** Without its `?`. */
   readonly query: string;
-  /** Whether there is a `?`, even with nothing behind it (RFC 3986 §3.4); undefined: the listener does not tell. */
+  /** Whether there is a `?`, even with nothing behind it (RFC 3986 §3.4); undefined: nobody can tell. */
   readonly hasQuery?: boolean;
   /** One character for each byte (Latin-1): nobody knows which encoding they are in. */
   readonly headers: HeaderLines;

@@ -9,7 +9,7 @@ const ENDING = /_(FILE|PATH|SECS?|SECONDS?|MS|MILLIS|MINS?|MINUTES?|BYTES|UR[IL]
 const OF_OTHERS = /^(HOME|HOSTNAME|PWD|OLDPWD|PATH|USER|SHELL|TERM|LANG|TZ|NODE_.*|KUBERNETES_.*)$/;
 
 const KNOWN: readonly string[] = Object.keys(VARIABLES);
-/** What can be meant: a variable, or the file that any of them may come from. Of two as near it is the variable. */
+/** What can be meant: a variable, or the file that any may come from. Of two as near it is the variable. */
 const MEANT = [...KNOWN, ...KNOWN.filter((name) => !name.endsWith('_FILE')).map((name) => `${name}_FILE`)];
 
 /** Variables that nobody reads and that look like one of ours: a misspelt limit is no limit. */

@@ -12,7 +12,7 @@ const MOST_STEPS = 16_000_000;
 /** For each character of a value, by the parts of a schema that refers. */
 const LEAST_STEPS_EACH = 32;
 const MOST_STEPS_EACH = 256;
-/** For each member of a list of schemas, or of what a schema says by name: it costs whether the value has it or not. */
+/** For each schema of a list, or of what is said by name: it costs whether the value has it or not. */
 const STEPS_OF_ENTRY = 2;
 /** Names that a member of a value is compared with in one step. */
 const NAMES_COMPARED = 16;
@@ -24,9 +24,9 @@ export class TooManySteps extends Error {}
 
 /**
  * Counts what a check costs. A schema that refers to itself may look at each value several times, and at what
- * is in it as often again: two to the power of its depth; one that does not may still hold hundreds of thousands
- * of values against hundreds of alternatives. One step is a part of the schema held against a value, with more
- * of them for what is long.
+ * is in it as often again: two to the power of its depth; one that does not may still hold hundreds of
+ * thousands of values against hundreds of alternatives. One step is a part of the schema held against a
+ * value, with more of them for what is long.
  */
 export class Meter {
   #left = Number.POSITIVE_INFINITY;
@@ -67,7 +67,7 @@ export interface Weight {
   readonly names: number;
 }
 
-/** A schema whose every part counts; `parts` undefined: it refers to nothing, and looks at each value once with each. */
+/** A schema whose every part counts; `parts` undefined: it refers to nothing, each looks at a value once. */
 export interface MeteredSchema {
   readonly schema: JsonSchema;
   readonly parts: number | undefined;
