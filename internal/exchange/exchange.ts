@@ -179,6 +179,11 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     if (this.#isOver) return;
     this.#isRefused = true;
     this.record.failed(thrown);
+    this.#conclude(thrown);
+  }
+
+  #conclude(thrown: unknown): void {
+    if (this.#isDone) return;
     this.sending?.abort('destroyed');
     if (this.wire.hasBegun) this.#tell(thrown);
     else this.#afterBody(() => this.#tell(thrown));
@@ -232,7 +237,13 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
 
   cut(reason: CutReason): boolean {
     if (this.#isExempt || this.#isOver) return false;
-    this.#end(new GatewayError(CUT_CODES[reason], `cut: ${reason}`));
+    const why = new GatewayError(CUT_CODES[reason], `cut: ${reason}`);
+    this.#isRefused = true;
+    this.record.failed(why);
+    this.sending?.halt();
+    // An answer of the gateway's own, such as a file, cannot be halted.
+    if (this.sending === undefined && this.wire.hasBegun) this.#conclude(why);
+    else this.parts.exchanges.endings.run(() => this.#conclude(why));
     return true;
   }
 

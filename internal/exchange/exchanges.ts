@@ -1,11 +1,15 @@
 import type { Identity } from '../auth/identity/identity.js';
 import { covers, type Revocation } from '../auth/revocations/revocation.js';
 import type { ExchangeRoute } from '../config/config.js';
+import { FewAtATime } from '../few-at-a-time.js';
 import { Multimap } from '../multimap.js';
 import { type Enrolled, Roll } from '../roll.js';
 
 /** How often deadlines are looked at, in milliseconds: no exchange has a timer of its own. */
 const CHECK_MS = 250;
+
+/** Exchanges that are cut in one turn of the event loop, of thousands that are cut for one reason. */
+export const CUT_A_TURN = 100;
 
 /** From this age on an exchange is shown to operators, in milliseconds: most are over in no time. */
 export const LONG_EXCHANGE_MS = 10_000;
@@ -26,7 +30,9 @@ export interface LiveExchange extends Enrolled {
   /** What its endpoint keeps of it; undefined: it has reached none. */
   readonly tenancy: object | undefined;
   /**
-   * Ends it: with a status if nothing was answered yet, else by cutting the connection.
+   * Ends it: with a status if nothing was answered yet, else by cutting the connection; now, or in one of the
+   * next turns of the event loop, if this one has ended enough. Nothing of an upstream passes any more, either
+   * way, and it counts as cut at once.
    * @returns false: it is not to be cut.
    */
   cut(reason: CutReason): boolean;
@@ -40,6 +46,8 @@ export class Exchanges {
   readonly #bySub = new Multimap<string, LiveExchange>();
   /** By session at the provider, of those whose token belongs to one. */
   readonly #bySid = new Multimap<string, LiveExchange>();
+  /** Whose turn it is to be cut. */
+  readonly endings = new FewAtATime(CUT_A_TURN);
   #timer: NodeJS.Timeout | undefined;
   #idle: (() => void) | undefined;
   #draining = false;
@@ -150,6 +158,8 @@ export class Exchanges {
         };
       });
     for (const exchange of this.#live) exchange.cut('shutdown');
+    // Behind the last of them.
+    await this.endings.turn();
   }
 
   #check(): void {

@@ -67,6 +67,7 @@ export class Sending implements Passenger {
   #connection: Connection | undefined;
   #tenancy: Tenancy | undefined;
   #aborted: boolean = false;
+  #halted: boolean = false;
   #hasHead: boolean = false;
   #repeated: boolean = false;
 
@@ -99,9 +100,20 @@ export class Sending implements Passenger {
     if (body !== undefined && !Buffer.isBuffer(body)) body.destroy();
   }
 
+  /**
+   * Lets nothing pass any more, either way, and the listener hear nothing: its end is settled, and `abort`
+   * comes when it is its turn.
+   */
+  halt(): void {
+    const { body } = this.request;
+    const isSent = body === undefined || (this.#hasHead && (Buffer.isBuffer(body) || body.readableEnded));
+    if (isSent && this.#tenancy !== undefined) this.#halted = true;
+    else this.abort('destroyed');
+  }
+
   /** After `onBytes` returned false. */
   resume(): void {
-    this.#connection?.resume();
+    if (!this.#halted) this.#connection?.resume();
   }
 
   /** @returns false when no circuit lets it through. */
@@ -147,10 +159,13 @@ export class Sending implements Passenger {
   onHead(status: number, statusText: string, headers: FlatHeaders): void {
     this.#hasHead = true;
     this.#succeeded();
+    if (this.#halted) return;
     this.listener.onHead(status, statusText, headers);
   }
 
   onBytes(chunk: Buffer): boolean {
+    // What is halted waits for its end.
+    if (this.#halted) return false;
     return this.#aborted || this.listener.onBytes(chunk);
   }
 
@@ -158,7 +173,7 @@ export class Sending implements Passenger {
     if (this.#aborted) return;
     this.#aborted = true;
     this.#settle('closed');
-    this.listener.onEnd(trailers);
+    if (!this.#halted) this.listener.onEnd(trailers);
   }
 
   onError(error: Error): void {
@@ -170,7 +185,7 @@ export class Sending implements Passenger {
     if (this.#tenancy === undefined) return this.#unreached(error);
     if (error instanceof Unsendable)
       return this.#end('destroyed', new GatewayError('ERR_REQUEST_MALFORMED', error.message));
-    if (!this.#hasHead && this.#mayRepeat(error)) return this.#repeat();
+    if (!this.#hasHead && !this.#halted && this.#mayRepeat(error)) return this.#repeat();
     this.#end('lost', failureOf(error));
   }
 
@@ -237,6 +252,7 @@ export class Sending implements Passenger {
   #end(end: 'lost' | 'destroyed', error: Error): void {
     this.#aborted = true;
     this.#settle(end);
+    if (this.#halted) return;
     this.listener.onFailed(
       error instanceof GatewayError
         ? error
