@@ -11,7 +11,7 @@ const proxies = new TrustedProxies(TRUSTED);
 const own = new AllowedOrigins();
 const listed = new AllowedOrigins(['https://*.example.com', 'http://localhost:*']);
 
-/** Who calls, from which page, by whose word: lines of X-Forwarded-For, -Proto and -Host, of Origin and Host. */
+/** Who calls, from which page, by whose word: X-Forwarded-For, -Proto and -Host, Origin and Host. */
 export const client: Target = {
   name: 'client',
   maxBytes: 1_024,
@@ -60,7 +60,7 @@ export const client: Target = {
   },
 };
 
-/** From the right, the first that is no trusted proxy; what is behind one that cannot be read counts for nothing. */
+/** From the right, the first that is no trusted proxy; behind one that cannot be read nothing counts. */
 function addressBehind(line: string): string {
   let ip = PEER;
   for (const element of line.split(',').reverse().slice(0, 32)) {

@@ -256,7 +256,7 @@ export class Access {
   }
 }
 
-/** What one clock takes for over, that of another process or of the store, may not be to the one that asks. */
+/** What is over by one clock, that of another process or of the store, may not be by that of who asks. */
 const CLOCKS_APART_MS = 60_000;
 
 function unclaimable(): GatewayError {

@@ -30,9 +30,9 @@ export interface LiveExchange extends Enrolled {
   /** What its endpoint keeps of it; undefined: it has reached none. */
   readonly tenancy: object | undefined;
   /**
-   * Ends it: with a status if nothing was answered yet, else by cutting the connection; now, or in one of the
-   * next turns of the event loop, if this one has ended enough. Nothing of an upstream passes any more, either
-   * way, and it counts as cut at once.
+   * Ends it: with a status if nothing was answered yet, else by cutting the connection; now, or in one of
+   * the next turns of the event loop, if this one has ended enough. Nothing of an upstream passes any more,
+   * either way, and it counts as cut at once.
    * @returns false: it is not to be cut.
    */
   cut(reason: CutReason): boolean;

@@ -44,8 +44,8 @@ export const graphql: ProtocolAdapter = Object.freeze({
 });
 
 /**
- * Wants exactly the first message, of which the upstream must not read another token or type than is read here,
- * and which can be written again whatever its depth.
+ * Wants exactly the first message, of which the upstream must not read another token or type than is read
+ * here, and which can be written again whatever its depth.
  */
 function read(bytes: Buffer, limitBytes: number): FirstBytes {
   if (bytes.length > limitBytes) return malformed('connection_init over MAX_CONNECT_BYTES');
