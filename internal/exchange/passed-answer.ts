@@ -1,5 +1,5 @@
 import { fromUnknown, GatewayError } from '../errors.js';
-import type { FlatHeaders } from '../request/flat-headers.js';
+import { type FlatHeaders, firstValue } from '../request/flat-headers.js';
 import type { AnswerListener, Sending } from '../upstream/http/sending.js';
 import type { Endpoint } from '../upstream/pool/endpoint.js';
 import type { ClientWire } from './client-wire.js';
@@ -42,7 +42,7 @@ export class PassedAnswer implements AnswerListener {
     record.trace?.answered(status);
     const passed = passedHeaders(headers, status, mayHaveChunks(status, facts.method, wire));
     const lines = answerHeaders(passed, facts, caller, true);
-    if (parts.exchanges.draining) wire.isLast = true;
+    if (parts.exchanges.draining || (!wire.isComplete && isOfKnownLength(status, lines))) wire.isLast = true;
     try {
       // A reason phrase is for people (RFC 9112 §4): one that cannot be written again is left out.
       wire.begin(status, /^[\t\x20-\x7e]+$/.test(statusText) ? statusText : undefined, lines);
@@ -68,6 +68,14 @@ export class PassedAnswer implements AnswerListener {
   onFailed(error: GatewayError): void {
     this.to.refuse(error);
   }
+}
+
+/**
+ * Whether an answer is over by itself: one before the end of its request ends the connection, and says so,
+ * or the client's next request might come on it (RFC 9112 §9.6). Any other may go along with its request.
+ */
+function isOfKnownLength(status: number, lines: FlatHeaders): boolean {
+  return status === 204 || status === 304 || firstValue(lines, 'content-length') !== undefined;
 }
 
 /** Whether the body of an answer is in chunks, if nothing says how long it is. */

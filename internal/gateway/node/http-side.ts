@@ -221,9 +221,12 @@ export class HttpSide {
       stream.destroy();
       return;
     }
-    // Its last answer is under way already.
-    if (stream[LAST] === true) return;
     const { [LATEST]: latest } = stream;
+    if (stream[LAST] === true) {
+      // Its last answer is under way already: maybe before the end of its request, which is none now.
+      if (latest?.req.complete === false) stream[WIRE]?.broken(error.code ?? error.message);
+      return;
+    }
     if (latest === undefined || openAnswers(stream) === 0) return this.#refuseUnreadable(error, stream);
     if (
       !latest.req.complete &&
