@@ -209,7 +209,15 @@ export function firstFit(
   opening: Pick<Opening, 'matches'>,
   protocol: Protocol,
 ): RouteMatch<UpstreamRoute> | undefined {
-  return opening.matches.find(({ route }) => route.protocol === undefined || route.protocol === protocol);
+  return opening.matches.find(({ route }) => [undefined, protocol].includes(protocolOf(route)));
+}
+
+/**
+ * The one protocol whose clients a route is for. Schemas of JSON-RPC make it one for raw clients: in what passes
+ * for another protocol nobody looks for calls, and the upstream may find some.
+ */
+function protocolOf({ protocol, schemas }: UpstreamRoute): Protocol | undefined {
+  return protocol ?? (schemas?.rpc === undefined ? undefined : 'raw');
 }
 
 /** What a 101 that goes out before the dial selects: with copySubProtocol, the first one offered. */
@@ -235,6 +243,8 @@ export function negotiated(
   const found = adapterForSubprotocol(opening.subprotocols);
   if (found === undefined || found.adapter.protocol === 'mqtt') return found;
   const { protocol } = found.adapter;
-  const serving = opening.matches.find(({ route }) => [undefined, 'raw', protocol].includes(route.protocol));
-  return serving?.route.protocol === 'raw' ? undefined : found;
+  const serving = opening.matches.find(({ route }) =>
+    [undefined, 'raw', protocol].includes(protocolOf(route)),
+  );
+  return serving !== undefined && protocolOf(serving.route) === 'raw' ? undefined : found;
 }

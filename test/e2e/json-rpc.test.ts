@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
+import { connectPacket } from '../support/mqtt-packets.js';
 import { assertQuiet } from '../support/quiet.js';
 import { startEcho, startSlowSpeaker, type Upstream } from '../support/upstream.js';
 import { Peer } from '../support/ws-client.js';
@@ -26,7 +27,7 @@ describe('JSON-RPC over WebSocket on a route with schemas', () => {
   before(async () => {
     writeFileSync(join(folder, 'rpc.yaml'), SCHEMAS);
     issuer = await startIssuer();
-    echo = await startEcho();
+    echo = await startEcho({ choose: ([first]) => first });
     slowSpeaker = await startSlowSpeaker();
     const schemas = join(folder, 'rpc.yaml');
     gateway = await startGateway({
@@ -34,6 +35,7 @@ describe('JSON-RPC over WebSocket on a route with schemas', () => {
       routes: [
         { prefix: '/rpc', upstream: echo.url, protocol: 'raw', schemas },
         { prefix: '/fragments', upstream: slowSpeaker.url, schemas },
+        { prefix: '/any', upstream: echo.url, copySubProtocol: true, schemas },
         { prefix: '/free', upstream: echo.url },
       ],
     });
@@ -68,6 +70,19 @@ describe('JSON-RPC over WebSocket on a route with schemas', () => {
     client.send('{"method":"ping","id":3}');
     assert.equal(await client.text(), '{"method":"ping","id":3}');
     await client.close();
+  });
+
+  it('looks at all calls, whatever protocol a client claims to speak', async () => {
+    const headers = { authorization: `Bearer ${issuer.sign()}` };
+    for (const claimed of ['graphql-transport-ws', 'v12.stomp']) {
+      const client = await Peer.open(`${gateway.ws}/any`, { headers, protocols: [claimed] });
+      client.send('{"method":"drop","id":1}');
+      assert.equal(await client.text(), refusal(1, -32601, 'Method not found'));
+      await client.close();
+    }
+    const mqtt = await Peer.open(`${gateway.ws}/any`, { headers, protocols: ['mqtt'] });
+    mqtt.send(connectPacket());
+    assert.deepEqual(await mqtt.ended(), { code: 1003, reason: 'unknown WS path' });
   });
 
   it('does not speak in the middle of what the upstream says', async () => {

@@ -242,10 +242,11 @@ function schemasOf(
     return undefined;
   }
   if (!('preserveHost' in entry)) {
-    if (protocolOf(entry) === 'mqtt')
+    const protocol = protocolOf(entry) ?? 'raw';
+    if (protocol !== 'raw')
       faults.push({
         path: ['schemas'],
-        message: 'does not go with protocol: mqtt, whose clients speak no JSON-RPC',
+        message: `does not go with protocol: ${protocol}, whose clients speak no JSON-RPC`,
       });
     if (read.schemas.rpc === undefined || read.schemas.endpoints.length > 0)
       faults.push({ path: ['schemas'], message: 'must hold rpc, and no endpoints, on a WebSocket route' });
