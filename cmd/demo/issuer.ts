@@ -1,6 +1,7 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { listenLocally } from './local-server.js';
 import { AUDIENCE, PEOPLE, type Person, SECRET } from './people.js';
+import { haveUrlParse } from './url-parse.js';
 
 const ALGORITHM = 'RS256';
 const KEY_ID = 'demo-1';
@@ -22,6 +23,7 @@ export async function startIssuer(): Promise<Issuer> {
   const server = await listenLocally();
   const url = `http://${server.address}`;
 
+  haveUrlParse();
   const provider = await withoutWarnings(async () => {
     const { Provider } = await import('oidc-provider');
     return new Provider(url, {
@@ -51,6 +53,10 @@ export async function startIssuer(): Promise<Issuer> {
       },
       extraTokenClaims: (_context, token) => claimsOf(token.clientId),
     });
+  }).catch(async (thrown) => {
+    // What still listens would keep the process.
+    await server.close();
+    throw thrown;
   });
   server.http.on('request', provider.callback());
 

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Configuration, Provider } from 'oidc-provider';
+import { haveUrlParse } from '../../cmd/demo/url-parse.js';
 
 /** oidc-provider on a free port of 127.0.0.1. */
 export interface RunningProvider {
@@ -18,6 +19,7 @@ export async function startProvider(
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  haveUrlParse();
   const provider = new Provider(url, await configure(url));
   const callback = provider.callback();
   server.on('request', (request, response) => callback(request, response));

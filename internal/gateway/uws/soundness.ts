@@ -1,8 +1,11 @@
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** Time for an answer on the loopback interface. */
-const ANSWER_MS = 1_000;
+/**
+ * Time for an answer on the loopback interface, in rounds: what has come is read between two of them, so that no
+ * build is called unsound because the machine was too busy, or stood still.
+ */
+const ANSWER_ROUNDS = 50;
 /** Between two pieces of a request, so that they come in two reads. */
 const BETWEEN_MS = 20;
 
@@ -42,16 +45,20 @@ export async function uwsFault(): Promise<string | undefined> {
 async function isAnswered(port: number, pieces: readonly string[]): Promise<boolean> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   try {
-    const answer = new Promise<string>((resolve) => {
-      socket.once('data', (bytes) => resolve(bytes.toString('latin1')));
-      socket.on('error', () => resolve('')).once('close', () => resolve(''));
+    let heard: string | undefined;
+    const end = (): void => {
+      heard ??= '';
+    };
+    socket.once('data', (bytes) => {
+      heard ??= bytes.toString('latin1');
     });
+    socket.on('error', end).once('close', end);
     for (const piece of pieces) {
       socket.write(piece);
       await pause(BETWEEN_MS);
     }
-    const late = pause(ANSWER_MS, '', { ref: false });
-    return (await Promise.race([answer, late])).startsWith('HTTP/1.1 200 ');
+    for (let round = 0; round < ANSWER_ROUNDS && heard === undefined; round++) await pause(BETWEEN_MS);
+    return heard?.startsWith('HTTP/1.1 200 ') ?? false;
   } finally {
     socket.destroy();
   }
