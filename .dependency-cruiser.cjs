@@ -10,6 +10,7 @@ const floors = [
   ['internal/store', 'internal/config'],
   ['internal/request'],
   ['internal/telemetry'],
+  ['internal/websocket', 'internal/outbound', 'internal/dsn', 'internal/runtime', 'internal/collections'],
   ['internal/[^/]+.ts'],
 ];
 const pattern = (places) => `^(${places.map((place) => place.replace('.', '\\.')).join('|')})(/|$)`;
@@ -27,6 +28,7 @@ const neighbours = [
   ['session', 'exchange'],
   ['auth', 'upstream', 'protocol', 'ratelimit', 'activity'],
   ['store', 'config'],
+  ['websocket', 'outbound', 'dsn', 'runtime', 'collections'],
 ].flatMap((floor) =>
   floor.map((room) => ({
     name: `${room}-keeps-to-itself`,
@@ -66,7 +68,8 @@ module.exports = {
       name: 'session-and-below-know-no-socket-library',
       severity: 'error',
       from: {
-        path: '^internal/(session|exchange|access|auth|upstream|protocol|ratelimit|activity|store|config|request|telemetry)/',
+        path: '^internal/',
+        pathNot: '^internal/(app|workers|gateway|admin)/',
       },
       to: { path: 'uWebSockets|^uwebsockets|^(node:)?process$' },
     },
@@ -77,9 +80,9 @@ module.exports = {
       to: { path: 'uWebSockets|uwebsockets' },
     },
     {
-      name: 'protocol-is-pure',
+      name: 'protocol-and-websocket-are-pure',
       severity: 'error',
-      from: { path: '^internal/protocol/' },
+      from: { path: '^internal/(protocol|websocket)/' },
       to: { path: '^(node:)?(net|tls|fs|http|https|dns|timers)$' },
     },
     {

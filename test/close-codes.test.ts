@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { CLOSE_REASONS, type CloseReason } from '../internal/close-codes.js';
-import { cutReason, isValidOnWire } from '../internal/close-frame.js';
+import { cutReason, isValidOnWire } from '../internal/websocket/close-frame.js';
 
 const REASONS: readonly [string, CloseReason][] = Object.entries(CLOSE_REASONS);
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
-import { reset } from '../../internal/reset.js';
+import { reset } from '../../internal/runtime/tcp-reset.js';
 import { clientFrame, clientPong, FrameReader } from '../frames.js';
 import { connectPacket } from '../soak/wire.js';
 

@@ -1,7 +1,7 @@
 import { type IncomingMessage, request as plainRequest } from 'node:http';
 import { request as secureRequest } from 'node:https';
 import type { Config, KeySource } from '../../internal/config/config.js';
-import { OutboundHttp } from '../../internal/outbound-http.js';
+import { OutboundHttp } from '../../internal/outbound/http.js';
 import type { Finding } from './finding.js';
 
 const TIMEOUT_MS = 5000;

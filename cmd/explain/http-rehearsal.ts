@@ -8,10 +8,10 @@ import type { Caller, ExchangeRequest } from '../../internal/exchange/exchange-r
 import { Exchanges } from '../../internal/exchange/exchanges.js';
 import { judgeRequest } from '../../internal/exchange/intake.js';
 import { problemAnswer } from '../../internal/exchange/problem.js';
-import { requestHeaders } from '../../internal/exchange/request-headers.js';
+import { requestHeaders } from '../../internal/exchange/proxy/request-headers.js';
+import { upstreamPath } from '../../internal/exchange/proxy/upstream-path.js';
 import { rulesOf, templateSubject } from '../../internal/exchange/route-rules.js';
 import { checkEndpoint } from '../../internal/exchange/schema/gate.js';
-import { upstreamPath } from '../../internal/exchange/upstream-path.js';
 import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import type { FlatHeaders } from '../../internal/request/flat-headers.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';

@@ -13,9 +13,9 @@ import type {
   VerificationConfig,
 } from '../../internal/config/config.js';
 import { sessionMatches } from '../../internal/config/routes/table.js';
-import { firstFit } from '../../internal/session/admission.js';
-import type { Plan } from '../../internal/session/plan.js';
-import { sessionConfigOf } from '../../internal/session/route-config.js';
+import { firstFit } from '../../internal/session/opening/admission.js';
+import type { Plan } from '../../internal/session/opening/plan.js';
+import { sessionConfigOf } from '../../internal/session/opening/route-config.js';
 import type { DialRequest } from '../../internal/upstream/upstreams.js';
 import { dialHeaders } from '../../internal/upstream/websocket/headers.js';
 import { targetUrl } from '../../internal/upstream/websocket/target-url.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { CloseReasonKey } from '../../internal/close-codes.js';
-import { FrameWalker } from '../../internal/upstream/websocket/frame-walker.js';
-import type { WholeFrames } from '../../internal/upstream/websocket/whole-frames.js';
+import { FrameWalker } from '../../internal/websocket/frame-walker.js';
+import type { WholeFrames } from '../../internal/websocket/whole-frames.js';
 import { type Frame, FrameReader, OPCODE } from '../../test/support/frames.js';
 import { cut } from '../cuts.js';
 import { kindBy, type Target } from '../target.js';

@@ -1,9 +1,9 @@
 import { CertificateWatch } from '../config/certificate-watch.js';
 import { problemLine } from '../config/problem.js';
 import { fromUnknown } from '../errors.js';
-import { closeBanned } from '../session/banned-sessions.js';
-import { closeLapsed } from '../session/lapsed-sessions.js';
-import { closeRevoked } from '../session/revoked-sessions.js';
+import { closeBanned } from '../session/closing/banned-sessions.js';
+import { closeLapsed } from '../session/closing/lapsed-sessions.js';
+import { closeRevoked } from '../session/closing/revoked-sessions.js';
 import type { Parts } from './build.js';
 import { showCertificateExpiry } from './certificate-expiry.js';
 import { takeSettings } from './settings-in-effect.js';

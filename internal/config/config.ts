@@ -3,7 +3,7 @@
  * environment. `environment.ts` makes a frozen `Config` from variables, `routes.ts` a `RouteTable` from YAML.
  */
 
-import type { ProxySettings } from '../outbound-proxy.js';
+import type { ProxySettings } from '../outbound/proxy.js';
 import type { LogOptions } from '../telemetry/log.js';
 import type { TracingOptions } from '../telemetry/opening-trace.js';
 import type { ALGORITHMS } from './algorithms.js';

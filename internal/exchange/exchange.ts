@@ -12,12 +12,12 @@ import { Deadlines } from './deadlines.js';
 import type { ExchangeParts } from './exchange-parts.js';
 import type { Caller, ExchangeRequest } from './exchange-request.js';
 import type { CutReason, LiveExchange } from './exchanges.js';
-import type { LocalAnswer } from './local-answer.js';
-import { answerWithFile, answerWithLogout, type LocalExchange, withClearedCookies } from './local-work.js';
-import { type PassedOn, passOn } from './passing-on.js';
+import type { LocalAnswer } from './local/answer.js';
+import { respondWith } from './local/respond.js';
+import { answerWithFile, answerWithLogout, type LocalExchange, withClearedCookies } from './local/work.js';
 import { problemAnswer, statusOf } from './problem.js';
+import { type PassedOn, passOn } from './proxy/passing-on.js';
 import { ExchangeRecord } from './record.js';
-import { respondWith } from './respond.js';
 import { answerHeaders, safeHeaders } from './route-rules.js';
 
 /** What an exchange that is cut before its answer is told instead. */

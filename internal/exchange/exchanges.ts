@@ -1,9 +1,9 @@
 import type { Identity } from '../auth/identity/identity.js';
 import { covers, type Revocation } from '../auth/revocations/revocation.js';
+import { Multimap } from '../collections/multimap.js';
+import { type Enrolled, Roll } from '../collections/roll.js';
 import type { ExchangeRoute } from '../config/config.js';
-import { FewAtATime } from '../few-at-a-time.js';
-import { Multimap } from '../multimap.js';
-import { type Enrolled, Roll } from '../roll.js';
+import { FewAtATime } from '../runtime/few-at-a-time.js';
 
 /** How often deadlines are looked at, in milliseconds: no exchange has a timer of its own. */
 const CHECK_MS = 250;

@@ -11,7 +11,7 @@ import { Exchange } from './exchange.js';
 import type { ExchangeParts } from './exchange-parts.js';
 import type { ExchangeRequest } from './exchange-request.js';
 import { judgeHandshake } from './handshake.js';
-import type { LocalAnswer } from './local-answer.js';
+import type { LocalAnswer } from './local/answer.js';
 import { judgeMethod } from './methods.js';
 import { ExchangeRefused, problemAnswer } from './problem.js';
 import { type RequestTarget, rawRestOf, requestTarget, withoutParameters } from './request-target.js';

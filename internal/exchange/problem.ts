@@ -1,5 +1,5 @@
 import { type ErrorCode, GatewayError } from '../errors.js';
-import type { LocalAnswer } from './local-answer.js';
+import type { LocalAnswer } from './local/answer.js';
 
 interface Problem {
   readonly status: number;

@@ -6,7 +6,7 @@ import { checkHandshake } from '../request/handshake.js';
 import type { RequestHead } from '../request/head.js';
 import { isNobodys } from '../request/methods.js';
 import { decodePath } from '../request/path.js';
-import type { Opening } from '../session/opening.js';
+import type { Opening } from '../session/opening/opening.js';
 import { Session } from '../session/session.js';
 import type { SessionParts } from '../session/session-parts.js';
 import { forLog } from '../telemetry/log.js';

@@ -1,5 +1,5 @@
 import type { ClientWire } from '../exchange/client-wire.js';
-import type { LocalAnswer } from '../exchange/local-answer.js';
+import type { LocalAnswer } from '../exchange/local/answer.js';
 import type { RequestHead } from '../request/head.js';
 
 /** Whoever serves HTTP routes (SPEC section 17). Only the listener on Node's own sockets asks. */

@@ -1,5 +1,5 @@
 import { type ErrorCode, GatewayError } from '../errors.js';
-import type { LocalAnswer } from '../exchange/local-answer.js';
+import type { LocalAnswer } from '../exchange/local/answer.js';
 import { problemAnswer } from '../exchange/problem.js';
 import { type Answer, refusalAnswer } from './answer.js';
 import type { HttpRoutes } from './http-routes.js';

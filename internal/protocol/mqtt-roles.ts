@@ -1,4 +1,4 @@
-import { roleList } from '../claim-text.js';
+import { roleList } from '../request/claim-text.js';
 import { CONNECT_TYPE, type Connect, USER_NAME_FLAG } from './mqtt-connect.js';
 import { type Properties, type Span, USER_PROPERTY } from './mqtt-properties.js';
 import { malformed } from './mqtt-reader.js';

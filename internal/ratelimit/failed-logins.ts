@@ -1,4 +1,4 @@
-import { oldestBeyond } from '../forgetting.js';
+import { oldestBeyond } from '../collections/eviction.js';
 import { addressBlock } from '../request/client-key.js';
 import { TokenBucket } from './token-bucket.js';
 

@@ -1,6 +1,6 @@
+import { oldestBeyond } from '../collections/eviction.js';
+import { Roll } from '../collections/roll.js';
 import type { RateLimitConfig } from '../config/config.js';
-import { oldestBeyond } from '../forgetting.js';
-import { Roll } from '../roll.js';
 import { bucketKey, type LimitedClient } from './bucket-key.js';
 import { LimitsInForce } from './limits-in-force.js';
 import {

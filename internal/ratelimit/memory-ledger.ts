@@ -1,4 +1,4 @@
-import { oldestBeyond, Rounds } from '../forgetting.js';
+import { oldestBeyond, Rounds } from '../collections/eviction.js';
 import { Holdings } from './holdings.js';
 import { ALIVE_MS, BUDGET_MS, type Budget, type Ledger, type Mail, type Settlement } from './lease-ledger.js';
 

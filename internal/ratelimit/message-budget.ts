@@ -1,4 +1,4 @@
-import type { Enrolled } from '../roll.js';
+import type { Enrolled } from '../collections/roll.js';
 import { type LimitedClient, limitNamed } from './bucket-key.js';
 import type { TokenBucket } from './token-bucket.js';
 

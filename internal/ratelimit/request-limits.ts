@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 import { createRequire } from 'node:module';
+import { oldestBeyond, Rounds } from '../collections/eviction.js';
 import type { RequestLimit } from '../config/config.js';
 import { fromUnknown } from '../errors.js';
-import { oldestBeyond, Rounds } from '../forgetting.js';
 import { forLog } from '../telemetry/log.js';
 import { TokenBucket } from './token-bucket.js';
 

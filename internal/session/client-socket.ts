@@ -1,9 +1,9 @@
 import type { CloseCode, CloseReasonKey } from '../close-codes.js';
-import type { MaskingKeys } from '../upstream/websocket/frame.js';
-import type { FrameSource } from '../upstream/websocket/frame-source.js';
-import type { PayloadJudge } from '../upstream/websocket/frame-verdicts.js';
-import type { FragmentPosition } from '../upstream/websocket/message-listener.js';
-import type { WholeFrames } from '../upstream/websocket/whole-frames.js';
+import type { MaskingKeys } from '../websocket/frame.js';
+import type { FragmentPosition } from '../websocket/frame-decoder.js';
+import type { FrameSource } from '../websocket/frame-source.js';
+import type { PayloadJudge } from '../websocket/frame-verdicts.js';
+import type { WholeFrames } from '../websocket/whole-frames.js';
 
 /** What became of a message handed to a `ClientSocket`. */
 export const SendResult = Object.freeze({

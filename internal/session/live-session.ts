@@ -1,7 +1,7 @@
 import type { Identity } from '../auth/identity/identity.js';
 import type { CloseCode, CloseReasonKey } from '../close-codes.js';
 import type { Protocol, UpstreamRoute } from '../config/config.js';
-import type { Pump } from './pump.js';
+import type { Pump } from './pump/pump.js';
 import type { RenewalOutcome } from './renewal.js';
 
 /** What the rest of the gateway may know of a session and do with it. */

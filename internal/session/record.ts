@@ -3,7 +3,7 @@ import { headerText } from '../request/header-text.js';
 import type { AccessLog } from '../telemetry/access-log.js';
 import { forLog } from '../telemetry/log.js';
 import type { LiveSession } from './live-session.js';
-import type { Opening } from './opening.js';
+import type { Opening } from './opening/opening.js';
 import { givenRequestId } from './request-id.js';
 import type { SessionParts } from './session-parts.js';
 import { openingOf, type SessionState } from './session-state.js';

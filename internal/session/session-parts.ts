@@ -4,8 +4,8 @@ import type { AccessLog } from '../telemetry/access-log.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { RecentRefusals } from '../telemetry/recent-refusals.js';
-import type { Admission } from './admission.js';
-import type { Arrivals } from './arrivals.js';
+import type { Admission } from './opening/admission.js';
+import type { Arrivals } from './opening/arrivals.js';
 import type { Sessions } from './sessions.js';
 import type { TimerWheel } from './timer-wheel.js';
 

@@ -1,10 +1,10 @@
 import type { CloseReasonKey } from '../close-codes.js';
 import type { ProtocolAdapter } from '../protocol/protocol.js';
-import type { Closing } from './closing.js';
-import type { Entering } from './entering.js';
-import type { FirstBytesReader } from './first-bytes.js';
-import type { Opening } from './opening.js';
-import type { Pump } from './pump.js';
+import type { Closing } from './closing/closing.js';
+import type { Entering } from './opening/entering.js';
+import type { FirstBytesReader } from './opening/first-bytes.js';
+import type { Opening } from './opening/opening.js';
+import type { Pump } from './pump/pump.js';
 
 interface New {
   readonly name: 'new';

@@ -1,12 +1,12 @@
 import { type Identity, tokenKey } from '../auth/identity/identity.js';
-import { Cell } from '../cell.js';
-import { FewAtATime } from '../few-at-a-time.js';
-import { Multimap } from '../multimap.js';
+import { Cell } from '../collections/cell.js';
+import { Multimap } from '../collections/multimap.js';
 import type { ConnectionSlots } from '../ratelimit/connection-limits.js';
 import { LineAllowance } from '../ratelimit/line-allowance.js';
+import { FewAtATime } from '../runtime/few-at-a-time.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { LiveSession } from './live-session.js';
-import type { Pump } from './pump.js';
+import type { Pump } from './pump/pump.js';
 import { Traffic } from './traffic.js';
 
 /** How often the drain closes the sessions that are due, in milliseconds. */

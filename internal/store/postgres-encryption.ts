@@ -1,6 +1,6 @@
 import type { Client, ClientConfig } from 'pg';
+import type { PostgresAddress, PostgresWay } from '../dsn/postgres.js';
 import { GatewayError } from '../errors.js';
-import type { PostgresAddress, PostgresWay } from '../postgres-dsn.js';
 import { SoundClient } from './postgres-client.js';
 import { postgresFailure } from './postgres-failure.js';
 

@@ -1,6 +1,6 @@
 import { Pool, type PoolClient, type QueryConfig, type QueryResultRow } from 'pg';
+import { readPostgresDsn } from '../dsn/postgres.js';
 import { GatewayError } from '../errors.js';
-import { readPostgresDsn } from '../postgres-dsn.js';
 import type { Log } from '../telemetry/log.js';
 import { Availability } from './availability.js';
 import { withinDeadline } from './deadline.js';

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import type { RedisEndpoint } from '../redis-url.js';
+import type { RedisEndpoint } from '../dsn/redis.js';
 import { LastingConnection, type OpenConnection } from './lasting-connection.js';
 import { connectionOptions } from './redis-connection.js';
 import { isRefusal } from './redis-rights.js';

@@ -10,7 +10,7 @@ import {
   type Sampler,
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace-base';
-import { OutboundHttp } from '../outbound-http.js';
+import { OutboundHttp } from '../outbound/http.js';
 import { ExchangeSpans } from './exchange-spans.js';
 import type { ExchangeTrace } from './exchange-trace.js';
 import type { Log } from './log.js';

@@ -1,6 +1,6 @@
-import { claimText, roleList } from '../claim-text.js';
 import type { HeaderRules } from '../config/config.js';
 import { type TemplatePart, templateParts } from '../config/routes/templates.js';
+import { claimText, roleList } from '../request/claim-text.js';
 import { type FlatHeaders, withoutLines } from '../request/flat-headers.js';
 import { headerName } from '../request/header-names.js';
 

@@ -7,6 +7,7 @@ import {
 } from '../config/config.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import { MaskingKeys } from '../websocket/frame.js';
 import type { Drains } from './drains.js';
 import { Pools } from './http/pools.js';
 import { type AnswerListener, type HttpRequest, Sending } from './http/sending.js';
@@ -21,7 +22,6 @@ import { TlsContexts } from './socket/tls-contexts.js';
 import type { UpstreamConnection } from './websocket/connection.js';
 import type { ConnectionShared } from './websocket/connection-shared.js';
 import { Dialer, type DialRequest } from './websocket/dial.js';
-import { MaskingKeys } from './websocket/frame.js';
 import { FrameWriter } from './websocket/frame-writer.js';
 import { Health, type HealthCheck, probe } from './websocket/health.js';
 import { HandshakeKeys } from './websocket/opening-request.js';

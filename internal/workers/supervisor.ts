@@ -17,8 +17,8 @@ import {
   listenerLimits,
   NO_LIMITS,
 } from '../gateway/listener-limits.js';
-import { HeapTrim } from '../heap-trim.js';
 import { MemoryLedger } from '../ratelimit/memory-ledger.js';
+import { HeapTrim } from '../runtime/heap-trim.js';
 import { createLog, flushed, type Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { socketKind, tcpBinding } from '../upstream/socket/tcp-binding.js';

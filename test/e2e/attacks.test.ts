@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { reset } from '../../internal/reset.js';
+import { reset } from '../../internal/runtime/tcp-reset.js';
 import { eventually, within } from '../support/eventually.js';
 import { encodeFrame, OPCODE } from '../support/frames.js';
 import { type Gateway, startGateway } from '../support/gateway.js';

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import type { CorsRule } from '../../internal/config/config.js';
 import { Cors } from '../../internal/exchange/cors.js';
 import { isForgedAcrossSites } from '../../internal/exchange/cross-site.js';
+import { respondWith } from '../../internal/exchange/local/respond.js';
 import { judgeMethod } from '../../internal/exchange/methods.js';
-import { respondWith } from '../../internal/exchange/respond.js';
 import { withSecurityHeaders } from '../../internal/exchange/security-headers.js';
 import { AllowedOrigins } from '../../internal/request/origin.js';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { agreesWithReference, reference } from '../../fuzz/targets/mqtt-connect.js';
-import { roleList } from '../../internal/claim-text.js';
 import { mqtt } from '../../internal/protocol/mqtt.js';
+import { roleList } from '../../internal/request/claim-text.js';
 import {
   type ConnectParts,
   connect,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { claimText, roleList } from '../../internal/claim-text.js';
 import { withRoles } from '../../internal/protocol/mqtt-roles.js';
 import { MAX_VARINT } from '../../internal/protocol/mqtt-varint.js';
+import { claimText, roleList } from '../../internal/request/claim-text.js';
 import { connect, field, greeting, userProperty } from './connect-packet.js';
 
 const FORGED = userProperty('roles', 'admin');

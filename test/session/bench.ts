@@ -9,11 +9,11 @@ import { createRouteTable, sessionMatches } from '../../internal/config/routes/t
 import { ConnectionSlots, type SlotLimits } from '../../internal/ratelimit/connection-limits.js';
 import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
-import { Admission } from '../../internal/session/admission.js';
-import { closeBanned } from '../../internal/session/banned-sessions.js';
 import type { ClientHandshake } from '../../internal/session/client-socket.js';
-import type { Opening } from '../../internal/session/opening.js';
-import { closeRevoked } from '../../internal/session/revoked-sessions.js';
+import { closeBanned } from '../../internal/session/closing/banned-sessions.js';
+import { closeRevoked } from '../../internal/session/closing/revoked-sessions.js';
+import { Admission } from '../../internal/session/opening/admission.js';
+import type { Opening } from '../../internal/session/opening/opening.js';
 import { Session } from '../../internal/session/session.js';
 import { type SessionLimits, Sessions } from '../../internal/session/sessions.js';
 import { TimerWheel } from '../../internal/session/timer-wheel.js';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { type ClientSocketShared, NodeClientSocket } from '../../internal/gateway/node/client-socket.js';
-import type { Opening } from '../../internal/session/opening.js';
+import type { Opening } from '../../internal/session/opening/opening.js';
 import type { Session } from '../../internal/session/session.js';
 import { Sockets } from '../../internal/upstream/socket/sockets.js';
 import { type TcpBinding, tcpBinding } from '../../internal/upstream/socket/tcp-binding.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it, mock } from 'node:test';
 import type { Identity } from '../../internal/auth/identity/identity.js';
 import { ConnectionSlots, type SlotLimits } from '../../internal/ratelimit/connection-limits.js';
-import { closeRevoked } from '../../internal/session/revoked-sessions.js';
+import { closeRevoked } from '../../internal/session/closing/revoked-sessions.js';
 import { type SessionLimits, Sessions } from '../../internal/session/sessions.js';
 import { Metrics } from '../../internal/telemetry/metrics.js';
 import { identity, StandInSession } from '../admin/parts.js';

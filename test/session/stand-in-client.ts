@@ -6,7 +6,7 @@ import {
   SendResult,
 } from '../../internal/session/client-socket.js';
 import type { Session } from '../../internal/session/session.js';
-import type { FragmentPosition } from '../../internal/upstream/websocket/message-listener.js';
+import type { FragmentPosition } from '../../internal/websocket/frame-decoder.js';
 
 export interface Received {
   readonly text: string;

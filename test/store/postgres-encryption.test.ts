@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
-import { readPostgresDsn } from '../../internal/postgres-dsn.js';
+import { readPostgresDsn } from '../../internal/dsn/postgres.js';
 import { type Certificate, makeCertificate } from '../support/certificate.js';
 import { eventually } from '../support/eventually.js';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.js';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { isSentinelUrl, parseRedisUrl } from '../../internal/redis-url.js';
+import { isSentinelUrl, parseRedisUrl } from '../../internal/dsn/redis.js';
 import { redisFailure } from '../../internal/store/redis-failure.js';
 import { freePort } from '../support/free-port.js';
 import { startRedis } from '../support/redis-server.js';

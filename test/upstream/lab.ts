@@ -8,10 +8,8 @@ import type { CircuitBreakerSources } from '../../internal/upstream/pool/circuit
 import { Sockets } from '../../internal/upstream/socket/sockets.js';
 import { type DialRequest, Upstreams, type UpstreamsOptions } from '../../internal/upstream/upstreams.js';
 import type { UpstreamConnection } from '../../internal/upstream/websocket/connection.js';
-import type {
-  FragmentPosition,
-  UpstreamListener,
-} from '../../internal/upstream/websocket/message-listener.js';
+import type { UpstreamListener } from '../../internal/upstream/websocket/message-listener.js';
+import type { FragmentPosition } from '../../internal/websocket/frame-decoder.js';
 import { WEBSOCKET_DEFAULTS } from '../config/route-defaults.js';
 import { within } from '../support/eventually.js';
 import { type Frame, FrameReader } from '../support/frames.js';

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
+import { oldestBeyond } from '../../collections/eviction.js';
 import type { Target } from '../../config/config.js';
-import { oldestBeyond } from '../../forgetting.js';
 
 /** How long what a claim was decrypted to is believed, at most (SPEC section 19). */
 const MAX_LIFETIME_MS = 600_000;

@@ -1,7 +1,7 @@
 import type { Agent } from 'node:http';
 import type { IntrospectionConfig, VerificationConfig } from '../../config/config.js';
 import { fromUnknown, GatewayError } from '../../errors.js';
-import { OutboundHttp } from '../../outbound-http.js';
+import { OutboundHttp } from '../../outbound/http.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import { isJsonObject, type JsonObject, own } from '../identity/claims.js';

@@ -1,4 +1,4 @@
-import type { OutboundHttp } from '../../outbound-http.js';
+import type { OutboundHttp } from '../../outbound/http.js';
 import { isJsonObject } from '../identity/identity.js';
 
 /** Largest discovery document or JWK Set, in bytes. */

@@ -1,7 +1,7 @@
 import type { Algorithm, VerificationConfig } from '../../config/config.js';
 import { fromUnknown, GatewayError } from '../../errors.js';
-import { FewAtATime } from '../../few-at-a-time.js';
-import { OutboundHttp } from '../../outbound-http.js';
+import { OutboundHttp } from '../../outbound/http.js';
+import { FewAtATime } from '../../runtime/few-at-a-time.js';
 import { forLog, type Log } from '../../telemetry/log.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import { type Clock, SYSTEM_CLOCK } from '../clock.js';

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
+import { Rounds } from '../../collections/eviction.js';
 import { GatewayError } from '../../errors.js';
-import { Rounds } from '../../forgetting.js';
 import { patientTime } from '../patient-time.js';
 
 /** Where ids are claimed, for all processes that share it: of any number that try, exactly one succeeds. */

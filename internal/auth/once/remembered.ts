@@ -1,4 +1,4 @@
-import { oldestBeyond, Rounds } from '../../forgetting.js';
+import { oldestBeyond, Rounds } from '../../collections/eviction.js';
 import { patientTime } from '../patient-time.js';
 import type { ClaimStore } from './claims.js';
 

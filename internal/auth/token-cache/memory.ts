@@ -1,5 +1,5 @@
-import { oldestBeyond } from '../../forgetting.js';
-import { Multimap } from '../../multimap.js';
+import { oldestBeyond } from '../../collections/eviction.js';
+import { Multimap } from '../../collections/multimap.js';
 import { covers, type Revocation } from '../revocations/revocation.js';
 import type { CachedIdentity, TokenCacheStore } from './cache.js';
 

@@ -1,4 +1,4 @@
-import type { ProxySettings } from '../../outbound-proxy.js';
+import type { ProxySettings } from '../../outbound/proxy.js';
 import type { TracingOptions } from '../../telemetry/opening-trace.js';
 import type {
   Config,

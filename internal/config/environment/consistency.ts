@@ -1,5 +1,5 @@
+import { readPostgresDsn } from '../../dsn/postgres.js';
 import { fromUnknown } from '../../errors.js';
-import { readPostgresDsn } from '../../postgres-dsn.js';
 import type { IssuerConfig, ListenConfig, RouteTable } from '../config.js';
 import {
   type Pem,

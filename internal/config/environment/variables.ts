@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
-import { isSentinelUrl } from '../../redis-url.js';
+import { isSentinelUrl } from '../../dsn/redis.js';
 import { isFramingHeader } from '../../request/own-headers.js';
 import { ACCESS_CHOICES, LOG_LEVELS } from '../../telemetry/log.js';
 import type { SamplerName } from '../../telemetry/opening-trace.js';

@@ -3,7 +3,7 @@ import { isJsonObject, type JsonObject } from '../../auth/identity/claims.js';
 import type { MintRule } from '../../config/config.js';
 import { fieldInArgument } from '../../config/config.js';
 import { GatewayError } from '../../errors.js';
-import type { OutboundHttp } from '../../outbound-http.js';
+import type { OutboundHttp } from '../../outbound/http.js';
 import { forLog } from '../../telemetry/log.js';
 import { outputOf } from './command.js';
 

@@ -3,7 +3,7 @@ import { GatewayError } from '../../errors.js';
 import type { FlatHeaders } from '../../request/flat-headers.js';
 import type { AnswerListener, HttpRequest, Sending } from '../../upstream/http/sending.js';
 import type { Upstreams } from '../../upstream/upstreams.js';
-import { passedHeaders } from '../response-headers.js';
+import { passedHeaders } from '../proxy/response-headers.js';
 
 /** Longest body that is kept. */
 const MAX_BODY_BYTES = 65_536;

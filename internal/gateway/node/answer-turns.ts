@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { isStreamReset, RESET_CHECK_MS } from '../../reset.js';
+import { isStreamReset, RESET_CHECK_MS } from '../../runtime/tcp-reset.js';
 import { lingers } from './linger.js';
 
 /** About what node:http keeps of a request beside its head, and of each line beside its text, in bytes. */

@@ -1,10 +1,10 @@
 import type { CloseReasonKey } from '../../close-codes.js';
 import { type ClientListener, type LastWords, SendResult } from '../../session/client-socket.js';
 import type { UpstreamSocket } from '../../upstream/socket/socket.js';
-import { FIN, Opcode, serverFrame } from '../../upstream/websocket/frame.js';
-import type { FrameSource } from '../../upstream/websocket/frame-source.js';
-import { FrameWalker } from '../../upstream/websocket/frame-walker.js';
 import { OwnFrames, type Speaker } from '../../upstream/websocket/own-frames.js';
+import { FIN, Opcode, serverFrame } from '../../websocket/frame.js';
+import type { FrameSource } from '../../websocket/frame-source.js';
+import { FrameWalker } from '../../websocket/frame-walker.js';
 
 /**
  * What the gateway itself says to a client, and how their connection ends. Everything of RFC 6455 that a

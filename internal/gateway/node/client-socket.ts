@@ -9,11 +9,11 @@ import type {
 } from '../../session/client-socket.js';
 import type { ReusedBuffer } from '../../upstream/socket/reused-buffer.js';
 import { type SocketOwner, type UpstreamSocket, WRITE_COST_BYTES } from '../../upstream/socket/socket.js';
-import { FIN, Opcode } from '../../upstream/websocket/frame.js';
-import type { FrameSource } from '../../upstream/websocket/frame-source.js';
 import type { FrameWriter } from '../../upstream/websocket/frame-writer.js';
-import type { FragmentPosition } from '../../upstream/websocket/message-listener.js';
-import type { WholeFrames } from '../../upstream/websocket/whole-frames.js';
+import { FIN, Opcode } from '../../websocket/frame.js';
+import type { FragmentPosition } from '../../websocket/frame-decoder.js';
+import type { FrameSource } from '../../websocket/frame-source.js';
+import type { WholeFrames } from '../../websocket/whole-frames.js';
 import { ClientEnding } from './client-ending.js';
 
 /** What all client sockets of a process share. */

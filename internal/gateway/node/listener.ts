@@ -1,9 +1,9 @@
+import { Roll } from '../../collections/roll.js';
 import { fromUnknown } from '../../errors.js';
 import type { ClientWire } from '../../exchange/client-wire.js';
-import { FewAtATime } from '../../few-at-a-time.js';
 import type { RequestHead } from '../../request/head.js';
-import { Roll } from '../../roll.js';
-import { selectable } from '../../session/opening.js';
+import { FewAtATime } from '../../runtime/few-at-a-time.js';
+import { selectable } from '../../session/opening/opening.js';
 import type { TimerWheel } from '../../session/timer-wheel.js';
 import type { ReusedBuffer } from '../../upstream/socket/reused-buffer.js';
 import type { UpstreamSocket } from '../../upstream/socket/socket.js';

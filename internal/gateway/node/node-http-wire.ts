@@ -3,7 +3,7 @@ import type { ClientWire, WireOwner } from '../../exchange/client-wire.js';
 import { hasBody } from '../../exchange/request-body.js';
 import type { FlatHeaders } from '../../request/flat-headers.js';
 import type { RequestHead } from '../../request/head.js';
-import { reset } from '../../reset.js';
+import { reset } from '../../runtime/tcp-reset.js';
 import { unsentBytes } from './stalled.js';
 
 /** Largest piece that is copied to go out with its head, in bytes. */

@@ -1,10 +1,10 @@
 import { METHODS } from 'node:http';
+import type { Enrolled } from '../../collections/roll.js';
 import type { ClientWire } from '../../exchange/client-wire.js';
 import { hasBody } from '../../exchange/request-body.js';
 import { hasToken } from '../../request/grammar.js';
 import type { HeaderLines } from '../../request/head.js';
-import { RESET_CHECK_MS } from '../../reset.js';
-import type { Enrolled } from '../../roll.js';
+import { RESET_CHECK_MS } from '../../runtime/tcp-reset.js';
 import { Timed, type TimerWheel } from '../../session/timer-wheel.js';
 import type { ReusedBuffer } from '../../upstream/socket/reused-buffer.js';
 import type { SocketOwner } from '../../upstream/socket/socket.js';

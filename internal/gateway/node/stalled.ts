@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { type Enrolled, Roll } from '../../roll.js';
+import { type Enrolled, Roll } from '../../collections/roll.js';
 import { Timed, type TimerWheel } from '../../session/timer-wheel.js';
 
 /** How long a client may take nothing of the rest of an answer. */

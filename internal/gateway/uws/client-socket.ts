@@ -1,8 +1,8 @@
 import type { WebSocket } from 'uWebSockets.js';
-import { cutReason } from '../../close-frame.js';
 import { type ClientSocket, type LastWords, SendResult } from '../../session/client-socket.js';
 import type { Session } from '../../session/session.js';
-import type { FragmentPosition } from '../../upstream/websocket/message-listener.js';
+import { cutReason } from '../../websocket/close-frame.js';
+import type { FragmentPosition } from '../../websocket/frame-decoder.js';
 
 /** What uWebSockets.js keeps for each of its sockets. */
 export interface SocketData {

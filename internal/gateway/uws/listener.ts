@@ -9,7 +9,7 @@ import type {
 import type { ListenConfig } from '../../config/config.js';
 import { fromUnknown, GatewayError } from '../../errors.js';
 import type { RequestHead } from '../../request/head.js';
-import { selectable } from '../../session/opening.js';
+import { selectable } from '../../session/opening/opening.js';
 import type { Session } from '../../session/session.js';
 import { refusalAnswer } from '../answer.js';
 import type { Listener, ListenerParts } from '../listener.js';

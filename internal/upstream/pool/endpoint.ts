@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import { Roll } from '../../collections/roll.js';
 import { hasUpstreams, type Route, type RouteTls, type UpstreamRoute } from '../../config/config.js';
-import { Roll } from '../../roll.js';
 import type { CircuitBreaker, Fault, Permit } from './circuit-breaker.js';
 import { DialTurns } from './dial-turns.js';
 import { type Landlord, Tenancy, type TenancyEnd, type Tenant } from './tenancy.js';

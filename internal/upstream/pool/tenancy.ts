@@ -1,6 +1,6 @@
+import type { Enrolled } from '../../collections/roll.js';
 import type { Protocol, UpstreamRoute } from '../../config/config.js';
 import { clientKey } from '../../request/client-key.js';
-import type { Enrolled } from '../../roll.js';
 
 /**
  * How a tenancy ended, in the eyes of its endpoint: `closed` in good order by the upstream's own word (for a

@@ -1,6 +1,6 @@
 import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { isStreamReset } from '../../reset.js';
+import { isStreamReset } from '../../runtime/tcp-reset.js';
 import { admittedOnly, lookupBy } from './admitted-lookup.js';
 import type { ReusedBuffer } from './reused-buffer.js';
 import { KEEP_ALIVE_DELAY_MS, type SocketOwner, type SocketTarget, type UpstreamSocket } from './socket.js';

@@ -1,4 +1,4 @@
-import { isReset } from '../../reset.js';
+import { isReset } from '../../runtime/tcp-reset.js';
 import { admittedOnly } from './admitted-lookup.js';
 import type { ReusedBuffer } from './reused-buffer.js';
 import { KEEP_ALIVE_DELAY_MS, type SocketOwner, type SocketTarget, type UpstreamSocket } from './socket.js';

@@ -1,10 +1,10 @@
 import { type ErrorCode, fromUnknown, GatewayError } from '../../errors.js';
+import { Opcode } from '../../websocket/frame.js';
+import { FrameDecoder } from '../../websocket/frame-decoder.js';
+import type { FrameSource } from '../../websocket/frame-source.js';
 import type { TenancyEnd } from '../pool/tenancy.js';
 import type { UpstreamSocket } from '../socket/socket.js';
 import type { ConnectionShared } from './connection-shared.js';
-import { Opcode } from './frame.js';
-import { FrameDecoder } from './frame-decoder.js';
-import type { FrameSource } from './frame-source.js';
 import type { UpstreamListener } from './message-listener.js';
 import { OwnFrames, type Speaker } from './own-frames.js';
 

@@ -1,9 +1,10 @@
+import { type MaskingKeys, Opcode } from '../../websocket/frame.js';
+import type { FragmentPosition } from '../../websocket/frame-decoder.js';
+import type { FrameSource } from '../../websocket/frame-source.js';
 import { type SocketOwner, type UpstreamSocket, WRITE_COST_BYTES } from '../socket/socket.js';
 import { ConnectionEnding, type ConnectionTenancy } from './connection-ending.js';
 import type { ConnectionShared } from './connection-shared.js';
-import { type MaskingKeys, Opcode } from './frame.js';
-import type { FrameSource } from './frame-source.js';
-import type { FragmentPosition, UpstreamListener } from './message-listener.js';
+import type { UpstreamListener } from './message-listener.js';
 import type { BatchReader } from './read-batch.js';
 import { type ControlFrames, type UpstreamFrameListener, UpstreamFrames } from './upstream-frames.js';
 

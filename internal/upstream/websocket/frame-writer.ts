@@ -1,6 +1,6 @@
+import { clientFrameBytes, type MaskingKeys, writeClientFrame } from '../../websocket/frame.js';
 import { ReusedBuffer } from '../socket/reused-buffer.js';
 import type { UpstreamSocket } from '../socket/socket.js';
-import { clientFrameBytes, type MaskingKeys, writeClientFrame } from './frame.js';
 
 /** When less than this is left behind bytes still in flight, new memory is taken. */
 const MIN_ROOM_BYTES = 4096;

@@ -1,5 +1,5 @@
-import { claimText, percentEncode, roleList } from '../../claim-text.js';
 import type { Protocol, UpstreamRoute } from '../../config/config.js';
+import { claimText, percentEncode, roleList } from '../../request/claim-text.js';
 import { isOwnHeader } from '../../request/own-headers.js';
 import type { TraceContext } from '../../telemetry/trace-context.js';
 import { changesOf } from '../header-changes.js';

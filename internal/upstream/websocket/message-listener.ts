@@ -1,7 +1,5 @@
 import type { GatewayError } from '../../errors.js';
-
-/** Which piece of a fragmented message is handed over. */
-export type FragmentPosition = 'first' | 'middle' | 'last';
+import type { FragmentPosition } from '../../websocket/frame-decoder.js';
 
 /**
  * Who hears an upstream connection after it is open. Every payload is a view of the shared read buffer: valid

@@ -1,7 +1,7 @@
 import type { CloseCode } from '../../close-codes.js';
+import { closePayload, Opcode } from '../../websocket/frame.js';
+import type { FrameSource } from '../../websocket/frame-source.js';
 import type { UpstreamSocket } from '../socket/socket.js';
-import { closePayload, Opcode } from './frame.js';
-import type { FrameSource } from './frame-source.js';
 
 const NOTHING = Buffer.alloc(0);
 

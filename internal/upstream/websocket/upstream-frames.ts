@@ -1,7 +1,7 @@
 import type { CloseReasonKey } from '../../close-codes.js';
-import { FrameWalker } from './frame-walker.js';
+import { FrameWalker } from '../../websocket/frame-walker.js';
+import type { WholeFrames } from '../../websocket/whole-frames.js';
 import type { UpstreamListener } from './message-listener.js';
-import type { WholeFrames } from './whole-frames.js';
 
 /** Who takes an upstream's frames as they came. Bytes are valid during the call only. */
 export interface UpstreamFrameListener

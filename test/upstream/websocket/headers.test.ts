@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { claimText } from '../../../internal/claim-text.js';
+import { claimText } from '../../../internal/request/claim-text.js';
 import { type RequestFacts, upstreamHeaders } from '../../../internal/upstream/websocket/headers.js';
 import { HandshakeKeys, openingRequest } from '../../../internal/upstream/websocket/opening-request.js';
 import { targetUrl } from '../../../internal/upstream/websocket/target-url.js';

@@ -1,0 +1,172 @@
+import type { Stats } from 'node:fs';
+import { realpath, stat } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createRequire } from 'node:module';
+import { join, sep } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { FlatHeaders } from '../../request/flat-headers.js';
+
+// Loaded where files are sent: more than a megabyte of each process, and most send none.
+const load = createRequire(import.meta.url);
+
+/** A request for something in a folder; the method is GET or HEAD. */
+export interface FileRequest {
+  /** Absolute path of the folder. */
+  readonly folder: string;
+  /** What follows the prefix in the decoded path. */
+  readonly rest: string;
+  /** The whole of it. */
+  readonly path: string;
+  /** Whether everybody may have it, caches included. */
+  readonly isPublic: boolean;
+}
+
+/** What became of it; `redirected` and `refused` are the caller's to answer. */
+export type FileOutcome =
+  | { readonly kind: 'sent' }
+  | { readonly kind: 'redirected'; readonly location: string }
+  /** Of 416 the headers say how long the file is (RFC 9110 §15.5.17). */
+  | { readonly kind: 'refused'; readonly status: 404 | 412 | 416; readonly headers: FlatHeaders };
+
+const MISSING: FileOutcome = { kind: 'refused', status: 404, headers: [] };
+
+/**
+ * Serves a file with ETag, Last-Modified and ranges (RFC 9110 §13, §14), a folder by its index.html. Nothing
+ * whose name begins with a dot is there, nor what a link outside of the folder leads to, nor anything but
+ * regular files: opening a pipe would wait for whoever writes into it.
+ * @param begin begins the answer: its status and headers.
+ */
+export async function serveFile(
+  request: FileRequest,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  begin: (status: number, headers: FlatHeaders) => void,
+): Promise<FileOutcome> {
+  const found = await findFile(request);
+  if (typeof found === 'string') return sendFile(found, request, incoming, outgoing, begin);
+  return found ?? MISSING;
+}
+
+/** The real path of a regular file in the folder. */
+async function findFile({ folder, rest, path }: FileRequest): Promise<string | FileOutcome | undefined> {
+  const segments = rest.split('/').filter((segment) => segment !== '');
+  if (segments.some((segment) => segment.startsWith('.') || segment.includes('\0'))) return undefined;
+  const found = await inside(folder, segments);
+  if (found === undefined) return undefined;
+  const isFolderPath = path.endsWith('/');
+  if (found.stats.isFile()) return isFolderPath ? undefined : found.path;
+  if (!found.stats.isDirectory()) return undefined;
+  const index = await inside(folder, [...segments, 'index.html']);
+  if (index?.stats.isFile() !== true) return undefined;
+  if (isFolderPath) return index.path;
+  // Without the slash the links of the page would lead beside it. As a relative reference it leads to no
+  // other host, and is right behind whatever changes paths in front of the gateway.
+  return { kind: 'redirected', location: `./${encodeURIComponent(path.slice(path.lastIndexOf('/') + 1))}/` };
+}
+
+/** What is at a path in the folder, once all links are followed; undefined: nothing, or it lies outside. */
+async function inside(
+  folder: string,
+  segments: readonly string[],
+): Promise<{ readonly path: string; readonly stats: Stats } | undefined> {
+  try {
+    const root = await realpath(folder);
+    const path = await realpath(join(root, ...segments));
+    const within = root.endsWith(sep) ? root : `${root}${sep}`;
+    if (path !== root && !path.startsWith(within)) return undefined;
+    return { path, stats: await stat(path) };
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The library takes ranges, preconditions, types and the stream; it is told a real path that was found good,
+ * so that a dot in it is one that a link of the folder's owner leads through (Kubernetes mounts `..data`).
+ */
+function sendFile(
+  path: string,
+  { isPublic }: FileRequest,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  begin: (status: number, headers: FlatHeaders) => void,
+): Promise<FileOutcome> {
+  const pathname = path.split(sep).map(encodeURIComponent).join('/');
+  const send = load('send') as typeof import('send');
+  if (namesTag(incoming)) delete incoming.headers.range;
+  const sending = send(incoming, pathname, { dotfiles: 'allow', cacheControl: false, index: false });
+  outgoing.setHeader('Cache-Control', isPublic ? 'no-cache' : 'private, no-cache');
+  let file: Readable | undefined;
+  insteadOfHead(outgoing, begin, () => file?.unpipe(outgoing).destroy());
+  return new Promise((resolve) => {
+    sending.on('error', (error: { readonly status?: number }) => {
+      // Somebody has given another answer meanwhile.
+      if (outgoing.writableEnded) return;
+      // Broken off in the middle: never an answer that looks complete.
+      if (outgoing.headersSent) outgoing.destroy();
+      else resolve(refusal(error.status, outgoing));
+    });
+    sending.on('directory', () => resolve(MISSING));
+    // The library minds only an answer that has a connection: one that waits behind others has none yet.
+    sending.on('stream', (opened: Readable) => {
+      file = opened;
+      if (outgoing.destroyed) opened.destroy();
+      else outgoing.once('close', () => opened.destroy());
+    });
+    outgoing.once('close', () => resolve({ kind: 'sent' }));
+    sending.pipe(outgoing);
+  });
+}
+
+/**
+ * RFC 9110 §13.1.5: a part only to whom has the very same file. The library's tags, made of time and size,
+ * are weak ones, which say no such thing; who names the time of the file (Last-Modified) gets his part.
+ */
+function namesTag({ headers }: IncomingMessage): boolean {
+  return String(headers['if-range'] ?? '').includes('"');
+}
+
+/**
+ * Has `begin` write the head that the library has put together, when that begins to send.
+ * @param giveUp called when somebody else begins an answer instead: the library waits for the first bytes of
+ *   the file, and would say them behind that one.
+ */
+function insteadOfHead(
+  outgoing: ServerResponse,
+  begin: (status: number, headers: FlatHeaders) => void,
+  giveUp: () => void,
+): void {
+  Object.defineProperty(outgoing, 'writeHead', {
+    configurable: true,
+    value: (status: number, text?: string, lines?: FlatHeaders) => {
+      const headers = linesOf(outgoing);
+      clear(outgoing);
+      Reflect.deleteProperty(outgoing, 'writeHead');
+      // The library has no lines of its own to give.
+      if (lines === undefined) begin(status, headers);
+      else {
+        giveUp();
+        outgoing.writeHead(status, text, lines);
+      }
+      return outgoing;
+    },
+  });
+}
+
+function refusal(status: number | undefined, outgoing: ServerResponse): FileOutcome {
+  const range = outgoing.getHeader('Content-Range');
+  clear(outgoing);
+  // From here on the head is the caller's.
+  Reflect.deleteProperty(outgoing, 'writeHead');
+  if (status === 412) return { kind: 'refused', status, headers: [] };
+  if (status !== 416) return MISSING;
+  return { kind: 'refused', status, headers: ['Content-Range', String(range ?? 'bytes */0')] };
+}
+
+function linesOf(outgoing: ServerResponse): FlatHeaders {
+  return outgoing.getHeaderNames().flatMap((name) => [name, String(outgoing.getHeader(name))]);
+}
+
+function clear(outgoing: ServerResponse): void {
+  for (const name of outgoing.getHeaderNames()) outgoing.removeHeader(name);
+}

@@ -1,0 +1,36 @@
+import { withoutTokenCookie, withoutTokenParameters } from '../../auth/identity/credentials.js';
+import type { Identity } from '../../auth/identity/identity.js';
+import { decodeToken } from '../../auth/identity/jwt-shape.js';
+import type { CredentialsConfig } from '../../config/config.js';
+import type { Destination } from '../../upstream/pool/destination.js';
+import type { DialRequest } from '../../upstream/upstreams.js';
+import { keepsToken, type Plan } from './plan.js';
+
+/** What goes upstream of a client: never its token's cookie or parameter, which are for the gateway alone. */
+export function dialRequest(
+  plan: Plan,
+  identity: Identity | undefined,
+  credentials: CredentialsConfig,
+  destination?: Destination,
+): DialRequest {
+  const { match, opening, adapter, token, offer } = plan;
+  // A raw client's first message is for the gateway alone: of its token the upstream learns by the header.
+  const forwardsToken = match.route.forwardToken && (plan.greeting?.consumed === true || keepsToken(plan));
+  const cookies = opening.headers.get('cookie');
+  return {
+    protocol: adapter.protocol,
+    identity,
+    token: forwardsToken ? token : undefined,
+    claims: () => (token === undefined || identity === undefined ? undefined : decodeToken(token)?.claims),
+    client: opening.client,
+    headers: opening.headers,
+    cookie: cookies && withoutTokenCookie(cookies, credentials.cookieName),
+    rest: match.rest,
+    query: withoutTokenParameters(opening.query, credentials.queryNames),
+    subprotocols: offer,
+    destination,
+    trace: opening.trace,
+    // With tracing off, what a trusted peer said goes on unchanged.
+    traceContext: opening.trace?.context ?? opening.client.traceContext,
+  };
+}

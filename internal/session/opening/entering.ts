@@ -1,0 +1,134 @@
+import type { Identity } from '../../auth/identity/identity.js';
+import type { CloseReasonKey } from '../../close-codes.js';
+import type { SessionConfig } from '../../config/config.js';
+import type { MessageBudget } from '../../ratelimit/message-budget.js';
+import type { Metrics } from '../../telemetry/metrics.js';
+import type { Destination } from '../../upstream/pool/destination.js';
+import { Cancellation } from '../../upstream/upstreams.js';
+import type { UpstreamConnection } from '../../upstream/websocket/connection.js';
+import type { ClientSocket } from '../client-socket.js';
+import type { RenewableOwner } from '../pump/mqtt-renewal-pump.js';
+import type { Pump } from '../pump/pump.js';
+import { pumpFor, type RenewalByAuth, renewalByAuth } from '../pump/pump-for.js';
+import type { Admission } from './admission.js';
+import type { Plan } from './plan.js';
+import { WaitingMessages } from './waiting.js';
+
+/**
+ * The states between a client's credentials and its upstream (SPEC sections 5 to 8): `identify`, `permit`,
+ * `reserve`, `dial`, `connect`, in this order, by its session, which asks after each whether it still lives.
+ * What the client says meanwhile waits.
+ */
+export class Entering {
+  name: 'authenticating' | 'dialing' = 'authenticating';
+  readonly waiting = new WaitingMessages();
+  /** What goes upstream before all else. */
+  greeting: Buffer | undefined;
+  #identity: Identity | undefined;
+  #budget: MessageBudget | undefined;
+  #destination: Destination | undefined;
+  #renewal: RenewalByAuth | undefined;
+  readonly #cancellation = new Cancellation();
+
+  /** @param config what holds on the plan's route. */
+  constructor(
+    readonly plan: Plan,
+    readonly admission: Admission,
+    readonly config: SessionConfig,
+  ) {}
+
+  /**
+   * Who the client is; undefined: nobody in particular.
+   * @throws GatewayError, by rejecting too; see `Access.identify`.
+   */
+  identify(): Identity | undefined | Promise<Identity | undefined> {
+    this.plan.opening.trace?.begin('authenticate');
+    return this.admission.identify(this.plan);
+  }
+
+  /** From here on the client's subject has a slot taken. @throws GatewayError; see `Access.permitSession`. */
+  permit(identity: Identity | undefined, ip: string): void {
+    this.#identity = identity;
+    this.#budget = this.admission.access.permitSession(this.plan.match.route, identity, ip);
+  }
+
+  /** Takes what others may have a say in; undefined: nobody has. @throws GatewayError, by rejecting too. */
+  reserve(sessionId: string): Promise<void> | undefined {
+    const { admission, plan } = this;
+    const identity = this.#identity;
+    this.greeting = admission.greetingToForward(plan, identity);
+    this.name = 'dialing';
+    this.#destination = admission.destination(plan, identity);
+    const { route } = plan.match;
+    const confirming = admission.access.confirmSlot(identity, sessionId);
+    const counting = admission.access.countRequest(route, identity, plan.opening.client.ip);
+    const method = admission.renewalMethod(plan);
+    const others = [confirming, counting].filter((asked) => asked !== undefined);
+    const isAlone = others.length === 0 && method === undefined && !route.tokens.once;
+    return isAlone ? undefined : this.#reserve(others, method);
+  }
+
+  async #reserve(others: readonly Promise<void>[], method: string | undefined): Promise<void> {
+    await Promise.all(others);
+    // A token that is good for one session is not used up by a client that has gone.
+    if (this.#cancellation.cancelled) return;
+    await this.admission.access.claim(this.plan.match.route, this.#identity);
+    if (method !== undefined) this.#renewal = await renewalByAuth(method);
+  }
+
+  /** @throws GatewayError, by rejecting; see `Upstreams.dial`. */
+  dial(): Promise<UpstreamConnection> {
+    const { plan } = this;
+    plan.opening.trace?.begin('dial');
+    const dialled = this.admission.dial(plan, this.#identity, this.#cancellation, this.#destination);
+    const ready = this.#budget?.ready;
+    // What other replicas left of the budget is learned meanwhile: no message ever waits for it.
+    return ready === undefined ? dialled : Promise.all([dialled, ready]).then(([upstream]) => upstream);
+  }
+
+  /** Both ends are there: what goes between them from now on. The budget is the pump's. */
+  connect(owner: RenewableOwner, client: ClientSocket, upstream: UpstreamConnection, metrics: Metrics): Pump {
+    const { adapter, match } = this.plan;
+    const packets = adapter.packets();
+    upstream.tenancy.farewell = packets;
+    const options = {
+      config: this.config,
+      metrics,
+      protocol: adapter.protocol,
+      allowsText: adapter.allowsText,
+      budget: this.#budget,
+      packets,
+      nowMs: performance.now(),
+    };
+    return pumpFor(owner, client, upstream, options, match.route, this.#renewal);
+  }
+
+  /** The session ends instead: what is under way ends by itself. */
+  abandon(): void {
+    this.#cancellation.cancel();
+    this.#budget?.release();
+  }
+
+  /** See `ClientListener`. */
+  messageRefusal(bytes: number): CloseReasonKey | undefined {
+    const { maxConnectBytes, maxBufferedBytes, maxMessageBytes } = this.config;
+    if (this.name === 'authenticating')
+      return bytes > maxConnectBytes - this.plan.first.length - this.waiting.bytes
+        ? 'messageTooBig'
+        : undefined;
+    if (bytes > maxMessageBytes) return 'messageTooBig';
+    return bytes > maxBufferedBytes - this.waiting.bytes ? 'tooMuchWaiting' : undefined;
+  }
+
+  /** Keeps a copy of a message until both ends are there. @returns why it may not be kept. */
+  keep(payload: Uint8Array, isBinary: boolean): CloseReasonKey | undefined {
+    const { plan, waiting } = this;
+    const { maxConnectBytes, maxBufferedBytes, maxMessageBytes } = this.config;
+    if (!isBinary && !plan.adapter.allowsText) return 'mqttTextFrame';
+    if (payload.length > maxMessageBytes) return 'messageTooBig';
+    if (this.name === 'dialing')
+      return waiting.add(payload, isBinary, maxBufferedBytes) ? undefined : 'tooMuchWaiting';
+    const isKept = waiting.add(payload, isBinary, maxConnectBytes - plan.first.length);
+    return isKept ? undefined : 'messageTooBig';
+  }
+}
