@@ -193,6 +193,21 @@ describe('the memory store', () => {
     assert.equal(cache.size, 0);
   });
 
+  test('a clock that is put back gives an entry no more time', () => {
+    let [nowMs, steadyMs] = [10_000_000, 0];
+    const cache = new MemoryTokenCache(
+      3,
+      () => nowMs,
+      () => steadyMs,
+    );
+    cache.set('a', entry({}, nowMs + 60_000));
+    [nowMs, steadyMs] = [1_000_000, 59_999];
+    assert.ok(cache.get('a'));
+    steadyMs = 60_000;
+    assert.equal(cache.get('a'), undefined);
+    assert.equal(cache.size, 0);
+  });
+
   test('a bound of 0 keeps nothing', () => {
     const cache = new MemoryTokenCache(0);
     cache.set('a', entry());

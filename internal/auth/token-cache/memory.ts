@@ -3,11 +3,17 @@ import { Multimap } from '../../collections/multimap.js';
 import { covers, type Revocation } from '../revocations/revocation.js';
 import type { CachedIdentity, TokenCacheStore } from './cache.js';
 
+interface Kept {
+  readonly entry: CachedIdentity;
+  /** When its time is over on a clock that never jumps: one that is put back gives nobody more of it. */
+  readonly untilMs: number;
+}
+
 /** The in-process store: bounded, least recently used out first. Entries past their lifetime are misses. */
 export class MemoryTokenCache implements TokenCacheStore {
   readonly name = 'memory';
   /** A Map iterates in order of insertion: the first entry is the one that was used longest ago. */
-  readonly #entries = new Map<string, CachedIdentity>();
+  readonly #entries = new Map<string, Kept>();
   /** Digests by subject, so that a revocation need not walk all entries. */
   readonly #digests = new Multimap<string, string>();
   /** Likewise by session at the provider, of those that belong to one. */
@@ -16,10 +22,12 @@ export class MemoryTokenCache implements TokenCacheStore {
   /**
    * @param maxEntries bound on the number of entries, ≥ 0; 0 keeps nothing.
    * @param now milliseconds since the epoch.
+   * @param steadyMs milliseconds of a clock that never jumps.
    */
   constructor(
     private readonly maxEntries: number,
     private readonly now: () => number = Date.now,
+    private readonly steadyMs: () => number = () => performance.now(),
   ) {}
 
   get size(): number {
@@ -27,21 +35,22 @@ export class MemoryTokenCache implements TokenCacheStore {
   }
 
   get(digest: string): CachedIdentity | undefined {
-    const entry = this.#entries.get(digest);
-    if (entry === undefined) return undefined;
-    if (entry.expiresAtMs <= this.now()) {
+    const kept = this.#entries.get(digest);
+    if (kept === undefined) return undefined;
+    if (kept.entry.expiresAtMs <= this.now() || kept.untilMs <= this.steadyMs()) {
       this.delete(digest);
       return undefined;
     }
     this.#entries.delete(digest);
-    this.#entries.set(digest, entry);
-    return entry;
+    this.#entries.set(digest, kept);
+    return kept.entry;
   }
 
   set(digest: string, entry: CachedIdentity): void {
     this.delete(digest);
-    if (this.maxEntries <= 0 || entry.expiresAtMs <= this.now()) return;
-    this.#entries.set(digest, entry);
+    const leftMs = entry.expiresAtMs - this.now();
+    if (this.maxEntries <= 0 || leftMs <= 0) return;
+    this.#entries.set(digest, { entry, untilMs: this.steadyMs() + leftMs });
     const { sub, sid } = entry.identity;
     this.#digests.add(sub, digest);
     if (sid !== '') this.#digestsBySid.add(sid, digest);
@@ -49,7 +58,7 @@ export class MemoryTokenCache implements TokenCacheStore {
   }
 
   delete(digest: string): void {
-    const entry = this.#entries.get(digest);
+    const entry = this.#entries.get(digest)?.entry;
     if (entry === undefined) return;
     this.#entries.delete(digest);
     const { sub, sid } = entry.identity;
@@ -60,7 +69,7 @@ export class MemoryTokenCache implements TokenCacheStore {
   /** Drops every entry that a revocation covers and returns their digests. */
   forget(revocation: Revocation): readonly string[] {
     const covered = [...this.#candidates(revocation)].filter((digest) => {
-      const entry = this.#entries.get(digest);
+      const entry = this.#entries.get(digest)?.entry;
       return entry !== undefined && covers(revocation, entry.identity);
     });
     for (const digest of covered) this.delete(digest);
