@@ -29,8 +29,9 @@ export class RedisSubscriptions {
   readonly #subscribers = new Map<string, RedisSubscriber>();
   readonly #refused = new Set<string>();
   #connection: LastingConnection | undefined;
-  /** The connection that stands. */
+  /** The connection that stands, and since when, on the monotonic clock. */
   #client: Redis | undefined;
+  #sinceMs = 0;
 
   constructor(options: SubscriptionsOptions) {
     this.#options = options;
@@ -76,6 +77,7 @@ export class RedisSubscriptions {
     try {
       await client.connect();
       this.#client = client;
+      this.#sinceMs = performance.now();
       await Promise.all(
         [...this.#subscribers].map(([pattern, subscriber]) => this.#subscribe(client, pattern, subscriber)),
       );
@@ -87,6 +89,11 @@ export class RedisSubscriptions {
     const ping = setInterval(() => void client.ping().catch(() => {}), PING_INTERVAL_MS).unref();
     client.once('end', () => clearInterval(ping));
     return { lost, close: () => client.disconnect() };
+  }
+
+  /** Opens the connection anew if it has stood since before that moment: it may lead elsewhere by now. */
+  renew(beforeMs: number): void {
+    if (this.#sinceMs < beforeMs) this.#client?.disconnect();
   }
 
   /** Once more, for those that the server's access rules did not allow. */

@@ -7,6 +7,7 @@ import type { RedisStore } from '../../internal/store/redis.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
+import { startTcpProxy } from '../support/tcp-proxy.js';
 import { redisStoreWithLog as storeWithLog } from './recorded-log.js';
 
 const isStoreError = (error: unknown) => error instanceof GatewayError && error.code === 'ERR_STORE';
@@ -208,6 +209,33 @@ describe('RedisStore', () => {
     await eventually(() => own.admin.publish('news:2', 'b').then((receivers) => receivers === 1));
     await eventually(() => heard.length === 2);
     assert.deepEqual(heard, ['news:1=a', 'news:2=b']);
+  });
+
+  it('subscribes where its commands go, though the server they went to lives', async (t) => {
+    const [first, second] = await Promise.all([startRedis(), startRedis()]);
+    let { port } = first;
+    const proxy = await startTcpProxy(() => port);
+    const { store } = storeWithLog(`redis://127.0.0.1:${proxy.port}`);
+    t.after(async () => {
+      store.stop();
+      await proxy.close();
+      await Promise.all([first.stop(), second.stop()]);
+    });
+    const heard: string[] = [];
+    let subscribed = 0;
+    store.subscribe('revocations', 'news:*', {
+      onMessage: (channel) => heard.push(channel.toString()),
+      onSubscribed: () => subscribed++,
+    });
+    await store.start();
+    await eventually(() => subscribed === 1);
+    port = second.port;
+    // Of commands alone: who subscribes is of another type.
+    await first.admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await eventually(() => subscribed === 2 && store.up);
+    await store.run((redis) => redis.publish('news:one', ''));
+    await eventually(() => heard.length > 0);
+    assert.deepEqual(heard, ['news:one']);
   });
 
   it('leaves a hung subscription and takes a new one', async (t) => {

@@ -8,11 +8,14 @@ export interface TcpProxy {
   close(): Promise<void>;
 }
 
-/** Passes connections on to a port of 127.0.0.1, bytes as they come. */
-export async function startTcpProxy(port: number): Promise<TcpProxy> {
+/**
+ * Passes connections on to a port of 127.0.0.1, bytes as they come.
+ * @param port asked for at each new connection.
+ */
+export async function startTcpProxy(port: number | (() => number)): Promise<TcpProxy> {
   const clients = new Set<Socket>();
   const server = createServer((client) => {
-    const target = connect(port, '127.0.0.1');
+    const target = connect(typeof port === 'number' ? port : port(), '127.0.0.1');
     clients.add(client);
     client.once('close', () => {
       clients.delete(client);
