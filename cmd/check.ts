@@ -5,7 +5,7 @@ import { chooseListener } from '../internal/gateway/choice.js';
 import { examine } from './doctor/examination.js';
 import { findingLine } from './doctor/finding.js';
 import { command as define } from './line/command.js';
-import { ROUTE_FILE_OPTION } from './line/configuration.js';
+import { faultLines, ROUTE_FILE_OPTION } from './line/configuration.js';
 
 export const command = define({
   name: 'check',
@@ -20,7 +20,7 @@ export const command = define({
   async run(flags) {
     const loaded = loadConfiguration(undefined, { routeFile: flags['route-file'] });
     if ('problems' in loaded) {
-      process.stderr.write(`${loaded.problems.map(problemLine).join('\n')}\n`);
+      process.stderr.write(`${faultLines(loaded).join('\n')}\n`);
       return 1;
     }
     const { listen } = loaded.config;

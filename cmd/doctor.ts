@@ -27,17 +27,16 @@ file limit, as this machine sees them. Changes nothing; no user's credentials go
 
 async function findingsOf(routeFile: string | undefined): Promise<readonly Finding[]> {
   const loaded = loadConfiguration(undefined, { routeFile });
+  const doubts = loaded.warnings.map((warning) => ofConfiguration('doubtful', problemLine(warning)));
   if ('problems' in loaded)
-    return loaded.problems.map((problem) => ({
-      about: 'configuration',
-      state: 'bad',
-      text: problemLine(problem),
-    }));
+    return [...loaded.problems.map((problem) => ofConfiguration('bad', problemLine(problem))), ...doubts];
   return [
-    { about: 'configuration', state: 'good', text: `routes: ${loaded.table.routes.length}` },
-    ...loaded.warnings.map(
-      (warning): Finding => ({ about: 'configuration', state: 'doubtful', text: problemLine(warning) }),
-    ),
+    ofConfiguration('good', `routes: ${loaded.table.routes.length}`),
+    ...doubts,
     ...(await examine(loaded.config, loaded.table)),
   ];
+}
+
+function ofConfiguration(state: Finding['state'], text: string): Finding {
+  return { about: 'configuration', state, text };
 }

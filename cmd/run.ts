@@ -1,9 +1,8 @@
 import { loadConfiguration } from '../internal/config/environment/environment.js';
-import { problemLine } from '../internal/config/problem.js';
 import { fromUnknown } from '../internal/errors.js';
 import { createDaemon } from './daemon.js';
 import { command as define } from './line/command.js';
-import { ROUTE_FILE_OPTION } from './line/configuration.js';
+import { faultLines, ROUTE_FILE_OPTION } from './line/configuration.js';
 import { heed } from './signals.js';
 
 export const command = define({
@@ -14,7 +13,7 @@ export const command = define({
   options: ROUTE_FILE_OPTION,
   async run(flags) {
     const loaded = loadConfiguration(undefined, { routeFile: flags['route-file'] });
-    if ('problems' in loaded) return fail(loaded.problems.map(problemLine));
+    if ('problems' in loaded) return fail(faultLines(loaded));
     const daemon = createDaemon(loaded);
     heed(daemon, failed);
     await (await daemon).start();

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createApp } from '../../internal/app/lifecycle.js';
 import { loadConfiguration } from '../../internal/config/environment/environment.js';
-import { problemLine } from '../../internal/config/problem.js';
 import { startBackend } from '../demo/backend.js';
 import { startBroker } from '../demo/broker.js';
 import { freePort } from '../demo/free-port.js';
 import { UsageError } from '../line/command.js';
+import { faultLines } from '../line/configuration.js';
 import { DevIssuer } from './issuer.js';
 import { startDevServer } from './server.js';
 
@@ -92,7 +92,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
       GRACEFUL_DRAIN_TIMEOUT_SECONDS: '0',
       SHUTDOWN_HARD_LIMIT: '1',
     });
-    if ('problems' in loaded) throw new UsageError(loaded.problems.map(problemLine));
+    if ('problems' in loaded) throw new UsageError(faultLines(loaded));
     const { config } = loaded;
     const app = await createApp(
       { ...config, listen: { ...config.listen, ownHosts: hosts } },

@@ -1,4 +1,7 @@
-import { loadConfiguration } from '../../internal/config/environment/environment.js';
+import {
+  type FaultyConfiguration,
+  loadConfiguration,
+} from '../../internal/config/environment/environment.js';
 import { problemLine } from '../../internal/config/problem.js';
 import { UsageError } from './command.js';
 
@@ -13,6 +16,11 @@ export const ROUTE_FILE_OPTION = {
  */
 export function configuration(flags: { readonly 'route-file': string | undefined }) {
   const loaded = loadConfiguration(undefined, { routeFile: flags['route-file'] });
-  if ('problems' in loaded) throw new UsageError(loaded.problems.map(problemLine));
+  if ('problems' in loaded) throw new UsageError(faultLines(loaded));
   return loaded;
+}
+
+/** Every problem, and what may be behind some of them. */
+export function faultLines({ problems, warnings }: FaultyConfiguration): string[] {
+  return [...problems.map(problemLine), ...warnings.map((warning) => `warning: ${problemLine(warning)}`)];
 }

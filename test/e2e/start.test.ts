@@ -151,6 +151,18 @@ describe('a bad environment', () => {
     assert.ok(!output.includes('hunter2'), output);
   });
 
+  it('is told of a misspelt variable, which may be all that is wrong', async () => {
+    const { code, output } = await run({
+      env: { JWKS_URL: undefined, JWT_EXPECTED_ISSUR: 'https://id.example.com' },
+      routes: ROUTES,
+    });
+    assert.equal(code, 1);
+    assert.match(
+      output,
+      /^JWKS_URL: no source of verification keys.*\nwarning: JWT_EXPECTED_ISSUR: .*did you mean JWT_EXPECTED_ISSUER\?$/m,
+    );
+  });
+
   it('without any key source is refused, unless every route is public', async () => {
     const env = { JWKS_URL: undefined };
     const refused = await run({ env, routes: ROUTES });

@@ -35,7 +35,13 @@ export interface LoadedConfiguration {
   readonly warnings: readonly Problem[];
 }
 
-export type ConfigurationResult = LoadedConfiguration | { readonly problems: readonly Problem[] };
+/** Variables that are not read and look like others may be what is behind the problems. */
+export interface FaultyConfiguration {
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
+}
+
+export type ConfigurationResult = LoadedConfiguration | FaultyConfiguration;
 
 /**
  * A frozen configuration out of environment variables, or everything that is wrong with them. Reads the key,
@@ -69,7 +75,7 @@ export function loadConfiguration(env: Environment = process.env, flags: Flags =
     ...('problems' in routes ? routes.problems : listenerProblems(values, routes.table)),
   ].map((problem) => placed(problem, places));
   return 'problems' in routes || all.length > 0
-    ? { problems: all }
+    ? { problems: all, warnings: lookAlikes(env) }
     : {
         config,
         table: routes.table,
