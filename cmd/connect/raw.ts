@@ -43,6 +43,8 @@ export async function connectRaw(plan: ConnectPlan, binary: boolean): Promise<nu
       tell(`connected${socket.protocol === '' ? '' : `, ${socket.protocol}`}; Ctrl-D ends it`);
     if (plan.place === 'message' && plan.token !== undefined) socket.send(plan.token);
     void speak(socket, binary, plan).then(() => {
+      // The other side's close frame is there already: its end is told.
+      if (socket.readyState !== WebSocket.OPEN) return;
       ownEnd = true;
       socket.close(1000);
     });

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { WebSocketServer } from 'ws';
 import { BROKEN_CERTIFICATE, makeCertificate } from '../support/certificate.js';
 import { runCommand } from '../support/command.js';
 import { startForwardProxy } from '../support/forward-proxy.js';
@@ -79,6 +82,22 @@ describe('the commands', () => {
       assert.equal(nowhere.code, 1);
       assert.equal(nowhere.stderr, 'refused: HTTP 404: no route fits the path\n');
     }
+  });
+
+  it('connect tells of an end that comes before the first line is sent', async () => {
+    const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    server.on('headers', (_headers, { socket }) => {
+      // The 101 and the close frame arrive as one.
+      socket.cork();
+      setImmediate(() => socket.uncork());
+    });
+    server.on('connection', (socket) => socket.close(1008, 'Forbidden'));
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const { code, stderr } = await runCommand(['connect', `ws://127.0.0.1:${port}/`], { input: 'x\n' });
+    server.close();
+    assert.equal(code, 1);
+    assert.match(stderr, /^closed: 1008 "Forbidden" /);
   });
 
   it('connect speaks MQTT 5.0 and 3.1.1', async () => {
