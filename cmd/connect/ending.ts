@@ -25,7 +25,7 @@ export function endingText(code: number, reason: string): string {
 const STATUSES: Readonly<Record<number, string>> = {
   400: 'the path or a header is malformed',
   401: 'no token, or one that is no good',
-  403: 'this Origin may not connect: WS_ALLOWED_ORIGINS',
+  403: 'this Origin or this address may not connect: WS_ALLOWED_ORIGINS, or allow and deny of the route',
   404: 'no route fits the path',
   426: 'the route takes no WebSocket here',
   429: 'too many connections or failed logins of this address',

@@ -1,3 +1,4 @@
+import { notForAddress } from '../../internal/access/client-addresses.js';
 import { CLOSE_REASONS, type CloseReasonKey } from '../../internal/close-codes.js';
 
 /** What to do about a refusal; '': nothing, or nothing that a gateway's operator could. */
@@ -126,6 +127,8 @@ export function fixFor(answer: number, reason: string, why: string | undefined):
     const known = BY_WHY.find(([pattern]) => pattern.test(why));
     if (known !== undefined) return known[1];
   }
+  // An Origin gets the same status.
+  if (answer === 403 && why?.startsWith(notForAddress(''))) return BY_REASON.addressRefused;
   const fix = BY_NAME.get(reason) ?? BY_STATUS.get(answer) ?? 'docs/errors.md says what the code means.';
   return fix === '' ? undefined : fix;
 }

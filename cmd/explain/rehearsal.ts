@@ -1,17 +1,14 @@
 import type { Logger } from 'pino';
 import { type HttpRefusal, judgeArrival } from '../../internal/access/arrival.js';
-import { admitsAddress } from '../../internal/access/client-addresses.js';
 import type { Identity } from '../../internal/auth/identity/identity.js';
 import { CLOSE_REASONS, type CloseCode, type CloseReason } from '../../internal/close-codes.js';
 import type { Config, RouteMatch, RouteTable } from '../../internal/config/config.js';
-import { sessionMatches } from '../../internal/config/routes/table.js';
 import { GatewayError } from '../../internal/errors.js';
 import { judgeHandshake } from '../../internal/exchange/handshake.js';
 import { statusOf } from '../../internal/exchange/problem.js';
 import type { ProtocolAdapter } from '../../internal/protocol/protocol.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
 import { checkHandshake } from '../../internal/request/handshake.js';
-import type { RequestHead } from '../../internal/request/head.js';
 import { AllowedOrigins } from '../../internal/request/origin.js';
 import { Admission, firstFit, negotiated, refusedFor } from '../../internal/session/opening/admission.js';
 import { dialRequest } from '../../internal/session/opening/dial-request.js';
@@ -28,13 +25,9 @@ import { surroundings } from './surroundings.js';
 
 /** How a client is turned away. */
 export type Refusal =
-  /** By what an HTTP route has against it. */
-  | { readonly status: number; readonly unfit: string }
-  | {
-      readonly status: HttpRefusal;
-      /** The address that no route which fits is for; undefined: it is not that. */
-      readonly address?: string | undefined;
-    }
+  /** By what an HTTP route has against it, or because no route which fits is for the address. */
+  | { readonly status: number; readonly why: string }
+  | { readonly status: HttpRefusal }
   | {
       readonly reason: CloseReason;
       /** What the close frame says: a protocol can have codes of its own. */
@@ -94,9 +87,9 @@ export async function rehearse(
     },
   });
   const unfit = judgeHandshake(head, { credentials: config.credentials, proxies, table: () => table });
-  if (unfit !== undefined) return { matches, refusal: { status: statusOf(unfit), unfit: unfit.message } };
-  if (typeof opening === 'number')
-    return { matches, refusal: handshakeRefusal(opening, matches, proxies, head) };
+  if (unfit !== undefined) return { matches, refusal: { status: statusOf(unfit), why: unfit.message } };
+  if (typeof opening === 'number') return { matches, refusal: { status: opening } };
+  if ('status' in opening) return { matches, refusal: opening };
   const around = await surroundings(config, table, log);
   const { access, metrics } = around;
   const admission = new Admission(
@@ -116,18 +109,6 @@ export async function rehearse(
   } finally {
     await around.stop();
   }
-}
-
-/** A 403 is about the Origin, unless the route is not for the address. */
-function handshakeRefusal(
-  status: HttpRefusal,
-  matches: readonly RouteMatch[],
-  proxies: TrustedProxies,
-  head: RequestHead,
-): Refusal {
-  const { ip } = proxies.client(head.peer, head.secure, head.headers);
-  const admitted = sessionMatches(matches).some(({ route }) => admitsAddress(route.clients, ip));
-  return status === 403 && !admitted ? { status, address: ip } : { status };
 }
 
 /** What the gateway makes of the handshake and, where it waits for them, of the first bytes. */

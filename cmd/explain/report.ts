@@ -86,15 +86,11 @@ const UNAVAILABLE: Refusal = {
 };
 
 function refusalOf(refusal: Refusal) {
-  if ('status' in refusal) {
-    if ('unfit' in refusal) return { httpStatus: refusal.status, why: refusal.unfit };
-    const { status, address } = refusal;
-    const why =
-      address === undefined
-        ? HTTP_REFUSALS[status]
-        : `the route is not for the address ${address}: see its allow and deny`;
-    return { httpStatus: status, why };
-  }
+  if ('status' in refusal)
+    return {
+      httpStatus: refusal.status,
+      why: 'why' in refusal ? refusal.why : HTTP_REFUSALS[refusal.status],
+    };
   const { reason, told, why, connack, words } = refusal;
   return {
     code: told?.code,
@@ -109,7 +105,7 @@ function refusalOf(refusal: Refusal) {
 }
 
 function fixOf(told: ReturnType<typeof refusalOf>): string | undefined {
-  if ('httpStatus' in told) return fixFor(told.httpStatus, '', undefined);
+  if ('httpStatus' in told) return fixFor(told.httpStatus, '', told.why);
   return fixFor(told.code ?? 0, told.name, told.why);
 }
 

@@ -12,7 +12,7 @@ import type { MessageBudget } from '../ratelimit/message-budget.js';
 import type { RouteRequests } from '../ratelimit/route-requests.js';
 import type { TokenSlots } from '../ratelimit/token-slots/token-slots.js';
 import type { Destination } from '../upstream/pool/destination.js';
-import { admitsAddress } from './client-addresses.js';
+import { admitsAddress, notForAddress } from './client-addresses.js';
 import type { Caller, Targets } from './targets/targets.js';
 
 /** What decides about a client. */
@@ -76,7 +76,7 @@ export class Access {
   ): Identity | undefined | Promise<Identity> {
     // Before a signature is looked at: whom the route is not for costs nothing.
     if (!admitsAddress(clients, visitor.client.ip))
-      throw new GatewayError('ERR_ADDRESS_REFUSED', `the route is not for the address ${visitor.client.ip}`);
+      throw new GatewayError('ERR_ADDRESS_REFUSED', notForAddress(visitor.client.ip));
     if (typeof auth === 'object') return identityInHeader(auth, visitor.client.peer, visitor.headers);
     const { token, client } = visitor;
     if (token === undefined) {

@@ -7,10 +7,17 @@ import { listElements } from '../request/grammar.js';
 import type { HeaderLines, RequestHead } from '../request/head.js';
 import type { AllowedOrigins } from '../request/origin.js';
 import { decodePath } from '../request/path.js';
-import { admitsAddress } from './client-addresses.js';
+import { admitsAddress, notForAddress } from './client-addresses.js';
 
 /** The status a handshake is refused with before the limits are asked. */
 export type HttpRefusal = 400 | 401 | 403 | 404 | 426;
+
+/** A handshake whose route is not for its address. */
+export interface AddressRefusal {
+  readonly status: 403;
+  /** For the log: an Origin gets that status, too. */
+  readonly why: string;
+}
 
 /** What a handshake is held against. */
 export interface ArrivalRules {
@@ -47,7 +54,7 @@ export function judgeArrival(
   head: RequestHead,
   fault: 400 | 426 | undefined,
   rules: ArrivalRules,
-): Arrival | HttpRefusal {
+): Arrival | HttpRefusal | AddressRefusal {
   const path = decodePath(head.target);
   if (path === undefined || (head.query !== '' && !/^[!-~]*$/.test(head.query))) return 400;
   // To some upstreams `//` is `/`: what a narrower route guards must not be reached through a wider one.
@@ -60,7 +67,8 @@ export function judgeArrival(
   const scheme = client.isProtoKnown ? client.proto : undefined;
   if (!rules.origins.allows(head.headers.get('origin') ?? [], client.host, scheme)) return 403;
   // Where some of them let the address in, it depends on the protocol, which is found later.
-  if (!able.some(({ route }) => admitsAddress(route.clients, client.ip))) return 403;
+  if (!able.some(({ route }) => admitsAddress(route.clients, client.ip)))
+    return { status: 403, why: notForAddress(client.ip) };
   // Whoever does not come to the route that is meant must not come to a wider one behind it instead.
   const stranger = able.findIndex(({ route }) => !isKnown(route, head.headers));
   if (stranger === 0) return 401;

@@ -20,6 +20,11 @@ export function admitsAddress(rules: ClientRules, ip: string): boolean {
   return deny?.has(ip) !== true && allow?.has(ip) !== false;
 }
 
+/** In the words that the log, the admin API and `explain` have for it. */
+export function notForAddress(ip: string): string {
+  return `the route is not for the address ${ip}`;
+}
+
 function lists(rules: ClientRules): Lists {
   const known = listsOf.get(rules);
   if (known !== undefined) return known;

@@ -14,11 +14,10 @@ import type { Tracing } from '../telemetry/tracing.js';
 import { statusText } from './answer.js';
 import { RefusalLog } from './refusal-log.js';
 
-/** A good handshake that comes while there is no room for it. */
-interface TurnedAway {
-  readonly status: 503 | 429;
-  /** For the log: which limit said no, and whose it is. */
-  readonly why: string;
+interface Refused {
+  readonly status: number;
+  /** For the log: which limit said no, and whose it is; undefined: the status says it all. */
+  readonly why?: string | undefined;
 }
 
 /** A client that is let in, and what it said. */
@@ -46,7 +45,7 @@ export class Gate {
    */
   admit(head: RequestHead, counted: boolean): Admitted | number {
     const arrival = this.#judge(head);
-    if (typeof arrival === 'number') return this.#refuse(head, arrival);
+    if ('status' in arrival) return this.#refuse(head, arrival.status, arrival.why);
     const { ip } = arrival.client;
     const slot = counted ? undefined : ip;
     const limit = this.#limit(ip, slot);
@@ -63,7 +62,7 @@ export class Gate {
   /** The status of a request that its listener takes for no handshake; the refusal is counted and logged. */
   turnAway(head: RequestHead): number {
     const arrival = this.#judge(head);
-    return this.#refuse(head, typeof arrival === 'number' ? arrival : 426);
+    return 'status' in arrival ? this.#refuse(head, arrival.status, arrival.why) : this.#refuse(head, 426);
   }
 
   /** Likewise for a handshake that HTTP routes have found to be none of theirs. */
@@ -87,13 +86,14 @@ export class Gate {
     this.#refusals.closedAtDoor(peer, why);
   }
 
-  /** The opening handshake, or the status it is refused with. */
-  #judge(head: RequestHead): Arrival | number {
+  /** The opening handshake, or what it is refused with. */
+  #judge(head: RequestHead): Arrival | Refused {
     // SPEC section 17: wherever it is asked for.
-    if (isNobodys(head.method)) return 501;
+    if (isNobodys(head.method)) return { status: 501 };
     const fault = checkHandshake(head);
     if (fault === undefined) this.sessionParts.metrics.sessions.connections.inc();
-    return judgeArrival(head, fault, this.rules);
+    const arrival = judgeArrival(head, fault, this.rules);
+    return typeof arrival === 'number' ? { status: arrival } : arrival;
   }
 
   #refuse(head: RequestHead, status: number, why?: string): number {
@@ -132,7 +132,7 @@ export class Gate {
   }
 
   /** What a good handshake is turned away by, in SPEC section 4's order: full, then its address's limits. */
-  #limit(ip: string, slot: string | undefined): TurnedAway | undefined {
+  #limit(ip: string, slot: string | undefined): Refused | undefined {
     const { sessions } = this.sessionParts;
     const { full } = sessions;
     if (full !== undefined) return { status: 503, why: full };

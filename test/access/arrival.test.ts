@@ -25,7 +25,7 @@ const judgeArrival = (seen: RequestHead, held: ArrivalRules): ReturnType<typeof 
 describe('an opening handshake', () => {
   it('has the token taken out of what it offers', () => {
     const opening = judgeArrival(head({ 'sec-websocket-protocol': ['chat, Bearer', 'a.b.c, log'] }), rules);
-    assert.ok(typeof opening !== 'number');
+    assert.ok(typeof opening !== 'number' && 'matches' in opening);
     assert.deepEqual(opening.subprotocols, ['chat', 'log']);
     assert.deepEqual(opening.announced, { token: 'a.b.c', name: 'Bearer' });
   });
@@ -35,7 +35,7 @@ describe('an opening handshake', () => {
       head({ 'sec-websocket-protocol': 'b, a' }, { query: 'x=1', target: '/ws/%72pc/in' }),
       rules,
     );
-    assert.ok(typeof opening !== 'number');
+    assert.ok(typeof opening !== 'number' && 'matches' in opening);
     assert.equal(opening.path, '/ws/rpc/in');
     assert.equal(opening.query, 'x=1');
     assert.deepEqual(opening.subprotocols, ['b', 'a']);
@@ -78,7 +78,8 @@ describe('an opening handshake', () => {
     const prefixes = (routes: Parameters<typeof createRouteTable>[0], cookie?: string) => {
       const { match } = createRouteTable(routes);
       const opening = judgeArrival(head({ cookie }, { target: '/rpc/own/x' }), { ...rules, match });
-      return typeof opening === 'number' ? opening : opening.matches.map(({ route }) => route.prefix);
+      if (typeof opening === 'number' || 'status' in opening) return opening;
+      return opening.matches.map(({ route }) => route.prefix);
     };
     const speaksMqtt = { ...ROUTE, protocol: 'mqtt', prefix: '/' } as const;
     assert.equal(prefixes([wants, ROUTE]), 401);

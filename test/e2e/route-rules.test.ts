@@ -96,6 +96,12 @@ describe('what a route says of its clients and sessions', () => {
     await peer.close();
     for (const address of ['198.51.100.66', '203.0.113.1'])
       await assert.rejects(open(from(address)), status(403));
+    await eventually(() =>
+      gateway.logs.some(
+        ({ msg, why }) =>
+          msg === 'handshake refused' && why === 'the route is not for the address 203.0.113.1',
+      ),
+    );
     const ask = (address: string) =>
       http(`${gateway.http}/page`, {
         headers: { 'x-forwarded-for': address, authorization: `Bearer ${issuer.sign()}` },
@@ -114,7 +120,10 @@ describe('what a route says of its clients and sessions', () => {
         input: issuer.sign(),
       },
     );
-    assert.match(stdout, /refused: HTTP 403\n.*the route is not for the address 203\.0\.113\.1/);
+    assert.match(
+      stdout,
+      /refused: HTTP 403\n.*the route is not for the address 203\.0\.113\.1\nfix +Put the address/,
+    );
   });
 
   it('an address is refused in the session where the route is known only then', async () => {
