@@ -12,7 +12,7 @@ import type {
   UpstreamRoute,
   VerificationConfig,
 } from '../../internal/config/config.js';
-import { sessionMatches } from '../../internal/config/routes/table.js';
+import { sessionMatches, soleProtocol } from '../../internal/config/routes/table.js';
 import { firstFit } from '../../internal/session/opening/admission.js';
 import type { Plan } from '../../internal/session/opening/plan.js';
 import { sessionConfigOf } from '../../internal/session/opening/route-config.js';
@@ -127,7 +127,7 @@ function verdictOn(
   able: readonly RouteMatch<UpstreamRoute>[],
 ): string {
   const match = able.find((match) => match.route === route);
-  if (match !== undefined) return `serves ${match.route.protocol} only`;
+  if (match !== undefined) return `serves ${soleProtocol(match.route)} only`;
   if (matches.some((other) => other.route === route)) return 'takes no WebSocket';
   const { hosts } = route.clients;
   return hosts.length === 0

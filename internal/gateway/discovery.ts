@@ -1,4 +1,5 @@
 import { type Config, hasUpstreams, type Route, type RouteTable } from '../config/config.js';
+import { soleProtocol } from '../config/routes/table.js';
 import { PROTOCOLS } from '../protocol/protocols.js';
 import type { Answer } from './answer.js';
 
@@ -45,7 +46,7 @@ function routeEntry(route: Route) {
     kind,
     // Which header a proxy vouches with is nobody's business.
     auth: typeof auth === 'object' ? 'header' : auth,
-    subprotocols: hasUpstreams(route) ? subprotocolsOf(route.protocol) : [],
+    subprotocols: hasUpstreams(route) ? subprotocolsOf(soleProtocol(route)) : [],
     anySubprotocol: hasUpstreams(route) && route.copySubProtocol,
   };
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { type Gateway, startGateway } from '../support/gateway.js';
+import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
 import { connectPacket } from '../support/mqtt-packets.js';
 import { assertQuiet } from '../support/quiet.js';
@@ -31,7 +32,7 @@ describe('JSON-RPC over WebSocket on a route with schemas', () => {
     slowSpeaker = await startSlowSpeaker();
     const schemas = join(folder, 'rpc.yaml');
     gateway = await startGateway({
-      env: { JWKS_URL: issuer.jwksUrl },
+      env: { JWKS_URL: issuer.jwksUrl, DISCOVERY: 'true' },
       routes: [
         { prefix: '/rpc', upstream: echo.url, protocol: 'raw', schemas },
         { prefix: '/fragments', upstream: slowSpeaker.url, schemas },
@@ -83,6 +84,11 @@ describe('JSON-RPC over WebSocket on a route with schemas', () => {
     const mqtt = await Peer.open(`${gateway.ws}/any`, { headers, protocols: ['mqtt'] });
     mqtt.send(connectPacket());
     assert.deepEqual(await mqtt.ended(), { code: 1003, reason: 'unknown WS path' });
+    // Nor is anybody told to claim one.
+    const { routes } = JSON.parse((await http(`${gateway.http}/discovery`)).body) as {
+      routes: readonly { prefix: string; subprotocols: readonly string[] }[];
+    };
+    assert.deepEqual(routes.find(({ prefix }) => prefix === '/any')?.subprotocols, []);
   });
 
   it('does not speak in the middle of what the upstream says', async () => {

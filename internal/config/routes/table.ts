@@ -81,6 +81,17 @@ function restOfMount(path: string): string | undefined {
   return path === MOUNT || path === `${MOUNT}/` ? '' : undefined;
 }
 
+/**
+ * The one protocol whose clients a route is for; undefined: it is for all. Schemas of JSON-RPC make it one for
+ * raw clients: in what passes for another protocol nobody looks for calls, and the upstream may find some.
+ */
+export function soleProtocol({
+  protocol,
+  schemas,
+}: Pick<UpstreamRoute, 'protocol' | 'schemas'>): Protocol | undefined {
+  return protocol ?? (schemas?.rpc === undefined ? undefined : 'raw');
+}
+
 /** Whether some route answers plain HTTP requests. */
 export function hasHttpRoutes({ routes }: Pick<RouteTable, 'routes'>): boolean {
   return routes.some(({ kind }) => kind !== 'websocket');

@@ -4,6 +4,7 @@ import type { Identity } from '../../auth/identity/identity.js';
 import { looksLikeJwt } from '../../auth/identity/jwt-shape.js';
 import type { CloseReasonKey } from '../../close-codes.js';
 import type { Config, Protocol, RouteMatch, UpstreamRoute } from '../../config/config.js';
+import { soleProtocol } from '../../config/routes/table.js';
 import { verifiesTokens } from '../../config/verifies-tokens.js';
 import { type ErrorCode, GatewayError } from '../../errors.js';
 import type { Greeting } from '../../protocol/protocol.js';
@@ -209,15 +210,7 @@ export function firstFit(
   opening: Pick<Opening, 'matches'>,
   protocol: Protocol,
 ): RouteMatch<UpstreamRoute> | undefined {
-  return opening.matches.find(({ route }) => [undefined, protocol].includes(protocolOf(route)));
-}
-
-/**
- * The one protocol whose clients a route is for. Schemas of JSON-RPC make it one for raw clients: in what passes
- * for another protocol nobody looks for calls, and the upstream may find some.
- */
-function protocolOf({ protocol, schemas }: UpstreamRoute): Protocol | undefined {
-  return protocol ?? (schemas?.rpc === undefined ? undefined : 'raw');
+  return opening.matches.find(({ route }) => [undefined, protocol].includes(soleProtocol(route)));
 }
 
 /** What a 101 that goes out before the dial selects: with copySubProtocol, the first one offered. */
@@ -244,7 +237,7 @@ export function negotiated(
   if (found === undefined || found.adapter.protocol === 'mqtt') return found;
   const { protocol } = found.adapter;
   const serving = opening.matches.find(({ route }) =>
-    [undefined, 'raw', protocol].includes(protocolOf(route)),
+    [undefined, 'raw', protocol].includes(soleProtocol(route)),
   );
-  return serving !== undefined && protocolOf(serving.route) === 'raw' ? undefined : found;
+  return serving !== undefined && soleProtocol(serving.route) === 'raw' ? undefined : found;
 }
