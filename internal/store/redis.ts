@@ -73,15 +73,17 @@ export class RedisStore {
     this.#client.on('ready', () => {
       // What kept an earlier connection from standing says nothing of the end of this one.
       this.#lastError = undefined;
-      // Commands may go to another server from now on: one that lives, but is cut off from it, would keep its
-      // subscribers and tell them nothing. What is published in a cluster reaches all of its nodes.
-      if (!this.#client.isCluster) this.#subscriptions.renew(lostMs);
       void this.#availability.check();
     });
     this.#client.on('close', () => {
       lostMs = performance.now();
       const reason = this.#lastError === undefined ? 'disconnected' : redisFailure(this.#lastError);
       this.#availability.failed(reason);
+    });
+    this.#availability.onChange((up) => {
+      // Commands may go to another server from now on: one that lives, but is cut off from it, would keep its
+      // subscribers and tell them nothing. What is published in a cluster reaches all of its nodes.
+      if (up && !this.#client.isCluster) this.#subscriptions.renew(lostMs);
     });
   }
 

@@ -238,6 +238,20 @@ describe('RedisStore', () => {
     assert.deepEqual(heard, ['news:one']);
   });
 
+  it('lets its subscription stand while Redis refuses writes, however often it asks again', async (t) => {
+    const { own, store } = await startOwn(t);
+    let subscribed = 0;
+    store.subscribe('revocations', 'news:*', { onMessage: () => {}, onSubscribed: () => subscribed++ });
+    await eventually(() => subscribed === 1);
+    await own.admin.replicaof('127.0.0.1', String(redis.port));
+    await assert.rejects(ping(store), isStoreError);
+    const connections = async () =>
+      Number(/total_connections_received:(\d+)/.exec(await own.admin.info('stats'))?.[1]);
+    const before = await connections();
+    await eventually(async () => (await connections()) >= before + 3);
+    assert.equal(subscribed, 1);
+  });
+
   it('leaves a hung subscription and takes a new one', async (t) => {
     const { own, store } = await startOwn(t);
     let subscribed = 0;
