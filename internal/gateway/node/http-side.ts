@@ -12,7 +12,7 @@ import { unreadAnswer } from '../unread-answer.js';
 import { lastAnswer } from './answer-bytes.js';
 import { behindAnswers, ignore, insteadInTurn, inTurn, openAnswers } from './answer-turns.js';
 import { framingFault, MAX_HEAD_BYTES, MAX_HEADER_LINES } from './head-reader.js';
-import { incomingHead, isUnderWay, withoutOffer } from './incoming-head.js';
+import { answeredHead, incomingHead, isUnderWay, withoutOffer } from './incoming-head.js';
 import { lingers } from './linger.js';
 import { NodeHttpWire } from './node-http-wire.js';
 import { readBody } from './request-body.js';
@@ -178,7 +178,7 @@ export class HttpSide {
 
   #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const { gate, endpoints, httpRoutes } = this.parts;
-    const head = incomingHead(request, peerOf(request.socket));
+    const head = answeredHead(request, peerOf(request.socket));
     if (request.rawHeaders.length > 2 * MAX_HEADER_LINES)
       return this.#refuseUnread(response, gate.turnAwayUnread(head, 431));
     if (framingFault(head.headers, head.isOld))

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { TLSSocket } from 'node:tls';
+import { hasToken } from '../../request/grammar.js';
 import type { RequestHead } from '../../request/head.js';
 
 /** What node:http has read of a request. @param peer as the connection was accepted from. */
@@ -23,6 +24,17 @@ export function incomingHead(request: IncomingMessage, peer: string): RequestHea
     secure: socket instanceof TLSSocket,
     isOld: request.httpVersionMinor === 0,
   };
+}
+
+/**
+ * The same of a request that is answered in its own protocol. An offer of another one (RFC 9110 §7.8) is not in it:
+ * Node.js 24 leaves it to those that have a body.
+ */
+export function answeredHead(request: IncomingMessage, peer: string): RequestHead {
+  const head = incomingHead(request, peer);
+  const offer = head.headers.get('upgrade');
+  if (offer === undefined || hasToken(offer, 'websocket')) return head;
+  return { ...head, headers: new Map([...head.headers].filter(([name]) => name !== 'upgrade')) };
 }
 
 /** The bytes of a head, but for the protocols that it offers; never more than came. */

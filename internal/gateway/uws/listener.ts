@@ -180,9 +180,13 @@ export class UwsListener implements Listener {
     return this.#contain(session, () => session.start(opening, handshake));
   }
 
-  /** A connection that begins so has no second request, in which its client could take the header back. */
+  /**
+   * A connection that begins so has no second request, in which its client could take the header back. Dropped,
+   * not answered: behind a last answer uWebSockets.js still serves what came in the same read.
+   */
   #refuseProxied(head: RequestHead, response: HttpResponse): void {
-    this.#refuse(response, this.parts.gate.turnAwayUnread(head, 400), head.method === 'HEAD');
+    this.parts.gate.turnAwayUnread(head, 400);
+    response.close();
   }
 
   #refuse(response: HttpResponse, status: number, bodiless = false): void {
