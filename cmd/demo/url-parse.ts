@@ -1,4 +1,4 @@
-/** oidc-provider calls it; the first versions of Node.js 20 do not have it. Returns null for what is no URL. */
+/** oidc-provider calls it; the first versions of Node.js 20 do not have it. null: it is no URL. */
 function parse(input: string | URL, base?: string | URL): URL | null {
   return URL.canParse(String(input), base === undefined ? undefined : String(base))
     ? new URL(input, base)

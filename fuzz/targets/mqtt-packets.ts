@@ -6,7 +6,7 @@ import type { Target } from '../target.js';
 
 const CONNECT = 1;
 const DISCONNECT = 14;
-/** CONNECT, acknowledgements, PINGREQ, DISCONNECT, AUTH, with their flags; PUBREL has one, in MQTT 3.1 two. */
+/** CONNECT, acknowledgements, PINGREQ, DISCONNECT, AUTH, with their flags: of PUBREL one, in MQTT 3.1 two. */
 const FREE = [0x10, 0x40, 0x50, 0x62, 0x6a, 0x70, 0xc0, 0xe0, 0xf0];
 
 /** The walk over a client's MQTT packets, masked and cut at will, held against what takes them apart. */

@@ -13,7 +13,17 @@ const SUCCESS = 0x00;
 const RE_AUTHENTICATE = 0x19;
 
 /** Why a client is disconnected (MQTT 5.0 §3.14.2.1). */
-export const DISCONNECT_CODES = Object.freeze({ notAuthorized: 0x87, serverBusy: 0x89 });
+export const DISCONNECT_CODES = Object.freeze({
+  malformedPacket: 0x81,
+  protocolError: 0x82,
+  notAuthorized: 0x87,
+  serverBusy: 0x89,
+  shuttingDown: 0x8b,
+  keepAliveTimeout: 0x8d,
+  packetTooLarge: 0x95,
+  rateTooHigh: 0x96,
+  administrative: 0x98,
+});
 
 const VERSION = { protocolVersion: 5 } as const;
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { generate, type IAuthPacket, type IConnackPacket, type Packet, parser } from 'mqtt-packet';
@@ -64,9 +65,14 @@ class Client {
 
   /** Told so, and out. */
   async refused(): Promise<void> {
+    await this.left(0x87, REFUSED);
+  }
+
+  /** What it is told last. */
+  async left(code: number, end: { readonly code: number; readonly reason: string }): Promise<void> {
     const { reasonCode } = (await this.next('disconnect')) as { reasonCode?: number };
-    assert.equal(reasonCode, 0x87);
-    assert.deepEqual(await this.peer.ended(), REFUSED);
+    assert.equal(reasonCode, code);
+    assert.deepEqual(await this.peer.ended(), end);
   }
 }
 
@@ -89,6 +95,12 @@ describe('an MQTT 5.0 session that goes on under another token by AUTH', () => {
         { prefix: '/roles', upstream: broker.url, protocol: 'mqtt', mqtt: { roles: 'user-property' } },
         { prefix: '/staff', upstream: broker.url, protocol: 'mqtt', requireRoles: ['staff'] },
         { prefix: '/scripted', upstream: broker.url, protocol: 'mqtt' },
+        {
+          prefix: '/limited',
+          upstream: broker.url,
+          protocol: 'mqtt',
+          rateLimit: { perSecond: 1, burst: 10 },
+        },
       ],
     });
   });
@@ -231,6 +243,44 @@ describe('an MQTT 5.0 session that goes on under another token by AUTH', () => {
     await flood.client.renewed();
     await flood.client.refused();
     assert.equal(flood.upstream.inbox.length, 0);
+  });
+
+  it('hears in a DISCONNECT why the gateway ends it', async () => {
+    const revoked = await scripted('/scripted', { jti: 'over' });
+    await revoke('alice', 'over');
+    await revoked.client.left(0x98, REVOKED);
+    const banned = await scripted('/scripted', { sub: 'bad' });
+    await http(`${gateway.http}/admin/bans`, { method: 'POST', body: '{"sub":"bad"}' });
+    await banned.client.left(0x98, { code: 1008, reason: 'Banned' });
+    const expired = await scripted('/scripted', { exp: Math.floor(Date.now() / 1000) + 4 });
+    await expired.client.left(0x87, { code: 1008, reason: 'Token expired' });
+    const fast = await scripted('/limited', { sub: 'fast' });
+    fast.client.peer.send(Buffer.concat(Array.from({ length: 50 }, () => publishPacket(5))));
+    await fast.client.left(0x96, { code: 1008, reason: 'Rate limit exceeded' });
+    const large = await scripted();
+    large.client.peer.send(Buffer.alloc(1_048_577));
+    await large.client.left(0x95, { code: 1009, reason: 'Message too big' });
+    const twice = await scripted();
+    twice.client.peer.send(connectPacket(VERSION));
+    await twice.client.left(0x82, { code: 1002, reason: 'Bad CONNECT' });
+  });
+
+  it('hears nothing of it in the middle of a packet, or of a message in fragments', async () => {
+    const packet = publishPacket(5);
+    for (const [jti, whole, fin] of [
+      ['packet', false, true],
+      ['message', true, false],
+    ] as const) {
+      const { client, upstream } = await scripted('/scripted', { jti });
+      const passing = whole ? packet : packet.subarray(0, 3);
+      upstream.socket.send(passing, { fin });
+      // Behind it.
+      upstream.socket.ping();
+      await once(upstream.socket, 'pong');
+      await revoke('alice', jti);
+      assert.deepEqual(await client.peer.ended(), REVOKED);
+      assert.deepEqual(client.packets, []);
+    }
   });
 
   it('passes all else byte for byte, wherever messages are cut, and answers between packets', async () => {

@@ -8,7 +8,7 @@ interface Reachable {
   onChange(listener: (up: boolean) => void): void;
 }
 
-/** Claims remembered at most, about 20 MB; past that the first are forgotten here, the store alone has them. */
+/** Claims remembered at most, about 20 MB; past that only the store has the first ones. */
 const MOST = 100_000;
 /** Earlier claims that each new one looks at: more than one, so that they do not pile up. */
 const SWEEP = 2;

@@ -2,8 +2,8 @@ import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 
 /**
- * Time for an answer on the loopback interface, in rounds: what has come is read between two of them, so that no
- * build is called unsound because the machine was too busy, or stood still.
+ * Time for an answer on the loopback interface, in rounds: what has come is read between two of them, so
+ * that no build is called unsound because the machine was too busy, or stood still.
  */
 const ANSWER_ROUNDS = 50;
 /** Between two pieces of a request, so that they come in two reads. */

@@ -131,7 +131,7 @@ export abstract class SessionEnding extends Timed implements LiveSession, Arrivi
     }
     const reason = CLOSE_REASONS[key];
     const told = adapterOf(state)?.closesWith(key) ?? reason.client ?? passed;
-    const closing = this.closing(key, told, lastWords(state, reason, reply));
+    const closing = this.closing(key, told, lastWords(state, key, reply));
     this.stage = closing;
     recordClose(this.parts, this, state, reason, told?.code, cause);
     // A failed handshake is answered 101 too: browsers are shown close codes, never HTTP errors (section 4).

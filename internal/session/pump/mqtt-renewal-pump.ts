@@ -1,3 +1,4 @@
+import type { CloseReasonKey } from '../../close-codes.js';
 import {
   AUTH,
   CONNACK,
@@ -21,6 +22,23 @@ export interface RenewableOwner extends PumpOwner {
 }
 
 const NOTHING = Buffer.alloc(0);
+
+/** What the gateway's own reasons are called in MQTT; who is left by its broker hears what that says. */
+const CODES: Partial<Record<CloseReasonKey, number>> = {
+  mqttTextFrame: DISCONNECT_CODES.malformedPacket,
+  badConnect: DISCONNECT_CODES.protocolError,
+  clientProtocolError: DISCONNECT_CODES.protocolError,
+  renewalRefused: DISCONNECT_CODES.notAuthorized,
+  tokenExpired: DISCONNECT_CODES.notAuthorized,
+  authUnavailable: DISCONNECT_CODES.serverBusy,
+  shutdown: DISCONNECT_CODES.shuttingDown,
+  clientIdle: DISCONNECT_CODES.keepAliveTimeout,
+  messageTooBig: DISCONNECT_CODES.packetTooLarge,
+  rateLimited: DISCONNECT_CODES.rateTooHigh,
+  tokenRevoked: DISCONNECT_CODES.administrative,
+  banned: DISCONNECT_CODES.administrative,
+  closedByAdmin: DISCONNECT_CODES.administrative,
+};
 
 /**
  * A pump for MQTT 5.0 clients that authenticate by the method `jwt` (SPEC section 24): AUTH is between
@@ -74,20 +92,21 @@ export class MqttRenewalPump extends PausingPump {
   #takeAuth(piece: Buffer, ends: boolean): void {
     this.#auth.push(piece);
     this.#authBytes += piece.length;
-    if (this.#authBytes > this.config.maxConnectBytes) return this.#leave('notAuthorized');
+    if (this.#authBytes > this.config.maxConnectBytes) return this.#leave('renewalRefused');
     if (!ends) return undefined;
     const token = readReauthentication(Buffer.concat(this.#auth), this.method);
     this.#auth = [];
     this.#authBytes = 0;
-    if (token === undefined) return this.#leave('notAuthorized');
+    if (token === undefined) return this.#leave('renewalRefused');
     this.#isTooSoon = this.#isAsking;
     if (this.#isTooSoon) return undefined;
     this.#isAsking = true;
     void this.owner.renew(token).then(({ kind }) => {
       this.#isAsking = false;
-      if (kind !== 'renewed') return this.#leave(kind === 'unavailable' ? 'serverBusy' : 'notAuthorized');
+      if (kind !== 'renewed')
+        return this.#leave(kind === 'unavailable' ? 'authUnavailable' : 'renewalRefused');
       this.#say(reauthenticated(this.method));
-      if (this.#isTooSoon) this.#leave('notAuthorized');
+      if (this.#isTooSoon) this.#leave('renewalRefused');
     });
     return undefined;
   }
@@ -98,14 +117,15 @@ export class MqttRenewalPump extends PausingPump {
     else this.#due = packet;
   }
 
-  /**
-   * MQTT 5.0 §4.12.1: a client whose re-authentication fails is disconnected. In the middle of a
-   * packet nothing can be said.
-   */
-  #leave(why: keyof typeof DISCONNECT_CODES): void {
-    if (this.#isOver) return;
-    if (this.#mayBegin) this.client.send(disconnect(DISCONNECT_CODES[why]), true);
-    this.owner.close(why === 'serverBusy' ? 'authUnavailable' : 'renewalRefused');
+  /** MQTT 5.0 §4.12.1: a client whose re-authentication fails is disconnected. */
+  #leave(why: 'renewalRefused' | 'authUnavailable'): void {
+    if (!this.#isOver) this.owner.close(why);
+  }
+
+  /** MQTT 5.0 §4.13.1. In the middle of a packet nothing can be said. */
+  override lastWords(reason: CloseReasonKey): Buffer | undefined {
+    const { [reason]: code } = CODES;
+    return code === undefined || !this.#mayBegin || this.clientSaidGoodbye ? undefined : disconnect(code);
   }
 
   /** Whether a packet of the gateway's own can go to the client now. */

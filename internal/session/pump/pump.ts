@@ -110,6 +110,14 @@ export abstract class Pump implements TrafficSource {
   }
 
   /**
+   * What the client is told in its protocol's own words, right before the close frame; undefined: nothing can
+   * be said.
+   */
+  lastWords(_reason: CloseReasonKey): Buffer | undefined {
+    return undefined;
+  }
+
+  /**
    * The session ends.
    * @param told what the upstream is told; undefined: nothing.
    * @returns whether more of the upstream passes until its own end, of which the owner
