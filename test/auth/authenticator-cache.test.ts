@@ -6,8 +6,8 @@ import { MemoryTokenCache } from '../../internal/auth/token-cache/memory.js';
 import { TieredTokenCache } from '../../internal/auth/token-cache/tiered.js';
 import { TrustedIssuers } from '../../internal/auth/trusted-issuers.js';
 import type { Algorithm, VerificationConfig } from '../../internal/config/config.js';
-import { identityWith } from './cached-entry.js';
 import { bench, compact, refused, seconds, verification } from './parts.js';
+import { identityWith } from './token-cache/cached-entry.js';
 
 describe('the cache', () => {
   test('a token that was verified is not verified again, also when the endpoint is gone', async (t) => {

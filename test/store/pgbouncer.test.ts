@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { describe, it } from 'node:test';
 import { JWT_CACHE_TABLE, PostgresTokenCache } from '../../internal/auth/token-cache/postgres.js';
-import { digestOf, entryOf, SEAL } from '../auth/cached-entry.js';
+import { digestOf, entryOf, SEAL } from '../auth/token-cache/cached-entry.js';
 import { eventually } from '../support/eventually.js';
 import { HAS_PGBOUNCER, startPgBouncer } from '../support/pgbouncer.js';
 import { startPostgres } from '../support/postgres-server.js';

@@ -6,7 +6,7 @@ import { RedisRevocations } from '../../internal/auth/revocations/redis.js';
 import { RedisTokenCache } from '../../internal/auth/token-cache/redis.js';
 import { LEASE_RIGHTS } from '../../internal/ratelimit/lease-rights.js';
 import { RedisRecords } from '../../internal/store/records/redis-records.js';
-import { SEAL } from '../auth/cached-entry.js';
+import { SEAL } from '../auth/token-cache/cached-entry.js';
 import { eventually } from '../support/eventually.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 import { redisStoreWithLog } from './recorded-log.js';

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { type ClaimStore, Claims, MemoryClaims } from '../../internal/auth/once/claims.js';
-import { CLAIMS_TABLE, PostgresClaims } from '../../internal/auth/once/postgres.js';
-import { RedisClaims } from '../../internal/auth/once/redis.js';
-import { RememberedClaims } from '../../internal/auth/once/remembered.js';
-import { GatewayError } from '../../internal/errors.js';
-import { PostgresStore } from '../../internal/store/postgres.js';
-import { RedisStore } from '../../internal/store/redis.js';
-import { eventually } from '../support/eventually.js';
-import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
-import { type RedisServer, startRedis } from '../support/redis-server.js';
-import { RecordedLog } from './parts.js';
+import { type ClaimStore, Claims, MemoryClaims } from '../../../internal/auth/once/claims.js';
+import { CLAIMS_TABLE, PostgresClaims } from '../../../internal/auth/once/postgres.js';
+import { RedisClaims } from '../../../internal/auth/once/redis.js';
+import { RememberedClaims } from '../../../internal/auth/once/remembered.js';
+import { GatewayError } from '../../../internal/errors.js';
+import { PostgresStore } from '../../../internal/store/postgres.js';
+import { RedisStore } from '../../../internal/store/redis.js';
+import { eventually } from '../../support/eventually.js';
+import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
+import { type RedisServer, startRedis } from '../../support/redis-server.js';
+import { RecordedLog } from '../parts.js';
 
 /** What holds for every store, of which three processes have a connection each. */
 async function agree(stores: readonly ClaimStore[]): Promise<void> {

@@ -1,6 +1,6 @@
-import { type Identity, identityOf } from '../../internal/auth/identity/identity.js';
-import type { CachedIdentity } from '../../internal/auth/token-cache/cache.js';
-import { EntrySeal } from '../../internal/auth/token-cache/sealed-entry.js';
+import { type Identity, identityOf } from '../../../internal/auth/identity/identity.js';
+import type { CachedIdentity } from '../../../internal/auth/token-cache/cache.js';
+import { EntrySeal } from '../../../internal/auth/token-cache/sealed-entry.js';
 
 /** What all caches of a test share. */
 export const SEAL = new EntrySeal('a secret of these tests');

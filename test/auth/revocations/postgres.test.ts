@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { eventually } from '../support/eventually.js';
-import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
-import { HOSTILE_TEXTS } from './cached-entry.js';
+import { eventually } from '../../support/eventually.js';
+import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
+import { HOSTILE_TEXTS } from '../token-cache/cached-entry.js';
 import { postgresProcess } from './revocation-process.js';
 
 const ALICE = { sub: 'alice', jti: '1' };

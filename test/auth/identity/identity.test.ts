@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { DEFAULT_CLAIM_NAMES, type Identity, identityOf } from '../../internal/auth/identity/identity.js';
+import { DEFAULT_CLAIM_NAMES, type Identity, identityOf } from '../../../internal/auth/identity/identity.js';
 
 const CLAIMS = { sub: 'alice', exp: 2_000_000_000 };
 

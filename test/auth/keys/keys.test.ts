@@ -3,12 +3,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { VerificationKeys } from '../../internal/auth/keys/keys.js';
-import { Metrics } from '../../internal/telemetry/metrics.js';
-import { within } from '../support/eventually.js';
-import { freePort } from '../support/free-port.js';
-import { type EndpointMode, startIssuer } from '../support/issuer.js';
-import { type Bench, bench, compact, ManualClock, RecordedLog, refusedWith, verification } from './parts.js';
+import { VerificationKeys } from '../../../internal/auth/keys/keys.js';
+import { Metrics } from '../../../internal/telemetry/metrics.js';
+import { within } from '../../support/eventually.js';
+import { freePort } from '../../support/free-port.js';
+import { type EndpointMode, startIssuer } from '../../support/issuer.js';
+import { type Bench, bench, compact, ManualClock, RecordedLog, refusedWith, verification } from '../parts.js';
 
 const MINUTE_MS = 60_000;
 

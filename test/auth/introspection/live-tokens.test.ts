@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import type { Identity } from '../../internal/auth/identity/identity.js';
-import { LiveTokens } from '../../internal/auth/introspection/live-tokens.js';
-import { GatewayError } from '../../internal/errors.js';
-import { ManualClock } from './parts.js';
+import type { Identity } from '../../../internal/auth/identity/identity.js';
+import { LiveTokens } from '../../../internal/auth/introspection/live-tokens.js';
+import { GatewayError } from '../../../internal/errors.js';
+import { ManualClock } from '../parts.js';
 
 describe('the tokens of live sessions', () => {
   const identity = (exp = Number.MAX_SAFE_INTEGER): Identity => ({ ...IDENTITY, exp });

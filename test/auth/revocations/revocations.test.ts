@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { deserializeRevocation, serializeRevocation } from '../../internal/auth/revocations/revocation.js';
-import { covers, type Revocation } from '../../internal/auth/revocations/revocations.js';
-import { eventually } from '../support/eventually.js';
-import { HOSTILE_TEXTS } from './cached-entry.js';
-import { FlakyStore } from './flaky-store.js';
+import { deserializeRevocation, serializeRevocation } from '../../../internal/auth/revocations/revocation.js';
+import { covers, type Revocation } from '../../../internal/auth/revocations/revocations.js';
+import { eventually } from '../../support/eventually.js';
+import { FlakyStore } from '../flaky-store.js';
+import { HOSTILE_TEXTS } from '../token-cache/cached-entry.js';
 import { lonelyProcess, processOver } from './revocation-process.js';
 
 const later = () => Date.now() + 60_000;

@@ -5,14 +5,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { jwtVerify } from 'jose';
-import { Authenticator } from '../../internal/auth/authenticator.js';
-import { IntrospectionEndpoint } from '../../internal/auth/introspection/endpoint.js';
-import { Introspection } from '../../internal/auth/introspection/introspection.js';
-import { LiveTokens } from '../../internal/auth/introspection/live-tokens.js';
-import { TrustedIssuers } from '../../internal/auth/trusted-issuers.js';
-import type { IntrospectionConfig, IssuerConfig, VerificationConfig } from '../../internal/config/config.js';
-import { type IntrospectionServer, startIntrospection } from '../support/introspection-server.js';
-import { bench, RecordedLog, refusedWith } from './parts.js';
+import { Authenticator } from '../../../internal/auth/authenticator.js';
+import { IntrospectionEndpoint } from '../../../internal/auth/introspection/endpoint.js';
+import { Introspection } from '../../../internal/auth/introspection/introspection.js';
+import { LiveTokens } from '../../../internal/auth/introspection/live-tokens.js';
+import { TrustedIssuers } from '../../../internal/auth/trusted-issuers.js';
+import type {
+  IntrospectionConfig,
+  IssuerConfig,
+  VerificationConfig,
+} from '../../../internal/config/config.js';
+import { type IntrospectionServer, startIntrospection } from '../../support/introspection-server.js';
+import { bench, RecordedLog, refusedWith } from '../parts.js';
 
 const OPAQUE = 'z9.opaque-token_0/1+2=';
 const CACHE_MS = 60_000;

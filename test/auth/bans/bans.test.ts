@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { BANS_TABLE } from '../../internal/auth/bans/ban.js';
-import { Bans } from '../../internal/auth/bans/bans.js';
-import { PostgresRecords, postgresTableOf } from '../../internal/store/records/postgres-records.js';
-import { RedisRecords } from '../../internal/store/records/redis-records.js';
-import type { RecordList } from '../../internal/store/records/shared-records.js';
-import { postgresStoreWithLog, recordedLog, redisStoreWithLog } from '../store/recorded-log.js';
-import { eventually } from '../support/eventually.js';
-import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
-import { type RedisServer, startRedis } from '../support/redis-server.js';
-import { HOSTILE_TEXTS } from './cached-entry.js';
+import { BANS_TABLE } from '../../../internal/auth/bans/ban.js';
+import { Bans } from '../../../internal/auth/bans/bans.js';
+import { PostgresRecords, postgresTableOf } from '../../../internal/store/records/postgres-records.js';
+import { RedisRecords } from '../../../internal/store/records/redis-records.js';
+import type { RecordList } from '../../../internal/store/records/shared-records.js';
+import { postgresStoreWithLog, recordedLog, redisStoreWithLog } from '../../store/recorded-log.js';
+import { eventually } from '../../support/eventually.js';
+import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
+import { type RedisServer, startRedis } from '../../support/redis-server.js';
+import { HOSTILE_TEXTS } from '../token-cache/cached-entry.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
 

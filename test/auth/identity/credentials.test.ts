@@ -4,9 +4,9 @@ import {
   tokenInHandshake,
   withoutTokenCookie,
   withoutTokenParameters,
-} from '../../internal/auth/identity/credentials.js';
-import { isTokenShaped, looksLikeJwt } from '../../internal/auth/identity/jwt-shape.js';
-import { compact } from './parts.js';
+} from '../../../internal/auth/identity/credentials.js';
+import { isTokenShaped, looksLikeJwt } from '../../../internal/auth/identity/jwt-shape.js';
+import { compact } from '../parts.js';
 
 const CONFIG = {
   headerNames: ['authorization', 'x-token'],

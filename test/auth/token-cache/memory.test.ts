@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { identityOf } from '../../internal/auth/identity/identity.js';
-import { decodeToken } from '../../internal/auth/identity/jwt-shape.js';
+import { identityOf } from '../../../internal/auth/identity/identity.js';
+import { decodeToken } from '../../../internal/auth/identity/jwt-shape.js';
 import {
   type CachedIdentity,
   parseCachedIdentity,
   type TokenCacheStore,
-} from '../../internal/auth/token-cache/cache.js';
-import { MemoryTokenCache } from '../../internal/auth/token-cache/memory.js';
-import { TieredTokenCache } from '../../internal/auth/token-cache/tiered.js';
-import { Metrics } from '../../internal/telemetry/metrics.js';
+} from '../../../internal/auth/token-cache/cache.js';
+import { MemoryTokenCache } from '../../../internal/auth/token-cache/memory.js';
+import { TieredTokenCache } from '../../../internal/auth/token-cache/tiered.js';
+import { Metrics } from '../../../internal/telemetry/metrics.js';
+import { bench, refusedWith } from '../parts.js';
 import { identityWith } from './cached-entry.js';
-import { bench, refusedWith } from './parts.js';
 
 const THUMBPRINT = 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs';
 const FOREVER = { expiresAtMs: Number.POSITIVE_INFINITY };

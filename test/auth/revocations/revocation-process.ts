@@ -1,9 +1,9 @@
 import type { TestContext } from 'node:test';
-import { PostgresRevocations, REVOCATIONS_TABLE } from '../../internal/auth/revocations/postgres.js';
-import { RedisRevocations } from '../../internal/auth/revocations/redis.js';
-import type { RevocationStore } from '../../internal/auth/revocations/revocation-store.js';
-import { type Revocation, Revocations } from '../../internal/auth/revocations/revocations.js';
-import { postgresStoreWithLog, recordedLog, redisStoreWithLog } from '../store/recorded-log.js';
+import { PostgresRevocations, REVOCATIONS_TABLE } from '../../../internal/auth/revocations/postgres.js';
+import { RedisRevocations } from '../../../internal/auth/revocations/redis.js';
+import type { RevocationStore } from '../../../internal/auth/revocations/revocation-store.js';
+import { type Revocation, Revocations } from '../../../internal/auth/revocations/revocations.js';
+import { postgresStoreWithLog, recordedLog, redisStoreWithLog } from '../../store/recorded-log.js';
 
 const TTL_MS = 3_600_000;
 

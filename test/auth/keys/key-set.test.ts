@@ -4,10 +4,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { KeySet } from '../../internal/auth/keys/key-set.js';
-import { readPemKey } from '../../internal/auth/keys/pem.js';
-import type { Algorithm } from '../../internal/config/config.js';
-import { refusedWith } from './parts.js';
+import { KeySet } from '../../../internal/auth/keys/key-set.js';
+import { readPemKey } from '../../../internal/auth/keys/pem.js';
+import type { Algorithm } from '../../../internal/config/config.js';
+import { refusedWith } from '../parts.js';
 
 const ALL: readonly Algorithm[] = [
   'RS256',

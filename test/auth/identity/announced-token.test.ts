@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { readOffer } from '../../internal/auth/identity/announced-token.js';
+import { readOffer } from '../../../internal/auth/identity/announced-token.js';
 
 const NAMES = ['bearer', 'access_token'];
 const encoded = (token: string) => Buffer.from(token).toString('base64url');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { EntrySeal } from '../../internal/auth/token-cache/sealed-entry.js';
+import { EntrySeal } from '../../../internal/auth/token-cache/sealed-entry.js';
 import { digestOf, entryOf, HOSTILE_TEXTS, POISON, SEAL } from './cached-entry.js';
 
 const DIGEST = digestOf('alice');
