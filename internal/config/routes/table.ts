@@ -83,7 +83,8 @@ function restOfMount(path: string): string | undefined {
 
 /**
  * The one protocol whose clients a route is for; undefined: it is for all. Schemas of JSON-RPC make it one
- * for raw clients: in what passes for another protocol nobody looks for calls, and the upstream may find some.
+ * for raw clients: in what passes for another protocol nobody looks for calls, and the upstream may find
+ * some.
  */
 export function soleProtocol({
   protocol,

@@ -27,8 +27,8 @@ export function incomingHead(request: IncomingMessage, peer: string): RequestHea
 }
 
 /**
- * The same of a request that is answered in its own protocol. An offer of another one (RFC 9110 §7.8) is not in it:
- * Node.js 24 leaves it to those that have a body.
+ * The same of a request that is answered in its own protocol. An offer of another one (RFC 9110 §7.8) is not
+ * in it: Node.js 24 leaves it to those that have a body.
  */
 export function answeredHead(request: IncomingMessage, peer: string): RequestHead {
   const head = incomingHead(request, peer);

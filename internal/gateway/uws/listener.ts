@@ -181,8 +181,8 @@ export class UwsListener implements Listener {
   }
 
   /**
-   * A connection that begins so has no second request, in which its client could take the header back. Dropped,
-   * not answered: behind a last answer uWebSockets.js still serves what came in the same read.
+   * A connection that begins so has no second request, in which its client could take the header back.
+   * Dropped, not answered: behind a last answer uWebSockets.js still serves what came in the same read.
    */
   #refuseProxied(head: RequestHead, response: HttpResponse): void {
     this.parts.gate.turnAwayUnread(head, 400);
