@@ -5,7 +5,7 @@ import {
   shareMallocArena,
 } from '../internal/config/environment/environment.js';
 import { type SettingsChange, SettingsReloader } from '../internal/config/settings-reload.js';
-import { createLog, flushed } from '../internal/telemetry/log.js';
+import { createLog, flushed } from '../internal/telemetry/log/log.js';
 
 export interface Daemon {
   /** Resolves when clients are served. */

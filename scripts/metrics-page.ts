@@ -1,5 +1,5 @@
 import { PROTOCOL_NAMES } from '../internal/config/config.js';
-import { Metrics } from '../internal/telemetry/metrics.js';
+import { Metrics } from '../internal/telemetry/metrics/metrics.js';
 import { table } from './markdown-table.js';
 
 /** A query that makes something of each metric; test/deploy holds them to a real Prometheus. */
@@ -64,7 +64,7 @@ export function metricsPage(): string {
   const names = new Set(metrics.map(({ name }) => name));
   const unknown = Object.keys(EXAMPLE_QUERIES).filter((name) => !names.has(name));
   if (unknown.length > 0) throw new Error(`EXAMPLE_QUERIES: no such metrics: ${unknown.join(', ')}`);
-  return `<!-- Made from internal/telemetry/*-metrics.ts by \`npm run docs\`. -->
+  return `<!-- Made from internal/telemetry/metrics/*-metrics.ts by \`npm run docs\`. -->
 # Metrics
 
 What \`GET /metrics\` shows, in the Prometheus text format. Of a gateway with several workers one scrape shows all of

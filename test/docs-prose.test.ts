@@ -13,7 +13,7 @@ import { readIssuers } from '../internal/config/issuers.js';
 import { parseRoutes } from '../internal/config/routes/routes.js';
 import { entrySchemas } from '../internal/config/routes/schema.js';
 import { ERROR_CODES } from '../internal/errors.js';
-import { Metrics } from '../internal/telemetry/metrics.js';
+import { Metrics } from '../internal/telemetry/metrics/metrics.js';
 import { VARIABLE_GROUPS } from '../scripts/variable-docs.js';
 import { bench } from './auth/parts.js';
 import { certificate, directory, linesOf, put } from './config/files.js';

@@ -4,7 +4,7 @@ import { Leases } from '../../internal/ratelimit/leases.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
 import { RedisStore } from '../../internal/store/redis.js';
 import { connectionOptions } from '../../internal/store/redis-connection.js';
-import { createLog } from '../../internal/telemetry/log.js';
+import { createLog } from '../../internal/telemetry/log/log.js';
 import { eventually } from '../../test/support/eventually.js';
 
 /** The deadline that the gateway gives Redis. */

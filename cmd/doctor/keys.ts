@@ -1,7 +1,7 @@
 import { TrustedIssuers } from '../../internal/auth/trusted-issuers.js';
 import type { Config, VerificationConfig } from '../../internal/config/config.js';
 import { fromUnknown } from '../../internal/errors.js';
-import { Metrics } from '../../internal/telemetry/metrics.js';
+import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
 import type { Finding } from './finding.js';
 import { HeardLog } from './heard-log.js';
 

@@ -1,6 +1,6 @@
 import { createStores } from '../../internal/app/stores.js';
 import type { Config } from '../../internal/config/config.js';
-import { Metrics } from '../../internal/telemetry/metrics.js';
+import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
 import type { Finding } from './finding.js';
 import { HeardLog } from './heard-log.js';
 

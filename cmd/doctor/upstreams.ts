@@ -1,5 +1,5 @@
 import type { Config, RouteTable } from '../../internal/config/config.js';
-import { Metrics } from '../../internal/telemetry/metrics.js';
+import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
 import { Upstreams } from '../../internal/upstream/upstreams.js';
 import type { Finding } from './finding.js';
 import { HeardLog } from './heard-log.js';

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Config, UpstreamRoute } from '../../internal/config/config.js';
 import { fromUnknown, GatewayError } from '../../internal/errors.js';
-import { Metrics } from '../../internal/telemetry/metrics.js';
+import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
 import { type DialRequest, Upstreams } from '../../internal/upstream/upstreams.js';
 import type { UpstreamConnection } from '../../internal/upstream/websocket/connection.js';
 import { DialFailure } from '../../internal/upstream/websocket/dial-failure.js';

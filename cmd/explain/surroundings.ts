@@ -16,7 +16,7 @@ import { ConnectionSlots } from '../../internal/ratelimit/connection-limits.js';
 import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
 import type { SharedList } from '../../internal/store/agreement/shared-list.js';
-import { Metrics } from '../../internal/telemetry/metrics.js';
+import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
 
 /** Time for the list of revocations. */
 const LOAD_LIMIT_MS = 5_000;

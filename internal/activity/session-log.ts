@@ -1,7 +1,7 @@
 import { GatewayError } from '../errors.js';
 import type { PostgresStore } from '../store/postgres.js';
 import type { PostgresTable } from '../store/postgres-table.js';
-import type { Log } from '../telemetry/log.js';
+import type { Log } from '../telemetry/log/log.js';
 
 /** A session that had reached its upstream, or an exchange of more than 10 s, that has ended. */
 export interface EndedSession {

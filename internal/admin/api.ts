@@ -1,6 +1,6 @@
 import { fromUnknown } from '../errors.js';
 import { LineAllowance } from '../ratelimit/line-allowance.js';
-import { forLog, type Log } from '../telemetry/log.js';
+import { forLog, type Log } from '../telemetry/log/log.js';
 import { AdminAuthorization } from './authorization.js';
 import { ENDPOINTS, type Endpoint } from './endpoints.js';
 import type { AdminAnswer, AdminRequest } from './message.js';

@@ -2,7 +2,7 @@ import type { LogoutTokens } from '../auth/logout-token.js';
 import type { Claims } from '../auth/once/claims.js';
 import { fromUnknown, GatewayError } from '../errors.js';
 import { LineAllowance } from '../ratelimit/line-allowance.js';
-import type { Log } from '../telemetry/log.js';
+import type { Log } from '../telemetry/log/log.js';
 import type { AdminOperations } from './operations.js';
 
 /** Where it is served (SPEC section 25). */

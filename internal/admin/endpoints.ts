@@ -1,5 +1,5 @@
 import type { RevocationTarget } from '../auth/revocations/revocations.js';
-import { forLog } from '../telemetry/log.js';
+import { forLog } from '../telemetry/log/log.js';
 import { readBan, readBanQuery } from './bans.js';
 import { readDrain, readUpstream } from './drains.js';
 import { readLogOrder } from './log-settings.js';

@@ -1,5 +1,5 @@
-import type { AccessLog } from '../telemetry/access-log.js';
-import { ACCESS_CHOICES, type AccessChoice, LOG_LEVELS, type LogLevel } from '../telemetry/log.js';
+import type { AccessLog } from '../telemetry/log/access-log.js';
+import { ACCESS_CHOICES, type AccessChoice, LOG_LEVELS, type LogLevel } from '../telemetry/log/log.js';
 import { invalidPayload, missing, parsePayload, textMember } from './payload.js';
 
 /** How much is logged. Plain data: it crosses processes. */

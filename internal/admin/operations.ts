@@ -1,6 +1,6 @@
 import type { RevocationTarget } from '../auth/revocations/revocations.js';
 import type { RenewalOutcome } from '../session/renewal.js';
-import type { Refusal } from '../telemetry/recent-refusals.js';
+import type { Refusal } from '../telemetry/log/recent-refusals.js';
 import type { EndpointSnapshot } from '../upstream/upstreams.js';
 import type { ActivityRoutes, ActivitySessions } from './activity.js';
 import type { BanOrder, BanPage, BanQuery, BanResult } from './bans.js';

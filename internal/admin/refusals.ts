@@ -1,4 +1,4 @@
-import type { Refusal } from '../telemetry/recent-refusals.js';
+import type { Refusal } from '../telemetry/log/recent-refusals.js';
 import { timeText } from './time.js';
 
 /** A refusal as the admin API shows it; null: not known, or nothing to say. */

@@ -5,7 +5,7 @@ import { fromUnknown, GatewayError, isUnavailable } from '../errors.js';
 import type { FailedLogins } from '../ratelimit/failed-logins.js';
 import { LineAllowance } from '../ratelimit/line-allowance.js';
 import type { RenewalOutcome } from '../session/renewal.js';
-import type { Log } from '../telemetry/log.js';
+import type { Log } from '../telemetry/log/log.js';
 import type { AdminOperations } from './operations.js';
 
 /** Where it is served (SPEC section 24). */

@@ -4,7 +4,7 @@ import type { SettingsChange } from '../config/settings-reload.js';
 import { tellSettings } from '../config/settings-words.js';
 import { startFacts } from '../config/start-facts.js';
 import { fromUnknown } from '../errors.js';
-import { flushed } from '../telemetry/log.js';
+import { flushed } from '../telemetry/log/log.js';
 import { version } from '../version.js';
 import type { Siblings } from '../workers/siblings.js';
 import { build } from './build.js';

@@ -6,8 +6,8 @@ import type { RouteReloader } from '../config/routes/reload.js';
 import type { Exchanges } from '../exchange/exchanges.js';
 import { assertServes, type ListenerLimits } from '../gateway/listener-limits.js';
 import type { LiveSession } from '../session/live-session.js';
-import type { Log } from '../telemetry/log.js';
-import type { Metrics } from '../telemetry/metrics.js';
+import type { Log } from '../telemetry/log/log.js';
+import type { Metrics } from '../telemetry/metrics/metrics.js';
 import type { Upstreams } from '../upstream/upstreams.js';
 
 /** Whoever brings a new table when the routes file changes. */

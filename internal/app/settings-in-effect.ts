@@ -1,6 +1,6 @@
 import type { SettingsChange } from '../config/settings-reload.js';
 import type { LimitsInForce } from '../ratelimit/limits-in-force.js';
-import type { AccessLog } from '../telemetry/access-log.js';
+import type { AccessLog } from '../telemetry/log/access-log.js';
 
 /** Takes over what a changed settings file says, in this process. */
 export function takeSettings(

@@ -22,8 +22,8 @@ import { PostgresRecords, postgresTableOf, type RecordTable } from '../store/rec
 import { RedisRecords } from '../store/records/redis-records.js';
 import type { RecordList } from '../store/records/shared-records.js';
 import type { RedisStore } from '../store/redis.js';
-import type { Log } from '../telemetry/log.js';
-import type { Metrics } from '../telemetry/metrics.js';
+import type { Log } from '../telemetry/log/log.js';
+import type { Metrics } from '../telemetry/metrics/metrics.js';
 import { DRAINS_TABLE } from '../upstream/drains.js';
 
 /** What the replicas of a gateway share, as far as it is configured. */

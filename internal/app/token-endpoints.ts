@@ -10,7 +10,7 @@ import { verifiesTokens } from '../config/verifies-tokens.js';
 import type { Endpoint } from '../gateway/endpoint.js';
 import type { FailedLogins } from '../ratelimit/failed-logins.js';
 import type { TrustedProxies } from '../request/forwarded.js';
-import type { Log } from '../telemetry/log.js';
+import type { Log } from '../telemetry/log/log.js';
 
 /** What the endpoints act on. */
 export interface TokenEndpointParts {

@@ -1,6 +1,6 @@
 import type { IssuerConfig, VerificationConfig } from '../config/config.js';
-import type { Log } from '../telemetry/log.js';
-import type { Metrics } from '../telemetry/metrics.js';
+import type { Log } from '../telemetry/log/log.js';
+import type { Metrics } from '../telemetry/metrics/metrics.js';
 import { own } from './identity/claims.js';
 import type { ClaimNames } from './identity/identity.js';
 import { VerificationKeys } from './keys/keys.js';

@@ -4,8 +4,8 @@
  */
 
 import type { ProxySettings } from '../outbound/proxy.js';
-import type { LogOptions } from '../telemetry/log.js';
-import type { TracingOptions } from '../telemetry/opening-trace.js';
+import type { LogOptions } from '../telemetry/log/log.js';
+import type { TracingOptions } from '../telemetry/traces/opening-trace.js';
 import type { ALGORITHMS } from './algorithms.js';
 import type { Route } from './route.js';
 

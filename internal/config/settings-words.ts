@@ -1,4 +1,4 @@
-import type { Log } from '../telemetry/log.js';
+import type { Log } from '../telemetry/log/log.js';
 import { problemLine } from './problem.js';
 import type { SettingsChange } from './settings-reload.js';
 

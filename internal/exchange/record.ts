@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { type ErrorCode, fromUnknown, GatewayError } from '../errors.js';
-import type { ExchangeTrace } from '../telemetry/exchange-trace.js';
-import { forLog } from '../telemetry/log.js';
+import { forLog } from '../telemetry/log/log.js';
+import type { ExchangeTrace } from '../telemetry/traces/exchange-trace.js';
 import type { ExchangeParts } from './exchange-parts.js';
 import type { ExchangeRequest } from './exchange-request.js';
 import { type LiveExchange, LONG_EXCHANGE_MS } from './exchanges.js';

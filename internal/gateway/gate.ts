@@ -9,8 +9,8 @@ import { decodePath } from '../request/path.js';
 import type { Opening } from '../session/opening/opening.js';
 import { Session } from '../session/session.js';
 import type { SessionParts } from '../session/session-parts.js';
-import { forLog } from '../telemetry/log.js';
-import type { Tracing } from '../telemetry/tracing.js';
+import { forLog } from '../telemetry/log/log.js';
+import type { Tracing } from '../telemetry/traces/tracing.js';
 import { statusText } from './answer.js';
 import { RefusalLog } from './refusal-log.js';
 

@@ -2,8 +2,8 @@ import { LineAllowance } from '../ratelimit/line-allowance.js';
 import { isGivenRequestId, type TrustedProxies } from '../request/forwarded.js';
 import type { RequestHead } from '../request/head.js';
 import { headerText } from '../request/header-text.js';
-import type { AccessLog } from '../telemetry/access-log.js';
-import { forLog } from '../telemetry/log.js';
+import type { AccessLog } from '../telemetry/log/access-log.js';
+import { forLog } from '../telemetry/log/log.js';
 
 /** One log line for each request that is answered with an HTTP error, as far as they are not a flood. */
 export class RefusalLog {

@@ -1,5 +1,5 @@
 import { addressBlock } from '../request/client-key.js';
-import { forLog } from '../telemetry/log.js';
+import { forLog } from '../telemetry/log/log.js';
 
 /** Whose budget a session spends: a subject's, or on public routes an address'. */
 export interface LimitedClient {

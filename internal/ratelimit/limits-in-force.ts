@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { RateLimitConfig, RequestLimit } from '../config/config.js';
 import type { RecordTable } from '../store/records/postgres-records.js';
 import { type RecordList, SharedRecords } from '../store/records/shared-records.js';
-import type { Log } from '../telemetry/log.js';
+import type { Log } from '../telemetry/log/log.js';
 
 /** A limit that an operator has set. */
 export interface LimitSetting {

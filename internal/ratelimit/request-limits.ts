@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { oldestBeyond, Rounds } from '../collections/eviction.js';
 import type { RequestLimit } from '../config/config.js';
 import { fromUnknown } from '../errors.js';
-import { forLog } from '../telemetry/log.js';
+import { forLog } from '../telemetry/log/log.js';
 import { TokenBucket } from './token-bucket.js';
 
 // Loaded where requests are counted over replicas. Not by import(): what fails once, never loads.

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readTraceContext, type TraceContext } from '../telemetry/trace-context.js';
+import { readTraceContext, type TraceContext } from '../telemetry/traces/trace-context.js';
 import { canonicalIp } from './address.js';
 import { AddressList } from './address-list.js';
 import type { HeaderLines } from './head.js';

@@ -1,7 +1,7 @@
 import { CLOSE_REASONS, type CloseReason } from '../close-codes.js';
 import { headerText } from '../request/header-text.js';
-import type { AccessLog } from '../telemetry/access-log.js';
-import { forLog } from '../telemetry/log.js';
+import type { AccessLog } from '../telemetry/log/access-log.js';
+import { forLog } from '../telemetry/log/log.js';
 import type { LiveSession } from './live-session.js';
 import type { Opening } from './opening/opening.js';
 import { givenRequestId } from './request-id.js';

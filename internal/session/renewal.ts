@@ -2,8 +2,8 @@ import type { Access } from '../access/access.js';
 import type { Identity } from '../auth/identity/identity.js';
 import type { UpstreamRoute } from '../config/config.js';
 import { fromUnknown, GatewayError, isUnavailable } from '../errors.js';
-import type { AccessLog } from '../telemetry/access-log.js';
-import { forLog } from '../telemetry/log.js';
+import type { AccessLog } from '../telemetry/log/access-log.js';
+import { forLog } from '../telemetry/log/log.js';
 import { givenRequestId } from './request-id.js';
 
 /** What became of another token for a session. Plain data: it crosses processes. */

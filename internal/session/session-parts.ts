@@ -1,9 +1,9 @@
 import type { EndedSession } from '../activity/session-log.js';
 import type { SessionConfig } from '../config/config.js';
-import type { AccessLog } from '../telemetry/access-log.js';
-import type { Log } from '../telemetry/log.js';
-import type { Metrics } from '../telemetry/metrics.js';
-import type { RecentRefusals } from '../telemetry/recent-refusals.js';
+import type { AccessLog } from '../telemetry/log/access-log.js';
+import type { Log } from '../telemetry/log/log.js';
+import type { RecentRefusals } from '../telemetry/log/recent-refusals.js';
+import type { Metrics } from '../telemetry/metrics/metrics.js';
 import type { Admission } from './opening/admission.js';
 import type { Arrivals } from './opening/arrivals.js';
 import type { Sessions } from './sessions.js';

@@ -4,7 +4,7 @@ import { Multimap } from '../collections/multimap.js';
 import type { ConnectionSlots } from '../ratelimit/connection-limits.js';
 import { LineAllowance } from '../ratelimit/line-allowance.js';
 import { FewAtATime } from '../runtime/few-at-a-time.js';
-import type { Metrics } from '../telemetry/metrics.js';
+import type { Metrics } from '../telemetry/metrics/metrics.js';
 import type { LiveSession } from './live-session.js';
 import type { Pump } from './pump/pump.js';
 import { Traffic } from './traffic.js';

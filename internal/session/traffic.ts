@@ -1,5 +1,5 @@
 import type { Protocol } from '../config/config.js';
-import type { Metrics } from '../telemetry/metrics.js';
+import type { Metrics } from '../telemetry/metrics/metrics.js';
 
 /** Messages, and bytes of their payload, that went either way. */
 export interface TrafficCounts {

@@ -1,4 +1,4 @@
-import type { Log } from '../telemetry/log.js';
+import type { Log } from '../telemetry/log/log.js';
 import { backoffMs } from './backoff.js';
 
 /** A store that is up is asked this often whether it still is. */

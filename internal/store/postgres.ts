@@ -1,7 +1,7 @@
 import { Pool, type PoolClient, type QueryConfig, type QueryResultRow } from 'pg';
 import { readPostgresDsn } from '../dsn/postgres.js';
 import { GatewayError } from '../errors.js';
-import type { Log } from '../telemetry/log.js';
+import type { Log } from '../telemetry/log/log.js';
 import { Availability } from './availability.js';
 import { withinDeadline } from './deadline.js';
 import { PostgresEncryption } from './postgres-encryption.js';

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { Cluster, Redis } from 'ioredis';
 import { parseRedisUrl, type RedisEndpoint } from '../dsn/redis.js';
 import { GatewayError } from '../errors.js';
-import type { Log } from '../telemetry/log.js';
+import type { Log } from '../telemetry/log/log.js';
 import { Availability } from './availability.js';
 import { backoffMs } from './backoff.js';
 import { withinDeadline } from './deadline.js';

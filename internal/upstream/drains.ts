@@ -1,6 +1,6 @@
 import type { RecordTable } from '../store/records/postgres-records.js';
 import { type RecordList, SharedRecords } from '../store/records/shared-records.js';
-import type { Log } from '../telemetry/log.js';
+import type { Log } from '../telemetry/log/log.js';
 
 /** What is known of an endpoint by name. */
 interface Drain {

@@ -5,8 +5,8 @@ import {
   type UpstreamConfig,
   type UpstreamRoute,
 } from '../config/config.js';
-import type { Log } from '../telemetry/log.js';
-import type { Metrics } from '../telemetry/metrics.js';
+import type { Log } from '../telemetry/log/log.js';
+import type { Metrics } from '../telemetry/metrics/metrics.js';
 import { MaskingKeys } from '../websocket/frame.js';
 import type { Drains } from './drains.js';
 import { Pools } from './http/pools.js';

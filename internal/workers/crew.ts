@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { fromUnknown } from '../errors.js';
-import type { Log } from '../telemetry/log.js';
+import type { Log } from '../telemetry/log/log.js';
 import type { SupervisorDuties, WorkerDuties } from './duties.js';
 import type { Answer, Arguments } from './link.js';
 import { Watch } from './watch.js';

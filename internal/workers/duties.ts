@@ -7,7 +7,7 @@ import type { ReloadResult } from '../config/routes/reload.js';
 import type { SettingsChange } from '../config/settings-reload.js';
 import type { Ledger } from '../ratelimit/lease-ledger.js';
 import type { SharedRecord } from '../store/records/record.js';
-import type { MetricsSnapshot } from '../telemetry/metrics.js';
+import type { MetricsSnapshot } from '../telemetry/metrics/metrics.js';
 
 /** All that a worker needs to be a gateway. */
 export interface Assignment {

@@ -1,6 +1,6 @@
 import { AggregatorRegistry } from 'prom-client';
 import type { RouteTable } from '../config/config.js';
-import type { Metrics, MetricsSnapshot } from '../telemetry/metrics.js';
+import type { Metrics, MetricsSnapshot } from '../telemetry/metrics/metrics.js';
 import { upstreamNames } from '../upstream/pool/endpoint.js';
 
 /** Ended workers whose counts are kept apart before they become one. */

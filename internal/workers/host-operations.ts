@@ -11,7 +11,7 @@ import type { RouteInfo } from '../admin/routes.js';
 import type { SessionInfo, SessionQuery } from '../admin/sessions.js';
 import { type RevocationTarget, revocationOf } from '../auth/revocations/revocations.js';
 import type { RenewalOutcome } from '../session/renewal.js';
-import { MAX_REFUSALS, type Refusal } from '../telemetry/recent-refusals.js';
+import { MAX_REFUSALS, type Refusal } from '../telemetry/log/recent-refusals.js';
 import type { EndpointSnapshot } from '../upstream/upstreams.js';
 import type { Siblings } from './siblings.js';
 

@@ -12,7 +12,7 @@ import type { Ledger } from '../ratelimit/lease-ledger.js';
 import type { SlotStore } from '../ratelimit/token-slots/slot-store.js';
 import type { SharedRecord } from '../store/records/record.js';
 import type { SharedRecords } from '../store/records/shared-records.js';
-import type { Metrics } from '../telemetry/metrics.js';
+import type { Metrics } from '../telemetry/metrics/metrics.js';
 import type { RecordsName, SiblingDuties, SupervisorDuties, WorkerDuties } from './duties.js';
 import type { Door, HandedConnections } from './handed-connections.js';
 import { HostLedger } from './host-ledger.js';

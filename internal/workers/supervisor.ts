@@ -19,8 +19,8 @@ import {
 } from '../gateway/listener-limits.js';
 import { MemoryLedger } from '../ratelimit/memory-ledger.js';
 import { HeapTrim } from '../runtime/heap-trim.js';
-import { createLog, flushed, type Log } from '../telemetry/log.js';
-import { Metrics } from '../telemetry/metrics.js';
+import { createLog, flushed, type Log } from '../telemetry/log/log.js';
+import { Metrics } from '../telemetry/metrics/metrics.js';
 import { socketKind, tcpBinding } from '../upstream/socket/tcp-binding.js';
 import { Crew, WORKER_ANSWER_MS } from './crew.js';
 import type { SiblingDuties, SupervisorDuties } from './duties.js';

@@ -1,4 +1,4 @@
-import type { Log } from '../telemetry/log.js';
+import type { Log } from '../telemetry/log/log.js';
 
 /** A worker that is looked after. */
 export interface Watched {

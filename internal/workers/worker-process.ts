@@ -1,6 +1,6 @@
 import { type ChildProcess, fork, type SendHandle } from 'node:child_process';
 import { type Accepted, discard } from '../gateway/node/acceptor.js';
-import type { MetricsSnapshot } from '../telemetry/metrics.js';
+import type { MetricsSnapshot } from '../telemetry/metrics/metrics.js';
 import type { SupervisorDuties, WorkerDuties } from './duties.js';
 import type { Door } from './handed-connections.js';
 import { Link } from './link.js';

@@ -19,9 +19,9 @@ import { closeRevoked } from '../../internal/session/closing/revoked-sessions.js
 import type { LiveSession } from '../../internal/session/live-session.js';
 import type { RenewalOutcome } from '../../internal/session/renewal.js';
 import { Sessions } from '../../internal/session/sessions.js';
-import { AccessLog } from '../../internal/telemetry/access-log.js';
-import { Metrics } from '../../internal/telemetry/metrics.js';
-import { RecentRefusals } from '../../internal/telemetry/recent-refusals.js';
+import { AccessLog } from '../../internal/telemetry/log/access-log.js';
+import { RecentRefusals } from '../../internal/telemetry/log/recent-refusals.js';
+import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
 import { Drains } from '../../internal/upstream/drains.js';
 import type { EndpointSnapshot } from '../../internal/upstream/upstreams.js';
 import { RecordedLog } from '../auth/parts.js';

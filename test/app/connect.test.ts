@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { Parts } from '../../internal/app/build.js';
 import { watchCertificate } from '../../internal/app/connect.js';
-import { Metrics } from '../../internal/telemetry/metrics.js';
+import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
 import { recordedLog } from '../store/recorded-log.js';
 import { eventually } from '../support/eventually.js';
 

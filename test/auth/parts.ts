@@ -10,8 +10,8 @@ import { MemoryTokenCache } from '../../internal/auth/token-cache/memory.js';
 import { TieredTokenCache } from '../../internal/auth/token-cache/tiered.js';
 import { TrustedIssuers } from '../../internal/auth/trusted-issuers.js';
 import type { VerificationConfig } from '../../internal/config/config.js';
-import type { Log } from '../../internal/telemetry/log.js';
-import { Metrics } from '../../internal/telemetry/metrics.js';
+import type { Log } from '../../internal/telemetry/log/log.js';
+import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
 import { type Issuer, type IssuerOptions, startIssuer } from '../support/issuer.js';
 
 /** A log that keeps its lines and can be waited on. */

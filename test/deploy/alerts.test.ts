@@ -5,7 +5,7 @@ import { before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
-import { Metrics } from '../../internal/telemetry/metrics.js';
+import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
 import { RULES_FILE, type RuleText, readRules, withoutThresholds } from './alert-rules.js';
 import { exportedNames, namesIn } from './metric-names.js';
 

@@ -1,4 +1,4 @@
-import { Metrics } from '../../internal/telemetry/metrics.js';
+import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
 
 /** Every series name that a gateway exports. */
 export async function exportedNames(): Promise<ReadonlySet<string>> {

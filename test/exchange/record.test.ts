@@ -3,11 +3,11 @@ import { describe, it } from 'node:test';
 import type { EndedSession } from '../../internal/activity/session-log.js';
 import { GatewayError } from '../../internal/errors.js';
 import { ExchangeRecord } from '../../internal/exchange/record.js';
-import { AccessLog } from '../../internal/telemetry/access-log.js';
-import type { AccessChoice } from '../../internal/telemetry/log.js';
-import { Metrics } from '../../internal/telemetry/metrics.js';
-import { RecentRefusals } from '../../internal/telemetry/recent-refusals.js';
-import { Tracing } from '../../internal/telemetry/tracing.js';
+import { AccessLog } from '../../internal/telemetry/log/access-log.js';
+import type { AccessChoice } from '../../internal/telemetry/log/log.js';
+import { RecentRefusals } from '../../internal/telemetry/log/recent-refusals.js';
+import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
+import { Tracing } from '../../internal/telemetry/traces/tracing.js';
 import { recordedLog } from '../store/recorded-log.js';
 import { httpRouteTo } from './bench.js';
 

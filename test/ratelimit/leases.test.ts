@@ -6,7 +6,7 @@ import { Leases } from '../../internal/ratelimit/leases.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
 import type { MessageBudget } from '../../internal/ratelimit/message-budget.js';
 import { RedisStore } from '../../internal/store/redis.js';
-import { createLog } from '../../internal/telemetry/log.js';
+import { createLog } from '../../internal/telemetry/log/log.js';
 import { eventually, within } from '../support/eventually.js';
 import { type RedisServer, startRedis, startRedisCluster } from '../support/redis-server.js';
 

@@ -8,7 +8,7 @@ import { Limiter } from '../../internal/ratelimit/limiter.js';
 import type { SlotStore } from '../../internal/ratelimit/token-slots/slot-store.js';
 import { TokenSlots } from '../../internal/ratelimit/token-slots/token-slots.js';
 import { Renewals } from '../../internal/session/renewal.js';
-import { AccessLog } from '../../internal/telemetry/access-log.js';
+import { AccessLog } from '../../internal/telemetry/log/access-log.js';
 import { recordedLog } from '../store/recorded-log.js';
 import { routeTo } from '../upstream/lab.js';
 

@@ -4,7 +4,7 @@ import type { Identity } from '../../internal/auth/identity/identity.js';
 import { ConnectionSlots, type SlotLimits } from '../../internal/ratelimit/connection-limits.js';
 import { closeRevoked } from '../../internal/session/closing/revoked-sessions.js';
 import { type SessionLimits, Sessions } from '../../internal/session/sessions.js';
-import { Metrics } from '../../internal/telemetry/metrics.js';
+import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
 import { identity, StandInSession } from '../admin/parts.js';
 
 function registry(limits: Partial<SessionLimits & SlotLimits> = {}): {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { Protocol } from '../../internal/config/config.js';
 import { Traffic, type TrafficCounts, type TrafficSource } from '../../internal/session/traffic.js';
-import { Metrics } from '../../internal/telemetry/metrics.js';
+import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
 import { MetricsText } from '../support/metrics-text.js';
 
 class Source implements TrafficSource {

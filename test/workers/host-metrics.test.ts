@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Metrics } from '../../internal/telemetry/metrics.js';
+import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
 import { HostMetrics } from '../../internal/workers/host-metrics.js';
 import { mergeEndpoints } from '../../internal/workers/host-operations.js';
 import { MetricsText } from '../support/metrics-text.js';

@@ -6,7 +6,7 @@ import {
   type Table,
   type TargetColumns,
 } from '../../config/routes/target-table.js';
-import type { Log } from '../../telemetry/log.js';
+import type { Log } from '../../telemetry/log/log.js';
 
 /** How often it is asked whether the file has changed. */
 const POLL_MS = 500;

@@ -5,7 +5,7 @@ import { decodeToken } from '../../auth/identity/jwt-shape.js';
 import type { Route, Target, TargetedUpstream, UpstreamRoute } from '../../config/config.js';
 import { tablesOf, tableTargets } from '../../config/routes/target-table.js';
 import { GatewayError } from '../../errors.js';
-import { forLog, type Log } from '../../telemetry/log.js';
+import { forLog, type Log } from '../../telemetry/log/log.js';
 import type { Destination } from '../../upstream/pool/destination.js';
 import { Allowed } from '../../upstream/target/allowed.js';
 import { hostIn, portIn } from '../../upstream/target/parts.js';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { SharedRecord } from '../../store/records/record.js';
 import { type RecordList, SharedRecords } from '../../store/records/shared-records.js';
-import type { Log } from '../../telemetry/log.js';
+import type { Log } from '../../telemetry/log/log.js';
 import { patientTime } from '../patient-time.js';
 import { type Ban, isActive, parseBan } from './ban.js';
 

@@ -1,6 +1,6 @@
 import type { VerificationConfig } from '../../config/config.js';
-import type { Log } from '../../telemetry/log.js';
-import type { Metrics } from '../../telemetry/metrics.js';
+import type { Log } from '../../telemetry/log/log.js';
+import type { Metrics } from '../../telemetry/metrics/metrics.js';
 import type { Identity } from '../identity/identity.js';
 import type { TrustedIssuers } from '../trusted-issuers.js';
 import { IntrospectionEndpoint } from './endpoint.js';

@@ -2,8 +2,8 @@ import type { Agent } from 'node:http';
 import type { IntrospectionConfig, VerificationConfig } from '../../config/config.js';
 import { fromUnknown, GatewayError } from '../../errors.js';
 import { OutboundHttp } from '../../outbound/http.js';
-import type { Log } from '../../telemetry/log.js';
-import type { Metrics } from '../../telemetry/metrics.js';
+import type { Log } from '../../telemetry/log/log.js';
+import type { Metrics } from '../../telemetry/metrics/metrics.js';
 import { isJsonObject, type JsonObject, own } from '../identity/claims.js';
 import { clientProof } from './client-authentication.js';
 

@@ -1,6 +1,6 @@
 import { fromUnknown } from '../../errors.js';
 import { Agreement } from '../../store/agreement/agreement.js';
-import type { Log } from '../../telemetry/log.js';
+import type { Log } from '../../telemetry/log/log.js';
 import { patientTime } from '../patient-time.js';
 import type { Lift, RevocableToken, Revocation, RevocationNews } from './revocation.js';
 import type { RevocationStore } from './revocation-store.js';

@@ -1,4 +1,4 @@
-import type { Metrics } from '../../telemetry/metrics.js';
+import type { Metrics } from '../../telemetry/metrics/metrics.js';
 import type { Revocation } from '../revocations/revocation.js';
 import { type CachedIdentity, MAX_CACHE_LIFETIME_MS, type TokenCacheStore } from './cache.js';
 import { GuardedStore } from './guarded.js';

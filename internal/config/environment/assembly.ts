@@ -1,5 +1,5 @@
 import type { ProxySettings } from '../../outbound/proxy.js';
-import type { TracingOptions } from '../../telemetry/opening-trace.js';
+import type { TracingOptions } from '../../telemetry/traces/opening-trace.js';
 import type {
   Config,
   IntrospectionConfig,

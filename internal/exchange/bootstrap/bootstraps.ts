@@ -6,7 +6,7 @@ import { GatewayError } from '../../errors.js';
 import { type CookiePair, cookieOf } from '../../request/cookies.js';
 import type { FlatHeaders } from '../../request/flat-headers.js';
 import { headerName } from '../../request/header-names.js';
-import { forLog, type Log } from '../../telemetry/log.js';
+import { forLog, type Log } from '../../telemetry/log/log.js';
 import type { Destination } from '../../upstream/pool/destination.js';
 import type { Upstreams } from '../../upstream/upstreams.js';
 import type { Caller, ExchangeRequest } from '../exchange-request.js';

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fromUnknown } from '../../errors.js';
-import { forLog } from '../../telemetry/log.js';
+import { forLog } from '../../telemetry/log/log.js';
 
 /** How a command is run. */
 export interface CommandOptions {

@@ -4,7 +4,7 @@ import type { MintRule } from '../../config/config.js';
 import { fieldInArgument } from '../../config/config.js';
 import { GatewayError } from '../../errors.js';
 import type { OutboundHttp } from '../../outbound/http.js';
-import { forLog } from '../../telemetry/log.js';
+import { forLog } from '../../telemetry/log/log.js';
 import { outputOf } from './command.js';
 
 /** SPEC section 19. */

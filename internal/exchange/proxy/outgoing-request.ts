@@ -1,5 +1,5 @@
 import type { CredentialsConfig, HttpRoute } from '../../config/config.js';
-import type { DialTrace } from '../../telemetry/dial-trace.js';
+import type { DialTrace } from '../../telemetry/traces/dial-trace.js';
 import type { HttpRequest } from '../../upstream/http/sending.js';
 import type { Destination } from '../../upstream/pool/destination.js';
 import type { ClientWire } from '../client-wire.js';

@@ -1,6 +1,6 @@
 import type { HttpRoute } from '../../config/config.js';
 import type { CompiledEndpoint } from '../../config/schemas/compiled.js';
-import type { ExchangeTrace } from '../../telemetry/exchange-trace.js';
+import type { ExchangeTrace } from '../../telemetry/traces/exchange-trace.js';
 import type { Sending } from '../../upstream/http/sending.js';
 import type { Destination } from '../../upstream/pool/destination.js';
 import type { ExchangeParts } from '../exchange-parts.js';

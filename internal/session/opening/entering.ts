@@ -2,7 +2,7 @@ import type { Identity } from '../../auth/identity/identity.js';
 import type { CloseReasonKey } from '../../close-codes.js';
 import type { SessionConfig } from '../../config/config.js';
 import type { MessageBudget } from '../../ratelimit/message-budget.js';
-import type { Metrics } from '../../telemetry/metrics.js';
+import type { Metrics } from '../../telemetry/metrics/metrics.js';
 import type { Destination } from '../../upstream/pool/destination.js';
 import { Cancellation } from '../../upstream/upstreams.js';
 import type { UpstreamConnection } from '../../upstream/websocket/connection.js';

@@ -1,5 +1,5 @@
 import type { Arrival } from '../../access/arrival.js';
-import type { OpeningTrace } from '../../telemetry/opening-trace.js';
+import type { OpeningTrace } from '../../telemetry/traces/opening-trace.js';
 
 /**
  * What a 101 may select, the likeliest first: what the client offered beside its token, or the name that

@@ -3,7 +3,7 @@ import type { Protocol, SessionConfig } from '../../config/config.js';
 import type { ErrorCode, GatewayError } from '../../errors.js';
 import type { PacketWalker } from '../../protocol/protocol.js';
 import type { MessageBudget } from '../../ratelimit/message-budget.js';
-import type { Metrics } from '../../telemetry/metrics.js';
+import type { Metrics } from '../../telemetry/metrics/metrics.js';
 import type { UpstreamConnection } from '../../upstream/websocket/connection.js';
 import type { ClientSocket } from '../client-socket.js';
 import type { TrafficCounts, TrafficSource } from '../traffic.js';

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { fromUnknown } from '../../errors.js';
-import type { Log } from '../../telemetry/log.js';
+import type { Log } from '../../telemetry/log/log.js';
 import { Inquiry } from './inquiry.js';
 import { Outbox } from './outbox.js';
 import type { PeerCall } from './peer-call.js';

@@ -1,4 +1,4 @@
-import type { Log } from '../../telemetry/log.js';
+import type { Log } from '../../telemetry/log/log.js';
 
 export interface OutboxOptions<Entry> {
   /** Tells the store; rejects when it could not be told. */

@@ -1,5 +1,5 @@
 import { fromUnknown } from '../../errors.js';
-import type { Log } from '../../telemetry/log.js';
+import type { Log } from '../../telemetry/log/log.js';
 import { Agreement } from '../agreement/agreement.js';
 import type { SharedList } from '../agreement/shared-list.js';
 import { type SharedRecord, supersedes } from './record.js';

@@ -3,7 +3,7 @@ import type { HttpRoute } from '../../config/config.js';
 import { fromUnknown, GatewayError } from '../../errors.js';
 import { clientKey } from '../../request/client-key.js';
 import type { FlatHeaders } from '../../request/flat-headers.js';
-import type { DialTrace } from '../../telemetry/dial-trace.js';
+import type { DialTrace } from '../../telemetry/traces/dial-trace.js';
 import { type Choice, choose, nowhere } from '../pool/balance.js';
 import type { Destination } from '../pool/destination.js';
 import type { Endpoint } from '../pool/endpoint.js';

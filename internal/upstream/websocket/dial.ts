@@ -1,8 +1,8 @@
 import type { UpstreamConfig, UpstreamRoute } from '../../config/config.js';
 import { GatewayError } from '../../errors.js';
-import type { DialTrace } from '../../telemetry/dial-trace.js';
-import type { Log } from '../../telemetry/log.js';
-import type { Metrics } from '../../telemetry/metrics.js';
+import type { Log } from '../../telemetry/log/log.js';
+import type { Metrics } from '../../telemetry/metrics/metrics.js';
+import type { DialTrace } from '../../telemetry/traces/dial-trace.js';
 import { type Choice, choose, nowhere } from '../pool/balance.js';
 import { type Cancellation, cancelled } from '../pool/cancellation.js';
 import type { Destination } from '../pool/destination.js';

@@ -1,7 +1,7 @@
 import type { Protocol, UpstreamRoute } from '../../config/config.js';
 import { claimText, percentEncode, roleList } from '../../request/claim-text.js';
 import { isOwnHeader } from '../../request/own-headers.js';
-import type { TraceContext } from '../../telemetry/trace-context.js';
+import type { TraceContext } from '../../telemetry/traces/trace-context.js';
 import { changesOf } from '../header-changes.js';
 
 /** One header line. */

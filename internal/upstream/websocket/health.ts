@@ -1,8 +1,8 @@
 import { request as httpRequest } from 'node:http';
 import type { UpstreamConfig, UpstreamRoute } from '../../config/config.js';
 import { fromUnknown } from '../../errors.js';
-import type { Log } from '../../telemetry/log.js';
-import type { Metrics } from '../../telemetry/metrics.js';
+import type { Log } from '../../telemetry/log/log.js';
+import type { Metrics } from '../../telemetry/metrics/metrics.js';
 import { Cancellation } from '../pool/cancellation.js';
 import type { Endpoint } from '../pool/endpoint.js';
 import { connectSocket } from '../socket/stream-socket.js';

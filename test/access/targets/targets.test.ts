@@ -12,7 +12,7 @@ import { freezeIdentity, type Identity } from '../../../internal/auth/identity/i
 import type { Target, UpstreamRoute } from '../../../internal/config/config.js';
 import { hasUpstreams } from '../../../internal/config/config.js';
 import { parseRoutes } from '../../../internal/config/routes/routes.js';
-import { createLog } from '../../../internal/telemetry/log.js';
+import { createLog } from '../../../internal/telemetry/log/log.js';
 import { directory, linesOf, put } from '../../config/files.js';
 import { NO_BACKENDS } from '../../config/route-defaults.js';
 import { eventually } from '../../support/eventually.js';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { VerificationKeys } from '../../../internal/auth/keys/keys.js';
-import { Metrics } from '../../../internal/telemetry/metrics.js';
+import { Metrics } from '../../../internal/telemetry/metrics/metrics.js';
 import { within } from '../../support/eventually.js';
 import { freePort } from '../../support/free-port.js';
 import { type EndpointMode, startIssuer } from '../../support/issuer.js';

@@ -9,7 +9,7 @@ import {
 } from '../../../internal/auth/token-cache/cache.js';
 import { MemoryTokenCache } from '../../../internal/auth/token-cache/memory.js';
 import { TieredTokenCache } from '../../../internal/auth/token-cache/tiered.js';
-import { Metrics } from '../../../internal/telemetry/metrics.js';
+import { Metrics } from '../../../internal/telemetry/metrics/metrics.js';
 import { bench, refusedWith } from '../parts.js';
 import { identityWith } from './cached-entry.js';
 

@@ -9,7 +9,7 @@ import { serveEndpoint } from '../../../internal/gateway/uws/endpoint.js';
 import { sendAnswer } from '../../../internal/gateway/uws/http-response.js';
 import { readHead } from '../../../internal/gateway/uws/request-head.js';
 import { uWS } from '../../../internal/gateway/uws/uws.js';
-import { Metrics } from '../../../internal/telemetry/metrics.js';
+import { Metrics } from '../../../internal/telemetry/metrics/metrics.js';
 import { within } from '../../support/eventually.js';
 import { http } from '../../support/http.js';
 import { RawClient } from '../../support/raw-client.js';

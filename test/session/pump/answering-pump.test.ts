@@ -4,7 +4,7 @@ import type { CloseReasonKey } from '../../../internal/close-codes.js';
 import type { RouteSchemas } from '../../../internal/config/route-schemas.js';
 import { type ClientSocket, SendResult } from '../../../internal/session/client-socket.js';
 import { AnsweringPump } from '../../../internal/session/pump/answering-pump.js';
-import { Metrics } from '../../../internal/telemetry/metrics.js';
+import { Metrics } from '../../../internal/telemetry/metrics/metrics.js';
 import type { UpstreamConnection } from '../../../internal/upstream/websocket/connection.js';
 import { eventually } from '../../support/eventually.js';
 import { OPCODE } from '../../support/frames.js';

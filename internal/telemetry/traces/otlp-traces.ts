@@ -10,10 +10,10 @@ import {
   type Sampler,
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace-base';
-import { OutboundHttp } from '../outbound/http.js';
+import { OutboundHttp } from '../../outbound/http.js';
+import type { Log } from '../log/log.js';
 import { ExchangeSpans } from './exchange-spans.js';
 import type { ExchangeTrace } from './exchange-trace.js';
-import type { Log } from './log.js';
 import { OpeningSpans } from './opening-spans.js';
 import type { OpeningTrace, SamplerName, TraceSource, TracingOptions } from './opening-trace.js';
 import { ReportingExporter } from './reporting-exporter.js';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { loadRoutes } from '../../internal/config/routes/file.js';
-import { parseRoutes } from '../../internal/config/routes/routes.js';
-import { directory, linesOf, put } from './files.js';
-import { NO_BACKENDS } from './route-defaults.js';
+import { loadRoutes } from '../../../internal/config/routes/file.js';
+import { parseRoutes } from '../../../internal/config/routes/routes.js';
+import { directory, linesOf, put } from '../files.js';
+import { NO_BACKENDS } from '../route-defaults.js';
 
 const GOOD = '- prefix: /a\n  upstream: ws://a\n';
 

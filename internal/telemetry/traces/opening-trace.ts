@@ -1,4 +1,4 @@
-import type { ProxySettings } from '../outbound/proxy.js';
+import type { ProxySettings } from '../../outbound/proxy.js';
 import type { DialTrace } from './dial-trace.js';
 import type { ExchangeTrace } from './exchange-trace.js';
 import type { TraceContext } from './trace-context.js';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { hasUpstreams } from '../../internal/config/config.js';
-import { parseRoutes } from '../../internal/config/routes/routes.js';
-import { directory, linesOf, put } from './files.js';
-import { NO_BACKENDS } from './route-defaults.js';
+import { hasUpstreams } from '../../../internal/config/config.js';
+import { parseRoutes } from '../../../internal/config/routes/routes.js';
+import { directory, linesOf, put } from '../files.js';
+import { NO_BACKENDS } from '../route-defaults.js';
 
 function parse(text: string, environment: Record<string, string | undefined> = {}) {
   return parseRoutes(text, 'routes.yaml', {

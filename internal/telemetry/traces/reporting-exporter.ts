@@ -1,5 +1,5 @@
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace-base';
-import { forLog, type Log } from './log.js';
+import { forLog, type Log } from '../log/log.js';
 
 type OnResult = Parameters<SpanExporter['export']>[1];
 

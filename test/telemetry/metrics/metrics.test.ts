@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { CLOSE_REASONS } from '../../internal/close-codes.js';
-import { PROTOCOLS } from '../../internal/protocol/protocols.js';
-import { BoundedLabel } from '../../internal/telemetry/bounded-label.js';
-import { SharedRendering } from '../../internal/telemetry/exposition.js';
-import { Metrics } from '../../internal/telemetry/metrics.js';
-import { MetricsText } from '../support/metrics-text.js';
+import { CLOSE_REASONS } from '../../../internal/close-codes.js';
+import { PROTOCOLS } from '../../../internal/protocol/protocols.js';
+import { BoundedLabel } from '../../../internal/telemetry/metrics/bounded-label.js';
+import { SharedRendering } from '../../../internal/telemetry/metrics/exposition.js';
+import { Metrics } from '../../../internal/telemetry/metrics/metrics.js';
+import { MetricsText } from '../../support/metrics-text.js';
 
 const NAMES = [
   'ws_connections_total',

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { readEnvironment } from '../../internal/config/environment/environment.js';
-import { parseRoutes } from '../../internal/config/routes/routes.js';
-import { tablesOf } from '../../internal/config/routes/target-table.js';
-import { linesOf } from './files.js';
-import { NO_BACKENDS } from './route-defaults.js';
+import { readEnvironment } from '../../../internal/config/environment/environment.js';
+import { parseRoutes } from '../../../internal/config/routes/routes.js';
+import { tablesOf } from '../../../internal/config/routes/target-table.js';
+import { linesOf } from '../files.js';
+import { NO_BACKENDS } from '../route-defaults.js';
 
 const targets = { port: { file: '/t.json', key: 'sub', field: 'port', allow: ['127.0.0.1'] } };
 const bootstrap = {

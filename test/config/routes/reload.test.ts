@@ -4,14 +4,14 @@ import { appendFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSy
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { RouteTable } from '../../internal/config/config.js';
-import { loadConfiguration } from '../../internal/config/environment/environment.js';
-import { type Problem, problemLine } from '../../internal/config/problem.js';
-import { loadRoutes } from '../../internal/config/routes/file.js';
-import { RouteReloader } from '../../internal/config/routes/reload.js';
-import { BROKEN_CERTIFICATE } from '../support/certificate.js';
-import { within } from '../support/eventually.js';
-import { certificate, directory, linesOf, put } from './files.js';
+import type { RouteTable } from '../../../internal/config/config.js';
+import { loadConfiguration } from '../../../internal/config/environment/environment.js';
+import { type Problem, problemLine } from '../../../internal/config/problem.js';
+import { loadRoutes } from '../../../internal/config/routes/file.js';
+import { RouteReloader } from '../../../internal/config/routes/reload.js';
+import { BROKEN_CERTIFICATE } from '../../support/certificate.js';
+import { within } from '../../support/eventually.js';
+import { certificate, directory, linesOf, put } from '../files.js';
 
 const routes = (...prefixes: string[]) =>
   prefixes.map((prefix) => `- {prefix: ${prefix}, upstream: "ws://a"}\n`).join('');

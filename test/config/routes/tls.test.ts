@@ -4,11 +4,11 @@ import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import tls from 'node:tls';
-import { hasUpstreams } from '../../internal/config/config.js';
-import { parseRoutes } from '../../internal/config/routes/routes.js';
-import { BROKEN_CERTIFICATE, makeCertificate, weaken } from '../support/certificate.js';
-import { certificate, directory, linesOf, put } from './files.js';
-import { NO_BACKENDS } from './route-defaults.js';
+import { hasUpstreams } from '../../../internal/config/config.js';
+import { parseRoutes } from '../../../internal/config/routes/routes.js';
+import { BROKEN_CERTIFICATE, makeCertificate, weaken } from '../../support/certificate.js';
+import { certificate, directory, linesOf, put } from '../files.js';
+import { NO_BACKENDS } from '../route-defaults.js';
 
 const problemsOf = (text: string) => linesOf(parseRoutes(text, 'routes.yaml', NO_BACKENDS));
 

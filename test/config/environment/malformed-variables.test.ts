@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { readEnvironment } from '../../internal/config/environment/environment.js';
-import { VARIABLES, type VariableName } from '../../internal/config/environment/variables.js';
-import { linesOf } from './files.js';
+import { readEnvironment } from '../../../internal/config/environment/environment.js';
+import { VARIABLES, type VariableName } from '../../../internal/config/environment/variables.js';
+import { linesOf } from '../files.js';
 
 const NOT_COUNTS = [
   '-1',

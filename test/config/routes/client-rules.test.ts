@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseRoutes } from '../../internal/config/routes/routes.js';
-import { linesOf } from './files.js';
-import { NO_BACKENDS } from './route-defaults.js';
+import { parseRoutes } from '../../../internal/config/routes/routes.js';
+import { linesOf } from '../files.js';
+import { NO_BACKENDS } from '../route-defaults.js';
 
 function parse(entries: readonly object[]) {
   return parseRoutes(JSON.stringify(entries), 'routes.yaml', NO_BACKENDS);

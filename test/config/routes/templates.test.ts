@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { templateFault, templateParts } from '../../internal/config/routes/templates.js';
+import { templateFault, templateParts } from '../../../internal/config/routes/templates.js';
 
 describe('a header template', () => {
   it('is text and what stands in braces', () => {

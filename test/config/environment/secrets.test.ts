@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { readEnvironment } from '../../internal/config/environment/environment.js';
-import { configOf, directory, linesOf, put } from './files.js';
+import { readEnvironment } from '../../../internal/config/environment/environment.js';
+import { configOf, directory, linesOf, put } from '../files.js';
 
 describe('secrets', () => {
   it('the value of a secret, or of credentials in a URL, is in no message', () => {

@@ -1,5 +1,5 @@
+import type { Log } from '../log/log.js';
 import type { ExchangeTrace } from './exchange-trace.js';
-import type { Log } from './log.js';
 import type { OpeningTrace, TraceSource, TracingOptions } from './opening-trace.js';
 import type { TraceContext } from './trace-context.js';
 

@@ -1,4 +1,4 @@
-import { FewAtATime } from '../runtime/few-at-a-time.js';
+import { FewAtATime } from '../../runtime/few-at-a-time.js';
 
 /** Longest share of the time that renderings may take: nobody is served meanwhile. */
 const LARGEST_SHARE = 0.2;

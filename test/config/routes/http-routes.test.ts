@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import type { Route } from '../../internal/config/config.js';
-import { NO_CLIENT_RULES, NO_TOKEN_RULES } from '../../internal/config/config.js';
-import { parseRoutes } from '../../internal/config/routes/routes.js';
-import { directory, linesOf, put } from './files.js';
-import { EXCHANGE_DEFAULTS, HTTP_DEFAULTS, NO_BACKENDS } from './route-defaults.js';
+import type { Route } from '../../../internal/config/config.js';
+import { NO_CLIENT_RULES, NO_TOKEN_RULES } from '../../../internal/config/config.js';
+import { parseRoutes } from '../../../internal/config/routes/routes.js';
+import { directory, linesOf, put } from '../files.js';
+import { EXCHANGE_DEFAULTS, HTTP_DEFAULTS, NO_BACKENDS } from '../route-defaults.js';
 
 const CONTEXT = {
   ...NO_BACKENDS,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { readEnvironment } from '../../internal/config/environment/environment.js';
-import { linesOf } from './files.js';
+import { readEnvironment } from '../../../internal/config/environment/environment.js';
+import { linesOf } from '../files.js';
 
 /** Where the endpoints are; undefined: with everything else. */
 function addressOf(env: Readonly<Record<string, string>>) {

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { readEnvironment } from '../../internal/config/environment/environment.js';
-import { BROKEN_CERTIFICATE, makeCertificate, weaken } from '../support/certificate.js';
-import { certificate, configOf, directory, keyPair, linesOf, put } from './files.js';
+import { readEnvironment } from '../../../internal/config/environment/environment.js';
+import { BROKEN_CERTIFICATE, makeCertificate, weaken } from '../../support/certificate.js';
+import { certificate, configOf, directory, keyPair, linesOf, put } from '../files.js';
 
 describe('key sources', () => {
   const sourceOf = (env: Readonly<Record<string, string>>) => configOf(env).verification.keySource;

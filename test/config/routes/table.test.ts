@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { hasUpstreams, type Protocol, type Route, type RouteTable } from '../../internal/config/config.js';
-import { parseRoutes } from '../../internal/config/routes/routes.js';
-import { type Claim, hiding, sessionMatches } from '../../internal/config/routes/table.js';
-import { linesOf } from './files.js';
-import { NO_BACKENDS } from './route-defaults.js';
+import { hasUpstreams, type Protocol, type Route, type RouteTable } from '../../../internal/config/config.js';
+import { parseRoutes } from '../../../internal/config/routes/routes.js';
+import { type Claim, hiding, sessionMatches } from '../../../internal/config/routes/table.js';
+import { linesOf } from '../files.js';
+import { NO_BACKENDS } from '../route-defaults.js';
 
 function tableOf(prefixes: readonly string[], backends: { raw?: string; mqtt?: string } = {}): RouteTable {
   const text = JSON.stringify(prefixes.map((prefix) => ({ prefix, upstream: 'ws://a' })));

@@ -5,14 +5,14 @@ import { closeSync, openSync, readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { forLog } from '../../internal/telemetry/log.js';
-import { prettyLine } from '../../internal/telemetry/pretty-lines.js';
-import { Timestamps } from '../../internal/telemetry/timestamps.js';
-import { directory } from '../config/files.js';
-import { startChild } from '../support/child-process.js';
-import { eventually, within } from '../support/eventually.js';
+import { forLog } from '../../../internal/telemetry/log/log.js';
+import { prettyLine } from '../../../internal/telemetry/log/pretty-lines.js';
+import { Timestamps } from '../../../internal/telemetry/log/timestamps.js';
+import { directory } from '../../config/files.js';
+import { startChild } from '../../support/child-process.js';
+import { eventually, within } from '../../support/eventually.js';
 
-const LOG = fileURLToPath(new URL('../../internal/telemetry/log.ts', import.meta.url));
+const LOG = fileURLToPath(new URL('../../../internal/telemetry/log/log.ts', import.meta.url));
 
 /** Of a process that logs. */
 function argumentsFor(

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Registry } from 'prom-client';
-import { Durations } from '../../internal/telemetry/durations.js';
-import { Tally } from '../../internal/telemetry/tally.js';
-import { MetricsText } from '../support/metrics-text.js';
+import { Durations } from '../../../internal/telemetry/metrics/durations.js';
+import { Tally } from '../../../internal/telemetry/metrics/tally.js';
+import { MetricsText } from '../../support/metrics-text.js';
 
 const scraped = async (registry: Registry) => new MetricsText(await registry.metrics());
 

@@ -5,10 +5,10 @@ import {
   NO_CLIENT_RULES,
   NO_TOKEN_RULES,
   type UpstreamRoute,
-} from '../../internal/config/config.js';
-import { parseRoutes, type RoutesContext } from '../../internal/config/routes/routes.js';
-import { linesOf } from './files.js';
-import { NO_BACKENDS, WEBSOCKET_DEFAULTS } from './route-defaults.js';
+} from '../../../internal/config/config.js';
+import { parseRoutes, type RoutesContext } from '../../../internal/config/routes/routes.js';
+import { linesOf } from '../files.js';
+import { NO_BACKENDS, WEBSOCKET_DEFAULTS } from '../route-defaults.js';
 
 function parse(text: string, context: Partial<RoutesContext> = {}, fileName = 'routes.yaml') {
   return parseRoutes(text, fileName, { ...NO_BACKENDS, ...context });

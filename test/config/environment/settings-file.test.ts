@@ -3,8 +3,8 @@ import { describe, it, type TestContext } from 'node:test';
 import {
   type LoadedConfiguration,
   loadConfiguration,
-} from '../../internal/config/environment/environment.js';
-import { directory, linesOf, put } from './files.js';
+} from '../../../internal/config/environment/environment.js';
+import { directory, linesOf, put } from '../files.js';
 
 const RIGHT = { JWKS_URL: 'http://127.0.0.1/jwks', JWT_EXPECTED_AUDIENCE: 'a' };
 

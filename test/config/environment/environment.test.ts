@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
 import { describe, it } from 'node:test';
-import { readEnvironment } from '../../internal/config/environment/environment.js';
-import { VARIABLES } from '../../internal/config/environment/variables.js';
-import { configOf, directory, linesOf, put } from './files.js';
+import { readEnvironment } from '../../../internal/config/environment/environment.js';
+import { VARIABLES } from '../../../internal/config/environment/variables.js';
+import { configOf, directory, linesOf, put } from '../files.js';
 
 describe('readEnvironment', () => {
   it('has the documented defaults when nothing is set, or everything is set to the empty string', () => {

@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { CLOSE_REASONS } from '../close-codes.js';
-import { PROTOCOL_NAMES } from '../protocol-names.js';
+import { CLOSE_REASONS } from '../../close-codes.js';
+import { PROTOCOL_NAMES } from '../../protocol-names.js';
 import { authMetrics } from './auth-metrics.js';
 import { BoundedLabel, MAX_ROUTES, NO_ROUTE } from './bounded-label.js';
 import { SharedRendering } from './exposition.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { loadConfiguration } from '../../internal/config/environment/environment.js';
-import { directory, linesOf, put } from './files.js';
+import { loadConfiguration } from '../../../internal/config/environment/environment.js';
+import { directory, linesOf, put } from '../files.js';
 
 type Env = Readonly<Record<string, string>>;
 
