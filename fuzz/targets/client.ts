@@ -65,7 +65,7 @@ function addressBehind(line: string): string {
   let ip = PEER;
   for (const element of line.split(',').reverse().slice(0, 32)) {
     const text = element.trim().replace(/^"([^"\\]*)"$/, '$1');
-    if (/^(?:|"?unknown"?)$/i.test(text)) continue;
+    if (text === '') continue;
     const hop = canonicalIp(text);
     if (hop === undefined) return ip;
     ip = hop;
