@@ -64,9 +64,9 @@ export const client: Target = {
 function addressBehind(line: string): string {
   let ip = PEER;
   for (const element of line.split(',').reverse().slice(0, 32)) {
-    const text = element.trim().replace(/^"([^"\\]*)"$/, '$1');
+    const text = element.trim();
     if (text === '') continue;
-    const hop = canonicalIp(text);
+    const hop = canonicalIp(text.replace(/^"([^"\\]*)"$/, '$1'));
     if (hop === undefined) return ip;
     ip = hop;
     if (!proxies.trusts(ip)) return ip;
