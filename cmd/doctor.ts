@@ -9,8 +9,8 @@ import { ROUTE_FILE_OPTION } from './line/configuration.js';
 export const command = define({
   name: 'doctor',
   summary: 'Looks at everything the gateway depends on, and says what is wrong',
-  about: `Configuration, issuer and keys, clock, Redis and Postgres with the rights they need, every upstream, certificates and the
-file limit, as this machine sees them. Changes nothing; no user's credentials go anywhere.`,
+  about: `Configuration, issuer and keys, clock, Redis and Postgres with the rights they need, every upstream, certificates and
+the file limit, as this machine sees them. Changes nothing; no user's credentials go anywhere.`,
   options: { ...ROUTE_FILE_OPTION, json: { text: 'one JSON array' } },
   notes: 'Exit status: 0 all well or warnings only, 1 something is wrong.',
   async run(flags) {

@@ -61,13 +61,14 @@ ${table(
   ]),
 )}
 - When a client closes, its code and text go to the upstream; when an upstream closes, they go to the client. In every
-  other case an upstream that is still connected is told 1001, or 1002 or 1007 if it broke the protocol, or 1000 if an MQTT
-  client has taken its leave.
+  other case an upstream that is still connected is told 1001, or 1002 or 1007 if it broke the protocol, or 1000 if an
+  MQTT client has taken its leave.
 - With the listener \`uws\` 1012 to 1014 and 3000 to 3999 from a client reach the upstream as 1001; with \`node\`, the
   default, as they are.
 - An MQTT client that is refused before its session is open gets a CONNACK first: 5 (3.1.1) or 0x87 (5.0) where the
   token or the role was wrong, 3 or 0x88 where something was unavailable.
-- A client of GraphQL over WebSocket is told 4401, 4403 or 4408 instead, where its protocol has such a code for the reason.
+- A client of GraphQL over WebSocket is told 4401, 4403 or 4408 instead, where its protocol has such a code for the
+  reason.
 - A handshake can also be refused before there is a WebSocket: 400, 401, 403, 404, 405, 426, 429, 431 or 503, see
   [troubleshooting.md](troubleshooting.md#http-statuses).
 `;
@@ -77,9 +78,9 @@ function errors(): string {
   return `<!-- Made from internal/errors.ts by \`npm run docs\`. -->
 # Errors
 
-The codes that the log and the terminal show, in the field \`code\` of an error. Clients of [HTTP routes](http.md) are told the
-code, as \`code\` of an \`application/problem+json\`; those of WebSocket routes see a [close code](close-codes.md) or an HTTP
-status. Neither they nor upstreams are told what lies behind it.
+The codes that the log and the terminal show, in the field \`code\` of an error. Clients of [HTTP routes](http.md) are
+told the code, as \`code\` of an \`application/problem+json\`; those of WebSocket routes see a [close code](close-codes.md)
+or an HTTP status. Neither they nor upstreams are told what lies behind it.
 
 ${table(
   ['Code', 'Meaning'],

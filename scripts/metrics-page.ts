@@ -127,7 +127,8 @@ ${table(
   ],
 )}
 Where the values of a label are few and known, their series are there from the start at 0, so that a rate sees the first
-event, those of the first 20 routes too. Series of a user are not: a rate over \`ws_auth_success_total\` misses each user's first login.
+event, those of the first 20 routes too. Series of a user are not: a rate over \`ws_auth_success_total\` misses each
+user's first login.
 
 ## Queries
 
@@ -138,11 +139,10 @@ ${table(
 ## The process
 
 Node.js and the process itself are described by prom-client's default metrics, \`process_…\` and \`nodejs_…\`, but for
-\`nodejs_active_…_total\`, which are no counters. The
-alerts and the dashboard use \`process_cpu_seconds_total\`, \`process_resident_memory_bytes\`, \`process_open_fds\`,
-\`process_max_fds\`, \`process_start_time_seconds\`, \`nodejs_eventloop_lag_p99_seconds\` and
-\`nodejs_eventloop_lag_max_seconds\`. Event loops are looked at every 10 ms, so that is what an idle one shows; that of the
-supervisor of several workers is not.
+\`nodejs_active_…_total\`, which are no counters. The alerts and the dashboard use \`process_cpu_seconds_total\`,
+\`process_resident_memory_bytes\`, \`process_open_fds\`, \`process_max_fds\`, \`process_start_time_seconds\`,
+\`nodejs_eventloop_lag_p99_seconds\` and \`nodejs_eventloop_lag_max_seconds\`. Event loops are looked at every 10 ms, so an
+idle one shows 10 ms. The event loop of the supervisor of several workers is left out.
 `;
 }
 

@@ -56,6 +56,16 @@ function anchors(page: string): Set<string> {
   return new Set(slugs);
 }
 
+describe('prose', () => {
+  for (const page of PAGES)
+    it(`of ${page} keeps within 120 columns`, () => {
+      const wide = prose(page)
+        .split('\n')
+        .filter((line) => line.length > 120 && !/^ *\|/.test(line));
+      assert.deepEqual(wide, []);
+    });
+});
+
 describe('links', () => {
   for (const page of PAGES)
     it(`of ${page} lead somewhere`, () => {

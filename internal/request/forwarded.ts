@@ -78,8 +78,9 @@ export class TrustedProxies {
   }
 
   /**
-   * Each trusted hop vouches for the one before it; the walk ends at the first nobody vouches for. A hop that hides
-   * whom it forwards for (`unknown`, RFC 7239 §6.2) vouches for nobody: what stands before is its client's word.
+   * Each trusted hop vouches for the one before it; the walk ends at the first nobody vouches for. A hop that
+   * hides whom it forwards for (`unknown`, RFC 7239 §6.2) vouches for nobody: what stands before is its
+   * client's word.
    */
   #rightmostUntrusted(peer: string, lines: readonly string[]): string {
     const all = lines.join(',');
