@@ -1,5 +1,6 @@
 import type { CloseCode, CloseReasonKey } from '../close-codes.js';
 import { looksLikeToken, withoutBearer } from './bearer.js';
+import { withoutMembers } from './json-members.js';
 import type { FirstBytes, Greeting, ProtocolAdapter } from './protocol.js';
 import { readStrictJson } from './strict-json.js';
 
@@ -45,7 +46,7 @@ export const graphql: ProtocolAdapter = Object.freeze({
 
 /**
  * Wants exactly the first message, of which the upstream must not read another token or type than is read
- * here, and which can be written again whatever its depth.
+ * here. Without its token it goes on byte for byte as it came.
  */
 function read(bytes: Buffer, limitBytes: number): FirstBytes {
   if (bytes.length > limitBytes) return malformed('connection_init over MAX_CONNECT_BYTES');
@@ -64,8 +65,7 @@ function read(bytes: Buffer, limitBytes: number): FirstBytes {
     withRoles: () => undefined,
     withoutToken: () => {
       if (!TOKEN_MEMBERS.some((name) => Object.hasOwn(init, name))) return undefined;
-      const kept = Object.entries(init).filter(([name]) => !TOKEN_MEMBERS.includes(name));
-      return Buffer.from(JSON.stringify({ ...message, payload: Object.fromEntries(kept) }));
+      return Buffer.from(withoutMembers(bytes.toString(), ['payload'], TOKEN_MEMBERS));
     },
     refusal: () => undefined,
   };

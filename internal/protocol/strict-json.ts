@@ -16,9 +16,9 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 const BEGINS_ARRAY = /^[ \t\n\r]*\[/;
 
-const QUOTE = 0x22;
+export const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-const COMMA = 0x2c;
+export const COMMA = 0x2c;
 
 /**
  * Reads JSON that two parsers cannot take for different values (RFC 8259 §4, §8.1): UTF-8 without a byte
@@ -94,7 +94,7 @@ function hasDuplicateName(text: string): boolean {
 }
 
 /** Where the string that begins at `start` ends; the end of the text if it does not. */
-function endOfString(text: string, start: number): number {
+export function endOfString(text: string, start: number): number {
   for (let at = start + 1; at < text.length; at++) {
     const unit = text.charCodeAt(at);
     if (unit === BACKSLASH) at++;
@@ -107,21 +107,27 @@ function isFollowedByColon(text: string, from: number): boolean {
   for (let at = from; at < text.length; at++) {
     const unit = text.charCodeAt(at);
     if (unit === 0x3a) return true;
-    if (unit !== 0x20 && unit !== 0x09 && unit !== 0x0a && unit !== 0x0d) return false;
+    if (!isSpace(unit)) return false;
   }
   return false;
 }
 
-function nameAt(text: string, start: number, end: number): string {
+/** The name between the quotation marks at `start` and `end`. */
+export function nameAt(text: string, start: number, end: number): string {
   const written = text.slice(start + 1, end);
   return written.includes('\\') ? String(JSON.parse(`"${written}"`)) : written;
 }
 
 /** `{` or `[`. */
-function isOpening(unit: number): boolean {
+export function isOpening(unit: number): boolean {
   return unit === 0x7b || unit === 0x5b;
 }
 
-function isClosing(unit: number): boolean {
+export function isClosing(unit: number): boolean {
   return unit === 0x7d || unit === 0x5d;
+}
+
+/** RFC 8259 §2. */
+export function isSpace(unit: number): boolean {
+  return unit === 0x20 || unit === 0x09 || unit === 0x0a || unit === 0x0d;
 }

@@ -34,6 +34,26 @@ describe('connection_init', () => {
     });
   });
 
+  it('goes on with each digit, space and escape of the rest as it came', () => {
+    const rest =
+      ' "id" : 12345678901234567890, "f":1.0e+400,"\\u0061":"\\u00e9é\\/\\"}{" ,"__proto__":[{ }] ';
+    const without = (payload: string) => {
+      const first = read(`\n{"payload" :${payload}, "type":"connection_init","token": "kept" }\t`);
+      const bytes = first.verdict === 'ready' ? first.greeting.withoutToken() : undefined;
+      return /^\n\{"payload" :(.*), "type":"connection_init","token": "kept" \}\t$/.exec(String(bytes))?.[1];
+    };
+    const token = `"token":"${TOKEN}"`;
+    assert.equal(without(`{${token},${rest}}`), `{${rest.trimStart()}}`);
+    assert.equal(without(`{${rest},${token} }`), `{${rest.trimEnd()} }`);
+    assert.equal(without(`{${rest},${token},"x":1}`), `{${rest.trimEnd()},"x":1}`);
+    assert.equal(
+      without(`{ "t\\u006fken" : "${TOKEN}" , "Authorization":[{"a":[]}] ,${rest}}`),
+      `{ ${rest.trimStart()}}`,
+    );
+    assert.equal(without(`{${rest},"authorization":"x",${token}}`), `{${rest.trimEnd()}}`);
+    assert.equal(without(`{ ${token} }`), '{  }');
+  });
+
   it('goes on as it came where there is no token in it', () => {
     for (const payload of ['', ',"payload":null', ',"payload":{ "id": 12345678901234567890 }']) {
       const first = read(`{"type":"connection_init"${payload}}`);
@@ -46,7 +66,7 @@ describe('connection_init', () => {
     const deep = `${'['.repeat(10_000)}${']'.repeat(10_000)}`;
     for (const bad of [
       '',
-      // Too deep to be written again.
+      // Deeper than others may read.
       `{"type":"connection_init","payload":{"token":"${TOKEN}","x":${deep}}}`,
       // Another reader takes the first of them.
       '{"type":"connection_init","payload":{"token":"a.b.c"},"payload":{}}',
