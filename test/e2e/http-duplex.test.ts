@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { makeCertificate } from '../support/certificate.js';
 import { eventually, within } from '../support/eventually.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
 
@@ -33,6 +36,7 @@ class Client {
 describe('an answer before the end of its request', () => {
   let gateway: Gateway;
   let server: Server;
+  let secure: Server;
   let whole = 0;
   let open = 0;
   const connections = new Set<number | undefined>();
@@ -62,20 +66,29 @@ describe('an answer before the end of its request', () => {
   before(async () => {
     server = createServer(answer).listen(0, '127.0.0.1');
     await once(server, 'listening');
-    const upstream = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { certFile, keyFile, remove } = await makeCertificate('127.0.0.1');
+    secure = createSecureServer({ cert: readFileSync(certFile), key: readFileSync(keyFile) }, answer);
+    await once(secure.listen(0, '127.0.0.1'), 'listening');
+    await remove();
+    const at = (listening: Server) => `127.0.0.1:${(listening.address() as AddressInfo).port}`;
+    const upstream = `http://${at(server)}`;
+    const free = { auth: 'public', maxBodyBytes: 0 } as const;
     gateway = await startGateway({
       env: { JWT_EXPECTED_ISSUER: 'https://issuer.example' },
       routes: [
         { prefix: '/t', upstream, auth: 'public', maxBodyBytes: 1000 },
-        { prefix: '/large', upstream, auth: 'public', maxBodyBytes: 0 },
+        { prefix: '/large', upstream, ...free },
+        { prefix: '/secure', upstream: `https://${at(secure)}`, tls: { insecureSkipVerify: true }, ...free },
       ],
       waitFor: 'alive',
     });
   });
   after(async () => {
     await gateway.stop();
-    server.closeAllConnections();
-    server.close();
+    for (const each of [server, secure]) {
+      each.closeAllConnections();
+      each.close();
+    }
   });
   const quiet = () =>
     eventually(async () => open === 0 && (await gateway.metrics()).sum('http_requests_in_flight') === 0);
@@ -125,16 +138,20 @@ describe('an answer before the end of its request', () => {
       assert.equal(whole, before + 1);
     });
 
-  it('arrives although the upstream resets the connection behind it', async () => {
-    for (let times = 0; times < 10; times++) {
-      const client = new Client(gateway.port);
-      client.say('POST /large/drop HTTP/1.1\r\nHost: h\r\nContent-Length: 5000000\r\n\r\n');
-      client.socket.write(Buffer.alloc(5_000_000));
-      await within(client.closed, 'the end of the connection');
-      assert.match(client.heard, /^HTTP\/1\.1 413 .*\r\n\r\nno$/s);
-    }
-    await quiet();
-  });
+  for (const [over, prefix] of [
+    ['TCP', '/large'],
+    ['TLS', '/secure'],
+  ] as const)
+    it(`arrives although the upstream resets the connection behind it, over ${over}`, async () => {
+      for (let times = 0; times < 10; times++) {
+        const client = new Client(gateway.port);
+        client.say(`POST ${prefix}/drop HTTP/1.1\r\nHost: h\r\nContent-Length: 5000000\r\n\r\n`);
+        client.socket.write(Buffer.alloc(5_000_000));
+        await within(client.closed, 'the end of the connection');
+        assert.match(client.heard, /^HTTP\/1\.1 413 .*\r\n\r\nno$/s);
+      }
+      await quiet();
+    });
 
   for (const [what, rest, answered] of [
     ['is too large', `400\r\n${'x'.repeat(1024)}\r\n0\r\n\r\n`, 'mirror'],

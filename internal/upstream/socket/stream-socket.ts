@@ -1,4 +1,4 @@
-import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type OnReadOpts, Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { isStreamReset } from '../../runtime/tcp-reset.js';
 import { admittedOnly, lookupBy } from './admitted-lookup.js';
@@ -31,6 +31,7 @@ export class StreamSocket implements UpstreamSocket {
     };
     // A high-water mark of one byte: `drain` then tells of every write that had to wait, however small.
     const socket = connectSocket(target, { onread, highWaterMark: 1 });
+    socket.destroy = destroyOnceRead;
     this.#take(socket);
     socket.once(target.tls === undefined ? 'connect' : 'secureConnect', onReady);
     return this;
@@ -156,6 +157,19 @@ export function connectSocket(
     rejectUnauthorized: tls.verify,
     ...(servername === undefined ? {} : { servername }),
   });
+}
+
+/**
+ * In place of a socket's own: for a write that failed, first a turn in which what the peer said last is read
+ * (as `TcpSocket` has it); Node would drop that. The stream counts as failed already: an end that is read
+ * meanwhile passes for none in good order.
+ */
+function destroyOnceRead(this: Socket, error?: NodeJS.ErrnoException): Socket {
+  const { destroy } = Socket.prototype;
+  this.destroy = destroy;
+  if (error?.syscall !== 'write') return destroy.call(this, error);
+  setImmediate(() => setImmediate(() => this.destroy(error)));
+  return this;
 }
 
 function onReady(this: Socket): void {
