@@ -3,6 +3,10 @@ import { backoffMs } from './backoff.js';
 
 /** A store that is up is asked this often whether it still is. */
 const CHECK_INTERVAL_MS = 2_000;
+/** One that fails again so soon after it came back, though each probe succeeded, has relapsed. */
+const RELAPSE_MS = 10_000;
+/** Relapses in a row from which on it is left alone no longer than after the last: 4 to 8 s. */
+const MAX_RELAPSES = 4;
 
 export interface AvailabilityOptions {
   /** The `dependency` of log lines and of `ws_dependency_up`. */
@@ -30,6 +34,10 @@ export class Availability {
   #timer: NodeJS.Timeout | undefined;
   #probing: Promise<void> | undefined;
   #failures = 0;
+  /** Whether a probe, too, has failed since the store went. */
+  #confirmed = true;
+  #backMs = Number.NEGATIVE_INFINITY;
+  #relapses = 0;
 
   constructor(options: AvailabilityOptions) {
     this.#options = options;
@@ -90,6 +98,10 @@ export class Availability {
   /** A request found the store failing. */
   failed(reason: string): void {
     if (!this.up) return;
+    // What requests wait for, no probe may notice (a table is locked): the store would come and go with each.
+    const relapsed = !this.#confirmed && performance.now() - this.#backMs < RELAPSE_MS;
+    this.#relapses = relapsed ? Math.min(this.#relapses + 1, MAX_RELAPSES) : 0;
+    this.#confirmed = false;
     this.#failures = 1;
     this.#become('down', reason);
     this.#scheduleCheck();
@@ -108,6 +120,8 @@ export class Availability {
       this.#become('up');
     } catch (thrown) {
       this.#failures++;
+      this.#confirmed = true;
+      this.#relapses = 0;
       this.#become('down', this.#options.reasonOf(thrown));
     }
   }
@@ -116,6 +130,7 @@ export class Availability {
     const before = this.#state;
     if (before === state || before === 'stopped') return;
     this.#state = state;
+    if (state === 'up') this.#backMs = performance.now();
     const { dependency, log } = this.#options;
     if (state === 'down') log.warn({ dependency, reason }, 'store is down, going on without it');
     else if (before === 'down') log.info({ dependency }, 'store is back');
@@ -126,7 +141,12 @@ export class Availability {
   #scheduleCheck(): void {
     if (this.#probing || this.#state === 'stopped') return;
     clearTimeout(this.#timer);
-    const delayMs = this.up ? CHECK_INTERVAL_MS : backoffMs(Math.max(1, this.#failures));
-    this.#timer = setTimeout(() => void this.check(), delayMs).unref();
+    this.#timer = setTimeout(() => void this.check(), this.#checkInMs).unref();
+  }
+
+  get #checkInMs(): number {
+    if (this.up) return CHECK_INTERVAL_MS;
+    if (this.#relapses > 0) return this.#relapses * backoffMs(Number.POSITIVE_INFINITY);
+    return backoffMs(Math.max(1, this.#failures));
   }
 }

@@ -18,6 +18,8 @@ export interface ListenerOptions {
 
 /** What a listening connection calls itself. */
 export const LISTENER = 'ws-gateway listener';
+/** SQL for which server answers: a promoted standby started at another time than whom it followed. */
+export const SERVER = 'extract(epoch FROM pg_postmaster_start_time())::text';
 /** An idle listener is asked this often whether anyone is there. */
 const PING_INTERVAL_MS = 2_000;
 
@@ -26,8 +28,9 @@ export class PostgresListener {
   readonly #options: ListenerOptions;
   readonly #subscribers = new Map<string, PostgresSubscriber>();
   #connection: LastingConnection | undefined;
-  /** The connection that stands. */
+  /** The connection that stands, and which server it leads to. */
   #client: Client | undefined;
+  #server: string | undefined;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -39,6 +42,15 @@ export class PostgresListener {
     this.#connection ??= new LastingConnection(() => this.#open(), this.#options.onTrouble);
     const client = this.#client;
     if (client !== undefined) this.#listen(client, channel, subscriber).catch(this.#options.onTrouble);
+  }
+
+  /**
+   * Opens the connection anew if it leads to another server than this, where commands go to: one that
+   * lives, but is cut off from it, would keep its listeners and tell them nothing.
+   */
+  stayWith(server: string): void {
+    if (this.#server === undefined || this.#server === server) return;
+    this.#client?.end().catch(() => {});
   }
 
   close(): void {
@@ -63,7 +75,9 @@ export class PostgresListener {
       client.on('end', () => resolve());
     });
     void lost.then(() => {
-      if (this.#client === client) this.#client = undefined;
+      if (this.#client !== client) return;
+      this.#client = undefined;
+      this.#server = undefined;
     });
     client.on('notification', ({ channel, payload }) =>
       this.#subscribers.get(channel)?.onMessage(payload ?? ''),
@@ -71,6 +85,8 @@ export class PostgresListener {
     try {
       await client.connect();
       this.#client = client;
+      const { rows } = await client.query<{ server: string }>(`SELECT ${SERVER} AS server`);
+      this.#server = rows[0]?.server;
       await Promise.all(
         [...this.#subscribers].map(([channel, subscriber]) => this.#listen(client, channel, subscriber)),
       );

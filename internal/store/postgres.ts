@@ -6,7 +6,7 @@ import { Availability } from './availability.js';
 import { withinDeadline } from './deadline.js';
 import { PostgresEncryption } from './postgres-encryption.js';
 import { INSUFFICIENT_PRIVILEGE, meansPostgresIsDown, postgresFailure } from './postgres-failure.js';
-import { LISTENER, PostgresListener, type PostgresSubscriber } from './postgres-listener.js';
+import { LISTENER, PostgresListener, type PostgresSubscriber, SERVER } from './postgres-listener.js';
 import { PostgresSchema } from './postgres-schema.js';
 import { type PostgresTable, PURGE_BATCH_ROWS, purgeTable } from './postgres-table.js';
 
@@ -27,6 +27,7 @@ const TIMEOUT_MS = 500;
 const MAX_WAITING = 256;
 const NOTIFY = `SELECT pg_notify($1, $2), (SELECT count(*)::int FROM pg_stat_activity
   WHERE application_name = $3 AND datname = current_database()) AS listeners`;
+const PROBE = `SELECT current_setting('transaction_read_only') AS read_only, ${SERVER} AS server`;
 /** SQLSTATE of a prepared statement that is not there, or is there although it was not prepared. */
 const OF_ANOTHER_CONNECTION = new Set(['26000', '42P05']);
 /** Batches of one purge: what is left waits for the next. */
@@ -186,11 +187,11 @@ export class PostgresStore {
   }
 
   async #probe(): Promise<void> {
-    const { rows } = await this.#pool.query<{ read_only: string }>(
-      "SELECT current_setting('transaction_read_only') AS read_only",
-    );
+    const { rows } = await this.#pool.query<{ read_only: string; server: string }>(PROBE);
+    const [row] = rows;
     // 25006 read_only_sql_transaction: a standby, or a server that is being moved.
-    if (rows[0]?.read_only !== 'off') throw new GatewayError('ERR_STORE', '25006');
+    if (row?.read_only !== 'off') throw new GatewayError('ERR_STORE', '25006');
+    this.#listener.stayWith(row.server);
     const newer = await this.#schema.bringUpToDate(this.#pool);
     this.#availability.lacks(await this.#schema.missingRights(this.#pool));
     if (newer.length > 0)

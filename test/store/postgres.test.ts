@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { Client } from 'pg';
 import { GatewayError } from '../../internal/errors.js';
 import type { PostgresStore } from '../../internal/store/postgres.js';
 import { expiringTable } from '../../internal/store/postgres-table.js';
@@ -187,6 +188,58 @@ describe('PostgresStore', () => {
     await new Promise((resolve) => setTimeout(resolve, 4_000));
     own.resume();
     await eventually(() => subscribed === 3);
+  });
+
+  it('listens where its commands go, though the server it listened to lives', async (t) => {
+    const other = await startPostgres();
+    let { port } = postgres;
+    const proxy = await startTcpProxy(() => port);
+    const { store, messages } = postgresStoreWithLog(`postgres://gw@127.0.0.1:${proxy.port}/postgres`, []);
+    t.after(async () => {
+      await store.stop();
+      await proxy.close();
+      await other.stop();
+    });
+    const heard: string[] = [];
+    let subscribed = 0;
+    await store.start();
+    store.listen('news', { onMessage: (payload) => heard.push(payload), onSubscribed: () => subscribed++ });
+    await eventually(() => subscribed === 1);
+    port = other.port;
+    // Of commands alone: who listens calls itself something else.
+    await postgres.sql(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ws-gateway'",
+    );
+    await eventually(() => subscribed === 2);
+    await eventually(() => store.up);
+    await store.notify('news', 'from there');
+    await eventually(() => heard.length > 0);
+    assert.deepEqual(heard, ['from there']);
+    assert.ok(!messages().includes('cannot listen'));
+  });
+
+  it('that answers, but not about a table that is locked, does not come and go with each request', async (t) => {
+    const { store, messages } = postgresStoreWithLog(postgres.dsn, [TABLE]);
+    await store.start();
+    const locker = new Client({ connectionString: postgres.dsn });
+    await locker.connect();
+    t.after(async () => {
+      await locker.end();
+      await store.stop();
+    });
+    await locker.query('BEGIN; LOCK TABLE things IN ACCESS EXCLUSIVE MODE');
+    const failedAt: number[] = [];
+    for (let asked = 0; asked < 3; asked++) {
+      await eventually(() => store.up, 30_000);
+      await assert.rejects(put(store, 'locked'), isStoreError);
+      failedAt.push(performance.now());
+    }
+    // The first time it comes back at once, then it is left alone for a second at least.
+    assert.ok(failedAt[2]! - failedAt[1]! > 1_000, `tried again too soon: ${failedAt}`);
+    assert.equal(messages().filter((message) => message === 'store is back').length, 2);
+    await locker.query('ROLLBACK');
+    await eventually(() => store.up, 30_000);
+    await put(store, 'free');
   });
 
   it('does not log the password', async (t) => {
