@@ -21,15 +21,15 @@ export function oldestBeyond<K>(
 }
 
 /**
- * Looks at the entries of a Map a few at a time, round after round: from the beginning each
- * time it would be as slow.
+ * Goes through the entries of a Map a few at a time, and after the last one begins again. Going on where it
+ * stopped is what makes it fast: V8 steps over all that was deleted before the first entry each time.
  */
-export class Rounds<K, V> {
+export class SweepCursor<K, V> {
   #walk: Iterator<[K, V]> | undefined;
 
   constructor(readonly entries: ReadonlyMap<K, V>) {}
 
-  /** The next ones, as many as that at most: a round ends where the Map does. */
+  /** The next entries, `most` of them or fewer: it stops at the end of the Map. */
   *next(most: number): IterableIterator<[K, V]> {
     for (let left = most; left > 0; left--) {
       this.#walk ??= this.entries.entries();

@@ -37,7 +37,7 @@ const NOBODY: Caller = { identity: undefined, token: undefined, ambient: false }
  * way out goes through `#done`, which counts it once.
  */
 export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchange, WireOwner {
-  rollPlace = -1;
+  denseIndex = -1;
   readonly startedMs = performance.now();
   readonly record: ExchangeRecord;
   readonly deadlines: Deadlines;

@@ -1,9 +1,9 @@
 import type { Identity } from '../auth/identity/identity.js';
 import { covers, type Revocation } from '../auth/revocations/revocation.js';
+import { DenseSet, type DenseSetMember } from '../collections/dense-set.js';
 import { Multimap } from '../collections/multimap.js';
-import { type Enrolled, Roll } from '../collections/roll.js';
 import type { ExchangeRoute } from '../config/config.js';
-import { FewAtATime } from '../runtime/few-at-a-time.js';
+import { PacedQueue } from '../runtime/paced-queue.js';
 
 /** How often deadlines are looked at, in milliseconds: no exchange has a timer of its own. */
 const CHECK_MS = 250;
@@ -18,7 +18,7 @@ export const LONG_EXCHANGE_MS = 10_000;
 export type CutReason = 'revoked' | 'unverifiable' | 'banned' | 'admin' | 'shutdown' | 'endpointRemoved';
 
 /** What the rest of the gateway may know of an exchange and do with it. */
-export interface LiveExchange extends Enrolled {
+export interface LiveExchange extends DenseSetMember {
   readonly id: string;
   /** The client's address, as far as trusted proxies are believed. */
   readonly ip: string;
@@ -42,12 +42,12 @@ export interface LiveExchange extends Enrolled {
 
 /** The exchanges of this process that are under way. */
 export class Exchanges {
-  readonly #live = new Roll<LiveExchange>();
+  readonly #live = new DenseSet<LiveExchange>();
   readonly #bySub = new Multimap<string, LiveExchange>();
   /** By session at the provider, of those whose token belongs to one. */
   readonly #bySid = new Multimap<string, LiveExchange>();
   /** Whose turn it is to be cut. */
-  readonly endings = new FewAtATime(CUT_A_TURN);
+  readonly endings = new PacedQueue(CUT_A_TURN);
   #timer: NodeJS.Timeout | undefined;
   #idle: (() => void) | undefined;
   #draining = false;

@@ -1,5 +1,5 @@
+import { DenseSet } from '../collections/dense-set.js';
 import { oldestBeyond } from '../collections/eviction.js';
-import { Roll } from '../collections/roll.js';
 import type { RateLimitConfig } from '../config/config.js';
 import { bucketKey, type LimitedClient } from './bucket-key.js';
 import { LimitsInForce } from './limits-in-force.js';
@@ -54,7 +54,7 @@ export class Limiter {
   /** Those without a session, longest idle or looked at first. */
   readonly #idle = new Set<Entry>();
   /** Those of live sessions, where limits may change. */
-  readonly #live = new Roll<MessageBudget>();
+  readonly #live = new DenseSet<MessageBudget>();
   #retuning: Iterator<MessageBudget> | undefined;
   #timer: NodeJS.Timeout | undefined;
 

@@ -1,4 +1,4 @@
-import { oldestBeyond, Rounds } from '../collections/eviction.js';
+import { oldestBeyond, SweepCursor } from '../collections/eviction.js';
 import { Holdings } from './holdings.js';
 import { ALIVE_MS, BUDGET_MS, type Budget, type Ledger, type Mail, type Settlement } from './lease-ledger.js';
 
@@ -42,7 +42,7 @@ export class MemoryLedger implements Ledger {
   /** When each holder showed life last. */
   readonly #alive = new Map<string, number>();
   readonly #mail = new Map<string, Map<string, number>>();
-  readonly #rounds = new Rounds(this.#accounts);
+  readonly #sweepCursor = new SweepCursor(this.#accounts);
 
   /** @param now monotonic milliseconds. */
   constructor(now: () => number = () => performance.now(), maxIdle = MAX_IDLE) {
@@ -160,7 +160,7 @@ export class MemoryLedger implements Ledger {
   }
 
   #sweep(nowMs: number): void {
-    for (const [name, account] of this.#rounds.next(SWEEP_STEP))
+    for (const [name, account] of this.#sweepCursor.next(SWEEP_STEP))
       if (account.expiresAtMs <= nowMs) this.#forget(name);
   }
 

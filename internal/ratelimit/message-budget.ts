@@ -1,4 +1,4 @@
-import type { Enrolled } from '../collections/roll.js';
+import type { DenseSetMember } from '../collections/dense-set.js';
 import { type LimitedClient, limitNamed } from './bucket-key.js';
 import type { TokenBucket } from './token-bucket.js';
 
@@ -38,8 +38,8 @@ export interface BudgetEntries {
 }
 
 /** What one session may still send. */
-export class MessageBudget implements Enrolled {
-  rollPlace = -1;
+export class MessageBudget implements DenseSetMember {
+  denseIndex = -1;
   #entries: BudgetEntries;
   #messageBucket: TokenBucket | undefined;
   #byteBucket: TokenBucket | undefined;

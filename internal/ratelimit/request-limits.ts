@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { createRequire } from 'node:module';
-import { oldestBeyond, Rounds } from '../collections/eviction.js';
+import { oldestBeyond, SweepCursor } from '../collections/eviction.js';
 import type { RequestLimit } from '../config/config.js';
 import { fromUnknown } from '../errors.js';
 import { forLog } from '../telemetry/log/log.js';
@@ -77,7 +77,7 @@ export class RequestLimits {
   readonly #now: () => number;
   readonly #shared = new Map<string, Shared>();
   readonly #own = new Map<string, TokenBucket>();
-  readonly #rounds = new Rounds(this.#own);
+  readonly #sweepCursor = new SweepCursor(this.#own);
 
   constructor({ store, maxClients = 100_000, now = () => performance.now() }: RequestLimitsOptions) {
     this.#client = store && { rlflxIncr: ([key, ...args]) => store.runScript(TAKE, [key], args) };
@@ -150,7 +150,8 @@ export class RequestLimits {
 
   /** Full buckets say no more than new ones. */
   #forgetSome(nowMs: number): void {
-    for (const [name, bucket] of this.#rounds.next(SWEEP)) if (bucket.isFull(nowMs)) this.#own.delete(name);
+    for (const [name, bucket] of this.#sweepCursor.next(SWEEP))
+      if (bucket.isFull(nowMs)) this.#own.delete(name);
   }
 }
 

@@ -3,7 +3,7 @@ import { Cell } from '../collections/cell.js';
 import { Multimap } from '../collections/multimap.js';
 import type { ConnectionSlots } from '../ratelimit/connection-limits.js';
 import { LineAllowance } from '../ratelimit/line-allowance.js';
-import { FewAtATime } from '../runtime/few-at-a-time.js';
+import { PacedQueue } from '../runtime/paced-queue.js';
 import type { Metrics } from '../telemetry/metrics/metrics.js';
 import type { LiveSession } from './live-session.js';
 import type { Pump } from './pump/pump.js';
@@ -33,7 +33,7 @@ export class Sessions {
   /** What they have moved. */
   readonly traffic: Traffic;
   /** Whose turn it is to end, see `LiveSession.condemn`. */
-  readonly endings = new FewAtATime(ENDED_A_TURN);
+  readonly endings = new PacedQueue(ENDED_A_TURN);
   /** Log lines about clients that were never let in: nobody has to show a token for those. */
   readonly strangersLines = new LineAllowance();
   /** Live sessions by the metrics' label of their route; 0 where there were some. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { oldestBeyond, Rounds } from '../../internal/collections/eviction.js';
+import { oldestBeyond, SweepCursor } from '../../internal/collections/eviction.js';
 
 describe('what came first', () => {
   const numbers = (count: number) => new Set(Array.from({ length: count }, (_, at) => at));
@@ -32,19 +32,19 @@ describe('what came first', () => {
   });
 });
 
-describe('rounds over a Map', () => {
-  it('look at each entry in its turn, those that came meanwhile too', () => {
+describe('a cursor that sweeps a Map', () => {
+  it('gives each entry in its turn, those that came meanwhile too', () => {
     const map = new Map([
       ['a', 1],
       ['b', 2],
       ['c', 3],
     ]);
-    const rounds = new Rounds(map);
-    const next = (most: number) => [...rounds.next(most)].map(([key]) => key);
+    const cursor = new SweepCursor(map);
+    const next = (most: number) => [...cursor.next(most)].map(([key]) => key);
     assert.deepEqual(next(2), ['a', 'b']);
     map.set('d', 4);
     map.delete('c');
-    assert.deepEqual(next(2), ['d'], 'a round ends where the Map does');
+    assert.deepEqual(next(2), ['d'], 'it stops at the end of the Map');
     assert.deepEqual(next(5), ['a', 'b', 'd']);
     map.clear();
     assert.deepEqual(next(2), []);
@@ -52,10 +52,10 @@ describe('rounds over a Map', () => {
     assert.deepEqual(next(2), ['e']);
   });
 
-  it('let what they find be deleted', () => {
+  it('lets what it gives be deleted', () => {
     const map = new Map(Array.from({ length: 1_000 }, (_, at) => [at, at] as const));
-    const rounds = new Rounds(map);
-    for (let step = 0; step < 500; step++) for (const [key] of rounds.next(2)) map.delete(key);
+    const cursor = new SweepCursor(map);
+    for (let step = 0; step < 500; step++) for (const [key] of cursor.next(2)) map.delete(key);
     assert.equal(map.size, 0);
   });
 });

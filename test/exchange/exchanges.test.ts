@@ -12,7 +12,7 @@ it('a revocation by session at the provider ends the exchanges that belong to it
     const seen = { asked: 0 };
     const who = identity('ann', 'j', claims);
     const exchange: LiveExchange = {
-      ...{ rollPlace: -1, id: 'x', ip: '192.0.2.1', startedMs: 0, tenancy: undefined },
+      ...{ denseIndex: -1, id: 'x', ip: '192.0.2.1', startedMs: 0, tenancy: undefined },
       route: httpRouteTo('http://a.example'),
       get identity() {
         seen.asked++;

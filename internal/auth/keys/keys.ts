@@ -1,7 +1,7 @@
 import type { Algorithm, VerificationConfig } from '../../config/config.js';
 import { fromUnknown, GatewayError } from '../../errors.js';
 import { OutboundHttp } from '../../outbound/http.js';
-import { FewAtATime } from '../../runtime/few-at-a-time.js';
+import { PacedQueue } from '../../runtime/paced-queue.js';
 import { forLog, type Log } from '../../telemetry/log/log.js';
 import type { Metrics } from '../../telemetry/metrics/metrics.js';
 import { type Clock, SYSTEM_CLOCK } from '../clock.js';
@@ -49,7 +49,7 @@ export class VerificationKeys {
   /** Likewise, once the endpoint is known to be down. */
   #staleUntilMs = Number.POSITIVE_INFINITY;
   #loading: Promise<void> | undefined;
-  readonly #waiters = new FewAtATime(WAITERS_A_TURN);
+  readonly #waiters = new PacedQueue(WAITERS_A_TURN);
   #failures = 0;
   #cancelTimer: () => void = () => {};
   #abort = new AbortController();

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { Rounds } from '../../collections/eviction.js';
+import { SweepCursor } from '../../collections/eviction.js';
 import { GatewayError } from '../../errors.js';
 import { patientTime } from '../patient-time.js';
 
@@ -76,7 +76,7 @@ const SWEEP = 2;
 export class MemoryClaims implements ClaimStore {
   /** Until when, by key. */
   readonly #untilMs = new Map<string, number>();
-  readonly #rounds = new Rounds(this.#untilMs);
+  readonly #sweepCursor = new SweepCursor(this.#untilMs);
 
   /** @param now milliseconds since the epoch. */
   constructor(private readonly now: () => number = patientTime()) {}
@@ -99,6 +99,7 @@ export class MemoryClaims implements ClaimStore {
 
   /** What has ended goes. */
   #sweep(nowMs: number): void {
-    for (const [key, untilMs] of this.#rounds.next(SWEEP)) if (untilMs <= nowMs) this.#untilMs.delete(key);
+    for (const [key, untilMs] of this.#sweepCursor.next(SWEEP))
+      if (untilMs <= nowMs) this.#untilMs.delete(key);
   }
 }

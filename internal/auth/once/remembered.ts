@@ -1,4 +1,4 @@
-import { oldestBeyond, Rounds } from '../../collections/eviction.js';
+import { oldestBeyond, SweepCursor } from '../../collections/eviction.js';
 import { patientTime } from '../patient-time.js';
 import type { ClaimStore } from './claims.js';
 
@@ -22,7 +22,7 @@ const BATCH = 100;
 export class RememberedClaims implements ClaimStore {
   /** Until when, by key. */
   readonly #own = new Map<string, number>();
-  readonly #rounds = new Rounds(this.#own);
+  readonly #sweepCursor = new SweepCursor(this.#own);
   readonly #now = patientTime();
   readonly #store: ClaimStore;
   /** Times that the store came back. */
@@ -52,7 +52,8 @@ export class RememberedClaims implements ClaimStore {
 
   #remember(key: string, untilMs: number): void {
     const nowMs = this.#now();
-    for (const [earlier, endMs] of this.#rounds.next(SWEEP)) if (endMs <= nowMs) this.#own.delete(earlier);
+    for (const [earlier, endMs] of this.#sweepCursor.next(SWEEP))
+      if (endMs <= nowMs) this.#own.delete(earlier);
     this.#own.set(key, untilMs);
     for (const oldest of oldestBeyond(this.#own, MOST)) this.#own.delete(oldest);
   }

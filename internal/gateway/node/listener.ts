@@ -1,8 +1,8 @@
-import { Roll } from '../../collections/roll.js';
+import { DenseSet } from '../../collections/dense-set.js';
 import { fromUnknown } from '../../errors.js';
 import type { ClientWire } from '../../exchange/client-wire.js';
 import type { RequestHead } from '../../request/head.js';
-import { FewAtATime } from '../../runtime/few-at-a-time.js';
+import { PacedQueue } from '../../runtime/paced-queue.js';
 import { selectable } from '../../session/opening/opening.js';
 import type { TimerWheel } from '../../session/timer-wheel.js';
 import type { ReusedBuffer } from '../../upstream/socket/reused-buffer.js';
@@ -46,8 +46,8 @@ export class NodeListener implements Listener, RequestRules {
   readonly #tls: TlsSide | undefined;
   readonly #clients: ClientSocketShared;
   /** Connections on which requests are waited for, or answered here. */
-  readonly #requesting = new Roll<RequestConnection>();
-  readonly #takingUp = new FewAtATime(NEW_A_TURN);
+  readonly #requesting = new DenseSet<RequestConnection>();
+  readonly #takingUp = new PacedQueue(NEW_A_TURN);
   #taking: boolean = true;
   #draining: boolean = false;
 

@@ -1,5 +1,5 @@
 import { METHODS } from 'node:http';
-import type { Enrolled } from '../../collections/roll.js';
+import type { DenseSetMember } from '../../collections/dense-set.js';
 import type { ClientWire } from '../../exchange/client-wire.js';
 import { hasBody } from '../../exchange/request-body.js';
 import { hasToken } from '../../request/grammar.js';
@@ -42,8 +42,8 @@ export interface RequestRules {
  * A connection on which requests come, one after the other: exchanges without a body, until something else is
  * asked for, which somebody else serves from there on.
  */
-export class RequestConnection extends Timed implements SocketOwner, WireConnection, Enrolled {
-  rollPlace = -1;
+export class RequestConnection extends Timed implements SocketOwner, WireConnection, DenseSetMember {
+  denseIndex = -1;
   readonly #reader = new HeadReader();
   /** The answer that is under way; undefined: it waits for a request. */
   #wire: BodilessWire | undefined;

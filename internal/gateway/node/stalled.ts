@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { type Enrolled, Roll } from '../../collections/roll.js';
+import { DenseSet, type DenseSetMember } from '../../collections/dense-set.js';
 import { Timed, type TimerWheel } from '../../session/timer-wheel.js';
 
 /** How long a client may take nothing of the rest of an answer. */
@@ -13,7 +13,7 @@ interface WatchedStream extends Socket {
 
 /** Streams that have been told all of an answer and wait for their clients to take it. */
 export class Stalls {
-  readonly #watched = new Roll<Stall>();
+  readonly #watched = new DenseSet<Stall>();
 
   constructor(readonly wheel: TimerWheel) {}
 
@@ -50,8 +50,8 @@ export class Stalls {
   }
 }
 
-class Stall extends Timed implements Enrolled {
-  rollPlace = -1;
+class Stall extends Timed implements DenseSetMember {
+  denseIndex = -1;
   /** When its time began. */
   waitingBytes = 0;
 

@@ -1,6 +1,6 @@
 import { LineAllowance } from '../../ratelimit/line-allowance.js';
 import { TokenBucket } from '../../ratelimit/token-bucket.js';
-import { FewAtATime } from '../../runtime/few-at-a-time.js';
+import { PacedQueue } from '../../runtime/paced-queue.js';
 
 /** How long a client waits for its turn at most. */
 const PATIENCE_MS = 5000;
@@ -49,8 +49,8 @@ export class Arrivals {
   /** In the order they came, with the time until which they wait. */
   readonly #known = new Map<Arriving, number>();
   readonly #others = new Map<Arriving, number>();
-  readonly #turningAway = new FewAtATime(TURNED_AWAY_A_TURN);
-  readonly #steps = new FewAtATime(STEPS_A_TURN);
+  readonly #turningAway = new PacedQueue(TURNED_AWAY_A_TURN);
+  readonly #steps = new PacedQueue(STEPS_A_TURN);
   #timer: NodeJS.Timeout | undefined;
 
   constructor({ perSecond, now = () => performance.now(), random = Math.random }: ArrivalsOptions) {

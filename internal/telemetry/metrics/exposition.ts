@@ -1,4 +1,4 @@
-import { FewAtATime } from '../../runtime/few-at-a-time.js';
+import { PacedQueue } from '../../runtime/paced-queue.js';
 
 /** Longest share of the time that renderings may take: nobody is served meanwhile. */
 const LARGEST_SHARE = 0.2;
@@ -22,7 +22,7 @@ function escaped(value: string): string {
  */
 export class SharedRendering {
   #current: Promise<string> | undefined;
-  readonly #answering = new FewAtATime(ANSWERED_A_TURN);
+  readonly #answering = new PacedQueue(ANSWERED_A_TURN);
   #nextMs = 0;
 
   constructor(readonly render: () => Promise<string>) {}

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Roll } from '../../collections/roll.js';
+import { DenseSet } from '../../collections/dense-set.js';
 import { hasUpstreams, type Route, type RouteTls, type UpstreamRoute } from '../../config/config.js';
 import type { CircuitBreaker, Fault, Permit } from './circuit-breaker.js';
 import { DialTurns } from './dial-turns.js';
@@ -33,9 +33,9 @@ export class Endpoint implements Landlord {
   /** Whether nobody new is sent there. */
   drained = false;
   readonly turns: DialTurns;
-  readonly #tenants = new Roll<Tenancy>();
+  readonly #tenants = new DenseSet<Tenancy>();
   /** Those that WebSockets are being dialled for. */
-  readonly #arriving = new Roll<Tenancy>();
+  readonly #arriving = new DenseSet<Tenancy>();
 
   /** @param url ws:, wss:, http: or https:. */
   constructor(

@@ -1,4 +1,4 @@
-import type { Enrolled } from '../../collections/roll.js';
+import type { DenseSetMember } from '../../collections/dense-set.js';
 import type { Protocol, UpstreamRoute } from '../../config/config.js';
 import { clientKey } from '../../request/client-key.js';
 
@@ -26,8 +26,8 @@ export interface Landlord {
 }
 
 /** What an endpoint keeps of a live connection: for whom it is there, since when, and how it ended. */
-export class Tenancy implements Enrolled {
-  rollPlace = -1;
+export class Tenancy implements DenseSetMember {
+  denseIndex = -1;
   /** On the endpoint's clock; undefined: not yet. */
   openedMs: number | undefined;
   /** Whether its owner is to end it, however far it has come: `onRemove: close`, or a drain that closes. */

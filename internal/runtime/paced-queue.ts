@@ -1,16 +1,16 @@
 /**
- * Lets work that comes in crowds, such as thousands of clients after a restart, take only a part of each turn
- * of the event loop: what is beyond it waits for the next turns, in the order it came, and whoever is being
- * served goes on in between.
+ * Runs so many jobs in one turn of the event loop; those beyond wait for the next turns, in the order they
+ * came. So work that comes by the thousand at once, such as all clients after a restart, leaves time in
+ * between for the clients that are being served.
  */
-export class FewAtATime {
+export class PacedQueue {
   #left: number;
   #isNextDue = false;
   readonly #waiting = new Set<() => void>();
 
-  /** @param aTurn jobs in one turn of the loop, ≥ 1. */
-  constructor(readonly aTurn: number) {
-    this.#left = aTurn;
+  /** @param perTurn jobs in one turn of the loop, ≥ 1. */
+  constructor(readonly perTurn: number) {
+    this.#left = perTurn;
   }
 
   /** Runs a job now, or in one of the next turns. @param job must not throw. */
@@ -19,12 +19,12 @@ export class FewAtATime {
     else this.#waiting.add(job);
   }
 
-  /** The same for work that awaits its turn; undefined: that is now. */
+  /** Resolves in the turn in which an asynchronous job may go on; undefined: it may now. */
   turn(): Promise<void> | undefined {
     return this.#takes() ? undefined : new Promise((resolve) => this.#waiting.add(resolve));
   }
 
-  /** @returns whether this turn has a part left for one more. */
+  /** @returns whether one more job may run in this turn. */
   #takes(): boolean {
     this.#waitForNext();
     if (this.#left === 0 || this.#waiting.size > 0) return false;
@@ -40,7 +40,7 @@ export class FewAtATime {
 
   #next(): void {
     this.#isNextDue = false;
-    this.#left = this.aTurn;
+    this.#left = this.perTurn;
     for (const job of this.#waiting) {
       if (this.#left === 0) break;
       this.#waiting.delete(job);
