@@ -77,7 +77,7 @@ export class RoutesInEffect {
     for (const tenancy of tenancies) tenancy.evicted = true;
     for (const session of [...this.live.sessions]) {
       const tenancy = session.pump?.upstream.tenancy;
-      if (tenancy !== undefined && tenancies.has(tenancy)) session.condemn('endpointRemoved');
+      if (tenancy !== undefined && tenancies.has(tenancy)) session.queueClose('endpointRemoved');
     }
     this.live.exchanges.removed(tenancies);
   }

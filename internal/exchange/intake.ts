@@ -5,7 +5,7 @@ import { hasHttpRoutes } from '../config/routes/table.js';
 import { GatewayError } from '../errors.js';
 import { hasToken } from '../request/grammar.js';
 import type { RequestHead } from '../request/head.js';
-import { isNobodys } from '../request/methods.js';
+import { isForbiddenMethod } from '../request/methods.js';
 import type { ClientWire } from './client-wire.js';
 import { Exchange } from './exchange.js';
 import type { ExchangeParts } from './exchange-parts.js';
@@ -96,7 +96,7 @@ export function judgeRequest(
   const target = strays ? undefined : read;
   const match = strays ? undefined : found;
   const route = match?.route;
-  if (route?.kind === 'websocket' && !isNobodys(method)) return undefined;
+  if (route?.kind === 'websocket' && !isForbiddenMethod(method)) return undefined;
   const path = target?.path ?? head.target;
   const rest = match?.rest ?? '';
   const facts: ExchangeRequest = {
@@ -119,7 +119,7 @@ function refusalOf(
   target: RequestTarget | undefined,
   match: RouteMatch | undefined,
 ): GatewayError | undefined {
-  if (isNobodys(method)) return new GatewayError('ERR_METHOD_UNKNOWN', method);
+  if (isForbiddenMethod(method)) return new GatewayError('ERR_METHOD_UNKNOWN', method);
   if (target === undefined) return new GatewayError('ERR_REQUEST_MALFORMED', 'path or query');
   if (match === undefined || match.route.kind === 'websocket')
     return new GatewayError('ERR_ROUTE_UNKNOWN', 'no route fits the path');

@@ -1,4 +1,4 @@
-import { isNobodys } from '../request/methods.js';
+import { isForbiddenMethod } from '../request/methods.js';
 
 /** What is wrong with a request's method; undefined: nothing. */
 export type MethodVerdict =
@@ -11,7 +11,7 @@ export type MethodVerdict =
  * @param allowed those of the route, HEAD among them where GET is; undefined: all.
  */
 export function judgeMethod(method: string, allowed: readonly string[] | undefined): MethodVerdict {
-  if (isNobodys(method)) return { status: 501 };
+  if (isForbiddenMethod(method)) return { status: 501 };
   if (allowed === undefined || allowed.includes(method)) return undefined;
   // RFC 9110 §15.5.6: the answer says which ones there are.
   return { status: 405, allow: allowed.join(', ') };

@@ -1,6 +1,6 @@
 import { fitsHosts, hostNameOf } from '../config/routes/hosts.js';
 import type { RequestHead } from '../request/head.js';
-import { isNobodys } from '../request/methods.js';
+import { isForbiddenMethod } from '../request/methods.js';
 import { type AdminHandler, isAdminTarget, serveAdmin } from './admin-endpoint.js';
 import type { Answer } from './answer.js';
 import { DISCOVERY_TARGET } from './discovery.js';
@@ -56,7 +56,7 @@ export class HttpEndpoints {
 
   #endpointAt({ target, method }: RequestHead): Endpoint | undefined {
     // Whoever answers all the rest refuses it.
-    if (isNobodys(method)) return undefined;
+    if (isForbiddenMethod(method)) return undefined;
     if (isAdminTarget(target)) return this.#admin;
     const other = this.others.get(target);
     if (other !== undefined) return other;

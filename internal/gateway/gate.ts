@@ -4,7 +4,7 @@ import type { FailedLogins } from '../ratelimit/failed-logins.js';
 import { isGivenRequestId } from '../request/forwarded.js';
 import { checkHandshake } from '../request/handshake.js';
 import type { RequestHead } from '../request/head.js';
-import { isNobodys } from '../request/methods.js';
+import { isForbiddenMethod } from '../request/methods.js';
 import { decodePath } from '../request/path.js';
 import type { Opening } from '../session/opening/opening.js';
 import { Session } from '../session/session.js';
@@ -59,37 +59,40 @@ export class Gate {
     return { session, opening: trace === undefined ? arrival : { ...arrival, trace } };
   }
 
-  /** The status of a request that its listener takes for no handshake; the refusal is counted and logged. */
+  /** The status that refuses a request which is no WebSocket handshake; the refusal is counted and logged. */
   turnAway(head: RequestHead): number {
     const arrival = this.#judge(head);
     return 'status' in arrival ? this.#refuse(head, arrival.status, arrival.why) : this.#refuse(head, 426);
   }
 
-  /** Likewise for a handshake that HTTP routes have found to be none of theirs. */
+  /** Likewise for a handshake that the HTTP routes have refused with `status`. */
   turnAwayHandshake(head: RequestHead, status: number): void {
     if (checkHandshake(head) === undefined) this.sessionParts.metrics.sessions.connections.inc();
     this.#refuse(head, status);
   }
 
-  /** Likewise for a request that is no good before it is judged; what is known of it is in its head. */
+  /**
+   * Likewise for a request that is refused before its route is looked for; its head may be known in part
+   * only.
+   */
   turnAwayUnread(head: RequestHead, status: 400 | 404 | 431 | 501): number {
     return this.#record(head, status);
   }
 
   /**
-   * A connection that is closed as soon as it is accepted: there are too many.
+   * Counts and logs a connection that is closed as soon as it is accepted, as there are too many.
    * @param why which limit says so.
    */
-  closeAtDoor(peer: string, why: string): void {
+  refuseConnection(peer: string, why: string): void {
     const { metrics } = this.sessionParts;
     metrics.sessions.refused.inc({ status: 'closed', route: metrics.routeLabel(undefined) });
-    this.#refusals.closedAtDoor(peer, why);
+    this.#refusals.refusedConnection(peer, why);
   }
 
   /** The opening handshake, or what it is refused with. */
   #judge(head: RequestHead): Arrival | Refused {
     // SPEC section 17: wherever it is asked for.
-    if (isNobodys(head.method)) return { status: 501 };
+    if (isForbiddenMethod(head.method)) return { status: 501 };
     const fault = checkHandshake(head);
     if (fault === undefined) this.sessionParts.metrics.sessions.connections.inc();
     const arrival = judgeArrival(head, fault, this.rules);

@@ -43,7 +43,7 @@ export class RefusalLog {
    * @param ip of the peer itself.
    * @param why which limit said no.
    */
-  closedAtDoor(ip: string, why: string): void {
+  refusedConnection(ip: string, why: string): void {
     const allowed = this.#allowed();
     if (allowed === undefined) return;
     this.accessLog.log.info({ status: 'closed', why, ip, ...allowed }, 'connection refused');

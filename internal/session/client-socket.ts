@@ -84,7 +84,7 @@ export interface ClientListener {
 }
 
 /** A message that goes out with the close frame. */
-export interface LastWords {
+export interface FinalMessage {
   readonly payload: Uint8Array;
   readonly isBinary: boolean;
 }
@@ -111,7 +111,7 @@ export interface ClientSocket {
    * @param before a message that leaves in one write with the close frame: a client that hangs up on what it
    *   says has the code, too.
    */
-  end(code: number, reason: string, before?: LastWords): void;
+  end(code: number, reason: string, before?: FinalMessage): void;
   /** Drops the connection without a close frame. */
   terminate(): void;
 }

@@ -33,11 +33,11 @@ export interface LiveSession {
    */
   close(reason: CloseReasonKey, passed?: CloseCode, cause?: Error): void;
   /**
-   * Ends it with others that end for the same reason: now, or in one of the next turns of
-   * the event loop, if this one has ended enough. Nothing passes any more, either way, and
-   * it counts as closing at once.
+   * Closes it as one of many that end for the same reason: now, or in a later turn of the event loop if this
+   * turn has closed enough. No message passes from now on, in either direction, and its state is `closing` at
+   * once.
    */
-  condemn(reason: CloseReasonKey): void;
+  queueClose(reason: CloseReasonKey): void;
   /**
    * Goes on under another token, if that is good (SPEC section 24). Never rejects.
    * @param token unverified.

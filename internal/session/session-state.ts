@@ -1,7 +1,7 @@
 import type { CloseReasonKey } from '../close-codes.js';
 import type { ProtocolAdapter } from '../protocol/protocol.js';
 import type { Closing } from './closing/closing.js';
-import type { Entering } from './opening/entering.js';
+import type { Establishing } from './opening/establishing.js';
 import type { FirstBytesReader } from './opening/first-bytes.js';
 import type { Opening } from './opening/opening.js';
 import type { Pump } from './pump/pump.js';
@@ -23,15 +23,20 @@ interface Open {
   readonly pump: Pump;
 }
 
-/** Its end is settled and waits for its turn (see `Sessions.endings`): nothing passes any more. */
-interface Condemned {
-  readonly name: 'condemned';
-  readonly was: New | AwaitingCredentials | Entering | Open;
+/**
+ * Why it ends is settled, and its `close` waits for its turn in `Sessions.endings`: nothing passes any more.
+ */
+interface CloseQueued {
+  readonly name: 'close-queued';
+  readonly was: New | AwaitingCredentials | Establishing | Open;
   readonly reason: CloseReasonKey;
 }
 
-/** A session's life; each state has only what it needs. `Entering` is two of them. */
-export type SessionState = New | AwaitingCredentials | Entering | Open | Condemned | Closing;
+/**
+ * A session's life; each state has only what it needs. `Establishing` is two of them, `authenticating` and
+ * `dialing`.
+ */
+export type SessionState = New | AwaitingCredentials | Establishing | Open | CloseQueued | Closing;
 
 export const NEW: SessionState = Object.freeze({ name: 'new' });
 
@@ -45,7 +50,7 @@ export function openingOf(state: SessionState): Opening | undefined {
     case 'dialing':
       return state.plan.opening;
     case 'open':
-    case 'condemned':
+    case 'close-queued':
     case 'closing':
       return undefined;
   }
@@ -61,7 +66,7 @@ export function adapterOf(state: SessionState): ProtocolAdapter | undefined {
       return state.plan.adapter;
     case 'new':
     case 'open':
-    case 'condemned':
+    case 'close-queued':
     case 'closing':
       return undefined;
   }

@@ -7,7 +7,7 @@ import { SessionEnding } from './closing/session-ending.js';
 import type { LiveSession } from './live-session.js';
 import { refusedFor } from './opening/admission.js';
 import type { Arriving } from './opening/arrivals.js';
-import { Entering } from './opening/entering.js';
+import { Establishing } from './opening/establishing.js';
 import { FirstBytesReader } from './opening/first-bytes.js';
 import { type Opening, selectedForToken } from './opening/opening.js';
 import type { Plan } from './opening/plan.js';
@@ -19,7 +19,7 @@ import { type RenewalOutcome, Renewals } from './renewal.js';
 import type { AwaitingCredentials } from './session-state.js';
 
 /**
- * One client's life, from its opening handshake to its last byte (SPEC sections 4 to 9): `Entering` takes
+ * One client's life, from its opening handshake to its last byte (SPEC sections 4 to 9): `Establishing` takes
  * it to its upstream, a pump moves what the two say, `Closing` sees it off. Every way out goes through
  * `close`, which counts it once.
  */
@@ -81,7 +81,7 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
       case 'dialing':
         return this.#keep(state, payload, isBinary);
       case 'new':
-      case 'condemned':
+      case 'close-queued':
       case 'closing':
         return undefined;
     }
@@ -98,7 +98,7 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
       case 'open':
         return bytes > this.config.maxMessageBytes ? 'messageTooBig' : undefined;
       case 'new':
-      case 'condemned':
+      case 'close-queued':
       case 'closing':
         return undefined;
     }
@@ -112,7 +112,7 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
     return this.#admit(plan);
   }
 
-  #keep(state: Entering, payload: Uint8Array, isBinary: boolean): void {
+  #keep(state: Establishing, payload: Uint8Array, isBinary: boolean): void {
     const refusal = state.keep(payload, isBinary);
     if (refusal !== undefined) this.close(refusal);
   }
@@ -125,44 +125,44 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
     this.route = match.route;
     this.config = sessionConfigOf(match.route, config);
     metrics.sessions.byProtocol.inc({ protocol: adapter.protocol });
-    const entering = new Entering(plan, admission, this.config);
-    this.#enter(entering).catch((thrown: unknown) => this.refuse(refusedFor(thrown)));
+    const establishing = new Establishing(plan, admission, this.config);
+    this.#enter(establishing).catch((thrown: unknown) => this.refuse(refusedFor(thrown)));
   }
 
-  async #enter(entering: Entering): Promise<void> {
+  async #enter(establishing: Establishing): Promise<void> {
     const { admission, arrivals, sessions, wheel, metrics } = this.parts;
-    const { opening } = entering.plan;
-    this.stage = entering;
+    const { opening } = establishing.plan;
+    this.stage = establishing;
     wheel.schedule(this, Number.POSITIVE_INFINITY);
     const first = arrivals?.turn();
     if (first !== undefined) await first;
-    if (this.stage !== entering) return;
-    const found = entering.identify();
+    if (this.stage !== establishing) return;
+    const found = establishing.identify();
     const identity = found instanceof Promise ? await found : found;
-    if (this.stage !== entering) return;
+    if (this.stage !== establishing) return;
     if (identity !== undefined) this.identity = identity;
-    entering.permit(identity, this.ip);
+    establishing.permit(identity, this.ip);
     // In the same turn, so that a revocation finds it here or found it above.
     if (identity !== undefined) sessions.identify(this, identity.sub);
     this.expiresAtMs = admission.access.expiresAtMs(identity);
-    const reserving = entering.reserve(this.id);
+    const reserving = establishing.reserve(this.id);
     if (reserving !== undefined) await reserving;
-    if (this.stage !== entering) return;
+    if (this.stage !== establishing) return;
     // Not before: whoever is refused for a revoked token counts as a failure.
     if (identity !== undefined) metrics.countAuthSuccess(identity.sub, identity.preferredUsername);
     recordAccepted(this.parts, this, opening);
     this.#scheduleWithin(Number.POSITIVE_INFINITY);
-    if (this.stage !== entering) return;
-    const upstream = await entering.dial();
+    if (this.stage !== establishing) return;
+    const upstream = await establishing.dial();
     const second = arrivals?.turn();
     if (second !== undefined) await second;
-    if (this.stage !== entering) return upstream.destroy();
-    this.#open(entering, upstream);
+    if (this.stage !== establishing) return upstream.destroy();
+    this.#open(establishing, upstream);
   }
 
-  #open(entering: Entering, upstream: UpstreamConnection): void {
+  #open(establishing: Establishing, upstream: UpstreamConnection): void {
     const { metrics, wheel } = this.parts;
-    const { opening, offer, firstIsBinary } = entering.plan;
+    const { opening, offer, firstIsBinary } = establishing.plan;
     if (upstream.tenancy.evicted) {
       upstream.destroy();
       return this.close('endpointRemoved');
@@ -174,11 +174,11 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
       upstream.destroy();
       return this.close('clientLost');
     }
-    const pump = entering.connect(this, client, upstream, metrics);
+    const pump = establishing.connect(this, client, upstream, metrics);
     this.stage = { name: 'open', pump };
     recordOpen(this, opening);
-    if (entering.greeting !== undefined) pump.forwardGreeting(entering.greeting, firstIsBinary);
-    for (const { payload, isBinary } of entering.waiting) {
+    if (establishing.greeting !== undefined) pump.forwardGreeting(establishing.greeting, firstIsBinary);
+    for (const { payload, isBinary } of establishing.waiting) {
       if (this.stage.name === 'open') pump.fromClient(payload, isBinary);
     }
     if (this.stage.name !== 'open') return;
@@ -214,13 +214,13 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
       case 'awaiting-credentials':
         return this.close('authTimeout');
       case 'open': {
-        if (this.expiresAtMs <= Date.now()) return this.condemn('tokenExpired');
+        if (this.expiresAtMs <= Date.now()) return this.queueClose('tokenExpired');
         const nextMs = state.pump.check(nowMs);
         return nextMs === undefined ? undefined : this.#scheduleWithin(nextMs);
       }
       case 'closing':
         return state.onDeadline();
-      case 'condemned':
+      case 'close-queued':
         return undefined;
       case 'new':
       case 'authenticating':

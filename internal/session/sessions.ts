@@ -32,7 +32,7 @@ export class Sessions {
   readonly #metrics: Metrics;
   /** What they have moved. */
   readonly traffic: Traffic;
-  /** Whose turn it is to end, see `LiveSession.condemn`. */
+  /** Sessions that wait for their close; see `LiveSession.queueClose`. */
   readonly endings = new PacedQueue(ENDED_A_TURN);
   /** Log lines about clients that were never let in: nobody has to show a token for those. */
   readonly strangersLines = new LineAllowance();

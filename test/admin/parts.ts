@@ -70,7 +70,7 @@ export class StandInSession implements LiveSession {
     this.closedWith = reason;
   }
 
-  condemn(reason: CloseReasonKey): void {
+  queueClose(reason: CloseReasonKey): void {
     this.close(reason);
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { http } from '../support/http.js';
-import { door, httpRouteTo, say, serveRaw } from './bench.js';
+import { door, httpRouteTo, say, serveRaw } from './parts.js';
 
 /** A gateway in front of an upstream that answers everything with these bytes. @returns its port. */
 async function before(t: TestContext, answer: string): Promise<number> {

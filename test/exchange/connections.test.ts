@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { eventually } from '../support/eventually.js';
 import { http } from '../support/http.js';
-import { door, httpRouteTo, say, serve, serveRaw } from './bench.js';
+import { door, httpRouteTo, say, serve, serveRaw } from './parts.js';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Deadlines, type Progress } from '../../internal/exchange/deadlines.js';
-import { httpRouteTo } from './bench.js';
+import { httpRouteTo } from './parts.js';
 
 const IDLE_MS = 1_000;
 const LOOK_MS = 250;

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { CUT_A_TURN, type CutReason, type Exchanges } from '../../internal/exchange/exchanges.js';
 import { eventually } from '../support/eventually.js';
-import { door, httpRouteTo, serve } from './bench.js';
+import { door, httpRouteTo, serve } from './parts.js';
 
 /** An upstream whose answers are begun, and ended by nobody but the test; `/t/silent` gets none. */
 async function withAnswers(t: TestContext) {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { describe, it } from 'node:test';
-import { door, httpRouteTo, say, serve, serveRaw } from './bench.js';
+import { door, httpRouteTo, say, serve, serveRaw } from './parts.js';
 
 describe('an exchange', () => {
   it('passes a request and its answer', async (t) => {

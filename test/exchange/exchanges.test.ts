@@ -3,7 +3,7 @@ import { it } from 'node:test';
 import type { Identity } from '../../internal/auth/identity/identity.js';
 import { type CutReason, Exchanges, type LiveExchange } from '../../internal/exchange/exchanges.js';
 import { identity } from '../admin/parts.js';
-import { httpRouteTo } from './bench.js';
+import { httpRouteTo } from './parts.js';
 
 it('a revocation by session at the provider ends the exchanges that belong to it, and looks at no other', () => {
   const exchanges = new Exchanges();

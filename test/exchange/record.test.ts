@@ -9,7 +9,7 @@ import { RecentRefusals } from '../../internal/telemetry/log/recent-refusals.js'
 import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
 import { Tracing } from '../../internal/telemetry/traces/tracing.js';
 import { recordedLog } from '../store/recorded-log.js';
-import { httpRouteTo } from './bench.js';
+import { httpRouteTo } from './parts.js';
 
 /** The record of an exchange on a route, and what is kept of it. */
 function record(path = '/t/a', access: AccessChoice = 'all') {

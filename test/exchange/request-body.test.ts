@@ -5,7 +5,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { RequestBody } from '../../internal/exchange/request-body.js';
 import { eventually } from '../support/eventually.js';
-import { serve } from './bench.js';
+import { serve } from './parts.js';
 
 const HEAD = 'POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n';
 const ONE = '1\r\na\r\n';

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, it } from 'node:test';
-import { say } from './bench.js';
-import { bearer, codeOf, rules } from './ruled-door.js';
+import { say } from './parts.js';
+import { bearer, codeOf, rules } from './rules-parts.js';
 
 describe('header rules of a route', () => {
   it('change what goes either way', async (t) => {

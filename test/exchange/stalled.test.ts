@@ -13,7 +13,7 @@ import { Exchange } from '../../internal/exchange/exchange.js';
 import { directory, put } from '../config/files.js';
 import { EXCHANGE_DEFAULTS } from '../config/route-defaults.js';
 import { eventually } from '../support/eventually.js';
-import { door, httpRouteTo, serveRaw } from './bench.js';
+import { door, httpRouteTo, serveRaw } from './parts.js';
 
 /** More than the kernel takes for a client that reads nothing. */
 const LARGE = 100_000_000;

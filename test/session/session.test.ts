@@ -4,7 +4,7 @@ import { connectBody, packet } from '../protocol/connect-packet.js';
 import { eventually } from '../support/eventually.js';
 import { startRawUpstream, switching } from '../support/raw-upstream.js';
 import { startEcho } from '../support/upstream.js';
-import { bench, ended, open, withUpstream } from './bench.js';
+import { bench, ended, open, withUpstream } from './parts.js';
 
 test('a token in the handshake is verified and the upstream dialled before the 101, which carries its sub-protocol', async (t) => {
   const route = { upstreams: [], copySubProtocol: true };

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SendResult } from '../../internal/session/client-socket.js';
 import { eventually } from '../support/eventually.js';
-import { ended, open, withUpstream } from './bench.js';
+import { ended, open, withUpstream } from './parts.js';
 
 test('a client that takes nothing for the write timeout is dropped', async (t) => {
   const parts = await withUpstream(t);

@@ -2,7 +2,7 @@ import type { CloseCode } from '../../internal/close-codes.js';
 import {
   type ClientHandshake,
   type ClientSocket,
-  type LastWords,
+  type FinalMessage,
   SendResult,
 } from '../../internal/session/client-socket.js';
 import type { Session } from '../../internal/session/session.js';
@@ -82,7 +82,7 @@ export class StandInClient implements ClientSocket, ClientHandshake {
     this.pings++;
   }
 
-  end(code: number, reason: string, before?: LastWords): void {
+  end(code: number, reason: string, before?: FinalMessage): void {
     this.#check();
     if (before !== undefined) this.send(before.payload, before.isBinary);
     // As with uWebSockets.js, a second time does nothing.

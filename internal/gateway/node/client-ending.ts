@@ -1,5 +1,5 @@
 import type { CloseReasonKey } from '../../close-codes.js';
-import { type ClientListener, type LastWords, SendResult } from '../../session/client-socket.js';
+import { type ClientListener, type FinalMessage, SendResult } from '../../session/client-socket.js';
 import type { UpstreamSocket } from '../../upstream/socket/socket.js';
 import { OwnFrames, type Speaker } from '../../upstream/websocket/own-frames.js';
 import { FIN, Opcode, serverFrame } from '../../websocket/frame.js';
@@ -102,7 +102,7 @@ export abstract class ClientEnding extends FrameWalker implements Speaker {
     this.session?.onClientAlive();
   }
 
-  end(code: number, reason: string, before?: LastWords): void {
+  end(code: number, reason: string, before?: FinalMessage): void {
     if (this.state !== 'open' || this.#own?.isCloseDue === true) return;
     this.finish();
     // What passes to a slow upstream still waits for it.
@@ -180,6 +180,6 @@ export abstract class ClientEnding extends FrameWalker implements Speaker {
   }
 }
 
-function lastFrame({ payload, isBinary }: LastWords): Buffer {
+function lastFrame({ payload, isBinary }: FinalMessage): Buffer {
   return serverFrame(FIN | (isBinary ? Opcode.BINARY : Opcode.TEXT), payload);
 }

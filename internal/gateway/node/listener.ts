@@ -115,7 +115,7 @@ export class NodeListener implements Listener, RequestRules {
     const limit = this.#entrance.tryEnter(peer);
     if (limit !== undefined) {
       discard(accepted);
-      return this.parts.gate.closeAtDoor(peer, limit);
+      return this.parts.gate.refuseConnection(peer, limit);
     }
     const { tcp, readBuffer } = this.sockets;
     if (this.#tls === undefined && tcp !== null && isHandle(accepted))

@@ -1,5 +1,5 @@
 import type { WebSocket } from 'uWebSockets.js';
-import { type ClientSocket, type LastWords, SendResult } from '../../session/client-socket.js';
+import { type ClientSocket, type FinalMessage, SendResult } from '../../session/client-socket.js';
 import type { Session } from '../../session/session.js';
 import { cutReason } from '../../websocket/close-frame.js';
 import type { FragmentPosition } from '../../websocket/frame-decoder.js';
@@ -79,7 +79,7 @@ export class UwsClientSocket implements ClientSocket {
     this.#ws?.ping();
   }
 
-  end(code: number, reason: string, before?: LastWords): void {
+  end(code: number, reason: string, before?: FinalMessage): void {
     if (before === undefined) return this.#end(code, reason);
     this.cork(() => {
       this.send(before.payload, before.isBinary);

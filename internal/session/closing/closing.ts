@@ -1,6 +1,6 @@
 import type { CloseCode, CloseReasonKey } from '../../close-codes.js';
 import type { SessionConfig } from '../../config/config.js';
-import type { ClientSocket, LastWords } from '../client-socket.js';
+import type { ClientSocket, FinalMessage } from '../client-socket.js';
 import type { Timed, TimerWheel } from '../timer-wheel.js';
 
 /** Times the write timeout that a client may take for what its upstream said before its end. */
@@ -47,7 +47,7 @@ export class Closing {
    * undefined: it need not be.
    */
   readonly #patientUntilMs: number | undefined;
-  #lastWords: LastWords | undefined;
+  #finalMessage: FinalMessage | undefined;
   #client: ClientSocket | undefined;
   /** What waited for the client when it was given time last, in bytes. */
   #waitingBytes = 0;
@@ -57,16 +57,16 @@ export class Closing {
   /**
    * @param key why; undefined: the handshake was answered with an HTTP status.
    * @param told what the client is told; undefined: it is just dropped.
-   * @param lastWords what it is told in its protocol's own words, right before the close frame.
+   * @param finalMessage see `finalMessage`.
    */
   constructor(
     key: CloseReasonKey | undefined,
     told: CloseCode | undefined,
-    lastWords: LastWords | undefined,
+    finalMessage: FinalMessage | undefined,
     terms: ClosingTerms,
   ) {
     this.#told = told;
-    this.#lastWords = lastWords;
+    this.#finalMessage = finalMessage;
     this.#terms = terms;
     const isPatient = key !== undefined && PATIENT.has(key);
     this.#patientUntilMs = isPatient ? performance.now() + PATIENCE * clientStallMs(terms.config) : undefined;
@@ -127,8 +127,8 @@ export class Closing {
     const told = this.#told;
     if (client === undefined) return undefined;
     if (told === undefined) return client.terminate();
-    const before = this.#lastWords;
-    this.#lastWords = undefined;
+    const before = this.#finalMessage;
+    this.#finalMessage = undefined;
     if (client.bufferedBytes() === 0) return client.end(told.code, told.reason, before);
     if (before !== undefined) client.send(before.payload, before.isBinary);
     if (this.#patientUntilMs === undefined) return undefined;

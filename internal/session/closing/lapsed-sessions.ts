@@ -6,5 +6,5 @@ import { isLive } from './revoked-sessions.js';
 /** Ends the live sessions whose token has lapsed. @param identity the very one that it gave them. */
 export function closeLapsed(sessions: Sessions, identity: Identity, reason: CloseReasonKey): void {
   for (const session of [...sessions.ofSubject(identity.sub)])
-    if (session.identity === identity && isLive(session)) session.condemn(reason);
+    if (session.identity === identity && isLive(session)) session.queueClose(reason);
 }

@@ -8,7 +8,7 @@ export function closeRevoked(sessions: Sessions, revocation: Revocation): number
   for (const session of candidates(sessions, revocation)) {
     const { identity } = session;
     if (identity === undefined || !isLive(session) || !covers(revocation, identity)) continue;
-    session.condemn('tokenRevoked');
+    session.queueClose('tokenRevoked');
     closed++;
   }
   return closed;

@@ -2,7 +2,7 @@ import type { Identity } from '../../auth/identity/identity.js';
 import { CLOSE_REASONS, type CloseCode, type CloseReasonKey } from '../../close-codes.js';
 import type { Protocol, SessionConfig, UpstreamRoute } from '../../config/config.js';
 import { fromUnknown } from '../../errors.js';
-import type { ClientHandshake, ClientSocket, LastWords } from '../client-socket.js';
+import type { ClientHandshake, ClientSocket, FinalMessage } from '../client-socket.js';
 import type { LiveSession } from '../live-session.js';
 import type { Arriving } from '../opening/arrivals.js';
 import type { Refused } from '../opening/refused.js';
@@ -13,7 +13,7 @@ import type { SessionParts } from '../session-parts.js';
 import { adapterOf, NEW, type SessionState } from '../session-state.js';
 import { Timed } from '../timer-wheel.js';
 import { Closing, endsAtOnce } from './closing.js';
-import { lastWords } from './last-words.js';
+import { finalMessage } from './final-message.js';
 
 /** What is known of a session whatever state it is in, and how it ends: each way out counts it once. */
 export abstract class SessionEnding extends Timed implements LiveSession, Arriving {
@@ -53,7 +53,7 @@ export abstract class SessionEnding extends Timed implements LiveSession, Arrivi
 
   get state(): LiveSession['state'] {
     const { name } = this.stage;
-    return name === 'condemned' ? 'closing' : name;
+    return name === 'close-queued' ? 'closing' : name;
   }
 
   get lingers(): boolean {
@@ -62,7 +62,7 @@ export abstract class SessionEnding extends Timed implements LiveSession, Arrivi
   }
 
   get pump(): Pump | undefined {
-    const state = this.stage.name === 'condemned' ? this.stage.was : this.stage;
+    const state = this.stage.name === 'close-queued' ? this.stage.was : this.stage;
     return state.name === 'open' ? state.pump : undefined;
   }
 
@@ -96,13 +96,13 @@ export abstract class SessionEnding extends Timed implements LiveSession, Arrivi
   }
 
   /** See `LiveSession`. */
-  condemn(reason: CloseReasonKey): void {
+  queueClose(reason: CloseReasonKey): void {
     const state = this.stage;
-    if (state.name === 'condemned') return undefined;
+    if (state.name === 'close-queued') return undefined;
     if (state.name === 'closing') return this.close(reason);
     this.parts.sessions.endings.run(() => this.#closeInTurn(reason));
     if (this.stage !== state) return undefined;
-    this.stage = { name: 'condemned', was: state, reason };
+    this.stage = { name: 'close-queued', was: state, reason };
     if (state.name === 'open') state.pump.halt();
     else if (state.name === 'authenticating' || state.name === 'dialing') state.abandon();
   }
@@ -124,14 +124,14 @@ export abstract class SessionEnding extends Timed implements LiveSession, Arrivi
     reply: Buffer | undefined,
   ): void {
     const state = this.stage;
-    if (state.name === 'condemned') {
+    if (state.name === 'close-queued') {
       this.stage = state.was;
       if (state.was.name === 'open') state.was.pump.unhalt();
       return this.#end(state.reason, undefined, undefined, undefined);
     }
     const reason = CLOSE_REASONS[key];
     const told = adapterOf(state)?.closesWith(key) ?? reason.client ?? passed;
-    const closing = this.closing(key, told, lastWords(state, key, reply));
+    const closing = this.closing(key, told, finalMessage(state, key, reply));
     this.stage = closing;
     recordClose(this.parts, this, state, reason, told?.code, cause);
     // A failed handshake is answered 101 too: browsers are shown close codes, never HTTP errors (section 4).
@@ -150,7 +150,7 @@ export abstract class SessionEnding extends Timed implements LiveSession, Arrivi
   protected closing(
     key: CloseReasonKey | undefined,
     told: CloseCode | undefined,
-    last: LastWords | undefined,
+    last: FinalMessage | undefined,
   ): Closing {
     const { wheel } = this.parts;
     return new Closing(key, told, last, {

@@ -123,7 +123,7 @@ export class MqttRenewalPump extends PausingPump {
   }
 
   /** MQTT 5.0 §4.13.1. In the middle of a packet nothing can be said. */
-  override lastWords(reason: CloseReasonKey): Buffer | undefined {
+  override finalMessage(reason: CloseReasonKey): Buffer | undefined {
     const { [reason]: code } = CODES;
     return code === undefined || !this.#mayBegin || this.clientSaidGoodbye ? undefined : disconnect(code);
   }

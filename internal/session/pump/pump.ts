@@ -109,11 +109,8 @@ export abstract class Pump implements TrafficSource {
     this.upstream.resume();
   }
 
-  /**
-   * What the client is told in its protocol's own words, right before the close frame; undefined: nothing can
-   * be said.
-   */
-  lastWords(_reason: CloseReasonKey): Buffer | undefined {
+  /** See `finalMessage`; undefined: the protocol has none, or none may be sent now. */
+  finalMessage(_reason: CloseReasonKey): Buffer | undefined {
     return undefined;
   }
 

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, it } from 'node:test';
 import { within } from '../../support/eventually.js';
-import { say } from '../bench.js';
-import { bearer, codeOf, rules } from '../ruled-door.js';
+import { say } from '../parts.js';
+import { bearer, codeOf, rules } from '../rules-parts.js';
 
 describe('routes that the gateway answers itself', () => {
   it('respond', async (t) => {

@@ -5,8 +5,8 @@ import { ENDED_A_TURN, type Sessions } from '../../../internal/session/sessions.
 import { eventually } from '../../support/eventually.js';
 import { OPCODE } from '../../support/frames.js';
 import { startRawUpstream } from '../../support/raw-upstream.js';
-import { type Bench, bench, open, withUpstream } from '../bench.js';
 import { Front, Inbox } from '../front.js';
+import { type Bench, bench, open, withUpstream } from '../parts.js';
 import type { StandInClient } from '../stand-in-client.js';
 import { codes, down, frames, up, write } from '../wire.js';
 
@@ -84,8 +84,8 @@ for (const renew of [false, true])
     crowd(front.bench.sessions);
     client.write(up(OPCODE.text, 'late'));
     upstream.write(down(OPCODE.text, 'late'));
-    session.condemn('tokenRevoked');
-    session.condemn('banned');
+    session.queueClose('tokenRevoked');
+    session.queueClose('banned');
     for (const inbox of inboxes) await eventually(() => codes(inbox).length > 0);
     for (const inbox of inboxes)
       assert.deepEqual(
@@ -105,7 +105,7 @@ test('nor when a slow peer takes what waited for it', async (t) => {
   for (let count = 0; count < 400; count++) client.write(frame);
   await eventually(() => session.pump !== undefined && session.pump.bufferedBytes().toUpstream > 0);
   crowd(front.bench.sessions, 200);
-  session.condemn('tokenRevoked');
+  session.queueClose('tokenRevoked');
   const waiting = session.pump?.bufferedBytes().toUpstream ?? 0;
   assert.ok(waiting > 0);
   const { bytesWritten } = session.pump?.upstream.socket ?? { bytesWritten: Number.NaN };
@@ -127,7 +127,7 @@ test('a frame that is under way when the wait begins is whole before the close f
   await write(upstream, fromUpstream.subarray(0, 100));
   for (const inbox of inboxes) await eventually(() => inbox.length === 100);
   crowd(front.bench.sessions);
-  session.condemn('endpointRemoved');
+  session.queueClose('endpointRemoved');
   client.write(fromClient.subarray(100));
   upstream.write(fromUpstream.subarray(100));
   for (const inbox of inboxes) await eventually(() => inbox.length > 1000 && codes(inbox).length > 0);
@@ -150,7 +150,7 @@ test('a session that waits for its end is counted by its reason, whatever ends i
   const clients = await Promise.all([open(parts), open(parts), open(parts)]);
   crowd(parts.sessions);
   const [leaves, isClosed, isDropped] = clients;
-  for (const { session } of clients) session?.condemn('tokenRevoked');
+  for (const { session } of clients) session?.queueClose('tokenRevoked');
   leaves?.leave(1006);
   assert.equal(leaves?.session && parts.sessions.get(leaves.session.id), undefined);
   isClosed?.session?.close('shutdown');
@@ -167,7 +167,7 @@ test('a session that waits for its end on the way to its upstream gets there no 
   const client = parts.connect({ token: parts.issuer.sign() });
   await eventually(() => silent.heads.length === 1);
   crowd(parts.sessions, 200);
-  client.session?.condemn('tokenRevoked');
+  client.session?.queueClose('tokenRevoked');
   await eventually(() => silent.openSockets() === 0);
   await eventually(() => client.told !== undefined);
   assert.deepEqual(client.told, { code: 1008, reason: 'Token revoked' });

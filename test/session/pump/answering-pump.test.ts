@@ -8,8 +8,8 @@ import { Metrics } from '../../../internal/telemetry/metrics/metrics.js';
 import type { UpstreamConnection } from '../../../internal/upstream/websocket/connection.js';
 import { eventually } from '../../support/eventually.js';
 import { OPCODE } from '../../support/frames.js';
-import { CONFIG, ended, open, withUpstream } from '../bench.js';
 import { Front, Inbox } from '../front.js';
+import { CONFIG, ended, open, withUpstream } from '../parts.js';
 import { down, up } from '../wire.js';
 
 const RPC: RouteSchemas = {

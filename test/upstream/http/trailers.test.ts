@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { after, describe, it } from 'node:test';
 import { createRouteTable } from '../../../internal/config/routes/table.js';
 import type { GatewayError } from '../../../internal/errors.js';
-import { httpRouteTo } from '../../exchange/bench.js';
+import { httpRouteTo } from '../../exchange/parts.js';
 import { eventually } from '../../support/eventually.js';
 import { makeLab, Peer, REQUEST } from '../lab.js';
 

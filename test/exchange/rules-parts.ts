@@ -7,7 +7,7 @@ import { parseRoutes } from '../../internal/config/routes/routes.js';
 import { directory, linesOf, put } from '../config/files.js';
 import { NO_BACKENDS } from '../config/route-defaults.js';
 import { type HttpAnswer, http } from '../support/http.js';
-import { door, listening } from './bench.js';
+import { door, listening } from './parts.js';
 
 /** What an upstream got. */
 interface Received {

@@ -15,11 +15,11 @@ import type { Plan } from './plan.js';
 import { WaitingMessages } from './waiting.js';
 
 /**
- * The states between a client's credentials and its upstream (SPEC sections 5 to 8): `identify`, `permit`,
- * `reserve`, `dial`, `connect`, in this order, by its session, which asks after each whether it still lives.
- * What the client says meanwhile waits.
+ * The states `authenticating` and `dialing` of a session: from the client's credentials to an open upstream
+ * (SPEC sections 5 to 8). The session calls `identify`, `permit`, `reserve`, `dial` and `connect`, in this
+ * order, and checks after each that it has not ended meanwhile. What the client sends meanwhile is kept.
  */
-export class Entering {
+export class Establishing {
   name: 'authenticating' | 'dialing' = 'authenticating';
   readonly waiting = new WaitingMessages();
   /** What goes upstream before all else. */
@@ -30,7 +30,7 @@ export class Entering {
   #renewal: RenewalByAuth | undefined;
   readonly #cancellation = new Cancellation();
 
-  /** @param config what holds on the plan's route. */
+  /** @param config the limits of the plan's route. */
   constructor(
     readonly plan: Plan,
     readonly admission: Admission,
@@ -52,7 +52,11 @@ export class Entering {
     this.#budget = this.admission.access.permitSession(this.plan.match.route, identity, ip);
   }
 
-  /** Takes what others may have a say in; undefined: nobody has. @throws GatewayError, by rejecting too. */
+  /**
+   * Takes what must be asked for elsewhere: a connection slot shared by replicas, the route's request limit,
+   * a token that serves once, the code of MQTT renewal; undefined: nothing need be awaited. @throws
+   * GatewayError, by rejecting too.
+   */
   reserve(sessionId: string): Promise<void> | undefined {
     const { admission, plan } = this;
     const identity = this.#identity;
@@ -82,11 +86,14 @@ export class Entering {
     plan.opening.trace?.begin('dial');
     const dialled = this.admission.dial(plan, this.#identity, this.#cancellation, this.#destination);
     const ready = this.#budget?.ready;
-    // What other replicas left of the budget is learned meanwhile: no message ever waits for it.
+    // What other replicas have left of the budget is fetched during the dial, so that no message waits for
+    // it.
     return ready === undefined ? dialled : Promise.all([dialled, ready]).then(([upstream]) => upstream);
   }
 
-  /** Both ends are there: what goes between them from now on. The budget is the pump's. */
+  /**
+   * Both ends are open: makes the pump that passes messages between them, which owns the budget from now on.
+   */
   connect(owner: RenewableOwner, client: ClientSocket, upstream: UpstreamConnection, metrics: Metrics): Pump {
     const { adapter, match } = this.plan;
     const packets = adapter.packets();
@@ -103,7 +110,7 @@ export class Entering {
     return pumpFor(owner, client, upstream, options, match.route, this.#renewal);
   }
 
-  /** The session ends instead: what is under way ends by itself. */
+  /** The session ends before it is open: cancels the dial and gives the budget back. */
   abandon(): void {
     this.#cancellation.cancel();
     this.#budget?.release();
@@ -120,7 +127,7 @@ export class Entering {
     return bytes > maxBufferedBytes - this.waiting.bytes ? 'tooMuchWaiting' : undefined;
   }
 
-  /** Keeps a copy of a message until both ends are there. @returns why it may not be kept. */
+  /** Keeps a copy of a message until the upstream is open. @returns why it may not be kept. */
   keep(payload: Uint8Array, isBinary: boolean): CloseReasonKey | undefined {
     const { plan, waiting } = this;
     const { maxConnectBytes, maxBufferedBytes, maxMessageBytes } = this.config;

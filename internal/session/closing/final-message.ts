@@ -1,21 +1,21 @@
 import { CLOSE_REASONS, type CloseReasonKey } from '../../close-codes.js';
-import type { LastWords } from '../client-socket.js';
+import type { FinalMessage } from '../client-socket.js';
 import { isDenial } from '../record.js';
 import { adapterOf, type SessionState } from '../session-state.js';
 
 /**
- * What a client is told in its protocol's own words, right before the close frame: for MQTT a CONNACK where
- * it is refused, a DISCONNECT where it is known that no packet is under way.
- * @param state the one that its session ends in.
- * @param reply what it has coming for the way it began.
+ * The message of a client's own protocol that is sent right before the close frame: for MQTT a CONNACK that
+ * refuses it, or a DISCONNECT if no packet is under way.
+ * @param state the session's last one before `closing`.
+ * @param reply what the protocol answers to the first bytes of a client that is refused for them.
  */
-export function lastWords(
+export function finalMessage(
   state: SessionState,
   key: CloseReasonKey,
   reply: Buffer | undefined,
-): LastWords | undefined {
+): FinalMessage | undefined {
   if (state.name === 'open') {
-    const payload = state.pump.lastWords(key);
+    const payload = state.pump.finalMessage(key);
     return payload && { payload, isBinary: true };
   }
   const adapter = adapterOf(state);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { eventually } from '../support/eventually.js';
-import { ended, open, withUpstream } from './bench.js';
+import { ended, open, withUpstream } from './parts.js';
 
 test('clients that are never let in leave few lines, however many they are, and a count of the others', async (t) => {
   const parts = await withUpstream(t);
