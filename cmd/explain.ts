@@ -94,6 +94,8 @@ Examples:
       if (!isName(method)) throw new UsageError([`--method ${JSON.stringify(method)} is no method`]);
       if (flags.dial)
         throw new UsageError(['--dial is for handshakes: it does not go with a plain HTTP request']);
+      if (client.place === 'subprotocol')
+        throw new UsageError(['--in subprotocol is for handshakes: a plain HTTP request has none']);
       const head = plainHead(client, method, config, table);
       const outcome = await rehearseHttp(head, config, table, log);
       const told = httpReport(client, method, config, table, outcome, lines);

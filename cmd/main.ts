@@ -16,6 +16,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 const args = process.argv.slice(2);
 const [first = ''] = args;
 const named = VERBS.find(({ name }) => name === first);
+/** Without a verb it is the daemon's own flags, of which --check is one. */
+const isFlag = first === '' || first.startsWith('-');
 
 try {
   process.exitCode = await main();
@@ -23,7 +25,8 @@ try {
   const usage = thrown instanceof UsageError;
   process.stderr.write(`${(usage ? thrown.lines : [fromUnknown(thrown).message]).join('\n')}\n`);
   // The daemon knows one status for all that keeps it from starting.
-  process.exit(usage && named !== undefined && !['run', 'check'].includes(named.name) ? 2 : 1);
+  const isDaemon = isFlag || ['run', 'check'].includes(first);
+  process.exit(usage && !isDaemon ? 2 : 1);
 }
 
 async function main(): Promise<number> {
@@ -32,8 +35,6 @@ async function main(): Promise<number> {
   if (asked !== undefined) return await runCommand(await verbOf(asked).load(), ['--help']);
   if (['--help', '-h', 'help'].includes(first)) return print(overview());
   if (named !== undefined) return await runCommand(await named.load(), args.slice(1));
-  // Without a verb it is the daemon's own flags, of which --check is one.
-  const isFlag = first === '' || first.startsWith('-');
   const verb = verbOf(isFlag ? (args.includes('--check') ? 'check' : 'run') : first);
   return await runCommand(
     await verb.load(),

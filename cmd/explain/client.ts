@@ -4,7 +4,7 @@ import { encodeVarint } from '../../internal/protocol/mqtt-varint.js';
 import type { RequestHead } from '../../internal/request/head.js';
 
 /** Where a client can put its token. */
-export const PLACES = ['password', 'header', 'cookie', 'query', 'message'] as const;
+export const PLACES = ['password', 'header', 'cookie', 'query', 'subprotocol', 'message'] as const;
 export type Place = (typeof PLACES)[number];
 
 /** The client whose way in is looked at. */
@@ -47,8 +47,7 @@ export function requestHead(
     ['sec-websocket-key', [Buffer.alloc(16).toString('base64')]],
   ]);
   if (origin !== undefined) headers.set('origin', [origin]);
-  const subprotocol = SUBPROTOCOLS[client.protocol];
-  if (subprotocol !== undefined) headers.set('sec-websocket-protocol', [subprotocol]);
+  const offered = [SUBPROTOCOLS[client.protocol]].filter((each) => each !== undefined);
   const cookies = routes.flatMap((route) =>
     route.kind === 'http' && route.bootstrap !== undefined
       ? [`${route.bootstrap.cookie}=taken-for-granted`]
@@ -58,12 +57,15 @@ export function requestHead(
   if (token !== undefined) {
     const [headerName = 'authorization'] = credentials.headerNames;
     const [queryName = 'token'] = credentials.queryNames;
+    const [announcement = 'bearer'] = credentials.subprotocolNames;
     if (place === 'header') headers.set(headerName, [`Bearer ${token}`]);
     if (place === 'cookie') cookies.push(`${credentials.cookieName}=${token}`);
+    if (place === 'subprotocol') offered.unshift(announcement, token);
     if (place === 'query') {
       query = [query, `${queryName}=${encodeURIComponent(token)}`].filter((part) => part !== '').join('&');
     }
   }
+  if (offered.length > 0) headers.set('sec-websocket-protocol', [offered.join(', ')]);
   if (cookies.length > 0) headers.set('cookie', [cookies.join('; ')]);
   return {
     method: 'GET',

@@ -69,6 +69,16 @@ describe('an explanation', () => {
     assert.ok(!text(told).includes('hidden') && !text(told).includes(token));
   });
 
+  it('finds a token that a sub-protocol announces, under the first name that may', async () => {
+    const env = { JWT_SUBPROTOCOL_NAMES: 'jwt,bearer' };
+    const client = { token: issuer.sign(), place: 'subprotocol' } as const;
+    assert.equal((await explained(client, env)).letIn, true);
+    const mqtt = await explained({ ...client, path: '/broker', protocol: 'mqtt' }, env);
+    assert.equal(mqtt.letIn, true);
+    assert.deepEqual(mqtt.upstream?.subprotocols, ['mqtt']);
+    assert.ok(!text(mqtt).includes(client.token));
+  });
+
   it('takes the cookie for granted that an upstream gives its browsers', async () => {
     const token = issuer.sign();
     for (const place of ['header', 'cookie'] as const) {

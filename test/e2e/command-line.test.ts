@@ -273,7 +273,7 @@ describe('the commands', () => {
       [['connect', 'http://x'], /no ws:\/\/ or wss:\/\/ URL/],
     ] as const) {
       const { code, stderr, stdout } = await runCommand(args);
-      assert.equal(code, args.length === 1 ? 1 : 2);
+      assert.equal(code, 2);
       assert.match(stderr, hint);
       assert.equal(stdout, '');
     }

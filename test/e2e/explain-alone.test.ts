@@ -144,6 +144,7 @@ describe('ws-gateway explain where no gateway runs', () => {
       [['--path', '/x', '--protocol', 'amqp'], /--protocol must be one of mqtt, raw/],
       [['--path', '/x', '--in', 'pocket'], /--in must be one of/],
       [['--path', '/x', '--protocol', 'raw', '--in', 'password'], /--in password/],
+      [['--path', '/x', '--method', 'GET', '--in', 'subprotocol'], /--in subprotocol/],
       [['--path', '/x', '--protocol', 'mqtt', '--in', 'message'], /--in message/],
       [['--path', '/x', '--ip', 'nowhere'], /--ip/],
       [['--path', '/x', '--token', '-', '--token-file', 'f'], /--token-file/],

@@ -79,6 +79,8 @@ describe('the commands, told what makes no sense', () => {
   it('are told of one by one by help', async () => {
     const { stdout } = await runCommand(['help', 'top']);
     assert.deepEqual(stdout, (await runCommand(['top', '--help'])).stdout);
-    assert.match((await runCommand(['help', 'tpo'])).stderr, /did you mean top\?/);
+    const { code, stderr } = await runCommand(['help', 'tpo']);
+    assert.equal(code, 2);
+    assert.match(stderr, /did you mean top\?/);
   });
 });
