@@ -11,9 +11,10 @@ export const CLAIMS_TABLE = expiringTable({
 
 /**
  * One statement: of those that try at once one inserts, the others find its row and, as
- * long as it lasts, leave it.
+ * long as it lasts, leave it. How long that is counts on the database's clock alone: to one that is ahead of
+ * the gateway's a moment of ours would have passed before the token's end.
  */
-const CLAIM = `INSERT INTO ws_used (id, expires) VALUES ($1, to_timestamp($2::float8))
+const CLAIM = `INSERT INTO ws_used (id, expires) VALUES ($1, now() + $2::float8 * interval '1 millisecond')
   ON CONFLICT (id) DO UPDATE SET expires = excluded.expires, claimed = now() WHERE ws_used.expires <= now()
   RETURNING 1 AS won`;
 
@@ -21,7 +22,11 @@ const CLAIM = `INSERT INTO ws_used (id, expires) VALUES ($1, to_timestamp($2::fl
 export class PostgresClaims implements ClaimStore {
   readonly #store: PostgresStore;
 
-  constructor(store: PostgresStore) {
+  /** @param now milliseconds since the epoch, by the clock that tokens are judged by. */
+  constructor(
+    store: PostgresStore,
+    private readonly now: () => number = Date.now,
+  ) {
     this.#store = store;
   }
 
@@ -29,7 +34,7 @@ export class PostgresClaims implements ClaimStore {
     const rows = await this.#store.query<{ won: number }>({
       name: 'ws_used claim',
       text: CLAIM,
-      values: [key, untilMs / 1000],
+      values: [key, Math.max(1, untilMs - this.now())],
     });
     return rows.length > 0;
   }

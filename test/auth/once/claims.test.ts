@@ -105,15 +105,24 @@ describe('ids that can be used once', () => {
     });
     after(() => postgres.stop());
 
+    async function connected(t: TestContext, now?: () => number): Promise<ClaimStore> {
+      const log = new RecordedLog().log;
+      const store = new PostgresStore({ dsn: postgres.dsn, log, tables: [CLAIMS_TABLE] });
+      t.after(() => store.stop());
+      await store.start();
+      return new PostgresClaims(store, now);
+    }
+
     it('are claimed by one of all processes', async (t: TestContext) => {
-      const store = async (): Promise<ClaimStore> => {
-        const log = new RecordedLog().log;
-        const made = new PostgresStore({ dsn: postgres.dsn, log, tables: [CLAIMS_TABLE] });
-        t.after(() => made.stop());
-        await made.start();
-        return new PostgresClaims(made);
-      };
-      await agree([await store(), await store(), await store()]);
+      await agree([await connected(t), await connected(t), await connected(t)]);
+    });
+
+    it('are claimed once though the clock of the database is an hour ahead of the gateway', async (t: TestContext) => {
+      const now = () => Date.now() - 3_600_000;
+      const store = await connected(t, now);
+      assert.equal(await store.claim('behind', now() + 60_000), true);
+      assert.equal(await store.isClaimed('behind'), true);
+      assert.equal(await store.claim('behind', now() + 60_000), false);
     });
   });
 });
