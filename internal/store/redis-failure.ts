@@ -1,5 +1,7 @@
 import { GatewayError } from '../errors.js';
 
+/** What a failure is called of which no more is known. */
+export const DISCONNECTED = 'disconnected';
 /** Replies about one command or key: the server itself is fine. */
 const ABOUT_THE_COMMAND = new Set(['WRONGTYPE', 'ERR', 'NOSCRIPT', 'EXECABORT', 'CROSSSLOT', 'BUSYKEY']);
 
@@ -14,7 +16,7 @@ export function redisFailure(thrown: unknown): string {
   if ('code' in thrown && typeof thrown.code === 'string') return thrown.code;
   if (thrown.name === 'ReplyError') return /^[A-Z]+(?= |$)/.exec(thrown.message)?.[0] ?? 'ERR';
   if (/timed out|timeout/i.test(thrown.message)) return 'timeout';
-  return 'disconnected';
+  return DISCONNECTED;
 }
 
 /** Whether a failure says that the store as a whole does not answer, or refuses to serve. */

@@ -7,7 +7,7 @@ import { Availability } from './availability.js';
 import { backoffMs } from './backoff.js';
 import { withinDeadline } from './deadline.js';
 import { connectionOptions, type RedisClient } from './redis-connection.js';
-import { meansRedisIsDown, redisFailure } from './redis-failure.js';
+import { DISCONNECTED, meansRedisIsDown, redisFailure } from './redis-failure.js';
 import { isRefusal, missingRight, missingRights, PROBE_KEY, type RedisPart } from './redis-rights.js';
 import { type RedisSubscriber, RedisSubscriptions } from './redis-subscription.js';
 
@@ -51,7 +51,7 @@ export class RedisStore {
       dependency: 'redis',
       log,
       probe: () => this.#probe(),
-      reasonOf: redisFailure,
+      reasonOf: (thrown) => this.#reasonOf(thrown),
     });
     let turn = 0;
     this.#subscriptions = new RedisSubscriptions({
@@ -77,8 +77,7 @@ export class RedisStore {
     });
     this.#client.on('close', () => {
       lostMs = performance.now();
-      const reason = this.#lastError === undefined ? 'disconnected' : redisFailure(this.#lastError);
-      this.#availability.failed(reason);
+      this.#availability.failed(this.#reasonOf(this.#lastError ?? new Error('closed')));
     });
     this.#availability.onChange((up) => {
       // Commands may go to another server from now on: one that lives, but is cut off from it, would keep its
@@ -169,6 +168,12 @@ export class RedisStore {
     this.#availability.stop();
     this.#subscriptions.close();
     this.#client.disconnect();
+  }
+
+  /** Of a command that found no connection: why there is none, where that is known. */
+  #reasonOf(thrown: unknown): string {
+    const reason = redisFailure(thrown);
+    return reason === DISCONNECTED && this.#lastError !== undefined ? redisFailure(this.#lastError) : reason;
   }
 
   /** One node's failure need not be the cluster's: a probe decides. A single server's counts at once. */

@@ -46,7 +46,7 @@ describe('RedisStore', () => {
   it('starts within 2 s without Redis, warns once, and is up by itself when Redis comes', async (t) => {
     const late = await startRedis();
     await late.kill();
-    const { store, messages } = storeWithLog(late.url);
+    const { store, messages, lines } = storeWithLog(late.url);
     t.after(async () => {
       store.stop();
       await late.stop();
@@ -55,6 +55,7 @@ describe('RedisStore', () => {
     await store.start();
     assert.ok(Date.now() - began < 4_000);
     assert.equal(store.up, false);
+    assert.equal(lines[0]?.reason, 'ECONNREFUSED');
     for (let i = 0; i < 50; i++) await assert.rejects(ping(store), isStoreError);
     await late.restart();
     await eventually(() => store.up);

@@ -63,8 +63,9 @@ function isUpstreamUrl(text: string, schemes: readonly string[]): boolean {
 }
 
 /** One URL or several, all of one kind; a mapping says more of one. */
-function upstreams(schemes: readonly [string, string]) {
-  const allowed = `a ${schemes.map((scheme) => `${scheme}://`).join(' or ')} URL without credentials and fragment`;
+function upstreams(schemes: readonly [string, string], orElse = '') {
+  const urls = schemes.map((scheme) => `${scheme}://`).join(' or ');
+  const allowed = `a ${urls} URL without credentials and fragment${orElse}`;
   return z.preprocess(
     (value) => (Array.isArray(value) || value === undefined ? value : [value]),
     listOf(
@@ -134,7 +135,8 @@ const upstreamKeys = {
 const webSocketKeys = {
   ...everyKey,
   ...upstreamKeys,
-  upstream: upstreams(['ws', 'wss']),
+  // What has no scheme at all is taken for a WebSocket's.
+  upstream: upstreams(['ws', 'wss'], ', or all of them http:// or https:// URLs'),
   preserveQuery: flag(false),
   appendPath: flag(false),
   timeouts: z

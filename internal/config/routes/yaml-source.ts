@@ -23,6 +23,12 @@ const MAX_INDENTATION = 64;
 /** How often aliases may repeat anchored nodes in all. */
 const MAX_ALIASES = 100;
 
+/** What the parser says where a line is not indented as it should be: true, and no help. */
+const OF_LAYOUT = new Set(['BLOCK_AS_IMPLICIT_KEY', 'UNEXPECTED_TOKEN', 'MISSING_CHAR', 'TAB_AS_INDENT']);
+const MEND_LAYOUT =
+  'keys of one entry stand right below each other, indented by spaces; a space follows each dash and colon; ' +
+  'each quote has an end';
+
 /** A place in the file: its line, and the names on the way to it as far as they exist. */
 export interface Place {
   readonly line: number;
@@ -83,11 +89,15 @@ export function readYaml(
     merge: false,
   });
   const lineAt = (offset: number) => lines.linePos(offset).line || 1;
-  const faults: YamlFault[] = [...document.errors, ...document.warnings].map(({ pos, message }) => ({
-    line: lineAt(pos[0]),
+  const faults: YamlFault[] = [];
+  for (const { code, pos, message } of [...document.errors, ...document.warnings]) {
+    const line = lineAt(pos[0]);
+    // What else the parser says of a line follows from the first.
+    if (faults.some((fault) => fault.line === line)) continue;
     // The parser quotes what it stumbled on, which may hold a password.
-    message: message.replace(/: ".*$/s, ''),
-  }));
+    const said = message.replace(/: ".*$/s, '');
+    faults.push({ line, message: OF_LAYOUT.has(code) ? `${said} (${MEND_LAYOUT})` : said });
+  }
   const found = [...duplicateKeys(document), ...wrongAliases(document)];
   faults.push(...found.map(({ offset, message }) => ({ line: lineAt(offset), message })));
   if (faults.length > 0) return { faults };

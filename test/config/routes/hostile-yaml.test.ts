@@ -80,6 +80,22 @@ describe('hostile YAML', () => {
       assert.match(problemsOf(text).join('\n'), new RegExp(message, 'm')));
   }
 
+  for (const [name, text, line] of [
+    ['a key further in than its neighbour', '- prefix: /a\n   upstream: ws://a\n', 1],
+    ['a key further out', '- prefix: /a\nupstream: ws://a\n', 2],
+    ['a tab', '- prefix: /a\n\tupstream: ws://a\n', 2],
+    ['no space behind the dash', '-prefix: /a\n upstream: ws://a\n', 1],
+  ] as const) {
+    it(`${name} is one problem, which says how keys stand`, () => {
+      const [problem = '', ...others] = problemsOf(text);
+      assert.deepEqual(others, []);
+      assert.match(
+        problem,
+        new RegExp(`^routes.yaml:${line}: YAML: .+ \\(keys of one entry stand right below`),
+      );
+    });
+  }
+
   it('a billion laughs are refused before they are expanded', () => {
     const levels = 'abcdefghi'.split('');
     const text = levels

@@ -78,7 +78,7 @@ routes:
     ]);
     const lines = 'x\n- prefix: /b\n  upstream: ws://b';
     assert.deepEqual(problemsOf(`- prefix: /a\n  upstream: ws://\${HOST}\n`, { HOST: lines }), [
-      `routes.yaml:2: upstream: "ws://\${HOST}" is not allowed: must be a ws:// or wss:// URL without credentials and fragment`,
+      `routes.yaml:2: upstream: "ws://\${HOST}" is not allowed: must be a ws:// or wss:// URL without credentials and fragment, or all of them http:// or https:// URLs`,
     ]);
   });
 
