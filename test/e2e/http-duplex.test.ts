@@ -53,6 +53,10 @@ describe('an answer before the end of its request', () => {
     } else if (what === 'early') {
       response.writeHead(403, { 'Content-Length': 2 });
       response.end('no');
+    } else if (what === 'soon') {
+      response.writeHead(403);
+      response.write('no');
+      response.end();
     } else if (what === 'half') {
       response.writeHead(200, { 'Content-Length': 6 });
       response.write('abc');
@@ -137,6 +141,39 @@ describe('an answer before the end of its request', () => {
       // That of `next`.
       assert.equal(whole, before + 1);
     });
+
+  describe('of which nobody knew that it would be over by then', () => {
+    const answered = /^HTTP\/1\.1 403 Forbidden\r\n.*\r\n2\r\nno\r\n0\r\n\r\n$/s;
+
+    async function answeredSoon(): Promise<Client> {
+      const client = new Client(gateway.port);
+      client.say(`${chunked('soon')}3\r\nabc\r\n`);
+      await client.hears(answered);
+      assert.doesNotMatch(client.heard, /Connection: close/);
+      return client;
+    }
+
+    it('has the rest dropped, and the connection serves on behind it', async () => {
+      const client = await answeredSoon();
+      client.say('5\r\nrest.\r\n0\r\n\r\nGET /t/next HTTP/1.1\r\nHost: h\r\n\r\n');
+      await client.hears(/\r\n0\r\n\r\nHTTP\/1\.1 200 OK\r\n.*\r\n\r\nok$/s);
+      client.socket.destroy();
+      await quiet();
+    });
+
+    it('is the last on its connection, if the rest does not come', async () => {
+      const client = await answeredSoon();
+      await within(client.closed, 'the end of the connection');
+      assert.match(client.heard, answered);
+    });
+
+    it('is the last on its connection, if the rest is malformed', async () => {
+      const client = await answeredSoon();
+      client.say('zz\r\n\r\nGET /t/next HTTP/1.1\r\nHost: h\r\n\r\n');
+      await within(client.closed, 'the end of the connection');
+      assert.match(client.heard, answered);
+    });
+  });
 
   for (const [over, prefix] of [
     ['TCP', '/large'],

@@ -217,11 +217,10 @@ export class HttpSide {
   /** What node:http could not read: it has no head to show for it. */
   #unreadable(error: NodeJS.ErrnoException, stream: BusyStream): void {
     const isGone = error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-    if (!stream.writable || isGone || lingers(stream)) {
-      stream.destroy();
-      return;
-    }
     const { [LATEST]: latest } = stream;
+    // The rest of a request that has its answer gets no other.
+    const isRest = latest?.req.complete === false && openAnswers(stream) === 0;
+    if (!stream.writable || isGone || isRest || lingers(stream)) return void stream.destroy();
     if (stream[LAST] === true) {
       // Its last answer is under way already: maybe before the end of its request, which is none now.
       if (latest?.req.complete === false) stream[WIRE]?.broken(error.code ?? error.message);

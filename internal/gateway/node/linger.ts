@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { Timed, type TimerWheel } from '../../session/timer-wheel.js';
 import type { SocketOwner, UpstreamSocket } from '../../upstream/socket/socket.js';
@@ -72,6 +73,16 @@ export function lingerWhenDone(stream: Socket): Socket {
 /** Whether a stream has had its last answer: what still comes on it is no request. */
 export function lingers(stream: LingeringStream): boolean {
   return stream[LINGERS] === true;
+}
+
+/**
+ * Drops the rest of a request whose answer is out. If it comes in time its connection serves on: its client
+ * has heard of no end, and may send the next request behind it.
+ */
+export function dropRest(request: IncomingMessage): void {
+  const timer = setTimeout(() => request.socket.destroySoon(), LINGER_MS).unref();
+  const done = (): void => clearTimeout(timer);
+  request.once('end', done).once('close', done).resume();
 }
 
 function lingeringEnd(this: LingeringStream): void {

@@ -4,6 +4,7 @@ import { hasBody } from '../../exchange/request-body.js';
 import type { FlatHeaders } from '../../request/flat-headers.js';
 import type { RequestHead } from '../../request/head.js';
 import { reset } from '../../runtime/tcp-reset.js';
+import { dropRest } from './linger.js';
 import { unsentBytes } from './stalled.js';
 
 /** Largest piece that is copied to go out with its head, in bytes. */
@@ -104,8 +105,9 @@ export class NodeHttpWire implements ClientWire {
     this.#mayHold = false;
     this.#held = undefined;
     if (trailers.length > 0) response.addTrailers(pairsOf(trailers));
-    // An answer before the request's end: nobody wants the rest.
-    if (!this.isComplete) response.once('finish', () => request.socket.destroySoon());
+    // An answer before the request's end: nobody wants the rest. Behind the last one node:http ends the
+    // connection by itself.
+    if (!this.isComplete && !this.isLast) response.once('finish', () => dropRest(request));
     if (held === undefined) response.end();
     else response.end(held, 'latin1');
   }
