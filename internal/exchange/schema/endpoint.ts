@@ -1,4 +1,5 @@
 import type { CompiledEndpoint, CompiledSchemas } from '../../config/schemas/compiled.js';
+import { withoutParameters } from '../request-target.js';
 
 /** Which endpoint a request is for (SPEC section 20). */
 export type EndpointVerdict =
@@ -13,11 +14,9 @@ export type EndpointVerdict =
  *   `/x/` is not `/x`, but the prefix itself is `/`.
  */
 export function endpointOf(schemas: CompiledSchemas, method: string, rest: string): EndpointVerdict {
-  const segments = (rest === '' ? '/' : rest).slice(1).split('/');
-  const fitting = schemas.endpoints.filter((endpoint) => fits(endpoint, segments));
-  // RFC 9110 §9.3.2: HEAD is GET without the content.
-  const asked = method === 'HEAD' ? 'GET' : method;
-  const endpoint = fitting.find((one) => one.method === asked);
+  const segments = segmentsOf(rest);
+  const fitting = schemas.endpoints.filter((endpoint) => fits(endpoint.segments, segments));
+  const endpoint = fitting.find((one) => one.method === listedMethod(method));
   if (endpoint !== undefined) return { kind: 'endpoint', endpoint };
   if (schemas.unknown === 'pass') return { kind: 'pass' };
   if (fitting.length === 0) return { kind: 'unknown path' };
@@ -25,11 +24,33 @@ export function endpointOf(schemas: CompiledSchemas, method: string, rest: strin
   return { kind: 'unknown method', allow: [...methods].join(', ') };
 }
 
-function fits(endpoint: CompiledEndpoint, segments: readonly string[]): boolean {
+/**
+ * Whether some upstreams take a request for a listed one that `endpointOf` does not: they leave out what
+ * parameters a path has (`/orders;x`) or the slash at its end, or do not tell `/Orders` from `/orders`.
+ */
+export function readsAsListed({ endpoints }: CompiledSchemas, method: string, rest: string): boolean {
+  const segments = leniently(segmentsOf(withoutParameters(rest) ?? rest));
+  return endpoints.some(
+    (endpoint) => endpoint.method === listedMethod(method) && fits(leniently(endpoint.segments), segments),
+  );
+}
+
+/** RFC 9110 §9.3.2: HEAD is GET without the content. */
+function listedMethod(method: string): string {
+  return method === 'HEAD' ? 'GET' : method;
+}
+
+function segmentsOf(rest: string): string[] {
+  return (rest === '' ? '/' : rest).slice(1).split('/');
+}
+
+function leniently(segments: CompiledEndpoint['segments']): (string | undefined)[] {
+  return (segments.at(-1) === '' ? segments.slice(0, -1) : segments).map((one) => one?.toLowerCase());
+}
+
+function fits(wanted: CompiledEndpoint['segments'], segments: CompiledEndpoint['segments']): boolean {
   return (
-    endpoint.segments.length === segments.length &&
-    endpoint.segments.every((wanted, index) =>
-      wanted === undefined ? segments[index] !== '' : wanted === segments[index],
-    )
+    wanted.length === segments.length &&
+    wanted.every((one, index) => (one === undefined ? segments[index] !== '' : one === segments[index]))
   );
 }

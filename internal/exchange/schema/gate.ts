@@ -3,9 +3,8 @@ import type { CompiledEndpoint, CompiledSchemas } from '../../config/schemas/com
 import type { ExchangeRequest } from '../exchange-request.js';
 import { ExchangeRefused } from '../problem.js';
 import { RequestBody, type RequestBodyOptions } from '../request-body.js';
-import { withoutParameters } from '../request-target.js';
 import { bodyErrors, checkedBodyLimit, errorsToShow, judgeContentType } from './body.js';
-import { endpointOf } from './endpoint.js';
+import { endpointOf, readsAsListed } from './endpoint.js';
 import { queryErrors } from './query.js';
 
 /**
@@ -20,11 +19,9 @@ export function checkEndpoint(
   const verdict = endpointOf(schemas, method, rest);
   switch (verdict.kind) {
     case 'pass':
-      if (passesForListed(schemas, method, rest))
-        throw new ExchangeRefused(
-          'ERR_SCHEMA_PATH',
-          'without its parameters the path is that of a listed one',
-        );
+      // What is listed must not pass unseen under such a name.
+      if (readsAsListed(schemas, method, rest))
+        throw new ExchangeRefused('ERR_SCHEMA_PATH', 'some upstreams take the path for that of a listed one');
       return undefined;
     case 'unknown path':
       throw new ExchangeRefused('ERR_SCHEMA_PATH', 'the schema file lists no such endpoint');
@@ -50,12 +47,6 @@ export function checkEndpoint(
       'the body is not JSON in UTF-8',
     );
   return endpoint;
-}
-
-/** `/orders;x` is `/orders` to some upstreams: what is listed must not pass unseen under such a name. */
-function passesForListed(schemas: CompiledSchemas, method: string, rest: string): boolean {
-  const bare = withoutParameters(rest);
-  return bare !== undefined && endpointOf(schemas, method, bare).kind === 'endpoint';
 }
 
 /**
