@@ -228,6 +228,13 @@ export const CLOSE_REASONS = Object.freeze({
     true,
     'MAX_CONNECTIONS_PER_SUB or MAX_SESSIONS_PER_TOKEN reached',
   ),
+  tooManyLogins: told(
+    'too_many_logins',
+    1008,
+    'Too many failed logins',
+    true,
+    'a token came behind the handshake from an address that has had 20 failed logins in a minute meanwhile',
+  ),
   badConnect: told(
     'bad_connect',
     1002,

@@ -50,6 +50,7 @@ describe('every close reason', () => {
       forbidden: [1008, 'Forbidden'],
       rateLimited: [1008, 'Rate limit exceeded'],
       tooManyConnections: [1008, 'Too many connections'],
+      tooManyLogins: [1008, 'Too many failed logins'],
       badConnect: [1002, 'Bad CONNECT'],
       noRoute: [1003, 'unknown WS path'],
       upstreamUnavailable: [1014, 'Upstream unavailable'],

@@ -49,6 +49,8 @@ const BY_REASON: Readonly<Record<CloseReasonKey, string>> = {
     'Have the client send less, or raise the limit: `rateLimit` of the route or RATE_LIMIT_PER_SECOND and RATE_LIMIT_BURST.',
   tooManyConnections:
     'Close other sessions of this subject or token, or raise MAX_CONNECTIONS_PER_SUB or MAX_SESSIONS_PER_TOKEN.',
+  tooManyLogins:
+    'Wait until the failed logins of the address have aged, or find out which client of it has no good token.',
   badConnect:
     'Look at the client: its CONNECT is malformed, or too large with the roles that are added to it.',
   mqttTextFrame: 'Have the client send binary frames: MQTT allows no others.',

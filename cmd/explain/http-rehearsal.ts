@@ -12,7 +12,6 @@ import { requestHeaders } from '../../internal/exchange/proxy/request-headers.js
 import { upstreamPath } from '../../internal/exchange/proxy/upstream-path.js';
 import { rulesOf, templateSubject } from '../../internal/exchange/route-rules.js';
 import { checkEndpoint } from '../../internal/exchange/schema/gate.js';
-import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import type { FlatHeaders } from '../../internal/request/flat-headers.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
 import type { RequestHead } from '../../internal/request/head.js';
@@ -68,7 +67,6 @@ export async function rehearseHttp(
     const applicant = new Rehearsed(judged.facts, {
       ...{ access, credentials },
       exchanges: new Exchanges(),
-      failedLogins: new FailedLogins(),
       verifies: verifiesTokens(verification),
       origins: new AllowedOrigins(opening.allowedOrigins),
       requests: { take: () => undefined },

@@ -4,7 +4,7 @@ import type { Identity } from '../../internal/auth/identity/identity.js';
 import { CLOSE_REASONS, type CloseCode, type CloseReason } from '../../internal/close-codes.js';
 import type { Config, RouteMatch, RouteTable } from '../../internal/config/config.js';
 import { GatewayError } from '../../internal/errors.js';
-import { judgeHandshake } from '../../internal/exchange/handshake.js';
+import { handshakeFault, judgeHandshake } from '../../internal/exchange/handshake.js';
 import { statusOf } from '../../internal/exchange/problem.js';
 import type { ProtocolAdapter } from '../../internal/protocol/protocol.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
@@ -85,6 +85,7 @@ export async function rehearse(
       matches = table.match(path, host);
       return matches;
     },
+    takes: (match, seen) => handshakeFault(match, seen, config.credentials) === undefined,
   });
   const unfit = judgeHandshake(head, { credentials: config.credentials, proxies, table: () => table });
   if (unfit !== undefined) return { matches, refusal: { status: statusOf(unfit), why: unfit.message } };

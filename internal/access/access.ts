@@ -21,7 +21,7 @@ export interface AccessParts {
   readonly authenticator: Pick<Authenticator, 'authenticate' | 'knows'>;
   readonly revocations: Pick<Revocations, 'isRevoked'>;
   readonly bans: Pick<Bans, 'isBanned'>;
-  readonly failedLogins: Pick<FailedLogins, 'failed' | 'succeeded'>;
+  readonly failedLogins: Pick<FailedLogins, 'allows' | 'limitOf' | 'failed' | 'succeeded'>;
   /** Connections a subject may have: `ConnectionSlots.perSub`. */
   readonly slotsPerSub: { tryEnter(sub: string): boolean; leave(sub: string): void };
   /** Sessions a token may have: `ConnectionSlots.perToken`. */
@@ -67,10 +67,26 @@ export class Access {
    * The first step, which may take time: who the client is, at once if its token is known; undefined on
    * a public route without a token. `permit` must follow in the same turn: from then on a revocation
    * finds whoever was let in.
-   * @throws GatewayError, or rejects with it: ERR_ADDRESS_REFUSED, ERR_TOKEN_MISSING, ERR_IDENTITY_MISSING,
-   *   ERR_JWT_MALFORMED, ERR_JWT_INVALID, ERR_KEYS_UNAVAILABLE, ERR_INTROSPECTION_UNAVAILABLE.
+   * @throws GatewayError, or rejects with it: ERR_TOO_MANY_LOGINS, ERR_ADDRESS_REFUSED, ERR_TOKEN_MISSING,
+   *   ERR_IDENTITY_MISSING, ERR_JWT_MALFORMED, ERR_JWT_INVALID, ERR_KEYS_UNAVAILABLE,
+   *   ERR_INTROSPECTION_UNAVAILABLE.
    */
   identify(
+    route: Pick<Route, 'auth' | 'tokens' | 'clients'>,
+    visitor: Visitor,
+  ): Identity | undefined | Promise<Identity> {
+    const { failedLogins } = this.parts;
+    const { ip } = visitor.client;
+    // Of whoever shows its token behind the handshake, too: there may be thousands who have not yet.
+    if (!failedLogins.allows(ip)) throw new GatewayError('ERR_TOO_MANY_LOGINS', failedLogins.limitOf(ip));
+    return this.identifyAgain(route, visitor);
+  }
+
+  /**
+   * Likewise of a client that has been let in: what others of its address do does not end its session.
+   * @throws GatewayError, or rejects with it, as `identify`, but for ERR_TOO_MANY_LOGINS.
+   */
+  identifyAgain(
     { auth, tokens, clients }: Pick<Route, 'auth' | 'tokens' | 'clients'>,
     visitor: Visitor,
   ): Identity | undefined | Promise<Identity> {

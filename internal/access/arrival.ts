@@ -27,6 +27,11 @@ export interface ArrivalRules {
   readonly subprotocolNames: readonly string[];
   /** The table in effect: `RouteTable.match`. */
   readonly match: RouteTable['match'];
+  /** Whether a route takes that handshake, by what it says of requests: `handshakeFault`. */
+  readonly takes: (
+    match: RouteMatch<UpstreamRoute>,
+    head: Pick<RequestHead, 'method' | 'query' | 'headers'>,
+  ) => boolean;
 }
 
 /** A client whose opening handshake was found good, and what it says. */
@@ -69,13 +74,16 @@ export function judgeArrival(
   // Where some of them let the address in, it depends on the protocol, which is found later.
   if (!able.some(({ route }) => admitsAddress(route.clients, client.ip)))
     return { status: 403, why: notForAddress(client.ip) };
-  // Whoever does not come to the route that is meant must not come to a wider one behind it instead.
-  const stranger = able.findIndex(({ route }) => !isKnown(route, head.headers));
-  if (stranger === 0) return 401;
+  // Whoever does not come to the route that is meant must not come to a wider one behind it instead. Those
+  // behind the first are met by clients of another protocol, which may not be known yet.
+  const barred = able.findIndex(
+    (match, at) => !isKnown(match.route, head.headers) || (at > 0 && !rules.takes(match, head)),
+  );
+  if (barred === 0) return 401;
   const { query, headers } = head;
   const offered = listElements(headers.get('sec-websocket-protocol'));
   const { subprotocols, announced } = readOffer(offered, rules.subprotocolNames);
-  const matches = stranger < 0 ? able : able.slice(0, stranger);
+  const matches = barred < 0 ? able : able.slice(0, barred);
   return { path, query, headers, client, matches, subprotocols, announced };
 }
 

@@ -18,6 +18,7 @@ import { verifiesTokens } from '../config/verifies-tokens.js';
 import { fromUnknown } from '../errors.js';
 import { Bootstraps } from '../exchange/bootstrap/bootstraps.js';
 import { Exchanges } from '../exchange/exchanges.js';
+import { handshakeFault } from '../exchange/handshake.js';
 import { Intake } from '../exchange/intake.js';
 import { chooseListener, type ListenerChoice } from '../gateway/choice.js';
 import { Gate } from '../gateway/gate.js';
@@ -200,7 +201,6 @@ export async function build(
     origins,
     table: () => routes.table,
     access,
-    failedLogins,
     requests,
     revocations,
     upstreams,
@@ -231,6 +231,7 @@ export async function build(
       origins,
       subprotocolNames: config.credentials.subprotocolNames,
       match: (path, host) => routes.match(path, host),
+      takes: (match, head) => handshakeFault(match, head, config.credentials) === undefined,
     },
     failedLogins,
     tracing,

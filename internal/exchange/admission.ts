@@ -12,7 +12,7 @@ import { rulesOf } from './route-rules.js';
 export interface Applicant {
   readonly parts: Pick<
     ExchangeParts,
-    'exchanges' | 'failedLogins' | 'access' | 'verifies' | 'credentials' | 'origins' | 'requests'
+    'exchanges' | 'access' | 'verifies' | 'credentials' | 'origins' | 'requests'
   >;
   readonly facts: ExchangeRequest;
   /** Goes on with what comes later; a failure refuses the exchange. */
@@ -30,13 +30,11 @@ export interface Applicant {
  * @throws GatewayError what refuses it, here or in a later step.
  */
 export function admit(applicant: Applicant): void {
-  const { exchanges, failedLogins, access } = applicant.parts;
+  const { exchanges, access } = applicant.parts;
   const { route, client, headers, method } = applicant.facts;
   const preflight = rulesOf(route).cors?.preflight(method, headers);
   if (preflight !== undefined) return applicant.preflight(preflight);
   if (exchanges.draining) throw new GatewayError('ERR_DRAINING', 'draining');
-  if (!failedLogins.allows(client.ip))
-    throw new GatewayError('ERR_TOO_MANY_LOGINS', failedLogins.limitOf(client.ip));
   const found = tokenOf(applicant);
   const identity = access.identify(route, { token: found?.token, client, headers });
   if (identity instanceof Promise)

@@ -2,7 +2,6 @@ import type { Access } from '../access/access.js';
 import type { SessionLog } from '../activity/session-log.js';
 import type { Revocations } from '../auth/revocations/revocations.js';
 import type { CredentialsConfig, RouteTable } from '../config/config.js';
-import type { FailedLogins } from '../ratelimit/failed-logins.js';
 import type { RouteRequests } from '../ratelimit/route-requests.js';
 import type { TrustedProxies } from '../request/forwarded.js';
 import type { AllowedOrigins } from '../request/origin.js';
@@ -27,7 +26,6 @@ export interface ExchangeParts {
   /** The table in effect. */
   readonly table: () => RouteTable;
   readonly access: Access;
-  readonly failedLogins: FailedLogins;
   readonly requests: Pick<RouteRequests, 'take'>;
   readonly revocations: Pick<Revocations, 'revoke'>;
   readonly upstreams: Upstreams;

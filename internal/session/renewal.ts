@@ -83,7 +83,7 @@ export class Renewals {
     const { access } = this;
     const { route, ip } = session;
     if (route === undefined) return { kind: 'unknown' };
-    const found = await access.identify(route, { token, client: { ip, peer: ip }, headers: NO_HEADERS });
+    const found = await access.identifyAgain(route, { token, client: { ip, peer: ip }, headers: NO_HEADERS });
     if (found === undefined) return { kind: 'refused' };
     const { identity: first, id } = session;
     if (first === undefined) return { kind: 'unknown' };

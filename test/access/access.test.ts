@@ -38,6 +38,7 @@ function access({
   closeOnExpiry = true,
   claims = new Claims(new MemoryClaims()),
   limiter = new Limiter({ config: { perSecond: 0, burst: 1, bytesPerSecond: 0 }, shared: undefined }),
+  lockedOut = false,
 }: {
   readonly revoked?: boolean;
   readonly banned?: boolean;
@@ -46,6 +47,7 @@ function access({
   readonly closeOnExpiry?: boolean;
   readonly claims?: AccessParts['claims'];
   readonly limiter?: AccessParts['limiter'];
+  readonly lockedOut?: boolean;
 } = {}) {
   const logins: string[] = [];
   const slots = new ConnectionLimit(perSub);
@@ -55,6 +57,8 @@ function access({
     revocations: { isRevoked: () => revoked },
     bans: { isBanned: () => banned },
     failedLogins: {
+      allows: () => !lockedOut,
+      limitOf: (ip) => `logins of ${ip}`,
       failed: (ip) => logins.push(`failed ${ip}`),
       succeeded: (ip) => logins.push(`succeeded ${ip}`),
     },
@@ -88,6 +92,13 @@ describe('the way in', () => {
       await assert.rejects(async () => made.identify(route, VISITOR), code(error));
       assert.deepEqual(logins, counted);
     }
+  });
+
+  it('verifies nothing for an address with too many failed logins, but for whoever is in already', () => {
+    const { made, logins } = access({ lockedOut: true });
+    assert.throws(() => made.identify(route, VISITOR), code('ERR_TOO_MANY_LOGINS'));
+    assert.deepEqual(logins, []);
+    assert.equal(made.identifyAgain(route, VISITOR), ANN);
   });
 
   it('is not for every address, whatever token there is', () => {

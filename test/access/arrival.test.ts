@@ -17,6 +17,7 @@ const rules: ArrivalRules = {
   origins: new AllowedOrigins(undefined),
   subprotocolNames: ['bearer'],
   match: (path, host) => table.match(path, host),
+  takes: () => true,
 };
 
 const judgeArrival = (seen: RequestHead, held: ArrivalRules): ReturnType<typeof judgeHead> =>
@@ -85,6 +86,23 @@ describe('an opening handshake', () => {
     assert.equal(prefixes([wants, ROUTE]), 401);
     assert.deepEqual(prefixes([speaksMqtt, wants, ROUTE]), ['/']);
     assert.deepEqual(prefixes([wants, ROUTE], 'own=x'), ['/rpc/own', '/rpc']);
+  });
+
+  it('comes to no route behind the first that would not have it, nor to those behind that', () => {
+    const routes = ['/rpc/mine', '/rpc', '/'].map((prefix) => ({ ...ROUTE, prefix }));
+    const taken = (refuses: string) => {
+      const opening = judgeArrival(head({}, { target: '/rpc/mine' }), {
+        ...rules,
+        match: createRouteTable(routes).match,
+        takes: ({ route }) => route.prefix !== refuses,
+      });
+      assert.ok(typeof opening !== 'number' && 'matches' in opening);
+      return opening.matches.map(({ route }) => route.prefix);
+    };
+    assert.deepEqual(taken('/rpc'), ['/rpc/mine']);
+    assert.deepEqual(taken('/'), ['/rpc/mine', '/rpc']);
+    // That one is answered with what it has against the handshake.
+    assert.deepEqual(taken('/rpc/mine'), ['/rpc/mine', '/rpc', '/']);
   });
 
   it('with a query that could break a request line is refused', () => {

@@ -3,6 +3,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { eventually } from '../support/eventually.js';
 import { type Gateway, startGateway } from '../support/gateway.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
+import { connectPacket } from '../support/mqtt-packets.js';
 import { assertQuiet } from '../support/quiet.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
 import { Peer, Refused } from '../support/ws-client.js';
@@ -87,6 +88,26 @@ describe('failed logins of one address', () => {
       assert.deepEqual(await peer.ended(), DENIED);
     }
     await isLockedOut(undefined, GUESSER);
+  });
+
+  it('a token that comes behind the handshake is not looked at once its address has failed too often', async () => {
+    await start();
+    const late = await Promise.all(Array.from({ length: 3 }, () => open(undefined, GUESSER)));
+    const mqtt = await Peer.open(`${gateway.ws}/app`, {
+      headers: { 'x-forwarded-for': GUESSER },
+      protocols: ['mqtt'],
+    });
+    await failOften(GUESSER);
+    const verified = async () => (await gateway.metrics()).sum('ws_auth_seconds_count');
+    const before = await verified();
+    for (const [index, peer] of late.entries()) {
+      peer.send((index === 0 ? issuer : stranger).sign());
+      assert.deepEqual(await peer.ended(), { code: 1008, reason: 'Too many failed logins' });
+    }
+    mqtt.send(connectPacket({ username: 'u', password: Buffer.from(stranger.sign()) }));
+    assert.deepEqual((await mqtt.next()).data, Buffer.of(0x20, 2, 0, 3));
+    assert.deepEqual(await mqtt.ended(), { code: 1008, reason: 'Too many failed logins' });
+    assert.equal(await verified(), before);
   });
 
   it('an address with a good login a while ago is not locked out by what others there do', async () => {

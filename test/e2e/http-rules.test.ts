@@ -11,6 +11,7 @@ import { type Gateway, startGateway } from '../support/gateway.js';
 import { KEY } from '../support/handshake-head.js';
 import { http } from '../support/http.js';
 import { type Issuer, startIssuer } from '../support/issuer.js';
+import { connectPacket } from '../support/mqtt-packets.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 import { startEcho, type Upstream } from '../support/upstream.js';
 import { Peer } from '../support/ws-client.js';
@@ -49,6 +50,7 @@ const schemaFile = (type: string) =>
 describe('rules of HTTP routes', () => {
   const folder = mkdtempSync(join(tmpdir(), 'http-rules-'));
   const schemas = join(folder, 'api.json');
+  const calls = join(folder, 'rpc.json');
   let issuer: Issuer;
   let redis: RedisServer;
   let echo: Upstream;
@@ -57,6 +59,7 @@ describe('rules of HTTP routes', () => {
 
   before(async () => {
     writeFileSync(schemas, schemaFile('integer'));
+    writeFileSync(calls, '{"rpc":{"ping":{"params":true}}}');
     [issuer, redis, echo, teller] = await Promise.all([
       startIssuer(),
       startRedis(),
@@ -73,6 +76,7 @@ describe('rules of HTTP routes', () => {
           { prefix: '/api', upstream: teller.url, auth: 'public', schemas },
           { prefix: '/echo', upstream: echo.url },
           { prefix: '/post/open', upstream: teller.url, auth: 'public' },
+          { prefix: '/post/calls', upstream: echo.url, auth: 'public', schemas: calls },
           { prefix: '/post', upstream: teller.url, auth: 'public', methods: ['POST'] },
           { prefix: '/web', upstream: teller.url },
           { prefix: '/few', upstream: teller.url, rateLimit: { perMinute: 2 } },
@@ -174,6 +178,14 @@ describe('rules of HTTP routes', () => {
     }
     // No handshake ever comes to a route behind one that takes them all.
     assert.equal((await (await Peer.open(`${gateway.ws}/post/open`)).closed).code, 1014);
+    // Whom a narrower route is not for comes to the wider one no more than by a handshake to that alone.
+    const mqtt = await Peer.open(`${gateway.ws}/post/calls`, { protocols: ['mqtt'] });
+    mqtt.send(connectPacket());
+    assert.equal((await mqtt.ended()).code, 1003);
+    const raw = await Peer.open(`${gateway.ws}/post/calls`);
+    raw.send('{"jsonrpc":"2.0","method":"ping","id":1}');
+    assert.match(await raw.text(), /ping/);
+    await raw.close();
   });
 
   it('a limit of requests counts WebSocket handshakes, too, over all replicas', async () => {

@@ -150,7 +150,6 @@ export async function door(
     revocations,
     table: () => table,
     access,
-    failedLogins: new FailedLogins(),
     upstreams,
     bootstraps: { enter: () => undefined },
     exchanges,

@@ -4,6 +4,7 @@ import { Access } from '../../internal/access/access.js';
 import { freezeIdentity, type Identity } from '../../internal/auth/identity/identity.js';
 import { Claims, MemoryClaims } from '../../internal/auth/once/claims.js';
 import { ConnectionLimit } from '../../internal/ratelimit/connection-limit.js';
+import { FailedLogins } from '../../internal/ratelimit/failed-logins.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
 import type { SlotStore } from '../../internal/ratelimit/token-slots/slot-store.js';
 import { TokenSlots } from '../../internal/ratelimit/token-slots/token-slots.js';
@@ -55,7 +56,7 @@ describe('the renewals of a session', () => {
       authenticator: { knows: () => false, authenticate: () => answered },
       revocations: { isRevoked: () => false },
       bans: { isBanned: () => false },
-      failedLogins: { failed: () => {}, succeeded: () => {} },
+      failedLogins: new FailedLogins(),
       slotsPerSub: new ConnectionLimit(0),
       slotsPerToken,
       claims: new Claims(new MemoryClaims()),

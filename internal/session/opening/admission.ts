@@ -30,6 +30,7 @@ const REFUSALS: Partial<Record<ErrorCode, CloseReasonKey>> = {
   ERR_FORBIDDEN: 'forbidden',
   ERR_NO_TARGET: 'noTarget',
   ERR_TOO_MANY_CONNECTIONS: 'tooManyConnections',
+  ERR_TOO_MANY_LOGINS: 'tooManyLogins',
   ERR_RATE_LIMITED: 'rateLimited',
   ERR_JWT_MALFORMED: 'jwtMalformed',
   ERR_JWT_INVALID: 'jwtInvalid',
