@@ -5,10 +5,20 @@ import type { Screen } from './screen.js';
 /** Lines for the reader's own terminal, in the folder of the repository. */
 export async function tellWhatToPaste({ url, issuer, gateway }: Stage, screen: Screen): Promise<void> {
   screen.heading('Your turn', 'in another terminal, in this folder; the token is good for an hour');
+  screen.row(
+    'admin page',
+    `${gateway.url}/admin/ui`,
+    'in a browser on this machine: who is there, who was refused and why',
+  );
   screen.paste(
     `${ALICE.name}'s token; POST ${issuer.url}/token as ${ALICE.name}:${SECRET} gives another`,
     `export TOKEN=${await issuer.token(ALICE)}`,
   );
+  screen.paste(
+    'HTTP: the service is told who asks',
+    `curl -s -H "Authorization: Bearer $TOKEN" ${gateway.url}/api/me`,
+  );
+  screen.paste('the same without a token, and what the gateway says then', `curl -i ${gateway.url}/api/me`);
   screen.paste(
     'curl: the handshake, and the backend speaking first (Ctrl-C ends it)',
     `curl -iN --http1.1 -H "Authorization: Bearer $TOKEN" -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' ${gateway.url}/ws/ticks`,
@@ -26,4 +36,8 @@ export async function tellWhatToPaste({ url, issuer, gateway }: Stage, screen: S
     `curl -s ${gateway.url}/admin/revoke -d "$(node -p 'const { sub, jti } = JSON.parse(Buffer.from(process.env.TOKEN.split(".")[1], "base64url")); JSON.stringify({ sub, jti })')"`,
   );
   screen.paste('what the gateway counts', `curl -s ${gateway.url}/metrics | grep ^ws_`);
+  screen.paste(
+    'the same live, with rates (Ctrl-C ends it)',
+    `node dist/cmd/main.js top --url ${gateway.url}`,
+  );
 }

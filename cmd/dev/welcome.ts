@@ -12,6 +12,7 @@ ws-gateway dev
   echo    ws://${authority}/ws/echo
   rpc     ws://${authority}/ws/rpc      JSON-RPC 2.0: whoami, add
   mqtt    ws://${authority}/ws/mqtt     MQTT 3.1.1 and 5.0${ownBackend ? `\n  app     ${authority}/app            your own backend` : ''}
+  admin   http://${authority}/admin/ui    who is there, who was refused and why
 
   token   ${token}
 
