@@ -19,17 +19,17 @@ const STATUS_TEXT: Readonly<Record<number, string>> = {
   503: 'Service Unavailable',
 };
 
-/** On every response, the 101 included. */
+/** Header lines of every response, the 101 included. */
 export const SECURITY_HEADERS: readonly (readonly [string, string])[] = [
   ['X-Content-Type-Options', 'nosniff'],
   ['X-Frame-Options', 'DENY'],
 ];
 
-/** What the gateway says itself to an HTTP request; a listener puts it on the wire. */
+/** An answer of the gateway's own to an HTTP request; a listener writes it. */
 export interface Answer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Default: the status' own words. */
+  /** Default: the reason phrase of the status. */
   readonly body?: string;
 }
 
@@ -37,14 +37,14 @@ export function statusText(status: number): string {
   return STATUS_TEXT[status] ?? '';
 }
 
-/** Every header line of an answer beyond those that say where it ends. */
+/** All header lines of an answer but those that say where it ends (Content-Length, Connection). */
 export function answerHeaders({ status, headers = {} }: Answer): (readonly [string, string])[] {
   if (hasNoBody(status)) return [...SECURITY_HEADERS, ...Object.entries(headers)];
   const type = headers['Content-Type'] ?? 'text/plain; charset=utf-8';
   return [...SECURITY_HEADERS, ...Object.entries({ 'Content-Type': type, ...headers })];
 }
 
-/** RFC 9110 §6.4.1; nor may it say a length, §8.6. */
+/** Whether a status allows no body (RFC 9110 §6.4.1), and with it no Content-Length (§8.6). */
 export function hasNoBody(status: number): boolean {
   return status === 204;
 }
@@ -54,11 +54,11 @@ export function answerBody({ status, body }: Answer): string {
   return body ?? `${statusText(status)}\n`;
 }
 
-/** What a client does well to wait that is turned away for now, where nobody knows better, in seconds. */
+/** `Retry-After` of a 429 or 503 for which no better time is known. */
 const RETRY_AFTER_SECONDS = 5;
 
 /**
- * A handshake that is refused: the status alone, why is nobody's business outside.
+ * The answer to a handshake that is refused: the status alone, as clients need not know why.
  * @param retryAfterSeconds for 429 and 503.
  */
 export function refusalAnswer(status: number, retryAfterSeconds = RETRY_AFTER_SECONDS): Answer {

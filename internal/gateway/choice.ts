@@ -9,11 +9,10 @@ export interface ListenerChoice {
 }
 
 /**
- * Which listener serves (SPEC section 4a). Where uWebSockets.js may be the one, its build is
- * asked whether it is sound.
- * @param hasHttpRoutes those need `node`; that nothing beside them asks for the other one is
- *   checked with the routes file.
- * @param ask what is wrong with the build; a parameter for tests.
+ * Which listener serves (SPEC section 4a). If it may be uWebSockets.js, its build is tested first.
+ * @param hasHttpRoutes they need `node`; a setting beside them that needs `uws` has been refused with the
+ *   routes file.
+ * @param ask tells what is wrong with the build; undefined: nothing. A parameter for tests.
  * @throws GatewayError ERR_CONFIG when what is wanted cannot be had; the message names the variables.
  */
 export async function chooseListener(

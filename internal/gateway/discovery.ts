@@ -3,7 +3,7 @@ import { soleProtocol } from '../config/routes/table.js';
 import { PROTOCOLS } from '../protocol/protocols.js';
 import type { Answer } from './answer.js';
 
-/** Path of the document; it goes before the routes. */
+/** Path of the document; looked for before the routes. */
 export const DISCOVERY_TARGET = '/discovery';
 
 export interface DiscoveryParts {
@@ -13,7 +13,7 @@ export interface DiscoveryParts {
   readonly table: () => RouteTable;
 }
 
-/** What a client has to know to connect (SPEC section 22): nothing of what is behind the gateway. */
+/** What a client has to know to connect (SPEC section 22); nothing about upstreams. */
 export function discoveryAnswer({ version, config, table }: DiscoveryParts): Answer {
   const { headerNames, subprotocolNames, cookieName, queryNames } = config.credentials;
   const document = {
@@ -44,14 +44,14 @@ function routeEntry(route: Route) {
   return {
     prefix,
     kind,
-    // Which header a proxy vouches with is nobody's business.
+    // The name of the header in which a proxy states the identity stays secret.
     auth: typeof auth === 'object' ? 'header' : auth,
     subprotocols: hasUpstreams(route) ? subprotocolsOf(soleProtocol(route)) : [],
     anySubprotocol: hasUpstreams(route) && route.copySubProtocol,
   };
 }
 
-/** Those that are selected by themselves. */
+/** The sub-protocols that the gateway itself selects. */
 function subprotocolsOf(protocol: string | undefined): readonly string[] {
   return PROTOCOLS.filter((adapter) => protocol === undefined || adapter.protocol === protocol).flatMap(
     ({ subprotocols }) => subprotocols,

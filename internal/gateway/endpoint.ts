@@ -11,16 +11,13 @@ export interface EndpointRequest {
   readonly body: Promise<Body>;
 }
 
-/** What orchestrators ask again and again: the only answers of the gateway's that a connection outlives. */
+/** Asked again and again by orchestrators: after these answers alone the connection is kept. */
 export const PROBES: readonly string[] = ['/healthz', '/readyz'];
 
 /** Largest request body an endpoint looks at; SPEC section 11. */
 export const MAX_BODY_BYTES = 65_536;
 
-/**
- * Who answers a request: `now` from what is at hand, `later` after some work, for which the
- * body is collected meanwhile.
- */
+/** How an endpoint answers: `now` at once, without the body; `later` asynchronously, given the body. */
 export type Endpoint =
   | { readonly kind: 'now'; readonly answer: () => Answer }
   | { readonly kind: 'later'; readonly answer: (request: EndpointRequest) => Promise<Answer> };

@@ -8,15 +8,15 @@ import type { Endpoint } from './endpoint.js';
 
 const READ_METHODS: readonly string[] = ['GET', 'HEAD'];
 
-/** Whoever knows the metrics of the whole gateway. */
+/** A source of the metrics of the whole gateway, all workers included. */
 export interface Scraped {
   readonly contentType: string;
   scrape(): Promise<string>;
 }
 
 /**
- * What is no WebSocket: /healthz, /readyz, /metrics for orchestrators and scrapers, /admin/* for operators.
- * /metrics and /admin may have an address of their own: 404 on the other one.
+ * The gateway's own HTTP endpoints: /healthz, /readyz and /metrics for orchestrators and scrapers, /admin/*
+ * for operators. /metrics and /admin may have an address of their own: the other one answers 404.
  */
 export class HttpEndpoints {
   readonly #health: Endpoint = { kind: 'now', answer: () => ({ status: 200, body: 'ok' }) };
@@ -25,18 +25,18 @@ export class HttpEndpoints {
   readonly #admin: Endpoint;
 
   /**
-   * @param metrics undefined: they are shown elsewhere. @param admin likewise.
-   * @param discovery what clients are told of how to connect; undefined: the routes decide about its path.
-   * @param unreadyReason why no traffic should come now, in words fit for an operator; undefined: it may.
+   * @param metrics undefined: /metrics is served at another address. @param admin likewise.
+   * @param discovery the answer of /discovery; undefined: it is off, and its path is looked up in the routes.
+   * @param unreadyReason why /readyz answers 503, for an operator to read; undefined: it answers 200.
    */
   constructor(
     metrics: Scraped | undefined,
     readonly unreadyReason: () => string | undefined,
     admin: AdminHandler | undefined,
-    /** By target; those that are off are not among them. */
+    /** Further endpoints that are on, by path. */
     readonly others: ReadonlyMap<string, Endpoint> = new Map(),
     readonly discovery?: (() => Answer) | undefined,
-    /** Host names that they answer to; none: any. */
+    /** Host names that all of these answer to; empty: any. */
     readonly hosts: readonly string[] = [],
   ) {
     this.#metrics = metrics === undefined ? ELSEWHERE : { kind: 'later', answer: () => scrape(metrics) };
@@ -44,9 +44,7 @@ export class HttpEndpoints {
       admin === undefined ? ELSEWHERE : { kind: 'later', answer: (request) => serveAdmin(admin, request) };
   }
 
-  /**
-   * Who answers the request, if its path is one of these. To be asked about every request, handshakes too.
-   */
+  /** The endpoint at the request's path, if there is one. To be called for every request, handshakes too. */
   endpointFor(head: RequestHead): Endpoint | undefined {
     const endpoint = this.#endpointAt(head);
     if (endpoint === undefined || this.hosts.length === 0) return endpoint;
@@ -55,7 +53,7 @@ export class HttpEndpoints {
   }
 
   #endpointAt({ target, method }: RequestHead): Endpoint | undefined {
-    // Whoever answers all the rest refuses it.
+    // CONNECT and TRACE are refused with all requests that fit no endpoint.
     if (isForbiddenMethod(method)) return undefined;
     if (isAdminTarget(target)) return this.#admin;
     const other = this.others.get(target);

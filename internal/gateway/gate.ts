@@ -26,7 +26,7 @@ export interface Admitted {
   readonly opening: Opening;
 }
 
-/** Where every opening handshake is judged and counted, whichever listener it comes by. */
+/** Judges and counts every opening handshake, of either listener. */
 export class Gate {
   readonly #refusals: RefusalLog;
 
@@ -40,7 +40,7 @@ export class Gate {
   }
 
   /**
-   * @param counted whether its socket holds a slot of its address already.
+   * @param counted whether its socket counts against MAX_CONNECTIONS_PER_IP already.
    * @returns a session that awaits its handshake, or the status of the refusal, which is counted and logged.
    */
   admit(head: RequestHead, counted: boolean): Admitted | number {
@@ -134,7 +134,10 @@ export class Gate {
     metrics.sessions.refused.inc({ status: String(status), route: metrics.routeLabel(route) });
   }
 
-  /** What a good handshake is turned away by, in SPEC section 4's order: full, then its address's limits. */
+  /**
+   * The limit that refuses a valid handshake, in the order of SPEC section 4: all connections, failed logins
+   * of the address, connections of the address.
+   */
   #limit(ip: string, slot: string | undefined): Refused | undefined {
     const { sessions } = this.sessionParts;
     const { full } = sessions;

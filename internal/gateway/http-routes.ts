@@ -2,13 +2,13 @@ import type { ClientWire } from '../exchange/client-wire.js';
 import type { LocalAnswer } from '../exchange/local/answer.js';
 import type { RequestHead } from '../request/head.js';
 
-/** Whoever serves HTTP routes (SPEC section 17). Only the listener on Node's own sockets asks. */
+/** Serves HTTP routes (SPEC section 17). Only the listener `node` uses it. */
 export interface HttpRoutes {
   /** Whether there are any at the moment. */
   readonly present: boolean;
   /**
-   * What those that a WebSocket handshake has come to say of it: their methods and schemas hold
-   * for it. undefined: nothing.
+   * The answer by which the HTTP route at a handshake's path refuses it, as its methods and schemas hold for
+   * handshakes too; undefined: it does not.
    */
   handshakeRefusal(head: RequestHead): LocalAnswer | undefined;
   /**

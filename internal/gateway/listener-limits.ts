@@ -3,19 +3,19 @@ import { hasHttpRoutes, largestMessageBytes } from '../config/routes/table.js';
 import { GatewayError } from '../errors.js';
 import type { ListenerChoice } from './choice.js';
 
-/** What a listener can serve that was made for the routes there were at start. */
+/** What a listener can serve, which was made for the routes at start. */
 export interface ListenerLimits {
   readonly http: boolean;
-  /** Of a client message. */
+  /** Largest client message. */
   readonly messageBytes: number;
 }
 
-/** Those of the listener `node`. */
+/** The listener `node` takes any routes. */
 export const NO_LIMITS: ListenerLimits = { http: true, messageBytes: Number.POSITIVE_INFINITY };
 
 /**
  * @param table the one that the listener is made for.
- * @param maxMessageBytes of routes that do not say.
+ * @param maxMessageBytes of routes without one of their own.
  */
 export function listenerLimits(
   kind: ListenerChoice['kind'],
@@ -28,8 +28,7 @@ export function listenerLimits(
 }
 
 /**
- * What both of two listeners can serve: those of workers are made for the table that is
- * in effect when each starts.
+ * What both of two listeners can serve: each worker's is made for the route table in effect when it starts.
  */
 export function commonLimits(one: ListenerLimits, other: ListenerLimits): ListenerLimits {
   return {
@@ -38,10 +37,7 @@ export function commonLimits(one: ListenerLimits, other: ListenerLimits): Listen
   };
 }
 
-/**
- * @throws GatewayError ERR_CONFIG when the listener cannot serve a table that is to take the
- *   place of that at start.
- */
+/** @throws GatewayError ERR_CONFIG when the listener cannot serve a new route table. */
 export function assertServes({ http, messageBytes }: ListenerLimits, table: RouteTable): void {
   if (!http && hasHttpRoutes(table))
     throw new GatewayError('ERR_CONFIG', 'HTTP routes need the listener node: restart the gateway');

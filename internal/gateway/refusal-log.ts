@@ -5,7 +5,7 @@ import { headerText } from '../request/header-text.js';
 import type { AccessLog } from '../telemetry/log/access-log.js';
 import { forLog } from '../telemetry/log/log.js';
 
-/** One log line for each request that is answered with an HTTP error, as far as they are not a flood. */
+/** Writes a log line for each request that is refused with an HTTP error; of a flood, only some. */
 export class RefusalLog {
   readonly #allowance = new LineAllowance();
 
@@ -15,8 +15,8 @@ export class RefusalLog {
   ) {}
 
   /**
-   * Says who was refused what. The query may hold a token: it stays out.
-   * @param why which limit said no, and to whom; undefined: the status says it all.
+   * Logs a refused request, without its query, which may hold a token.
+   * @param why the limit that refused it, and whom it holds for; undefined: the status says enough.
    */
   refused({ method, target, headers, peer, secure }: RequestHead, status: number, why?: string): void {
     const allowed = this.#allowed();
@@ -39,9 +39,9 @@ export class RefusalLog {
   }
 
   /**
-   * Says whose connection was closed without an answer.
+   * Logs a connection that was closed without an answer.
    * @param ip of the peer itself.
-   * @param why which limit said no.
+   * @param why the limit that refused it.
    */
   refusedConnection(ip: string, why: string): void {
     const allowed = this.#allowed();

@@ -4,7 +4,7 @@ import { problemAnswer } from '../exchange/problem.js';
 import { type Answer, refusalAnswer } from './answer.js';
 import type { HttpRoutes } from './http-routes.js';
 
-/** What is wrong with a request that is refused before it is judged. */
+/** Why a request is refused before its route is looked for. */
 const CODES: Partial<Record<number, ErrorCode>> = {
   400: 'ERR_REQUEST_MALFORMED',
   431: 'ERR_HEAD_TOO_LARGE',
@@ -12,8 +12,8 @@ const CODES: Partial<Record<number, ErrorCode>> = {
 };
 
 /**
- * The answer to a request whose head is no good, or that nobody is offered: where there are HTTP routes it is
- * a problem (RFC 9457), as every other error of theirs (SPEC section 17).
+ * The answer to a request with a malformed or too large head, or with a method that is never served. If there
+ * are HTTP routes, it is a problem document (RFC 9457), as all their errors (SPEC section 17).
  * @param status 400, 431 or 501.
  */
 export function unreadAnswer(status: number, httpRoutes: Pick<HttpRoutes, 'present'> | undefined): Answer {
@@ -22,7 +22,7 @@ export function unreadAnswer(status: number, httpRoutes: Pick<HttpRoutes, 'prese
   return answerOf(problemAnswer(new GatewayError(code, 'before it was judged')));
 }
 
-/** What HTTP routes say where there is no exchange to say it in. */
+/** The answer of an HTTP route to a request for which there is no exchange. */
 export function answerOf({ status, headers: lines, body }: LocalAnswer): Answer {
   const headers: Record<string, string> = {};
   for (let at = 0; at + 1 < lines.length; at += 2) headers[lines[at] ?? ''] = lines[at + 1] ?? '';

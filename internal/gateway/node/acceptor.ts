@@ -7,19 +7,19 @@ import type { TcpAddress, TcpBinding, TcpHandle } from '../../upstream/socket/tc
 import { systemError } from '../../upstream/socket/tcp-connect.js';
 
 /**
- * Connections that wait for the process to take them: a crowd after a restart. The kernel's
- * own limit holds beside it.
+ * Connections that may wait for the process to accept them, such as all clients after a restart. The kernel's
+ * own limit (net.core.somaxconn) holds too.
  */
 const BACKLOG = 4096;
 
-/** A connection as the system gives it: on a handle, or on a stream where there are no handles. */
+/** An accepted connection: a TCP handle of Node's, or a stream where there are no handles. */
 export type Accepted = TcpHandle | Socket;
 
 export function isHandle(accepted: Accepted): accepted is TcpHandle {
   return 'getpeername' in accepted;
 }
 
-/** Closes a connection that nobody wants. */
+/** Closes a connection at once, without an answer. */
 export function discard(accepted: Accepted): void {
   if (isHandle(accepted)) accepted.close(() => {});
   else accepted.destroy();

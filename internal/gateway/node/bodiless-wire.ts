@@ -13,17 +13,17 @@ export const KEEP_ALIVE_SECONDS = 10;
 const KEEPING_ALIVE = `Connection: keep-alive\r\nKeep-Alive: timeout=${KEEP_ALIVE_SECONDS}\r\n`;
 /** Largest first piece of a body that goes out in one write with the head, in bytes. */
 const MAX_JOINED_BYTES = 16_384;
-/** From so many bytes on that the client has not taken, no more should come. */
+/** While this many bytes wait for the client, `write` says to stop. */
 const HIGH_WATER_BYTES = 65_536;
 
-/** What stands behind the last chunk where there are no trailers. */
+/** The end of a chunked body without trailers (RFC 9112 §7.1). */
 const LAST_CHUNK = '0\r\n\r\n';
 
-/** The connection that a request came on. */
+/** What a wire tells the connection that its request came on. */
 export interface WireConnection {
-  /** All of the answer has left. */
+  /** All of the answer has been taken by the kernel. */
   answered(wire: BodilessWire): void;
-  /** All of it is said, and some of it waits for the client. */
+  /** The answer is complete, and some of it waits for the client to take it. */
   waits(): void;
 }
 
@@ -41,9 +41,9 @@ export class BodilessWire implements ClientWire {
   #stage: 'waiting' | 'begun' | 'ended' | 'gone' = 'waiting';
   /** Head of the answer, as long as it has not been written. */
   #head: string = '';
-  /** Likewise, with the first of its body: both in one. */
+  /** Head and first piece of the body in one buffer, likewise. */
   #joined: Buffer | undefined;
-  /** Whether what is written as body goes nowhere. */
+  /** Whether the answer has no body: what is written as one is dropped. */
   #isBare: boolean = false;
   #isChunked: boolean = false;
   readonly #copies = new KeptCopies();
@@ -124,12 +124,12 @@ export class BodilessWire implements ClientWire {
     if (this.#stage !== 'begun') return;
     this.#release(this.#isChunked ? lastChunk(trailers) : '');
     this.#stage = 'ended';
-    // Over TLS the client has what was written a moment later.
+    // Over TLS a write is done a moment later.
     if (this.socket.waitingWrites === 0) this.#out();
     else this.connection.waits();
   }
 
-  /** Writes what has waited, and `last` behind it. */
+  /** Writes what was held back, then `last`. */
   #release(last: string): void {
     const [head, joined] = [this.#head, this.#joined];
     this.#head = '';
@@ -146,7 +146,7 @@ export class BodilessWire implements ClientWire {
     setImmediate(() => this.socket.destroy());
   }
 
-  /** What had to wait has left. */
+  /** All that waited has been taken by the kernel. */
   drained(): void {
     this.#copies.free();
     if (this.#stage === 'ended') this.#out();

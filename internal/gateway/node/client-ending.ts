@@ -7,19 +7,20 @@ import type { FrameSource } from '../../websocket/frame-source.js';
 import { FrameWalker } from '../../websocket/frame-walker.js';
 
 /**
- * What the gateway itself says to a client, and how their connection ends. Everything of RFC 6455 that a
- * client can break is checked; it is told 1002, 1007 or 1009 before TCP is closed.
+ * The gateway's own frames to a client, and the end of their connection. Every rule of RFC 6455 that a client
+ * can break is checked; it is sent 1002, 1007 or 1009 before TCP is closed.
  */
 export abstract class ClientEnding extends FrameWalker implements Speaker {
   protected session: ClientListener | undefined;
-  /** Whose frames pass to the client. */
+  /** The source of the frames that pass to the client. */
   source: FrameSource | undefined;
   /**
-   * `told`: our close frame is out and the client's is awaited. `over`: nothing more is said; what still
-   * comes is read and dropped, as unread bytes would turn our close frame into a reset.
+   * `told`: our close frame is sent and the client's is awaited. `over`: nothing more is sent; what still
+   * comes is read and dropped, as unread bytes would make the kernel reset the connection, and the client
+   * could lose our close frame.
    */
   protected state: 'open' | 'told' | 'over' = 'open';
-  /** Whether the client's close frame has come, or something that no close frame follows. */
+  /** Whether the client's close frame has come, or a violation after which none is awaited. */
   #heardClose: boolean = false;
   #own: OwnFrames | undefined;
   /** Frames that leave in one write; undefined: each by itself. */
@@ -31,10 +32,10 @@ export abstract class ClientEnding extends FrameWalker implements Speaker {
   }
 
   abstract resume(): void;
-  /** Forgets what there is of a message in parts. */
+  /** Drops an incomplete message. */
   protected abstract forget(): void;
 
-  /** What it says, from its first word on: most connections say nothing but their last. */
+  /** Made with the first frame of the gateway's own: most connections send none before their close frame. */
   get #speech(): OwnFrames {
     this.#own ??= new OwnFrames(this);
     return this.#own;
@@ -48,7 +49,7 @@ export abstract class ClientEnding extends FrameWalker implements Speaker {
     this.#own?.atBoundary();
   }
 
-  /** Answers what pings have been left, when a read has ended or the client has taken all. */
+  /** Answers pings that were put off, at the end of a read or when the client has taken all that waited. */
   protected settle(): void {
     this.#own?.settle();
   }
@@ -105,7 +106,7 @@ export abstract class ClientEnding extends FrameWalker implements Speaker {
   end(code: number, reason: string, before?: FinalMessage): void {
     if (this.state !== 'open' || this.#own?.isCloseDue === true) return;
     this.finish();
-    // What passes to a slow upstream still waits for it.
+    // In the middle of a frame, the rest of it may still have to wait for a slow upstream.
     if (!this.midFrame) this.resume();
     const said = this.#speech.close(code, reason, before && lastFrame(before));
     if (said === 'said') this.closeSaid();
@@ -175,7 +176,7 @@ export abstract class ClientEnding extends FrameWalker implements Speaker {
     this.#own?.stop();
     const { session } = this;
     this.session = undefined;
-    // RFC 6455 §7.1.5. After a close frame of the client the session is closing already.
+    // RFC 6455 §7.1.5. If the client has sent a close frame, the session is closing already and ignores this.
     session?.onClientClosed(1006, '');
   }
 }

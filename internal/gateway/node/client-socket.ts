@@ -26,18 +26,18 @@ export interface ClientSocketShared {
 const NOTHING = Buffer.alloc(0);
 
 /**
- * A client's WebSocket on a socket of Node's, behind the 101. Until its session is open it takes the
- * client's messages apart, one at a time and no more of it than the session has room for; then frames pass
- * as they come, see `passTo`.
+ * A client's WebSocket on one of Node's sockets, after the 101. Until its session is open it decodes the
+ * client's messages, one at a time and no larger than the session allows; then frames pass as they come, see
+ * `passTo`.
  */
 export class NodeClientSocket extends ClientEnding implements ClientSocket, ClientFrames, SocketOwner {
   heard = false;
   #sink: ClientFrameSink | undefined;
-  /** A message in parts, and how much of it is there. */
+  /** An incomplete message, and how many of its bytes have come. */
   #gathered: Buffer | undefined;
   #gatheredBytes = 0;
   #paused: boolean = true;
-  /** What came before `start`. */
+  /** Bytes that came before `start`. */
   #kept: Buffer = NOTHING;
 
   /** @param socket the 101 has been written to it. */
@@ -50,7 +50,7 @@ export class NodeClientSocket extends ClientEnding implements ClientSocket, Clie
   }
 
   /**
-   * Begins to read, once the session has its socket.
+   * Begins to read, once the session has this socket.
    * @param early bytes that came behind the request's head.
    */
   start(session: ClientListener, early: Buffer): void {
@@ -194,7 +194,10 @@ export class NodeClientSocket extends ClientEnding implements ClientSocket, Clie
     this.session?.onClientMessage(message, isBinary);
   }
 
-  /** Grows by doubling: a message that comes byte by byte costs linear time. `judge` bounds it. */
+  /**
+   * The buffer grows by doubling, so that a message that comes byte by byte costs linear time. `judge` has
+   * bounded its size.
+   */
   #gather(bytes: Buffer, from: number, to: number): void {
     const length = this.#gatheredBytes + to - from;
     if (this.#gathered === undefined || length > this.#gathered.length) {

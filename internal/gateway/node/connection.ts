@@ -15,11 +15,11 @@ export interface Connection {
   readonly peer: string;
   /** Whether it came over TLS. */
   readonly secure: boolean;
-  /** Reads from its first `resume`; its owner is whoever makes something of what comes. */
+  /** Reads from its first `resume` on; what comes goes to its present owner. */
   readonly socket: UpstreamSocket;
   /**
-   * From now on it is a stream, and no socket any more.
-   * @param unread what was read of it; it may be lent.
+   * Turns it into a stream: `socket` may not be used any more.
+   * @param unread bytes that were read and not used; copied before this returns.
    */
   asStream(unread: Buffer): Socket;
 }
@@ -67,7 +67,7 @@ class AcceptedTcpSocket extends TcpSocket {
   }
 }
 
-/** An accepted connection as a stream, which may fail before anybody has taken it up. */
+/** An accepted connection as a stream; its errors are handled from now on. */
 export function streamOf(accepted: Accepted): Socket {
   const stream = isHandle(accepted) ? makeStream({ handle: accepted }) : accepted;
   stream.allowHalfOpen = true;
@@ -75,31 +75,31 @@ export function streamOf(accepted: Accepted): Socket {
 }
 
 /**
- * Has it that a stream's failure is no more than its end. It goes through many hands, and node:http takes its
- * own away from one that asks for a tunnel: an error that nobody hears would end the process.
+ * Adds an error listener for the stream's whole life: an 'error' event without one would end the process, and
+ * node:http removes its own for a CONNECT. What a failure means is told by 'close'.
  */
 function mayFail(stream: Socket): Socket {
   return stream.on('error', () => {});
 }
 
-/** A handle with a buffer of ours keeps it: what is read there is copied into the stream. */
+/** A handle that reads into our buffer goes on doing so: what it reads is copied into the stream. */
 function releasedStream(handle: TcpHandle | undefined, { bytes }: ReusedBuffer): Socket {
   const callback = (length: number): boolean => stream.push(Buffer.from(bytes.subarray(0, length)));
   const stream: Socket = makeStream({ handle, onread: { buffer: bytes, callback } });
   return stream;
 }
 
-/** As `net.Server` makes them; the types know nothing of handles. */
+/** As `net.Server` makes its streams; Node's type definitions do not know the option `handle`. */
 function makeStream(options: object): Socket {
   return new Socket({ ...options, allowHalfOpen: true } as ConstructorParameters<typeof Socket>[0]);
 }
 
-/** On a stream of Node's: TLS, and TCP where there are no handles. */
+/** On one of Node's streams: TLS, or TCP where there are no handles. */
 export class StreamConnection implements Connection {
   readonly secure: boolean;
   readonly #socket: StreamSocket;
 
-  /** @param stream counted already. */
+  /** @param stream counted in the entrance already. */
   constructor(
     readBuffer: ReusedBuffer,
     readonly stream: Socket,
@@ -126,7 +126,7 @@ function asStream(stream: Socket, unread: Buffer): Socket {
   return lingerWhenDone(mayFail(stream));
 }
 
-/** Until somebody takes it up. */
+/** The owner of a socket until a real one is set. */
 const NOBODY: SocketOwner = {
   socketRead: () => false,
   socketEnded: () => {},

@@ -22,7 +22,7 @@ export class Entrance {
   }
 
   /**
-   * Counts a socket in.
+   * Counts one more socket.
    * @param peer its address, in canonical form.
    * @returns undefined; if it is one too many, the limit that says so, for the log, and nothing is counted.
    */

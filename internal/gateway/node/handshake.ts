@@ -8,13 +8,13 @@ import { type ClientSocketShared, NodeClientSocket } from './client-socket.js';
 /** What a client may send before its 101; none should send anything (RFC 6455 §4.1). */
 const MAX_EARLY_BYTES = 16_384;
 
-/** How long a client that is turned away may take to hang up. */
+/** How long a client that is turned away may take to close the connection. */
 const LAST_ANSWER_MS = 2000;
 
 /** A request for an upgrade that may be answered now or later. */
 export class NodeHandshake implements ClientHandshake, SocketOwner {
   #early: Buffer;
-  /** `answered`: the socket has another owner. */
+  /** `answered`: this handshake is over; after a 101 the socket has another owner. */
   #state: 'waiting' | 'answered' | 'gone' = 'waiting';
 
   /**
@@ -40,7 +40,7 @@ export class NodeHandshake implements ClientHandshake, SocketOwner {
     socket.write(switchingProtocols(this.key, subprotocol, this.session.id));
     const client = new NodeClientSocket(socket, this.shared);
     const early = this.#early;
-    // Behind what the session does now: it does not have its socket yet.
+    // After the session's present call, which does not have the socket yet.
     process.nextTick(() => client.start(this.session, early));
     return client;
   }
@@ -57,7 +57,7 @@ export class NodeHandshake implements ClientHandshake, SocketOwner {
     if (this.#state !== 'waiting') return true;
     const { bytes } = this.shared.readBuffer;
     this.#early = Buffer.concat([this.#early, bytes.subarray(0, length)]);
-    // The rest waits with the kernel.
+    // Beyond that, the rest stays in the kernel's buffer.
     return this.#early.length < MAX_EARLY_BYTES;
   }
 

@@ -25,7 +25,7 @@ const HEAD_TIMEOUT_MS = 10_000;
 const CHECK_MS = 1_000;
 
 export interface HttpSideParts {
-  /** Refuses what nobody else answers. */
+  /** Refuses requests that neither an endpoint nor a route answers. */
   readonly gate: Pick<Gate, 'turnAway' | 'turnAwayUnread'>;
   readonly endpoints: HttpEndpoints;
   readonly wheel: TimerWheel;
@@ -55,15 +55,15 @@ const REFUSED = Symbol('refused');
 const LAST = Symbol('last');
 
 /**
- * HTTP that is no WebSocket handshake, on node:http: the endpoints of the gateway's own and,
- * through a seam, HTTP routes.
+ * Serves all requests that are no WebSocket handshake on node:http: the gateway's own endpoints, and HTTP
+ * routes.
  */
 export class HttpSide {
   readonly #server: Server = this.#createServer();
   readonly #stalls: Stalls;
 
   /**
-   * @param onUpgrade undefined: there are no WebSockets here, and a handshake is a request like any other.
+   * @param onUpgrade undefined: no WebSockets are served here, and a handshake is a request like any other.
    */
   constructor(
     readonly parts: HttpSideParts,
@@ -72,24 +72,24 @@ export class HttpSide {
     this.#stalls = new Stalls(parts.wheel);
   }
 
-  /** Takes a connection over. @param peer as it was when it was accepted, in canonical form. */
+  /** Takes a connection over. @param peer its address at accept, in canonical form. */
   take(stream: BusyStream, peer: string): void {
     stream[PEER] = peer;
     this.#begin(stream);
-    // Then node:http ends it behind what has been said.
+    // At the client's end, node:http ends the connection after the answers that are under way.
     stream.once('end', () => this.#stalls.watch(stream));
   }
 
   #begin(stream: BusyStream): void {
     this.#server.emit('connection', stream);
-    // Who has been paused does not flow again by itself.
+    // A stream that was paused does not flow again by itself.
     stream.resume();
   }
 
   /** Closes connections that wait for another request. */
   closeIdle(): void {
     const busy = [...this.#stalls];
-    // To node:http an answer that has been said is over, though it waits for its client.
+    // node:http takes a connection for idle whose last answer still waits for the client to take it.
     for (const stream of busy) stream.destroy = () => stream;
     this.#server.closeIdleConnections();
     for (const stream of busy) Reflect.deleteProperty(stream, 'destroy');
@@ -105,35 +105,39 @@ export class HttpSide {
       maxHeaderSize: MAX_HEAD_BYTES,
       headersTimeout: HEAD_TIMEOUT_MS,
       keepAliveTimeout: HEAD_TIMEOUT_MS,
-      // Uploads take their time; whoever reads a body watches it.
+      // No limit for whole requests, as uploads take their time; each reader of a body has a limit of its
+      // own.
       requestTimeout: 0,
       connectionsCheckingInterval: CHECK_MS,
       insecureHTTPParser: false,
-      // Where Node.js asks: it would keep a connection to itself for a body that is still to come.
+      // Node.js 24 and later ask: an upgrade with a body still to come is served as an ordinary request.
       shouldUpgradeCallback: (request: IncomingMessage) => !isUnderWay(request),
     };
     const server = createServer(options);
-    // Bounded by their size, and refused, never dropped.
+    // Header lines are bounded in bytes, and too many are refused in `#serve`: with a count here node:http
+    // would drop them silently.
     server.maxHeadersCount = 0;
     const guard = (expectsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) =>
       this.#guard(request, response, expectsContinue);
     server
       .on('request', guard(false))
       .on('checkContinue', guard(true))
-      // What else a client may expect, RFC 9110 §10.1.1 does not say; node:http would refuse
-      // it, and nobody would know.
+      // RFC 9110 §10.1.1: other expectations may be ignored. node:http would refuse them with 417, uncounted
+      // and unlogged.
       .on('checkExpectation', guard(false))
       .on('connect', (request: IncomingMessage, stream: BusyStream) => this.#refuseTunnel(request, stream))
       .on('upgrade', (request: IncomingMessage, stream: BusyStream, early: Buffer) =>
         this.#upgrade(request, stream, early),
       )
       .on('clientError', (error: NodeJS.ErrnoException, stream: Socket) => this.#unreadable(error, stream))
-      // It watches over slow heads from when it listens, which it never does.
+      // node:http starts its check for slow heads on this event, and this server never listens itself.
       .emit('listening');
     return server;
   }
 
-  /** RFC 9110 §9.3.6: node:http has no answer for it to fill in. */
+  /**
+   * RFC 9110 §9.3.6. node:http makes no ServerResponse for a CONNECT: the refusal is written to the stream.
+   */
   #refuseTunnel(request: IncomingMessage, stream: BusyStream): void {
     if (openAnswers(stream) > 0 || lingers(stream)) {
       stream.destroy();
@@ -163,13 +167,14 @@ export class HttpSide {
       return;
     }
     const head = incomingHead(request, peerOf(stream));
-    // Its answer would overtake those before it.
+    // After the answers to earlier requests, which its own would overtake.
     behindAnswers(stream, () => {
       if (isOver(stream)) return;
       stream.setTimeout(0);
       if (this.onUpgrade !== undefined && asksForWebSocket(head.headers))
         return this.onUpgrade(head, stream, early);
-      // RFC 9110 §7.8: any other offer may be ignored, for which node:http has no word.
+      // RFC 9110 §7.8: an upgrade to another protocol may be ignored. node:http cannot do so: it is given the
+      // request again without the Upgrade header.
       stream.pause();
       stream.unshift(Buffer.concat([withoutOffer(request), early]));
       this.#begin(stream);
@@ -214,7 +219,7 @@ export class HttpSide {
     send(response, unreadAnswer(status, this.parts.httpRoutes), false);
   }
 
-  /** What node:http could not read: it has no head to show for it. */
+  /** A request that node:http could not parse, of which it gives no head. */
   #unreadable(error: NodeJS.ErrnoException, stream: BusyStream): void {
     const isGone = error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
     const { [LATEST]: latest } = stream;
@@ -222,7 +227,7 @@ export class HttpSide {
     const isRest = latest?.req.complete === false && openAnswers(stream) === 0;
     if (!stream.writable || isGone || isRest || lingers(stream)) return void stream.destroy();
     if (stream[LAST] === true) {
-      // Its last answer is under way already: maybe before the end of its request, which is none now.
+      // The last answer is under way already, maybe before the end of its request, whose body is broken now.
       if (latest?.req.complete === false) stream[WIRE]?.broken(error.code ?? error.message);
       return;
     }
@@ -234,11 +239,12 @@ export class HttpSide {
       return;
     if (!latest.req.complete && stream[WIRE]?.broken(error.code ?? error.message) === true) return;
     if (!isMidAnswer(stream) || isSaid(latest)) return this.#refuseUnreadable(error, stream);
-    // The body of a request whose answer has begun, else the head of one whose answer comes last.
+    // It is the body of a request whose answer has begun; or else the head of the next request, which is
+    // refused after that answer.
     if (!latest.req.complete) stream.destroy();
     else if (stream[REFUSED] !== true) {
       stream[REFUSED] = true;
-      // Node.js 24 ends the stream before anybody else hears that it has finished.
+      // On 'prefinish', as Node.js 24 ends the stream before 'finish'.
       latest.once('prefinish', () => {
         if (stream.writable && !lingers(stream)) this.#refuseUnreadable(error, stream);
       });
@@ -282,13 +288,13 @@ function peerOf(stream: BusyStream): string {
   return stream[PEER] ?? '';
 }
 
-/** @param keep whether another request may follow, if the client wants one. */
+/** @param keep whether the connection may be kept for another request. */
 function send(response: ServerResponse, answer: Answer, keep: boolean): void {
   if (response.destroyed) return;
   for (const [name, value] of answerHeaders(answer)) response.setHeader(name, value);
   const body = Buffer.from(answerBody(answer), 'utf8');
   if (!hasNoBody(answer.status)) response.setHeader('Content-Length', body.length);
-  // A body that is still under way is not read to its end.
+  // The rest of a body that is still under way is not read.
   if (!keep || isUnderWay(response.req)) {
     const stream: BusyStream = response.req.socket;
     stream[LAST] = true;

@@ -3,7 +3,7 @@ import { TLSSocket } from 'node:tls';
 import { hasToken } from '../../request/grammar.js';
 import type { RequestHead } from '../../request/head.js';
 
-/** What node:http has read of a request. @param peer as the connection was accepted from. */
+/** The head of a request that node:http has read. @param peer its address at accept. */
 export function incomingHead(request: IncomingMessage, peer: string): RequestHead {
   const { rawHeaders, url = '', method = '', socket } = request;
   const headers = new Map<string, string[]>();
@@ -27,8 +27,8 @@ export function incomingHead(request: IncomingMessage, peer: string): RequestHea
 }
 
 /**
- * The same of a request that is answered in its own protocol. An offer of another one (RFC 9110 §7.8) is not
- * in it: Node.js 24 leaves it to those that have a body.
+ * The same without an Upgrade header that offers another protocol than WebSocket: the request is answered in
+ * HTTP (RFC 9110 §7.8). Node.js 24 leaves that header in requests with a body.
  */
 export function answeredHead(request: IncomingMessage, peer: string): RequestHead {
   const head = incomingHead(request, peer);
@@ -37,7 +37,7 @@ export function answeredHead(request: IncomingMessage, peer: string): RequestHea
   return { ...head, headers: new Map([...head.headers].filter(([name]) => name !== 'upgrade')) };
 }
 
-/** The bytes of a head, but for the protocols that it offers; never more than came. */
+/** The bytes of a head without its Upgrade header; never more bytes than came. */
 export function withoutOffer({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
   let text = `${method} ${url} HTTP/${httpVersion}\r\n`;
   for (let at = 0; at < rawHeaders.length; at += 2) {

@@ -1,19 +1,19 @@
-/** Pieces that are worth memory of their own, in bytes; smaller ones come out of Node's pool. */
+/** Smaller copies than this come out of Node's own pool. */
 const MIN_BYTES = 4_096;
-/** As large as a read, and what frames it. */
+/** As large as a read, and the chunk framing around it. */
 const BYTES = 65_536 + 64;
-/** Copies at a time for which memory is kept. */
+/** Buffers that are kept. */
 const MAX_KEPT = 2;
 
 /**
- * Copies of what is lent, for writes that may have to wait. Their memory is used again once nothing waits: a
- * long answer leaves nothing behind to be collected.
+ * Copies lent bytes for writes that may have to wait, into memory that is used again once nothing waits: a
+ * long answer leaves no garbage.
  */
 export class KeptCopies {
   readonly #memory: Buffer[] = [];
   #used = 0;
 
-  /** Everything that was copied before has left. */
+  /** All earlier copies have been written: their memory is free. */
   free(): void {
     this.#used = 0;
   }

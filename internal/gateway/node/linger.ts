@@ -4,15 +4,15 @@ import { Timed, type TimerWheel } from '../../session/timer-wheel.js';
 import type { SocketOwner, UpstreamSocket } from '../../upstream/socket/socket.js';
 
 /**
- * RFC 9112 §9.6: bytes that nobody reads turn the end of a connection into a reset, which takes the answer
- * away from a client that is still sending. So what it sends is read and dropped for so long.
+ * RFC 9112 §9.6: closing a connection with unread bytes resets it, and a client that is still sending may
+ * lose the answer. So what it sends is read and dropped for this long.
  */
 const LINGER_MS = 2_000;
 
-/** Says one last thing to a connection, and closes it once the client has, or has had the time to. */
+/** Writes the last bytes to a connection, and closes it once the client has, or after `LINGER_MS`. */
 export class Farewell extends Timed implements SocketOwner {
   #said: boolean = false;
-  /** Whether the client has said all it will. */
+  /** Whether the client has ended its side. */
   #ended: boolean = false;
 
   /** @param socket which it owns from now on. */
@@ -29,7 +29,7 @@ export class Farewell extends Timed implements SocketOwner {
     this.wheel.schedule(this, LINGER_MS);
     if (bytes.length > 0) this.socket.write(bytes);
     this.socket.end();
-    // It may have been paused, with more in it than was wanted.
+    // It may have been paused with bytes unread.
     this.socket.resume();
     if (this.#ended && this.socket.writableLength === 0) this.socket.destroy();
   }
@@ -64,13 +64,13 @@ interface LingeringStream extends Socket {
   [LINGERS]?: boolean;
 }
 
-/** Has a stream linger where node:http ends it behind an answer, which it does by `destroySoon`. */
+/** Makes a stream linger when node:http closes it after an answer, by `destroySoon`. */
 export function lingerWhenDone(stream: Socket): Socket {
   stream.destroySoon = lingeringEnd;
   return stream;
 }
 
-/** Whether a stream has had its last answer: what still comes on it is no request. */
+/** Whether a stream lingers after its last answer: what still comes on it is dropped. */
 export function lingers(stream: LingeringStream): boolean {
   return stream[LINGERS] === true;
 }

@@ -26,15 +26,14 @@ import { RequestConnection, type RequestRules } from './request-connection.js';
 import { TlsSide } from './tls-side.js';
 
 /**
- * New connections that are taken up in one turn of the event loop: a handshake takes a tenth of a
- * millisecond, in a process that has just begun ten times that, and a crowd must not keep the
- * sessions that run waiting.
+ * New connections served in one turn of the event loop: a handshake takes 0.1 ms, ten times that in a process
+ * that has just started, and many at once must not delay open sessions.
  */
 const NEW_A_TURN = 2;
 
-/** Who accepts for this process, and hands connections over: its supervisor. */
+/** Connections that the supervisor has accepted for this process. */
 export interface HandedConnections {
-  /** From now on `take` gets them. */
+  /** From now on each is given to `take`. */
   start(take: (accepted: Accepted) => void): void;
 }
 
@@ -45,7 +44,7 @@ export class NodeListener implements Listener, RequestRules {
   readonly #acceptor: Acceptor;
   readonly #tls: TlsSide | undefined;
   readonly #clients: ClientSocketShared;
-  /** Connections on which requests are waited for, or answered here. */
+  /** Connections that await a request or are answered by a `RequestConnection`. */
   readonly #requesting = new DenseSet<RequestConnection>();
   readonly #takingUp = new PacedQueue(NEW_A_TURN);
   #taking: boolean = true;
@@ -125,7 +124,7 @@ export class NodeListener implements Listener, RequestRules {
     const tls = this.#tls;
     if (tls === undefined) return this.#greet(new StreamConnection(readBuffer, stream, peer));
     this.#takingUp.run(() => {
-      // Of a crowd, some are gone before their turn has come.
+      // The client may have gone before its turn came.
       if (this.#taking && !stream.destroyed) tls.take(stream);
       else stream.destroy();
     });
@@ -196,7 +195,7 @@ export class NodeListener implements Listener, RequestRules {
       return this.#answer(socket, refusalAnswer(admitted), head.method === 'HEAD');
     const { session, opening } = admitted;
     const key = head.headers.get('sec-websocket-key')?.[0] ?? '';
-    // Copied: it may be lent.
+    // Copied: `early` may lie in the shared read buffer.
     const kept = early.length === 0 ? NOTHING : Buffer.from(early);
     const handshake = new NodeHandshake(socket, key, selectable(opening), kept, session, this.#clients);
     try {
@@ -206,7 +205,7 @@ export class NodeListener implements Listener, RequestRules {
     }
   }
 
-  /** A handshake on the path of an endpoint is a request like any other to it. */
+  /** An endpoint answers a handshake on its path like any other request. */
   #answerFrom(endpoint: Endpoint, head: RequestHead, socket: UpstreamSocket): void {
     const bodiless = head.method === 'HEAD';
     if (endpoint.kind === 'now') return this.#answer(socket, endpoint.answer(), bodiless);
@@ -234,5 +233,5 @@ function headOf({ peer, secure }: Connection, read: ReadHead): RequestHead {
   return { method, target, query, hasQuery, headers, peer, secure, isOld };
 }
 
-/** Of a head that could not be read. */
+/** Stands for a head that could not be read. */
 const UNREAD = { method: '', target: '', query: '', headers: new Map<string, readonly string[]>() };

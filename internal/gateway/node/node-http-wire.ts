@@ -16,13 +16,16 @@ export class NodeHttpWire implements ClientWire {
   isLast: boolean = false;
   readonly isOld: boolean;
   readonly body: IncomingMessage | undefined;
-  /** Whether a first small piece of the answer may wait for its end, which often comes in the same turn. */
+  /**
+   * Whether a small first piece of the body may be held back until the end, which often comes in the same
+   * turn.
+   */
   #mayHold: boolean = false;
   /** One character a byte. */
   #held: string | undefined;
   #isHeldUp: boolean = false;
 
-  /** @param onLast hears when an answer begins behind which no other may come on the connection. */
+  /** @param onLast called when an answer begins that is the last one on its connection. */
   constructor(
     readonly node: { readonly request: IncomingMessage; readonly response: ServerResponse },
     { headers, isOld = false }: RequestHead,
@@ -34,7 +37,7 @@ export class NodeHttpWire implements ClientWire {
     this.body = hasBody(headers) ? request : undefined;
     response
       .on('close', () => this.owner?.wireClosed(response.writableFinished))
-      // What is said behind its end is lost, and no fault: an error that nobody hears would end the process.
+      // A write after the end is harmless, but an 'error' event without a listener would end the process.
       .on('error', () => {});
   }
 
@@ -68,7 +71,7 @@ export class NodeHttpWire implements ClientWire {
       this.onLast();
       lines.push('Connection', 'close');
     }
-    // Said each time: the words of a head that could not be written would stay.
+    // The reason phrase is always given: Node.js would keep the one of an earlier writeHead that failed.
     response.writeHead(status, statusText ?? STATUS_CODES[status] ?? '', lines);
     this.#mayHold = true;
   }
@@ -77,7 +80,7 @@ export class NodeHttpWire implements ClientWire {
     const { response } = this.node;
     if (this.#mayHold && bytes.length <= MAX_HELD_BYTES) {
       this.#mayHold = false;
-      // As text it goes out in one piece with the head, which costs half of what two pieces do.
+      // As a string it goes out in one write with the head, at half the cost of two.
       this.#held = bytes.toString('latin1');
       return true;
     }
@@ -105,8 +108,8 @@ export class NodeHttpWire implements ClientWire {
     this.#mayHold = false;
     this.#held = undefined;
     if (trailers.length > 0) response.addTrailers(pairsOf(trailers));
-    // An answer before the request's end: nobody wants the rest. Behind the last one node:http ends the
-    // connection by itself.
+    // The answer is complete before the request is: the rest of the request is not read. After the last answer
+    // node:http closes the connection itself.
     if (!this.isComplete && !this.isLast) response.once('finish', () => dropRest(request));
     if (held === undefined) response.end();
     else response.end(held, 'latin1');
@@ -114,11 +117,11 @@ export class NodeHttpWire implements ClientWire {
 
   cutOff(): void {
     const { socket } = this.node.request;
-    // HTTP/1.0 has no other sign of an answer that is not whole.
+    // To an HTTP/1.0 client only a reset shows that the answer is incomplete.
     setImmediate(() => void (this.isOld ? reset(socket) : socket.destroy()));
   }
 
-  /** Its body breaks the protocol. @returns whether somebody minds. */
+  /** The request's body is malformed. @returns whether an exchange deals with that. */
   broken(why: string): boolean {
     if (this.owner === undefined || this.body === undefined) return false;
     this.owner.wireBroken(why);

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Body } from '../endpoint.js';
 
-/** Time for a body that an endpoint of ours reads. */
+/** Time for the whole body of a request to one of the gateway's own endpoints. */
 const BODY_TIMEOUT_MS = 10_000;
 
 /** Collects the body, up to `limitBytes`. Never rejects. */

@@ -16,43 +16,41 @@ import { STALLED_MS } from './stalled.js';
 
 /** Time for a head: of the first request from accept, of others from the first byte; SPEC sections 4, 4a. */
 const HEAD_TIMEOUT_MS = 10_000;
-/** What may come behind a request before it is answered, in bytes: then the rest waits with the kernel. */
+/** Bytes that are read behind a request before it is answered; the rest stays in the kernel's buffer. */
 const MAX_HELD_BYTES = 16_384;
 
-/** What becomes of the requests of a connection. */
+/** Where the requests of a connection go. */
 export interface RequestRules {
   readonly wheel: TimerWheel;
   readonly readBuffer: Pick<ReusedBuffer, 'view'>;
-  /** Whether connections that have been served are closed, unless more has come. */
+  /** Whether a connection is closed after an answer, unless more has come on it. */
   readonly draining: boolean;
   /** @param early what came behind the head; it may be lent. */
   handshake(connection: Connection, head: ReadHead, early: Buffer): void;
-  /**
-   * @returns whether it is an exchange that is answered on that wire; if not, the wire has not been touched.
-   */
+  /** @returns whether an HTTP route answers it on that wire; if not, the wire has not been touched. */
   exchange(wire: ClientWire, connection: Connection, head: ReadHead): boolean;
   /** Any other request. @param received the head and what came behind it; it may be lent. */
   http(connection: Connection, head: ReadHead, received: Buffer): void;
   refuse(connection: Connection, status: 400 | 431): void;
-  /** It is for others to hear what comes on the connection, or that has ended. */
+  /** The connection has another owner now, or has ended. */
   gone(connection: RequestConnection): void;
 }
 
 /**
- * A connection on which requests come, one after the other: exchanges without a body, until something else is
- * asked for, which somebody else serves from there on.
+ * A connection that requests come on. Those without a body are answered here, one after the other; with the
+ * first request of another kind, the whole connection is handed over (see `RequestRules`).
  */
 export class RequestConnection extends Timed implements SocketOwner, WireConnection, DenseSetMember {
   denseIndex = -1;
   readonly #reader = new HeadReader();
-  /** The answer that is under way; undefined: it waits for a request. */
+  /** The answer that is under way; undefined: a request is awaited. */
   #wire: BodilessWire | undefined;
-  /** What came behind the request that is being answered. */
+  /** Bytes that came behind the request that is being answered. */
   #held: Buffer = NOTHING;
   #hasServed: boolean = false;
-  /** Whether a part of a head has come. */
+  /** Whether a part of the next head has come. */
   #hasBegun: boolean = false;
-  /** Bytes of an answer that waited for the client when its time began. */
+  /** Bytes of the answer that waited for the client when `waits` was called last. */
   #waitingBytes = 0;
 
   constructor(
@@ -70,7 +68,7 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
 
   socketRead(length: number): boolean {
     const bytes = this.rules.readBuffer.view(0, length);
-    // Reading goes on while an answer is under way: else nobody would know that the client has gone.
+    // Reading goes on while an answer is under way, as a client that goes would not be noticed otherwise.
     if (this.#wire !== undefined || this.#held.length > 0) this.#held = Buffer.concat([this.#held, bytes]);
     else this.#read(bytes);
     if (!this.#isFull) return true;
@@ -78,7 +76,9 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
     return false;
   }
 
-  /** Nothing more is read until there is an answer: whether the client is still there has to be asked. */
+  /**
+   * Nothing is read until the answer is over: the socket is checked for a reset from time to time instead.
+   */
   #watch(): void {
     if (this.#wire?.isEnded === false) this.rules.wheel.schedule(this, RESET_CHECK_MS);
   }
@@ -116,7 +116,7 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
     const { connection, rules } = this;
     const wire = new BodilessWire(connection.socket, head, this);
     this.#wire = wire;
-    // Before anything is done with the request: that may be all of it, and it may read something else.
+    // Copied first: serving the request may end it at once, and may read into the shared buffer again.
     if (received.length > head.length) this.#held = Buffer.from(received.subarray(head.length));
     if (rules.exchange(wire, connection, head)) return true;
     this.#wire = undefined;
@@ -124,7 +124,7 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
     return false;
   }
 
-  /** All of an answer has left. */
+  /** See `WireConnection`. */
   answered({ isLast }: BodilessWire): void {
     const { connection, rules } = this;
     this.#wire = undefined;
@@ -143,7 +143,7 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
     const held = this.#held;
     if (held.length === 0) return;
     this.#held = NOTHING;
-    // Whoever takes the connection over from here finds it reading.
+    // If the connection is handed over from here, its new owner expects it to read.
     this.connection.socket.resume();
     this.#read(held);
     if (!this.#isFull) return;
@@ -151,7 +151,7 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
     this.#watch();
   }
 
-  /** An answer is whole, and waits for the client to take it. */
+  /** See `WireConnection`. */
   waits(): void {
     this.#waitingBytes = this.connection.socket.writableLength;
     this.rules.wheel.schedule(this, STALLED_MS);
@@ -161,7 +161,7 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
     this.#wire?.drained();
   }
 
-  /** As node:http has it: whoever ends its side before it has its answer has gone. */
+  /** As in node:http: a client that ends its side before its answer is complete counts as gone. */
   socketEnded(): void {
     if (this.#wire?.isEnded === true) this.#wire.isLast = true;
     else this.close();
@@ -197,7 +197,7 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
     this.connection.socket.destroy();
   }
 
-  /** Nothing more is read here. */
+  /** Stops timing and holding; the connection is someone else's, or over. */
   #leave(): void {
     this.#held = NOTHING;
     this.rules.wheel.schedule(this, Number.POSITIVE_INFINITY);
@@ -207,10 +207,10 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
 
 const NOTHING = Buffer.alloc(0);
 
-/** Methods that node:http knows; a tunnel is another matter. */
+/** Methods that node:http knows, but CONNECT. */
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS.filter((method) => method !== 'CONNECT'));
 
-/** Whether all of the request is in its head. */
+/** Whether the request is its head alone and can be answered without node:http. */
 function isBodiless({ method, headers, isOld }: ReadHead): boolean {
   return (
     !isOld &&
@@ -221,7 +221,7 @@ function isBodiless({ method, headers, isOld }: ReadHead): boolean {
   );
 }
 
-/** Whether it is a request for a WebSocket, good or bad. */
+/** Whether a request asks for a WebSocket, in a valid handshake or not. */
 export function asksForWebSocket(headers: HeaderLines): boolean {
   return (
     hasToken(headers.get('upgrade'), 'websocket') ||

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { DenseSet, type DenseSetMember } from '../../collections/dense-set.js';
 import { Timed, type TimerWheel } from '../../session/timer-wheel.js';
 
-/** How long a client may take nothing of the rest of an answer. */
+/** How long a client may take no byte of the rest of an answer. */
 export const STALLED_MS = 60_000;
 
 const STALL = Symbol('stall');
@@ -11,13 +11,13 @@ interface WatchedStream extends Socket {
   [STALL]?: Stall;
 }
 
-/** Streams that have been told all of an answer and wait for their clients to take it. */
+/** Streams on which an answer has been written whole and waits for the client to take it. */
 export class Stalls {
   readonly #watched = new DenseSet<Stall>();
 
   constructor(readonly wheel: TimerWheel) {}
 
-  /** Has a stream destroyed when its client takes nothing for a minute of what waits in it now, if any. */
+  /** If bytes wait in a stream, destroys it unless its client takes some of them within each minute. */
   watch(stream: WatchedStream): void {
     const waitingBytes = unsentBytes(stream);
     if (waitingBytes === 0) return this.forget(stream);
@@ -27,7 +27,9 @@ export class Stalls {
     this.wheel.schedule(stall, STALLED_MS);
   }
 
-  /** What is said on it from now on is not for it to watch; of one that has been ended, nothing is. */
+  /**
+   * Stops watching a stream, as another answer may follow; one that has been ended is watched to its close.
+   */
   forget({ [STALL]: stall, writableEnded }: WatchedStream): void {
     if (stall !== undefined && !writableEnded) this.#drop(stall);
   }
@@ -52,7 +54,7 @@ export class Stalls {
 
 class Stall extends Timed implements DenseSetMember {
   denseIndex = -1;
-  /** When its time began. */
+  /** Unsent bytes when the present minute began. */
   waitingBytes = 0;
 
   constructor(
@@ -75,9 +77,9 @@ interface QueueingHandle {
 }
 
 /**
- * How much of what was written to a stream its client has not taken yet. The number itself means little, as
- * layers of it may count the same bytes; it falls with every byte that leaves, when the stream's own
- * `writableLength` falls by whole writes.
+ * A measure of what was written to a stream and not taken by its client yet. It falls with every byte that
+ * leaves, while the stream's own `writableLength` falls by whole writes; it is no exact count, as the layers
+ * of a stream may count the same bytes twice.
  */
 export function unsentBytes(stream: Socket): number {
   let bytes = stream.writableLength;

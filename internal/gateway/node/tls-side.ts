@@ -4,7 +4,7 @@ import { createServer, type TLSSocket, type Server as TlsServer } from 'node:tls
 import type { ListenConfig } from '../../config/config.js';
 import { peerOf } from './acceptor.js';
 
-/** Time for a TLS handshake; SPEC section 4a has it for the head behind it. */
+/** Time for a TLS handshake, the same as for the head that follows it (SPEC section 4a). */
 const TLS_TIMEOUT_MS = 10_000;
 
 type TlsFiles = NonNullable<ListenConfig['tls']>;
@@ -15,7 +15,7 @@ export class TlsSide {
 
   /**
    * @param onStream hears of each connection after its handshake, with the peer's address in canonical form.
-   * @throws Error when the files are of no use.
+   * @throws Error when the files cannot be used.
    */
   constructor(
     readonly files: TlsFiles,
@@ -35,12 +35,12 @@ export class TlsSide {
       .on('tlsClientError', (_error, stream) => stream.destroy());
   }
 
-  /** Begins the handshake on a connection, whose own failures are heard already. */
+  /** Begins the TLS handshake on a connection that has an error listener already. */
   take(stream: Socket): void {
     this.#server.emit('connection', stream);
   }
 
-  /** From now on shows the certificate that the files hold now. @throws Error when they are of no use. */
+  /** Reads the certificate files again, for new connections. @throws Error when they cannot be used. */
   renew(): void {
     this.#server.setSecureContext(keyPair(this.files));
   }

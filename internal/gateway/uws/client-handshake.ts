@@ -7,15 +7,15 @@ import { type SocketData, UwsClientSocket } from './client-socket.js';
 import { sendAnswer } from './http-response.js';
 
 /**
- * A function that appends to `list` and runs no JavaScript: the open handler runs in the midst of an upgrade,
- * where a compiler that takes memory for it would do harm, see `UwsHandshake.accept`.
+ * An open handler that appends to `list` without running any JavaScript of ours: it is called in the middle
+ * of an upgrade, where memory that V8's compiler takes could do harm, see `UwsHandshake.accept`.
  */
 export function leaveIn(list: WebSocket<SocketData>[]): (ws: WebSocket<SocketData>) => void {
   const push: (ws: WebSocket<SocketData>) => unknown = list.push.bind(list);
   return push as (ws: WebSocket<SocketData>) => void;
 }
 
-/** The status line with the security headers behind it: all that goes out before the upgrade's own lines. */
+/** The status line and the security headers, before the upgrade's own header lines. */
 const SWITCHING_PROTOCOLS = [
   '101 Switching Protocols',
   ...SECURITY_HEADERS.map((header) => header.join(': ')),
@@ -49,9 +49,9 @@ export class UwsHandshake implements ClientHandshake {
     const data: SocketData = { session: this.session, socket };
     const { headers } = this.head;
     response.cork(() => response.writeStatus(`${SWITCHING_PROTOCOLS}\r\nX-Session-Id: ${this.session.id}`));
-    // The upgrade alone, bound, with no code of ours behind it: where the socket's memory stays in place,
-    // uWebSockets.js goes on to look at it as the response it has been, and whatever else was allocated
-    // meanwhile may be what it sees.
+    // The upgrade is the last call in the corked function, and bound, so that no code of ours runs after it:
+    // uWebSockets.js goes on to use the socket's memory as the response that it was, and anything allocated
+    // meanwhile may lie there.
     const key = headers.get('sec-websocket-key')?.[0] ?? '';
     const extensions = headers.get('sec-websocket-extensions')?.join(', ') ?? '';
     response.cork(response.upgrade.bind(response, data, key, subprotocol ?? '', extensions, this.context));

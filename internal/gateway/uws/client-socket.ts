@@ -35,12 +35,12 @@ export class UwsClientSocket implements ClientSocket {
     return this.#ws !== undefined;
   }
 
-  /** Called when the upgrade is done; without effect when the close handler was faster. */
+  /** Called when the upgrade is done; does nothing if the close handler has run already. */
   attach(ws: WebSocket<SocketData>): void {
     if (!this.#closed) this.#ws = ws;
   }
 
-  /** Called by the close handler, before anybody else hears of it. */
+  /** Called first in the close handler. */
   detach(): void {
     this.#closed = true;
     this.#ws = undefined;

@@ -7,7 +7,10 @@ import { sendAnswer } from './http-response.js';
 import { outsideHandlers } from './outside-handlers.js';
 import { readBody } from './request-body.js';
 
-/** Answers the request if an endpoint does. To be called in the request handler, for handshakes too. */
+/**
+ * Answers the request if there is an endpoint at its path. To be called in the request handler, for
+ * handshakes too.
+ */
 export function serveEndpoint(endpoints: HttpEndpoints, head: RequestHead, response: HttpResponse): boolean {
   const endpoint = endpoints.endpointFor(head);
   if (endpoint === undefined) return false;

@@ -8,7 +8,7 @@ export interface SendOptions {
   readonly bodiless?: boolean;
 }
 
-/** Sends a whole response. The caller has seen to it that the client is still there. */
+/** Sends a whole response; the client must not have aborted. */
 export function sendAnswer(
   response: HttpResponse,
   answer: Answer,
