@@ -11,6 +11,14 @@ const CODES: Partial<Record<number, ErrorCode>> = {
   501: 'ERR_METHOD_UNKNOWN',
 };
 
+/** Stands for a head that could not be read. */
+export const UNREAD_HEAD = {
+  method: '',
+  target: '',
+  query: '',
+  headers: new Map<string, readonly string[]>(),
+};
+
 /**
  * The answer to a request with a malformed or too large head, or with a method that is never served. If there
  * are HTTP routes, it is a problem document (RFC 9457), as all their errors (SPEC section 17).

@@ -1,10 +1,10 @@
 import type { CloseReasonKey } from '../../close-codes.js';
 import { type ClientListener, type FinalMessage, SendResult } from '../../session/client-socket.js';
 import type { UpstreamSocket } from '../../upstream/socket/socket.js';
-import { OwnFrames, type Speaker } from '../../upstream/websocket/own-frames.js';
 import { FIN, Opcode, serverFrame } from '../../websocket/frame.js';
 import type { FrameSource } from '../../websocket/frame-source.js';
 import { FrameWalker } from '../../websocket/frame-walker.js';
+import { OwnFrames, type Speaker } from '../../websocket/own-frames.js';
 
 /**
  * The gateway's own frames to a client, and the end of their connection. Every rule of RFC 6455 that a client

@@ -8,9 +8,21 @@ import { type Endpoint, MAX_BODY_BYTES, PROBES } from '../endpoint.js';
 import type { HttpEndpoints } from '../endpoints.js';
 import type { Gate } from '../gate.js';
 import type { HttpRoutes } from '../http-routes.js';
-import { unreadAnswer } from '../unread-answer.js';
+import { UNREAD_HEAD, unreadAnswer } from '../unread-answer.js';
 import { lastAnswer } from './answer-bytes.js';
 import { behindAnswers, ignore, insteadInTurn, inTurn, openAnswers } from './answer-turns.js';
+import {
+  type BusyStream,
+  isMidAnswer,
+  isOver,
+  isSaid,
+  LAST,
+  LATEST,
+  PEER,
+  peerOf,
+  REFUSED,
+  WIRE,
+} from './busy-stream.js';
 import { framingFault, MAX_HEAD_BYTES, MAX_HEADER_LINES } from './head-reader.js';
 import { answeredHead, incomingHead, isUnderWay, withoutOffer } from './incoming-head.js';
 import { lingers } from './linger.js';
@@ -35,24 +47,6 @@ export interface HttpSideParts {
 
 /** Takes over a kept-alive connection that asks for a WebSocket. */
 export type OnUpgrade = (head: RequestHead, stream: Socket, early: Buffer) => void;
-
-interface BusyStream extends Socket {
-  /** Address of its peer, which nobody can ask for once it is gone. */
-  [PEER]?: string;
-  /** The answer to the request that came last. */
-  [LATEST]?: ServerResponse;
-  /** What an HTTP route may have of that request. */
-  [WIRE]?: NodeHttpWire | undefined;
-  /** Whether what comes behind that answer is refused, as it could not be read. */
-  [REFUSED]?: boolean;
-  /** Whether an answer has been given that is the last one. */
-  [LAST]?: boolean;
-}
-const PEER = Symbol('peer');
-const LATEST = Symbol('latest');
-const WIRE = Symbol('wire');
-const REFUSED = Symbol('refused');
-const LAST = Symbol('last');
 
 /**
  * Serves all requests that are no WebSocket handshake on node:http: the gateway's own endpoints, and HTTP
@@ -254,38 +248,12 @@ export class HttpSide {
   #refuseUnreadable(error: NodeJS.ErrnoException, stream: BusyStream): void {
     const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
     this.parts.gate.turnAwayUnread(
-      { ...UNREAD, peer: peerOf(stream), secure: stream instanceof TLSSocket },
+      { ...UNREAD_HEAD, peer: peerOf(stream), secure: stream instanceof TLSSocket },
       status,
     );
     stream.write(lastAnswer(unreadAnswer(status, this.parts.httpRoutes), false));
     stream.destroySoon();
   }
-}
-
-/** Whether what comes on a connection is no request any more: it has had its last answer. */
-function isOver(stream: BusyStream): boolean {
-  return stream[LAST] === true || lingers(stream) || stream.destroyed;
-}
-
-/** Whether what is said now would stand amid an answer, or pass for the answer to another request. */
-function isMidAnswer(stream: BusyStream): boolean {
-  const { [LATEST]: latest } = stream;
-  const open = openAnswers(stream);
-  if (open === 0 || latest === undefined) return false;
-  // The body of the only request is what could not be read: it is that one's answer.
-  return open > 1 || latest.headersSent || latest.req.complete;
-}
-
-/** Whether all of an answer has been handed to its connection: what is written there now comes behind it. */
-function isSaid({ writableEnded, writableFinished, socket }: ServerResponse): boolean {
-  return writableFinished || (writableEnded && socket !== null);
-}
-
-/** Of a head that could not be read. */
-const UNREAD = { method: '', target: '', query: '', headers: new Map<string, readonly string[]>() };
-
-function peerOf(stream: BusyStream): string {
-  return stream[PEER] ?? '';
 }
 
 /** @param keep whether the connection may be kept for another request. */

@@ -12,7 +12,7 @@ import { FrameWriter } from '../../upstream/websocket/frame-writer.js';
 import { type Answer, refusalAnswer } from '../answer.js';
 import type { Endpoint } from '../endpoint.js';
 import type { Listener, ListenerParts } from '../listener.js';
-import { answerOf, unreadAnswer } from '../unread-answer.js';
+import { answerOf, UNREAD_HEAD, unreadAnswer } from '../unread-answer.js';
 import { type Accepted, type Acceptor, createAcceptor, discard, isHandle, peerOf } from './acceptor.js';
 import { lastAnswer } from './answer-bytes.js';
 import type { ClientSocketShared } from './client-socket.js';
@@ -172,7 +172,7 @@ export class NodeListener implements Listener, RequestRules {
   /** @internal */
   refuse(connection: Connection, status: 400 | 431): void {
     const { peer, secure } = connection;
-    this.parts.gate.turnAwayUnread({ ...UNREAD, peer, secure }, status);
+    this.parts.gate.turnAwayUnread({ ...UNREAD_HEAD, peer, secure }, status);
     this.#answer(connection.socket, unreadAnswer(status, this.parts.httpRoutes), false);
   }
 
@@ -232,6 +232,3 @@ function headOf({ peer, secure }: Connection, read: ReadHead): RequestHead {
   const { method, target, query, hasQuery, headers, isOld } = read;
   return { method, target, query, hasQuery, headers, peer, secure, isOld };
 }
-
-/** Stands for a head that could not be read. */
-const UNREAD = { method: '', target: '', query: '', headers: new Map<string, readonly string[]>() };

@@ -2,11 +2,11 @@ import { type ErrorCode, fromUnknown, GatewayError } from '../../errors.js';
 import { Opcode } from '../../websocket/frame.js';
 import { FrameDecoder } from '../../websocket/frame-decoder.js';
 import type { FrameSource } from '../../websocket/frame-source.js';
+import { OwnFrames, type Speaker } from '../../websocket/own-frames.js';
 import type { TenancyEnd } from '../pool/tenancy.js';
 import type { UpstreamSocket } from '../socket/socket.js';
 import type { ConnectionShared } from './connection-shared.js';
 import type { UpstreamListener } from './message-listener.js';
-import { OwnFrames, type Speaker } from './own-frames.js';
 
 /** What an endpoint keeps of a connection: a `Tenancy`, or nothing. */
 export interface ConnectionTenancy {

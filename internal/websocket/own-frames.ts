@@ -1,7 +1,6 @@
-import type { CloseCode } from '../../close-codes.js';
-import { closePayload, Opcode } from '../../websocket/frame.js';
-import type { FrameSource } from '../../websocket/frame-source.js';
-import type { UpstreamSocket } from '../socket/socket.js';
+import type { CloseCode } from '../close-codes.js';
+import { closePayload, Opcode } from './frame.js';
+import type { FrameSource } from './frame-source.js';
 
 const NOTHING = Buffer.alloc(0);
 
@@ -10,7 +9,8 @@ const MAX_PONGS_PER_READ = 16;
 
 /** A connection, either side's, on which the gateway says something itself. */
 export interface Speaker {
-  readonly socket: UpstreamSocket;
+  /** Its bytes written and not yet taken by the kernel. */
+  readonly socket: { readonly writableLength: number };
   /** Whose frames pass to the peer; undefined: nobody's. */
   readonly source: FrameSource | undefined;
   /** Writes a control frame. @param before what leaves in one write with it. */
