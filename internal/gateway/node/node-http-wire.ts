@@ -108,8 +108,8 @@ export class NodeHttpWire implements ClientWire {
     this.#mayHold = false;
     this.#held = undefined;
     if (trailers.length > 0) response.addTrailers(pairsOf(trailers));
-    // The answer is complete before the request is: the rest of the request is not read. After the last answer
-    // node:http closes the connection itself.
+    // The answer is complete before the request is: the rest of the request is dropped. After the last
+    // answer node:http closes the connection itself.
     if (!this.isComplete && !this.isLast) response.once('finish', () => dropRest(request));
     if (held === undefined) response.end();
     else response.end(held, 'latin1');
