@@ -82,7 +82,7 @@ export function watchCertificate({
 }: Parts): CertificateWatch | undefined {
   const files = config.listen.tls;
   if (files === undefined) return undefined;
-  showCertificateExpiry(files.certFile, metrics);
+  showCertificateExpiry(files.certFile, metrics, log);
   return new CertificateWatch({
     files,
     onChange: () =>
@@ -90,8 +90,8 @@ export function watchCertificate({
         .renewCertificate()
         .then(() => {
           adminListener?.renewCertificate();
-          showCertificateExpiry(files.certFile, metrics);
           log.info('certificate renewed');
+          showCertificateExpiry(files.certFile, metrics, log);
         })
         .catch((thrown: unknown) => log.error({ err: fromUnknown(thrown) }, 'certificate not renewed')),
     onProblems: (problems) =>

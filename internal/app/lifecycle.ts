@@ -90,7 +90,6 @@ export async function createApp(
     const port = await listener.listen();
     adminListener?.serve();
     reloader.start();
-    certificate?.start();
     // Of several workers the supervisor says it, for all, once clients can come.
     if (parts.siblings !== undefined) return;
     log.info(
@@ -113,6 +112,8 @@ export async function createApp(
       metrics.collectProcessMetrics();
       const build = { version: version(), node: process.version };
       metrics.process.buildInfo.set({ ...build, listener: choice.kind, sockets: sockets.kind }, 1);
+      // Not once clients are served: what comes while the stores are waited for counts, too.
+      certificate?.start();
       const routesReady = routes.start();
       wheel.start();
       heapTrim.start();

@@ -1,7 +1,10 @@
+import { hash } from 'node:crypto';
 import { unwatchFile, watchFile } from 'node:fs';
 import type { ListenConfig } from './config.js';
 import { keyPairProblems } from './environment/consistency.js';
+import { MAX_PEM_BYTES } from './key-pair.js';
 import type { Problem } from './problem.js';
+import { readTextFile } from './text-file.js';
 
 /** How often the files are looked at. */
 const POLL_MS = 500;
@@ -22,11 +25,17 @@ export interface CertificateWatchOptions {
  */
 export class CertificateWatch {
   #timer: NodeJS.Timeout | undefined;
+  /** The state of the files that was dealt with last. */
+  #taken: string;
 
-  constructor(readonly options: CertificateWatchOptions) {}
+  /** To be made when the files have been taken into use: what comes from then on is a change. */
+  constructor(readonly options: CertificateWatchOptions) {
+    this.#taken = this.#state();
+  }
 
   start(): void {
     for (const file of this.#files) watchFile(file, { interval: POLL_MS, persistent: false }, this.#noticed);
+    this.#noticed();
   }
 
   stop(): void {
@@ -46,8 +55,16 @@ export class CertificateWatch {
 
   #take(): void {
     const { files, onChange, onProblems } = this.options;
+    const state = this.#state();
+    if (state === this.#taken) return;
+    this.#taken = state;
     const problems = keyPairProblems(files);
     if (problems.length === 0) onChange();
     else onProblems(problems);
+  }
+
+  /** Tells states of the files apart. */
+  #state(): string {
+    return hash('sha256', JSON.stringify(this.#files.map((file) => readTextFile(file, MAX_PEM_BYTES))));
   }
 }

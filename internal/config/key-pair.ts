@@ -4,7 +4,7 @@ import { fromUnknown } from '../errors.js';
 import { readTextFile } from './text-file.js';
 
 /** Largest PEM file that is read, in bytes. */
-const MAX_PEM_BYTES = 1_048_576;
+export const MAX_PEM_BYTES = 1_048_576;
 
 /** PEM text, or why the file holds none, worded to follow the file's name. */
 export type Pem = { readonly text: string } | { readonly fault: string };

@@ -4,6 +4,7 @@ import type { Parts } from '../../internal/app/build.js';
 import { watchCertificate } from '../../internal/app/connect.js';
 import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
 import { recordedLog } from '../store/recorded-log.js';
+import { expire, makeCertificate } from '../support/certificate.js';
 import { eventually } from '../support/eventually.js';
 
 it('a certificate that one of two listeners cannot take is said not to be renewed', async () => {
@@ -21,4 +22,23 @@ it('a certificate that one of two listeners cannot take is said not to be renewe
   };
   watchCertificate(parts as unknown as Parts)?.options.onChange();
   await eventually(() => assert.deepEqual(messages(), ['certificate not renewed']));
+});
+
+it('a certificate that has expired is said to have, at the start and when it is renewed', async (t) => {
+  const { certFile, keyFile, remove } = await makeCertificate('old.example');
+  t.after(remove);
+  const { log, messages } = recordedLog();
+  const parts = {
+    config: { listen: { tls: { certFile, keyFile } } },
+    listener: { renewCertificate: () => Promise.resolve() },
+    log,
+    metrics: new Metrics(0),
+  } as unknown as Parts;
+  const watch = watchCertificate(parts);
+  assert.deepEqual(messages(), []);
+  await expire({ certFile, keyFile, remove });
+  watchCertificate(parts);
+  watch?.options.onChange();
+  const expired = 'the certificate has expired';
+  await eventually(() => assert.deepEqual(messages(), [expired, 'certificate renewed', expired]));
 });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { appendFile, copyFile, readFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import { connect } from 'node:tls';
@@ -104,15 +105,12 @@ describe('TLS towards clients', () => {
   const open = (): Promise<Peer> =>
     Peer.open(`wss://127.0.0.1:${gateway.port}/echo`, { token: issuer.sign(), rejectUnauthorized: false });
   /** The name in the certificate that is served now. */
-  function servedName(): Promise<string | undefined> {
+  function servedName(port = gateway.port): Promise<string | undefined> {
     return new Promise((resolve, reject) => {
-      const socket: TLSSocket = connect(
-        { port: gateway.port, host: '127.0.0.1', rejectUnauthorized: false },
-        () => {
-          resolve(String(socket.getPeerCertificate().subject.CN));
-          socket.destroy();
-        },
-      );
+      const socket: TLSSocket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+        resolve(String(socket.getPeerCertificate().subject.CN));
+        socket.destroy();
+      });
       socket.once('error', reject);
     });
   }
@@ -140,5 +138,31 @@ describe('TLS towards clients', () => {
     assert.equal(said.msg, 'certificate not renewed: the one in effect stays');
     assert.match(JSON.stringify(said.problems), /TLS_CERT_FILE: .* broken certificate, number 2 of the 2/);
     assert.equal(await servedName(), served);
+  });
+
+  it('shows the certificate that came while the gateway was still starting', async (t) => {
+    const renewed = await makeCertificate('renewed.example');
+    // A store that takes connections and says nothing holds a start up for two seconds.
+    const silent = createTcpServer((socket) => socket.resume()).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const asked = once(silent, 'connection');
+    const starting = startGateway({
+      env: {
+        ...{ JWKS_URL: issuer.jwksUrl, TLS_CERT_FILE: second.certFile, TLS_KEY_FILE: second.keyFile },
+        REDIS_URL: `redis://127.0.0.1:${(silent.address() as AddressInfo).port}`,
+      },
+      routes: [{ prefix: '/echo', upstream: echo.url }],
+      waitFor: 'listening',
+    });
+    t.after(async () => {
+      silent.close();
+      await renewed.remove();
+      await (await starting).stop();
+    });
+    await Promise.race([asked, starting]);
+    await copyFile(renewed.keyFile, second.keyFile);
+    await copyFile(renewed.certFile, second.certFile);
+    const { port } = await starting;
+    await eventually(async () => (await servedName(port)) === 'renewed.example');
   });
 });

@@ -56,10 +56,10 @@ export class UwsListener implements Listener {
   }
 
   async renewCertificate(): Promise<void> {
-    const listening = this.#listening;
-    if (listening === undefined) return;
     // uWebSockets.js reads certificates only when it creates an app.
     this.#apps.unshift(this.#createApp());
+    const listening = this.#listening;
+    if (listening === undefined) return;
     await this.#bindAgain(listening, uWS.us_socket_local_port(listening));
   }
 
