@@ -21,10 +21,15 @@ export class EndpointPool {
 
   constructor(readonly dial: Dial) {}
 
-  /** A connection for one request, to be given back or dropped. */
+  /**
+   * A connection for one request, to be given back or dropped. None whose time is over since the last sweep:
+   * the other side may be about to end it, under a request that cannot be sent again.
+   */
   take(): Connection {
+    const nowMs = performance.now();
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop())
-      if (idle.isOpen) return idle;
+      if (idle.idleUntilMs <= nowMs) idle.destroy();
+      else if (idle.isOpen) return idle;
     const connection = new Connection(this.dial, this.#onLost);
     this.#all.add(connection);
     return connection;

@@ -70,7 +70,7 @@ it('connections that have been idle for too long are let go, the others kept', (
   const { pool, connections } = poolOf(3);
   const [first, second, third] = connections;
   assert.ok(first && second && third);
-  second.idleUntilMs = 10_000;
+  second.idleUntilMs = Number.POSITIVE_INFINITY;
   for (const one of [first, third]) one.idleUntilMs = 5_000;
   pool.sweep(5_000);
   assert.deepEqual(
@@ -79,6 +79,20 @@ it('connections that have been idle for too long are let go, the others kept', (
   );
   assert.equal(pool.take(), second);
   assert.ok(!connections.includes(pool.take()), 'a new one');
+  pool.destroy();
+});
+
+it('a connection whose time is over is not taken, though nobody has looked for it yet', () => {
+  const { pool, connections } = poolOf(3);
+  const [first, second, third] = connections;
+  assert.ok(first && second && third);
+  first.idleUntilMs = Number.POSITIVE_INFINITY;
+  for (const one of [second, third]) one.idleUntilMs = performance.now();
+  assert.equal(pool.take(), first);
+  assert.deepEqual(
+    connections.map(({ isOpen }) => isOpen),
+    [true, false, false],
+  );
   pool.destroy();
 });
 
