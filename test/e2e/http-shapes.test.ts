@@ -121,6 +121,12 @@ describe('the shape of a request', () => {
   });
   afterEach(() => recorder.reset());
 
+  for (const body of ['', 'Content-Length: 5\r\n\r\nhello'])
+    it(`${body === '' ? 'without' : 'with'} a body: its connection lasts a second longer than is said`, async () => {
+      const heard = await talk(gateway.port, [`POST /raw HTTP/1.1\r\nHost: h\r\n${body || '\r\n'}`]);
+      assert.match(heard, /^HTTP\/1\.1 200 .*\r\nKeep-Alive: timeout=9\r\n/s);
+    });
+
   for (const [name, request, status] of SHAPES)
     it(`${name}: ${status === undefined ? 'is waited for' : `is ${status.source.slice(1)}`}`, async () => {
       const { heard, client } = say(request);

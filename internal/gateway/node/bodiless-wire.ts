@@ -10,7 +10,8 @@ import { KeptCopies } from './kept-copies.js';
 
 /** Time for the next request on a connection; SPEC section 4a. */
 export const KEEP_ALIVE_SECONDS = 10;
-const KEEPING_ALIVE = `Connection: keep-alive\r\nKeep-Alive: timeout=${KEEP_ALIVE_SECONDS}\r\n`;
+/** A second less is promised: a client that keeps to it would send a request as the connection ends. */
+const KEEPING_ALIVE = `Connection: keep-alive\r\nKeep-Alive: timeout=${KEEP_ALIVE_SECONDS - 1}\r\n`;
 /** Largest first piece of a body that goes out in one write with the head, in bytes. */
 const MAX_JOINED_BYTES = 16_384;
 /** While this many bytes wait for the client, `write` says to stop. */

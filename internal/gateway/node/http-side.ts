@@ -98,7 +98,8 @@ export class HttpSide {
     const options = {
       maxHeaderSize: MAX_HEAD_BYTES,
       headersTimeout: HEAD_TIMEOUT_MS,
-      keepAliveTimeout: HEAD_TIMEOUT_MS,
+      // It promises whole seconds, one less than this: a client that keeps to it comes in time.
+      keepAliveTimeout: HEAD_TIMEOUT_MS - 1,
       // No limit for whole requests, as uploads take their time; each reader of a body has a limit of its
       // own.
       requestTimeout: 0,
