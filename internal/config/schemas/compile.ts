@@ -3,6 +3,7 @@ import type { AnySchema, ErrorObject, FormatDefinition, ValidateFunction } from 
 import type { JsonSchema } from '../config.js';
 import { areUnique, oneOf } from './equal-values.js';
 import type { PlacedFault, PlacedSchema } from './file.js';
+import { fullestPlace } from './fullest-place.js';
 import {
   LEAST_STEPS,
   Meter,
@@ -55,7 +56,7 @@ export class SchemaCompiler {
       this.#first.compile(toAjv(this.#meteredOf(schema).schema));
       return [];
     } catch (thrown) {
-      return [{ path, message: thrown instanceof Error ? thrown.message : 'cannot be compiled' }];
+      return [isStackExhausted(thrown) ? tooFull({ path, schema }) : { path, message: messageOf(thrown) }];
     }
   }
 
@@ -210,6 +211,23 @@ function pathOf({ instancePath, keyword, params }: ErrorObject): string {
   return typeof named === 'string'
     ? `${instancePath}/${named.replaceAll('~', '~0').replaceAll('/', '~1').slice(0, 200)}`
     : instancePath;
+}
+
+/** What stands side by side is compiled one within the other: some 2,000 deep the stack ends. */
+function tooFull({ path, schema }: PlacedSchema): PlacedFault {
+  const fullest = fullestPlace(schema);
+  return {
+    path: [...path, ...fullest.path],
+    message: `holds ${fullest.entries} schemas, too many to be compiled in one place: divide them among several schemas of allOf`,
+  };
+}
+
+function isStackExhausted(thrown: unknown): boolean {
+  return thrown instanceof RangeError && thrown.message.startsWith('Maximum call stack');
+}
+
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : 'cannot be compiled';
 }
 
 function firstOf<T>(list: readonly T[] | null | undefined): readonly T[] {

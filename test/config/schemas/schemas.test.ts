@@ -98,6 +98,14 @@ describe('a schema file', () => {
       assert.match(faultsOf(t, text)[0] ?? '', expected);
     });
 
+  it('with more names in one place than can be compiled is refused with that line, and what to do', (t) => {
+    const names = (count: number) =>
+      Array.from({ length: count }, (_, at) => `p${at}: {type: string}`).join(', ');
+    const body = `      properties:\n        few: { properties: { ${names(9)} } }\n        many:\n          properties: { ${names(6000)} }\n`;
+    const [fault] = faultsOf(t, `endpoints:\n  - method: POST\n    path: /\n    body:\n${body}`);
+    assert.match(fault ?? '', /^api\.yaml:8: .*holds 6000 schemas, too many .* of allOf$/);
+  });
+
   it('that is bad is an error of the routes file, which names both lines', (t) => {
     const folder = directory(t);
     put(folder, 'api.yaml', 'endpoints:\n  - method: GET\n    path: nowhere\n');
