@@ -4,11 +4,11 @@ import { TLSSocket } from 'node:tls';
 import type { RequestHead } from '../../request/head.js';
 import type { TimerWheel } from '../../session/timer-wheel.js';
 import { type Answer, answerBody, answerHeaders, hasNoBody, refusalAnswer } from '../answer.js';
+import { earlyRefusal, UNREAD_HEAD } from '../early-refusal.js';
 import { type Endpoint, MAX_BODY_BYTES, PROBES } from '../endpoint.js';
 import type { HttpEndpoints } from '../endpoints.js';
 import type { Gate } from '../gate.js';
 import type { HttpRoutes } from '../http-routes.js';
-import { UNREAD_HEAD, unreadAnswer } from '../unread-answer.js';
 import { lastAnswer } from './answer-bytes.js';
 import { behindAnswers, ignore, insteadInTurn, inTurn, openAnswers } from './answer-turns.js';
 import {
@@ -139,7 +139,7 @@ export class HttpSide {
       return;
     }
     const status = this.parts.gate.turnAway(incomingHead(request, peerOf(stream)));
-    stream.write(lastAnswer(unreadAnswer(status, this.parts.httpRoutes), false));
+    stream.write(lastAnswer(earlyRefusal(status, this.parts.httpRoutes), false));
     stream.destroySoon();
   }
 
@@ -211,7 +211,7 @@ export class HttpSide {
   }
 
   #refuseUnread(response: ServerResponse, status: number): void {
-    send(response, unreadAnswer(status, this.parts.httpRoutes), false);
+    send(response, earlyRefusal(status, this.parts.httpRoutes), false);
   }
 
   /** A request that node:http could not parse, of which it gives no head. */
@@ -252,7 +252,7 @@ export class HttpSide {
       { ...UNREAD_HEAD, peer: peerOf(stream), secure: stream instanceof TLSSocket },
       status,
     );
-    stream.write(lastAnswer(unreadAnswer(status, this.parts.httpRoutes), false));
+    stream.write(lastAnswer(earlyRefusal(status, this.parts.httpRoutes), false));
     stream.destroySoon();
   }
 }

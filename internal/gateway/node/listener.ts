@@ -10,9 +10,9 @@ import type { UpstreamSocket } from '../../upstream/socket/socket.js';
 import type { Sockets } from '../../upstream/socket/sockets.js';
 import { FrameWriter } from '../../upstream/websocket/frame-writer.js';
 import { type Answer, refusalAnswer } from '../answer.js';
+import { earlyRefusal, fromLocalAnswer, UNREAD_HEAD } from '../early-refusal.js';
 import type { Endpoint } from '../endpoint.js';
 import type { Listener, ListenerParts } from '../listener.js';
-import { answerOf, UNREAD_HEAD, unreadAnswer } from '../unread-answer.js';
 import { type Accepted, type Acceptor, createAcceptor, discard, isHandle, peerOf } from './acceptor.js';
 import { lastAnswer } from './answer-bytes.js';
 import type { ClientSocketShared } from './client-socket.js';
@@ -173,7 +173,7 @@ export class NodeListener implements Listener, RequestRules {
   refuse(connection: Connection, status: 400 | 431): void {
     const { peer, secure } = connection;
     this.parts.gate.turnAwayUnread({ ...UNREAD_HEAD, peer, secure }, status);
-    this.#answer(connection.socket, unreadAnswer(status, this.parts.httpRoutes), false);
+    this.#answer(connection.socket, earlyRefusal(status, this.parts.httpRoutes), false);
   }
 
   /** @internal */
@@ -188,7 +188,7 @@ export class NodeListener implements Listener, RequestRules {
     const refusal = httpRoutes?.handshakeRefusal(head);
     if (refusal !== undefined) {
       gate.turnAwayHandshake(head, refusal.status);
-      return this.#answer(socket, answerOf(refusal), head.method === 'HEAD');
+      return this.#answer(socket, fromLocalAnswer(refusal), head.method === 'HEAD');
     }
     const admitted = gate.admit(head, this.#entrance.counts(head.peer));
     if (typeof admitted === 'number')

@@ -24,14 +24,14 @@ export const UNREAD_HEAD = {
  * are HTTP routes, it is a problem document (RFC 9457), as all their errors (SPEC section 17).
  * @param status 400, 431 or 501.
  */
-export function unreadAnswer(status: number, httpRoutes: Pick<HttpRoutes, 'present'> | undefined): Answer {
+export function earlyRefusal(status: number, httpRoutes: Pick<HttpRoutes, 'present'> | undefined): Answer {
   const { [status]: code } = CODES;
   if (code === undefined || httpRoutes?.present !== true) return refusalAnswer(status);
-  return answerOf(problemAnswer(new GatewayError(code, 'before it was judged')));
+  return fromLocalAnswer(problemAnswer(new GatewayError(code, 'before its route was looked for')));
 }
 
 /** The answer of an HTTP route to a request for which there is no exchange. */
-export function answerOf({ status, headers: lines, body }: LocalAnswer): Answer {
+export function fromLocalAnswer({ status, headers: lines, body }: LocalAnswer): Answer {
   const headers: Record<string, string> = {};
   for (let at = 0; at + 1 < lines.length; at += 2) headers[lines[at] ?? ''] = lines[at + 1] ?? '';
   return { status, headers, body: String(body) };
