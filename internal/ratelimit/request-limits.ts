@@ -92,7 +92,7 @@ export class RequestLimits {
 
   /**
    * Counts one request.
-   * @param scope the route's prefix: each has buckets of its own.
+   * @param scope names the route: each has buckets of its own.
    * @returns undefined if it may pass, else milliseconds until the next one may.
    */
   async take(scope: string, limit: RequestLimit, client: RequestClient): Promise<number | undefined> {

@@ -1,4 +1,4 @@
-import type { RequestLimit } from '../config/config.js';
+import type { ClientRules, RequestLimit } from '../config/config.js';
 import { addressBlock } from '../request/client-key.js';
 import type { LimitsInForce } from './limits-in-force.js';
 import { limitNamed, type RequestClient, type RequestLimits } from './request-limits.js';
@@ -7,6 +7,8 @@ import { limitNamed, type RequestClient, type RequestLimits } from './request-li
 interface LimitedRoute {
   readonly prefix: string;
   readonly requestLimit: RequestLimit | undefined;
+  /** Routes of one prefix, each for some hosts, count for themselves. */
+  readonly clients: Pick<ClientRules, 'hosts'>;
 }
 
 /** A request that is one too many. */
@@ -29,7 +31,7 @@ export class RouteRequests {
    * @returns undefined: nothing limits them; resolves with undefined if it may pass.
    */
   take(
-    { prefix, requestLimit }: LimitedRoute,
+    { prefix, requestLimit, clients: { hosts } }: LimitedRoute,
     subject: string | undefined,
     ip: string,
   ): Promise<Excess | undefined> | undefined {
@@ -39,7 +41,7 @@ export class RouteRequests {
     const who: RequestClient =
       sub === undefined ? { kind: 'ip', name: addressBlock(ip) } : { kind: 'sub', name: sub };
     return this.requests
-      .take(prefix, limit, who)
+      .take(hosts.length === 0 ? prefix : JSON.stringify([prefix, ...hosts]), limit, who)
       .then((waitMs) => (waitMs === undefined ? undefined : { waitMs, why: limitNamed(prefix, limit, who) }));
   }
 }

@@ -128,6 +128,7 @@ describe('browsers that an upstream does not know yet', () => {
   const entry = (more: object = {}) => ({
     prefix: '/app',
     upstream: 'http://127.0.0.1:{workspace}/',
+    preserveHost: true,
     bootstrap: bootstrap(command('as {sub} is')),
     ...more,
   });
@@ -198,6 +199,11 @@ describe('browsers that an upstream does not know yet', () => {
   it('whose cookie is worth nothing are given another one', async () => {
     assert.equal((await ask('/app/x', 'ann', { ...PAGE, Cookie: 'own=stale' })).status, 302);
     assert.deepEqual(paths(), ['GET /auth/session', 'POST /auth/old', 'POST /auth/pair']);
+    // As its own requests: another host of the upstream may know nobody of that cookie.
+    assert.deepEqual(
+      new Set(asked.map(({ headers }) => headers.host)),
+      new Set([new URL(gateway.http).host]),
+    );
   });
 
   it('are never sent elsewhere when they ask for anything but a page', async () => {

@@ -44,7 +44,7 @@ describe('raw WebSocket clients', () => {
           upstream: `${rpc.url}/base?own=1`,
           preserveQuery: true,
           appendPath: true,
-          forwardHeaders: ['X-Tenant', 'Cookie'],
+          forwardHeaders: ['X-Tenant', 'Cookie', 'Referer'],
         },
         { prefix: '/open', upstream: rpc.url, auth: 'public' },
         { prefix: '/staff', upstream: rpc.url, requireRoles: ['staff', 'admin'] },
@@ -179,6 +179,7 @@ describe('raw WebSocket clients', () => {
         'x-tenant': 'blue',
         'x-other': 'no',
         cookie: `theme=dark; sid=${token()}; lang=en`,
+        referer: `https://app.example/page?token=${jwt}&b=1`,
       },
     });
     const session = await rpc.session();
@@ -188,6 +189,7 @@ describe('raw WebSocket clients', () => {
     assert.equal(session.header('x-tenant'), 'blue');
     assert.equal(session.header('x-other'), undefined);
     assert.equal(session.header('cookie'), 'theme=dark; lang=en');
+    assert.equal(session.header('referer'), 'https://app.example/page?b=1');
     await peer.close();
     const plain = await open(`/rpc/deep?a=1`, { token: jwt, headers: { 'x-tenant': 'blue', cookie: 'a=b' } });
     const bare = await rpc.session();

@@ -78,10 +78,11 @@ export class Bootstraps {
   /** Whether the upstream says for certain that a cookie is worth nothing. */
   async #isRefused(
     { check }: BootstrapRule,
-    { facts: { route, client }, caller: { identity }, destination, signal }: Newcomer,
+    { facts, caller: { identity }, destination, signal }: Newcomer,
     { text }: CookiePair,
   ): Promise<boolean> {
     if (check === undefined) return false;
+    const { route, client } = facts;
     try {
       const { status, body } = await askUpstream(
         this.parts.upstreams,
@@ -90,7 +91,7 @@ export class Bootstraps {
           method: 'GET',
           pathAt: () => check.path,
           headers: ['Accept', 'application/json', 'Cookie', text],
-          host: undefined,
+          host: hostFor(facts),
           body: undefined,
           ...{ identity, client, destination },
         },
@@ -153,7 +154,7 @@ export class Bootstraps {
           method: 'POST',
           pathAt: () => path,
           headers: [...own, 'Content-Type', 'application/json', 'Accept', 'application/json'],
-          host: route.preserveHost ? facts.headers.get('host')?.[0] : undefined,
+          host: hostFor(facts),
           body,
           identity: caller.identity,
           ...{ client, destination },
@@ -165,6 +166,11 @@ export class Bootstraps {
       throw new GatewayError('ERR_BOOTSTRAP_EXCHANGE', `${path}: ${String(cause)}`, { cause });
     }
   }
+}
+
+/** The Host of the requests made on the way, as of the client's own; undefined: the upstream's. */
+function hostFor({ route, headers }: Newcomer['facts']): string | undefined {
+  return route.preserveHost ? headers.get('host')?.[0] : undefined;
 }
 
 function saysFalse(body: Buffer, field: string): boolean {

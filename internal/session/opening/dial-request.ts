@@ -1,4 +1,8 @@
-import { withoutTokenCookie, withoutTokenParameters } from '../../auth/identity/credentials.js';
+import {
+  withoutTokenCookie,
+  withoutTokenInReferer,
+  withoutTokenParameters,
+} from '../../auth/identity/credentials.js';
 import type { Identity } from '../../auth/identity/identity.js';
 import { decodeToken } from '../../auth/identity/jwt-shape.js';
 import type { CredentialsConfig } from '../../config/config.js';
@@ -6,7 +10,10 @@ import type { Destination } from '../../upstream/pool/destination.js';
 import type { DialRequest } from '../../upstream/upstreams.js';
 import { keepsToken, type Plan } from './plan.js';
 
-/** What goes upstream of a client: never its token's cookie or parameter, which are for the gateway alone. */
+/**
+ * What goes upstream of a client: never its token's cookie or parameter, which are for the gateway alone, nor
+ * the parameter of the page that a Referer names.
+ */
 export function dialRequest(
   plan: Plan,
   identity: Identity | undefined,
@@ -17,16 +24,24 @@ export function dialRequest(
   // A raw client's first message is for the gateway alone: of its token the upstream learns by the header.
   const forwardsToken = match.route.forwardToken && (plan.greeting?.consumed === true || keepsToken(plan));
   const cookies = opening.headers.get('cookie');
+  const referers = opening.headers.get('referer');
+  const { cookieName, queryNames } = credentials;
   return {
     protocol: adapter.protocol,
     identity,
     token: forwardsToken ? token : undefined,
     claims: () => (token === undefined || identity === undefined ? undefined : decodeToken(token)?.claims),
     client: opening.client,
-    headers: opening.headers,
-    cookie: cookies && withoutTokenCookie(cookies, credentials.cookieName),
+    headers:
+      referers === undefined
+        ? opening.headers
+        : new Map(opening.headers).set(
+            'referer',
+            referers.map((referer) => withoutTokenInReferer(referer, queryNames)),
+          ),
+    cookie: cookies && withoutTokenCookie(cookies, cookieName),
     rest: match.rest,
-    query: withoutTokenParameters(opening.query, credentials.queryNames),
+    query: withoutTokenParameters(opening.query, queryNames),
     subprotocols: offer,
     destination,
     trace: opening.trace,

@@ -1,5 +1,6 @@
 import type { Protocol, UpstreamRoute } from '../../config/config.js';
 import { claimText, percentEncode, roleList } from '../../request/claim-text.js';
+import { headerName } from '../../request/header-names.js';
 import { isOwnHeader } from '../../request/own-headers.js';
 import type { TraceContext } from '../../telemetry/traces/trace-context.js';
 import { changesOf } from '../header-changes.js';
@@ -38,14 +39,14 @@ export interface RequestFacts {
 
 /** The header lines of a dial for a route beyond those of the opening handshake (SPEC sections 8 and 17). */
 export function dialHeaders(facts: RequestFacts, route: UpstreamRoute): HeaderLine[] {
+  if (route.kind !== 'http') return upstreamHeaders(facts, route.forwardHeaders);
+  // Who the client is, its upstream reads there as in its requests.
+  const passing = route.forwardHeaders.filter((name) => headerName(name).passage !== 'ours');
   // Behind an HTTP route is no broker, whatever its client speaks.
-  const lines = upstreamHeaders(
-    facts,
-    route.forwardHeaders,
-    route.kind === 'http' || facts.protocol !== 'mqtt',
-  );
-  const changes = route.kind === 'http' ? changesOf(route.requestHeaders) : undefined;
-  if (changes === undefined || changes.none) return lines;
+  const lines = upstreamHeaders(facts, passing, true);
+  lines.push(['X-Real-IP', printable(facts.client.ip)]);
+  const changes = changesOf(route.requestHeaders);
+  if (changes.none) return lines;
   const { identity, claims = () => undefined, client } = facts;
   const flat = changes.applyToRequest(lines.flat(), { identity, claims, requestId: client.requestId });
   return Array.from({ length: flat.length / 2 }, (_, at) => [flat[2 * at] ?? '', flat[2 * at + 1] ?? '']);

@@ -160,7 +160,11 @@ describe('a dial for an HTTP route', () => {
       ...REQUEST,
       protocol: 'mqtt',
       identity: who('alice'),
-      headers: new Map([['host', ['app.example:81']]]),
+      headers: new Map([
+        ['host', ['app.example:81']],
+        ['x-real-ip', ['6.6.6.6']],
+        ['x-kept', ['k']],
+      ]),
     } as const;
     const url = web.url.replace('ws:', 'http:');
     for (const [preserveHost, host] of [
@@ -173,11 +177,16 @@ describe('a dial for an HTTP route', () => {
         upstreams: [url],
         weights: [],
         preserveHost,
+        forwardHeaders: ['x-real-ip', 'x-kept'],
       };
       upstreams.apply({ routes: [route] });
       (await upstreams.dial(route, request)).destroy();
       const lines = web.heads.at(-1)?.split('\r\n') ?? [];
-      assert.ok(lines.includes('X-User-Id: alice'));
+      assert.ok(lines.includes('X-User-Id: alice') && lines.includes('x-kept: k'));
+      assert.deepEqual(
+        lines.filter((line) => /^x-real-ip/i.test(line)),
+        ['X-Real-IP: 192.0.2.1'],
+      );
       assert.ok(lines.includes(`Host: ${host}`), host);
     }
     await web.close();
