@@ -34,8 +34,15 @@ class Client {
     peer.socket.on('message', (data) => this.#reader.parse(data as Buffer));
   }
 
-  static async open(url: string, token: string, method = 'jwt', options = {}): Promise<Client> {
-    const client = new Client(await Peer.open(url, { protocols: ['mqtt'] }), method);
+  static async open(
+    url: string,
+    token: string,
+    method = 'jwt',
+    options = {},
+    answersPings = true,
+  ): Promise<Client> {
+    const peer = await Peer.open(url, { protocols: ['mqtt'], autoPong: answersPings });
+    const client = new Client(peer, method);
     const properties = { authenticationMethod: method, authenticationData: Buffer.from(token) };
     client.peer.send(connectPacket({ ...VERSION, clientId: '', ...options, properties }));
     return client;
@@ -95,6 +102,7 @@ describe('an MQTT 5.0 session that goes on under another token by AUTH', () => {
         { prefix: '/roles', upstream: broker.url, protocol: 'mqtt', mqtt: { roles: 'user-property' } },
         { prefix: '/staff', upstream: broker.url, protocol: 'mqtt', requireRoles: ['staff'] },
         { prefix: '/scripted', upstream: broker.url, protocol: 'mqtt' },
+        { prefix: '/idle', upstream: broker.url, protocol: 'mqtt', timeouts: { idle: 8 } },
         {
           prefix: '/limited',
           upstream: broker.url,
@@ -117,9 +125,9 @@ describe('an MQTT 5.0 session that goes on under another token by AUTH', () => {
     http(`${gateway.http}/admin/revoke`, { method: 'POST', body: JSON.stringify({ sub, jti }) });
 
   /** A client whose broker is the test, in the session. */
-  async function scripted(path = '/scripted', claims = {}) {
+  async function scripted(path = '/scripted', claims = {}, { at = gateway, answersPings = true } = {}) {
     const earlier = broker.sessions.length;
-    const client = await Client.open(gateway.ws + path, issuer.sign(claims));
+    const client = await Client.open(at.ws + path, issuer.sign(claims), 'jwt', {}, answersPings);
     const upstream = await broker.session(earlier);
     upstream.send(generate({ cmd: 'connack', reasonCode: 0, sessionPresent: false }, VERSION));
     await client.next('connack');
@@ -246,14 +254,18 @@ describe('an MQTT 5.0 session that goes on under another token by AUTH', () => {
   });
 
   it('hears in a DISCONNECT why the gateway ends it', async () => {
+    // Of these two, the end comes by itself.
+    const expired = await scripted('/scripted', { exp: Math.floor(Date.now() / 1000) + 10 });
+    const mute = await scripted('/idle', {}, { answersPings: false });
     const revoked = await scripted('/scripted', { jti: 'over' });
     await revoke('alice', 'over');
     await revoked.client.left(0x98, REVOKED);
     const banned = await scripted('/scripted', { sub: 'bad' });
     await http(`${gateway.http}/admin/bans`, { method: 'POST', body: '{"sub":"bad"}' });
     await banned.client.left(0x98, { code: 1008, reason: 'Banned' });
-    const expired = await scripted('/scripted', { exp: Math.floor(Date.now() / 1000) + 4 });
-    await expired.client.left(0x87, { code: 1008, reason: 'Token expired' });
+    const removed = await scripted();
+    await http(`${gateway.http}/admin/sessions/${removed.client.peer.sessionId}`, { method: 'DELETE' });
+    await removed.client.left(0x98, { code: 1008, reason: 'Closed by administrator' });
     const fast = await scripted('/limited', { sub: 'fast' });
     fast.client.peer.send(Buffer.concat(Array.from({ length: 50 }, () => publishPacket(5))));
     await fast.client.left(0x96, { code: 1008, reason: 'Rate limit exceeded' });
@@ -263,6 +275,25 @@ describe('an MQTT 5.0 session that goes on under another token by AUTH', () => {
     const twice = await scripted();
     twice.client.peer.send(connectPacket(VERSION));
     await twice.client.left(0x82, { code: 1002, reason: 'Bad CONNECT' });
+    const texting = await scripted();
+    texting.client.peer.send('text');
+    await texting.client.left(0x81, { code: 1003, reason: 'MQTT needs binary frames' });
+    await mute.client.left(0x8d, { code: 1001, reason: 'Idle timeout' });
+    await expired.client.left(0x87, { code: 1008, reason: 'Token expired' });
+  });
+
+  it('hears in a DISCONNECT that the gateway shuts down', async () => {
+    const other = await startGateway({
+      env: { JWKS_URL: issuer.jwksUrl, GRACEFUL_DRAIN_TIMEOUT_SECONDS: '0' },
+      routes: [{ prefix: '/scripted', upstream: broker.url, protocol: 'mqtt' }],
+    });
+    try {
+      const { client } = await scripted('/scripted', {}, { at: other });
+      other.child.kill('SIGTERM');
+      await client.left(0x8b, { code: 1001, reason: 'Server shutting down' });
+    } finally {
+      await other.stop();
+    }
   });
 
   it('hears nothing of it in the middle of a packet, or of a message in fragments', async () => {
