@@ -8,25 +8,26 @@ import type { Caller, ExchangeRequest } from './exchange-request.js';
 import { ExchangeRefused } from './problem.js';
 import { rulesOf } from './route-rules.js';
 
-/** An exchange that asks to be let in. What these steps throw refuses it. */
+/** An exchange that asks to be admitted. What these steps throw refuses it. */
 export interface Applicant {
   readonly parts: Pick<
     ExchangeParts,
     'exchanges' | 'access' | 'verifies' | 'credentials' | 'origins' | 'requests'
   >;
   readonly facts: ExchangeRequest;
-  /** Goes on with what comes later; a failure refuses the exchange. */
+  /** Calls `next` with what `step` resolves with; if it rejects, the exchange is refused. */
   later<T>(step: Promise<T>, next: (value: T) => void): void;
-  /** It is a preflight. @param headers of its answer. */
+  /** It is a CORS preflight, answered with these headers alone. @param headers of its answer. */
   preflight(headers: FlatHeaders): void;
-  /** It is known who makes it; whether the token is revoked is asked in the same turn. */
+  /** Its caller is known. Whether the token is revoked is checked in the same turn of the event loop. */
   identified(caller: Caller): void;
-  /** It may go on to its upstream, or to whatever answers it. */
+  /** It has passed every check. */
   admitted(): void;
 }
 
 /**
- * Leads it through the order of SPEC section 17 behind path, route and method, up to the body's length.
+ * Makes the checks of SPEC section 17 that follow path, route and method, in their order, up to the length of
+ * the body.
  * @throws GatewayError what refuses it, here or in a later step.
  */
 export function admit(applicant: Applicant): void {
@@ -64,7 +65,7 @@ function judge(applicant: Applicant, identity: Identity | undefined, found: Foun
   });
 }
 
-/** Whether another site makes a browser send it, as far as that can be told. */
+/** Whether another site makes a browser send it (CSRF), as far as that can be told. */
 export function isForged({
   parts: { origins },
   facts: { method, headers, client, route },

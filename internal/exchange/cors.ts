@@ -9,14 +9,14 @@ const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 /**
  * Which pages of other origins may use a route, and what they may see of its answers (WHATWG Fetch, CORS
- * protocol). The upstream's own say in this is replaced.
+ * protocol). The upstream's own CORS headers are replaced.
  */
 export class Cors {
   readonly #rule: CorsRule;
   readonly #origins: AllowedOrigins;
   /**
-   * Pages that may also change something in the user's name: those that are named. `*` lets everybody ask
-   * without a cookie; a browser that is told to post sends it all the same.
+   * Origins whose pages may also change something in the user's name: those that are named. `*` allows
+   * requests without a cookie only; a browser sends it with a form's POST all the same.
    */
   readonly origins: AllowedOrigins;
   readonly #anybody: boolean;
@@ -33,7 +33,7 @@ export class Cors {
 
   /**
    * The headers of the answer to a preflight, which needs no token; undefined: the request is none. A page
-   * that may not gets an answer without permission: browsers then say so themselves.
+   * without permission gets an answer without CORS headers, and its browser refuses the request.
    */
   preflight(method: string, headers: HeaderLines): FlatHeaders | undefined {
     const asked = headers.get('access-control-request-method');
@@ -50,8 +50,8 @@ export class Cors {
   }
 
   /**
-   * An answer's headers with this rule's permissions in place of the upstream's; errors of
-   * the gateway get them, too.
+   * An answer's headers with this rule's CORS headers in place of the upstream's; the gateway's own errors
+   * get them, too.
    */
   permit(answer: FlatHeaders, request: HeaderLines): FlatHeaders {
     const own = withoutLines(answer, (name) => name.startsWith('access-control-'));
@@ -65,11 +65,11 @@ export class Cors {
     return own;
   }
 
-  /** What Access-Control-Allow-Origin says; undefined: nothing. */
+  /** The value of Access-Control-Allow-Origin; undefined: no such header. */
   #allowed(headers: HeaderLines): string | undefined {
     const lines = headers.get('origin') ?? [];
     const [origin] = lines;
-    // Without a host none is the own one: to pages of the gateway's own origin CORS does not apply.
+    // No host is given, so that no origin counts as the gateway's own: CORS does not apply to its own pages.
     if (origin === undefined || !this.#origins.allows(lines, '')) return undefined;
     return this.#anybody ? '*' : origin;
   }

@@ -9,14 +9,15 @@ export interface CrossSiteRequest {
   readonly headers: HeaderLines;
   /** Host and port the request was made to. */
   readonly host: string;
-  /** How the client speaks to the gateway; undefined: nobody can tell. */
+  /** The scheme that the client uses; undefined: unknown. */
   readonly scheme: 'http' | 'https' | undefined;
 }
 
 /**
- * Whether another site makes the user's browser do something in the user's name (CSRF): asked of requests
- * whose identity the browser adds by itself, a cookie or what a proxy in front puts into a header. Pages that
- * may are those of the gateway's own host, of WS_ALLOWED_ORIGINS and of the route's `cors.origins`.
+ * Whether another site makes the user's browser change something in the user's name (CSRF). To be asked for
+ * requests whose credentials the browser adds by itself: a cookie, or an identity that a proxy in front puts
+ * into a header. Allowed are pages of the gateway's own host, of WS_ALLOWED_ORIGINS and of the route's
+ * `cors.origins`.
  * @param origins WS_ALLOWED_ORIGINS and the own host, then the route's, if it has any.
  */
 export function isForgedAcrossSites(
@@ -26,6 +27,6 @@ export function isForgedAcrossSites(
   if (SAFE.has(method)) return false;
   const lines = headers.get('origin') ?? [];
   if (lines.length > 0) return !origins.some((allowed) => allowed.allows(lines, host, scheme));
-  // W3C Fetch Metadata: browsers that send no Origin along say at least this.
+  // W3C Fetch Metadata: browsers send this on requests without an Origin, too.
   return (headers.get('sec-fetch-site') ?? []).some((site) => site.trim().toLowerCase() === 'cross-site');
 }

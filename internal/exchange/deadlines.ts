@@ -2,53 +2,53 @@ import type { ExchangeRoute } from '../config/config.js';
 import { GatewayError } from '../errors.js';
 import type { ClientWire } from './client-wire.js';
 
-/** How long a body may keep still where no upstream has a say in it. */
+/** Longest silence of a body that goes to no upstream. */
 const LOCAL_IDLE_MS = 60_000;
 
-/** How far an exchange has come. */
+/** The state of an exchange, as its deadlines need it. */
 export interface Progress {
   readonly route: ExchangeRoute;
   readonly wire: Pick<ClientWire, 'body' | 'isComplete' | 'isEnded' | 'waitingBytes'>;
-  /** Whether the head of the answer is still to come. */
+  /** Whether the upstream's answer is still awaited. */
   readonly isAwaited: boolean;
 }
 
 /**
- * What an exchange waits for, and how long it may (SPEC section 17, `timeouts`). Times are on the monotonic
- * clock, which is read only when deadlines are looked at: silence counts from the first look behind what was
- * heard, so that nobody is given less time than is his.
+ * The deadlines of an exchange (SPEC section 17, `timeouts`). The monotonic clock is read only when deadlines
+ * are checked: a silence counts from the first check after the last byte, so that no side gets less than its
+ * time.
  */
 export class Deadlines {
   /** When its token expires, in milliseconds since the epoch. */
   expiresAtMs = Number.POSITIVE_INFINITY;
-  /** When a body that is read whole must be there. */
+  /** When a body that is read whole must be complete. */
   wholeByMs = Number.POSITIVE_INFINITY;
-  /** Whether somebody waits for more of the request's body. */
+  /** Whether more of the request's body is awaited. */
   wantsBody = false;
-  /** Whether the upstream has been reached, or a file is on its way. */
+  /** Whether the upstream is connected, or a file is being sent. */
   isReached = false;
-  /** When it was last looked at with something heard since the look before. */
+  /** Time of the latest check that found a byte had come or gone since the check before. */
   #lastMs = 0;
   #isHeard = true;
-  /** What waited for the client at the last look. */
+  /** Bytes that waited for the client at the last check. */
   #waitingBytes = 0;
 
-  /** Something was heard of one side. */
+  /** A byte has come from one side. */
   heard(): void {
     this.#isHeard = true;
   }
 
-  /** @returns why it must end now; undefined: it may go on. */
+  /** @returns the deadline that was missed; undefined: none. */
   missed(nowMs: number, progress: Progress): GatewayError | undefined {
     if (this.expiresAtMs <= Date.now()) return new GatewayError('ERR_JWT_INVALID', 'the token expired');
     if (nowMs >= this.wholeByMs)
       return new GatewayError('ERR_REQUEST_TIMEOUT', 'the request body took too long');
     this.#look(nowMs, progress.wire.waitingBytes);
-    // All of the answer has been said: whether the client takes it, its connection watches.
+    // The answer is complete: whether the client takes it is checked by its connection.
     return progress.wire.isEnded ? undefined : this.#silence(nowMs - this.#lastMs, progress);
   }
 
-  /** A client that is slow takes a part now and then, long before there is room for more. */
+  /** A slow client takes some bytes now and then, long before the wire has room again. */
   #look(nowMs: number, waitingBytes: number): void {
     if (this.#isHeard || waitingBytes < this.#waitingBytes) this.#lastMs = nowMs;
     this.#isHeard = false;
@@ -60,7 +60,7 @@ export class Deadlines {
       route.kind === 'http' ? route.timeouts : { answerMs: LOCAL_IDLE_MS, idleMs: LOCAL_IDLE_MS };
     if (isAwaited && this.wantsBody && !wire.isComplete) {
       if (waitedMs < idleMs) return undefined;
-      // Held back, the client is not the one to blame.
+      // While its body is paused, the client is not to blame.
       if (wire.body?.isPaused() !== true)
         return new GatewayError('ERR_REQUEST_TIMEOUT', 'nothing came of the request body');
     } else if (!this.isReached || waitedMs < (isAwaited ? answerMs : idleMs)) return undefined;

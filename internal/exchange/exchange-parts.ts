@@ -16,14 +16,14 @@ import type { Exchanges } from './exchanges.js';
 /** What all exchanges of a process share. */
 export interface ExchangeParts {
   readonly credentials: CredentialsConfig;
-  /** Whether tokens can be verified at all: without a key source what looks like one is somebody else's. */
+  /** Whether there is a key source: without one, tokens are not the gateway's business. */
   readonly verifies: boolean;
-  /** Whether ISSUERS_FILE names whose tokens count. */
+  /** Whether ISSUERS_FILE is set. */
   readonly hasSeveralIssuers: boolean;
   readonly proxies: TrustedProxies;
   /** WS_ALLOWED_ORIGINS, and the request's own host. */
   readonly origins: AllowedOrigins;
-  /** The table in effect. */
+  /** The route table in effect. */
   readonly table: () => RouteTable;
   readonly access: Access;
   readonly requests: Pick<RouteRequests, 'take'>;
@@ -32,7 +32,7 @@ export interface ExchangeParts {
   readonly bootstraps: Pick<Bootstraps, 'enter'>;
   readonly exchanges: Exchanges;
   readonly refusals: Pick<RecentRefusals, 'add'>;
-  /** Keeps long exchanges that have ended; undefined: nobody does. */
+  /** Keeps long exchanges that have ended; undefined: they are not kept. */
   readonly history: Pick<SessionLog, 'ended'> | undefined;
   readonly metrics: Metrics;
   readonly tracing: Pick<Tracing, 'exchange'>;

@@ -3,7 +3,7 @@ import type { ExchangeRoute } from '../config/config.js';
 import type { Client } from '../request/forwarded.js';
 import type { HeaderLines } from '../request/head.js';
 
-/** A plain HTTP request that has come to a route, as the rules of the route see it. */
+/** An HTTP request and its route. */
 export interface ExchangeRequest<R extends ExchangeRoute = ExchangeRoute> {
   readonly route: R;
   readonly method: string;
@@ -11,25 +11,25 @@ export interface ExchangeRequest<R extends ExchangeRoute = ExchangeRoute> {
   readonly path: string;
   /** What follows the prefix in `path`, with its leading `/` if any. */
   readonly rest: string;
-  /** Likewise, byte for byte as it came. */
+  /** Likewise, not decoded. */
   readonly rawRest: string;
   /** As it came, without its `?` and without the token's parameters. */
   readonly query: string;
   /** Without its `?`. */
   readonly queryAsSent: string;
-  /** Whether it came as a `?` with nothing behind it. */
+  /** Whether the target ends with a `?`. */
   readonly isQueryEmpty: boolean;
   /** By lower-case name, one character a byte. */
   readonly headers: HeaderLines;
   readonly client: Client;
 }
 
-/** Who makes the request, once that is known. */
+/** The authenticated caller of a request. */
 export interface Caller {
   /** undefined: a public route and no token. */
   readonly identity: Identity | undefined;
   /** The token as it came; undefined: there is none, or a trusted header says who it is. */
   readonly token: string | undefined;
-  /** Whether what says who it is came by itself, as a browser sends it: a cookie, or a trusted header. */
+  /** Whether a browser adds the credentials by itself: a cookie, or a trusted header. */
   readonly ambient: boolean;
 }

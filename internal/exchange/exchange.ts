@@ -20,7 +20,7 @@ import { type PassedOn, passOn } from './proxy/passing-on.js';
 import { ExchangeRecord } from './record.js';
 import { answerHeaders, safeHeaders } from './route-rules.js';
 
-/** What an exchange that is cut before its answer is told instead. */
+/** The error that answers an exchange which is cut before its answer has begun. */
 const CUT_CODES: Readonly<Record<CutReason, ErrorCode>> = {
   revoked: 'ERR_TOKEN_REVOKED',
   unverifiable: 'ERR_INTROSPECTION_UNAVAILABLE',
@@ -44,14 +44,14 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
   sending: Sending | undefined;
   #id: string | undefined;
   #caller: Caller = NOBODY;
-  /** Whether nobody may cut it: the answer of a logout survives its own revocation. */
+  /** Whether it cannot be cut, as the answer of a logout, which outlives the revocation that it makes. */
   #isExempt: boolean = false;
-  /** Whether its target can be read in two ways, or its body in none: of such a client no more is read. */
+  /** Whether its target is ambiguous, or its body malformed: nothing more is read from such a client. */
   #isAmbiguous: boolean = false;
-  /** Whether its end is decided, though its answer may still be on its way: nothing more is done for it. */
+  /** Whether it is refused, though the answer may still be under way: no further step is taken. */
   #isRefused: boolean = false;
   #isDone: boolean = false;
-  /** Made where it is needed. */
+  /** Made on first use. */
   #leaving: AbortController | undefined;
 
   constructor(
@@ -63,7 +63,7 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     this.record = new ExchangeRecord(parts, facts);
   }
 
-  /** Its request id, unless that is a trusted peer's, who may give it to several. */
+  /** Its request id; another one if that came from a trusted peer, which may use it more than once. */
   get id(): string {
     const { client, headers } = this.facts;
     this.#id ??= isGivenRequestId(client.requestId, headers) ? randomUUID() : client.requestId;
@@ -95,7 +95,7 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     this.#try(() => admit(this));
   }
 
-  /** Refuses it before it is asked who makes it. */
+  /** Refuses it before authentication. */
   turnAway(why: GatewayError): void {
     this.#begin();
     this.refuse(why);
@@ -135,7 +135,7 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     const { identity } = caller;
     this.#caller = caller;
     this.record.sub = identity?.sub;
-    // A revocation finds it here, or else is found by what is asked next.
+    // A revocation either finds it here, or is seen by the next check.
     if (identity !== undefined) exchanges.identify(this, identity);
     this.deadlines.expiresAtMs = access.expiresAtMs(identity);
   }
@@ -154,7 +154,7 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     }
   }
 
-  /** The last of all checks: on routes that take a token once, it is used up here. */
+  /** The last check of all: on routes whose tokens serve once, the token is used up here. */
   once(work: () => void): void {
     const claiming = this.parts.access.claim(this.facts.route, this.identity);
     return claiming === undefined ? work() : this.later(claiming, work);
@@ -169,12 +169,12 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     return this.#leaving.signal;
   }
 
-  /** Ends it for a failure, unless its answer is whole: then it is on its way, whatever fails behind it. */
+  /** Ends it for a failure, unless its answer is complete already. */
   refuse(thrown: unknown): void {
     if (!this.wire.isEnded) this.#end(thrown);
   }
 
-  /** With the answer that a failure deserves; if an answer has begun, by cutting the connection. */
+  /** Answers with the failure's status; if an answer has begun, cuts the connection. */
   #end(thrown: unknown): void {
     if (this.#isOver) return;
     this.#isRefused = true;
@@ -195,7 +195,9 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     this.#done();
   }
 
-  /** What came of the body with the head has not been read yet: once it has, the connection may stay. */
+  /**
+   * Body bytes that came with the head are read first, as the connection can be kept if they are all of it.
+   */
   #afterBody(step: () => void): void {
     const { wire } = this;
     if (wire.isComplete || wire.expectsContinue) return step();
@@ -212,7 +214,10 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     this.answer(loggedOut ? withClearedCookies(this, answer) : answer);
   }
 
-  /** The whole answer, from here. @param changed whether `responseHeaders` applies to it. */
+  /**
+   * Answers with a complete answer of the gateway's own. @param changed whether `responseHeaders` applies to
+   * it.
+   */
   answer(answer: LocalAnswer, changed = false): void {
     this.#send({ ...answer, headers: answerHeaders([...answer.headers], this.facts, this.#caller, changed) });
   }
@@ -225,7 +230,8 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     const isBodiless = status === 204 || status === 304;
     // RFC 9110 §8.6
     if (!isBodiless) lines.push('Content-Length', String(bytes.length));
-    // A body that is still under way is read on for a while, and then no more (RFC 9112 §9.6).
+    // The rest of a body that is still under way is read for a while, then the connection is closed (RFC 9112
+    // §9.6).
     if (!wire.isComplete || this.#isAmbiguous || this.parts.exchanges.draining) wire.isLast = true;
     wire.begin(status, undefined, lines);
     if (this.facts.method !== 'HEAD' && !isBodiless) {
@@ -241,7 +247,7 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     this.#isRefused = true;
     this.record.failed(why);
     this.sending?.halt();
-    // An answer of the gateway's own, such as a file, cannot be halted.
+    // An answer of the gateway's own, such as a file, cannot be paused: it is cut at once.
     if (this.sending === undefined && this.wire.hasBegun) this.#conclude(why);
     else this.parts.exchanges.endings.run(() => this.#conclude(why));
     return true;
@@ -252,7 +258,8 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     const { route, wire, deadlines } = this;
     const missed = deadlines.missed(nowMs, { route, wire, isAwaited: !wire.hasBegun });
     if (missed === undefined) return;
-    // Behind its head an answer may keep still, as events do, or wait for what the client owes of its body.
+    // After its head an answer may be silent for long, as server-sent events are, or await the rest of the
+    // request's body.
     if (missed.code === 'ERR_UPSTREAM_TIMEOUT' && !wire.hasBegun) this.sending?.abort('lost');
     this.#end(missed);
   }
@@ -270,7 +277,7 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     this.#done();
   }
 
-  /** What went upstream of its body is never whole. */
+  /** The part of its body that went upstream must not look complete. */
   wireBroken(why: string): void {
     this.refuse(new GatewayError('ERR_REQUEST_MALFORMED', `the request body: ${why}`));
   }

@@ -5,13 +5,13 @@ import { Multimap } from '../collections/multimap.js';
 import type { ExchangeRoute } from '../config/config.js';
 import { PacedQueue } from '../runtime/paced-queue.js';
 
-/** How often deadlines are looked at, in milliseconds: no exchange has a timer of its own. */
+/** Interval at which deadlines are checked, in milliseconds: no exchange has a timer of its own. */
 const CHECK_MS = 250;
 
-/** Exchanges that are cut in one turn of the event loop, of thousands that are cut for one reason. */
+/** Exchanges cut in one turn of the event loop when thousands are cut for one reason. */
 export const CUT_A_TURN = 100;
 
-/** From this age on an exchange is shown to operators, in milliseconds: most are over in no time. */
+/** Age from which an exchange is listed by the admin API, in milliseconds. */
 export const LONG_EXCHANGE_MS = 10_000;
 
 /** Why an exchange is cut from outside. */
@@ -27,16 +27,16 @@ export interface LiveExchange extends DenseSetMember {
   readonly identity: Identity | undefined;
   /** On the monotonic clock. */
   readonly startedMs: number;
-  /** What its endpoint keeps of it; undefined: it has reached none. */
+  /** The `Tenancy` of its connection; undefined: it has reached no upstream. */
   readonly tenancy: object | undefined;
   /**
-   * Ends it: with a status if nothing was answered yet, else by cutting the connection; now, or in one of
-   * the next turns of the event loop, if this one has ended enough. Nothing of an upstream passes any more,
-   * either way, and it counts as cut at once.
-   * @returns false: it is not to be cut.
+   * Ends it, with a status if no answer has begun, else by cutting the connection: now, or in a later turn of
+   * the event loop if this turn has cut enough. From now on nothing passes to or from the upstream, and it
+   * counts as cut.
+   * @returns false: it cannot be cut.
    */
   cut(reason: CutReason): boolean;
-  /** Looks at its deadlines. */
+  /** Checks its deadlines. */
   check(nowMs: number): void;
 }
 
@@ -44,9 +44,9 @@ export interface LiveExchange extends DenseSetMember {
 export class Exchanges {
   readonly #live = new DenseSet<LiveExchange>();
   readonly #bySub = new Multimap<string, LiveExchange>();
-  /** By session at the provider, of those whose token belongs to one. */
+  /** By `sid`, the session at the identity provider; only those whose token has one. */
   readonly #bySid = new Multimap<string, LiveExchange>();
-  /** Whose turn it is to be cut. */
+  /** Exchanges that wait to be cut. */
   readonly endings = new PacedQueue(CUT_A_TURN);
   #timer: NodeJS.Timeout | undefined;
   #idle: (() => void) | undefined;
@@ -57,12 +57,12 @@ export class Exchanges {
     return this.#live.size;
   }
 
-  /** How many revocations have ended so far. */
+  /** Exchanges that revocations have ended so far. */
   get revokedSoFar(): number {
     return this.#revoked;
   }
 
-  /** Whether new ones are turned away. */
+  /** Whether new ones are refused. */
   get draining(): boolean {
     return this.#draining;
   }
@@ -84,7 +84,7 @@ export class Exchanges {
     this.#live.add(exchange);
   }
 
-  /** Files an exchange under its subject, and the session at the provider that its token belongs to. */
+  /** Indexes an exchange by its subject and by its token's `sid`. */
   identify(exchange: LiveExchange, { sub, sid }: Identity): void {
     this.#bySub.add(sub, exchange);
     if (sid !== '') this.#bySid.add(sid, exchange);
@@ -109,13 +109,19 @@ export class Exchanges {
     return ended;
   }
 
-  /** As of now. A joined text does not tell where the subject ends. */
+  /**
+   * A copy. A revocation by `sub` and claim joined in one text does not tell where the subject ends: all are
+   * candidates.
+   */
   #candidates(revocation: Revocation): Iterable<LiveExchange> {
     if ('sub' in revocation) return this.#bySub.of(revocation.sub);
     return 'sid' in revocation ? this.#bySid.of(revocation.sid) : this.#live;
   }
 
-  /** Ends those whose token has lapsed. @param identity the very one that it gave them. */
+  /**
+   * Ends those whose token is no longer active (introspection). @param identity the identity object that the
+   * token gave them, compared by reference.
+   */
   lapsed(identity: Identity, reason: CutReason): void {
     for (const exchange of [...this.#bySub.of(identity.sub)])
       if (exchange.identity === identity) exchange.cut(reason);
@@ -136,7 +142,7 @@ export class Exchanges {
     for (const exchange of [...this.#bySub.of(sub)]) exchange.cut('banned');
   }
 
-  /** Ends those on endpoints that go, by what the endpoints keep of them. */
+  /** Ends those on endpoints that are removed, found by their tenancies. */
   removed(tenancies: ReadonlySet<object>): void {
     if (tenancies.size === 0) return;
     for (const exchange of this.#live)
@@ -144,7 +150,7 @@ export class Exchanges {
   }
 
   /**
-   * From now on new ones are turned away.
+   * Refuses new ones from now on.
    * @returns when none is left, or after `withinMs` with the rest cut off.
    */
   async drain(withinMs: number): Promise<void> {
@@ -158,7 +164,7 @@ export class Exchanges {
         };
       });
     for (const exchange of this.#live) exchange.cut('shutdown');
-    // Behind the last of them.
+    // After the last one that is queued.
     await this.endings.turn();
   }
 

@@ -11,7 +11,7 @@ import { rulesOf } from './route-rules.js';
 import { checkEndpoint } from './schema/gate.js';
 
 /**
- * What the first route that a WebSocket handshake has come to has against it; see `handshakeFault`.
+ * Why the first route that a WebSocket handshake comes to refuses it; see `handshakeFault`.
  * @returns undefined: nothing.
  */
 export function judgeHandshake(
@@ -26,9 +26,9 @@ export function judgeHandshake(
 }
 
 /**
- * What an HTTP route has against a WebSocket handshake: it reaches the upstream as a GET, which may serve it
- * as one, so that methods and schemas hold for it, too (SPEC sections 17 and 20). Where a schema file has
- * rules for JSON-RPC, handshakes are meant, and their messages are what is looked at.
+ * Why an HTTP route refuses a WebSocket handshake. A handshake reaches the upstream as a GET, which may be
+ * served as one, so the route's methods and schemas hold for it, too (SPEC sections 17 and 20); but not where
+ * the schema file has rules for JSON-RPC, which are for the messages of WebSockets.
  * @returns undefined: nothing.
  */
 export function handshakeFault(

@@ -36,8 +36,8 @@ const NO_ROUTE: ExchangeRoute = Object.freeze({
 });
 
 /**
- * Where plain HTTP requests that no endpoint of the gateway's own takes come in: path, route,
- * method (SPEC section 17).
+ * Takes in HTTP requests that are for no endpoint of the gateway's own: checks path, route and method (SPEC
+ * section 17).
  */
 export class Intake {
   constructor(readonly parts: ExchangeParts) {}
@@ -47,16 +47,16 @@ export class Intake {
     return hasHttpRoutes(this.parts.table());
   }
 
-  /** What the HTTP routes that a WebSocket handshake has come to say of it; undefined: nothing. */
+  /** See `judgeHandshake`. */
   handshakeRefusal(head: RequestHead): LocalAnswer | undefined {
     const refusal = this.present ? judgeHandshake(head, this.parts) : undefined;
     return refusal && problemAnswer(refusal);
   }
 
   /**
-   * Takes a request in charge, whose head was found good.
-   * @returns false for what HTTP routes have no part in: a handshake, a path that is a WebSocket route's, or
-   *   any at all where there are none; and for what a wire without node:http cannot answer.
+   * Takes a request whose head is valid.
+   * @returns false for what is not for HTTP routes: a handshake, a path of a WebSocket route, or anything if
+   *   there are no HTTP routes; and for what a wire without node:http cannot answer.
    */
   serve(wire: ClientWire, head: RequestHead): boolean {
     if (!this.present) return false;
@@ -72,10 +72,10 @@ export class Intake {
   }
 }
 
-/** A request as the table has it. */
+/** A request and the route that it is for. */
 export interface JudgedRequest {
   readonly facts: ExchangeRequest;
-  /** Why it is turned away before it is asked who makes it. */
+  /** Why it is refused before authentication; undefined: it is not. */
   readonly refusal: GatewayError | undefined;
 }
 
@@ -90,7 +90,8 @@ export function judgeRequest(
   const read = requestTarget(head.target, query, headers.get('host')?.[0] ?? '');
   const found = read && matched(read.path);
   const bare = read && withoutParameters(read.path);
-  // `/admin;x` of a wider route would be `/admin` to its upstream: whose it is must not depend on the reader.
+  // `/admin;x`, matched by a wider route, could be served as `/admin` by its upstream: which route a path is
+  // for must not depend on who reads it.
   const isMeant = found?.route.prefix.includes(';') === true;
   const strays = bare !== undefined && !isMeant && matched(bare)?.route !== found?.route;
   const target = strays ? undefined : read;
@@ -130,7 +131,7 @@ function refusalOf(
   return new ExchangeRefused('ERR_METHOD_NOT_ALLOWED', method, ['Allow', verdict.allow]);
 }
 
-/** A folder is read, whatever the route says. */
+/** A folder of files is only read, whatever the route says. */
 function methodsOf({ kind, methods }: ExchangeRoute): readonly string[] | undefined {
   return kind === 'files' ? (methods ?? ['GET', 'HEAD']) : methods;
 }

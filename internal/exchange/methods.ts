@@ -13,6 +13,6 @@ export type MethodVerdict =
 export function judgeMethod(method: string, allowed: readonly string[] | undefined): MethodVerdict {
   if (isForbiddenMethod(method)) return { status: 501 };
   if (allowed === undefined || allowed.includes(method)) return undefined;
-  // RFC 9110 §15.5.6: the answer says which ones there are.
+  // RFC 9110 §15.5.6: the answer lists the allowed methods.
   return { status: 405, allow: allowed.join(', ') };
 }

@@ -6,7 +6,7 @@ interface Problem {
   readonly title: string;
 }
 
-/** What each refusal is to an HTTP client: the status, and words that tell nothing of the inside. */
+/** The status and title of each refusal, which tell nothing of the gateway's inside. */
 const PROBLEMS: Partial<Record<ErrorCode, Problem>> = {
   ERR_REQUEST_MALFORMED: { status: 400, title: 'Bad Request' },
   ERR_TOKEN_MISSING: { status: 401, title: 'Token missing' },
@@ -62,7 +62,7 @@ const CHALLENGES: Partial<Record<ErrorCode, string>> = {
   ERR_FORBIDDEN: 'Bearer error="insufficient_scope"',
 };
 
-/** When to come again, in seconds, where the refusal does not say so itself. */
+/** `Retry-After` in seconds, where the refusal has none of its own. */
 const RETRY_AFTER: Partial<Record<ErrorCode, number>> = {
   ERR_CIRCUIT_OPEN: 10,
   ERR_UPSTREAM_DRAINED: 10,
@@ -73,7 +73,7 @@ const RETRY_AFTER: Partial<Record<ErrorCode, number>> = {
   ERR_TOO_MANY_LOGINS: 10,
 };
 
-/** Why an exchange does not take place, with what the answer says beside the problem itself. */
+/** A refusal with further headers or members of its answer. */
 export class ExchangeRefused extends GatewayError {
   /**
    * @param headers name and value by turns, e.g. Allow.
@@ -89,12 +89,12 @@ export class ExchangeRefused extends GatewayError {
   }
 }
 
-/** The status that stands for a failure. */
+/** The HTTP status of a failure. */
 export function statusOf(thrown: unknown): number {
   return problemOf(thrown).status;
 }
 
-/** The answer that a failure deserves (RFC 9457): what only the log may know is not in it. */
+/** The problem document of a failure (RFC 9457), without what only the log may have. */
 export function problemAnswer(thrown: unknown): LocalAnswer {
   const { status, title } = problemOf(thrown);
   const code = thrown instanceof GatewayError ? thrown.code : 'ERR_INTERNAL';

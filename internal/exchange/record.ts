@@ -19,19 +19,19 @@ const AUTH_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_INTROSPECTION_UNAVAILABLE',
 ]);
 
-/** What is wrong with a request for a file turns nobody away: browsers ask for a favicon everywhere. */
+/** Failures that are not kept as refusals: browsers ask everywhere for a favicon that is not there. */
 const NO_REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_FILE_UNKNOWN',
   'ERR_PRECONDITION',
   'ERR_RANGE',
 ]);
 
-/** RFC 9110 §9.3, and PATCH (RFC 5789); all others are one. */
+/** Methods with a metrics label of their own: RFC 9110 §9.3 and PATCH (RFC 5789). */
 const METHODS: ReadonlySet<string> = new Set([
   ...['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'],
 ]);
 
-/** What is counted and logged of one exchange: one line, when it is over. */
+/** Counts and logs one exchange, when it is over. */
 export class ExchangeRecord {
   status = 0;
   bytesIn = 0;
@@ -41,7 +41,7 @@ export class ExchangeRecord {
   /** undefined: tracing is off. */
   readonly trace: ExchangeTrace | undefined;
   #failure: GatewayError | Error | undefined;
-  /** Whether it failed before anybody had answered. */
+  /** Whether it failed before an answer had begun. */
   #isRefused = false;
 
   constructor(
@@ -53,7 +53,7 @@ export class ExchangeRecord {
     this.trace = parts.tracing.exchange(method, route.prefix, client.ip, client.traceContext);
   }
 
-  /** Why it does not end well; the first cause counts. */
+  /** It has failed; the first cause counts. */
   failed(thrown: unknown): void {
     this.#failure ??= fromUnknown(thrown);
     if (this.status !== 0 || (thrown instanceof GatewayError && thrown.code === 'ERR_CLIENT_LOST')) return;
@@ -94,7 +94,7 @@ export class ExchangeRecord {
     else accessLog.log.info(line, 'exchange');
   }
 
-  /** An answer that is cut short is a failure for the same reasons as one that is refused. */
+  /** An answer that is cut short counts as a failure for the same causes as a refusal. */
   #endTrace(failure: Error | undefined, code: ErrorCode | undefined): void {
     const { trace, status } = this;
     if (trace === undefined) return;
@@ -105,7 +105,7 @@ export class ExchangeRecord {
     trace.end({ status, errorType, failed });
   }
 
-  /** Keeps what an operator may want to see later: who was turned away, what passed in a long exchange. */
+  /** Keeps for the admin API: refused requests, and what passed in a long exchange. */
   #remember(
     { id, startedMs }: Pick<LiveExchange, 'id' | 'startedMs'>,
     durationMs: number,
@@ -125,7 +125,7 @@ export class ExchangeRecord {
         reason: (STATUS_CODES[status] ?? '').toLowerCase(),
         why: this.#failure?.message,
         path: forLog(path),
-        // What stands for no route has no path for a prefix.
+        // `NO_ROUTE` has no path for a prefix.
         route: route.prefix.startsWith('/') ? route.prefix : undefined,
         sub,
       });
@@ -138,7 +138,7 @@ export class ExchangeRecord {
       openedMs: performance.timeOrigin + startedMs,
       closedMs: Date.now(),
       reason: this.#failure === undefined ? 'completed' : (code ?? 'ERR_INTERNAL').slice(4).toLowerCase(),
-      // RFC 9110 §6: a request is a message, and so is its answer.
+      // RFC 9110 §6: the request is one message, and its answer another.
       messagesIn: 1,
       messagesOut: status === 0 ? 0 : 1,
       bytesIn,

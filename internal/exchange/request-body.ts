@@ -9,28 +9,31 @@ import type { ExchangeRecord } from './record.js';
 export interface RequestBodyOptions {
   /** 0: no limit. */
   readonly limitBytes: number;
-  /** Called once, when the body is wanted for the first time: the client may await a 100 (Continue). */
+  /** Called once, when the body is first read: the client may await a 100 (Continue). */
   readonly onWanted: () => void;
   /** Bytes that came. */
   readonly onBytes: (count: number) => void;
 }
 
-/** What comes in one turn of the event loop goes on together, up to so many bytes, … */
+/** What comes in one turn of the event loop is passed on in one piece, up to this many bytes … */
 const GATHERED_BYTES = 16_384;
 /**
- * … and so many pieces: a client may send chunks of one byte, of which each takes some 300
- * bytes and its time on the way.
+ * … and this many pieces: a client may send chunks of one byte, each of which costs some 300 bytes of memory,
+ * and time.
  */
 const GATHERED_PIECES = 512;
 
-/** A request's body on its way upstream: counted, limited, never held. Ends with an error unless whole. */
+/**
+ * A request's body on its way upstream: counted and limited, never held whole. Ends with an error if
+ * incomplete.
+ */
 export class RequestBody extends Readable {
   #bytes = 0;
   #wanted: boolean = false;
   #pieces: Buffer[] = [];
   #gatheredBytes = 0;
   #passing: NodeJS.Immediate | undefined;
-  /** Whether whoever sends it on has stopped for a while: what comes meanwhile is gathered past the turn. */
+  /** Whether its reader has paused: what comes meanwhile is gathered beyond the turn. */
   #isHeldBack: boolean = false;
 
   constructor(
@@ -38,11 +41,11 @@ export class RequestBody extends Readable {
     readonly options: RequestBodyOptions,
   ) {
     super({ highWaterMark: 65_536 });
-    // Whoever sends it on hears of what went wrong, or reads it.
+    // Its reader learns of an error by reading; an 'error' event without a listener would end the process.
     this.on('error', () => {});
   }
 
-  /** Whether any of it has been asked for. */
+  /** Whether it has been read from. */
   get wanted(): boolean {
     return this.#wanted;
   }
@@ -56,7 +59,7 @@ export class RequestBody extends Readable {
     this.request.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
     clearImmediate(this.#passing);
     this.#pieces = [];
-    // What still comes is read and dropped, or the client would not see the answer (RFC 9112 §9.6).
+    // What still comes is read and dropped, as the client might not get the answer otherwise (RFC 9112 §9.6).
     if (!this.request.destroyed) this.request.resume();
     callback(error);
   }
@@ -88,7 +91,7 @@ export class RequestBody extends Readable {
     else if (!this.#isHeldBack) this.#passing ??= setImmediate(() => this.#pass());
   };
 
-  /** Lets go on what has been gathered. */
+  /** Passes on what has been gathered. */
   #pass(): void {
     clearImmediate(this.#passing);
     this.#passing = undefined;
@@ -105,7 +108,7 @@ export class RequestBody extends Readable {
     this.push(null);
   };
 
-  /** A body that breaks off must not look whole. */
+  /** A body that breaks off must not look complete. */
   readonly #onClose = (): void => {
     this.#pass();
     if (!this.request.complete) this.destroy(new GatewayError('ERR_CLIENT_LOST', 'the request broke off'));
@@ -118,7 +121,7 @@ export function hasBody(headers: HeaderLines): boolean {
   return headers.has('transfer-encoding') || !/^0+$/.test(length);
 }
 
-/** What an exchange hears of its body. */
+/** The body of an exchange's request, reporting to the exchange. */
 export function heardBy({
   deadlines,
   record,
@@ -132,7 +135,7 @@ export function heardBy({
     onWanted: () => {
       deadlines.wantsBody = true;
       deadlines.heard();
-      // After admission only: whoever is refused need not send anything.
+      // Only after admission: a client that is refused need not send its body.
       if (wire.expectsContinue && !wire.hasBegun) wire.wantBody();
     },
     onBytes: (count) => {

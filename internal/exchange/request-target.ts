@@ -1,6 +1,6 @@
 import { decodePath } from '../request/path.js';
 
-/** A request target in origin form, good for matching. */
+/** A request target in origin form, valid for matching. */
 export interface RequestTarget {
   /** As it came. */
   readonly rawPath: string;
@@ -11,10 +11,9 @@ export interface RequestTarget {
 }
 
 /**
- * Takes a request target apart, or undefined when two readers could take it for different ones (SPEC section
- * 17): what `decodePath` refuses, and empty segments, which to some upstreams are none.
- * @param target without the query; the absolute form that proxies get counts if it names
- *   the host that Host names.
+ * Parses a request target; undefined if two readers could take it for different ones (SPEC section 17): what
+ * `decodePath` refuses, and empty segments, which some upstreams remove.
+ * @param target without the query; the absolute form is accepted if its authority is that of the Host header.
  * @param host of the Host header.
  */
 export function requestTarget(target: string, query: string, host: string): RequestTarget | undefined {
@@ -26,20 +25,23 @@ export function requestTarget(target: string, query: string, host: string): Requ
 }
 
 /**
- * A path as servers see it that leave out what parameters its segments have (RFC 3986 §3.3), and segments
- * that are nothing else; undefined: it has none.
+ * A path without the parameters of its segments (RFC 3986 §3.3) and without segments that are parameters
+ * alone, as some servers read it; undefined: it has none.
  */
 export function withoutParameters(path: string): string | undefined {
   return path.includes(';') ? path.replaceAll(/;[^/]*/g, '').replaceAll(/\/{2,}/g, '/') : undefined;
 }
 
-/** RFC 9112 §3.2.2. Other authorities than Host, and user information, are for nobody to choose between. */
+/** RFC 9112 §3.2.2. With user information, or an authority other than Host, the target would be ambiguous. */
 function pathOfAbsolute(target: string, host: string): string | undefined {
   const [, authority = '', path = ''] = /^https?:\/\/([^/?#@]+)(\/[^?#]*)?$/i.exec(target) ?? [];
   return authority !== '' && authority.toLowerCase() === host.toLowerCase() ? path || '/' : undefined;
 }
 
-/** What of `rawPath` stands for `rest`, the end of the decoded path: neither has an encoded slash in it. */
+/**
+ * The end of `rawPath` that decodes to `rest`, the end of the decoded path. Neither has an encoded slash in
+ * it.
+ */
 export function rawRestOf(rawPath: string, path: string, rest: string): string {
   if (rawPath === path || rest === '') return rest;
   let at = rawPath.length;

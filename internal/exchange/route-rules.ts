@@ -7,7 +7,7 @@ import { Cors } from './cors.js';
 import type { Caller, ExchangeRequest } from './exchange-request.js';
 import { withSecurityHeaders } from './security-headers.js';
 
-/** The rules of a route, taken apart once. */
+/** The rules of a route, prepared once. */
 export interface RouteRules {
   readonly cors: Cors | undefined;
   readonly request: HeaderChanges;
@@ -15,7 +15,7 @@ export interface RouteRules {
   readonly schemas: CompiledSchemas | undefined;
 }
 
-/** By route: they hold functions, and routes are data. */
+/** By route, outside of it, as they hold functions and routes are plain data. */
 const known = new WeakMap<ExchangeRoute, RouteRules>();
 
 /** The same object for the same route. */
@@ -34,24 +34,23 @@ export function rulesOf(route: ExchangeRoute): RouteRules {
   return made;
 }
 
-/** What the templates of a route's headers stand for. */
+/** The values of placeholders in the templates of a route's headers. */
 export function templateSubject({ client }: ExchangeRequest, { identity, token }: Caller): TemplateSubject {
   return {
     identity,
-    // Verified before anybody comes here.
+    // The token has been verified before.
     claims: () => (token === undefined ? undefined : decodeToken(token)?.claims),
     requestId: client.requestId,
   };
 }
 
-/** What is safe in every answer of the route. */
+/** An answer's headers after the route's `securityHeaders`. */
 export function safeHeaders(lines: FlatHeaders, { route, client }: ExchangeRequest): FlatHeaders {
   return route.securityHeaders ? withSecurityHeaders(lines, client.proto === 'https') : lines;
 }
 
 /**
- * An answer's headers as the route wants them: what is safe, then what the operator
- * says, then what CORS permits.
+ * An answer's headers after all rules of the route: `securityHeaders`, then `responseHeaders`, then CORS.
  * @param changed whether `responseHeaders` applies: not to errors of the gateway's own.
  */
 export function answerHeaders(

@@ -1,21 +1,21 @@
 import type { FlatHeaders } from '../request/flat-headers.js';
 import { headerName } from '../request/header-names.js';
 
-/** What answers say unless the upstream says something else, by lower-case name. */
+/** Headers that are added to answers which do not have them. */
 const ADDED: readonly (readonly [lower: string, name: string, value: string])[] = [
   ['x-content-type-options', 'X-Content-Type-Options', 'nosniff'],
   ['x-frame-options', 'X-Frame-Options', 'DENY'],
   ['referrer-policy', 'Referrer-Policy', 'strict-origin-when-cross-origin'],
 ];
-/** A year, for this host alone: of its sub-domains the gateway knows nothing (RFC 6797 §6.1). */
+/** A year, without sub-domains, of which the gateway knows nothing (RFC 6797 §6.1). */
 const UNDER_TLS: typeof ADDED = [
   ...ADDED,
   ['strict-transport-security', 'Strict-Transport-Security', 'max-age=31536000'],
 ];
 
 /**
- * `securityHeaders` (SPEC section 17). Server and X-Powered-By, which tell strangers which
- * software has which faults, go.
+ * `securityHeaders` (SPEC section 17). Server and X-Powered-By, which tell attackers which software to look
+ * up, are removed.
  * @param secure whether the client came by https, as far as it can be told.
  */
 export function withSecurityHeaders(lines: readonly string[], secure: boolean): FlatHeaders {

@@ -9,26 +9,29 @@ import type { WholeFrames } from '../websocket/whole-frames.js';
 export const SendResult = Object.freeze({
   /** Accepted, but the kernel's buffer is full: the rest waits in the process. */
   BUFFERED: 0,
-  /** With the kernel. */
+  /** Handed to the kernel. */
   SENT: 1,
   /** Dropped by the socket's own limit: fatal for the session, a stream with a hole is corrupt. */
   LOST: 2,
 });
 
-/** Who takes a client's frames as they came. Bytes are valid during the call only. */
+/** Takes a client's frames as they come. Bytes are valid during the call only. */
 export interface ClientFrameSink {
-  /** Whether all of these may pass: then they are paid for. If not, each is judged by itself. */
+  /**
+   * Whether all of these messages may pass; if so, the rate limit has counted them. If not, each frame is
+   * judged by itself.
+   */
   judgeClientMessages(run: WholeFrames): boolean;
   /**
-   * Whether a data frame may pass, by its header.
+   * Why a data frame may not pass, by its header; undefined: it may.
    * @param messageBytes of its message, this frame included.
    */
   judgeClientFrame(first: number, length: number, messageBytes: number): CloseReasonKey | undefined;
-  /** Likewise by a piece of its payload; asked only if the sink wants to be. */
+  /** Likewise by a piece of its payload; called only with `PassingOptions.inspects`. */
   readonly inspectClientPayload: PayloadJudge;
-  /** Frames, and pieces of frames, headers and all. */
+  /** Whole frames and pieces of frames, their headers included. */
   clientFrames(frames: Buffer): void;
-  /** The frame after which nothing passes any more has passed. */
+  /** After `ClientFrames.finish`: the last frame has passed. */
   clientFramesFinished(): void;
   /** All that waited for the client has left the process. */
   clientDrained(): void;
@@ -37,13 +40,15 @@ export interface ClientFrameSink {
 export interface PassingOptions {
   /** Whether payloads are inspected. */
   readonly inspects: boolean;
-  /** What masking keys are changed with (UPSTREAM_MASKING=random); undefined: they pass. */
+  /** Source of new masking keys (UPSTREAM_MASKING=random); undefined: the client's are kept. */
   readonly keys: MaskingKeys | undefined;
 }
 
-/** A client's connection as frames: they can pass through it untouched, and reading can stop. */
+/**
+ * A client's connection at the level of frames: they can pass through untouched, and reading can be paused.
+ */
 export interface ClientFrames extends FrameSource {
-  /** Set by every read; whoever watches for silence takes it back. */
+  /** Set by every read; the idle check resets it. */
   heard: boolean;
   /** Messages that have passed, and bytes of their payload. */
   readonly messages: number;
@@ -52,27 +57,27 @@ export interface ClientFrames extends FrameSource {
   readonly takenBytes: number;
   /**
    * From the next message on the client's frames go to `sink` as they come, and those of `source` to the
-   * client: what the gateway itself has to say waits for the end of a frame.
+   * client; the gateway's own frames wait for the end of a frame.
    */
   passTo(sink: ClientFrameSink, source: FrameSource, options: PassingOptions): void;
   /** Passes frames on to the client. @returns whether the kernel took all of them. */
   write(frames: Buffer): boolean;
   /** Whether something waits for the end of a frame of `source`. */
   readonly hasDue: boolean;
-  /** `source` has come to the end of a frame: what has waited for it goes out. */
+  /** `source` has come to the end of a frame: sends what has waited for it. */
   atBoundary(): void;
   /** Stops reading; what has been read is still handed over. */
   pause(): void;
   resume(): void;
-  /** No more of the client's frames pass after the one that is under way. */
+  /** After the frame that is under way, no more of the client's frames pass. */
   finish(): void;
 }
 
-/** Who hears a client's WebSocket: its session. */
+/** Hears the events of a client's WebSocket: its session. */
 export interface ClientListener {
   /** A message of the client; `payload` is valid during the call only. */
   onClientMessage(payload: Uint8Array, isBinary: boolean): void;
-  /** Why a message may not become as long as `bytes`; undefined: it may. Asked before it is gathered. */
+  /** Why a message of `bytes` may not come; undefined: it may. Asked before that much of it is buffered. */
   messageRefusal(bytes: number): CloseReasonKey | undefined;
   /** A ping or pong of the client. */
   onClientAlive(): void;
@@ -91,7 +96,7 @@ export interface FinalMessage {
 
 /** What a session may do with its client's WebSocket; a listener's own class implements it. */
 export interface ClientSocket {
-  /** undefined: messages only. */
+  /** undefined: this socket knows whole messages only. */
   readonly frames: ClientFrames | undefined;
   /** Sends a whole message. The bytes are taken or copied before it returns one of `SendResult`. */
   send(payload: Uint8Array, isBinary: boolean): number;
@@ -99,7 +104,7 @@ export interface ClientSocket {
   sendFragment(payload: Uint8Array, isBinary: boolean, position: FragmentPosition): number;
   /** Bytes accepted but not yet taken by the kernel. */
   bufferedBytes(): number;
-  /** What they cost the process: a write that waits takes memory beside its bytes. */
+  /** The memory that they take: each waiting write costs some beside its bytes. */
   waitingCost(): number;
   /** Runs `work` so that all it sends leaves in one system call. */
   cork(work: () => void): void;
@@ -107,9 +112,10 @@ export interface ClientSocket {
   /**
    * Starts or answers the closing handshake; code 1005 sends a close frame without a code. Nothing can be
    * sent after it, and what is still buffered may be lost: callers wait for `bufferedBytes()` to be 0 first.
-   * In the middle of a frame it waits for its end, or drops the connection where that will not come.
-   * @param before a message that leaves in one write with the close frame: a client that hangs up on what it
-   *   says has the code, too.
+   * In the middle of a frame that passes it waits for the frame's end, or drops the connection if that will
+   * not come.
+   * @param before a message sent in one write with the close frame, so that a client which hangs up at the
+   *   message has received the code too.
    */
   end(code: number, reason: string, before?: FinalMessage): void;
   /** Drops the connection without a close frame. */

@@ -7,11 +7,11 @@ import type { RenewalOutcome } from './renewal.js';
 /** What the rest of the gateway may know of a session and do with it. */
 export interface LiveSession {
   readonly id: string;
-  /** A trusted peer's, or its own. */
+  /** The one that a trusted peer sent, or else `id`. */
   readonly requestId: string;
   /** The client's address, as far as trusted proxies are believed. */
   readonly ip: string;
-  /** The address that it holds a slot of; undefined: none. */
+  /** The address whose connection slot it holds (MAX_CONNECTIONS_PER_IP); undefined: it holds none. */
   readonly slot: string | undefined;
   /** undefined before authentication, and on public routes without a token. */
   readonly identity: Identity | undefined;
@@ -20,15 +20,16 @@ export interface LiveSession {
   /** undefined until it is recognised. */
   readonly protocol: Protocol | undefined;
   readonly state: 'new' | 'awaiting-credentials' | 'authenticating' | 'dialing' | 'open' | 'closing';
-  /** Whether it is closing and its client is still being given what the upstream said before its end. */
+  /** Whether it is closing, and its client is still being sent what the upstream sent before it ended. */
   readonly lingers: boolean;
   /** When the 101 went out, in milliseconds of the monotonic clock; undefined: it has not. */
   readonly acceptedMs: number | undefined;
   /** undefined unless open. */
   readonly pump: Pump | undefined;
   /**
-   * The one way out: tells both sides, once; what is still under way ends by itself.
-   * @param passed a peer's own code and reason, for the other side.
+   * Ends the session, in the one way there is: both sides are told, once; a dial or a verification under way
+   * ends by itself.
+   * @param passed the close code and reason of one side, to be sent to the other.
    * @param cause for the log only.
    */
   close(reason: CloseReasonKey, passed?: CloseCode, cause?: Error): void;
@@ -39,7 +40,7 @@ export interface LiveSession {
    */
   queueClose(reason: CloseReasonKey): void;
   /**
-   * Goes on under another token, if that is good (SPEC section 24). Never rejects.
+   * Continues under another token, if that is valid for it (SPEC section 24). Never rejects.
    * @param token unverified.
    */
   renew(token: string): Promise<RenewalOutcome>;

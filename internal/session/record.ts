@@ -28,9 +28,12 @@ const UPSTREAM_FAULTS: ReadonlySet<CloseReason> = new Set([
   CLOSE_REASONS.upstreamUnavailable,
 ]);
 
-/** Whether a client was turned away for who it is, not for another's state: trying again will not help. */
+/**
+ * Whether a client was refused for its token or its rights, so that trying again with the same token does not
+ * help.
+ */
 export function isDenial(reason: CloseReason): boolean {
-  // Who comes again after that has to bring another token.
+  // After this the client needs another token.
   if (reason === CLOSE_REASONS.tokenExpired) return true;
   return reason.client?.code === 1008 && !reason.retry;
 }
@@ -40,7 +43,7 @@ const ENDED_BY_CLIENT: ReadonlySet<CloseReason> = new Set([
   CLOSE_REASONS.clientLost,
   CLOSE_REASONS.mqttDisconnect,
 ]);
-/** A session that ends so is no trouble, for LOG_ACCESS=errors. */
+/** Ends that LOG_ACCESS=errors does not log. */
 const ENDS_WELL: ReadonlySet<CloseReason> = new Set([
   ...ENDED_BY_CLIENT,
   CLOSE_REASONS.upstreamClosed,
@@ -52,7 +55,7 @@ const ENDED_BY_UPSTREAM: ReadonlySet<CloseReason> = new Set([
   CLOSE_REASONS.upstreamLost,
 ]);
 
-/** A line that is written however many there are. */
+/** For a line that is never left out, however many there are. */
 const ALWAYS = { unlogged: undefined };
 
 /** 1011 to 1014: the gateway itself or what is behind it (RFC 6455 §7.4.1 and its registry). */
@@ -60,7 +63,7 @@ function isFailure({ client }: CloseReason): boolean {
   return client !== undefined && client.code >= 1011 && client.code <= 1014;
 }
 
-/** The log line of a client that has been let in, before its upstream is dialled. */
+/** Logs a client that was admitted, before its upstream is dialled. */
 export function recordAccepted(
   { accessLog }: { readonly accessLog: AccessLog },
   session: LiveSession,
@@ -141,10 +144,10 @@ export function recordOpen({ route, protocol }: LiveSession, { trace }: Opening)
 }
 
 /**
- * Counts the end of a session and leaves its one log line, or one for many of clients that were never let in.
- * @param state the one it ends: before it has reached its upstream, ending it for who the
- *   client is means refusing it.
- * @param code what the client is told, which its protocol may have chosen; undefined: nothing.
+ * Counts the end of a session and logs it in one line; of clients that were never admitted only some are
+ * logged.
+ * @param state the state that it ends in; if not `open`, the client was refused.
+ * @param code the close code sent to the client, which its protocol may have chosen; undefined: none.
  */
 export function recordClose(
   parts: Pick<SessionParts, 'metrics' | 'accessLog' | 'sessions' | 'refusals' | 'history'>,
@@ -207,7 +210,7 @@ export function recordClose(
   else accessLog.log.info(line, !wasOpen && isDenial(reason) ? 'client denied' : 'session closed');
 }
 
-/** Whoever may not have it any more still takes what its upstream said. The session has been counted. */
+/** A closing session that was counted already is cut off, as its client may not receive the rest any more. */
 export function recordCutShort(
   { accessLog }: Pick<SessionParts, 'accessLog'>,
   session: LiveSession,
@@ -218,7 +221,7 @@ export function recordCutShort(
   accessLog.log.info(line, 'closing session cut short');
 }
 
-/** Keeps what an operator may want to look at later: who was turned away, and what passed in a session. */
+/** Keeps for the admin API: refused clients, and what passed in an ended session. */
 function remember(
   { refusals, history }: Pick<SessionParts, 'refusals' | 'history'>,
   session: LiveSession,
@@ -260,7 +263,7 @@ function remember(
   });
 }
 
-/** How long before the 101, or before now without one, the token was issued; undefined: it does not say. */
+/** Age of the token at the 101, or now without one; undefined: it has no `iat`. */
 function tokenAgeSeconds({ identity, acceptedMs }: LiveSession): number | undefined {
   if (identity?.iat === undefined) return undefined;
   const sinceAcceptedMs = acceptedMs === undefined ? 0 : performance.now() - acceptedMs;

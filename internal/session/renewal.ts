@@ -6,23 +6,23 @@ import type { AccessLog } from '../telemetry/log/access-log.js';
 import { forLog } from '../telemetry/log/log.js';
 import { givenRequestId } from './request-id.js';
 
-/** What became of another token for a session. Plain data: it crosses processes. */
+/** The result of a renewal. Plain data: it crosses processes. */
 export type RenewalOutcome =
   | {
       readonly kind: 'renewed';
-      /** The new token's, in seconds since the epoch. */
+      /** Expiry of the new token, in seconds since the epoch. */
       readonly exp: number;
     }
   | {
       /**
-       * The session goes on as before: `refused`, the token is not good for it; `too-often`, another one came
-       * less than a second before, or is still looked at; `unavailable`, it could not be told; `unknown`,
-       * there is no such session that a token could renew.
+       * The session goes on as before. `refused`: the token is not valid for it; `too-often`: another one
+       * came less than a second before, or is still being verified; `unavailable`: it could not be verified
+       * now; `unknown`: there is no such session, or none that a token can renew.
        */
       readonly kind: 'refused' | 'too-often' | 'unavailable' | 'unknown';
     };
 
-/** Between two renewals of a session, in milliseconds. */
+/** Least time between two renewals of a session. */
 const RENEWAL_INTERVAL_MS = 1_000;
 
 /** What a renewal needs of its session. */
@@ -31,7 +31,7 @@ interface Renewed {
   readonly requestId: string;
   readonly ip: string;
   readonly route: UpstreamRoute | undefined;
-  /** Only an `open` one is renewed. */
+  /** Only a session in the state `open` is renewed. */
   readonly state: string;
   readonly identity: Identity | undefined;
   /** Puts the new token's identity in the old one's place, in the same turn in which it was permitted. */
@@ -40,15 +40,15 @@ interface Renewed {
 
 /** The tokens that follow a session's first one (SPEC section 24). */
 export class Renewals {
-  /** From when on another one is looked at, in milliseconds of the monotonic clock. */
+  /** Earliest time of the next renewal, in milliseconds of the monotonic clock. */
   #nextMs = 0;
   /**
-   * Whether one is looked at now. Two with one token would both take a slot of it, and the
-   * second give back the session's.
+   * Whether a renewal is under way. Two at once with the same token would both take a slot of it, and the
+   * second would give the session's own back.
    */
   #isUnderWay = false;
 
-  /** @param access the way in, of which a new token goes through every step again. */
+  /** @param access checks the new token by every step that the first one went through. */
   constructor(
     readonly access: Access,
     readonly accessLog: AccessLog,
@@ -92,7 +92,7 @@ export class Renewals {
     let superseded = found;
     try {
       await access.claim(route, found);
-      // From here on in one turn: a revocation finds the new identity, or was found above.
+      // From here on without a break: a revocation either was seen above, or will find the new identity.
       const known = session.identity;
       if (known === undefined || !canRenew(session)) return { kind: 'unknown' };
       access.permitAnother(route, known, found);
@@ -111,8 +111,8 @@ export class Renewals {
 const NO_HEADERS: ReadonlyMap<string, readonly string[]> = new Map();
 
 /**
- * Whether a token let the session in, which is open: whom a header vouches for has none to renew. Where the
- * token chose the upstream (SPEC section 19), another one could choose another, so that takes a new session.
+ * Whether the session is open and was admitted by a token, not by a trusted header. Where the token chose the
+ * upstream (SPEC section 19), another token could choose another one, which takes a new session.
  */
 function canRenew({ state, route, identity }: Renewed): boolean {
   if (state !== 'open' || identity === undefined || route === undefined) return false;

@@ -1,6 +1,6 @@
 /**
- * The id that a trusted proxy gave a session's request, for log lines; undefined: it is known by the
- * session's own, which every line has.
+ * The request id that a trusted proxy sent, for log lines; undefined: it is the session's own id, which every
+ * line has.
  */
 export function givenRequestId(session: {
   readonly id: string;

@@ -15,13 +15,13 @@ export interface SessionParts {
   readonly admission: Admission;
   readonly sessions: Sessions;
   readonly wheel: TimerWheel;
-  /** undefined: nobody waits to be let in. */
+  /** undefined: handshakes are not limited. */
   readonly arrivals?: Arrivals;
   readonly metrics: Metrics;
   readonly log: Log;
-  /** What clients leave in it. */
+  /** Log lines about clients. */
   readonly accessLog: AccessLog;
   readonly refusals: RecentRefusals;
-  /** Keeps those that have ended; undefined: nobody does. */
+  /** Keeps ended sessions; undefined: they are not kept. */
   readonly history: { ended(session: EndedSession): void } | undefined;
 }

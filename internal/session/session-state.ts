@@ -8,7 +8,7 @@ import type { Pump } from './pump/pump.js';
 
 interface New {
   readonly name: 'new';
-  /** Of a client that waits to be let in. */
+  /** Set while the client waits in `Arrivals`. */
   readonly opening?: Opening;
 }
 
@@ -40,7 +40,7 @@ export type SessionState = New | AwaitingCredentials | Establishing | Open | Clo
 
 export const NEW: SessionState = Object.freeze({ name: 'new' });
 
-/** What is left of the opening handshake: nothing once the session is open. */
+/** The opening handshake; undefined once the session is open or closing. */
 export function openingOf(state: SessionState): Opening | undefined {
   switch (state.name) {
     case 'new':
@@ -56,7 +56,7 @@ export function openingOf(state: SessionState): Opening | undefined {
   }
 }
 
-/** The protocol of a client that is not through yet, as far as it is settled. */
+/** The protocol of a client that is not open yet; undefined: not known yet. */
 export function adapterOf(state: SessionState): ProtocolAdapter | undefined {
   switch (state.name) {
     case 'awaiting-credentials':

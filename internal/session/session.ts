@@ -20,17 +20,17 @@ import type { AwaitingCredentials } from './session-state.js';
 
 /**
  * One client's life, from its opening handshake to its last byte (SPEC sections 4 to 9): `Establishing` takes
- * it to its upstream, a pump moves what the two say, `Closing` sees it off. Every way out goes through
+ * it to its upstream, a pump passes messages both ways, `Closing` ends it. Every way out goes through
  * `close`, which counts it once.
  */
 export class Session extends SessionEnding implements Arriving, LiveSession, ClientListener {
   readonly #pings = new PingAllowance();
-  /** undefined: no other token has come yet. */
+  /** Made with the first renewal. */
   #renewals: Renewals | undefined;
 
   /**
-   * Takes charge of a client that waits for its 101: it comes at once, or after
-   * authentication and dial (section 4).
+   * Begins with a client that awaits its 101, which it gets at once or after authentication and dial (SPEC
+   * section 4).
    */
   start(opening: Opening, handshake: ClientHandshake): void {
     this.handshake = handshake;
@@ -117,7 +117,10 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
     if (refusal !== undefined) this.close(refusal);
   }
 
-  /** What the client has shown is enough to begin with: it ends in the open state or in `close`. */
+  /**
+   * The client's credentials are known: authenticates it and dials, which ends in the state `open` or in
+   * `close`.
+   */
   #admit(plan: Plan): void {
     const { admission, config, metrics } = this.parts;
     const { adapter, match } = plan;
@@ -142,13 +145,14 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
     if (this.stage !== establishing) return;
     if (identity !== undefined) this.identity = identity;
     establishing.permit(identity, this.ip);
-    // In the same turn, so that a revocation finds it here or found it above.
+    // In the same turn of the event loop, so that a revocation either was seen by `permit` or finds the
+    // session here.
     if (identity !== undefined) sessions.identify(this, identity.sub);
     this.expiresAtMs = admission.access.expiresAtMs(identity);
     const reserving = establishing.reserve(this.id);
     if (reserving !== undefined) await reserving;
     if (this.stage !== establishing) return;
-    // Not before: whoever is refused for a revoked token counts as a failure.
+    // Not before, as a client that is refused for a revoked token counts as a failure.
     if (identity !== undefined) metrics.countAuthSuccess(identity.sub, identity.preferredUsername);
     recordAccepted(this.parts, this, opening);
     this.#scheduleWithin(Number.POSITIVE_INFINITY);
@@ -183,7 +187,7 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
     }
     if (this.stage.name !== 'open') return;
     wheel.schedule(this, 0);
-    // Last: what came along with the upstream's 101 may end the session, which sets a deadline of its own.
+    // Last: bytes that came with the upstream's 101 may end the session, which sets a deadline of its own.
     pump.start();
   }
 
@@ -207,7 +211,10 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
     this.leave();
   }
 
-  /** See `Timed`: authentication timeout, expiry, silent and stuck peers, closing that takes too long. */
+  /**
+   * See `Timed`: authentication timeout, expiry, silent and stuck peers, a closing handshake that takes too
+   * long.
+   */
   override onDeadline(nowMs: number): void {
     const state = this.stage;
     switch (state.name) {
@@ -242,7 +249,7 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
     return this.#renewals.renew(this, token);
   }
 
-  /** See `Renewals`: from now on the session ends when this token does, and by what revokes it. */
+  /** See `Renewals`: from now on this token's expiry and revocation end the session. */
   adopt(identity: Identity): void {
     const before = this.identity;
     this.identity = identity;

@@ -9,12 +9,12 @@ import type { LiveSession } from './live-session.js';
 import type { Pump } from './pump/pump.js';
 import { Traffic } from './traffic.js';
 
-/** How often the drain closes the sessions that are due, in milliseconds. */
+/** Interval at which a drain closes the sessions that are due, in milliseconds. */
 const DRAIN_STEP_MS = 20;
 
 /**
- * Sessions that are ended in one turn of the event loop, of thousands that end for one reason:
- * each has its two close frames and its log line, about 40 µs.
+ * Sessions closed in one turn of the event loop when thousands end for one reason: each costs two close
+ * frames and a log line, about 40 µs.
  */
 export const ENDED_A_TURN = 100;
 
@@ -27,24 +27,21 @@ export interface SessionLimits {
 export class Sessions {
   readonly #live = new Map<string, Cell<LiveSession>>();
   readonly #bySub = new Multimap<string, LiveSession>();
-  /** Of those whose token belongs to one. */
+  /** By `sid`, the session at the identity provider; only those whose token has one. */
   readonly #bySid = new Multimap<string, LiveSession>();
   readonly #metrics: Metrics;
-  /** What they have moved. */
+  /** Counts of messages and bytes. */
   readonly traffic: Traffic;
   /** Sessions that wait for their close; see `LiveSession.queueClose`. */
   readonly endings = new PacedQueue(ENDED_A_TURN);
-  /** Log lines about clients that were never let in: nobody has to show a token for those. */
+  /** Allowance of log lines about clients that were never admitted, which anybody can cause. */
   readonly strangersLines = new LineAllowance();
-  /** Live sessions by the metrics' label of their route; 0 where there were some. */
+  /** Live sessions by the metrics label of their route; 0 for routes that had some before. */
   readonly #byRoute = new Map<string, number>();
   #draining = false;
   #idle: (() => void) | undefined;
 
-  /**
-   * @param slots each session that leaves gives back its own: the address's, and its subject's, which
-   *   whoever let it in took.
-   */
+  /** @param slots `remove` gives back the slots of a session, which were taken when it was admitted. */
   constructor(
     readonly limits: SessionLimits,
     readonly slots: ConnectionSlots,
@@ -64,7 +61,7 @@ export class Sessions {
     return this.#draining;
   }
 
-  /** Why no new client may come in, whoever it is; undefined: it may. */
+  /** Why no new client at all is accepted; undefined: they are. */
   get full(): string | undefined {
     const { maxConnections } = this.limits;
     if (this.#draining) return 'draining';
@@ -73,21 +70,21 @@ export class Sessions {
       : undefined;
   }
 
-  /** Takes in a session; if it has a slot of its address, `slots.perIp`, it gives that back when it goes. */
+  /** Adds a session; `remove` gives back the slot of its address (`slots.perIp`), if it has one. */
   add(session: LiveSession): void {
     this.#live.set(session.id, new Cell(session));
   }
 
   /**
-   * Files a session under its subject, of which it has a slot, and one of its token:
-   * `slots.perSub`, `slots.perToken`; and under the session at the provider that its token belongs to.
+   * Indexes a session by its subject and by its token's `sid`. It holds a slot of its subject and of its
+   * token (`slots.perSub`, `slots.perToken`), which `remove` gives back.
    */
   identify(session: LiveSession, sub: string): void {
     this.#bySub.add(sub, session);
     this.reidentify(session, undefined);
   }
 
-  /** Another token's identity has taken the place of a session's. @param before undefined: it had none. */
+  /** Indexes a session by a new identity. @param before the one it had; undefined: none. */
   reidentify(session: LiveSession, before: Identity | undefined): void {
     this.#leaveProviderSession(session, before);
     const { identity } = session;
@@ -98,7 +95,7 @@ export class Sessions {
     if (identity !== undefined && identity.sid !== '') this.#bySid.delete(identity.sid, session);
   }
 
-  /** Forgets a session whose client is gone; a second time does nothing. */
+  /** Removes a session whose client is gone; a second call does nothing. */
   remove(session: LiveSession): void {
     const cell = this.#live.get(session.id);
     if (cell === undefined) return;
@@ -136,7 +133,7 @@ export class Sessions {
     return this.#bySid.of(sid);
   }
 
-  /** From now on new clients are turned away. */
+  /** From now on new clients are refused. */
   startDraining(): void {
     this.#draining = true;
   }

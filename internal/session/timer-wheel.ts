@@ -1,9 +1,12 @@
-/** How fine time is sliced, in milliseconds: the most a deadline is late. */
+/** Resolution of the wheel, in milliseconds: the most a deadline is late. */
 const TICK_MS = 200;
-/** Slots of the wheel; a deadline further away than all of them goes round again. */
+/** Slots of the wheel; a deadline further away takes more than one round. */
 const SLOTS = 512;
 
-/** Something with one deadline at a time. The links are the wheel's: one object a session, no allocation. */
+/**
+ * Something with one deadline at a time. It is itself the node of the wheel's linked lists, so that
+ * scheduling allocates nothing.
+ */
 export abstract class Timed {
   /** @internal */ wheelNext: Timed | undefined;
   /** @internal */ wheelPrevious: Timed | undefined;
@@ -30,7 +33,7 @@ export class TimerWheel {
   #tick = Math.floor(this.nowMs / TICK_MS);
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param onError hears what a deadline handler throws: one session's fault is not another's. */
+  /** @param onError called with what a deadline handler throws, so that the other handlers still run. */
   constructor(readonly onError: (thrown: unknown) => void) {}
 
   start(): void {
@@ -53,7 +56,7 @@ export class TimerWheel {
   advance(nowMs: number): void {
     this.nowMs = nowMs;
     const last = Math.floor(nowMs / TICK_MS);
-    // After a long stall one turn visits every slot: more would visit some twice.
+    // After a long stall one round visits every slot; more would visit some twice.
     const first = Math.max(this.#tick + 1, last - SLOTS + 1);
     this.#tick = last;
     for (let tick = first; tick <= last; tick++) this.#empty(tick, nowMs);
@@ -63,7 +66,7 @@ export class TimerWheel {
     const slot = this.#slots[tick % SLOTS];
     const due = this.#due;
     if (slot?.wheelNext === undefined) return;
-    // The chain moves to a head of its own: handlers may unlink or hang any of its members meanwhile.
+    // The list moves to a head of its own, as handlers may unlink or schedule any of its members meanwhile.
     due.wheelNext = slot.wheelNext;
     due.wheelNext.wheelPrevious = due;
     slot.wheelNext = undefined;

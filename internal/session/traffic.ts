@@ -1,7 +1,7 @@
 import type { Protocol } from '../config/config.js';
 import type { Metrics } from '../telemetry/metrics/metrics.js';
 
-/** Messages, and bytes of their payload, that went either way. */
+/** Messages and payload bytes in each direction. */
 export interface TrafficCounts {
   messagesToUpstream: number;
   bytesToUpstream: number;
@@ -9,13 +9,13 @@ export interface TrafficCounts {
   bytesToClient: number;
 }
 
-/** A session's share of it. */
+/** The counts of one session. */
 export interface TrafficSource {
   readonly protocol: Protocol;
   addCounts(total: TrafficCounts): void;
 }
 
-/** By route (as the metrics' label has it), then by protocol. */
+/** By route (its metrics label), then by protocol. */
 class Totals {
   readonly #counts = new Map<string, Map<Protocol, TrafficCounts>>();
 
@@ -40,9 +40,8 @@ class Totals {
 }
 
 /**
- * What all sessions have moved, for the counters: those that have ended, and at each scrape those that
- * live. Sessions keep plain numbers from their first message to their last, and nothing that says which
- * of them have been counted.
+ * The message counters of all sessions: totals of those that have ended, plus at each scrape those that are
+ * live. A session keeps plain numbers for its whole life, and no mark of what was shown already.
  */
 export class Traffic {
   readonly #ended = new Totals();
@@ -51,8 +50,8 @@ export class Traffic {
   constructor(readonly metrics: Pick<Metrics, 'messages'>) {}
 
   /**
-   * Takes over what a session has moved. It is live no more: `show` must not meet it again.
-   * @param route its label.
+   * Adds the counts of a session that has ended; `show` must not be given it again.
+   * @param route its metrics label.
    */
   ended(source: TrafficSource, route: string): TrafficCounts {
     const counts = noTraffic();

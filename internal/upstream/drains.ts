@@ -2,15 +2,15 @@ import type { RecordTable } from '../store/records/postgres-records.js';
 import { type RecordList, SharedRecords } from '../store/records/shared-records.js';
 import type { Log } from '../telemetry/log/log.js';
 
-/** What is known of an endpoint by name. */
+/** The state of an endpoint, by its name. */
 interface Drain {
-  /** false: it was, and takes clients again. */
+  /** false: it was drained, and takes clients again. */
   readonly drained: boolean;
-  /** Whether those who are there have to go. */
+  /** Whether its present connections are closed, too. */
   readonly close: boolean;
 }
 
-/** That an endpoint is drained no more is remembered so long, for processes that were away. */
+/** How long the end of a drain is remembered, for processes that were disconnected meanwhile. */
 const TAKEN_BACK_MS = 30 * 86_400_000;
 
 /** Endpoints that operators have taken out of service. Every process knows them all (see `SharedRecords`). */
@@ -50,8 +50,8 @@ export class Drains {
   }
 
   /**
-   * Sends nobody there any more: in this process before it returns, in the others within the store's latency.
-   * @returns whether a store keeps it by now.
+   * Drains an endpoint: in this process before it returns, in the others within the store's latency.
+   * @returns whether a store has recorded it.
    */
   drain(name: string, close: boolean): Promise<boolean> {
     return this.#records.put(name, { drained: true, close }, Number.POSITIVE_INFINITY);

@@ -4,21 +4,21 @@ import { claimText, roleList } from '../request/claim-text.js';
 import { type FlatHeaders, withoutLines } from '../request/flat-headers.js';
 import { headerName } from '../request/header-names.js';
 
-/** What the placeholders of a template stand for. */
+/** Values for the placeholders of a template. */
 export interface TemplateSubject {
-  /** undefined: nobody has said who it is. */
+  /** undefined: anonymous. */
   readonly identity:
     | { readonly sub: string; readonly preferredUsername: string; readonly roles: readonly string[] }
     | undefined;
-  /** The claims of the verified token; asked for only where a template names one. */
+  /** The claims of the verified token; called only if a template names one. */
   readonly claims: () => Readonly<Record<string, unknown>> | undefined;
   readonly requestId: string;
 }
 
-/** By rules: they are data, and what is made of them is not. */
+/** By rules, outside of them, as rules are plain data. */
 const known = new WeakMap<HeaderRules, HeaderChanges>();
 
-/** `requestHeaders` or `responseHeaders` of a route, taken apart once. */
+/** `requestHeaders` or `responseHeaders` of a route, prepared once. */
 export function changesOf(rules: HeaderRules): HeaderChanges {
   let changes = known.get(rules);
   if (changes === undefined) {
@@ -31,9 +31,9 @@ export function changesOf(rules: HeaderRules): HeaderChanges {
 /** What a route changes of the header lines that pass. */
 export class HeaderChanges {
   readonly #set: readonly { readonly name: string; readonly parts: readonly TemplatePart[] }[];
-  /** Names that go, those that are set among them: what is set replaces what is there. */
+  /** Names that are removed, including those that are set, as they replace what is there. */
   readonly #gone: ReadonlySet<string>;
-  /** The same as servers read them that make variables of header names. */
+  /** The same as CGI-like servers read them, to which X_Tenant is X-Tenant. */
   readonly #goneAlike: ReadonlySet<string>;
 
   constructor({ set, remove }: HeaderRules) {
@@ -49,8 +49,8 @@ export class HeaderChanges {
   }
 
   /**
-   * Whether a client's own line of that name does not pass: it could say in another spelling, X_Tenant, what
-   * X-Tenant is set to say. What the gateway says itself goes only by its very name.
+   * Whether a client's own line of that name is removed: also in another spelling, as X_Tenant where X-Tenant
+   * is set. The gateway's own lines are removed by their exact name only.
    */
   dropsOfRequest(name: string): boolean {
     const { lower, alike, passage } = headerName(name);
@@ -79,7 +79,7 @@ function filled(parts: readonly TemplatePart[], subject: TemplateSubject): strin
   return parts.map((part) => textOf(part, subject)).join('');
 }
 
-/** What stands for something unknown is empty; claim text is encoded as in every header (SPEC section 8). */
+/** A placeholder without a value becomes empty; claim text is encoded as in every header (SPEC section 8). */
 function textOf(part: TemplatePart, { identity, claims, requestId }: TemplateSubject): string {
   switch (part.kind) {
     case 'text':
@@ -103,7 +103,7 @@ function claimValue(value: unknown): string {
   return Array.isArray(value) ? roleList(value.filter((item) => typeof item === 'string')) : '';
 }
 
-/** A claim by its name as a whole, else along a path of names with dots between. */
+/** A claim by its whole name, or else by a path of names separated by dots. */
 function claimAt(claims: unknown, path: string): unknown {
   if (own(claims, path) !== undefined) return own(claims, path);
   return path.split('.').reduce((value, name) => own(value, name), claims);

@@ -35,7 +35,7 @@ export interface UpstreamsOptions extends UpstreamConfig {
   readonly controlTimeoutMs: number;
 }
 
-/** How an endpoint is doing, for the admin API. */
+/** The state of an endpoint, for the admin API. */
 export interface EndpointSnapshot {
   /** URL without credentials and query. */
   readonly upstream: string;
@@ -43,11 +43,11 @@ export interface EndpointSnapshot {
   /** Consecutive faults; 0 unless the circuit is closed. */
   readonly faults: number;
   readonly sessions: number;
-  /** Whether nobody new is sent there. */
+  /** Whether it is drained: no new client is sent there. */
   readonly drained: boolean;
 }
 
-/** What one look at an endpoint found. */
+/** The result of one health check. */
 export interface EndpointHealth {
   /** URL without credentials and query. */
   readonly upstream: string;
@@ -61,8 +61,7 @@ const STATE_VALUES: Readonly<Record<CircuitState, number>> = { closed: 0, 'half-
 const SOURCES: CircuitBreakerSources = { nowMs: () => performance.now(), random: Math.random };
 
 /**
- * Everything behind the gateway: the endpoints of the current table, their circuits and
- * health, and the way to them.
+ * All upstreams: the endpoints of the current table, their circuits and health, and the ways to dial them.
  */
 export class Upstreams {
   readonly #endpoints: Endpoints;
@@ -71,8 +70,8 @@ export class Upstreams {
   readonly #pools: Pools;
 
   /**
-   * @param sources of time and chance, for tests; likewise sockets.
-   * @param drains the endpoints that new clients are kept from; who changes that calls `setDrained`.
+   * @param sources clock and random numbers, for tests; likewise sockets.
+   * @param drains the drained endpoints; after a change `setDrained` has to be called.
    */
   constructor(
     options: UpstreamsOptions,
@@ -132,14 +131,14 @@ export class Upstreams {
   }
 
   /**
-   * An HTTP request on its way to one of the route's endpoints, once it is started; the
-   * listener hears of the answer.
+   * An HTTP request to one of the route's endpoints, sent once it is started; the listener is given the
+   * answer.
    */
   send(route: HttpRoute, request: HttpRequest, listener: AnswerListener): Sending {
     return new Sending(route, request, listener, this.#endpoints, this.#pools);
   }
 
-  /** The endpoints of the current table, and those that came into being for somebody. */
+  /** The endpoints of the current table, and those made for the targets of users. */
   snapshot(endpoints: Iterable<Endpoint> = this.#endpoints.all): readonly EndpointSnapshot[] {
     return Array.from(endpoints, ({ name, breaker, sessions, drained }) => ({
       upstream: name,
@@ -150,7 +149,7 @@ export class Upstreams {
     }));
   }
 
-  /** Looks at every endpoint of the current table once, without anybody's credentials. */
+  /** Checks every endpoint of the current table once, without any user's credentials. */
   probe(): Promise<readonly EndpointHealth[]> {
     const never = new Cancellation();
     return Promise.all(
@@ -181,8 +180,8 @@ export class Upstreams {
   }
 
   /**
-   * Keeps new clients from the endpoints of that name, or lets them come again.
-   * @returns who is there now.
+   * Stops or resumes sending new clients to the endpoints of that name.
+   * @returns their present tenancies.
    */
   setDrained(name: string, drained: boolean): ReadonlySet<Tenancy> {
     return this.#endpoints.setDrained(name, drained);
@@ -199,7 +198,7 @@ export class Upstreams {
     circuitState.reset();
     const worst = new Map<string, number>();
     // Endpoints that differ in query or TLS settings share a name, which shows the worst of them. Those of
-    // targets have no series: their number is up to who is calling.
+    // targets have no series, as callers determine how many there are.
     for (const { upstream, circuit } of this.snapshot(this.#endpoints.named)) {
       worst.set(upstream, Math.max(worst.get(upstream) ?? 0, STATE_VALUES[circuit]));
     }
@@ -207,7 +206,7 @@ export class Upstreams {
   }
 }
 
-/** One check per endpoint, by the first route that says how. */
+/** One check per endpoint, by the first route that configures one. */
 function healthChecks(routes: readonly UpstreamRoute[], endpoints: Endpoints): HealthCheck[] {
   const checks = new Map<Endpoint, HealthCheck>();
   for (const route of routes) {

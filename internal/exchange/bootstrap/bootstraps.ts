@@ -19,12 +19,12 @@ import { askUpstream, type WholeAnswer } from './whole-answer.js';
 
 /** SPEC section 19. */
 const CHECK_MS = 5_000;
-/** Each path that a credential is offered to. */
+/** For each path that a credential is sent to. */
 const EXCHANGE_MS = 10_000;
 
 export interface BootstrapParts extends MintParts {
   readonly upstreams: Pick<Upstreams, 'send'>;
-  /** What a row says of a caller: `Access.rowField`. */
+  /** A field of the caller's table row: `Access.rowField`. */
   readonly rowField: (route: HttpRoute, caller: Caller, field: string) => string | undefined;
   readonly credentials: CredentialsConfig;
   /** undefined: this process is the whole gateway. */
@@ -32,16 +32,16 @@ export interface BootstrapParts extends MintParts {
   readonly log: Log;
 }
 
-/** A request that was let in, and where it goes. */
+/** A request that was admitted, and its upstream. */
 export interface Newcomer {
   readonly facts: ExchangeRequest<HttpRoute>;
   readonly caller: Caller;
   readonly destination: Destination | undefined;
-  /** Nobody waits for its answer any more. */
+  /** Aborted when the client no longer waits. */
   readonly signal: AbortSignal;
 }
 
-/** Gives browsers that an upstream does not know yet a session of its own (SPEC section 19). */
+/** Gets a session of the upstream's own for browsers that have none yet (SPEC section 19). */
 export class Bootstraps {
   readonly #turns: MintTurns;
 
@@ -50,10 +50,10 @@ export class Bootstraps {
   }
 
   /**
-   * @returns undefined: the request may go to the upstream as it is. Else it resolves with undefined, which
-   *   says the same, or with the redirection that brings the upstream's cookies.
-   * @throws GatewayError ERR_BOOTSTRAP_COOKIE; by rejecting ERR_BOOTSTRAP_MINT,
-   *   ERR_BOOTSTRAP_EXCHANGE, ERR_CIRCUIT_OPEN.
+   * @returns undefined: the request may go to the upstream as it is. A promise resolves with undefined, which
+   *   means the same, or with the redirect that sets the upstream's cookies.
+   * @throws GatewayError ERR_BOOTSTRAP_COOKIE; by rejecting ERR_BOOTSTRAP_MINT, ERR_BOOTSTRAP_EXCHANGE,
+   *   ERR_CIRCUIT_OPEN.
    */
   enter(rule: BootstrapRule, newcomer: Newcomer): Promise<LocalAnswer | undefined> | undefined {
     const { method, headers } = newcomer.facts;
@@ -75,7 +75,7 @@ export class Bootstraps {
     return await this.#turns.take(sub, () => this.#sessionFor(sub, rule, newcomer));
   }
 
-  /** Whether the upstream says for certain that a cookie is worth nothing. */
+  /** Whether the upstream definitely refuses the cookie. */
   async #isRefused(
     { check }: BootstrapRule,
     { facts, caller: { identity }, destination, signal }: Newcomer,
@@ -99,7 +99,7 @@ export class Bootstraps {
       );
       return status === 200 && saysFalse(body, check.field);
     } catch (thrown) {
-      // Whatever is wrong there, the request itself will tell.
+      // If the upstream fails, the request itself will show it.
       if (thrown instanceof GatewayError) return false;
       throw thrown;
     }
@@ -124,7 +124,7 @@ export class Bootstraps {
     };
   }
 
-  /** The Set-Cookie lines that a credential is good for. */
+  /** Exchanges a credential for the upstream's Set-Cookie lines. */
   async #exchanged(rule: BootstrapRule, newcomer: Newcomer, credential: string): Promise<FlatHeaders> {
     const { paths, body } = rule.exchange;
     const json = Buffer.from(JSON.stringify(filledIn(body, credential)));
@@ -134,7 +134,7 @@ export class Bootstraps {
       if (status !== 200)
         throw new GatewayError('ERR_BOOTSTRAP_EXCHANGE', `${path} answered ${status} to the credential`);
       const cookies = setCookies(headers);
-      // Else the browser would come back without it, again and again.
+      // Otherwise the browser would come back without it, again and again.
       if (!cookies.some((line) => line.split('=', 1)[0]?.trim() === rule.cookie))
         throw new GatewayError('ERR_BOOTSTRAP_EXCHANGE', `${path} did not set the cookie ${rule.cookie}`);
       return cookies.flatMap((line) => ['Set-Cookie', line]);

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fromUnknown } from '../../errors.js';
 import { forLog } from '../../telemetry/log/log.js';
 
-/** How a command is run. */
+/** Options of a command. */
 export interface CommandOptions {
   /** All of its environment. */
   readonly env: Readonly<Record<string, string>>;
@@ -10,14 +10,14 @@ export interface CommandOptions {
   readonly withinMs: number;
   /** Longest output, in bytes. */
   readonly limitBytes: number;
-  /** Nobody waits for it any more. */
+  /** Aborted when the output is no longer wanted. */
   readonly signal: AbortSignal;
 }
 
 /**
- * What a command writes to its output, once it has ended well. Without a shell, in a process group of its
- * own: when it takes too long, writes too much or is given up, all that it has started ends with it.
- * @throws Error: it cannot be started, ends otherwise, takes too long or writes too much.
+ * The standard output of a command that has exited with 0. It runs without a shell and in a process group of
+ * its own: if it takes too long, writes too much or is aborted, all that it has started is killed with it.
+ * @throws Error: it cannot be started, exits otherwise, takes too long or writes too much.
  */
 export function outputOf(
   [program = '', ...args]: readonly string[],
@@ -44,7 +44,7 @@ export function outputOf(
       signal.removeEventListener('abort', giveUp);
     };
     signal.addEventListener('abort', giveUp);
-    // First of all: where no descriptor is left there is no output to listen to.
+    // Before all else: if no file descriptor is left, the child has no output streams.
     child.on('error', (error) => fail(fromUnknown(error).message));
     for (const pipe of [child.stdout, child.stderr]) pipe?.on('error', (error) => fail(error.message));
     child.stdout?.on('data', (chunk: Buffer) => {
@@ -55,7 +55,7 @@ export function outputOf(
     child.stderr?.on('data', (chunk: Buffer) => {
       complaint = forLog(complaint + chunk.toString());
     });
-    // When its pipes are closed too: what it has left running may not hold them.
+    // On 'close', when its pipes are closed too: a process that it has left running may not hold them.
     child.once('close', (code, ended) => {
       end();
       if (code === 0) resolve(Buffer.concat(output));
@@ -70,6 +70,6 @@ function killGroup({ pid, stdout, stderr }: ChildProcess): void {
   try {
     if (pid !== undefined) process.kill(-pid, 'SIGKILL');
   } catch {
-    // It has ended, or has become somebody else's.
+    // The process group has ended, or belongs to another user now.
   }
 }

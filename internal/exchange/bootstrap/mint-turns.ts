@@ -1,16 +1,16 @@
-/** Mints at once in this process: each may be a process of its own. */
+/** Mints at a time in this process, as each may start a command. */
 const MAX_AT_ONCE = 16;
 
-/** Turns over all workers of this host, one at a time for each name. */
+/** Turns among all workers of this host, one at a time for each name. */
 export interface HostTurns {
-  /** Resolves when the turn is had; to be given back. Not to be asked for twice at once. */
+  /** Resolves when it is this worker's turn, which ends with `give`. Not to be called again before that. */
   take(name: string): Promise<void>;
   give(name: string): void;
 }
 
-/** One mint at a time for each subject, and not too many in all; who has to wait is served in order. */
+/** Allows one mint at a time for each subject, and `MAX_AT_ONCE` in all; others wait in order. */
 export class MintTurns {
-  /** The last of each subject's that is under way or waits. */
+  /** The latest mint of each subject that is under way or waits. */
   readonly #last = new Map<string, Promise<unknown>>();
   readonly #waiting: (() => void)[] = [];
   #underWay = 0;
@@ -18,7 +18,7 @@ export class MintTurns {
   /** @param host undefined: this process is the whole gateway. */
   constructor(readonly host: HostTurns | undefined) {}
 
-  /** Does the work when its turn comes, and settles as it does. */
+  /** Runs `work` when its turn comes, and settles with it. */
   async take<T>(sub: string, work: () => Promise<T>): Promise<T> {
     const before = this.#last.get(sub);
     const turn = before === undefined ? this.#run(sub, work) : before.then(() => this.#run(sub, work));
@@ -44,7 +44,7 @@ export class MintTurns {
   }
 
   async #atOnce<T>(work: () => Promise<T>): Promise<T> {
-    // The place goes from hand to hand.
+    // The one that ends hands its place on, so the count stays.
     if (this.#underWay >= MAX_AT_ONCE) await new Promise<void>((resume) => this.#waiting.push(resume));
     else this.#underWay++;
     try {

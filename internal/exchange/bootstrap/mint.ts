@@ -13,22 +13,22 @@ const MAX_OUTPUT_BYTES = 65_536;
 
 /** What every mint of a process needs. */
 export interface MintParts {
-  /** Of a command. */
+  /** The environment of a command. */
   readonly env: Readonly<Record<string, string>>;
   readonly outbound: Pick<OutboundHttp, 'request'>;
 }
 
-/** Whom it is for. */
+/** Whom the credential is for. */
 export interface MintSubject {
   readonly sub: string;
-  /** A field of the row that a table has for the subject. */
+  /** A field of the subject's table row. */
   readonly field: (name: string) => string | undefined;
-  /** Nobody waits for it any more. */
+  /** Aborted when the credential is no longer wanted. */
   readonly signal: AbortSignal;
 }
 
 /**
- * A credential for somebody, as a command or a service makes it.
+ * A credential for a subject, made by a command or by a service.
  * @throws GatewayError ERR_BOOTSTRAP_MINT.
  */
 export async function mintCredential(
@@ -69,7 +69,7 @@ async function answerOf(
   return body;
 }
 
-/** The command with what its placeholders stand for. */
+/** The command with its placeholders filled in. */
 function argumentsFor(command: readonly string[], { sub, field }: MintSubject): readonly string[] {
   const optionsEnd = command.indexOf('--');
   return command.map((argument, index) => {
@@ -77,7 +77,7 @@ function argumentsFor(command: readonly string[], { sub, field }: MintSubject): 
     if (name === undefined && argument !== '{sub}') return argument;
     const value = name === undefined ? sub : field(name);
     if (value === undefined) throw new Error(`the row of ${JSON.stringify(forLog(sub))} has no ${argument}`);
-    // A subject that calls itself --help is not to give orders. Behind `--` nothing is taken for an option.
+    // A value such as `--help` must not be taken for an option; after `--` none is.
     if (value.startsWith('-') && (optionsEnd < 0 || index < optionsEnd))
       throw new Error(`${JSON.stringify(forLog(value))} would be an option: put -- before ${argument}`);
     return value;
@@ -97,7 +97,7 @@ function jsonObjectIn(bytes: Buffer): JsonObject {
   try {
     value = JSON.parse(bytes.toString());
   } catch {
-    // The parser's own words quote what may be a credential.
+    // The parser's own message could quote a credential.
     throw new Error('what it said is no JSON');
   }
   if (!isJsonObject(value)) throw new Error('what it said is no JSON object');

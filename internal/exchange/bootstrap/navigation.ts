@@ -1,8 +1,8 @@
 import type { HeaderLines } from '../../request/head.js';
 
 /**
- * Whether a browser asks for a page to show, which may be sent elsewhere first: by Fetch Metadata,
- * else by what is accepted.
+ * Whether a browser asks for a page to show, so that it may be redirected: by Fetch Metadata, or else by
+ * Accept.
  */
 export function isDocumentNavigation(method: string, headers: HeaderLines): boolean {
   if (method !== 'GET') return false;

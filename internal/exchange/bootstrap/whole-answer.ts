@@ -11,12 +11,12 @@ const MAX_BODY_BYTES = 65_536;
 export interface WholeAnswer {
   readonly status: number;
   readonly headers: FlatHeaders;
-  /** As far as it is kept: what is longer is cut off. */
+  /** Cut off at `MAX_BODY_BYTES`. */
   readonly body: Buffer;
 }
 
 /**
- * Asks an upstream for something that the gateway itself wants to know.
+ * Sends an upstream a request of the gateway's own.
  * @throws GatewayError as `Sending` fails, ERR_UPSTREAM_TIMEOUT, ERR_CLIENT_LOST when the signal says so.
  */
 export function askUpstream(

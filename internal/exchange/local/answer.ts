@@ -1,4 +1,4 @@
-/** What the gateway says itself to a request. */
+/** An answer of the gateway's own. */
 export interface LocalAnswer {
   readonly status: number;
   /** Without Content-Length. */

@@ -6,7 +6,7 @@ import { join, sep } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { FlatHeaders } from '../../request/flat-headers.js';
 
-// Loaded where files are sent: more than a megabyte of each process, and most send none.
+// Loaded on first use: it takes more than a megabyte of memory, and most processes send no files.
 const load = createRequire(import.meta.url);
 
 /** A request for something in a folder; the method is GET or HEAD. */
@@ -17,23 +17,23 @@ export interface FileRequest {
   readonly rest: string;
   /** The whole of it. */
   readonly path: string;
-  /** Whether everybody may have it, caches included. */
+  /** Whether the route is public, so that shared caches may keep the file. */
   readonly isPublic: boolean;
 }
 
-/** What became of it; `redirected` and `refused` are the caller's to answer. */
+/** The result; the caller answers `redirected` and `refused`. */
 export type FileOutcome =
   | { readonly kind: 'sent' }
   | { readonly kind: 'redirected'; readonly location: string }
-  /** Of 416 the headers say how long the file is (RFC 9110 §15.5.17). */
+  /** With 416 the headers tell the length of the file (RFC 9110 §15.5.17). */
   | { readonly kind: 'refused'; readonly status: 404 | 412 | 416; readonly headers: FlatHeaders };
 
 const MISSING: FileOutcome = { kind: 'refused', status: 404, headers: [] };
 
 /**
- * Serves a file with ETag, Last-Modified and ranges (RFC 9110 §13, §14), a folder by its index.html. Nothing
- * whose name begins with a dot is there, nor what a link outside of the folder leads to, nor anything but
- * regular files: opening a pipe would wait for whoever writes into it.
+ * Serves a file with ETag, Last-Modified and ranges (RFC 9110 §13, §14), a folder by its index.html. Not
+ * found are names that begin with a dot, links that lead out of the folder, and anything but regular files:
+ * opening a named pipe would wait for a writer.
  * @param begin begins the answer: its status and headers.
  */
 export async function serveFile(
@@ -59,12 +59,12 @@ async function findFile({ folder, rest, path }: FileRequest): Promise<string | F
   const index = await inside(folder, [...segments, 'index.html']);
   if (index?.stats.isFile() !== true) return undefined;
   if (isFolderPath) return index.path;
-  // Without the slash the links of the page would lead beside it. As a relative reference it leads to no
-  // other host, and is right behind whatever changes paths in front of the gateway.
+  // Without the slash, relative links of the page would be wrong. A relative Location cannot lead to another
+  // host, and is right behind proxies that rewrite paths.
   return { kind: 'redirected', location: `./${encodeURIComponent(path.slice(path.lastIndexOf('/') + 1))}/` };
 }
 
-/** What is at a path in the folder, once all links are followed; undefined: nothing, or it lies outside. */
+/** The real path of what is at a path in the folder; undefined: nothing, or it lies outside. */
 async function inside(
   folder: string,
   segments: readonly string[],
@@ -81,8 +81,8 @@ async function inside(
 }
 
 /**
- * The library takes ranges, preconditions, types and the stream; it is told a real path that was found good,
- * so that a dot in it is one that a link of the folder's owner leads through (Kubernetes mounts `..data`).
+ * The library handles ranges, preconditions, types and the stream. It is given a real path that was checked,
+ * which may have dots in it where the owner's links lead through such names (Kubernetes mounts `..data`).
  */
 function sendFile(
   path: string,
@@ -100,14 +100,14 @@ function sendFile(
   insteadOfHead(outgoing, begin, () => file?.unpipe(outgoing).destroy());
   return new Promise((resolve) => {
     sending.on('error', (error: { readonly status?: number }) => {
-      // Somebody has given another answer meanwhile.
+      // Another answer was given meanwhile.
       if (outgoing.writableEnded) return;
-      // Broken off in the middle: never an answer that looks complete.
+      // It broke off in the middle: the answer must not look complete.
       if (outgoing.headersSent) outgoing.destroy();
       else resolve(refusal(error.status, outgoing));
     });
     sending.on('directory', () => resolve(MISSING));
-    // The library minds only an answer that has a connection: one that waits behind others has none yet.
+    // The library watches only answers that have a connection; one that waits behind others has none yet.
     sending.on('stream', (opened: Readable) => {
       file = opened;
       if (outgoing.destroyed) opened.destroy();
@@ -119,17 +119,17 @@ function sendFile(
 }
 
 /**
- * RFC 9110 §13.1.5: a part only to whom has the very same file. The library's tags, made of time and size,
- * are weak ones, which say no such thing; who names the time of the file (Last-Modified) gets his part.
+ * RFC 9110 §13.1.5: If-Range needs a strong validator. The library's tags, made of time and size, are weak:
+ * with one of those the whole file is sent, with a date (Last-Modified) the range.
  */
 function namesTag({ headers }: IncomingMessage): boolean {
   return String(headers['if-range'] ?? '').includes('"');
 }
 
 /**
- * Has `begin` write the head that the library has put together, when that begins to send.
- * @param giveUp called when somebody else begins an answer instead: the library waits for the first bytes of
- *   the file, and would say them behind that one.
+ * Calls `begin` with the head that the library has made, instead of writing it.
+ * @param giveUp called when another answer begins instead: the library may still wait for the file's first
+ *   bytes, and would write them after that.
  */
 function insteadOfHead(
   outgoing: ServerResponse,
@@ -142,7 +142,7 @@ function insteadOfHead(
       const headers = linesOf(outgoing);
       clear(outgoing);
       Reflect.deleteProperty(outgoing, 'writeHead');
-      // The library has no lines of its own to give.
+      // The library passes no header lines.
       if (lines === undefined) begin(status, headers);
       else {
         giveUp();
@@ -156,7 +156,7 @@ function insteadOfHead(
 function refusal(status: number | undefined, outgoing: ServerResponse): FileOutcome {
   const range = outgoing.getHeader('Content-Range');
   clear(outgoing);
-  // From here on the head is the caller's.
+  // From here on `writeHead` is Node's own again, for the caller.
   Reflect.deleteProperty(outgoing, 'writeHead');
   if (status === 412) return { kind: 'refused', status, headers: [] };
   if (status !== 416) return MISSING;

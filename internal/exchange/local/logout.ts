@@ -5,34 +5,33 @@ import type { HeaderLines } from '../../request/head.js';
 import type { ExchangeParts } from '../exchange-parts.js';
 import type { LocalAnswer } from './answer.js';
 
-/** Answers about a login are nobody else's, and nobody's to repeat. */
+/** Answers about a login must not be cached. */
 const NO_STORE = ['Cache-Control', 'no-store'];
 
 /**
- * Ends what a token opened (SPEC section 21): the token is refused everywhere from now on, its sessions
- * close. All tokens issued to the subject so far where the route says so, or where the token has no id by
- * which it could be refused alone. Resolves when the revocation is in effect in this process and its store
- * was told, or could not be.
+ * Logs a token out (SPEC section 21): it is revoked, and its sessions are closed. If the route says so, or
+ * the token has no id by which it can be revoked alone, all tokens issued to the subject so far are. Resolves
+ * when the revocation is in effect in this process, and is stored or could not be.
  */
 export async function logOut(
   { logout }: Pick<LogoutRoute, 'logout'>,
   { sub, jti, issuer }: Pick<Identity, 'sub' | 'jti' | 'issuer'>,
   { revocations, hasSeveralIssuers }: Pick<ExchangeParts, 'revocations' | 'hasSeveralIssuers'>,
 ): Promise<LocalAnswer> {
-  // Another issuer's subject of that name is somebody else.
+  // The same subject of another issuer is another user.
   const whose = hasSeveralIssuers && issuer !== '' ? { issuer } : {};
   await revocations.revoke(logout.everywhere || jti === '' ? { sub, all: true, ...whose } : { sub, jti });
   const { redirect } = logout;
   if (redirect !== undefined)
-    // RFC 9110 §15.4.4: to be asked for with GET, whatever this request was.
+    // RFC 9110 §15.4.4: the client follows with GET, whatever the method of this request.
     return { status: 303, headers: [...NO_STORE, 'Location', redirect], body: Buffer.alloc(0) };
   const body = Buffer.from('{"message":"logged out"}');
   return { status: 200, headers: [...NO_STORE, 'Content-Type', 'application/json'], body };
 }
 
 /**
- * Set-Cookie lines that take the token's cookie away, and the pieces it came in (`name.0`, …): for the answer
- * of a logout, and for the 401 of one whose token was none or no good.
+ * Set-Cookie lines that delete the token's cookie, and the pieces it came in (`name.0`, …): for the answer of
+ * a logout, and for the 401 of one without a valid token.
  * @param secure whether the client came by https, as far as it can be told.
  */
 export function clearedCookies(cookieName: string, headers: HeaderLines, secure: boolean): FlatHeaders {

@@ -28,7 +28,7 @@ export interface LocalExchange {
   answer(answer: LocalAnswer, changed?: boolean): void;
   /** Ends it with a failure. */
   refuse(thrown: unknown): void;
-  /** From now on nobody may cut it. */
+  /** It cannot be cut from now on. */
   exempt(): void;
 }
 
@@ -58,8 +58,8 @@ export function answerWithFile(exchange: LocalExchange, { files, auth, maxBodyBy
 }
 
 /**
- * Nobody wants it, but its client is to get the answer (RFC 9112 §9.6): it is read, no more of
- * it than the route allows.
+ * Reads and drops the request's body, no more of it than the route allows, so that the client gets the answer
+ * (RFC 9112 §9.6).
  */
 function dropBody(exchange: LocalExchange, body: IncomingMessage, limitBytes: number): void {
   const onBytes = (count: number): void => {
@@ -71,8 +71,8 @@ function dropBody(exchange: LocalExchange, body: IncomingMessage, limitBytes: nu
 }
 
 /**
- * A logout (SPEC section 21), whose answer survives its own revocation.
- * @throws GatewayError ERR_TOKEN_MISSING: nobody is logged in.
+ * A logout (SPEC section 21), whose answer outlives the revocation that it makes.
+ * @throws GatewayError ERR_TOKEN_MISSING: there is no token to log out.
  */
 export function answerWithLogout(exchange: LocalExchange, route: LogoutRoute): void {
   const { identity } = exchange.caller;
@@ -83,7 +83,10 @@ export function answerWithLogout(exchange: LocalExchange, route: LogoutRoute): v
   );
 }
 
-/** Not for another site: it would replace the cookie that its request came without, or a token of its own. */
+/**
+ * Not on a request from another site, which could log the user out by it, although it came without the cookie
+ * or with a token of its own.
+ */
 export function withClearedCookies(
   { parts, facts }: Pick<LocalExchange, 'parts' | 'facts'>,
   answer: LocalAnswer,

@@ -9,17 +9,17 @@ import { rulesOf, templateSubject } from '../route-rules.js';
 import { requestHeaders, requestTrailers } from './request-headers.js';
 import { upstreamPath } from './upstream-path.js';
 
-/** What an exchange brings along. */
+/** The parts of an exchange that go upstream. */
 export interface Outgoing {
   readonly caller: Caller;
   readonly wire: Pick<ClientWire, 'rawHeaders' | 'body'>;
-  /** As it comes, or read whole; undefined: none. */
+  /** As a stream, or read whole; undefined: none. */
   readonly body: RequestBody | Buffer | undefined;
   readonly destination: Destination | undefined;
   readonly trace: DialTrace | undefined;
 }
 
-/** What the upstream is asked. */
+/** The request to the upstream. */
 export function outgoingRequest(
   facts: ExchangeRequest<HttpRoute>,
   { caller, wire, body, destination, trace }: Outgoing,

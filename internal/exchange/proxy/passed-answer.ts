@@ -11,7 +11,7 @@ import { answerHeaders } from '../route-rules.js';
 import { passedHeaders } from './response-headers.js';
 import { answerTrailers } from './trailers.js';
 
-/** Whose answer it is. */
+/** The exchange that the answer is for. */
 export interface Recipient {
   readonly parts: Pick<ExchangeParts, 'exchanges'>;
   readonly wire: ClientWire;
@@ -24,7 +24,7 @@ export interface Recipient {
   refuse(thrown: unknown): void;
 }
 
-/** An upstream's answer on its way to the client: piece by piece, no faster than the client takes it. */
+/** Passes an upstream's answer to the client: piece by piece, no faster than the client takes it. */
 export class PassedAnswer implements AnswerListener {
   constructor(readonly to: Recipient) {}
 
@@ -44,13 +44,13 @@ export class PassedAnswer implements AnswerListener {
     const lines = answerHeaders(passed, facts, caller, true);
     if (parts.exchanges.draining || (!wire.isComplete && isOfKnownLength(status, lines))) wire.isLast = true;
     try {
-      // A reason phrase is for people (RFC 9112 §4): one that cannot be written again is left out.
+      // A reason phrase that cannot be written is left out, as it is for people only (RFC 9112 §4).
       wire.begin(status, /^[\t\x20-\x7e]+$/.test(statusText) ? statusText : undefined, lines);
     } catch (thrown) {
       this.to.sending?.abort('lost');
       return this.to.refuse(new GatewayError('ERR_UPSTREAM_PROTOCOL', fromUnknown(thrown).message));
     }
-    // With the first bytes, if they came along; else alone: SSE waits for its head.
+    // With the first bytes of the body if they came along, else alone: clients of SSE wait for the head.
     process.nextTick(flush, wire);
   }
 
@@ -71,14 +71,15 @@ export class PassedAnswer implements AnswerListener {
 }
 
 /**
- * Whether an answer is over by itself: one before the end of its request ends the connection, and says so,
- * or the client's next request might come on it (RFC 9112 §9.6). Any other may go along with its request.
+ * Whether an answer ends by its own length. If it may come before the end of its request, the connection is
+ * closed after it, and the answer says so, as the client could send its next request on it (RFC 9112 §9.6).
+ * Any other answer may last as long as its request.
  */
 function isOfKnownLength(status: number, lines: FlatHeaders): boolean {
   return status === 204 || status === 304 || firstValue(lines, 'content-length') !== undefined;
 }
 
-/** Whether the body of an answer is in chunks, if nothing says how long it is. */
+/** Whether an answer without a length has its body in chunks. */
 function mayHaveChunks(status: number, method: string, { isOld }: Pick<ClientWire, 'isOld'>): boolean {
   return !isOld && method !== 'HEAD' && status !== 204 && status !== 304;
 }

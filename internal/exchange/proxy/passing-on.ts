@@ -12,20 +12,23 @@ import { checkBody, checkEndpoint, readWhole } from '../schema/gate.js';
 import { outgoingRequest } from './outgoing-request.js';
 import { PassedAnswer, type Recipient } from './passed-answer.js';
 
-/** An exchange whose answer is an upstream's. */
+/** An exchange that goes to an upstream. */
 export interface PassedOn extends Recipient {
   readonly parts: Pick<ExchangeParts, 'exchanges' | 'access' | 'bootstraps' | 'credentials' | 'upstreams'>;
   sending: Sending | undefined;
-  /** Says so when nobody waits for what is done for it elsewhere. */
+  /** Aborted when the exchange ends, for work that is done for it elsewhere. */
   leaving(): AbortSignal;
   later<T>(step: Promise<T>, next: (value: T) => void): void;
-  /** The last check before the upstream is asked. */
+  /** The last check before the request is sent upstream. */
   once(work: () => void): void;
   /** @param changed whether `responseHeaders` applies. */
   answer(answer: LocalAnswer, changed?: boolean): void;
 }
 
-/** Leads an exchange to its upstream: by JSON Schema and the upstream's session, where the route has them. */
+/**
+ * Sends an exchange to its upstream, after the checks of JSON Schema and of the upstream's own session, if
+ * the route has them.
+ */
 export function passOn(exchange: PassedOn, route: HttpRoute): void {
   const { parts, caller, facts } = exchange;
   const destination = parts.access.destination(route, caller);
@@ -57,7 +60,7 @@ function passBody(
         wire.body && new RequestBody(wire.body, { ...heardBy(exchange), limitBytes: maxBodyBytes });
       send(exchange, route, body, destination);
     });
-  // Held whole, by anybody on a public route: not for as long as a byte comes now and then.
+  // A body that is held whole has a deadline, as on a public route anybody could send one byte now and then.
   deadlines.wholeByMs = performance.now() + timeouts.answerMs;
   return exchange.later(readWhole(wire.body, maxBodyBytes, heardBy(exchange)), (bytes) => {
     deadlines.wholeByMs = Number.POSITIVE_INFINITY;
@@ -75,7 +78,7 @@ function send(
   const { wire, facts, caller, parts, record } = exchange;
   const { trace } = record;
   const outgoing = outgoingRequest(
-    // Its route is the one that is given.
+    // The type: its route is `route`.
     (trace === undefined ? facts : traced(facts, trace)) as ExchangeRequest<HttpRoute>,
     { caller, wire, body, destination, trace },
     parts.credentials,
@@ -85,7 +88,7 @@ function send(
   sending.start();
 }
 
-/** The upstream goes on where the gateway stands, not where its client does. */
+/** The upstream continues the trace from the gateway's span, not from the client's. */
 function traced(facts: ExchangeRequest, trace: ExchangeTrace): ExchangeRequest {
   return { ...facts, client: { ...facts.client, traceContext: trace.ask() } };
 }

@@ -13,9 +13,9 @@ const NO_TRAILERS: FlatHeaders = [];
 const NO_LINES: ReadonlyMap<string, readonly string[]> = new Map();
 
 /**
- * The header lines that go upstream: the client's, without what is of one hop, what the gateway alone may
- * say and what was meant for it alone, in their order; then the gateway's own (SPEC sections 8 and 17). Host
- * and framing come elsewhere.
+ * The header lines that go upstream: the client's, in their order, without hop-by-hop headers, those that
+ * only the gateway may set and those meant for the gateway alone; then the gateway's own (SPEC sections 8 and
+ * 17). Host and framing are added elsewhere.
  * @param rawHeaders of the client, name and value by turns, as they came.
  */
 export function requestHeaders(
@@ -56,8 +56,8 @@ export function requestHeaders(
 }
 
 /**
- * Trailer lines that go upstream: of the client's, those that may stand there (RFC 9110 §6.5.1) and that
- * would pass as headers; neither cookies nor anything that says who it is.
+ * Trailer lines that go upstream: those of the client's that may be trailers (RFC 9110 §6.5.1) and would pass
+ * as headers; no cookies, and nothing that tells an identity.
  */
 export function requestTrailers(
   rawTrailers: readonly string[],
@@ -91,7 +91,7 @@ function droppedNames(
   const carriesToken = token !== undefined && headerNames.some((name) => name !== 'authorization');
   if (!hasNamed && !carriesToken && typeof auth !== 'object') return NONE;
   const dropped = new Set<string>();
-  // RFC 9110 §7.6.1: what the client calls hop-by-hop is.
+  // RFC 9110 §7.6.1: headers that Connection names are hop-by-hop.
   if (hasNamed) for (const name of listElements(connection)) dropped.add(name.toLowerCase());
   if (carriesToken) for (const name of headerNames) dropped.add(name);
   if (typeof auth === 'object') for (const name of identityNames(auth)) dropped.add(name);

@@ -2,7 +2,7 @@ import type { FlatHeaders } from '../../request/flat-headers.js';
 import { listElements } from '../../request/grammar.js';
 import { headerName } from '../../request/header-names.js';
 
-/** Of one connection alone (RFC 9110 §7.6.1); Trailer is kept, as trailers pass. */
+/** Hop-by-hop headers (RFC 9110 §7.6.1); Trailer is kept, as trailers pass. */
 export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
@@ -14,10 +14,10 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * An upstream's header lines without what is of its connection alone, and what the answer that
- * they go out with cannot keep.
- * @param hasChunks whether that has a body in chunks, unless a line says how long it
- *   is: no other has trailers.
+ * An upstream's header lines without those of its connection alone, and without those that do not fit the
+ * answer to the client.
+ * @param hasChunks whether that has a body in chunks, unless a line says how long it is: no other has
+ *   trailers.
  */
 export function passedHeaders(raw: readonly string[], status: number, hasChunks: boolean): FlatHeaders {
   const lines: FlatHeaders = [];

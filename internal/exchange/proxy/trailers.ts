@@ -2,19 +2,21 @@ import type { FlatHeaders } from '../../request/flat-headers.js';
 import { headerName } from '../../request/header-names.js';
 import { HOP_BY_HOP } from './response-headers.js';
 
-/** What decides about a message, or how it is framed and who sent it, must precede it (RFC 9110 §6.5.1). */
+/**
+ * Fields that decide how a message is handled, framed or authenticated must come before it (RFC 9110 §6.5.1).
+ */
 const NEVER: ReadonlySet<string> = new Set([
   ...['content-encoding', 'content-range', 'content-type', 'set-cookie', 'location', 'cache-control', 'vary'],
   ...HOP_BY_HOP,
 ]);
 
-/** Whether a line of that name may pass behind a body: nothing of the gateway's own, nothing of one hop. */
+/** Whether a field may pass as a trailer: none of the gateway's own, none that is hop-by-hop. */
 export function mayTrail(name: string): boolean {
   const { lower, passage } = headerName(name);
   return passage === 'passes' && !NEVER.has(lower);
 }
 
-/** Of an answer's trailers those that pass. @param trailers name and value by turns. */
+/** The trailers of an answer that pass. @param trailers name and value by turns. */
 export function answerTrailers(trailers: readonly string[]): FlatHeaders {
   const passed: FlatHeaders = [];
   for (let at = 0; at < trailers.length; at += 2) {

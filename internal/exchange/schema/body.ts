@@ -5,20 +5,20 @@ import type { HeaderLines } from '../../request/head.js';
 
 /** Largest body that is read whole, whatever the route allows. */
 const MAX_CHECKED_BYTES = 1_048_576;
-/** All that is wrong is looked for in bodies up to this size: in a large one it could be 100,000 things. */
+/** Only in bodies up to this size are all errors looked for: a large one could have 100,000. */
 const MAX_DETAILED_BYTES = 65_536;
 
-/** Largest body of a request that a schema is held against; @param maxBodyBytes of the route, 0: no limit. */
+/** Largest body that is checked against a schema; @param maxBodyBytes of the route, 0: no limit. */
 export function checkedBodyLimit(maxBodyBytes: number): number {
   return maxBodyBytes === 0 ? MAX_CHECKED_BYTES : Math.min(maxBodyBytes, MAX_CHECKED_BYTES);
 }
 
 /**
- * Whether the type of a body can be held against a schema: 415 for what is not JSON as it is, 400 for JSON in
- * another encoding than its only one (RFC 8259 §8.1), undefined: it can. Asked before the body is read.
+ * Whether a body of this type can be checked against a schema: undefined: it can; 415: it is not plain JSON;
+ * 400: JSON in another encoding than UTF-8 (RFC 8259 §8.1). Asked before the body is read.
  */
 export function judgeContentType(headers: HeaderLines): 400 | 415 | undefined {
-  // What is compressed is not what the upstream will read (RFC 9110 §15.5.16).
+  // A compressed body is not what the upstream will parse (RFC 9110 §15.5.16).
   const codings = (headers.get('content-encoding') ?? []).map((line) => line.trim().toLowerCase());
   if (codings.some((coding) => coding !== '' && coding !== 'identity')) return 415;
   const lines = headers.get('content-type') ?? [];
@@ -37,7 +37,7 @@ export function judgeContentType(headers: HeaderLines): 400 | 415 | undefined {
   return /^(?:utf-8|us-ascii)$/.test(named[1] ?? named[2] ?? '') ? undefined : 400;
 }
 
-/** What is wrong with a body; undefined: nothing, and its bytes may pass as they are. */
+/** The errors of a body; undefined: none, and its bytes may pass as they are. */
 export function bodyErrors(
   { body: check, detail }: CompiledEndpoint,
   bytes: Uint8Array,
@@ -48,7 +48,10 @@ export function bodyErrors(
   return check(reading.value, detail && bytes.length <= MAX_DETAILED_BYTES);
 }
 
-/** The member `errors` of a 400: all with messages where the endpoint says `detail`, else the first path. */
+/**
+ * The member `errors` of a 400: all errors with their messages if the endpoint has `detail`, else the path of
+ * the first.
+ */
 export function errorsToShow(
   errors: readonly SchemaError[],
   { detail }: Pick<CompiledEndpoint, 'detail'>,

@@ -1,7 +1,7 @@
 import type { CompiledEndpoint, CompiledSchemas } from '../../config/schemas/compiled.js';
 import { withoutParameters } from '../request-target.js';
 
-/** Which endpoint a request is for (SPEC section 20). */
+/** The endpoint that a request is for (SPEC section 20). */
 export type EndpointVerdict =
   | { readonly kind: 'endpoint'; readonly endpoint: CompiledEndpoint }
   /** Not listed, and the file says `unknown: pass`. */
@@ -10,8 +10,8 @@ export type EndpointVerdict =
   | { readonly kind: 'unknown method'; readonly allow: string };
 
 /**
- * @param rest what follows the prefix in the decoded path, which is what the route was found by, too;
- *   `/x/` is not `/x`, but the prefix itself is `/`.
+ * @param rest what follows the prefix in the decoded path, by which the route was matched, too. `/x/` is not
+ *   `/x`, but the prefix alone is `/`.
  */
 export function endpointOf(schemas: CompiledSchemas, method: string, rest: string): EndpointVerdict {
   const segments = segmentsOf(rest);

@@ -8,8 +8,8 @@ import { endpointOf, readsAsListed } from './endpoint.js';
 import { queryErrors } from './query.js';
 
 /**
- * Whether an endpoint of the schema file is asked for, and by a good query (SPEC section 20).
- * @returns the endpoint whose schema the body is to be held against; undefined: it passes as it comes.
+ * Checks that a request is for an endpoint of the schema file, with a valid query (SPEC section 20).
+ * @returns the endpoint whose schema the body has to match; undefined: the body passes unchecked.
  * @throws ExchangeRefused ERR_SCHEMA_PATH, ERR_SCHEMA_METHOD, ERR_SCHEMA, ERR_MEDIA_TYPE.
  */
 export function checkEndpoint(
@@ -19,7 +19,7 @@ export function checkEndpoint(
   const verdict = endpointOf(schemas, method, rest);
   switch (verdict.kind) {
     case 'pass':
-      // What is listed must not pass unseen under such a name.
+      // A listed endpoint must not be reached unchecked under such a name.
       if (readsAsListed(schemas, method, rest))
         throw new ExchangeRefused('ERR_SCHEMA_PATH', 'some upstreams take the path for that of a listed one');
       return undefined;

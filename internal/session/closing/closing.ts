@@ -3,15 +3,17 @@ import type { SessionConfig } from '../../config/config.js';
 import type { ClientSocket, FinalMessage } from '../client-socket.js';
 import type { Timed, TimerWheel } from '../timer-wheel.js';
 
-/** Times the write timeout that a client may take for what its upstream said before its end. */
+/** A client has this many write timeouts to take what its upstream sent before it ended. */
 const PATIENCE = 5;
 
-/** What the upstream had sent before it ended is still the client's, as long as it takes any of it. */
+/**
+ * Reasons after which the client is still sent what the upstream had sent, as long as it takes some of it.
+ */
 const PATIENT: ReadonlySet<CloseReasonKey> = new Set(['upstreamClosed', 'upstreamLost', 'mqttDisconnect']);
 
 /**
- * Whoever ends a session for one of these has forbidden it: not even the rest of a frame passes, nor what a
- * closing session still has for its client (SPEC section 9).
+ * Reasons that end a session at once: neither the rest of a frame passes, nor what a closing session still
+ * has for its client (SPEC section 9).
  */
 const AT_ONCE: ReadonlySet<CloseReasonKey> = new Set([
   'tokenRevoked',
@@ -24,7 +26,7 @@ export function endsAtOnce(key: CloseReasonKey): boolean {
   return AT_ONCE.has(key);
 }
 
-/** What says how long an ending may take. */
+/** What bounds the time of a close. */
 export interface ClosingTerms {
   readonly config: SessionConfig;
   readonly wheel: TimerWheel;
@@ -35,28 +37,32 @@ export interface ClosingTerms {
 }
 
 /**
- * The last state of a session, which has been counted already: what is left for its client leaves, its close
- * frame last. It ends when the connection does, by the client, by a deadline or by being dropped.
+ * The last state of a session, which has been counted already: its client is sent what still waits for it,
+ * and the close frame last. The state ends with the connection, which the client, a deadline or `terminate`
+ * closes.
  */
 export class Closing {
   readonly name = 'closing';
   readonly #told: CloseCode | undefined;
   readonly #terms: ClosingTerms;
   /**
-   * Until when the client may be given what is left, in milliseconds of the monotonic clock;
-   * undefined: it need not be.
+   * Until when the client may take what waits for it, in milliseconds of the monotonic clock; undefined: that
+   * need not be sent.
    */
   readonly #patientUntilMs: number | undefined;
   #finalMessage: FinalMessage | undefined;
   #client: ClientSocket | undefined;
-  /** What waited for the client when it was given time last, in bytes. */
+  /** Bytes that waited for the client when its deadline was set last. */
   #waitingBytes = 0;
-  /** Whether the client's close frame is answered when the upstream has ended too: what it says passes. */
+  /**
+   * Whether the client's close frame is answered only when the upstream has ended too; what it sends until
+   * then passes.
+   */
   #awaitsUpstream = false;
 
   /**
-   * @param key why; undefined: the handshake was answered with an HTTP status.
-   * @param told what the client is told; undefined: it is just dropped.
+   * @param key why the session ends; undefined: the handshake was answered with an HTTP status.
+   * @param told the close code and reason sent to the client; undefined: the connection is just dropped.
    * @param finalMessage see `finalMessage`.
    */
   constructor(
@@ -79,8 +85,8 @@ export class Closing {
   }
 
   /**
-   * Whoever had to be told before the client has been.
-   * @param awaitsUpstream whether the upstream answers, and may say more.
+   * The upstream has been told.
+   * @param awaitsUpstream whether the upstream's own close frame is awaited, before which it may send more.
    */
   begin(client: ClientSocket, awaitsUpstream: boolean): void {
     this.#client = client;
@@ -89,7 +95,7 @@ export class Closing {
     if (!awaitsUpstream) this.#endClient();
   }
 
-  /** The upstream has ended too, or had the time to. */
+  /** The upstream has ended too, or its time is up. */
   upstreamEnded(): void {
     if (!this.#awaitsUpstream) return;
     this.#awaitsUpstream = false;
@@ -105,7 +111,7 @@ export class Closing {
     this.#client = undefined;
   }
 
-  /** It takes too long. */
+  /** The deadline has passed. */
   onDeadline(): void {
     if (this.#awaitsUpstream) return this.upstreamEnded();
     const waitingBytes = this.#bufferedBytes;
@@ -134,7 +140,7 @@ export class Closing {
     if (this.#patientUntilMs === undefined) return undefined;
     const { config, expiresAtMs } = this.#terms;
     const leftMs = Math.min(this.#patientUntilMs - performance.now(), expiresAtMs - Date.now());
-    // Now, not at the next tick: every byte that it takes would put that off.
+    // At once, not at the next tick, which every byte that the client takes would put off.
     if (leftMs <= 0) return client.terminate();
     this.#waitingBytes = this.#bufferedBytes;
     return this.#schedule(Math.min(clientStallMs(config), leftMs));
@@ -145,7 +151,7 @@ export class Closing {
   }
 }
 
-/** How long a client may take nothing. Either limit may be 0: off. */
+/** How long a client may take no byte. Either limit may be 0, which is off. */
 function clientStallMs({ writeTimeoutMs, idleTimeoutMs }: SessionConfig): number {
   return writeTimeoutMs || idleTimeoutMs || Number.POSITIVE_INFINITY;
 }

@@ -14,13 +14,16 @@ export function closeRevoked(sessions: Sessions, revocation: Revocation): number
   return closed;
 }
 
-/** A joined text does not tell where the subject ends: every session could be meant. */
+/**
+ * A revocation by `sub` and claim joined in one text does not tell where the subject ends, so that every
+ * session is a candidate.
+ */
 function candidates(sessions: Sessions, revocation: Revocation): readonly LiveSession[] {
   if ('sub' in revocation) return sessions.ofSubject(revocation.sub);
   return 'sid' in revocation ? sessions.ofProviderSession(revocation.sid) : [...sessions];
 }
 
-/** Whether a session can still be ended: something may yet go either way. */
+/** Whether a session still passes messages, or may come to. */
 export function isLive(session: LiveSession): boolean {
   return session.state !== 'closing' || session.lingers;
 }

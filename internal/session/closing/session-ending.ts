@@ -15,7 +15,9 @@ import { Timed } from '../timer-wheel.js';
 import { Closing, endsAtOnce } from './closing.js';
 import { finalMessage } from './final-message.js';
 
-/** What is known of a session whatever state it is in, and how it ends: each way out counts it once. */
+/**
+ * The part of a session that is the same in every state, and its end: however it ends, it is counted once.
+ */
 export abstract class SessionEnding extends Timed implements LiveSession, Arriving {
   protected stage: SessionState = NEW;
   protected handshake: ClientHandshake | undefined;
@@ -25,13 +27,13 @@ export abstract class SessionEnding extends Timed implements LiveSession, Arrivi
   identity: Identity | undefined;
   route: UpstreamRoute | undefined;
   protocol: Protocol | undefined;
-  /** Once its route is known, with what the route says itself. */
+  /** Once the route is known, with the route's own settings. */
   protected config: SessionConfig;
 
   /**
    * @param ip the client's address, as far as trusted proxies are believed.
-   * @param requestId a trusted peer's, if there is one.
-   * @param slot the address that it holds a slot of, which it gives back; undefined: none.
+   * @param requestId the one that a trusted peer sent, if it did.
+   * @param slot see `LiveSession`.
    */
   constructor(
     protected readonly parts: SessionParts,
@@ -82,7 +84,7 @@ export abstract class SessionEnding extends Timed implements LiveSession, Arrivi
 
   /** Ends a session that was never open. */
   protected refuse({ reason, why, reply }: Refused): void {
-    // What is abandoned fails.
+    // A dial or verification that was abandoned fails, when the session is closing already.
     if (this.state !== 'closing') this.#end(reason, undefined, why, reply);
   }
 
@@ -116,7 +118,7 @@ export abstract class SessionEnding extends Timed implements LiveSession, Arrivi
     }
   }
 
-  /** @param reply what the protocol itself says before the close frame. */
+  /** @param reply see `finalMessage`. */
   #end(
     key: CloseReasonKey,
     passed: CloseCode | undefined,

@@ -45,7 +45,10 @@ const REFUSALS: Partial<Record<ErrorCode, CloseReasonKey>> = {
 
 const NOTHING = Buffer.alloc(0);
 
-/** The way in: route, token, identity, permission, upstream (SPEC sections 5 to 8). All sessions share it. */
+/**
+ * The steps by which a client is admitted: route, token, identity, permission, upstream (SPEC sections 5 to
+ * 8). One object for all sessions.
+ */
 export class Admission {
   constructor(
     readonly config: Pick<Config, 'credentials' | 'verification'>,
@@ -54,8 +57,8 @@ export class Admission {
   ) {}
 
   /**
-   * What comes first: a plan, or a 101 and what the client says after it.
-   * @param limitBytes of what it may say.
+   * A plan, if the handshake is enough; else a reader of what the client sends after its 101.
+   * @param limitBytes of the client's first bytes.
    */
   start(opening: Opening, limitBytes: number): Plan | FirstBytesReader {
     const settled = negotiated(opening);
@@ -66,8 +69,8 @@ export class Admission {
   }
 
   /**
-   * A plan for a client that need not say anything first: its token came with the handshake, or the route is
-   * public. Such a client counts as raw. undefined: its first bytes are needed.
+   * A plan for a client whose token came with the handshake, or whose route is public; its protocol counts as
+   * raw. undefined: its first bytes are needed.
    */
   #planFromHandshake(opening: Opening): Plan | undefined {
     const match = firstFit(opening, 'raw');
@@ -89,8 +92,8 @@ export class Admission {
   }
 
   /**
-   * Whether the handshake carries a token that this process has verified lately: letting it
-   * in costs next to nothing.
+   * Whether the handshake has a token that this process has in its cache of verified ones, so that admitting
+   * the client is cheap.
    */
   knows(opening: Opening): boolean {
     const match = firstFit(opening, 'raw');
@@ -98,7 +101,7 @@ export class Admission {
     return found !== undefined && this.access.knows(found.token);
   }
 
-  /** A plan from a client's first bytes. @param selected the sub-protocol of the 101. */
+  /** A plan from a client's first bytes. @param selected the sub-protocol selected in the 101. */
   planFromFirstBytes(
     opening: Opening,
     outcome: Exclude<FirstBytesOutcome, { verdict: 'more' }>,
@@ -133,7 +136,7 @@ export class Admission {
     };
   }
 
-  /** Without anything to verify with every route is public, and what looks like a token is another's. */
+  /** Without a key source every route is public, and tokens are not the gateway's business. */
   get #verifies(): boolean {
     return verifiesTokens(this.config.verification);
   }
@@ -144,8 +147,8 @@ export class Admission {
   }
 
   /**
-   * On a public route an MQTT password that is no JWT is the broker's business, as any is
-   * where a header says who it is.
+   * On a public route, an MQTT password counts as a token only if it looks like a JWT; on a route with a
+   * trusted header, none does. Others are for the broker.
    */
   #greetingToken({ token }: Greeting, route: UpstreamRoute): string | undefined {
     if (token === undefined || route.auth === 'required') return token;
@@ -158,8 +161,8 @@ export class Admission {
   }
 
   /**
-   * The bytes that go upstream before all others: the greeting, with roles if the route says so, and what
-   * followed it in the same frame; undefined: none.
+   * The first bytes to the upstream: the greeting, with roles if the route says so, and what followed it in
+   * the same frame; undefined: none.
    * @throws Refused when the roles do not fit into a CONNECT.
    */
   greetingToForward(plan: Plan, identity: Identity | undefined): Buffer | undefined {
@@ -182,8 +185,8 @@ export class Admission {
   }
 
   /**
-   * How the client sends further tokens in its session, with the gateway alone (`Greeting.renewalMethod`);
-   * undefined: it does not, or that is between it and the upstream, as the gateway takes no tokens there.
+   * The method by which the client sends further tokens to the gateway in its session
+   * (`Greeting.renewalMethod`); undefined: it has none, or the gateway verifies no tokens on the route.
    */
   renewalMethod({ greeting, match: { route } }: Plan): string | undefined {
     return this.#verifies && typeof route.auth !== 'object' ? greeting?.renewalMethod : undefined;
@@ -219,7 +222,7 @@ function subprotocolBeforeDial(opening: Opening): string | undefined {
   return firstFit(opening, 'raw')?.route.copySubProtocol === true ? opening.subprotocols[0] : undefined;
 }
 
-/** What a failure on the way in means to the client. */
+/** The refusal that a failure during admission means to the client. */
 export function refusedFor(thrown: unknown): Refused {
   if (thrown instanceof Refused) return thrown;
   const reason = thrown instanceof GatewayError ? REFUSALS[thrown.code] : undefined;
@@ -227,9 +230,9 @@ export function refusedFor(thrown: unknown): Refused {
 }
 
 /**
- * The protocol that a client's sub-protocols settle, and the one of them to answer with. MQTT's always do
- * [MQTT-6.0.0-4]; the others where the first route that could serve the client is not one for raw clients, to
- * whom they are sub-protocols like any other.
+ * The protocol that is determined by a client's sub-protocols, and the one of them to select. MQTT's always
+ * determine it [MQTT-6.0.0-4]; others do so unless the first route that could serve the client is one for raw
+ * clients, where they have no meaning of their own.
  */
 export function negotiated(
   opening: Pick<Opening, 'matches' | 'subprotocols'>,

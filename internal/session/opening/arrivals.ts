@@ -2,31 +2,31 @@ import { LineAllowance } from '../../ratelimit/line-allowance.js';
 import { TokenBucket } from '../../ratelimit/token-bucket.js';
 import { PacedQueue } from '../../runtime/paced-queue.js';
 
-/** How long a client waits for its turn at most. */
+/** Longest wait of a client for its turn. */
 const PATIENCE_MS = 5000;
-/** How often those whose turn it is are let in. */
+/** Interval at which waiting clients are admitted. */
 const STEP_MS = 10;
-/** So many are turned away in one turn of the event loop: thousands may have come in the same moment. */
+/** Clients turned away in one turn of the event loop, as thousands may have come at the same moment. */
 const TURNED_AWAY_A_TURN = 2;
 /**
- * Steps of openings that are taken in one turn of the loop: a first message, or an upstream's answer,
- * is half a handshake's work.
+ * Steps of openings taken in one turn of the event loop: handling a first message, or an upstream's answer,
+ * is half the work of a handshake.
  */
 const STEPS_A_TURN = 4;
-/** Between these, at random, whoever is turned away is asked to return: at once they would meet again. */
+/** Range of the random `Retry-After` of those turned away, who would otherwise all come back at once. */
 const LEAST_RETRY_SECONDS = 2;
 const MOST_RETRY_SECONDS = 10;
 
-/** A client that waits to be let in. */
+/** A client that waits to be admitted. */
 export interface Arriving {
   /** Its turn has come. */
   admit(): void;
-  /** It has not come in time. */
+  /** Its turn has not come within `PATIENCE_MS`. */
   turnAway(retryAfterSeconds: number): void;
 }
 
 export interface ArrivalsOptions {
-  /** New sessions a second, and at once; 0: no limit. */
+  /** New sessions a second, and as many in one burst; 0: no limit. */
   readonly perSecond: number;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
@@ -35,18 +35,18 @@ export interface ArrivalsOptions {
 }
 
 /**
- * Spreads the crowd that comes after a restart: so many new sessions a second, the others wait for their
- * turn, those first whose token is known, as they cost next to nothing (SPEC section 2,
- * MAX_HANDSHAKES_PER_SECOND).
+ * Limits new sessions per second (SPEC section 2, MAX_HANDSHAKES_PER_SECOND), so that all clients coming back
+ * after a restart do not overload the gateway: the others wait for their turn. Those whose token is cached go
+ * first, as they are cheap.
  */
 export class Arrivals {
-  /** Log lines about those who are turned away: a crowd comes in thousands. */
+  /** Allowance of log lines about clients turned away, who may come by the thousand. */
   readonly lines = new LineAllowance();
   readonly #perSecond: number;
   readonly #now: () => number;
   readonly #random: () => number;
   readonly #bucket: TokenBucket;
-  /** In the order they came, with the time until which they wait. */
+  /** Waiting clients in the order they came, with the end of their wait. */
   readonly #known = new Map<Arriving, number>();
   readonly #others = new Map<Arriving, number>();
   readonly #turningAway = new PacedQueue(TURNED_AWAY_A_TURN);
@@ -66,9 +66,9 @@ export class Arrivals {
   }
 
   /**
-   * A client has come.
+   * A client arrives.
    * @param isKnown whether its token is known; asked only if it has to wait.
-   * @returns whether it may come in at once; if not, it is told when.
+   * @returns true: it is admitted now; false: it is told later, by `admit` or `turnAway`.
    */
   enter(client: Arriving, isKnown: () => boolean): boolean {
     if (this.#perSecond === 0) return true;
@@ -80,20 +80,20 @@ export class Arrivals {
   }
 
   /**
-   * One more step of an opening, for which clients and upstreams may have given their part by the hundred at
-   * once; undefined: it is taken now.
+   * Awaits the turn of the event loop for a later step of an opening, as hundreds may become due at once;
+   * undefined: now.
    */
   turn(): Promise<void> | undefined {
     return this.#steps.turn();
   }
 
-  /** The client is gone: it waits no more. */
+  /** The client is gone: it waits no longer. */
   leave(client: Arriving): void {
     this.#known.delete(client);
     this.#others.delete(client);
   }
 
-  /** Lets in whose turn it is and turns away who has waited too long; the timer calls it. */
+  /** Admits those whose turn it is and turns away those who have waited too long; called by the timer. */
   step(): void {
     const nowMs = this.#now();
     for (const queue of [this.#known, this.#others])

@@ -11,8 +11,8 @@ import type { DialRequest } from '../../upstream/upstreams.js';
 import { keepsToken, type Plan } from './plan.js';
 
 /**
- * What goes upstream of a client: never its token's cookie or parameter, which are for the gateway alone, nor
- * the parameter of the page that a Referer names.
+ * The handshake to send upstream for a client: never with the cookie or query parameter that held its token,
+ * nor with that parameter in a Referer.
  */
 export function dialRequest(
   plan: Plan,
@@ -21,7 +21,7 @@ export function dialRequest(
   destination?: Destination,
 ): DialRequest {
   const { match, opening, adapter, token, offer } = plan;
-  // A raw client's first message is for the gateway alone: of its token the upstream learns by the header.
+  // A raw client's first message stays here: the upstream gets its token in the header.
   const forwardsToken = match.route.forwardToken && (plan.greeting?.consumed === true || keepsToken(plan));
   const cookies = opening.headers.get('cookie');
   const referers = opening.headers.get('referer');
@@ -45,7 +45,7 @@ export function dialRequest(
     subprotocols: offer,
     destination,
     trace: opening.trace,
-    // With tracing off, what a trusted peer said goes on unchanged.
+    // With tracing off, the trace context of a trusted peer passes unchanged.
     traceContext: opening.trace?.context ?? opening.client.traceContext,
   };
 }

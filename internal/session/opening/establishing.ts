@@ -22,7 +22,7 @@ import { WaitingMessages } from './waiting.js';
 export class Establishing {
   name: 'authenticating' | 'dialing' = 'authenticating';
   readonly waiting = new WaitingMessages();
-  /** What goes upstream before all else. */
+  /** The first bytes to send upstream. */
   greeting: Buffer | undefined;
   #identity: Identity | undefined;
   #budget: MessageBudget | undefined;
@@ -38,7 +38,7 @@ export class Establishing {
   ) {}
 
   /**
-   * Who the client is; undefined: nobody in particular.
+   * Who the client is; undefined: anonymous, on a public route.
    * @throws GatewayError, by rejecting too; see `Access.identify`.
    */
   identify(): Identity | undefined | Promise<Identity | undefined> {
@@ -46,7 +46,10 @@ export class Establishing {
     return this.admission.identify(this.plan);
   }
 
-  /** From here on the client's subject has a slot taken. @throws GatewayError; see `Access.permitSession`. */
+  /**
+   * Checks the client's rights, and takes a connection slot of its subject. @throws GatewayError; see
+   * `Access.permitSession`.
+   */
   permit(identity: Identity | undefined, ip: string): void {
     this.#identity = identity;
     this.#budget = this.admission.access.permitSession(this.plan.match.route, identity, ip);
@@ -74,7 +77,7 @@ export class Establishing {
 
   async #reserve(others: readonly Promise<void>[], method: string | undefined): Promise<void> {
     await Promise.all(others);
-    // A token that is good for one session is not used up by a client that has gone.
+    // The client has gone: its token, if it serves once, is not used up.
     if (this.#cancellation.cancelled) return;
     await this.admission.access.claim(this.plan.match.route, this.#identity);
     if (method !== undefined) this.#renewal = await renewalByAuth(method);

@@ -3,7 +3,7 @@ import type { Greeting, ProtocolAdapter } from '../../protocol/protocol.js';
 import { adapterForBytes } from '../../protocol/protocols.js';
 import { raw } from '../../protocol/raw.js';
 
-/** What a client's first bytes turned out to be. */
+/** What a client's first bytes are found to be. */
 export type FirstBytesOutcome =
   | { readonly verdict: 'more' }
   | {
@@ -18,7 +18,7 @@ export type FirstBytesOutcome =
       readonly verdict: 'ready';
       readonly adapter: ProtocolAdapter;
       readonly greeting: Greeting;
-      /** Everything received: the greeting, and whatever followed it in the same frame. */
+      /** All bytes received: the greeting, and what followed it in the same frame. */
       readonly bytes: Buffer;
       /** The type of the message that completed it. */
       readonly isBinary: boolean;
@@ -33,11 +33,11 @@ const MORE: FirstBytesOutcome = Object.freeze({ verdict: 'more' });
 export class FirstBytesReader {
   #buffer: Buffer = Buffer.alloc(0);
   #length = 0;
-  /** Bytes and empty messages: neither may come without end. */
+  /** Bytes, and one for each empty message: the number of both is bounded. */
   #taken = 0;
 
   /**
-   * @param negotiated the protocol a sub-protocol has settled; undefined: the bytes decide.
+   * @param negotiated the protocol known by the sub-protocol; undefined: the bytes decide.
    * @param subprotocol the one selected in the 101.
    */
   constructor(
@@ -46,7 +46,7 @@ export class FirstBytesReader {
     readonly limitBytes: number,
   ) {}
 
-  /** What has been taken, of `limitBytes`. */
+  /** How much of `limitBytes` is used. */
   get takenBytes(): number {
     return this.#taken;
   }
@@ -75,7 +75,7 @@ export class FirstBytesReader {
     }
   }
 
-  /** Grows by doubling: a CONNECT that comes byte by byte costs linear time. */
+  /** The buffer grows by doubling, so that a CONNECT that comes byte by byte costs linear time. */
   #append(payload: Uint8Array): void {
     const length = this.#length + payload.length;
     if (length > this.#buffer.length) {

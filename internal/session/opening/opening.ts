@@ -2,8 +2,9 @@ import type { Arrival } from '../../access/arrival.js';
 import type { OpeningTrace } from '../../telemetry/traces/opening-trace.js';
 
 /**
- * What a 101 may select, the likeliest first: what the client offered beside its token, or the name that
- * announced it, as browsers take no 101 that selects none of what they offered.
+ * The sub-protocols that a 101 may select, the likeliest first: those that the client offered beside its
+ * token, or else the name that announced the token, as browsers fail a 101 that selects none of what they
+ * offered.
  */
 export function selectable({ subprotocols, announced }: Opening): readonly string[] {
   const name = announced?.name;
@@ -11,10 +12,9 @@ export function selectable({ subprotocols, announced }: Opening): readonly strin
 }
 
 /**
- * What a 101 selects where nothing else does: of clients that offered a token, as they wait for
- * something to be selected.
- * @param chosen whether an upstream was asked to choose, and chose none: what it was
- *   offered is not selected then.
+ * The sub-protocol of a 101 if nothing else has selected one: for clients that offered a token, as browsers
+ * need one selected.
+ * @param chosen whether an upstream was offered the others and chose none: then none of those is selected.
  */
 export function selectedForToken(opening: Opening, chosen: boolean): string | undefined {
   const { announced } = opening;

@@ -1,9 +1,9 @@
 import type { SessionConfig, UpstreamRoute } from '../../config/config.js';
 
-/** What routes make of the configuration, each for one of them. */
+/** The configuration made for each route, and what it was made from. */
 const made = new WeakMap<UpstreamRoute, { readonly base: SessionConfig; readonly config: SessionConfig }>();
 
-/** The configuration of sessions on a route: the gateway's own, but for what the route says itself. */
+/** The configuration of sessions on a route: the gateway's, with the route's own settings in place. */
 export function sessionConfigOf(route: UpstreamRoute, base: SessionConfig): SessionConfig {
   const { maxMessageBytes } = route;
   const { idleMs, writeMs } = route.kind === 'websocket' ? route.timeouts : NO_TIMEOUTS;
@@ -20,5 +20,5 @@ export function sessionConfigOf(route: UpstreamRoute, base: SessionConfig): Sess
   return config;
 }
 
-/** Those of an HTTP route are for its exchanges. */
+/** The timeouts of an HTTP route are for its exchanges, not for sessions. */
 const NO_TIMEOUTS = { idleMs: undefined, writeMs: undefined } as const;

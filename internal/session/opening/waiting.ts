@@ -4,9 +4,12 @@ export interface WaitingMessage {
   readonly isBinary: boolean;
 }
 
-/** One message may cost the gateway far more than its bytes: with n bytes allowed, n / this many at most. */
+/**
+ * Bound on the number of messages: `limitBytes` / this, as a small message costs far more memory than its
+ * bytes.
+ */
 const BYTES_PER_MESSAGE = 16;
-/** However many bytes are allowed: an empty message takes about 200 bytes of memory. */
+/** Bound on their number, whatever `limitBytes` is: an empty message takes about 200 bytes of memory. */
 const MAX_MESSAGES = 4096;
 
 /** Messages kept, in order, until the upstream is open (SPEC section 9). Bounded in bytes and in number. */
@@ -16,7 +19,7 @@ export class WaitingMessages {
 
   /**
    * Keeps a copy of a message.
-   * @param limitBytes bound of all that waits; 0-byte messages count by their number.
+   * @param limitBytes bound of all that waits; empty messages are bounded by their number.
    * @returns false when it would be too much: nothing was kept.
    */
   add(payload: Uint8Array, isBinary: boolean, limitBytes: number): boolean {

@@ -9,23 +9,22 @@ import type { PumpOptions, PumpOwner } from './pump.js';
 const MAX_HELD_BACK = 1_000;
 
 /**
- * What may wait for the client beyond MAX_BUFFERED_BYTES, which its upstream alone may fill: the answers to
- * all that one read of 64 KiB can hold, 2.5 MB. Below what uWebSockets.js bears.
+ * Bytes that may wait for the client beyond MAX_BUFFERED_BYTES, which the upstream alone may fill: the
+ * answers to the messages of one read of 64 KiB, 2.5 MB. Below the limit of uWebSockets.js.
  */
 const ROOM_BYTES = 3_145_728;
 
 /**
- * A pump whose route has rules for what clients say: a message that one of them takes is answered here, and
- * the upstream never sees it. All others pass byte for byte. A client that does not take its answers is read
- * no more until it does, as an upstream is whose client is slow; one that cannot be made to wait
- * (uWebSockets.js) is closed.
+ * A pump whose route has rules for client messages: a message that a rule takes is answered here, and the
+ * upstream never sees it. All others pass byte for byte. A client that does not take its answers is not read
+ * until it does; one whose reading cannot be paused (uWebSockets.js) is closed.
  */
 export class AnsweringPump extends PausingPump {
   /** Whether an upstream message is under way in fragments: nothing may come between them (RFC 6455 §5.4). */
   #isMidMessage: boolean = false;
   #heldBack: Buffer[] = [];
   #heldBackBytes = 0;
-  /** Whether the client is not read for its own sake, whatever its upstream does. */
+  /** Whether the client is paused because it does not take its answers. */
   #isClientSlow: boolean = false;
   #isOver: boolean = false;
 
@@ -59,7 +58,7 @@ export class AnsweringPump extends PausingPump {
     this.onUpstreamMessage(answer, false);
     const { client } = this;
     const { maxBufferedBytes } = this.config;
-    // It may have been the last: a client that loses one is closed.
+    // That message may have closed the session: a client that loses an answer is closed.
     if (this.#isOver || client.waitingCost() <= maxBufferedBytes) return;
     if (client.bufferedBytes() > maxBufferedBytes + ROOM_BYTES) return this.#giveUp();
     if (this.#isClientSlow || client.frames === undefined) return;
@@ -85,13 +84,13 @@ export class AnsweringPump extends PausingPump {
     super.clientDrained();
     if (!this.#isClientSlow || this.client.waitingCost() > this.config.maxBufferedBytes / 2) return;
     this.#isClientSlow = false;
-    // Its upstream may be slow, too.
+    // It stays paused if its upstream is slow, too.
     if (!super.clientPaused) this.client.frames?.resume();
   }
 
   override onUpstreamDrain(): void {
     super.onUpstreamDrain();
-    // For its upstream's sake it may have been read again.
+    // The upstream's drain may have resumed it.
     if (this.#isClientSlow) this.client.frames?.pause();
   }
 

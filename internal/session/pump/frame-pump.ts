@@ -8,14 +8,13 @@ import type { TrafficCounts } from '../traffic.js';
 import { Pump, type PumpOptions, type PumpOwner, type Rest } from './pump.js';
 
 /**
- * A pump through which frames pass as they came, both ways, the client's masking key included. What the
- * kernel does not take at once is all that waits, a read's worth at most: then reading from the other
- * side stops until it is taken.
+ * A pump through which frames pass as they come, both ways, with the client's masking key. Only what the
+ * kernel does not take at once waits, one read at most: reading from the other side stops until it is taken.
  */
 export class FramePump extends Pump implements UpstreamFrameListener, ClientFrameSink {
   #clientPaused: boolean = false;
   #upstreamPaused: boolean = false;
-  /** Since when the client has taken nothing, as far as `check` has seen; 0: nothing waits for it. */
+  /** Since when the client has taken no byte, as seen by `check`; 0: nothing waits for it. */
   #clientBlockedMs = 0;
   #clientTaken = 0;
 
@@ -130,7 +129,7 @@ export class FramePump extends Pump implements UpstreamFrameListener, ClientFram
 
   override halt(): void {
     super.halt();
-    // Nor when what waits has been taken.
+    // The session is ending: not to be resumed when the upstream drains, either.
     this.#clientPaused = false;
     this.#upstreamPaused = false;
   }

@@ -6,15 +6,15 @@ import type { TrafficCounts } from '../traffic.js';
 import { Pump } from './pump.js';
 
 /**
- * A pump for clients of which only messages are known (uWebSockets.js): they are taken
- * apart and put together again.
+ * A pump for client sockets that only know whole messages (uWebSockets.js): frames are decoded and encoded
+ * again.
  */
 export class MessagePump extends Pump implements UpstreamListener {
   #messagesDown = 0;
   #bytesDown = 0;
-  /** Set by every sign of life of the client. */
+  /** Set by every message, ping and pong of the client. */
   #clientHeard = false;
-  /** Since when the client has taken nothing; 0: nothing waits for it. */
+  /** Since when the client has taken no byte; 0: nothing waits for it. */
   #clientBlockedMs = 0;
   #paused = false;
 
@@ -38,7 +38,8 @@ export class MessagePump extends Pump implements UpstreamListener {
 
   override clientAlive(): void {
     this.#clientHeard = true;
-    // The pongs of uWebSockets.js wait in the same buffer as messages: who does not take them is slow.
+    // The pongs of uWebSockets.js wait in the same buffer as messages: a client that does not take them is
+    // slow, too.
     if (this.#clientBlockedMs === 0 && this.client.bufferedBytes() > 0)
       this.#clientFaltered(SendResult.BUFFERED);
   }
@@ -104,7 +105,7 @@ export class MessagePump extends Pump implements UpstreamListener {
     return this.#clientBlockedMs !== 0;
   }
 
-  /** Of what waits for the client, it has taken some. */
+  /** The client has taken some of what waits for it. */
   protected clientTook(nowMs: number): void {
     if (this.#clientBlockedMs !== 0) this.#clientBlockedMs = nowMs;
   }

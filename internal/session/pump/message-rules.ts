@@ -5,12 +5,14 @@ import type { RenewalOutcome } from '../renewal.js';
 /**
  * Looks at a client's message before it is forwarded.
  * @param payload valid during the call only.
- * @param tell says something to the client, now or later; nothing once the session is over.
- * @returns whether the message is not for the upstream.
+ * @param tell sends the client a message, now or later; does nothing once the session is over.
+ * @returns whether the rule has taken the message, which does not go upstream then.
  */
 export type MessageRule = (payload: Uint8Array, isBinary: boolean, tell: (answer: string) => void) => boolean;
 
-/** Calls of JSON-RPC against the schemas of the route (SPEC section 20): a bad one is answered here. */
+/**
+ * Checks JSON-RPC calls against the schemas of the route (SPEC section 20): an invalid one is answered here.
+ */
 export function callRule(rules: CallRules): MessageRule {
   return (payload, _isBinary, tell) => {
     const refusal = judgeCalls(payload, rules);
@@ -21,9 +23,8 @@ export function callRule(rules: CallRules): MessageRule {
 }
 
 /**
- * Another token for the session (SPEC section 24): good or bad, its message is the gateway's. The
- * answers come in the order of the requests: one that comes while another is looked at comes too often,
- * and is told so behind it.
+ * Takes messages with another token for the session (SPEC section 24), valid or not. Answers are sent in the
+ * order of the requests: one that comes while another is being verified is answered "too often", after it.
  */
 export function renewalRule(renew: (token: string) => Promise<RenewalOutcome>): MessageRule {
   let isUnderWay = false;

@@ -16,14 +16,14 @@ import type { RenewalOutcome } from '../renewal.js';
 import { PausingPump } from './pausing-pump.js';
 import type { PumpOptions, PumpOwner } from './pump.js';
 
-/** Whom the pump belongs to, and who takes another token. */
+/** The owner of the pump, which takes further tokens. */
 export interface RenewableOwner extends PumpOwner {
   renew(token: string): Promise<RenewalOutcome>;
 }
 
 const NOTHING = Buffer.alloc(0);
 
-/** What the gateway's own reasons are called in MQTT; who is left by its broker hears what that says. */
+/** MQTT reason codes of the gateway's own close reasons; the broker's own DISCONNECT passes as it is. */
 const CODES: Partial<Record<CloseReasonKey, number>> = {
   mqttTextFrame: DISCONNECT_CODES.malformedPacket,
   badConnect: DISCONNECT_CODES.protocolError,
@@ -48,16 +48,16 @@ const CODES: Partial<Record<CloseReasonKey, number>> = {
 export class MqttRenewalPump extends PausingPump {
   readonly #fromClient = new MqttStream();
   readonly #fromBroker = new MqttStream();
-  /** What has come of an AUTH. */
+  /** The pieces of an AUTH that have come. */
   #auth: Buffer[] = [];
   #authBytes = 0;
   #isAsking: boolean = false;
-  /** Whether another one came meanwhile: too soon, as it is told behind the answer to the first. */
+  /** Whether another AUTH came meanwhile: too soon, as it is told after the answer to the first. */
   #isTooSoon: boolean = false;
-  /** What has come of the CONNACK; undefined: it has passed. */
+  /** The pieces of the CONNACK that have come; undefined: it has passed. */
   #connack: Buffer[] | undefined = [];
   #connackBytes = 0;
-  /** An answer that waits for the end of a packet of the broker. */
+  /** An answer that waits for the end of a broker's packet. */
   #due: Buffer | undefined;
   /** Whether a message of the broker is under way in fragments: no other may begin (RFC 6455 §5.4). */
   #isMidMessage: boolean = false;
@@ -122,7 +122,7 @@ export class MqttRenewalPump extends PausingPump {
     if (!this.#isOver) this.owner.close(why);
   }
 
-  /** MQTT 5.0 §4.13.1. In the middle of a packet nothing can be said. */
+  /** MQTT 5.0 §4.13.1. In the middle of a packet no DISCONNECT can be sent. */
   override finalMessage(reason: CloseReasonKey): Buffer | undefined {
     const { [reason]: code } = CODES;
     return code === undefined || !this.#mayBegin || this.clientSaidGoodbye ? undefined : disconnect(code);
@@ -141,7 +141,7 @@ export class MqttRenewalPump extends PausingPump {
   override onUpstreamFragment(payload: Buffer, isBinary: boolean, position: FragmentPosition): void {
     this.#isMidMessage = position !== 'last';
     const parts = isBinary ? this.#forClient(payload) : [payload];
-    // A piece from which nothing passes yet still is one.
+    // A piece of which nothing passes yet still counts as one, for the fragments of its message.
     if (parts.length === 0) parts.push(NOTHING);
     parts.forEach((part, at) => {
       const isFirst = position === 'first' && at === 0;
@@ -150,7 +150,7 @@ export class MqttRenewalPump extends PausingPump {
     });
   }
 
-  /** What of the broker's bytes passes, with what the gateway has to say between two packets. */
+  /** The broker's bytes that pass, with the gateway's own packets between two of the broker's. */
   #forClient(payload: Buffer): Buffer[] {
     const parts: Buffer[] = [];
     let from = 0;

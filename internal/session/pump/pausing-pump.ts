@@ -1,6 +1,6 @@
 import { MessagePump } from './message-pump.js';
 
-/** A pump for whole messages that stops reading from a client whose upstream is slow, as for frames. */
+/** A pump for whole messages that stops reading from a client whose upstream is slow, as `FramePump` does. */
 export abstract class PausingPump extends MessagePump {
   #readingPaused: boolean = false;
   #clientTaken = 0;
@@ -24,11 +24,11 @@ export abstract class PausingPump extends MessagePump {
 
   override halt(): void {
     super.halt();
-    // Nor when what waits has been taken.
+    // The session is ending: not to be resumed when the upstream drains, either.
     this.#readingPaused = false;
   }
 
-  /** A message that comes slowly is a sign of life before it is whole. */
+  /** A message that comes slowly shows that the client lives before it is complete. */
   protected override takeClientHeard(): boolean {
     const { frames } = this.client;
     const hasMessage = super.takeClientHeard();
@@ -37,7 +37,7 @@ export abstract class PausingPump extends MessagePump {
     return hasMessage || hasRead;
   }
 
-  /** As long as it takes any of what waits for it a client is slow, and not stuck. */
+  /** A client that takes some of what waits for it is slow, not stuck. */
   protected override isClientStuck(nowMs: number, limitMs: number): boolean {
     const takenBytes = this.client.frames?.takenBytes ?? 0;
     if (takenBytes > this.#clientTaken) this.clientTook(nowMs);

@@ -9,21 +9,21 @@ import { callRule, type MessageRule, renewalRule } from './message-rules.js';
 import type { MqttRenewalPump, RenewableOwner } from './mqtt-renewal-pump.js';
 import type { Pump, PumpOptions } from './pump.js';
 
-/** How a client renews its session in its protocol's own words, and what that takes. */
+/** Renewal of a session by packets of the client's own protocol, and the code for it. */
 export interface RenewalByAuth {
   readonly method: string;
   readonly Pump: typeof MqttRenewalPump;
 }
 
-/** Loaded where it is used: most processes never need it. */
+/** Loaded on first use, as most processes never need it. */
 export async function renewalByAuth(method: string): Promise<RenewalByAuth> {
   const { MqttRenewalPump: Pump } = await import('./mqtt-renewal-pump.js');
   return { method, Pump };
 }
 
 /**
- * The pump for a session that opens: frames pass as they came where the client's connection can do that and
- * no rule has to see whole messages.
+ * The pump for a session: frames pass as they come if the client's socket can do that and no rule has to see
+ * whole messages.
  */
 export function pumpFor(
   owner: RenewableOwner,
@@ -42,7 +42,7 @@ export function pumpFor(
 
 const NONE: readonly MessageRule[] = Object.freeze([]);
 
-/** Renewals come first: to JSON-RPC they are no calls. */
+/** Renewals come first, as they are no JSON-RPC calls. */
 function rulesOf(
   { schemas, renew }: Pick<UpstreamRoute, 'schemas' | 'renew'>,
   owner: RenewableOwner,

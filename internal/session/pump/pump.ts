@@ -23,40 +23,43 @@ export interface PumpOptions {
   readonly allowsText: boolean;
   /** undefined: no rate limit. */
   readonly budget: MessageBudget | undefined;
-  /** undefined: messages are what the rate limit counts. */
+  /** Counts packets for the rate limit; undefined: it counts messages. */
   readonly packets: PacketWalker | undefined;
   readonly nowMs: number;
 }
 
-/** What is to blame when an upstream connection ends without a close frame; else the upstream. */
+/**
+ * Close reasons of upstream connections that end without a close frame; for other errors, the upstream is
+ * lost.
+ */
 const LOST: Partial<Record<ErrorCode, CloseReasonKey>> = {
   ERR_UPSTREAM_PROTOCOL: 'upstreamProtocolError',
   ERR_SESSION_FAILED: 'internalError',
 };
 
 /**
- * What may still pass when a session ends: the rest of a frame that is under way; not even that, as who
- * sends it, or takes it, has no right to it any more; or all that the upstream says until it answers
- * the client's close frame.
+ * What may still pass when a session ends. `frame`: the rest of a frame that is under way. `nothing`: not
+ * even that, as the client has lost its rights. `answer`: all that the upstream sends until it answers the
+ * client's close frame.
  */
 export type Rest = 'frame' | 'nothing' | 'answer';
 
 /**
- * What all pumps have in common: between one client and one upstream nothing is changed (SPEC section 9).
- * Looks after silent and stuck peers, and moves whole messages upstream, for clients whose frames do not
- * (yet) pass as they are. Per message: no promise, closure, timer or object that survives the call; counters
- * are plain numbers, which `Traffic` collects at scrape and at close.
+ * The common part of all pumps, which pass messages between one client and one upstream unchanged (SPEC
+ * section 9): the checks for silent and stuck peers, and whole messages on their way upstream. Per message
+ * there is no promise, closure, timer or object that survives the call; counters are plain numbers, which
+ * `Traffic` collects at scrape and at close.
  */
 export abstract class Pump implements TrafficSource {
   #messagesUp = 0;
   #bytesUp = 0;
   #clientHeardMs: number;
   #upstreamHeardMs: number;
-  /** Since when the upstream has taken nothing; 0: nothing waits for it. */
+  /** Since when the upstream has taken no byte; 0: nothing waits for it. */
   #upstreamBlockedMs = 0;
   #upstreamTaken = 0;
-  // Fields of its own, not an object of options: with thousands of sessions each object on the way of a
-  // message is a wait for memory.
+  // Fields, not an options object: with thousands of sessions, each further object that a message touches is
+  // a cache miss.
   readonly protocol: Protocol;
   protected readonly config: SessionConfig;
   protected readonly metrics: Metrics;
@@ -80,30 +83,32 @@ export abstract class Pump implements TrafficSource {
     this.#upstreamHeardMs = nowMs;
   }
 
-  /** Begins to read from the upstream, and whatever else has waited for what came before to be forwarded. */
+  /** Begins to read from the upstream, after the messages that were kept have been forwarded. */
   abstract start(): void;
   /** A ping or pong of the client. */
   abstract clientAlive(): void;
   /** The client's socket took some of what waited for it. */
   abstract clientDrained(): void;
-  /** A message has not left the process, be it only for the end of the turn. */
+  /** A message waits in the process, if only until the end of the turn. */
   protected abstract messageWaits(): void;
-  /** Whether the client was heard since the last question. */
+  /** Whether the client was heard since the last call. */
   protected abstract takeClientHeard(): boolean;
-  /** Whether nobody listens to that side, for the other one's sake: its silence is not its own. */
+  /** Whether the client is not read because of a slow upstream: its silence does not count then. */
   protected abstract get clientPaused(): boolean;
   protected abstract get upstreamPaused(): boolean;
   /** Whether anything waits for the client. */
   protected abstract get clientBlocked(): boolean;
-  /** Whether the client has taken nothing for that long. */
+  /** Whether the client has taken no byte for that long. */
   protected abstract isClientStuck(nowMs: number, limitMs: number): boolean;
-  /** Reads from neither side any more: its session ends in one of the next turns of the event loop. */
+  /**
+   * Stops reading from both sides: the session is closed in a later turn of the event loop (`queueClose`).
+   */
   halt(): void {
     this.client.frames?.pause();
     this.upstream.pause();
   }
 
-  /** Reads again, as the end needs it: that follows in the same turn. */
+  /** Reads again, as closing needs it, which follows in the same turn. */
   unhalt(): void {
     this.client.frames?.resume();
     this.upstream.resume();
@@ -116,13 +121,12 @@ export abstract class Pump implements TrafficSource {
 
   /**
    * The session ends.
-   * @param told what the upstream is told; undefined: nothing.
-   * @returns whether more of the upstream passes until its own end, of which the owner
-   *   hears by another `close`.
+   * @param told the close code and reason sent upstream; undefined: none.
+   * @returns whether the upstream's messages pass until it ends, of which the owner hears by another `close`.
    */
   abstract end(told: CloseCode | undefined, rest: Rest): boolean;
 
-  /** What the client said before it was let in; what is a greeting is no message of the rate limit's. */
+  /** Forwards the client's first bytes; the greeting itself does not count against the rate limit. */
   forwardGreeting(bytes: Uint8Array, isBinary: boolean): void {
     const behind = this.packets?.walk(bytes, 0, bytes.length) ?? 0;
     if (behind > 0 && this.budget?.take(0, behind) === false) return this.owner.close('rateLimited');
@@ -145,7 +149,7 @@ export abstract class Pump implements TrafficSource {
   }
 
   /**
-   * What of a client's message is for the upstream; undefined: nothing.
+   * The part of a client's message that goes upstream; undefined: none.
    * @param payload valid during the call only.
    */
   protected forUpstream(payload: Uint8Array, _isBinary: boolean): Uint8Array | undefined {
@@ -153,9 +157,9 @@ export abstract class Pump implements TrafficSource {
   }
 
   /**
-   * Why the client's packets may not pass any more. A second CONNECT is a protocol error [MQTT-3.1.0-2],
-   * which a lax broker would take for another user, with roles of the client's own making; behind a length
-   * that makes no sense it could hide.
+   * Why the client's packets may not pass any more; undefined: they may. A second CONNECT is a protocol error
+   * [MQTT-3.1.0-2], by which a lax broker would accept another user with roles that the client made up; an
+   * invalid length could hide one.
    */
   protected get breach(): 'badConnect' | 'clientProtocolError' | undefined {
     if (this.packets === undefined) return undefined;
@@ -176,7 +180,7 @@ export abstract class Pump implements TrafficSource {
   }
 
   onUpstreamClose(code: number, reason: string): void {
-    // RFC 6455 §7.4.1: 1010 is a client's to say.
+    // RFC 6455 §7.4.1: only a client may send 1010.
     this.owner.close('upstreamClosed', { code: code === 1010 ? 1011 : code, reason });
   }
 
@@ -186,14 +190,14 @@ export abstract class Pump implements TrafficSource {
     this.owner.close(LOST[cause.code] ?? otherwise, undefined, cause);
   }
 
-  /** For the log: the rate limit that said no, and whose bucket it was. */
+  /** For the log: the rate limit that was exceeded, and whose bucket it is. */
   get limitExceeded(): string | undefined {
     return this.budget?.exceeded;
   }
 
   /**
-   * Whether the client has said in its protocol's own words that it is leaving: whoever hangs
-   * up then does so properly.
+   * Whether the client has announced its end in its own protocol (an MQTT DISCONNECT): a connection that ends
+   * after that has ended properly.
    */
   get clientSaidGoodbye(): boolean {
     return this.packets?.disconnected === true;
@@ -208,12 +212,12 @@ export abstract class Pump implements TrafficSource {
   }
 
   /**
-   * Looks after silent and stuck peers; pings go out from half the idle timeout on.
-   * @returns milliseconds until the next look, or undefined when it closed the session.
+   * Checks for silent and stuck peers; pings are sent from half the idle timeout on.
+   * @returns milliseconds until the next check; undefined: it has closed the session.
    */
   check(nowMs: number): number | undefined {
     const { idleTimeoutMs, writeTimeoutMs } = this.config;
-    // Before pings go out: until they are flushed they look like bytes that the upstream does not take.
+    // Before pings are sent: until they are flushed they look like bytes that the upstream does not take.
     const stuck = this.#checkStuck(nowMs, writeTimeoutMs);
     const reason = stuck ?? (idleTimeoutMs === 0 ? undefined : this.#checkSilence(nowMs, idleTimeoutMs));
     if (reason !== undefined) {
@@ -226,8 +230,8 @@ export abstract class Pump implements TrafficSource {
 
   #checkSilence(nowMs: number, idleTimeoutMs: number): CloseReasonKey | undefined {
     const { upstream } = this;
-    // Who is in the midst of a frame shows its life by that; the other one cannot be asked
-    // for a pong before its end.
+    // A peer in the middle of a frame shows by its bytes that it lives; the other one cannot be sent a ping
+    // before the frame ends.
     const isClientMidFrame = this.client.frames?.midFrame === true;
     const clientCannotBeAsked = upstream.midFrame && !isClientMidFrame;
     const upstreamCannotBeAsked = isClientMidFrame && !upstream.midFrame;
@@ -255,7 +259,7 @@ export abstract class Pump implements TrafficSource {
     return undefined;
   }
 
-  /** Adds what has gone either way so far. */
+  /** Adds the counts so far. */
   addCounts(total: TrafficCounts): void {
     total.messagesToUpstream += this.#messagesUp;
     total.bytesToUpstream += this.#bytesUp;

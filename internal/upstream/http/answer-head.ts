@@ -2,28 +2,34 @@ import type { FlatHeaders } from '../../request/flat-headers.js';
 import { isFieldValue, isToken, listElements } from '../../request/grammar.js';
 import { headerName } from '../../request/header-names.js';
 
-/** RFC 9112 §4. Who says HTTP/1.0 is answered to likewise (RFC 9110 §2.5). */
+/** RFC 9112 §4, RFC 9110 §2.5. */
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/;
 
-/** Kept-alive connections last no longer for us, in milliseconds, whatever the other side promises. */
+/** Longest idle time of a connection, in milliseconds, whatever the upstream's Keep-Alive says. */
 const MAX_KEEP_ALIVE_MS = 600_000;
-/** We give up a connection so much before the other side, in milliseconds: no request meets its end. */
+/**
+ * A connection is given up this much before the upstream would close it, in milliseconds, so that no request
+ * is lost.
+ */
 const KEEP_ALIVE_MARGIN_MS = 2_000;
 
-/** What comes is no answer that HTTP/1.1 allows. */
+/** The bytes are no valid HTTP/1.1 answer. */
 export class BadAnswer extends Error {}
 
-/** The head of an answer, taken apart. */
+/** The parsed head of an answer. */
 export interface AnswerHead {
   readonly status: number;
   readonly statusText: string;
   /** Name and value by turns, one character a byte. */
   readonly headers: FlatHeaders;
-  /** Of its body in bytes; undefined: it ends with the connection. To be ignored where there can be none. */
+  /**
+   * Length of the body in bytes; undefined: it ends with the connection. To be ignored where there can be no
+   * body.
+   */
   readonly length: number | 'chunked' | undefined;
   /** Whether another request may follow on the connection. */
   readonly isPersistent: boolean;
-  /** How long it may be idle before, in milliseconds; undefined: the other side does not say. */
+  /** How long the connection may be idle, in milliseconds; undefined: the upstream does not say. */
   readonly keepAliveMs: number | undefined;
 }
 
@@ -34,7 +40,7 @@ export function readAnswerHead(text: string): AnswerHead {
     STATUS_LINE.exec(firstEnd < 0 ? text : text.slice(0, firstEnd)) ?? [];
   const status = Number(digits);
   if (digits === undefined) throw new BadAnswer('it is not HTTP/1.1');
-  // Nobody has asked for another protocol.
+  // The gateway never asks for another protocol here.
   if (status === 101) throw new BadAnswer('it changes the protocol');
   const headers: FlatHeaders = [];
   const decisive: Decisive = {
@@ -57,7 +63,7 @@ export function readAnswerHead(text: string): AnswerHead {
   return { status, statusText, headers, length, isPersistent, keepAliveMs };
 }
 
-/** The lines that decide how an answer is framed, and what becomes of its connection. */
+/** The header lines that decide how an answer is framed, and whether its connection is kept. */
 interface Decisive {
   lengths: string[] | undefined;
   encodings: string[] | undefined;
@@ -95,7 +101,7 @@ function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09;
 }
 
-/** RFC 9112 §6.3: two readers must come to the same end of it. */
+/** RFC 9112 §6.3: all readers must agree on where the body ends. */
 function lengthOf({ lengths, encodings }: Decisive, isOld: boolean): AnswerHead['length'] {
   if (encodings !== undefined) {
     const isChunked = encodings.length === 1 && encodings[0]?.toLowerCase() === 'chunked';

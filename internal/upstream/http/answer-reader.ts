@@ -3,17 +3,17 @@ import { type AnswerHead, BadAnswer, pushFieldLine, readAnswerHead } from './ans
 
 /** Largest head of an answer, interim ones before it included, and largest trailer section, in bytes. */
 const MAX_HEAD_BYTES = 65_536;
-/** Longest line before a chunk, in bytes: its extensions are nobody's (RFC 9112 §7.1.1). */
+/** Longest line before a chunk, in bytes, its extensions included, which are ignored (RFC 9112 §7.1.1). */
 const MAX_SIZE_LINE_BYTES = 4_096;
 
 /**
- * RFC 9112 §7.1: up to 2^52 bytes. Of its extensions (§7.1.1), which nobody reads, none may look
- * like the end of the line.
+ * RFC 9112 §7.1: up to 2^52 bytes. Its extensions (§7.1.1) are ignored, but may hold nothing that could be
+ * read as the end of the line.
  */
 const CHUNK_SIZE =
   /^([\da-f]{1,13})(?:;[!#$%&'*+\-.^_`|~\da-z]+(?:=(?:[!#$%&'*+\-.^_`|~\da-z]+|"(?:[\t !\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?)*$/i;
 
-/** Too late behind a body (RFC 9110 §6.5.1): whoever believed them would read on. */
+/** Refused as trailers (RFC 9110 §6.5.1): a reader that believed them would take more bytes for the body. */
 const SAYS_LENGTH: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding']);
 
 const NOTHING = Buffer.alloc(0);
@@ -21,29 +21,29 @@ const NO_TRAILERS: FlatHeaders = [];
 const LF = 0x0a;
 const CR = 0x0d;
 
-/** Who hears an answer as it comes. */
+/** Receives an answer piece by piece. */
 export interface AnswerParts {
   answerHead(head: AnswerHead): void;
   /** @param chunk lent: right until this returns. */
   answerBytes(chunk: Buffer): void;
-  /** @param isLast whether nothing came behind it, and the connection may serve again. */
+  /** @param isLast whether nothing came behind it, so that the connection can be used again. */
   answerEnd(trailers: FlatHeaders, isReusable: boolean): void;
 }
 
-/** What comes next. */
+/** What is read next. */
 type State = 'nothing' | 'head' | 'body' | 'close' | 'size' | 'chunk' | 'chunk-end' | 'trailers';
 
 /**
- * Reads the answers of one connection, one after the other, whatever way reads cut them (RFC 9112 §4 to §7).
- * Whatever two readers could take for different answers is none.
+ * Parses the answers of one connection, one after the other, however reads cut them (RFC 9112 §4 to §7).
+ * Bytes that two readers could take for different answers are refused.
  */
 export class AnswerReader {
   #state: State = 'nothing';
-  /** Whether what is read answers a HEAD. */
+  /** Whether the present answer is to a HEAD. */
   #isHead: boolean = false;
-  /** The beginning of what is read as a whole: a head, or a line. */
+  /** The incomplete head or line that has come so far. */
   #held: Buffer = NOTHING;
-  /** How much of what is read now was held, and looked through, before. */
+  /** How many of the present bytes were held, and searched, before. */
   #known = 0;
   /** Bytes of body, or of a chunk, that are to come. */
   #left = 0;
@@ -54,7 +54,7 @@ export class AnswerReader {
 
   constructor(readonly parts: AnswerParts) {}
 
-  /** A request goes out, whose answer comes next. */
+  /** A request is sent, whose answer comes next. */
   expect(method: string): void {
     this.#state = 'head';
     this.#isHead = method === 'HEAD';
@@ -72,7 +72,10 @@ export class AnswerReader {
     for (let at = 0; at < bytes.length; ) at = this.#step(bytes, at);
   }
 
-  /** The other side says no more. @returns whether that is how the answer ends, which has been told then. */
+  /**
+   * The upstream has ended its side. @returns whether the answer ends by that; if so, the listener has been
+   * told.
+   */
   ended(): boolean {
     if (this.#state !== 'close') return false;
     this.#end(NO_TRAILERS, false);
@@ -104,7 +107,7 @@ export class AnswerReader {
   }
 
   #readHead(bytes: Buffer, at: number): number {
-    // Byte by byte, a long head would be looked through as often as it has bytes.
+    // Otherwise a long head that comes byte by byte would be searched as often as it has bytes.
     const from = at === 0 ? Math.max(0, this.#known - 3) : at;
     const end = bytes.indexOf('\r\n\r\n', from, 'latin1');
     const length = (end < 0 ? bytes.length : end + 4) - at;
@@ -119,7 +122,7 @@ export class AnswerReader {
     }
     const head = readAnswerHead(bytes.toString('latin1', at, end));
     const next = end + 4;
-    // RFC 9110 §15.2: a proxy may drop what nobody asked for.
+    // RFC 9110 §15.2: a proxy may drop interim responses that were not asked for.
     if (head.status >= 200) this.#begin(head, next === bytes.length);
     else if (!head.isPersistent) throw new BadAnswer('what comes behind an interim answer cannot come');
     else this.#lengthSoFar += length;
@@ -133,8 +136,8 @@ export class AnswerReader {
     const { length, status } = head;
     if (length === 0) return this.#end(NO_TRAILERS, isLast);
     if (this.#isHead || status === 204 || status === 304) {
-      // Some send a body all the same. If it came after the next request had gone out, it
-      // would be taken for its answer.
+      // Some upstreams send a body all the same: coming after the next request was sent, it would be taken
+      // for its answer.
       this.#isPersistent &&= !this.#isHead && length === undefined;
       return this.#end(NO_TRAILERS, isLast);
     }
@@ -176,7 +179,7 @@ export class AnswerReader {
     const next = end < 0 ? bytes.length : end + 1;
     if (next - at > limit) throw new BadAnswer('a line of its body is too long');
     if (end < 0) return this.#hold(bytes, at);
-    // RFC 9112 §2.2 lets a lone LF end a line: whoever reads what we pass on may not.
+    // RFC 9112 §2.2 allows a lone LF as the end of a line, but the reader of what we pass on may not.
     if (bytes[end - 1] !== CR || end === at) throw new BadAnswer('a line of its body has no CR');
     take(bytes.toString('latin1', at, end - 1), next);
     return next;

@@ -1,5 +1,5 @@
-/** Of a dial that its endpoint had no turn for, or whose circuit opened while it waited. */
+/** A dial that got no turn at its endpoint in time, or whose circuit opened while it waited. */
 export class NoTurn extends Error {}
 
-/** The other side ended a connection. */
+/** The upstream ended the connection. */
 export class ConnectionLost extends Error {}

@@ -11,16 +11,16 @@ import { requestHead } from './request-head.js';
 import type { SendQueue } from './send-queue.js';
 import { Upload, type UploadListener, writeTogether } from './upload.js';
 
-/** Our idle connections close before most servers close them; one that says so in Keep-Alive is believed. */
+/** Idle connections are closed before most servers would do so; a server's Keep-Alive header goes before. */
 const KEEP_ALIVE_MS = 4_000;
 
 /**
- * Over TLS even what has been taken may wait for a moment before that is known: so much of
- * it, in bytes, is no sign.
+ * Over TLS it is known a moment later that bytes have been taken: up to this many that wait do not show that
+ * the upstream is slow.
  */
 const MAX_UNTAKEN_BYTES = 32_768;
 
-/** Hears what nobody wants to. */
+/** A listener that ignores everything. */
 const NOBODY: SocketOwner = {
   socketRead: () => false,
   socketEnded: () => {},
@@ -28,7 +28,7 @@ const NOBODY: SocketOwner = {
   socketClosed: () => {},
 };
 
-/** What goes out on a connection. */
+/** A request to be sent on a connection. */
 export interface Outgoing {
   readonly method: string;
   readonly path: string;
@@ -41,9 +41,9 @@ export interface Outgoing {
   readonly hasLength: boolean;
 }
 
-/** The request that a connection serves. Nothing is told after `onEnd` or `onError`. */
+/** Hears of the request that a connection serves. Nothing is called after `onEnd` or `onError`. */
 export interface Passenger {
-  /** There is a connection: the request goes out. */
+  /** The connection is open: the request is sent. */
   onConnected(): void;
   /** @param headers name and value by turns. */
   onHead(status: number, statusText: string, headers: FlatHeaders): void;
@@ -51,11 +51,11 @@ export interface Passenger {
   onBytes(chunk: Buffer): boolean;
   onEnd(trailers: FlatHeaders): void;
   onError(error: Error): void;
-  /** What stands behind the last chunk of its body, whole lines; '': nothing. @throws Unsendable */
+  /** The trailer section behind the last chunk of its body, in whole lines; '': none. @throws Unsendable */
   trailers(): string;
 }
 
-/** Makes sockets, for an endpoint and with a time of its own. */
+/** Opens sockets to one endpoint, with one connect timeout. */
 export interface Dial {
   readonly endpoint: { readonly turns: DialTurns; readonly breaker: { readonly state: CircuitState } };
   /** Time for TCP and TLS, and for the turn among MAX_DIALS_PER_ENDPOINT before them. */
@@ -67,7 +67,7 @@ export interface Dial {
 
 /** One kept-alive connection to an endpoint, one request at a time (RFC 9112 §9.3). */
 export class Connection implements SocketOwner, AnswerParts, UploadListener {
-  /** When it is to be given up if it is idle, on the monotonic clock. */
+  /** When it is closed if it is idle, on the monotonic clock. */
   idleUntilMs = Number.POSITIVE_INFINITY;
   readonly #reader = new AnswerReader(this);
   #stage: 'new' | 'waiting' | 'connecting' | 'open' | 'gone' = 'new';
@@ -79,23 +79,23 @@ export class Connection implements SocketOwner, AnswerParts, UploadListener {
   #upload: Upload | undefined;
   #mayRead: boolean = true;
   #keepAliveMs = KEEP_ALIVE_MS;
-  /** Whether it had served before its request. */
+  /** Whether it has served an earlier request. */
   isReused: boolean = false;
-  /** Whether a byte has come since its request went out. */
+  /** Whether a byte has come since its request was sent. */
   isAnswering: boolean = false;
 
-  /** @param onLost it has gone while it served nobody. */
+  /** @param onLost called when it is lost while idle. */
   constructor(
     readonly dial: Dial,
     readonly onLost: (connection: Connection) => void,
   ) {}
 
-  /** Whether it can take a request without a dial. */
+  /** Whether it is open and can take a request at once. */
   get isOpen(): boolean {
     return this.#stage === 'open';
   }
 
-  /** To be called while it serves nobody. @throws Unsendable */
+  /** To be called while it is idle. @throws Unsendable */
   send(outgoing: Outgoing, passenger: Passenger): void {
     const { body, hasLength } = outgoing;
     const isWhole = body === undefined || Buffer.isBuffer(body);
@@ -111,8 +111,8 @@ export class Connection implements SocketOwner, AnswerParts, UploadListener {
   }
 
   /**
-   * Of a request whose body is to come nothing goes out yet: what an idle connection says
-   * meanwhile is no answer to it.
+   * A request whose body is still to come is not sent yet: bytes that an idle connection receives meanwhile
+   * are no answer to it.
    */
   #awaitBody(body: Readable): void {
     const begun = (): void => {
@@ -129,7 +129,7 @@ export class Connection implements SocketOwner, AnswerParts, UploadListener {
     this.#socket?.resume();
   }
 
-  /** Drops it, and what it serves without a word. */
+  /** Drops the connection, without telling its request's listener. */
   destroy(): void {
     this.#passenger = undefined;
     this.#leave();
@@ -172,19 +172,19 @@ export class Connection implements SocketOwner, AnswerParts, UploadListener {
     this.write();
   }
 
-  /** The dial is over, one way or the other. */
+  /** The dial has succeeded or failed. */
   #dialled(): void {
     clearTimeout(this.#connectTimer);
     this.#connectTimer = undefined;
     this.dial.endpoint.turns.give();
   }
 
-  /** @internal Sends the request that it was given. */
+  /** @internal Sends its request. */
   write(): void {
     const socket = this.#socket;
     const outgoing = this.#outgoing;
     const passenger = this.#passenger;
-    // It may have gone, or its request, while that waited.
+    // The connection or the request may have ended while this waited.
     if (this.#stage !== 'open' || socket === undefined || outgoing === undefined || passenger === undefined)
       return;
     this.#outgoing = undefined;
@@ -237,14 +237,14 @@ export class Connection implements SocketOwner, AnswerParts, UploadListener {
   answerEnd(trailers: FlatHeaders, isReusable: boolean): void {
     const passenger = this.#passenger;
     this.#passenger = undefined;
-    // Of a request that is answered before its end, nobody wants the rest; nothing can follow it.
+    // If a request is answered before its end, the rest is not sent, and the connection cannot be used again.
     if (!isReusable || this.#upload !== undefined || this.#isStuck) this.#leave();
     else this.idleUntilMs = performance.now() + this.#keepAliveMs;
     this.resume();
     passenger?.onEnd(trailers);
   }
 
-  /** Whether the other side has left much of a request untaken. */
+  /** Whether much of a request waits for the upstream to take it. */
   get #isStuck(): boolean {
     const socket = this.#socket;
     return socket !== undefined && socket.waitingWrites > 0 && socket.writableLength > MAX_UNTAKEN_BYTES;
@@ -264,7 +264,7 @@ export class Connection implements SocketOwner, AnswerParts, UploadListener {
 
   #fail(error: Error): void {
     if (this.#stage === 'gone') return;
-    // Nothing of the request went out: that is as if the connection had been found dead before it was chosen.
+    // Nothing of the request was sent: as if the connection had been found dead before it was chosen.
     if (this.#stage === 'open' && this.#outgoing !== undefined) return this.#dialAgain();
     const passenger = this.#passenger;
     this.#passenger = undefined;

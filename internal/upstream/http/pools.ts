@@ -5,15 +5,15 @@ import type { TlsContexts } from '../socket/tls-contexts.js';
 import { Connection, type Dial } from './connection.js';
 import { SendQueue } from './send-queue.js';
 
-/** How often idle connections are looked for that have been so for too long, in milliseconds. */
+/** Interval at which connections that are idle for too long are closed, in milliseconds. */
 const SWEEP_MS = 1_000;
 
-/** Kept-alive connections to one endpoint: as many as there are requests under way, and the idle ones. */
+/** Connections to one endpoint: one for each request under way, and idle ones. */
 export class EndpointPool {
   /**
-   * The one that served last at the end: it is the likeliest to be alive, and the others may grow old. Those
-   * that have gone meanwhile stay in it until they are met: an upstream that ends thousands at once would
-   * have each looked for among all.
+   * Idle connections, the one used last at the end: it is the likeliest to be alive, and the others may
+   * expire. Those that were closed meanwhile stay until they are met, as an upstream may close thousands at
+   * once and each would have to be searched for.
    */
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
@@ -22,8 +22,8 @@ export class EndpointPool {
   constructor(readonly dial: Dial) {}
 
   /**
-   * A connection for one request, to be given back or dropped. None whose time is over since the last sweep:
-   * the other side may be about to end it, under a request that cannot be sent again.
+   * Takes a connection for one request; it has to be given back or dropped. Not one that has expired since the
+   * last sweep: the upstream may be about to close it under a request that cannot be sent again.
    */
   take(): Connection {
     const nowMs = performance.now();
@@ -35,13 +35,13 @@ export class EndpointPool {
     return connection;
   }
 
-  /** Its request has been answered whole. */
+  /** Gives back a connection whose answer is complete. */
   give(connection: Connection): void {
     if (this.#isClosed) connection.destroy();
     else if (connection.isOpen) this.#idle.push(connection);
   }
 
-  /** Lets go of those that have been idle for too long. */
+  /** Closes those that have been idle for too long. */
   sweep(nowMs: number): void {
     let kept = 0;
     for (const connection of this.#idle)
@@ -50,7 +50,7 @@ export class EndpointPool {
     this.#idle.length = kept;
   }
 
-  /** Takes no more; what is under way ends by itself. */
+  /** Keeps no more connections; requests under way go on to their end. */
   close(): void {
     this.#isClosed = true;
     for (const connection of this.#idle.splice(0)) connection.destroy();
@@ -67,9 +67,9 @@ export class EndpointPool {
   };
 }
 
-/** Kept-alive connections to every endpoint that exchanges have gone to. */
+/** Connections to every endpoint that exchanges have used. */
 export class Pools {
-  /** By endpoint, then by the time routes allow for a connection. */
+  /** By endpoint, then by the routes' connect timeout. */
   readonly #pools = new Map<Endpoint, Map<number, EndpointPool>>();
 
   readonly #queue = new SendQueue();
@@ -110,7 +110,7 @@ export class Pools {
     for (const pools of this.#pools.values()) for (const pool of pools.values()) pool.sweep(nowMs);
   }
 
-  /** Lets go of endpoints that no route names any more; what is under way on them ends by itself. */
+  /** Forgets endpoints that no route names any more; requests under way go on to their end. */
   retain(endpoints: Iterable<Endpoint>): void {
     const kept = new Set(endpoints);
     for (const endpoint of this.#pools.keys()) if (!kept.has(endpoint)) this.release(endpoint);

@@ -2,26 +2,31 @@ import { isFieldValue, isToken } from '../../request/grammar.js';
 
 const TARGET = /^[\x21-\x7e\x80-\xff]+$/;
 
-/** Methods whose requests say that they have no body, as servers may wait for one (RFC 9110 §8.6). */
+/**
+ * Methods whose requests have Content-Length: 0 if they have no body, as servers may expect one (RFC 9110
+ * §8.6).
+ */
 const EXPECT_BODY: ReadonlySet<string> = new Set(['PUT', 'POST', 'PATCH']);
 
-/** A request that cannot be written; no endpoint is to blame. */
+/** A request that cannot be written, which is not the endpoint's fault. */
 export class Unsendable extends Error {}
 
-/** What goes out before a body. */
+/** The head of a request. */
 export interface RequestLines {
   readonly method: string;
   readonly path: string;
   readonly host: string;
   /** Name and value by turns. */
   readonly headers: readonly string[];
-  /** Of a body that is there whole; undefined: `headers` say how long it is, or nobody knows. */
+  /** Length of a body that was read whole; undefined: it is in `headers`, or unknown. */
   readonly length: number | undefined;
   /** Whether its body comes in chunks. */
   readonly isChunked: boolean;
 }
 
-/** The head of a request, one character a byte. @throws Unsendable if it would be read as something else. */
+/**
+ * The head of a request, one character a byte. @throws Unsendable if a part of it may not stand in a head.
+ */
 export function requestHead({ method, path, host, headers, length, isChunked }: RequestLines): string {
   if (!isToken(method) || !TARGET.test(path) || !isFieldValue(host))
     throw new Unsendable('a request that cannot be written');
@@ -33,7 +38,7 @@ export function requestHead({ method, path, host, headers, length, isChunked }: 
 }
 
 /**
- * Lines of a head, or behind the last chunk.
+ * Header lines, or trailer lines.
  * @param fields name and value by turns.
  * @throws Unsendable likewise
  */

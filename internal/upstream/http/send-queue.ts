@@ -1,12 +1,12 @@
-/** Whatever has a request to write. */
+/** A connection with a request to write. */
 interface Writer {
   write(): void;
 }
 
 /**
- * Requests for connections that have served before: they go out behind everything that has come by
- * then. What an upstream says unasked, or its end, must be found before a request goes out that it
- * could be taken for the answer of.
+ * Requests for reused connections: they are written after everything that has arrived was read. Unsolicited
+ * bytes of an upstream, or its end, must be seen before the request is sent whose answer they could be taken
+ * for.
  */
 export class SendQueue {
   #waiting: Writer[] = [];

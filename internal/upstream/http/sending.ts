@@ -16,7 +16,7 @@ import { NoTurn } from './connection-lost.js';
 import type { EndpointPool, Pools } from './pools.js';
 import { fieldLines, Unsendable } from './request-head.js';
 
-/** What is asked of an upstream. */
+/** A request to an upstream. */
 export interface HttpRequest {
   readonly method: string;
   /** The request target at that endpoint. */
@@ -27,21 +27,21 @@ export interface HttpRequest {
   readonly host: string | undefined;
   /** undefined: none. */
   readonly body: Readable | Buffer | undefined;
-  /** Whether `headers` say how long it is; one that is there whole says so itself. */
+  /** Whether `headers` have its length; a body that was read whole has its own. */
   readonly hasLength?: boolean;
-  /** What stands behind the body's last chunk, name and value by turns; asked for when it has ended. */
+  /** The body's trailers, name and value by turns; called when it has ended. */
   readonly trailers?: (() => readonly string[]) | undefined;
   readonly identity: { readonly sub: string } | undefined;
   readonly client: { readonly ip: string };
   /** On a route whose upstream depends on who is calling. */
   readonly destination?: Destination | undefined;
-  /** Is told of every attempt; undefined: nobody traces. */
+  /** Is told of every attempt; undefined: tracing is off. */
   readonly trace?: DialTrace | undefined;
 }
 
-/** Who hears of the answer. Nothing is told after `onFailed` or `onEnd`, nor after `Sending.abort`. */
+/** Receives the answer. Nothing is called after `onFailed` or `onEnd`, nor after `Sending.abort`. */
 export interface AnswerListener {
-  /** The upstream is reached: the request goes out. */
+  /** The upstream is connected: the request is sent. */
   onReached(endpoint: Endpoint): void;
   /** @param headers name and value by turns. */
   onHead(status: number, statusText: string, headers: FlatHeaders): void;
@@ -55,10 +55,10 @@ export interface AnswerListener {
   onFailed(error: GatewayError): void;
 }
 
-/** RFC 9110 §9.2.1, and no more: what has an effect is not repeated. */
+/** Safe methods (RFC 9110 §9.2.1): only these are sent again after a failure. */
 const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/** One request on its way through the endpoints of its route. */
+/** Sends one request to the endpoints of its route, until one serves it. */
 export class Sending implements Passenger {
   readonly #order: readonly Endpoint[];
   readonly #tried = new Set<Endpoint>();
@@ -81,7 +81,7 @@ export class Sending implements Passenger {
     this.#order = endpoints.of(route, request.destination).order(request.identity?.sub ?? request.client.ip);
   }
 
-  /** What its endpoint keeps of it; undefined: it has not been reached. */
+  /** Its place at the endpoint; undefined: no endpoint has been reached. */
   get tenancy(): Tenancy | undefined {
     return this.#tenancy;
   }
@@ -91,7 +91,7 @@ export class Sending implements Passenger {
     if (!this.#next(this.#tried)) this.#end('destroyed', nowhere(this.route, this.#order));
   }
 
-  /** Ends it, whatever stage it is at; the listener hears nothing more. */
+  /** Ends it at any stage; the listener is not called any more. */
   abort(end: 'lost' | 'destroyed'): void {
     if (this.#aborted) return;
     this.#aborted = true;
@@ -101,8 +101,8 @@ export class Sending implements Passenger {
   }
 
   /**
-   * Lets nothing pass any more, either way, and the listener hear nothing: its end is settled, and `abort`
-   * comes when it is its turn.
+   * Lets nothing pass any more, in either direction, and calls the listener no more: `abort` follows in a
+   * later turn of the event loop.
    */
   halt(): void {
     const { body } = this.request;
@@ -164,7 +164,7 @@ export class Sending implements Passenger {
   }
 
   onBytes(chunk: Buffer): boolean {
-    // What is halted waits for its end.
+    // Halted: `abort` will follow.
     if (this.#halted) return false;
     return this.#aborted || this.listener.onBytes(chunk);
   }
@@ -189,7 +189,7 @@ export class Sending implements Passenger {
     this.#end('lost', failureOf(error));
   }
 
-  /** Nothing of the request was sent: another endpoint may have it. */
+  /** Nothing of the request was sent: another endpoint may be tried. */
   #unreached(error: Error): void {
     const choice = this.#choice;
     if (choice === undefined) return;
@@ -213,8 +213,8 @@ export class Sending implements Passenger {
   }
 
   /**
-   * RFC 9110 §9.2.2: a connection that had served before and dies unasked may have been
-   * given up by the other side.
+   * RFC 9110 §9.2.2: a reused connection that ends without an answer may have been closed by the upstream as
+   * idle.
    */
   #mayRepeat(error: Error): boolean {
     if (
@@ -260,7 +260,7 @@ export class Sending implements Passenger {
     );
   }
 
-  /** @param isWhole whether its connection has served it to the end. */
+  /** @param isWhole whether its connection can be used again. */
   #letGo(isWhole: boolean): void {
     const connection = this.#connection;
     if (connection === undefined) return;
@@ -269,7 +269,7 @@ export class Sending implements Passenger {
     else connection.destroy();
   }
 
-  /** The endpoint is told what became of it, once. */
+  /** Tells the endpoint of the outcome, once. */
   #settle(end: 'closed' | 'lost' | 'destroyed'): void {
     this.#letGo(end === 'closed');
     const choice = this.#choice;
@@ -281,7 +281,7 @@ export class Sending implements Passenger {
       if (end === 'lost') endpoint.dialFailed(permit, 'handshake', this.#client);
       else endpoint.breaker.released(permit);
     }
-    // What failed before its head has been counted with its dial.
+    // A failure before the request was sent has been counted with its dial.
     this.#tenancy?.ended(end === 'lost' && !this.#hasHead ? 'destroyed' : end);
   }
 }

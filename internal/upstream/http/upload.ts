@@ -2,9 +2,9 @@ import type { Readable } from 'node:stream';
 import { fromUnknown } from '../../errors.js';
 import type { UpstreamSocket } from '../socket/socket.js';
 
-/** Who hears what becomes of a request's body. */
+/** Hears the events of a request's body. */
 export interface UploadListener {
-  /** What stands behind the last chunk, whole lines; '': nothing. @throws Unsendable */
+  /** The trailer section, in whole lines; '': none. @throws Unsendable */
   trailers(): string;
   /** All of it is written. */
   uploaded(): void;
@@ -12,10 +12,10 @@ export interface UploadListener {
   uploadFailed(error: Error): void;
 }
 
-/** Largest body, or first piece of one, that goes out in one piece with the head, in bytes. */
+/** Largest body, or first piece of one, that is sent in one write with the head, in bytes. */
 const MAX_JOINED_BYTES = 16_384;
 
-/** Writes what belongs together: in as few pieces as are worth their copying. */
+/** Writes several buffers, joined if they are small enough to be worth copying. */
 export function writeTogether(socket: UpstreamSocket, head: Buffer, body: Buffer): void {
   if (body.length <= MAX_JOINED_BYTES) return socket.write(Buffer.concat([head, body]));
   socket.write(head);
@@ -23,15 +23,15 @@ export function writeTogether(socket: UpstreamSocket, head: Buffer, body: Buffer
 }
 
 /**
- * A request with a body on its way to the upstream, no faster than that takes it. The head waits for the
- * first bytes: of a body that is refused at once nothing is sent.
+ * Sends a request with a body, no faster than the upstream takes it. The head waits for the first bytes of
+ * the body, so that nothing is sent of one that is refused at once.
  */
 export class Upload {
   #isOver: boolean = false;
-  /** undefined: it is out. */
+  /** undefined: it has been sent. */
   #head: Buffer | undefined;
 
-  /** @param isChunked whether it is framed by itself (RFC 9112 §7.1), or by what the head says. */
+  /** @param isChunked whether it is sent in chunks (RFC 9112 §7.1) or with the length in the head. */
   constructor(
     readonly socket: UpstreamSocket,
     head: Buffer,
@@ -48,12 +48,12 @@ export class Upload {
     else this.body.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose);
   }
 
-  /** What had to wait has left. */
+  /** All that waited has been taken. */
   drained(): void {
     if (!this.#isOver) this.body.resume();
   }
 
-  /** Nobody wants the rest. */
+  /** Stops: the rest of the body is not wanted. */
   stop(): void {
     if (this.#isOver) return;
     this.#leave();
@@ -93,7 +93,7 @@ export class Upload {
     this.listener.uploaded();
   };
 
-  /** A body that breaks off must not look whole. */
+  /** A body that breaks off must not look complete. */
   readonly #onClose = (): void => {
     this.#leave();
     this.listener.uploadFailed(this.body.errored ?? new Error('the body broke off'));

@@ -4,19 +4,19 @@ import type { Permit } from './circuit-breaker.js';
 import type { Endpoint } from './endpoint.js';
 import { Turns } from './turns.js';
 
-/** An endpoint and the leave to dial it. */
+/** An endpoint and its circuit's permit for a dial. */
 export interface Choice {
   readonly endpoint: Endpoint;
   readonly permit: Permit;
 }
 
-/** The endpoints of one route, and whose turn it is. */
+/** Balances dials over the endpoints of one route. */
 export class Balance {
-  /** Of the endpoints, those that are not drained. */
+  /** The endpoints that are not drained. */
   #places: readonly number[] = [];
   #turns = new Turns([]);
 
-  /** @param weights of each endpoint its share; empty: they are all alike. */
+  /** @param weights the weight of each endpoint; empty: equal. */
   constructor(
     readonly endpoints: readonly Endpoint[],
     readonly policy: UpstreamRoute['balance'],
@@ -25,7 +25,7 @@ export class Balance {
     this.refresh();
   }
 
-  /** To be called when an endpoint was drained, or is drained no more: the others share what it had. */
+  /** To be called when a drain begins or ends: the other endpoints share the drained one's part. */
   refresh(): void {
     this.#places = this.endpoints.flatMap(({ drained }, at) => (drained ? [] : [at]));
     this.#turns = new Turns(this.#places.map((at) => this.#weight(at)));
@@ -37,9 +37,9 @@ export class Balance {
   }
 
   /**
-   * The endpoints in the order in which a dial goes to them, none when all are drained; it asks once, as
-   * asking passes the turn on.
-   * @param hashKey what `hash:sub` goes by.
+   * The endpoints in the order in which one dial tries them; none if all are drained. To be called once a
+   * dial, as each call takes a turn.
+   * @param hashKey the key of `hash:sub`.
    */
   order(hashKey: string): readonly Endpoint[] {
     const { endpoints, policy } = this;
@@ -48,7 +48,7 @@ export class Balance {
     if (policy === 'hash:sub')
       return this.#sorted(this.#places, (endpoint, at) => -rank(endpoint, hashKey, this.#weight(at)));
     const turns = this.#turns.next().map((turn) => this.#places[turn] ?? 0);
-    // The sort is stable: among equals it is still everybody's turn.
+    // The sort is stable: among equals the turns still alternate.
     return this.#sorted(
       turns,
       policy === 'least-sessions' ? (endpoint, at) => load(endpoint) / this.#weight(at) : () => 0,
@@ -72,8 +72,8 @@ export class Balance {
 }
 
 /**
- * The first of `order` whose circuit lets a dial through, those in `tried` left out, and those that have been
- * drained since it was made.
+ * The first endpoint of `order` whose circuit allows a dial, without those in `tried` and those drained
+ * meanwhile.
  */
 export function choose(order: readonly Endpoint[], tried: ReadonlySet<Endpoint>): Choice | undefined {
   for (const endpoint of order) {
@@ -83,28 +83,28 @@ export function choose(order: readonly Endpoint[], tried: ReadonlySet<Endpoint>)
   return undefined;
 }
 
-/** Why no endpoint may be asked. */
+/** Why no endpoint can be dialled. */
 export function nowhere({ prefix }: UpstreamRoute, order: readonly Endpoint[]): GatewayError {
   return order.length === 0
     ? new GatewayError('ERR_UPSTREAM_DRAINED', `every endpoint of ${prefix} is drained`)
     : new GatewayError('ERR_CIRCUIT_OPEN', `every circuit of ${prefix} is open`);
 }
 
-/** Dials count too, or all that come at once would choose the same endpoint. */
+/** Dials under way count, too, or all clients that come at once would choose the same endpoint. */
 function load(endpoint: Endpoint): number {
   return endpoint.sessions + endpoint.dialing;
 }
 
 /**
- * Weighted rendezvous: every key ranks the endpoints in an order of its own, so that one that goes, comes or
- * changes its weight moves only the keys it had or gets. Ranked by name, in every process and after every
- * reload alike. With equal weights it is the order of the hashes.
+ * Weighted rendezvous hashing: every key ranks the endpoints in an order of its own, so that an endpoint that
+ * is added, removed or weighted anew moves only its own keys. Ranks depend on names only, so they are the
+ * same in every process and after every reload. With equal weights it is the order of the hashes.
  */
 function rank(endpoint: Endpoint, key: string, weight: number): number {
   return -weight / Math.log((hashOf(`${endpoint.url.href}\n${key}`) + 0.5) / 0x1_0000_0000);
 }
 
-/** FNV-1a, with its bits mixed once more so that keys that differ at the end differ everywhere. */
+/** FNV-1a, with a final mix so that keys which differ in their last characters differ in all bits. */
 function hashOf(text: string): number {
   let hash = 0x811c9dc5;
   for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);

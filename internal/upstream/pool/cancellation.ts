@@ -1,6 +1,6 @@
 import { GatewayError } from '../../errors.js';
 
-/** Lets a dial be called off. Every session has one: an AbortController would cost it ten times as much. */
+/** Cancels a dial. Every session has one, and an AbortController would cost ten times as much. */
 export class Cancellation {
   #cancelled: boolean = false;
   #watcher: (() => void) | undefined;
@@ -15,7 +15,7 @@ export class Cancellation {
     this.#watcher?.();
   }
 
-  /** Who is told when it happens: one at a time, the stage that the dial is at; undefined: nobody. */
+  /** Called on cancellation; set by the present stage of the dial, one at a time. */
   watch(watcher: (() => void) | undefined): void {
     this.#watcher = watcher;
   }

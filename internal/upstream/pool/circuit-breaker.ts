@@ -5,7 +5,7 @@ export interface CircuitBreakerOptions {
   readonly openTimeoutMs: number;
 }
 
-/** Sources of time and chance, so that tests can be both. */
+/** Clock and random numbers, which tests replace. */
 export interface CircuitBreakerSources {
   /** Milliseconds on a clock that never goes back. */
   readonly nowMs: () => number;
@@ -15,17 +15,16 @@ export interface CircuitBreakerSources {
 
 export type CircuitState = 'closed' | 'half-open' | 'open';
 
-/** Leave to dial once, given back with the outcome. */
+/** Permit for one dial, given back with its outcome. */
 export type Permit = number;
 
 /**
- * What an upstream failed at. That it was `unreachable`, by TCP or TLS, no client has a hand in. In the
- * opening `handshake` (an answer of 5xx, a drop, no answer) and when a connection is `lost` the client's own
- * words may have brought it about.
+ * What failed. `unreachable`: TCP or TLS, which no client can cause. `handshake`: the opening handshake (a
+ * 5xx, a drop, no answer), and `lost`: an open connection; both may be caused by what the client sent.
  */
 export type Fault = 'unreachable' | 'handshake' | 'lost';
 
-/** Up to a tenth is added to the open timeout, so that the replicas of a gateway do not try in step. */
+/** Up to a tenth is added to the open timeout, so that replicas do not all try at the same moment. */
 const JITTER = 0.1;
 
 /**
@@ -40,18 +39,18 @@ const JITTER = 0.1;
  */
 export class CircuitBreaker {
   #state: CircuitState = 'closed';
-  /** Times it was unreachable. */
+  /** Faults of the kind `unreachable`. */
   #unreachable = 0;
   /**
-   * Clients whose handshakes or connections failed, with what counts against it longest;
-   * at most as many as open it.
+   * Clients whose handshakes or connections failed, with the kind of fault that is harder to clear; at most
+   * as many as open the circuit.
    */
   readonly #clients = new Map<string, 'handshake' | 'lost'>();
   #lastFaultMs = Number.NEGATIVE_INFINITY;
   #openUntilMs = 0;
   #era: Permit = 0;
 
-  /** @param onChange hears every change of state, for the log. */
+  /** @param onChange called at every change of state, for the log. */
   constructor(
     readonly options: CircuitBreakerOptions,
     readonly sources: CircuitBreakerSources,
@@ -72,22 +71,22 @@ export class CircuitBreaker {
     return this.#state === 'closed' || (this.#state === 'open' && this.sources.nowMs() >= this.#openUntilMs);
   }
 
-  /** Leave to dial; undefined: not now. */
+  /** A permit for a dial; undefined: not now. */
   acquire(): Permit | undefined {
     if (!this.available) return undefined;
     if (this.#state === 'open') this.#change('half-open');
     return this.#era;
   }
 
-  /** Whether that leave still holds: the circuit has not changed since. */
+  /** Whether a permit is still valid: the circuit has not changed its state since. */
   honours(permit: Permit): boolean {
     return permit === this.#era;
   }
 
   /**
-   * The dial succeeded. A trial that does closes the circuit; otherwise the handshakes of others
-   * were at fault themselves.
-   * @param client whose it was: see `clientKey`.
+   * The dial succeeded. If it was a trial, the circuit closes; otherwise handshake faults of other clients
+   * are cleared.
+   * @param client the client that it was for; see `clientKey`.
    */
   succeeded(permit: Permit, client: string): void {
     if (permit !== this.#era) return;
@@ -96,7 +95,7 @@ export class CircuitBreaker {
       if (fault === 'handshake' && other !== client) this.#clients.delete(other);
   }
 
-  /** The dial failed by fault of the upstream, as far as anybody can tell. @param client whose it was. */
+  /** The dial failed, presumably by the upstream's fault. @param client the client that it was for. */
   failed(permit: Permit, fault: Exclude<Fault, 'lost'>, client: string): void {
     if (permit !== this.#era) return;
     if (this.#state === 'half-open') this.#open();
@@ -110,7 +109,7 @@ export class CircuitBreaker {
     this.#change('open');
   }
 
-  /** An open connection was lost. @param client whose it was. */
+  /** An open connection was lost. @param client the client that it was for. */
   lost(client: string): void {
     this.#count('lost', client);
   }
@@ -122,7 +121,7 @@ export class CircuitBreaker {
 
   #count(fault: Fault, client: string): void {
     if (!this.counts(fault, client)) {
-      // What is harder to take back stays.
+      // The kind of fault that is harder to clear is kept.
       if (fault === 'lost' && this.#state === 'closed') this.#clients.set(client, fault);
       return;
     }
@@ -134,14 +133,14 @@ export class CircuitBreaker {
     else if (this.faults >= failureThreshold) this.#open();
   }
 
-  /** A session was closed properly: the faults are taken back. */
+  /** A session was closed properly: the faults are cleared. */
   closedProperly(): void {
     this.#forget();
   }
 
   /**
-   * A session has been, or will have been, open long enough at `atMs`.
-   * @returns whether that took the faults back; not if it is still to come, or came before the last of them.
+   * A session counts as stable from `atMs` on.
+   * @returns whether that cleared the faults; not if `atMs` is still to come, or lies before the last fault.
    */
   steadyAt(atMs: number): boolean {
     if (atMs > this.sources.nowMs() || atMs <= this.#lastFaultMs) return false;

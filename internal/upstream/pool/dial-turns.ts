@@ -9,8 +9,8 @@ export class DialTurns {
   constructor(readonly limit: number) {}
 
   /**
-   * Takes a turn; each that is had must be given back.
-   * @returns undefined: it is had at once. Else it resolves with whether it came within the time.
+   * Takes a turn, which must be given back.
+   * @returns undefined: it was taken at once. Else it resolves with whether it came within the time.
    * @throws GatewayError ERR_DIAL_CANCELLED, by rejecting; nothing is to be given back then.
    */
   take(withinMs: number, cancellation: Cancellation | undefined): Promise<boolean> | undefined {
@@ -43,7 +43,7 @@ export class DialTurns {
 
   give(): void {
     const [next] = this.#waiting;
-    // The turn goes from hand to hand.
+    // The turn passes to the next in the queue.
     if (next === undefined) this.#underWay--;
     else next();
   }

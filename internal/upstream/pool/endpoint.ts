@@ -5,14 +5,16 @@ import type { CircuitBreaker, Fault, Permit } from './circuit-breaker.js';
 import { DialTurns } from './dial-turns.js';
 import { type Landlord, Tenancy, type TenancyEnd, type Tenant } from './tenancy.js';
 
-/** A session that has been open this long takes back what was held against its upstream (SPEC section 8). */
+/** A session that has been open this long clears its upstream's faults (SPEC section 8). */
 const STEADY_MS = 5000;
 
-/** Where an endpoint is: its URL, taken apart once, as a URL takes itself apart at every question. */
+/**
+ * The parts of an endpoint's URL, parsed once, as each property of a URL object is computed at every access.
+ */
 export interface EndpointAddress {
   /** With the port if it is not the scheme's own. */
   readonly host: string;
-  /** Without the brackets of an IPv6 address, which are a URL's only. */
+  /** Without the brackets of an IPv6 address. */
   readonly hostname: string;
   readonly port: number;
   readonly pathname: string;
@@ -28,13 +30,13 @@ export class Endpoint implements Landlord {
   readonly address: EndpointAddress;
   /** The URL without credentials and query: its name in logs and metrics. */
   readonly name: string;
-  /** Dials under way, and those that wait for their turn. */
+  /** Bounds the dials under way. */
   dialing = 0;
-  /** Whether nobody new is sent there. */
+  /** Whether it is drained: no new client is sent there. */
   drained = false;
   readonly turns: DialTurns;
   readonly #tenants = new DenseSet<Tenancy>();
-  /** Those that WebSockets are being dialled for. */
+  /** Those whose WebSocket is being dialled. */
   readonly #arriving = new DenseSet<Tenancy>();
 
   /** @param url ws:, wss:, http: or https:. */
@@ -58,26 +60,25 @@ export class Endpoint implements Landlord {
     return this.#tenants.size;
   }
 
-  /** Those that are live, or about to be. */
+  /** Connections that are live or being dialled. */
   get tenancies(): readonly Tenancy[] {
     return [...this.#tenants, ...this.#arriving];
   }
 
   /**
-   * A place for a connection that is about to be dialled for that route; live once it is
-   * told that it has `opened`.
+   * A tenancy for a connection that is about to be dialled for a route; it is live once `opened` is called.
    */
   tenancy(route: UpstreamRoute, tenant: Tenant): Tenancy {
     return new Tenancy(this, route, tenant);
   }
 
-  /** A WebSocket is being dialled: whoever ends those that are live ends it too. */
+  /** A WebSocket is being dialled: what ends live connections ends it, too. */
   expect(tenancy: Tenancy): void {
     this.dialing++;
     this.#arriving.add(tenancy);
   }
 
-  /** It is live, or will not come. */
+  /** The dial has succeeded or failed. */
   expected(tenancy: Tenancy): void {
     this.dialing--;
     if (tenancy.openedMs === undefined) this.#arriving.delete(tenancy);
@@ -96,24 +97,21 @@ export class Endpoint implements Landlord {
     else this.#tenants.delete(tenancy);
     if (end === 'closed') this.breaker.closedProperly();
     else if (openedMs !== undefined) this.breaker.steadyAt(openedMs + STEADY_MS);
-    // [MQTT-3.14.4-3]: a server ends the network connection after a DISCONNECT, and brokers do so without a
-    // close frame; after other breaches of the protocol too.
+    // [MQTT-3.14.4-3]: a server ends the network connection after a DISCONNECT. Brokers do so without a close
+    // frame, and after protocol errors of the client, too.
     const isFault = end === 'lost' || (end === 'hung-up' && protocol !== 'mqtt');
     if (!isFault || farewell?.disconnected === true) return;
     this.#lookForSteady('lost', client);
     this.breaker.lost(client);
   }
 
-  /** A dial failed by fault of the endpoint, as far as anybody can tell. */
+  /** A dial failed, presumably by the endpoint's fault. */
   dialFailed(permit: Permit, fault: Exclude<Fault, 'lost'>, client: string): void {
     this.#lookForSteady(fault, client);
     this.breaker.failed(permit, fault, client);
   }
 
-  /**
-   * Time passes without timers: sessions that have become steady since the last fault are
-   * looked for at the next one.
-   */
+  /** No timers: sessions that have become stable since the last fault are looked for at the next fault. */
   #lookForSteady(fault: Fault, client: string): void {
     if (this.breaker.faults === 0 || !this.breaker.counts(fault, client)) return;
     for (const { openedMs } of this.#tenants)
@@ -137,14 +135,14 @@ function endpointName(url: URL): string {
   return `${url.protocol}//${url.host}${url.pathname}`;
 }
 
-/** What metrics call the upstreams of a table, in its order: those of `targets` as they are written there. */
+/** The metrics labels of a table's upstreams, in its order; those of `targets` as they are written there. */
 export function upstreamNames(routes: readonly Route[]): readonly string[] {
   return routes.filter(hasUpstreams).flatMap(({ target, upstreams }) => {
     return target === undefined ? upstreams.map((url) => endpointName(new URL(url))) : [target.name];
   });
 }
 
-/** Of settings that are dialled with again and again: a bundle of authorities is hundreds of kilobytes. */
+/** Digests by TLS settings, as a bundle of certificate authorities is hundreds of kilobytes long. */
 const digests = new WeakMap<RouteTls, string>();
 
 /** Same key, same endpoint: the URL and, as a digest, all of its TLS settings. */

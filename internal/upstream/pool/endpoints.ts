@@ -16,26 +16,26 @@ export class Endpoints {
   readonly #create: MakeEndpoint;
   readonly #made: MadeEndpoints;
 
-  /** @param onGone an endpoint that came into being for somebody and that nobody will be sent to any more. */
+  /** @param onGone called with an endpoint of a target that is not used any more. */
   constructor(create: MakeEndpoint, onGone: (endpoint: Endpoint) => void = () => {}) {
     this.#create = create;
     this.#made = new MadeEndpoints(create, onGone);
   }
 
-  /** Those that the table names, and those that came into being since. */
+  /** Those of the table, and those made for targets. */
   get all(): Iterable<Endpoint> {
     return [...this.#current.values(), ...this.#made];
   }
 
-  /** Those that the table names. */
+  /** Those of the table. */
   get named(): Iterable<Endpoint> {
     return this.#current.values();
   }
 
   /**
    * Takes over a table.
-   * @returns the tenancies whose route has lost their endpoint and says `onRemove: close`; a route that is
-   *   still there decides by its new words.
+   * @returns the tenancies whose route has lost their endpoint and says `onRemove: close`; of a route that is
+   *   still there the new settings count.
    */
   apply(routes: readonly UpstreamRoute[]): ReadonlySet<Tenancy> {
     const before = this.#current;
@@ -55,8 +55,8 @@ export class Endpoints {
   }
 
   /**
-   * How a route's endpoints take turns; a route of an earlier table keeps those it had.
-   * @param destination where a route with a target leads this time.
+   * The balance of a route's endpoints; a route of an earlier table keeps its own.
+   * @param destination on a route with a `target`: where this client goes.
    */
   of(route: UpstreamRoute, destination?: Destination): Balance {
     if (destination !== undefined) return this.#made.of(route, destination);
@@ -73,8 +73,8 @@ export class Endpoints {
   }
 
   /**
-   * Sends nobody new to the endpoints of that name, or somebody again.
-   * @returns who is there now.
+   * Starts or ends the drain of the endpoints of that name.
+   * @returns their present tenancies.
    */
   setDrained(name: string, drained: boolean): ReadonlySet<Tenancy> {
     const named = [...this.all].filter((endpoint) => endpoint.name === name);
@@ -110,7 +110,7 @@ function balanceOf({ balance, weights }: UpstreamRoute, endpoints: readonly Endp
   return new Balance([...weighted.keys()], balance, [...weighted.values()]);
 }
 
-/** What makes two routes of different tables the same one. */
+/** Two routes of different tables are the same route if this is equal. */
 function routeName(route: UpstreamRoute): string {
   return `${route.fallback} ${route.protocol ?? 'any'} ${route.prefix}`;
 }

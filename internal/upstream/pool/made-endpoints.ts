@@ -12,12 +12,12 @@ export type MakeEndpoint = (
   admits?: (address: string) => boolean,
 ) => Endpoint;
 
-/** Endpoints that come into being as clients name them; of too many the idlest goes. */
+/** Endpoints made on demand for the targets of clients; if there are too many, the idlest is dropped. */
 export class MadeEndpoints {
   /** In the order in which they were last dialled. */
   readonly #balances = new Map<string, Balance>();
 
-  /** @param onGone an endpoint nobody will be sent to any more. */
+  /** @param onGone called with an endpoint that is dropped. */
   constructor(
     readonly make: MakeEndpoint,
     readonly onGone: (endpoint: Endpoint) => void,
@@ -37,7 +37,7 @@ export class MadeEndpoints {
     return balance;
   }
 
-  /** The one dialled longest ago without anybody on it; where all are in use, the first of them. */
+  /** The endpoint without connections that was dialled longest ago; if all are in use, the first of them. */
   #dropIdlest(): void {
     let found: string | undefined;
     for (const [key, { endpoints }] of this.#balances) {

@@ -3,13 +3,13 @@ import type { Protocol, UpstreamRoute } from '../../config/config.js';
 import { clientKey } from '../../request/client-key.js';
 
 /**
- * How a tenancy ended, in the eyes of its endpoint: `closed` in good order by the upstream's own word (for a
- * WebSocket its close frame), `hung-up` without one, but properly (TCP was ended), `lost` by being cut off or
- * by a breach of the protocol, `destroyed` by us, which is nothing to hold against the upstream.
+ * How a tenancy ended. `closed`: properly by the upstream (a WebSocket by its close frame); `hung-up`: by the
+ * upstream's end of TCP alone; `lost`: cut off, or by a violation of the protocol; `destroyed`: by us, which
+ * is no fault of the upstream.
  */
 export type TenancyEnd = 'closed' | 'hung-up' | 'lost' | 'destroyed';
 
-/** For whom an endpoint is dialled: of `RequestFacts`. */
+/** The client that an endpoint is dialled for, a part of `RequestFacts`. */
 export interface Tenant {
   readonly protocol: Protocol | 'http';
   readonly identity: { readonly sub: string } | undefined;
@@ -25,14 +25,19 @@ export interface Landlord {
   tenancyEnded(tenancy: Tenancy, end: TenancyEnd): void;
 }
 
-/** What an endpoint keeps of a live connection: for whom it is there, since when, and how it ended. */
+/** An endpoint's record of a connection: its client, since when it is open, and how it ended. */
 export class Tenancy implements DenseSetMember {
   denseIndex = -1;
   /** On the endpoint's clock; undefined: not yet. */
   openedMs: number | undefined;
-  /** Whether its owner is to end it, however far it has come: `onRemove: close`, or a drain that closes. */
+  /**
+   * Whether its owner has to end it, even while it is dialled: by `onRemove: close`, or a drain that closes.
+   */
   evicted: boolean = false;
-  /** Where the client's leave in its protocol's own words shows; undefined: the protocol has none. */
+  /**
+   * Shows whether the client has ended its own protocol (an MQTT DISCONNECT); undefined: the protocol has no
+   * such message.
+   */
   farewell: { readonly disconnected: boolean } | undefined;
   readonly protocol: Protocol | 'http';
   /** See `clientKey`. */
@@ -59,7 +64,7 @@ export class Tenancy implements DenseSetMember {
     this.openedMs = this.endpoint.nowMs();
   }
 
-  /** Nothing can go either way any more. Called once. */
+  /** No message can pass any more. Called once. */
   ended(end: TenancyEnd): void {
     this.endpoint.tenancyEnded(this, end);
   }

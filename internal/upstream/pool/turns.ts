@@ -1,7 +1,4 @@
-/**
- * Whose turn it is among those with weights: each gets its share, spread evenly (nginx's smooth round robin).
- * With equal weights they come one after the other.
- */
+/** Weighted round robin with evenly spread turns (nginx's smooth weighted round robin). */
 export class Turns {
   readonly #weights: readonly number[];
   readonly #credits: number[];
@@ -14,7 +11,7 @@ export class Turns {
     this.#total = weights.reduce((sum, weight) => sum + weight, 0);
   }
 
-  /** The places in the order in which they are to be tried; the first has had its turn now. */
+  /** The places in the order in which they are tried; this counts as a turn of the first. */
   next(): readonly number[] {
     if (this.#weights.length === 0) return [];
     let chosen = 0;
@@ -23,7 +20,7 @@ export class Turns {
       if (this.#credit(at) > this.#credit(chosen)) chosen = at;
     }
     this.#credits[chosen] = this.#credit(chosen) - this.#total;
-    // Should the chosen one fail, the next in the circle is tried: no one of them takes all that it leaves.
+    // If the chosen one fails, the next in the circle is tried, so that no single one takes all of its share.
     return this.#weights.map((_, step) => (chosen + step) % this.#weights.length);
   }
 

@@ -12,8 +12,8 @@ export const BY_SYSTEM: Resolve = (host, callback) =>
   lookup(host, { all: true, hints: ADDRCONFIG }, callback);
 
 /**
- * Only those addresses of a name that are admitted. What is dialled is what was looked at here: a name that
- * leads elsewhere a moment later changes nothing. ERR_NO_TARGET when none is left.
+ * The addresses of a name that may be dialled. Exactly these are dialled, so that a name which resolves to
+ * others a moment later (DNS rebinding) changes nothing. ERR_NO_TARGET when none is left.
  */
 export function admittedOnly(admits: (address: string) => boolean, resolve: Resolve = BY_SYSTEM): Resolve {
   return (host, callback) =>
@@ -29,7 +29,7 @@ export function admittedOnly(admits: (address: string) => boolean, resolve: Reso
     });
 }
 
-/** The same for what connects by `node:net`. */
+/** The same as the `lookup` option of `node:net`. */
 export function lookupBy(resolve: Resolve): LookupFunction {
   return (host, { all }, callback) =>
     resolve(host, (error, addresses) => {

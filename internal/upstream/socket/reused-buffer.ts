@@ -1,19 +1,18 @@
-/** As large as a read: 64 KiB hold all that one read brings. */
+/** As large as the largest read. */
 const BYTES = 65_536;
 
-/** Views of up to this many bytes are kept: to copy larger ones costs far more than a view does. */
+/** Views of up to this many bytes are kept: copying more costs far more than making a view. */
 const MAX_KEPT_BYTES = 2048;
 /** Views kept at most. A power of two. */
 const PLACES = 1024;
 
 /**
- * 64 KiB that are filled again and again. Messages of the same size come to lie at the same places each
- * time: the views of them are made once, not once a message. What a view shows is right until the
- * memory is filled the next time.
+ * A buffer of 64 KiB that is filled again and again. Messages of the same size lie at the same places each
+ * time, so their views are made once, not once a message. A view is valid until the buffer is filled again.
  */
 export class ReusedBuffer {
   readonly bytes = Buffer.allocUnsafeSlow(BYTES);
-  /** Each in the one place that its start and length make up. */
+  /** A hash table by start and length, one view a place. */
   readonly #views: (Buffer | undefined)[] = new Array(PLACES);
 
   get length(): number {

@@ -3,32 +3,29 @@ import type { SecureContext } from 'node:tls';
 /** Idle TCP connections are probed after this long: a host that vanished is noticed with pings off too. */
 export const KEEP_ALIVE_DELAY_MS = 60_000;
 
-/**
- * What Node keeps for a write that waits: its request, a view, and memory of its own: an
- * estimate, on the safe side.
- */
+/** Memory that Node keeps for a write that waits, beside its bytes; a safe estimate. */
 export const WRITE_COST_BYTES = 1100;
 
-/** Who hears a socket: the opening handshake first, the open connection after it. */
+/** Hears the events of a socket: the opening handshake first, then the open connection. */
 export interface SocketOwner {
   /** TCP, and TLS with its checks, is established. */
   socketReady?(): void;
   /** `length` bytes are in the read buffer. @returns whether to go on reading. */
   socketRead(length: number): boolean;
-  /** What had to wait has left the process. */
+  /** All that waited has left the process. */
   socketDrained?(): void;
   /** The peer will send no more. */
   socketEnded(): void;
   socketFailed(error: Error): void;
-  /** The descriptor is free; nothing comes after it. */
+  /** The descriptor is closed; no event follows. */
   socketClosed(): void;
 }
 
-/** A connection to an upstream, below RFC 6455. Its owner is never called from within a method of it. */
+/** A TCP or TLS connection. Its owner is never called from within one of its methods. */
 export interface UpstreamSocket {
-  /** Whoever is to hear it from now on. */
+  /** Hears its events from now on. */
   owner: SocketOwner;
-  /** Whether what is written goes anywhere. */
+  /** Whether it can still be written to. */
   readonly writable: boolean;
   /** Bytes written and not yet taken by the kernel. */
   readonly writableLength: number;
@@ -36,21 +33,23 @@ export interface UpstreamSocket {
   readonly waitingWrites: number;
   /** Bytes written, those that wait included. */
   readonly bytesWritten: number;
-  /** Whether the peer has reset it: whoever does not read has to ask. */
+  /** Whether the peer has reset it, which is not reported while reading is paused. */
   readonly isReset: boolean;
   /** `bytes` stay untouched until `writableLength` is 0. */
   write(bytes: Uint8Array): void;
   pause(): void;
   resume(): void;
-  /** Nothing more is written: the peer is told so behind what waits. */
+  /** Ends our side after what waits. */
   end(): void;
-  /** Ends both ways in good order: all has been written, and what the peer may still say is not wanted. */
+  /**
+   * Closes both directions properly: all has been written, and what the peer may still send is not wanted.
+   */
   close(): void;
   /** Drops the connection; of its owner's methods only `socketClosed` is still called. */
   destroy(): void;
 }
 
-/** Where a connection goes, and by what it is secured. */
+/** The address and TLS settings of a connection. */
 export interface SocketTarget {
   readonly host: string;
   readonly port: number;

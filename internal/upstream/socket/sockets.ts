@@ -21,7 +21,7 @@ export class Sockets {
     this.tcp = binding && { binding, readBuffer: this.readBuffer, spareWrite: new binding.WriteWrap() };
   }
 
-  /** Begins to connect; `owner` hears what becomes of it. */
+  /** Begins to connect; `owner` hears the outcome. */
   open(target: SocketTarget, owner: SocketOwner): UpstreamSocket {
     if (this.tcp === null || target.tls !== undefined)
       return new StreamSocket(this.readBuffer, owner).connect(target);

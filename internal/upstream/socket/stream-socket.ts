@@ -11,7 +11,9 @@ interface WrappedSocket extends Socket {
   [WRAPPER]: StreamSocket;
 }
 
-/** A socket of Node's: TLS, and TCP without a `TcpBinding`. Its events go to functions that all share. */
+/**
+ * One of Node's stream sockets: TLS, or TCP without a `TcpBinding`. All instances share their event handlers.
+ */
 export class StreamSocket implements UpstreamSocket {
   #socket: Socket | undefined;
   waitingWrites = 0;
@@ -23,7 +25,7 @@ export class StreamSocket implements UpstreamSocket {
     public owner: SocketOwner,
   ) {}
 
-  /** Begins to connect; the owner hears what becomes of it. */
+  /** Begins to connect; the owner hears the outcome. */
   connect(target: SocketTarget): this {
     const onread: OnReadOpts = {
       buffer: this.readBuffer.bytes,
@@ -39,7 +41,7 @@ export class StreamSocket implements UpstreamSocket {
 
   /** Takes over an accepted connection, with nothing unread in it; it reads from the first `resume`. */
   adopt(socket: Socket): this {
-    // It may flow, or would from when somebody listens.
+    // It may be flowing, or would begin to with a 'data' listener.
     socket.pause();
     this.#take(socket);
     this.#onTaken = () => {
@@ -68,7 +70,7 @@ export class StreamSocket implements UpstreamSocket {
     this.#socket = socket;
   }
 
-  /** @internal What was read elsewhere, through the buffer that owners look into. */
+  /** @internal Hands over bytes that were read by the stream, through the shared read buffer. */
   streamRead(bytes: Buffer): void {
     for (let at = 0; at < bytes.length; at += this.readBuffer.length) {
       const length = bytes.copy(this.readBuffer.bytes, 0, at);
@@ -131,7 +133,7 @@ export class StreamSocket implements UpstreamSocket {
   }
 
   close(): void {
-    // TLS says goodbye first.
+    // TLS sends its close_notify first.
     this.#socket?.destroySoon();
   }
 

@@ -1,7 +1,7 @@
 /**
  * Node's own TCP handles, on which `net.Socket` is built. A stream in between costs a microsecond a message
- * and two kilobytes a connection (docs/benchmarks.md). They are no documented interface: `tcpBinding` looks
- * whether they are what is described here, and where they are not, `net.Socket` serves.
+ * and two kilobytes a connection (docs/benchmarks.md). They are no documented interface: `tcpBinding` checks
+ * that they are as described here, and otherwise `net.Socket` serves.
  */
 export interface TcpBinding {
   readonly TCP: new (type: number) => TcpHandle;
@@ -9,7 +9,7 @@ export interface TcpBinding {
   readonly WriteWrap: new () => WriteRequest;
   readonly ShutdownWrap: new () => object;
   readonly constants: { readonly SOCKET: number; readonly SERVER: number };
-  /** What the latest call or read had to say, at the places below. */
+  /** Results of the latest call or read, at the indices below. */
   readonly streamBaseState: Int32Array;
   readonly kReadBytesOrError: number;
   readonly kArrayBufferOffset: number;
@@ -21,14 +21,14 @@ export interface TcpAddress {
   port?: number;
 }
 
-/** Methods return 0, or the negative number of what went wrong: see `systemError`. */
+/** Methods return 0, or a negative error number: see `systemError`. */
 export interface TcpHandle {
   connect(request: ConnectRequest, address: string, port: number): number;
   connect6(request: ConnectRequest, address: string, port: number): number;
   bind(address: string, port: number): number;
   bind6(address: string, port: number, flags: number): number;
   listen(backlog: number): number;
-  /** Of one that listens: has a connection, or the negative number of why it has not. */
+  /** Of a listening handle: called with 0 and a connection, or with a negative error number. */
   onconnection: ((this: TcpHandle, status: number, handle: TcpHandle | undefined) => void) | undefined;
   getsockname(out: TcpAddress): number;
   getpeername(out: TcpAddress): number;
@@ -42,7 +42,7 @@ export interface TcpHandle {
   writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
   shutdown(request: object): number;
   close(onClosed: (this: TcpHandle) => void): void;
-  /** Without a user buffer each read brings its own memory. Never undefined: Node.js does not survive it. */
+  /** Without a user buffer each read allocates. Never undefined: Node.js would crash. */
   onread: (this: TcpHandle, memory: ArrayBuffer | undefined) => void;
   /** Bytes that the kernel has not taken yet. */
   readonly writeQueueSize: number;
@@ -76,7 +76,7 @@ const TCP_METHODS = [
   'close',
 ] as const satisfies readonly (keyof TcpHandle)[];
 
-/** @returns null where this version of Node.js has them no more, or in another form. */
+/** @returns null if this version of Node.js does not have them in this form. */
 export function tcpBinding(): TcpBinding | null {
   try {
     const binding = { ...nodeBinding('tcp_wrap'), ...nodeBinding('stream_wrap') } as Partial<TcpBinding>;

@@ -7,7 +7,7 @@ import type { ConnectRequest, TcpBinding, TcpHandle } from './tcp-binding.js';
 /** Of several addresses, the next one is tried when one has not answered for this long. */
 const NEXT_ADDRESS_MS = 250;
 
-/** Hears one of them, once, and never from within `begin`. */
+/** One of these is called, once, and never from within `begin`. */
 export interface TcpConnectListener {
   /** The handle is the listener's from now on; it reads. */
   tcpConnected(handle: TcpHandle): void;
@@ -18,7 +18,7 @@ export interface TcpConnectListener {
 export class TcpConnect {
   #addresses: readonly LookupAddress[] = [];
   #next = 0;
-  /** The one that is being tried. */
+  /** The address that is being tried. */
   #handle: TcpHandle | undefined;
   #timer: NodeJS.Timeout | undefined;
   #done: boolean = false;
@@ -41,7 +41,7 @@ export class TcpConnect {
     });
   }
 
-  /** Calls it off; the listener hears nothing any more. */
+  /** Cancels it; the listener is not called any more. */
   cancel(): void {
     this.#done = true;
     this.#giveUp();

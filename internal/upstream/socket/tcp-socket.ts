@@ -27,12 +27,12 @@ interface SocketWrite extends WriteRequest {
 const UV_EOF = -4095;
 
 /**
- * TCP straight on Node's handle: a write that the kernel takes at once leaves no object
- * behind and no work for later.
+ * TCP directly on Node's handle: a write that the kernel takes at once allocates nothing that stays, and
+ * leaves no work for later.
  */
 export class TcpSocket implements UpstreamSocket, TcpConnectListener {
   bytesWritten = 0;
-  /** `ending`: nothing more is written. `failed`: the owner is about to hear of it. */
+  /** `ending`: nothing more is written. `failed`: the owner is about to be told. */
   #state: 'connecting' | 'open' | 'ending' | 'failed' | 'destroyed' = 'connecting';
   #connect: TcpConnect | undefined;
   #handle: SocketHandle | undefined;
@@ -44,7 +44,7 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
     public owner: SocketOwner,
   ) {}
 
-  /** Begins to connect; the owner hears what becomes of it. */
+  /** Begins to connect; the owner hears the outcome. */
   connect({ host, port, admits }: SocketTarget): this {
     const resolve = admits && admittedOnly(admits);
     this.#connect = new TcpConnect(this.shared.binding, host, port, this, resolve);
@@ -58,7 +58,7 @@ export class TcpSocket implements UpstreamSocket, TcpConnectListener {
     return this;
   }
 
-  /** Gives the connection away, once open: to whoever takes the handle, which reads no more until then. */
+  /** Gives the handle of an open connection away; it is not read until its new owner does. */
   release(): TcpHandle | undefined {
     const handle = this.#handle;
     this.pause();

@@ -6,7 +6,10 @@ export interface Address {
   readonly family: 4 | 6;
 }
 
-/** What no name may lead to: the host itself, its link, everybody. RFC 6890, RFC 5771, RFC 4291 §2.4. */
+/**
+ * Addresses that no name may resolve to: loopback, link-local, unspecified, multicast and broadcast. RFC
+ * 6890, RFC 5771, RFC 4291 §2.4.
+ */
 const SPECIAL: readonly (readonly [string, number, 'ipv4' | 'ipv6'])[] = [
   ['0.0.0.0', 8, 'ipv4'],
   ['127.0.0.0', 8, 'ipv4'],
@@ -26,8 +29,8 @@ for (const [address, bits, family] of SPECIAL) specialAddresses.addSubnet(addres
 const EMBEDDED = /^(?:::(?:ffff:)?|64:ff9b::)([\da-f]{1,4}):([\da-f]{1,4})$/;
 
 /**
- * The address that is meant: of an IPv6 address with an IPv4 one inside, that. undefined:
- * it is none, or has a zone.
+ * The effective address: of an IPv6 address that holds an IPv4 one, the latter. undefined: it is no address,
+ * or has a zone.
  */
 export function addressOf(text: string): Address | undefined {
   const family = isIP(text);

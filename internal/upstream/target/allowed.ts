@@ -2,7 +2,7 @@ import { BlockList } from 'node:net';
 import type { AllowRule } from '../../config/config.js';
 import { addressOf, isSpecial } from './addresses.js';
 
-/** What a target's `allow` lets through (SPEC section 19). */
+/** The rules of a target's `allow` (SPEC section 19). */
 export class Allowed {
   readonly #networks: readonly (Pick<AllowRule & { readonly kind: 'network' }, 'family' | 'ports'> & {
     readonly list: BlockList;
@@ -32,7 +32,7 @@ export class Allowed {
     );
   }
 
-  /** Whether an address that a permitted name has led to may be dialled on a port. */
+  /** Whether an address that an allowed name resolves to may be dialled on a port. */
   admits(address: string, port: number): boolean {
     const found = addressOf(address);
     return found !== undefined && (!isSpecial(found) || this.#covers(address, port));
@@ -42,7 +42,7 @@ export class Allowed {
     const found = addressOf(text);
     if (found === undefined) return false;
     const type = found.family === 6 ? 'ipv6' : 'ipv4';
-    // To a BlockList ::/0 covers IPv4 addresses too.
+    // In a BlockList ::/0 covers IPv4 addresses, too.
     return this.#networks.some(
       ({ list, family, ports }) =>
         family === found.family && isWithin(ports, port) && list.check(found.address, type),

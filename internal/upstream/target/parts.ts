@@ -3,9 +3,9 @@ import { isHostName } from '../../config/syntax.js';
 import { addressOf } from './addresses.js';
 
 /**
- * A host as it stands in a URL: a name, in lower case, or an address, letter by letter; undefined: it is
- * neither. Other notations of IPv4 addresses (decimal, octal, hexadecimal, short) are no names, and IPv6
- * addresses that stand for an IPv4 one are refused: who means that one may say so.
+ * A host as written in a URL: a name, in lower case, or an address in its canonical form; undefined: it is
+ * neither. Other notations of IPv4 addresses (decimal, octal, hexadecimal, short) and IPv6 addresses that
+ * stand for an IPv4 one are refused.
  */
 export function hostIn(text: string): string | undefined {
   const family = isIP(text);
@@ -14,7 +14,7 @@ export function hostIn(text: string): string | undefined {
     const found = addressOf(text);
     return found?.family === 6 ? `[${found.address}]` : undefined;
   }
-  // The URL Standard, "ends in a number": its reader takes such a host for an address.
+  // The URL Standard, "ends in a number": a URL parser takes such a host for an IPv4 address.
   const last = text.slice(text.lastIndexOf('.') + 1);
   return isHostName(text) && !/^(?:\d+|0[xX][\da-fA-F]*)$/.test(last) ? text.toLowerCase() : undefined;
 }

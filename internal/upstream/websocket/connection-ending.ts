@@ -8,7 +8,7 @@ import type { UpstreamSocket } from '../socket/socket.js';
 import type { ConnectionShared } from './connection-shared.js';
 import type { UpstreamListener } from './message-listener.js';
 
-/** What an endpoint keeps of a connection: a `Tenancy`, or nothing. */
+/** The part of `Tenancy` that a connection needs; a health check has a stand-in. */
 export interface ConnectionTenancy {
   /** The endpoint's name. */
   readonly name: string;
@@ -16,23 +16,25 @@ export interface ConnectionTenancy {
   readonly evicted: boolean;
   /** See `Tenancy.farewell`. */
   farewell: { readonly disconnected: boolean } | undefined;
-  /** Called once, when no more messages can go either way. */
+  /** Called once, when no message can pass any more. */
   ended(end: TenancyEnd): void;
 }
 
 /**
- * What the gateway itself says to an upstream, and how their connection ends: by the closing
- * handshake, or without it.
+ * The gateway's own frames to an upstream, and the end of their connection, with the closing handshake or
+ * without.
  */
 export abstract class ConnectionEnding extends FrameDecoder implements Speaker {
-  /** `closing`: our close frame went first and the upstream's is awaited. `ended`: all has been said. */
+  /**
+   * `closing`: our close frame was sent first and the upstream's is awaited. `ended`: nothing more is sent.
+   */
   protected state: 'open' | 'closing' | 'ended' = 'open';
   protected listener:
     | Pick<UpstreamListener, 'onUpstreamDrain' | 'onUpstreamClose' | 'onUpstreamLost'>
     | undefined;
-  /** Whose frames pass to the upstream. */
+  /** The source of the frames that pass to the upstream. */
   source: FrameSource | undefined;
-  /** Why the upstream was lost before anybody listened. */
+  /** Why the upstream was lost before there was a listener. */
   #lostEarly: GatewayError | undefined;
   #closeTimer: NodeJS.Timeout | undefined;
   #own: OwnFrames | undefined;
@@ -50,15 +52,15 @@ export abstract class ConnectionEnding extends FrameDecoder implements Speaker {
   protected abstract read(): void;
   /** Reads nothing any more. */
   protected abstract stop(): void;
-  /** What is read until the upstream's own close frame is dropped, and need not wait for the client. */
+  /** What is read until the upstream's own close frame is dropped, and so need not wait for the client. */
   protected abstract get dropsRest(): boolean;
 
-  /** Whether no more messages can go either way. */
+  /** Whether no message can pass any more. */
   get ended(): boolean {
     return this.state === 'ended';
   }
 
-  /** What it says, from its first word on: most connections say nothing but their last. */
+  /** Made with the first frame of the gateway's own: most connections send none before their close frame. */
   protected get own(): OwnFrames {
     this.#own ??= new OwnFrames(this);
     return this.#own;
@@ -74,7 +76,7 @@ export abstract class ConnectionEnding extends FrameDecoder implements Speaker {
     return this.#own?.isCloseDue === true;
   }
 
-  /** Answers what pings have been left, when a read has ended or the upstream has taken all. */
+  /** Answers pings that were put off, at the end of a read or when the upstream has taken all that waited. */
   protected settle(): void {
     this.#own?.settle();
   }
@@ -113,7 +115,7 @@ export abstract class ConnectionEnding extends FrameDecoder implements Speaker {
   close(code: number, reason: string): void {
     if (this.state !== 'open') return;
     this.state = 'closing';
-    // In the middle of a frame that will never be whole there is no place for a close frame.
+    // In the middle of a frame that will never be complete no close frame can be sent.
     if (this.own.close(code, reason) === 'impossible') {
       this.end('destroyed');
       return this.destroySocket();
@@ -130,7 +132,7 @@ export abstract class ConnectionEnding extends FrameDecoder implements Speaker {
     const { listener } = this;
     this.listener = undefined;
     this.end('closed');
-    // Of what it was told nothing can be lost any more.
+    // All that was written has been taken: nothing can be lost any more.
     if (isAnswer && this.socket.writableLength === 0) this.socket.close();
     else if (this.isCloseDue) this.#destroyInTime();
     else this.#hangUp();
@@ -169,7 +171,10 @@ export abstract class ConnectionEnding extends FrameDecoder implements Speaker {
     clearTimeout(this.#closeTimer);
   }
 
-  /** Ends our side; what still comes is read and dropped: unread, it would make our close frame a reset. */
+  /**
+   * Ends our side; what still comes is read and dropped, as unread bytes would make the kernel reset the
+   * connection.
+   */
   #hangUp(): void {
     this.socket.end();
     this.read();
@@ -188,12 +193,12 @@ export abstract class ConnectionEnding extends FrameDecoder implements Speaker {
   #lost(code: ErrorCode, message: string, end: TenancyEnd = 'lost', cause?: unknown): void {
     if (this.state === 'ended') return;
     this.#lostEarly = new GatewayError(code, message, { cause });
-    // An upstream that just hangs up when told to close is no worse for it.
+    // An upstream that just ends TCP when told to close is not faulty.
     this.end(this.state === 'closing' ? 'destroyed' : end);
     this.tellLost();
   }
 
-  /** Tells whoever listens by now that the upstream has been lost, if it has. */
+  /** Tells the listener, which is set by now, if the upstream has been lost. */
   protected tellLost(): void {
     const { listener } = this;
     const error = this.#lostEarly;
@@ -203,11 +208,11 @@ export abstract class ConnectionEnding extends FrameDecoder implements Speaker {
     try {
       listener.onUpstreamLost(error);
     } catch {
-      // It has nothing left to lose: the connection is gone.
+      // The connection is gone already.
     }
   }
 
-  /** A listener that throws loses its connection, and nobody else does. */
+  /** A listener that throws loses its own connection only. */
   protected listenerFailed(thrown: unknown): void {
     const { ended } = this;
     this.end('destroyed');

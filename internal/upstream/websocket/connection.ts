@@ -16,18 +16,18 @@ const NOTHING_PASSED = Object.freeze({ messages: 0, payloadBytes: 0 });
  * are copied before it returns, payloads handed to the listener are valid during the call only.
  */
 export class UpstreamConnection extends ConnectionEnding implements SocketOwner, BatchReader, ControlFrames {
-  /** Set by every read; whoever watches for silence takes it back. */
+  /** Set by every read; the idle check resets it. */
   heard = false;
   #paused: boolean = true;
-  /** The listener, while messages are taken apart for it. */
+  /** The listener, while messages are decoded for it. */
   #messages: UpstreamListener | undefined;
-  /** What came before `start`. */
+  /** Bytes that came before `start`. */
   #kept: Buffer | undefined;
-  /** Its frames, once they pass as they came. */
+  /** Its frames, once they pass as they come. */
   #frames: UpstreamFrames | undefined;
 
   /**
-   * @param socket its opening handshake is done. It reads: as a rule it is made use of in the same turn.
+   * @param socket its opening handshake is done. It is reading, as it is mostly used in the same turn.
    * @param kept bytes that came behind the response head; owned by the connection.
    * @param subprotocol the one the upstream chose.
    */
@@ -48,24 +48,24 @@ export class UpstreamConnection extends ConnectionEnding implements SocketOwner,
     return this.socket.writableLength + this.shared.writer.pendingBytes(this.socket);
   }
 
-  /** Whether the kernel has not taken all that was written. */
+  /** Whether some of what was written waits for the kernel. */
   get blocked(): boolean {
     return this.socket.writableLength > 0;
   }
 
-  /** What they cost the process: a write that waits takes memory beside its bytes. */
+  /** The memory that they take: each waiting write costs some beside its bytes. */
   get waitingCost(): number {
     return this.bufferedBytes + this.socket.waitingWrites * WRITE_COST_BYTES;
   }
 
-  /** Bytes that have left the process: it grows as long as the upstream takes anything, within one write. */
+  /** Bytes that have left the process: it grows while the upstream takes bytes, within one write, too. */
   get takenBytes(): number {
     return this.socket.bytesWritten - this.socket.writableLength;
   }
 
   /**
-   * Begins to read. The listener may be called before this returns, with what came along with the response
-   * head or with the loss of the connection.
+   * Begins to read. The listener may be called before this returns, with messages that came with the response
+   * head, or with the loss of the connection.
    */
   start(listener: UpstreamListener): void {
     this.listener = listener;
@@ -74,9 +74,9 @@ export class UpstreamConnection extends ConnectionEnding implements SocketOwner,
   }
 
   /**
-   * Instead of `start`: frames pass as they came, to `listener` and, by `write`, from `source`.
-   * Call `startPassing` next.
-   * @returns what tells where the upstream's own frames begin and end.
+   * Instead of `start`: frames pass as they come, to `listener` and, by `write`, from `source`. Call
+   * `startPassing` next.
+   * @returns the source of the upstream's frames.
    */
   passTo(listener: UpstreamFrameListener, source: FrameSource): FrameSource {
     this.source = source;
@@ -130,7 +130,7 @@ export class UpstreamConnection extends ConnectionEnding implements SocketOwner,
     return this.shared.writer.pass(this.socket, frames);
   }
 
-  /** undefined: masking keys pass as they are. */
+  /** undefined: masking keys are kept. */
   get maskingKeys(): MaskingKeys | undefined {
     return this.shared.writer.keys;
   }
@@ -145,13 +145,13 @@ export class UpstreamConnection extends ConnectionEnding implements SocketOwner,
     return this.#frames ?? NOTHING_PASSED;
   }
 
-  /** No more of the upstream's frames pass after the one that is under way. */
+  /** After the frame that is under way, no more of the upstream's frames pass. */
   finish(): void {
     this.#frames?.finish();
     if (this.state !== 'open' && !this.midFrame) this.read();
   }
 
-  /** What passes to a slow client still waits for it, until `finish`. */
+  /** Until `finish`, frames still have to wait for a slow client. */
   protected override get dropsRest(): boolean {
     return this.#frames === undefined;
   }
@@ -167,7 +167,7 @@ export class UpstreamConnection extends ConnectionEnding implements SocketOwner,
     this.heard = true;
     const { bytes } = this.shared.sockets.readBuffer;
     if (this.listener === undefined && this.state === 'open') {
-      // Nobody listens yet: the rest waits with the kernel, but for what TLS has decrypted already.
+      // There is no listener yet: more stays in the kernel, but for what TLS has decrypted already.
       this.#kept = Buffer.concat([this.#kept ?? NOTHING, bytes.subarray(0, length)]);
       return false;
     }

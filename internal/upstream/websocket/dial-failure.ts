@@ -5,7 +5,7 @@ import { isLocalShortage } from '../socket/local-shortage.js';
 export class DialFailure extends GatewayError {
   /**
    * @param status of the response; undefined: there was none, or what came was not a response.
-   * @param fault whether TCP or TLS failed, or the opening handshake behind them.
+   * @param fault whether TCP or TLS failed, or the opening handshake after them.
    */
   constructor(
     message: string,
@@ -17,23 +17,20 @@ export class DialFailure extends GatewayError {
   }
 
   /**
-   * Whether the endpoint turned down this very request (302 to a login, 401, 404, …) and may be well for
-   * others: were it held against the endpoint, one client could open the circuit for all of them (SPEC
-   * section 8: never what a client does).
+   * Whether the endpoint refused this request alone (302 to a login, 401, 404, …) and may serve others: if
+   * that counted as a fault, one client could open the circuit for all (SPEC section 8: never what a client
+   * does).
    */
   get isAboutTheRequest(): boolean {
     return this.status !== undefined && this.status >= 200 && this.status < 500;
   }
 
-  /**
-   * Whether the gateway itself had no means to dial: clients can bring that about, and no
-   * endpoint is worse for it.
-   */
+  /** Whether the dial failed for want of the gateway's own resources; see `isLocalShortage`. */
   get isLocal(): boolean {
     return isLocalShortage(this.cause);
   }
 
-  /** Whether a health check is content with it (SPEC section 8): any complete answer below 500. */
+  /** Whether a health check takes it for healthy (SPEC section 8): any complete answer below 500. */
   get isHealthy(): boolean {
     return this.status !== undefined && this.status !== 101 && this.status < 500;
   }

@@ -20,7 +20,7 @@ import { dialHeaders, type RequestFacts } from './headers.js';
 import { openingRequest } from './opening-request.js';
 import { targetUrl } from './target-url.js';
 
-/** What a session wants of its upstream. */
+/** What a session asks of its upstream. */
 export interface DialRequest extends RequestFacts {
   /** What follows the route's prefix in the decoded path: `RouteMatch.rest`. */
   readonly rest: string;
@@ -30,7 +30,7 @@ export interface DialRequest extends RequestFacts {
   readonly subprotocols: readonly string[];
   /** On a route whose upstream depends on who is calling. */
   readonly destination?: Destination | undefined;
-  /** Is told of every attempt; undefined: nobody traces. */
+  /** Is told of every attempt; undefined: tracing is off. */
   readonly trace?: DialTrace | undefined;
 }
 
@@ -45,16 +45,18 @@ export interface DialerParts {
 
 const TOO_MANY_DIALS = 'no turn came in time among MAX_DIALS_PER_ENDPOINT';
 
-/** Finds a session its upstream: chooses, dials, tries again, and tells the circuits. */
+/**
+ * Connects a session to an upstream: chooses an endpoint, dials, tries again, and reports to the circuits.
+ */
 export class Dialer {
   constructor(readonly parts: DialerParts) {}
 
   /**
-   * Dials a route's endpoints: the next one at once, the same one again after the
-   * interval, so many attempts in all.
+   * Dials a route's endpoints: another one at once, the same one again after the retry interval, up to the
+   * number of attempts.
    * @throws GatewayError ERR_CIRCUIT_OPEN at once when no circuit lets a dial through, ERR_DIAL_FAILED when
    *   every attempt failed (`cause`: the last one), ERR_DIAL_CANCELLED when it was called off, ERR_NO_TARGET
-   *   when its name leads to no address that may be dialled.
+   *   when its name resolves to no address that may be dialled.
    */
   async dial(
     route: UpstreamRoute,
@@ -84,7 +86,7 @@ export class Dialer {
         const turn = endpoint.turns.take(connectMs(route) ?? config.dialTimeoutMs, cancellation);
         hasTurn = turn === undefined || (await turn);
         if (!hasTurn) throw new DialFailure(TOO_MANY_DIALS, undefined, 'unreachable');
-        // Whoever waited while its circuit opened looks for another one.
+        // The circuit opened while it waited for its turn: another endpoint is tried.
         if (!endpoint.breaker.honours(choice.permit)) {
           tried.add(endpoint);
           continue;
@@ -148,16 +150,16 @@ export class Dialer {
     const { metrics } = this.parts;
     metrics.upstreams.dials.inc({
       route: metrics.routeLabel(route),
-      // Endpoints of targets are as many as there are users.
+      // Endpoints of targets have no metrics of their own, as there may be one for each user.
       upstream: metrics.upstreamLabel(route.target?.name ?? name),
       result,
     });
   }
 
   /**
-   * Says what an attempt failed of, and holds it against the endpoint if it is to blame.
-   * @throws what was thrown, if the endpoint has no part in it: cancelled, or a request
-   *   that cannot be written.
+   * Logs a failed attempt, and counts it against the endpoint if it is at fault.
+   * @throws what was thrown, if the endpoint has no part in it: cancelled, or a request that cannot be
+   *   written.
    */
   #failed(
     thrown: unknown,
@@ -184,12 +186,12 @@ export class Dialer {
   }
 }
 
-/** The client's own Host, where the route has that go upstream (SPEC section 17). */
+/** The client's own Host, if the route passes it on (SPEC section 17). */
 function hostFor(route: UpstreamRoute, { headers }: DialRequest): string | undefined {
   return route.kind === 'http' && route.preserveHost ? headers.get('host')?.[0] : undefined;
 }
 
-/** @throws DialFailure when the TLS settings are of no use. */
+/** @throws DialFailure when the TLS settings cannot be used. */
 export function socketTarget(endpoint: Endpoint, contexts: TlsContexts): SocketTarget {
   try {
     return targetOf(endpoint, contexts);
@@ -212,7 +214,7 @@ function interval(ms: number, cancellation: Cancellation | undefined): Promise<v
   });
 }
 
-/** What the route itself says of the time for a dial; that of an HTTP route is for its exchanges. */
+/** The route's own connect timeout; that of an HTTP route is for its exchanges. */
 function connectMs(route: UpstreamRoute): number | undefined {
   return route.kind === 'websocket' ? route.timeouts.connectMs : undefined;
 }

@@ -2,19 +2,19 @@ import { clientFrameBytes, type MaskingKeys, writeClientFrame } from '../../webs
 import { ReusedBuffer } from '../socket/reused-buffer.js';
 import type { UpstreamSocket } from '../socket/socket.js';
 
-/** When less than this is left behind bytes still in flight, new memory is taken. */
+/** With less room than this behind bytes that still wait to be written, a new arena is taken. */
 const MIN_ROOM_BYTES = 4096;
 
 /**
- * Writes the frames of all upstream connections, one per process. A payload is copied once, behind its
- * header, into the arena; frames of one connection that come in a row leave in one write, when another
+ * Writes the frames of all connections of one side; one per process and side. A payload is copied once,
+ * behind its header, into the arena. Consecutive frames of one connection are sent in one write, when another
  * connection's frame comes or at the end of the event loop's turn. What the kernel takes at once leaves the
  * arena free to be used again.
  */
 export class FrameWriter {
-  /** The memory in which frames wait to be written; one stuck write holds no more than that. */
+  /** The memory in which frames wait to be written; a write that is stuck pins no more than that. */
   #arena = new ReusedBuffer();
-  /** Where the frames that wait begin; what lies before is still on its way out. */
+  /** Where the waiting frames begin; what lies before is still being written. */
   #start = 0;
   #end = 0;
   /** Whose frames wait. */
@@ -55,7 +55,7 @@ export class FrameWriter {
     setImmediate(this.#onTurnEnd);
   }
 
-  /** Hands what waits to its socket. */
+  /** Writes what waits to its socket. */
   flush(): void {
     const socket = this.#socket;
     if (socket === undefined) return;
@@ -64,7 +64,7 @@ export class FrameWriter {
     else this.#end = this.#start;
   }
 
-  /** Forgets what waits for a socket that is about to be destroyed. */
+  /** Drops what waits for a socket that is about to be destroyed. */
   discard(socket: UpstreamSocket): void {
     if (this.#socket !== socket) return;
     this.#socket = undefined;
@@ -73,7 +73,8 @@ export class FrameWriter {
 
   #send(socket: UpstreamSocket, frames: Buffer): void {
     if (socket.writableLength > 0) {
-      // It will wait behind an earlier write: in memory of its own size, not in a whole arena that it pins.
+      // It will wait behind an earlier write: copied to memory of its own size, so that it does not pin a
+      // whole arena.
       const copy = Buffer.allocUnsafeSlow(frames.length);
       frames.copy(copy);
       socket.write(copy);
@@ -89,7 +90,7 @@ export class FrameWriter {
     if (this.#arena.length - this.#end < MIN_ROOM_BYTES) this.#renew();
   }
 
-  /** The old arena lives as long as the writes that are in it. */
+  /** The old arena lives until the writes in it are done. */
   #renew(): void {
     this.#arena = new ReusedBuffer();
     this.#start = 0;

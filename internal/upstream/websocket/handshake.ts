@@ -20,7 +20,8 @@ export interface HandshakeOptions {
 
 /**
  * Dials once.
- * @throws DialFailure, or GatewayError ERR_DIAL_CANCELLED when it was called off. The socket is gone then.
+ * @throws DialFailure, or GatewayError ERR_DIAL_CANCELLED when it was cancelled. The socket is destroyed
+ *   then.
  */
 export function shakeHands(options: HandshakeOptions): Promise<UpstreamConnection> {
   return new Promise((resolve, reject) => {
@@ -84,11 +85,12 @@ class Handshake implements SocketOwner {
       return false;
     }
     this.#settle();
-    // The frames behind the head in memory of their own: what they came in may be much larger.
+    // Frames behind the head are copied to memory of their own, as the buffer they came in may be much
+    // larger.
     const kept =
       received.length === answer.headBytes ? NOTHING : Buffer.from(received.subarray(answer.headBytes));
     this.resolve(new UpstreamConnection(socket, shared, tenancy, answer.subprotocol, kept));
-    // Behind frames that nobody has taken yet there might be the end, with which they would be lost.
+    // Paused: an end of the connection behind frames that were not taken yet would lose them.
     return kept.length === 0;
   }
 
@@ -97,9 +99,9 @@ class Handshake implements SocketOwner {
   }
 
   socketFailed(error: Error): void {
-    // Not the endpoint's fault: it was never asked.
+    // Not the endpoint's fault: it was never dialled.
     if (error instanceof GatewayError) return this.#fail(error);
-    // Where every address of a host failed there is a code and no message.
+    // If every address of a host failed, the error has a code and no message.
     const why = error.message || (error as NodeJS.ErrnoException).code;
     this.#fail(this.#failure(`${this.#stage} failed: ${why}`, error));
   }
@@ -108,7 +110,7 @@ class Handshake implements SocketOwner {
     this.#fail(this.#failure(`it dropped the connection during ${this.#stage}`));
   }
 
-  /** TCP and TLS are over when the request has been sent. */
+  /** Once the request is sent, TCP and TLS have succeeded. */
   #failure(message: string, cause?: Error): DialFailure {
     const fault = this.#stage === CONNECTING ? 'unreachable' : 'handshake';
     return new DialFailure(message, undefined, fault, { cause });

@@ -8,7 +8,7 @@ import { changesOf } from '../header-changes.js';
 /** One header line. */
 export type HeaderLine = readonly [name: string, value: string];
 
-/** What is known of a session and may go to its upstream. */
+/** What is known of a client and may be sent upstream. */
 export interface RequestFacts {
   readonly protocol: Protocol;
   /** undefined: a public route and no token. */
@@ -31,7 +31,7 @@ export interface RequestFacts {
   readonly headers: ReadonlyMap<string, readonly string[]>;
   /** The client's cookies without the token cookie; undefined: none. */
   readonly cookie: string | undefined;
-  /** Never a client's own, unless a trusted proxy vouches for it; undefined: none. */
+  /** From trusted proxies only, never a client's own; undefined: none. */
   readonly traceContext?: TraceContext | undefined;
   /** Of the verified token, for header templates; undefined: there is none. */
   readonly claims?: (() => Readonly<Record<string, unknown>> | undefined) | undefined;
@@ -40,9 +40,9 @@ export interface RequestFacts {
 /** The header lines of a dial for a route beyond those of the opening handshake (SPEC sections 8 and 17). */
 export function dialHeaders(facts: RequestFacts, route: UpstreamRoute): HeaderLine[] {
   if (route.kind !== 'http') return upstreamHeaders(facts, route.forwardHeaders);
-  // Who the client is, its upstream reads there as in its requests.
+  // The upstream of an HTTP route gets the client's identity as with its requests.
   const passing = route.forwardHeaders.filter((name) => headerName(name).passage !== 'ours');
-  // Behind an HTTP route is no broker, whatever its client speaks.
+  // Behind an HTTP route there is no broker, whatever protocol its client uses.
   const lines = upstreamHeaders(facts, passing, true);
   lines.push(['X-Real-IP', printable(facts.client.ip)]);
   const changes = changesOf(route.requestHeaders);
@@ -53,9 +53,9 @@ export function dialHeaders(facts: RequestFacts, route: UpstreamRoute): HeaderLi
 }
 
 /**
- * The header lines that say who is calling (SPEC section 8).
- * @param forwardHeaders lower-case names the route passes on as they came.
- * @param readsThem whether the upstream goes by them: an MQTT broker learns who the user is from the CONNECT.
+ * The identity headers (SPEC section 8).
+ * @param forwardHeaders lower-case names of client headers that the route passes on.
+ * @param readsThem whether the upstream reads them: an MQTT broker takes the user from the CONNECT.
  */
 export function upstreamHeaders(
   facts: RequestFacts,
@@ -99,7 +99,7 @@ function pushForwarded(lines: HeaderLine[], name: string, facts: RequestFacts): 
   for (const value of facts.headers.get(name) ?? []) lines.push([name, value]);
 }
 
-/** Text that is printable already unless somebody plays tricks. */
+/** Values that are printable ASCII unless a client tries to inject something. */
 function printable(text: string): string {
   if (/^[\x20-\x7e]*$/.test(text)) return text;
   return text.replace(/[^\x20-\x7e]+/g, percentEncode);

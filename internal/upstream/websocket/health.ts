@@ -28,16 +28,16 @@ export interface HealthParts {
 /** How one endpoint is probed. */
 export interface HealthCheck {
   readonly endpoint: Endpoint;
-  /** undefined: by an opening handshake. */
+  /** The HTTP check; undefined: an opening handshake. */
   readonly http: UpstreamRoute['health'];
-  /** Offered in the handshake: brokers refuse without theirs. */
+  /** Sub-protocols offered in the handshake: brokers refuse one without theirs. */
   readonly subprotocols: readonly string[];
 }
 
-/** Probes are spread over this part of the interval: the replicas of a gateway do not probe in step. */
+/** Probes are spread over this part of the interval, so that replicas do not all probe at once. */
 const JITTER = 0.2;
 
-/** A probe's connection belongs to nobody. */
+/** A probe's connection has no tenancy. */
 const NOBODY: ConnectionTenancy = {
   evicted: false,
   name: 'health check',
@@ -46,9 +46,9 @@ const NOBODY: ConnectionTenancy = {
 };
 
 /**
- * Probes every endpoint of the table each interval, without anybody's credentials: an opening handshake (101,
- * or any answer below 500, is healthy), or the route's own HTTP check. A success closes an open circuit; a
- * failure is only counted, as circuits go by what sessions meet.
+ * Probes every endpoint of the table each interval, without any user's credentials: by an opening handshake
+ * (101, or any answer below 500, is healthy), or by the route's own HTTP check. A success closes an open
+ * circuit; a failure is only counted, as circuits open by the faults of sessions.
  */
 export class Health {
   readonly #probes = new Map<Endpoint, Probe>();
@@ -82,14 +82,15 @@ export class Health {
 class Probe {
   readonly #stopped = new Cancellation();
   #timer: NodeJS.Timeout;
-  /** The outcome before; a change is worth a line in the log. */
+  /** The previous outcome; a change is logged. */
   #wasHealthy: boolean = true;
 
   constructor(
     readonly parts: HealthParts,
     public check: HealthCheck,
   ) {
-    // The first one anywhere in the interval: the endpoints of a table do not go in step either.
+    // The first probe is at a random time of the interval, so that a table's endpoints are not all probed at
+    // once.
     this.#timer = this.#in(parts.config.healthcheckIntervalMs * parts.random());
   }
 
@@ -123,7 +124,7 @@ class Probe {
 /** What a probe needs. */
 type ProbeParts = Pick<HealthParts, 'config' | 'contexts' | 'shared'>;
 
-/** One look at an endpoint. @returns why it is not healthy; undefined: it is. Never rejects. */
+/** Probes an endpoint once. @returns why it is not healthy; undefined: it is. Never rejects. */
 export async function probe(
   parts: ProbeParts,
   check: HealthCheck,

@@ -2,7 +2,7 @@ import type { GatewayError } from '../../errors.js';
 import type { FragmentPosition } from '../../websocket/frame-decoder.js';
 
 /**
- * Who hears an upstream connection after it is open. Every payload is a view of the shared read buffer: valid
+ * Hears an upstream connection once it is open. Every payload is a view of the shared read buffer: valid
  * during the call only. After `onUpstreamClose` or `onUpstreamLost` nothing more is called, and exactly one
  * of the two is, unless the owner called `destroy` first.
  */
@@ -15,7 +15,9 @@ export interface UpstreamListener {
   onUpstreamBatch(work: () => void): void;
   /** Everything written has left the process. */
   onUpstreamDrain(): void;
-  /** The upstream sent a close frame (1005: without a code). The connection answers it and goes by itself. */
+  /**
+   * The upstream sent a close frame (1005: without a code). The connection answers it and closes by itself.
+   */
   onUpstreamClose(code: number, reason: string): void;
   /**
    * The connection is gone without a close frame, or the upstream broke RFC 6455 (then it

@@ -1,6 +1,6 @@
 import type { UpstreamListener } from './message-listener.js';
 
-/** What decodes the bytes of a read. */
+/** A decoder of the bytes of a read. */
 export interface BatchReader {
   decode(chunk: Buffer, end: number): void;
 }
@@ -21,7 +21,7 @@ export class ReadBatch {
   };
 
   run(listener: UpstreamListener, reader: BatchReader, chunk: Buffer, end: number): void {
-    // A batch may start while another one runs: what a listener does is its own affair.
+    // A listener may cause another batch to start while this one runs.
     const outerReader = this.#reader;
     const outerChunk = this.#chunk;
     const outerEnd = this.#end;
@@ -30,7 +30,7 @@ export class ReadBatch {
     this.#end = end;
     try {
       listener.onUpstreamBatch(this.#work);
-      // Bytes that were not decoded would leave the decoder in the middle of nowhere.
+      // If not all bytes were decoded, the decoder would lose its place in the stream.
       this.#work();
     } finally {
       this.#reader = outerReader;

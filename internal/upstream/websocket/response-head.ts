@@ -23,8 +23,8 @@ const INCOMPLETE: Answer = { kind: 'incomplete' };
 const COLON = 0x3a;
 
 /**
- * Reads the answer to `request` out of everything received so far (RFC 6455 §4.1, RFC 9112 §4): only a right
- * 101 opens; other interim responses before it are skipped.
+ * Reads the answer to `request` out of everything received so far (RFC 6455 §4.1, RFC 9112 §4): only a valid
+ * 101 opens the connection; other interim responses before it are skipped.
  */
 export function readAnswer(received: Buffer, request: OpeningRequest): Answer {
   let at = 0;
@@ -46,7 +46,9 @@ export function readAnswer(received: Buffer, request: OpeningRequest): Answer {
   }
 }
 
-/** Whether these bytes can begin a response; a wrong protocol need not wait for the time to run out. */
+/**
+ * Whether these bytes can begin a response, so that another protocol fails at once and not by the timeout.
+ */
 function looksLikeHttp(received: Buffer, at: number): boolean {
   const beginning = received.toString('latin1', at, at + 9);
   return 'HTTP/1.1 '.startsWith(beginning);
@@ -61,13 +63,13 @@ const CLASSES = Uint8Array.from({ length: 256 }, (_, code) => {
   return (isToken ? TOKEN : 0) | (isValue ? VALUE : 0);
 });
 
-/** Where the characters of a class end that begin at `at`. */
+/** Where the run of characters of a class that begins at `at` ends. */
 function endOf(characters: number, head: string, at: number): number {
   while (at < head.length && ((CLASSES[head.charCodeAt(at)] ?? 0) & characters) !== 0) at++;
   return at;
 }
 
-/** What decides about the handshake: the rest of the head only has to be well-formed. */
+/** The headers that decide about the handshake; all others only have to be well-formed. */
 const DECISIVE: ReadonlySet<string> = new Set([
   'upgrade',
   'connection',
@@ -76,12 +78,12 @@ const DECISIVE: ReadonlySet<string> = new Set([
   'sec-websocket-protocol',
 ]);
 
-/** Most other names are told by their length. */
+/** Most other names are ruled out by their length. */
 const DECISIVE_LENGTHS: ReadonlySet<number> = new Set(Array.from(DECISIVE, ({ length }) => length));
 
 /**
- * Of those, the ones that may come in several lines, which are one list (RFC 9110 §5.3). RFC 6455 §11.3
- * lets the others appear once.
+ * Those that may come in several lines, as one list (RFC 9110 §5.3). The others may appear once (RFC 6455
+ * §11.3).
  */
 const LISTS: ReadonlySet<string> = new Set(['connection', 'sec-websocket-extensions']);
 

@@ -1,4 +1,4 @@
-/** What of the client's request goes into the upstream's request target. */
+/** The parts of the client's request for the upstream's request target. */
 export interface TargetParts {
   /** Whether `rest` is appended to the upstream's path. */
   readonly appendPath: boolean;
@@ -43,7 +43,7 @@ function encodeSegment(segment: string): string {
   return segment === '.' || segment === '..' ? '' : encodeURIComponent(segment);
 }
 
-/** The client's own escapes stay; whatever may not stand in a request line is escaped. */
+/** The client's own percent-encoding stays; what may not stand in a request line is encoded. */
 function encodeQuery(query: string): string {
   return wellFormed(query).replace(/[^\x21\x22\x24-\x7e]+/g, (text) => encodeURIComponent(text));
 }

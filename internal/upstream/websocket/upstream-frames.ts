@@ -3,22 +3,22 @@ import { FrameWalker } from '../../websocket/frame-walker.js';
 import type { WholeFrames } from '../../websocket/whole-frames.js';
 import type { UpstreamListener } from './message-listener.js';
 
-/** Who takes an upstream's frames as they came. Bytes are valid during the call only. */
+/** Takes an upstream's frames as they come. Bytes are valid during the call only. */
 export interface UpstreamFrameListener
   extends Pick<UpstreamListener, 'onUpstreamDrain' | 'onUpstreamClose' | 'onUpstreamLost'> {
-  /** Whether all of these may pass; if not, each is judged by itself. */
+  /** Whether all of these messages may pass; if not, each frame is judged by itself. */
   judgeUpstreamMessages(run: WholeFrames): boolean;
   /** Whether a data frame may pass, by the first byte of its header. */
   judgeUpstreamFrame(first: number): CloseReasonKey | undefined;
-  /** One may not: nothing more is read. */
+  /** A frame may not pass: nothing more is read. */
   upstreamRefused(reason: CloseReasonKey): void;
-  /** Frames, and pieces of frames, headers and all. */
+  /** Whole frames and pieces of frames, their headers included. */
   upstreamFrames(frames: Buffer): void;
-  /** The frame after which nothing passes any more has passed. */
+  /** After `finish`: the last frame has passed. */
   upstreamFramesFinished(): void;
 }
 
-/** What stays with the connection. */
+/** Events for the connection itself. */
 export interface ControlFrames {
   onPing(payload: Buffer): void;
   /** @param code 1005 when the frame has none (RFC 6455 §7.1.5). */
@@ -26,11 +26,11 @@ export interface ControlFrames {
   /** @param code 1002, or 1007 for text that is not UTF-8. */
   onViolation(code: number, why: string): void;
   onFinished(): void;
-  /** A view of what was read. */
+  /** A view of the bytes that were read. */
   slice(bytes: Buffer, from: number, to: number): Buffer;
 }
 
-/** The frames of an upstream that pass as they came. */
+/** The frames of an upstream that pass as they come. */
 export class UpstreamFrames extends FrameWalker {
   constructor(
     readonly control: ControlFrames,
