@@ -13,7 +13,7 @@ import { type CachedIdentity, MAX_CACHE_LIFETIME_MS } from './token-cache/cache.
 import type { TieredTokenCache } from './token-cache/tiered.js';
 import type { TrustedIssuer, TrustedIssuers } from './trusted-issuers.js';
 
-/** What a route demands of a token beyond what its issuer's rules do (SPEC section 23). */
+/** What a route demands of a token beyond the rules of its issuer (SPEC section 23). */
 export interface RouteTrust {
   /** Names of issuers, of which one must have issued it; empty: any. */
   readonly issuers: readonly string[];
@@ -25,15 +25,15 @@ const ANY: RouteTrust = Object.freeze({ issuers: Object.freeze([]), audience: Ob
 
 type Verdict = Pick<CachedIdentity, 'identity' | 'keyThumbprint'>;
 
-/** Turns tokens into identities (SPEC section 7). Whether one was revoked is asked elsewhere, after this. */
+/** Turns tokens into identities (SPEC section 7). Revocations are checked elsewhere, after this. */
 export class Authenticator {
   readonly #policyFingerprint: string;
-  /** Verifications that run now, by cache digest: clients with the same token share one. */
+  /** Verifications under way, by cache digest: clients with the same token share one. */
   readonly #running = new Map<string, Promise<Identity>>();
 
   /**
    * @param now milliseconds since the epoch.
-   * @param introspection undefined: signatures alone count.
+   * @param introspection undefined: tokens are verified by signature alone.
    */
   constructor(
     private readonly config: VerificationConfig,
@@ -52,11 +52,11 @@ export class Authenticator {
   }
 
   /**
-   * The identity a token stands for: at once if this process knows the token.
-   * @param route asked about each time, of tokens that are known too.
+   * The identity of a token; without a promise if this process has the token in its cache.
+   * @param route its own demands are checked each time, for cached tokens, too.
    * @throws GatewayError, by rejecting: ERR_JWT_MALFORMED, ERR_JWT_INVALID, ERR_KEYS_UNAVAILABLE or
-   *   ERR_INTROSPECTION_UNAVAILABLE. The message says why, for the log; no part of the token is in it
-   *   beyond its `alg` and `kid`.
+   *   ERR_INTROSPECTION_UNAVAILABLE. The message says why, for the log; no part of the token is in it beyond
+   *   its `alg` and `kid`.
    */
   authenticate(token: string, route: RouteTrust = ANY): Identity | Promise<Identity> {
     const startMs = performance.now();
@@ -75,7 +75,7 @@ export class Authenticator {
     return problem === undefined ? near.identity : Promise.reject(problem);
   }
 
-  /** Whether this process knows a token: `authenticate` answers at once. */
+  /** Whether this process has a token in its cache, so that `authenticate` answers at once. */
   knows(token: string): boolean {
     const near = this.#takes(token) ? this.cache.near(this.#digest(token)) : undefined;
     return near !== undefined && this.#counts(near);
@@ -86,7 +86,7 @@ export class Authenticator {
     return this.introspection === undefined ? isTokenShaped(text) : this.introspection.takes(text);
   }
 
-  /** Why a token that is good is none on that route: ERR_JWT_INVALID. */
+  /** Why a valid token is refused on that route: ERR_JWT_INVALID. */
   #problemOn({ issuers, audience }: RouteTrust, identity: Identity): GatewayError | undefined {
     if (issuers.length > 0) {
       const name = this.trusted.named(identity.issuer)?.rules.name ?? '';
@@ -101,7 +101,7 @@ export class Authenticator {
     this.metrics.auth.seconds.observe((performance.now() - startMs) / 1000);
   }
 
-  /** @param digest undefined: what came does not even look like a token. */
+  /** @param digest undefined: the text cannot be a token. */
   async #identify(token: string, digest: string | undefined): Promise<Identity> {
     const unverified = digest === undefined ? undefined : decodeToken(token);
     const isNone = unverified === undefined && this.introspection === undefined;
@@ -116,7 +116,10 @@ export class Authenticator {
     return running;
   }
 
-  /** What the cache key is made of: all that decides the verdict, and nothing the token merely claims. */
+  /**
+   * The input of the cache key: everything that decides the verdict, and nothing that the token merely
+   * claims.
+   */
   #digest(token: string): string {
     return hash('sha256', `${this.#policyFingerprint}\0${token}`, 'base64url');
   }
@@ -135,7 +138,7 @@ export class Authenticator {
     const entry = await this.cache.far(digest);
     if (entry === undefined || !this.#counts(entry)) return undefined;
     if (entry.keyThumbprint !== this.introspection?.fingerprint) {
-      // a row that says other than the very token it stands for was tampered with or put in the wrong place
+      // an entry that differs from the token itself was tampered with or stored under the wrong key
       const { claims = {} } = unverified ?? {};
       const claimed = identityOf(claims, this.trusted.of(claims)?.claimNames);
       if (!('sub' in claimed) || !sameIdentity(claimed, entry.identity)) return undefined;
@@ -158,7 +161,7 @@ export class Authenticator {
   }
 
   /**
-   * By its signature, by what its provider says of it, or by both.
+   * Verifies a token by its signature, by introspection, or by both.
    * @param unverified undefined: it is no JWT.
    */
   async #verdict(token: string, unverified: UnverifiedToken | undefined): Promise<Verdict> {
@@ -193,7 +196,7 @@ export class Authenticator {
     return listed;
   }
 
-  /** By `kid` alone: jwk, jku, x5u, x5c and x5t of a header are a forger's to choose. */
+  /** By `kid` alone: jwk, jku, x5u, x5c and x5t of the header could be chosen by a forger. */
   async #keys(
     header: UnverifiedToken['header'],
     alg: Algorithm,
@@ -204,7 +207,10 @@ export class Authenticator {
     return keys.find(kid, alg);
   }
 
-  /** By the first of `keys` whose signature it is. @throws GatewayError as the last of them says. */
+  /**
+   * Verifies a token by the first of `keys` that its signature fits. @throws GatewayError as for the last of
+   * them.
+   */
   async #verifiedByAny(
     token: string,
     alg: Algorithm,
@@ -255,7 +261,7 @@ export class Authenticator {
   }
 }
 
-/** Not of this key: perhaps of another one with the same id. */
+/** Not signed with this key: perhaps with another one of the same id. */
 class WrongSignature extends GatewayError {
   constructor(why: string) {
     super('ERR_JWT_INVALID', why);

@@ -1,4 +1,4 @@
-/** Time for what waits: ages and delays, no dates. Tests hand in their own. */
+/** A clock for ages and delays, not for dates; tests pass in their own. */
 export interface Clock {
   /** Milliseconds of a clock that never jumps. */
   nowMs(): number;

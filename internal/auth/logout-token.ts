@@ -6,19 +6,19 @@ import { decodeToken, type UnverifiedToken } from './identity/jwt-shape.js';
 import type { VerificationKey } from './keys/key-set.js';
 import type { TrustedIssuers } from './trusted-issuers.js';
 
-/** What a provider says with a logout token: a session of its own has ended, or all of a subject's. */
+/** The content of a logout token: one session at the provider has ended, or all of a subject's. */
 export interface Logout {
   readonly issuer: string;
-  /** '' when it is not named; likewise below. */
+  /** '' if absent; likewise below. */
   readonly sid: string;
   readonly sub: string;
   /**
-   * Whose subject that is; undefined: all are of one issuer, and whoever is vouched for by other means under
-   * that name is the same person.
+   * The subject's issuer; undefined: there is only one, and the same name from a trusted header is the same
+   * user.
    */
   readonly subjectOf: string | undefined;
   readonly jti: string;
-  /** Milliseconds since the epoch, from which the token is no good any more. */
+  /** When the token expires, in milliseconds since the epoch. */
   readonly expiresAtMs: number;
 }
 
@@ -37,7 +37,9 @@ export class LogoutTokens {
     private readonly trusted: Pick<TrustedIssuers, 'of'>,
   ) {}
 
-  /** @throws GatewayError ERR_LOGOUT_TOKEN, or ERR_KEYS_UNAVAILABLE, by rejecting. Why is for the log. */
+  /**
+   * @throws GatewayError ERR_LOGOUT_TOKEN, or ERR_KEYS_UNAVAILABLE, by rejecting. The message is for the log.
+   */
   async verify(token: string): Promise<Logout> {
     const unverified = decodeToken(token);
     if (unverified === undefined) throw refused('not three parts of JSON');
@@ -89,7 +91,7 @@ export class LogoutTokens {
   }
 }
 
-/** By the first key whose signature it is; of several with one `kid` any may be. */
+/** Verifies it by the first key that its signature fits; several may have the same `kid`. */
 async function verifiedByAny(
   token: string,
   keys: readonly VerificationKey[],
@@ -106,7 +108,7 @@ async function verifiedByAny(
   throw failure;
 }
 
-/** Whether a token was made to say that somebody has logged out: it lets nobody in (§2.4). */
+/** Whether a token is a logout token, which must not be accepted as an access token (§2.4). */
 export function isLogoutToken({ header, claims }: UnverifiedToken): boolean {
   return isLogoutType(header.typ) || namesLogout(claims);
 }
@@ -116,7 +118,7 @@ function isLogoutType(typ: unknown): boolean {
   return typeof typ === 'string' && /^(?:application\/)?logout\+jwt$/i.test(typ);
 }
 
-/** RFC 7519 §5.1: what says no more than that it is a JWT. */
+/** RFC 7519 §5.1: a type that says nothing more specific than JWT. */
 function isUntyped(typ: unknown): boolean {
   return typeof typ === 'string' && /^(?:application\/)?jwt$/i.test(typ);
 }
@@ -125,7 +127,7 @@ function namesLogout(claims: Readonly<Record<string, unknown>>): boolean {
   return isJsonObject(own(own(claims, 'events'), EVENT));
 }
 
-/** '' where there is none. @throws GatewayError ERR_LOGOUT_TOKEN: it is there, and no text. */
+/** A text claim; '' if absent. @throws GatewayError ERR_LOGOUT_TOKEN: it is present and no text. */
 function textOf(claims: Readonly<Record<string, unknown>>, name: string): string {
   const value = Object.hasOwn(claims, name) ? claims[name] : '';
   if (typeof value !== 'string') throw refused(`${name} is not a text`);

@@ -1,10 +1,10 @@
-/** A clock that was put ahead is believed when it has stayed there for so long. */
+/** A clock that was set forward is believed after it has stayed so for this long. */
 const BELIEVED_AFTER_MS = 600_000;
-/** Clocks that are steered, not put, differ by less between two looks. */
+/** Clocks that are slewed, not set, change by less than this between two readings. */
 const STEERED_MS = 1_000;
 
 export interface Clocks {
-  /** Milliseconds since the epoch, as the system has them: they jump when its clock is put. */
+  /** The system's milliseconds since the epoch, which jump when its clock is set. */
   readonly wallMs: () => number;
   /** Milliseconds of a clock that never jumps. */
   readonly steadyMs: () => number;
@@ -13,10 +13,10 @@ export interface Clocks {
 const SYSTEM: Clocks = { wallMs: Date.now, steadyMs: () => performance.now() };
 
 /**
- * Milliseconds since the epoch for what ends by itself and must not end early: revocations, bans, used-up
- * tokens. They are the system's, but a clock that is put ahead is believed only ten minutes later. One that
- * is wrong for a moment would otherwise have everything forgotten that still counts when it is right again;
- * as it is, what ends counts ten minutes longer at most. One that is put back is believed at once.
+ * Milliseconds since the epoch, for things that expire and must not do so early: revocations, bans, used
+ * tokens. It is the system's clock, but a jump forward is believed only after ten minutes. Otherwise a clock
+ * that is wrong for a moment would make the process forget what still counts when the clock is right again;
+ * so things expire ten minutes late at most. A jump back is believed at once.
  */
 export function patientTime({ wallMs, steadyMs }: Clocks = SYSTEM): () => number {
   let believedMs = wallMs() - steadyMs();

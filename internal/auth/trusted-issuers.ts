@@ -5,7 +5,7 @@ import { own } from './identity/claims.js';
 import type { ClaimNames } from './identity/identity.js';
 import { VerificationKeys } from './keys/keys.js';
 
-/** One whose tokens are believed, with the rules and the keys that verify them. */
+/** A trusted issuer, with the rules and the keys that verify its tokens. */
 export interface TrustedIssuer {
   readonly rules: IssuerConfig;
   readonly claimNames: ClaimNames;
@@ -15,8 +15,8 @@ export interface TrustedIssuer {
 type IssuerKeys = Pick<VerificationKeys, 'find' | 'has' | 'ready' | 'start' | 'stop'>;
 
 /**
- * All issuers whose tokens are believed: those of ISSUERS_FILE, or the one of the environment, which stands
- * for tokens of whatever `iss` unless JWT_EXPECTED_ISSUER is set (SPEC section 23).
+ * All trusted issuers: those of ISSUERS_FILE, or the one of the environment, which accepts tokens with any
+ * `iss` unless JWT_EXPECTED_ISSUER is set (SPEC section 23).
  */
 export class TrustedIssuers {
   readonly #all: readonly (TrustedIssuer & { readonly keys: IssuerKeys })[];
@@ -38,7 +38,7 @@ export class TrustedIssuers {
     this.#only = several ? undefined : this.#all[0];
   }
 
-  /** With the keys fetched as the configuration says. */
+  /** Made as configured, with the keys to be fetched by `start`. */
   static create(config: VerificationConfig, log: Log, metrics: Pick<Metrics, 'process'>): TrustedIssuers {
     return new TrustedIssuers(config, (rules, name) => {
       const { jwksTtlMs, jwksMaxStaleMs, proxies } = config;
@@ -52,15 +52,15 @@ export class TrustedIssuers {
     });
   }
 
-  /** Whether tokens can be verified now: of at least one of them. */
+  /** Whether tokens of at least one issuer can be verified now. */
   get ready(): boolean {
     return this.#all.some(({ keys }) => keys.ready);
   }
 
   /**
-   * Whose rules a token falls under: what it says itself chooses, and nothing else.
+   * The issuer whose rules apply to a token, chosen by its `iss` alone.
    * @param claims unverified.
-   * @returns undefined: it names nobody who is believed.
+   * @returns undefined: it names no trusted issuer.
    */
   of(claims: Readonly<Record<string, unknown>>): TrustedIssuer | undefined {
     if (this.#only !== undefined) return this.#only;
@@ -68,7 +68,7 @@ export class TrustedIssuers {
     return typeof iss === 'string' ? this.#byIssuer.get(iss) : undefined;
   }
 
-  /** The one that `iss` of a verified token stands for. */
+  /** The issuer of a verified token, by its `iss`. */
   named(issuer: string): TrustedIssuer | undefined {
     return this.#only ?? this.#byIssuer.get(issuer);
   }

@@ -1,7 +1,7 @@
 import { addressBlock } from '../request/client-key.js';
 import { forLog } from '../telemetry/log/log.js';
 
-/** Whose budget a session spends: a subject's, or on public routes an address'. */
+/** The owner of the budget that a session spends: its subject, or on public routes its address. */
 export interface LimitedClient {
   readonly kind: 'sub' | 'ip';
   readonly name: string;
@@ -17,7 +17,7 @@ export function bucketKey(client: LimitedClient, scope: string, perSecond: numbe
   return [client.kind, perSecond, burst, scope.length, scope, name].join(':');
 }
 
-/** A key of `bucketKey` in words. */
+/** A key of `bucketKey`, readable for logs. */
 export function limitNamed(key: string): string {
   const [, kind, perSecond, burst, length] = /^(sub|ip):([^:]+):([^:]+):(\d+):/.exec(key) ?? [];
   const rest = key.slice(`${kind}:${perSecond}:${burst}:${length}:`.length);

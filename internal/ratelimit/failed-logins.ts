@@ -11,7 +11,7 @@ export interface FailedLoginsOptions {
   readonly now?: () => number;
 }
 
-/** How long a verified token keeps its address from being refused. */
+/** For how long after a verified token its address is not refused. */
 const TRUST_MS = 600_000;
 
 /** What is known of an address. */
@@ -57,7 +57,7 @@ export class FailedLogins {
     return trustedUntilMs > nowMs || bucket === undefined || bucket.level(nowMs) >= 1;
   }
 
-  /** For the log: the limit that an address has reached which is not allowed in. */
+  /** For the log: the limit that a refused address has reached. */
   limitOf(ip: string): string {
     return `${this.#perMinute} failed logins a minute of ${addressBlock(ip)}`;
   }
@@ -67,7 +67,8 @@ export class FailedLogins {
     const address = this.#touch(ip);
     const nowMs = this.#now();
     address.bucket ??= new TokenBucket(this.#perMinute / 60, this.#perMinute, nowMs);
-    // More failures than the bucket holds change nothing: handshakes under way at once must not dig a hole.
+    // Failures beyond the size of the bucket do not count, so that many handshakes at once do not draw it far
+    // below zero.
     address.bucket.take(nowMs);
   }
 

@@ -1,8 +1,8 @@
 import type { Budget, Ledger, Mail, Settlement } from './lease-ledger.js';
 
 /**
- * The ledger of all replicas while it is up, else that of this host. A change from one to the other voids all
- * leases: holders come back to the new one under new ids.
+ * The shared ledger of all replicas while it is up, else the one of this host. A switch voids all leases:
+ * holders start again at the other ledger under new ids.
  */
 export class FallbackLedger implements Ledger {
   readonly #first: Ledger;

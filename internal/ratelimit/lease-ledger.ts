@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 
-/** The little of Redis that leases need. */
+/** The part of Redis that leases need. */
 export interface LeaseStore {
-  /** Whether it is worth asking. */
+  /** Whether Redis is thought up. */
   readonly up: boolean;
   /** Runs a Lua script; all its keys are in one cluster slot. */
   eval(script: string, keys: readonly string[], args: readonly string[]): Promise<unknown>;
@@ -26,16 +26,13 @@ export interface Settlement {
   readonly others: ReadonlyMap<string, number>;
 }
 
-/** Where leases are handed out and given back: `LeaseLedger` in Redis, `MemoryLedger` for one host. */
+/** Hands out leases and takes them back: `LeaseLedger` in Redis, `MemoryLedger` for one host. */
 export type Ledger = Pick<LeaseLedger, keyof LeaseLedger>;
 
 /** Holders that leases have been asked back from: budget name in the ledger → how many each should keep. */
 export type Mail = ReadonlyMap<string, number>;
 
-/**
- * A holder that shows no life this long has lost its leases; until then its clients miss
- * them wherever they have gone.
- */
+/** A holder that shows no life for this long loses its leases; until then nobody else can use them. */
 export const ALIVE_MS = 2500;
 /** A budget is forgotten after this long; holders renew it three times as often. */
 export const BUDGET_MS = 3_600_000;
@@ -162,7 +159,7 @@ export class LeaseLedger {
   }
 
   /**
-   * Shows life, and takes what others wrote.
+   * Shows life, and takes the holder's mail.
    * @returns undefined: this holder counted as dead and has lost its leases.
    */
   async readMail(holder: string): Promise<Mail | undefined> {
@@ -170,7 +167,7 @@ export class LeaseLedger {
     return Number(alive) === 1 ? pairs(mail) : undefined;
   }
 
-  /** Lets a holder count as dead. */
+  /** Makes a holder count as dead. */
   async retire(holder: string): Promise<void> {
     await this.#store.eval(RETIRE, mailKeys(holder), []);
   }

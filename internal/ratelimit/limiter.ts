@@ -32,7 +32,7 @@ export interface LimiterOptions {
   readonly maxIdle?: number;
 }
 
-/** After a change of limits so many budgets are brought up to date at once: some milliseconds' work. */
+/** Budgets brought up to date in one go after a change of limits: some milliseconds of work. */
 const RETUNE_BATCH = 1_000;
 const RETUNE_INTERVAL_MS = 20;
 const SWEEP_INTERVAL_MS = 1000;

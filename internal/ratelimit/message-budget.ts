@@ -13,9 +13,9 @@ export interface RouteLimit {
 
 /** A bucket that other processes draw on, too. */
 export interface SharedBucket extends TokenBucket {
-  /** Somebody uses the bucket from now on. */
+  /** The bucket is in use from now on. */
   join(): void;
-  /** Nobody uses the bucket any more: its share of the budget goes back. */
+  /** The bucket is not in use any more: its share of the budget is given back. */
   leave(): void;
   /** Resolves when the shared budget has answered, or clearly will not; undefined: it has. */
   readonly ready: Promise<void> | undefined;
@@ -31,13 +31,13 @@ export class Entry {
   ) {}
 }
 
-/** What a budget draws on; undefined: no limit. */
+/** The buckets that a budget draws on; undefined: no limit. */
 export interface BudgetEntries {
   readonly messages: Entry | undefined;
   readonly bytes: Entry | undefined;
 }
 
-/** What one session may still send. */
+/** The message and byte budget of one session. */
 export class MessageBudget implements DenseSetMember {
   denseIndex = -1;
   #entries: BudgetEntries;
@@ -86,8 +86,8 @@ export class MessageBudget implements DenseSetMember {
   }
 
   /**
-   * Pays for messages, one if no other number is given, and for bytes of payload.
-   * @returns false when it is too much: they must not be forwarded.
+   * Takes tokens for messages (default: one) and for bytes of payload.
+   * @returns false when there are too few: the messages must not be forwarded.
    */
   take(payloadBytes: number, messages = 1): boolean {
     if (this.#messageBucket === undefined && this.#byteBucket === undefined) return true;
@@ -102,14 +102,14 @@ export class MessageBudget implements DenseSetMember {
     return false;
   }
 
-  /** As `take`, for several messages: it pays for all of them or, where it says false, for none. */
+  /** As `take`, for several messages: takes tokens for all of them or, if false, for none. */
   takeAll(payloadBytes: number, messages: number): boolean {
     // What one bucket gave could not go back when the other one has too little: each by itself, then.
     if (this.#messageBucket !== undefined && this.#byteBucket !== undefined) return false;
     return this.take(payloadBytes, messages);
   }
 
-  /** For the log: which limit said no last, and whose bucket was empty; undefined: none has. */
+  /** For the log: the limit that was exceeded last, and whose bucket it was; undefined: none. */
   get exceeded(): string | undefined {
     return this.#exceeded && limitNamed(this.#exceeded.key);
   }

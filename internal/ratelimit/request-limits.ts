@@ -9,7 +9,7 @@ import { TokenBucket } from './token-bucket.js';
 // Loaded where requests are counted over replicas. Not by import(): what fails once, never loads.
 const load = createRequire(import.meta.url);
 
-/** The little of Redis that limits of requests need. */
+/** The part of Redis that request limits need. */
 export interface RequestLimitStore {
   /** @throws GatewayError ERR_STORE. */
   runScript(script: string, keys: readonly string[], args: readonly string[]): Promise<unknown>;
@@ -67,9 +67,9 @@ const SWEEP = 2;
 const MAX_RULES = 1_000;
 
 /**
- * How often a subject or an address may ask (SPEC section 17, `rateLimit` of HTTP routes). Exact over
- * all replicas: a request waits for Redis, which no message does. Where Redis does not answer the
- * process counts for itself.
+ * Limits the requests of a subject or an address (SPEC section 17, `rateLimit` of HTTP routes). Exact over
+ * all replicas: a request waits for Redis, as no message does. If Redis does not answer, the process counts
+ * for itself.
  */
 export class RequestLimits {
   readonly #client: ScriptClient | undefined;
@@ -165,7 +165,7 @@ function isRefusal(thrown: unknown): thrown is { readonly msBeforeNext: number }
   return typeof thrown === 'object' && thrown !== null && 'msBeforeNext' in thrown;
 }
 
-/** For the log: which limit said no, and whose bucket was empty. @param scope the route's prefix. */
+/** For the log: the limit that was exceeded, and whose bucket it was. @param scope the route's prefix. */
 export function limitNamed(
   scope: string,
   { requests, perMs, burst }: RequestLimit,

@@ -17,7 +17,7 @@ export class TokenBucket {
   #lastMs: number;
   #perMs: number;
   #capacity: number;
-  /** The level that a taking must leave. */
+  /** The lowest level that `take` may leave. */
   #floor: number;
 
   /**
@@ -46,7 +46,7 @@ export class TokenBucket {
     return this.#tokens;
   }
 
-  /** Whether nothing would be lost by forgetting this bucket and starting a new one later. */
+  /** Whether the bucket is as good as a new one, and can be forgotten. */
   isFull(nowMs: number): boolean {
     return this.level(nowMs) >= this.#capacity - MIN_SLACK_TOKENS;
   }

@@ -9,10 +9,16 @@ import type { TokenCacheStore } from '../../internal/auth/token-cache/cache.js';
 import { MemoryTokenCache } from '../../internal/auth/token-cache/memory.js';
 import { TieredTokenCache } from '../../internal/auth/token-cache/tiered.js';
 import { TrustedIssuers } from '../../internal/auth/trusted-issuers.js';
-import type { VerificationConfig } from '../../internal/config/config.js';
+import type { Algorithm, VerificationConfig } from '../../internal/config/config.js';
 import type { Log } from '../../internal/telemetry/log/log.js';
 import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
 import { type Issuer, type IssuerOptions, startIssuer } from '../support/issuer.js';
+
+/** Every algorithm that may be configured; written out, so that tests fail if one is lost. */
+export const ALL: readonly Algorithm[] = [
+  ...(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] as const),
+  ...(['ES256', 'ES384', 'ES512', 'EdDSA'] as const),
+];
 
 /** A log that keeps its lines and can be waited on. */
 export class RecordedLog {

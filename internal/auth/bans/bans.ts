@@ -11,9 +11,9 @@ export interface BansOptions {
   /** Shares bans with other processes; undefined: this process alone. */
   readonly list: RecordList | undefined;
   readonly log: Log;
-  /** `ws_bans_total`: each ban once, however it came. */
+  /** `ws_bans_total`: counts each ban once, whichever way it came. */
   readonly counter: { inc(): void };
-  /** Bans that have ended and are remembered at most, default 10,000; past that the oldest are forgotten. */
+  /** Most ended bans that are remembered, default 10,000; the oldest are forgotten first. */
   readonly maxEnded?: number;
   /** Milliseconds since the epoch, for what has ended; default `patientTime`. */
   readonly now?: () => number;
@@ -22,13 +22,13 @@ export interface BansOptions {
 /** How long a ban is remembered after its end. */
 const HISTORY_MS = 90 * 86_400_000;
 
-/** Who is banned. Looking a subject up needs no round trip: each process knows all bans (`SharedRecords`). */
+/** The banned subjects. A look-up needs no round trip, as each process knows all bans (`SharedRecords`). */
 export class Bans {
   readonly #records: SharedRecords<Ban>;
   readonly #counter: { inc(): void };
   readonly #maxEnded: number;
   readonly #now: () => number;
-  /** What may be in force, by subject. */
+  /** Bans that may be in force, by subject. */
   readonly #bySub = new Map<string, Map<string, Ban>>();
   readonly #listeners: ((sub: string) => void)[] = [];
 
@@ -51,7 +51,7 @@ export class Bans {
     return this.#records;
   }
 
-  /** Bans, and liftings of them, that the store has yet to be told. */
+  /** Bans and lifted bans that have not reached the store yet. */
   get unsent(): number {
     return this.#records.unsent;
   }
@@ -78,14 +78,14 @@ export class Bans {
     return false;
   }
 
-  /** Calls `listener` with each subject that a ban newly reaches, to end what is live of it. */
+  /** Calls `listener` with each subject that is newly banned, to end its sessions and exchanges. */
   onBanned(listener: (sub: string) => void): void {
     this.#listeners.push(listener);
   }
 
   /**
-   * Bans a subject: in this process before it returns, in the others within the store's latency. It takes the
-   * place of the ban in force, if there is one.
+   * Bans a subject: in this process before it returns, in the others within the store's latency. It replaces
+   * the subject's ban in force, if there is one.
    * @param untilMs since the epoch; Infinity: until it is lifted.
    * @returns `persisted` false when no store keeps it (yet).
    */
@@ -103,7 +103,7 @@ export class Bans {
 
   /**
    * Ends the ban of a subject.
-   * @returns undefined when none is in force; else whether a store knows (by now).
+   * @returns undefined when none is in force; else whether a store has recorded it.
    */
   async lift(sub: string): Promise<{ readonly persisted: boolean } | undefined> {
     const active = this.#activeOf(sub);
@@ -143,7 +143,7 @@ export class Bans {
     for (const listener of this.#listeners) listener(ban.sub);
   }
 
-  /** Takes bans that have run out from the look-up, and forgets the oldest of too many that ended. */
+  /** Removes expired bans from the look-up, and the oldest ended ones if there are too many. */
   #sweep(): void {
     const nowMs = this.#now();
     const ended: { readonly key: string; readonly endMs: number }[] = [];

@@ -1,20 +1,20 @@
 /**
- * A token among the sub-protocols of a handshake (SPEC section 6): all that a page can say in an opening
- * handshake of its own making, as browsers let it set no header.
+ * A token among the sub-protocols of a handshake (SPEC section 6): scripts in browsers can set no other
+ * header of it.
  */
 export interface AnnouncedToken {
-  /** Unverified; '' when what stands there can be no token. */
+  /** Unverified; '' if the text there cannot be a token. */
   readonly token: string;
   /**
-   * The name it was announced by, as the client wrote it: a 101 may say it. undefined: it
-   * came in Kubernetes' form.
+   * The sub-protocol name before it, as the client wrote it, which a 101 may select. undefined: it came in
+   * Kubernetes' form.
    */
   readonly name: string | undefined;
 }
 
-/** What a client offers, taken apart. */
+/** The parsed sub-protocols of a client. */
 export interface SubprotocolOffer {
-  /** Without what carries a token: that is never selected, offered upstream or logged. */
+  /** Without those that carry a token, which are never selected, offered upstream or logged. */
   readonly subprotocols: readonly string[];
   readonly announced: AnnouncedToken | undefined;
 }
@@ -29,9 +29,9 @@ const ENCODED = /^base64url\.bearer\.authorization\..*\.([\w-]*)$/i;
 const VISIBLE = /^[!-~]+$/;
 
 /**
- * Takes tokens out of the sub-protocols a client offers: the one behind one of `names`, and those in
- * Kubernetes' form. The first that can be a token counts, and all are taken out. A name with nothing behind
- * it is a sub-protocol like any other.
+ * Takes tokens out of the sub-protocols a client offers: the one after one of `names`, and those in
+ * Kubernetes' form. The first that can be a token counts, and all are removed. A name with nothing after it
+ * is an ordinary sub-protocol.
  * @param names JWT_SUBPROTOCOL_NAMES, lower-case.
  */
 export function readOffer(offered: readonly string[], names: readonly string[]): SubprotocolOffer {
@@ -46,7 +46,7 @@ export function readOffer(offered: readonly string[], names: readonly string[]):
     const encoded = ENCODED.exec(element)?.[1];
     if (encoded !== undefined) announce({ token: decoded(encoded), name: undefined });
     else if (next !== undefined && names.includes(element.toLowerCase())) {
-      // Of names in a row the last one announces: whatever is behind it must not pass for a sub-protocol.
+      // Of several names in a row the last one counts: what follows it must not be taken for a sub-protocol.
       if (names.includes(next.toLowerCase()) && at + 2 < offered.length) continue;
       announce({ token: next, name: element });
       at++;

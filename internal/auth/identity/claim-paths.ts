@@ -1,10 +1,9 @@
 import { isJsonObject, type JsonObject, own } from './claims.js';
 
 /**
- * What stands in a token's claims under a name: the claim of that whole name if there is one
- * (`cognito:groups`, `https://example.com/roles`), else what a path leads to, its names parted
- * by dots, `*` for every member (`resource_access.*.roles`). Only own properties count. Linear
- * in the claims for each `*`.
+ * The values of a token's claims under a name: the claim of exactly that name if there is one
+ * (`cognito:groups`, `https://example.com/roles`), else those at a path of names separated by dots, where `*`
+ * is every member (`resource_access.*.roles`). Only own properties count. Linear in the claims for each `*`.
  */
 export function* claimsAt(claims: JsonObject, name: string): Generator<unknown> {
   const whole = own(claims, name);
@@ -26,8 +25,8 @@ export function textAt(claims: JsonObject, name: string): string {
 }
 
 /**
- * The words under a name: of lists their texts, and a text split at its blanks as OAuth
- * writes scopes (RFC 6749 §3.3).
+ * The words under a name: the strings of a list, or a string split at its spaces, as OAuth writes scopes (RFC
+ * 6749 §3.3).
  */
 export function* wordsAt(claims: JsonObject, name: string): Generator<string> {
   for (const value of claimsAt(claims, name)) {
@@ -36,7 +35,7 @@ export function* wordsAt(claims: JsonObject, name: string): Generator<string> {
   }
 }
 
-/** The texts of a list that are not empty; nothing of what is no list. */
+/** The non-empty strings of a list; none if the value is no list. */
 export function* textsIn(list: unknown): Generator<string> {
   if (!Array.isArray(list)) return;
   for (const text of list) if (typeof text === 'string' && text !== '') yield text;

@@ -3,29 +3,30 @@ import { cookiePairs } from '../../request/cookies.js';
 import type { AnnouncedToken } from './announced-token.js';
 import { isTokenShaped, looksLikeJwt, MAX_TOKEN_CHARS } from './jwt-shape.js';
 
-/** What of an opening handshake can carry a token. */
+/** The parts of a request that can carry a token. */
 export interface HandshakeHead {
   /** By lower-case name; one entry a line, in the order they came. */
   readonly headers: ReadonlyMap<string, readonly string[]>;
   /** Without its `?`. */
   readonly query: string;
-  /** Taken out of the sub-protocols it came with; undefined: none did. */
+  /** The token found among the sub-protocols; undefined: none. */
   readonly announced?: AnnouncedToken | undefined;
 }
 
-/** A token and where it was. Unverified. */
+/** A token and where it was found. Unverified. */
 export interface FoundToken {
   readonly token: string;
-  /** For people: `header authorization`. */
+  /** In words: `header authorization`. */
   readonly place: string;
 }
 
 /**
- * The token a handshake carries (SPEC section 6): headers first, then a sub-protocol, the cookie,
- * query parameters; the first value found counts, in the order of the configured names and then
- * of the request. Unverified.
- * @param cookie `any`: whatever the cookie holds is meant as a token. `jwt` (public routes): only what looks
- *   like one counts, so that a session cookie of somebody else's does not lock anybody out.
+ * The token a handshake carries (SPEC section 6): headers first, then a sub-protocol, the cookie, query
+ * parameters; the first value found counts, in the order of the configured names and then of the request.
+ * Unverified.
+ * @param cookie `any`: the cookie's value is a token whatever it looks like. `jwt` (public routes): only if
+ *   it looks like a JWT, so that another application's session cookie of that name does not keep a client
+ *   out.
  */
 export function tokenInHandshake(
   config: CredentialsConfig,
@@ -51,9 +52,9 @@ export function tokenInHandshake(
 }
 
 /**
- * A token in the cookie of that name, or in `name.0`, `name.1`, … one behind the other: browsers keep no
- * cookie over 4 KB, so login servers cut them. What looks like a token goes before what does not: browsers
- * send an older cookie of another path along, and they may send it first.
+ * A token in the cookie of that name, or in `name.0`, `name.1`, … joined: browsers keep no cookie over 4 KB,
+ * so login servers split them. A value that looks like a JWT goes before one that does not, as browsers also
+ * send cookies of the same name from other paths, in any order.
  */
 function tokenInCookies(
   lines: readonly string[],
@@ -107,7 +108,10 @@ export function withoutTokenParameters(query: string, queryNames: readonly strin
     .join('&');
 }
 
-/** Likewise the query of a Referer: a page that was opened with a token names it in all that it asks for. */
+/**
+ * Likewise the query of a Referer: a page that was opened with a token in its URL sends it with all its
+ * requests.
+ */
 export function withoutTokenInReferer(referer: string, queryNames: readonly string[]): string {
   const mark = referer.indexOf('?');
   if (mark < 0) return referer;

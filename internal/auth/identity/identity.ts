@@ -3,7 +3,7 @@ import { type JsonObject, own } from './claims.js';
 
 export { isJsonObject } from './claims.js';
 
-/** Who a verified token speaks for. Frozen. */
+/** The user of a verified token. Frozen. */
 export interface Identity {
   /** Never empty. */
   readonly sub: string;
@@ -13,7 +13,7 @@ export interface Identity {
   readonly iat: number | undefined;
   /** Seconds since the epoch, finite. */
   readonly exp: number;
-  /** '' when the token has none: such a token cannot be revoked on its own. */
+  /** '' when the token has none; it cannot be revoked alone then. */
   readonly jti: string;
   /** Without duplicates, in the order the token lists them. */
   readonly roles: readonly string[];
@@ -30,9 +30,9 @@ export interface Identity {
   readonly sid: string;
 }
 
-/** Where in a token's claims what is (SPEC section 23); see `claimsAt`. */
+/** Names or paths of the claims that hold these (SPEC section 23); see `claimsAt`. */
 export interface ClaimNames {
-  /** undefined: section 7's places. */
+  /** undefined: the claims of SPEC section 7. */
   readonly roles: readonly string[] | undefined;
   readonly name: string;
   readonly scope: string;
@@ -44,7 +44,7 @@ export const DEFAULT_CLAIM_NAMES: ClaimNames = Object.freeze({
   scope: 'scope',
 });
 
-/** The last second that a Date can hold (ECMA-262 §21.4.1.1): a lifetime beyond it is no lifetime. */
+/** The last second that a Date can hold (ECMA-262 §21.4.1.1): a later `exp` is invalid. */
 export const MAX_EPOCH_SECONDS = 8.64e12;
 
 const NONE: readonly string[] = Object.freeze([]);
@@ -114,8 +114,7 @@ function sameTexts(a: readonly string[], b: readonly string[]): boolean {
 }
 
 /**
- * What tells a token from all others; undefined: it has no `jti`. With the length in
- * front no two pairs read alike.
+ * Identifies a token; undefined: it has no `jti`. The length in front keeps different pairs of names apart.
  */
 export function tokenKey({ issuer, jti }: Identity): string | undefined {
   return jti === '' ? undefined : `${issuer.length} ${issuer}${jti}`;

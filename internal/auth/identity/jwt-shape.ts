@@ -13,7 +13,10 @@ export function isTokenShaped(text: string): boolean {
   return text.length <= MAX_TOKEN_CHARS && COMPACT.test(text);
 }
 
-/** Whether a text is three base64url parts, the first a JSON object, as no session id or version is. */
+/**
+ * Whether a text is three base64url parts, the first of them a JSON object, which tells it from session ids
+ * and version numbers.
+ */
 export function looksLikeJwt(text: string): boolean {
   return isTokenShaped(text) && jsonObjectIn(text.slice(0, text.indexOf('.'))) !== undefined;
 }

@@ -5,16 +5,16 @@ import { headerText } from '../../request/header-text.js';
 import { ownText } from '../../request/own-text.js';
 import { freezeIdentity, type Identity } from './identity.js';
 
-/** The peers of each rule; rules are data, which cross processes. */
+/** The peers of each rule, outside of it, as rules are plain data that cross processes. */
 const peersOf = new WeakMap<HeaderIdentityRule, TrustedProxies>();
 
 /**
- * The identity that a trusted peer vouches for in a header (SPEC section 18). It has no expiry, and no id:
- * only a revocation of all of its subject's tokens reaches it.
+ * The identity that a trusted peer states in a header (SPEC section 18). It has no expiry and no token id:
+ * only a revocation of all tokens of its subject applies to it.
  * @param peer address of the TCP peer itself, in canonical form.
  * @param headers by lower-case name, one character a byte.
- * @throws GatewayError ERR_IDENTITY_MISSING when the peer is not believed, or the header is
- *   absent, empty or there twice.
+ * @throws GatewayError ERR_IDENTITY_MISSING when the peer is not trusted, or the header is absent, empty or
+ *   repeated.
  */
 export function identityInHeader(
   rule: HeaderIdentityRule,
@@ -48,7 +48,7 @@ function peers(rule: HeaderIdentityRule): TrustedProxies {
   return made;
 }
 
-/** '' when it is absent. Two lines of one name are a client's beside the proxy's: nobody can tell which. */
+/** '' when it is absent. Of two lines one may be the client's own, and it is unknown which: refused. */
 function only(headers: ReadonlyMap<string, readonly string[]>, name: string): string {
   const lines = headers.get(name) ?? [];
   if (lines.length > 1) throw missing(`the header ${name} is there ${lines.length} times`);

@@ -7,7 +7,7 @@ import { IntrospectionEndpoint } from './endpoint.js';
 import { Introspection } from './introspection.js';
 import { type Lapse, LiveTokens } from './live-tokens.js';
 
-/** The provider that is asked about tokens, and the tokens it is asked about again. */
+/** Introspection, and the live tokens that are introspected again. */
 export class AskedProvider {
   readonly introspection: Introspection;
   readonly #endpoint: IntrospectionEndpoint;
@@ -24,7 +24,7 @@ export class AskedProvider {
     this.introspection = new Introspection(config, this.#endpoint, trusted, this.#live);
   }
 
-  /** undefined: signatures alone count. */
+  /** undefined: tokens are verified by signature alone. */
   static of(
     config: VerificationConfig,
     trusted: TrustedIssuers,

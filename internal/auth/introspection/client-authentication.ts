@@ -4,14 +4,14 @@ import { SignJWT } from 'jose';
 import type { IntrospectionConfig } from '../../config/config.js';
 import { signingAlgorithmOf } from '../../config/key-pair.js';
 
-/** What a request shows so that the provider knows its client. */
+/** The client authentication of a request to the provider. */
 export interface ClientProof {
   readonly headers: Readonly<Record<string, string>>;
-  /** Beside the request's own parameters. */
+  /** Further form parameters. */
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** An assertion is used at once: this leaves room for clocks that differ. */
+/** Lifetime of an assertion, which is used at once: room for clocks that differ. */
 const ASSERTION_SECONDS = 60;
 
 /**

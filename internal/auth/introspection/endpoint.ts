@@ -9,9 +9,9 @@ import { clientProof } from './client-authentication.js';
 
 /** Time for an answer, the wait for one of the connections included. */
 export const TIMEOUT_MS = 5_000;
-/** Connections to the endpoint, kept open: a crowd of new clients waits for its turn. */
+/** Kept-alive connections to the endpoint; when many clients come at once, they wait for their turn. */
 const MAX_CONNECTIONS = 64;
-/** Largest answer, in bytes: thousands of roles. */
+/** Largest answer, in bytes; enough for thousands of roles. */
 const LIMIT_BYTES = 262_144;
 
 /** The introspection endpoint of the provider (RFC 7662). */
@@ -38,16 +38,16 @@ export class IntrospectionEndpoint {
   }
 
   /**
-   * What the provider says of a token.
-   * @returns its claims; undefined: it is not active, and nobody is told why.
-   * @throws GatewayError ERR_INTROSPECTION_UNAVAILABLE, by rejecting: whatever is no answer to the question.
+   * Introspects a token.
+   * @returns its claims; undefined: it is not active, for which providers give no reason.
+   * @throws GatewayError ERR_INTROSPECTION_UNAVAILABLE, by rejecting: on any other answer, or none.
    */
   async ask(token: string): Promise<JsonObject | undefined> {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     try {
       const answer = await this.#answerTo(token, signal).catch((thrown: unknown) => {
-        // A kept connection that the other side has just closed: the question has not been heard,
-        // and asks for nothing twice.
+        // The provider has just closed a kept-alive connection: it has not seen the request, which can be
+        // repeated safely.
         if (!signal.aborted && isReset(thrown)) return this.#answerTo(token, signal);
         throw thrown;
       });
@@ -79,12 +79,12 @@ export class IntrospectionEndpoint {
     if (status !== 200) throw new Error(`answered ${status}`);
     const answer = parsed(body);
     const active = answer && own(answer, 'active');
-    // §2.2: the one member that must be there, and what it says decides.
+    // §2.2: the one required member, and it decides.
     if (typeof active !== 'boolean') throw new Error('answered no JSON object with the member active');
     return active ? answer : undefined;
   }
 
-  /** Says once that nobody answers, and once that somebody does again. */
+  /** Logs once that the endpoint fails, and once that it answers again. */
   #report(problem: string | undefined): void {
     const up = problem === undefined;
     if (this.#up === up) return;

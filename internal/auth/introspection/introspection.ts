@@ -12,11 +12,11 @@ import type { LiveTokens } from './live-tokens.js';
 const VISIBLE = /^[!-~]+$/;
 
 /**
- * Tokens that their provider is asked about (SPEC section 25): those that are no JWTs, or all of them. What
- * it answers is held against the same rules as the claims of a JWT, as far as it says anything of them.
+ * Token introspection (SPEC section 25): for tokens that are no JWTs, or for all. The answer has to meet the
+ * same rules as the claims of a JWT, as far as it has them.
  */
 export class Introspection {
-  /** Stands for the key in what is cached: an entry counts only while this very endpoint is asked. */
+  /** Takes the place of the key in cache entries: they count only while this endpoint is configured. */
   readonly fingerprint: string;
   readonly #config: IntrospectionConfig;
 
@@ -39,14 +39,14 @@ export class Introspection {
   }
 
   /**
-   * Whether the provider alone has the word, as there is no signature that could be verified.
+   * Whether a token is verified by introspection alone, as it has no signature that could be verified.
    * @param token undefined: no JWT.
    */
   decidesAlone(token: UnverifiedToken | undefined): boolean {
     return token === undefined || this.verification.keySource.kind === 'none';
   }
 
-  /** Whether a JWT whose signature is good must be active, too. */
+  /** Whether a JWT with a valid signature must be active, too. */
   get confirms(): boolean {
     return this.#config.mode === 'always';
   }
@@ -56,13 +56,16 @@ export class Introspection {
     return this.#config.cacheMs;
   }
 
-  /** Whether a token that was verified like that is asked about again while somebody is there by it. */
+  /**
+   * Whether a token that was verified like that is introspected again while it has live sessions or
+   * exchanges.
+   */
   follows(keyThumbprint: string): boolean {
     return this.confirms || keyThumbprint === this.fingerprint;
   }
 
   /**
-   * Who a token stands for, if it is active.
+   * The identity of a token, if it is active.
    * @throws GatewayError ERR_JWT_INVALID, ERR_INTROSPECTION_UNAVAILABLE, by rejecting.
    */
   async identify(token: string): Promise<Identity> {
@@ -72,15 +75,17 @@ export class Introspection {
   }
 
   /**
-   * Likewise, of a token whose signature has said so already.
-   * @throws GatewayError, also when the provider knows it as somebody else's.
+   * Likewise, for a token whose signature has been verified.
+   * @throws GatewayError, also when the provider knows it as another user's.
    */
   async confirm(token: string, { sub }: Identity): Promise<void> {
     const answered = await this.identify(token);
     if (answered.sub !== sub) throw invalid('the provider says that the token is of another subject');
   }
 
-  /** As long as anybody is there by that token it is asked about again, from `countsUntilMs` (epoch) on. */
+  /**
+   * Introspects a token again from `countsUntilMs` (epoch) on, as long as it has live sessions or exchanges.
+   */
   follow(identity: Identity, token: string, countsUntilMs: number): void {
     this.live.add(identity, token, countsUntilMs - this.now());
   }
@@ -89,7 +94,7 @@ export class Introspection {
     const { issuer, clockSkewMs, authorizedParties } = this.verification;
     const iss = own(claims, 'iss') ?? issuer;
     const named = iss === undefined ? undefined : this.trusted.of({ iss });
-    // Of several issuers it must be one, if it says which; of one, that one.
+    // If the answer names an issuer, it must be the one of the token's rules.
     if (iss !== undefined && (named === undefined || (issuer !== undefined && iss !== issuer)))
       throw invalid('iss of the answer is none that is expected');
     const nowMs = this.now();

@@ -3,49 +3,54 @@ import { type Clock, SYSTEM_CLOCK } from '../clock.js';
 import type { Identity } from '../identity/identity.js';
 import { TIMEOUT_MS } from './endpoint.js';
 
-/** Why whoever is there by a token has to go: it is no longer active, or nobody could say for too long. */
+/**
+ * Why the sessions of a token have to end: it is no longer active, or that could not be learned for too long.
+ */
 export type Lapse = 'inactive' | 'unknown';
 
-/** Questions under way at once: the rest of the endpoint's connections is for new clients. */
+/** Requests under way at once: the endpoint's other connections are for new clients. */
 const MAX_ASKING = 32;
-/** How often those that are due are looked for: not more often, and not less. */
+/** Interval at which due tokens are looked for. */
 const SHORTEST_STEP_MS = 50;
 const LONGEST_STEP_MS = 1_000;
-/** Looked at in one turn of the event loop: well under a millisecond. */
+/** Tokens checked in one turn of the event loop: well under a millisecond. */
 const TURN_PARTIES = 1_000;
-/** Of those the ones that have to go: each of them ends a session. */
+/** Tokens that lapse in one turn of the event loop: each of them ends a session. */
 const TURN_LAPSES = 50;
-/** Between two attempts while nobody answers, at most. */
+/** Longest pause between two attempts while the endpoint fails. */
 const LONGEST_RETRY_MS = 10_000;
 
 export interface LiveTokensOptions {
   /** How long an answer counts. */
   readonly cacheMs: number;
-  /** How long past that nobody need answer. */
+  /** How long after that an answer may be missing. */
   readonly maxStaleMs: number;
   readonly clock?: Clock;
 }
 
-/** A token that somebody is there by, on the clock's scale. */
+/** A token with live sessions or exchanges; times on the clock's scale. */
 interface LiveToken {
   readonly token: string;
   dueMs: number;
-  /** When the last good answer has counted for too long. */
+  /** When the token lapses without another good answer. */
   untilMs: number;
-  /** `asking`: it is, or waits for its turn. `over`: it has lapsed, and nothing is asked any more. */
+  /**
+   * `asking`: a request is under way or waits for its turn. `over`: it has lapsed, and is not introspected
+   * any more.
+   */
   state: 'waiting' | 'asking' | 'over';
 }
 
 type Party = readonly [identity: Identity, live: LiveToken];
 
 /**
- * Asks about the tokens of live sessions and exchanges again and again. Known by their identities, of which
- * each verification makes one: what nobody holds any more is forgotten by itself, what is renewed is
- * followed under the new one.
+ * Introspects the tokens of live sessions and exchanges again and again. Tokens are known by their identity
+ * objects, of which each verification makes a new one: those that no session holds any more are garbage
+ * collected, and a renewed session is followed under its new one.
  */
 export class LiveTokens {
   readonly #tokens = new WeakMap<Identity, LiveToken>();
-  /** Who is asked about next, and whose turn comes after them all. */
+  /** The tokens of this round, and those of the next. */
   #line: Iterator<Party> = [].values();
   #queue: Party[] = [];
   readonly #clock: Clock;
@@ -70,9 +75,9 @@ export class LiveTokens {
 
   /**
    * Begins to ask.
-   * @param parties whose tokens these are now.
-   * @param ask who a token stands for now; rejects with a GatewayError when it is not
-   *   good, or nobody could say.
+   * @param parties yields the identities of live sessions and exchanges.
+   * @param ask who a token stands for now; rejects with a GatewayError when it is not good, or nobody could
+   *   say.
    * @param onLapse whoever is there by that identity has to go.
    */
   start(

@@ -17,8 +17,8 @@ const FETCH_TIMEOUT_MS = 5000;
 /** Least time between two fetches that an unknown kid causes. */
 const UNKNOWN_KID_COOLDOWN_MS = 30_000;
 /**
- * Of those who waited for the keys, so many go on in one turn of the event loop: a crowd
- * must not stop everybody else.
+ * Verifications that waited for the keys and go on in one turn of the event loop, so that thousands do not
+ * block it.
  */
 const WAITERS_A_TURN = 2;
 /**
@@ -37,14 +37,13 @@ export type KeysConfig = Pick<
 };
 
 /**
- * The verification keys in use (SPEC section 7). A JWKS is fetched at start and again when its
- * TTL is over; when that fails the last good set serves on, up to the longest staleness. One
- * fetch at a time, whoever asks.
+ * The verification keys in use (SPEC section 7). A JWKS is fetched at start and again when its TTL is over;
+ * if that fails, the last good set is used on, up to the longest staleness. There is one fetch at a time.
  */
 export class VerificationKeys {
   readonly #http: OutboundHttp;
   #set: KeySet | undefined;
-  /** When the set in use stops counting, on the clock's scale. */
+  /** When the set in use expires, on the clock's scale. */
   #usableUntilMs = Number.POSITIVE_INFINITY;
   /** Likewise, once the endpoint is known to be down. */
   #staleUntilMs = Number.POSITIVE_INFINITY;
@@ -135,7 +134,10 @@ export class VerificationKeys {
     await this.#load();
   }
 
-  /** Who comes while the file is read waits for it, as for a JWKS. @throws what `reading` rejects with */
+  /**
+   * Verifications that come while the file is read wait for it, as for a JWKS. @throws what `reading` rejects
+   * with
+   */
   async #read(reading: Promise<KeySet>): Promise<void> {
     this.#loading = reading
       .then((set) => {

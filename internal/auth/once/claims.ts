@@ -3,23 +3,23 @@ import { SweepCursor } from '../../collections/eviction.js';
 import { GatewayError } from '../../errors.js';
 import { patientTime } from '../patient-time.js';
 
-/** Where ids are claimed, for all processes that share it: of any number that try, exactly one succeeds. */
+/** A store in which ids are claimed: of any number of processes that try, exactly one succeeds. */
 export interface ClaimStore {
   /**
-   * Claims a key until a moment.
+   * Claims a key until a time.
    * @param key 43 characters of base64url.
-   * @returns false when somebody has it already.
+   * @returns false when it is claimed already.
    * @throws GatewayError ERR_STORE
    */
   claim(key: string, untilMs: number): Promise<boolean>;
-  /** Whether somebody has it. @throws GatewayError ERR_STORE */
+  /** Whether it is claimed. @throws GatewayError ERR_STORE */
   isClaimed(key: string): Promise<boolean>;
 }
 
-/** What can be used once only: tokens of routes with `once`, and the tokens of back-channel logouts. */
+/** What can be used once only: tokens on routes with `once`, and back-channel logout tokens. */
 export type ClaimKind = 'token' | 'logout';
 
-/** Ids that are used up (SPEC section 25). Nothing gives one back: a dial that fails has used it as well. */
+/** Ids that are used up (SPEC section 25). None is given back, not even by a dial that fails. */
 export class Claims {
   /** Claims under way, by key. */
   readonly #running = new Map<string, Promise<boolean>>();
@@ -27,15 +27,17 @@ export class Claims {
   constructor(readonly store: ClaimStore) {}
 
   /**
-   * Claims an id of an issuer until it could not be used any more anyway.
-   * @returns false when it was claimed before, by whomever.
-   * @throws GatewayError ERR_CLAIM_UNAVAILABLE, by rejecting: what cannot be asked is not taken for unused.
+   * Claims an id of an issuer until its token expires.
+   * @returns false when it was claimed before.
+   * @throws GatewayError ERR_CLAIM_UNAVAILABLE, by rejecting: if the store cannot be asked, the id does not
+   *   count as unused.
    */
   async claim(kind: ClaimKind, issuer: string, id: string, untilMs: number): Promise<boolean> {
     const key = keyOf(kind, issuer, id);
     const running = this.#running.get(key);
     try {
-      // Whether that one wins or loses, the id is used up: a crowd with one token asks the store once.
+      // Whether that claim succeeds or fails, the id is used up: many clients with one token ask the store
+      // once.
       if (running !== undefined) {
         await running;
         return false;
@@ -49,7 +51,7 @@ export class Claims {
   }
 
   /**
-   * Whether an id was claimed, of which nothing is used up.
+   * Whether an id was claimed, without claiming it.
    * @throws GatewayError ERR_CLAIM_UNAVAILABLE, by rejecting.
    */
   async isClaimed(kind: ClaimKind, issuer: string, id: string): Promise<boolean> {
@@ -97,7 +99,7 @@ export class MemoryClaims implements ClaimStore {
     return Promise.resolve((this.#untilMs.get(key) ?? 0) > this.now());
   }
 
-  /** What has ended goes. */
+  /** Removes some of the expired claims. */
   #sweep(nowMs: number): void {
     for (const [key, untilMs] of this.#sweepCursor.next(SWEEP))
       if (untilMs <= nowMs) this.#untilMs.delete(key);

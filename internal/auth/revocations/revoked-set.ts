@@ -15,7 +15,7 @@ export interface RevokedSetLimits {
 
 interface Entry {
   readonly revocation: RevocationNews;
-  /** The last round in which somebody spoke of it. */
+  /** The last round in which it was added or read from the list. */
   round: number;
 }
 
@@ -64,12 +64,12 @@ export class RevokedSet {
   }
 
   /**
-   * Puts a revocation into effect, or keeps one that is for longer.
-   * @returns whether it reaches tokens that none reached before.
+   * Adds a revocation, or keeps the present one if that lasts longer.
+   * @returns whether it covers tokens that were not covered before.
    */
   add(revocation: Revocation, nowMs: number): boolean {
     const key = revokedKey(revocation);
-    // Of the same moment the one that comes later counts; a list hands out the lift first.
+    // Of two with the same time the later one counts; a list yields the lift first.
     const lift = this.#entries.get(liftKey(key))?.revocation;
     if (lift !== undefined && lift.expiresAtMs > Math.max(revocation.expiresAtMs, nowMs)) return false;
     const known = this.#live(key, nowMs);
@@ -98,12 +98,12 @@ export class RevokedSet {
     return true;
   }
 
-  /** From here on `unspoken` tells what was not added again. */
+  /** Begins a round: `unspoken` then yields what was not added again. */
   beginRound(): void {
     this.#round++;
   }
 
-  /** What is in effect though nobody spoke of it in this round. */
+  /** What is in effect but was not added again in this round. */
   *unspoken(nowMs: number): Generator<RevocationNews> {
     for (const { revocation, round } of this.#entries.values())
       if (round < this.#round && revocation.expiresAtMs > nowMs) yield revocation;

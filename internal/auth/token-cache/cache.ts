@@ -1,6 +1,6 @@
 import { freezeIdentity, type Identity, isEpochSeconds, isJsonObject } from '../identity/identity.js';
 
-/** What a verified token is remembered as: never the token itself. JSON.stringify fits it for a store. */
+/** The cache entry of a verified token, without the token itself. Can be stored as JSON. */
 export interface CachedIdentity {
   readonly identity: Identity;
   /** RFC 7638 thumbprint of the key that verified the token; the entry counts while that key is in use. */
@@ -9,7 +9,7 @@ export interface CachedIdentity {
   readonly expiresAtMs: number;
 }
 
-/** A verified token is believed without a new look at its signature for at most this long. */
+/** Longest time for which a token counts as verified without checking its signature again. */
 export const MAX_CACHE_LIFETIME_MS = 3_600_000;
 
 /**

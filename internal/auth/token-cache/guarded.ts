@@ -8,8 +8,8 @@ const PAUSE_MS = 1000;
 type Operation = 'get' | 'set' | 'delete';
 
 /**
- * A store that may fail or hang, made into one that only ever knows less: a failure is a miss, a late answer
- * too. That the store is down is said by whoever owns the connection to it.
+ * Wraps a store that may fail or hang: a failure or a late answer becomes a miss. The outage is logged by the
+ * owner of the store's connection.
  */
 export class GuardedStore {
   readonly name: TokenCacheStore['name'];

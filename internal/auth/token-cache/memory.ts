@@ -5,7 +5,9 @@ import type { CachedIdentity, TokenCacheStore } from './cache.js';
 
 interface Kept {
   readonly entry: CachedIdentity;
-  /** When its time is over on a clock that never jumps: one that is put back gives nobody more of it. */
+  /**
+   * When it expires on a monotonic clock, too, so that setting the system's clock back does not prolong it.
+   */
   readonly untilMs: number;
 }
 

@@ -14,7 +14,7 @@ export const MAX_ENTRY_BYTES = 65_536;
 export class EntrySeal {
   readonly #key: Buffer;
 
-  /** @param secret the same in all who are to believe each other's entries. */
+  /** @param secret the same in all processes that share entries. */
   constructor(secret: string) {
     // RFC 5869; its own label, so that the same secret could serve for something else.
     this.#key = Buffer.from(hkdfSync('sha256', secret, '', 'ws-gateway token cache 1', 32));

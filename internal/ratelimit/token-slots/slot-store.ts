@@ -1,18 +1,18 @@
-/** How long a place is somebody's who does not say that it still is: the dead give theirs back like that. */
+/** How long a slot is held without being renewed: so the slots of processes that have died become free. */
 export const LEASE_MS = 15_000;
 
-/** Places by key, handed out to holders in all processes that share the store; its clock alone is used. */
+/** Slots by key, shared by the holders of all processes that use the store, by the store's clock alone. */
 export interface SlotStore {
   /**
-   * Takes a place, for `LEASE_MS`. Of any number that try at once, as many succeed as there are places.
-   * @param key 43 characters of base64url. @param holder an id that nobody else has.
+   * Takes a slot, for `LEASE_MS`. Of any number that try at once, as many succeed as there are slots.
+   * @param key 43 characters of base64url. @param holder a unique id.
    * @returns false when `limit` others have one.
    * @throws GatewayError ERR_STORE
    */
   take(key: string, holder: string, limit: number): Promise<boolean>;
   /**
-   * Whoever has a place has it for `LEASE_MS` more, also where the store had forgotten it.
-   * @param held may change meanwhile: whoever has left by then is not renewed.
+   * Prolongs slots by `LEASE_MS`, also those that the store has forgotten.
+   * @param held may change meanwhile: holders that have left by then are not renewed.
    * @throws GatewayError ERR_STORE: some were not renewed; all others were.
    */
   renew(held: ReadonlyMap<string, ReadonlySet<string>>): Promise<void>;

@@ -2,26 +2,26 @@ import { hash } from 'node:crypto';
 import { ConnectionLimit } from '../connection-limit.js';
 import { LEASE_MS, type SlotStore } from './slot-store.js';
 
-/** How often places are renewed: a few times before they would be lost. */
+/** Interval at which slots are renewed: a few times before they would be lost. */
 const RENEW_MS = LEASE_MS / 3;
 
 /**
- * How many sessions a token may have at once (MAX_SESSIONS_PER_TOKEN): of this process, and of all
- * that share a store. One that does not answer is done without; the sessions let in meanwhile are put
- * on its list when it does.
+ * Limits the sessions of a token (MAX_SESSIONS_PER_TOKEN), in this process and in all that share a store.
+ * While the store does not answer, only this process' sessions count; those admitted meanwhile are recorded
+ * when it answers again.
  */
 export class TokenSlots {
   readonly #local: ConnectionLimit;
   /** Sessions by the key of their token. */
   readonly #held = new Map<string, Set<string>>();
-  /** Those that ask for a place now, key and session. */
+  /** Requests for a slot that are under way, by key and session. */
   readonly #asking = new Set<string>();
   readonly #leaving = new Set<Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
   #renewing: boolean = false;
 
   /**
-   * @param limit 0: no limit, and nobody is asked.
+   * @param limit 0: no limit, and the store is not used.
    * @param store undefined: this process counts for itself.
    */
   constructor(
@@ -36,7 +36,7 @@ export class TokenSlots {
       this.#timer = setInterval(() => void this.renew(), RENEW_MS).unref();
   }
 
-  /** Resolves when what was given back is on its way. */
+  /** Resolves when the slots that were given back have been sent. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     await Promise.all(this.#leaving);

@@ -7,20 +7,8 @@ import { after, before, describe, test } from 'node:test';
 import { KeySet } from '../../../internal/auth/keys/key-set.js';
 import { readPemKey } from '../../../internal/auth/keys/pem.js';
 import type { Algorithm } from '../../../internal/config/config.js';
-import { refusedWith } from '../parts.js';
+import { ALL, refusedWith } from '../parts.js';
 
-const ALL: readonly Algorithm[] = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-];
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const p256 = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' });
