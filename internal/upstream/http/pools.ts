@@ -22,8 +22,8 @@ export class EndpointPool {
   constructor(readonly dial: Dial) {}
 
   /**
-   * Takes a connection for one request; it has to be given back or dropped. Not one that has expired since the
-   * last sweep: the upstream may be about to close it under a request that cannot be sent again.
+   * Takes a connection for one request; it has to be given back or dropped. Not one that has expired since
+   * the last sweep: the upstream may be about to close it under a request that cannot be sent again.
    */
   take(): Connection {
     const nowMs = performance.now();
