@@ -24,7 +24,7 @@ import {
   WIRE,
 } from './busy-stream.js';
 import { framingFault, MAX_HEAD_BYTES, MAX_HEADER_LINES } from './head-reader.js';
-import { answeredHead, incomingHead, isUnderWay, withoutOffer } from './incoming-head.js';
+import { answeredHead, incomingHead, isSpoken, isUnderWay, withoutOffer } from './incoming-head.js';
 import { lingers } from './linger.js';
 import { NodeHttpWire } from './node-http-wire.js';
 import { readBody } from './request-body.js';
@@ -105,6 +105,8 @@ export class HttpSide {
       requestTimeout: 0,
       connectionsCheckingInterval: CHECK_MS,
       insecureHTTPParser: false,
+      // Refused in `#serve`: node:http would answer by itself, and nobody count it.
+      requireHostHeader: false,
       // Node.js 24 and later ask: an upgrade with a body still to come is served as an ordinary request.
       shouldUpgradeCallback: (request: IncomingMessage) => !isUnderWay(request),
     };
@@ -181,7 +183,7 @@ export class HttpSide {
     const head = answeredHead(request, peerOf(request.socket));
     if (request.rawHeaders.length > 2 * MAX_HEADER_LINES)
       return this.#refuseUnread(response, gate.turnAwayUnread(head, 431));
-    if (framingFault(head.headers, head.isOld))
+    if (!isSpoken(request) || framingFault(head.headers, head.isOld))
       return this.#refuseUnread(response, gate.turnAwayUnread(head, 400));
     const endpoint = endpoints.endpointFor(head);
     if (endpoint !== undefined)
@@ -191,7 +193,10 @@ export class HttpSide {
       stream[LAST] = true;
     });
     if (stream[LATEST] === response) stream[WIRE] = wire;
-    if (httpRoutes?.serve(wire, head) !== true) send(response, refusalAnswer(gate.turnAway(head)), false);
+    // As on a connection that is new: what asks for a WebSocket is no exchange.
+    const isExchange = this.onUpgrade === undefined || !asksForWebSocket(head.headers);
+    if (!isExchange || httpRoutes?.serve(wire, head) !== true)
+      send(response, refusalAnswer(gate.turnAway(head)), false);
   }
 
   #serveEndpoint(

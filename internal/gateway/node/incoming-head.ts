@@ -22,7 +22,8 @@ export function incomingHead(request: IncomingMessage, peer: string): RequestHea
     headers,
     peer,
     secure: socket instanceof TLSSocket,
-    isOld: request.httpVersionMinor === 0,
+    // Of the others that node:http takes (see `isSpoken`) no handshake is good, either.
+    isOld: request.httpVersion !== '1.1',
   };
 }
 
@@ -45,6 +46,11 @@ export function withoutOffer({ method, url, httpVersion, rawHeaders }: IncomingM
     if (name.toLowerCase() !== 'upgrade') text += `${name}:${rawHeaders[at + 1]}\r\n`;
   }
   return Buffer.from(`${text}\r\n`, 'latin1');
+}
+
+/** Whether a request is of a version that is served; node:http takes 0.9 and 2.0 for ones like it, too. */
+export function isSpoken({ httpVersion }: IncomingMessage): boolean {
+  return httpVersion === '1.1' || httpVersion === '1.0';
 }
 
 /** Whether some of the body is still to come. */

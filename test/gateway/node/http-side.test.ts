@@ -11,6 +11,7 @@ import type { RequestHead } from '../../../internal/request/head.js';
 import { TimerWheel } from '../../../internal/session/timer-wheel.js';
 import { ReusedBuffer } from '../../../internal/upstream/socket/reused-buffer.js';
 import { eventually } from '../../support/eventually.js';
+import { KEY } from '../../support/handshake-head.js';
 import { handshakeHead } from '../../support/raw-client.js';
 
 const GET = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n';
@@ -74,6 +75,41 @@ describe('requests on node:http', () => {
     assert.deepEqual(
       turnedAway.map(({ peer }) => peer),
       turnedAway.map(() => PEER),
+    );
+  });
+
+  it('are refused as on a new connection: of other versions, without a Host, asking for half a WebSocket', async (t) => {
+    const httpRoutes: HttpRoutes = {
+      present: true,
+      handshakeRefusal: () => undefined,
+      serve: () => assert.fail('it is no exchange'),
+    };
+    const upgraded: RequestHead[] = [];
+    const onUpgrade: OnUpgrade = (head, stream) => {
+      upgraded.push(head);
+      stream.destroy();
+    };
+    const { dial, turnedAway } = await served(t, { httpRoutes }, onUpgrade);
+    for (const [count, head] of [
+      'GET / HTTP/2.0\r\nHost: h\r\n',
+      'GET / HTTP/0.9\r\nHost: h\r\n',
+      'GET / HTTP/1.1\r\n',
+      `GET / HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Key: ${KEY}\r\n`,
+      'POST / HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Version: 13\r\nContent-Length: 0\r\n',
+    ].entries()) {
+      const client = await dial();
+      client.write(`${head}\r\n`);
+      const [heard] = await once(client, 'data');
+      assert.match(String(heard), /^HTTP\/1\.1 400 /, head);
+      assert.equal(turnedAway.length, count + 1, 'it is counted');
+    }
+    assert.deepEqual(upgraded, []);
+    const client = await dial();
+    client.write(handshakeHead(1, '/').replace('HTTP/1.1', 'HTTP/2.0'));
+    await once(client, 'close');
+    assert.deepEqual(
+      upgraded.map(({ isOld }) => isOld),
+      [true],
     );
   });
 
