@@ -2,8 +2,8 @@ import { hash } from 'node:crypto';
 import { errors, jwtVerify } from 'jose';
 import type { Algorithm, VerificationConfig } from '../config/config.js';
 import { fromUnknown, GatewayError } from '../errors.js';
-import { forLog } from '../telemetry/log/log.js';
 import type { Metrics } from '../telemetry/metrics/metrics.js';
+import { claimProblem, quoted } from './claim-problem.js';
 import { type Identity, identityOf, sameIdentity } from './identity/identity.js';
 import { decodeToken, isTokenShaped, MAX_TOKEN_CHARS, type UnverifiedToken } from './identity/jwt-shape.js';
 import type { Introspection } from './introspection/introspection.js';
@@ -253,6 +253,8 @@ export class Authenticator {
     } catch (error) {
       // no cause: these errors carry all claims of the token, which have no place in a log
       if (error instanceof errors.JWSSignatureVerificationFailed) throw new WrongSignature(error.message);
+      if (error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired)
+        throw invalid(claimProblem(error, rules, this.now()));
       if (error instanceof errors.JOSEError) throw invalid(error.message);
       throw new GatewayError('ERR_JWT_INVALID', fromUnknown(error).message, { cause: error });
     }
@@ -278,9 +280,4 @@ function malformed(token: string): GatewayError {
 
 function invalid(why: string): GatewayError {
   return new GatewayError('ERR_JWT_INVALID', why);
-}
-
-/** A header value for the log: bounded, control characters escaped. */
-function quoted(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(forLog(value)) : 'of a wrong type';
 }

@@ -64,10 +64,10 @@ describe('loadConfiguration', () => {
     const file = join(directory(t), 'none.yaml');
     for (const env of [KEYS, { ...KEYS, RAW_WS_BACKEND_URL: 'ws://raw' }]) {
       assert.deepEqual(linesOf(loadConfiguration({ ...env, ROUTE_FILE: file })), [
-        `${file}: does not exist (routes file)`,
+        `${file}: does not exist (the routes file that ROUTE_FILE or --route-file names)`,
       ]);
       assert.deepEqual(linesOf(loadConfiguration(env, { routeFile: file })), [
-        `${file}: does not exist (routes file)`,
+        `${file}: does not exist (the routes file that ROUTE_FILE or --route-file names)`,
       ]);
     }
   });

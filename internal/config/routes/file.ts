@@ -52,7 +52,7 @@ function fileProblem(fault: string, { file, fileGiven }: RoutesSource): Problem 
   return {
     name: file,
     message: fileGiven
-      ? `${fault} (routes file)`
+      ? `${fault} (the routes file that ROUTE_FILE or --route-file names)`
       : `${fault} (ROUTE_FILE or --route-file names another routes file)`,
   };
 }
