@@ -140,7 +140,7 @@ function claimStore(
   postgres: PostgresStore | undefined,
 ): ClaimStore | undefined {
   if (redis !== undefined) return new RememberedClaims(new RedisClaims(redis), redis);
-  return postgres && new PostgresClaims(postgres);
+  return postgres && new RememberedClaims(new PostgresClaims(postgres), postgres);
 }
 
 function tokenSlots(

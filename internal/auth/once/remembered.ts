@@ -17,12 +17,13 @@ const BATCH = 100;
 
 /**
  * Claims kept by a store that can lose them (a restart without a disk, a failover): each process remembers
- * those that it has made, and puts them back when the store comes back.
+ * those that it has made, or found made, and puts them back when the store comes back. Nor is the store asked
+ * again about what is known to be used up, however many come with it.
  */
 export class RememberedClaims implements ClaimStore {
   /** Until when, by key. */
-  readonly #own = new Map<string, number>();
-  readonly #sweepCursor = new SweepCursor(this.#own);
+  readonly #known = new Map<string, number>();
+  readonly #sweepCursor = new SweepCursor(this.#known);
   readonly #now = patientTime();
   readonly #store: ClaimStore;
   /** Times that the store came back. */
@@ -36,32 +37,32 @@ export class RememberedClaims implements ClaimStore {
   }
 
   async claim(key: string, untilMs: number): Promise<boolean> {
-    if (this.#isOwn(key)) return false;
+    if (this.#isKnown(key)) return false;
     const won = await this.#store.claim(key, untilMs);
-    if (won) this.#remember(key, untilMs);
+    this.#remember(key, untilMs);
     return won;
   }
 
   async isClaimed(key: string): Promise<boolean> {
-    return this.#isOwn(key) || this.#store.isClaimed(key);
+    return this.#isKnown(key) || this.#store.isClaimed(key);
   }
 
-  #isOwn(key: string): boolean {
-    return (this.#own.get(key) ?? 0) > this.#now();
+  #isKnown(key: string): boolean {
+    return (this.#known.get(key) ?? 0) > this.#now();
   }
 
   #remember(key: string, untilMs: number): void {
     const nowMs = this.#now();
     for (const [earlier, endMs] of this.#sweepCursor.next(SWEEP))
-      if (endMs <= nowMs) this.#own.delete(earlier);
-    this.#own.set(key, untilMs);
-    for (const oldest of oldestBeyond(this.#own, MOST)) this.#own.delete(oldest);
+      if (endMs <= nowMs) this.#known.delete(earlier);
+    this.#known.set(key, untilMs);
+    for (const oldest of oldestBeyond(this.#known, MOST)) this.#known.delete(oldest);
   }
 
   /** Never rejects: a store that fails meanwhile will come back once more. */
   async #putBack(time: number): Promise<void> {
     let batch: Promise<boolean>[] = [];
-    for (const [key, untilMs] of this.#own) {
+    for (const [key, untilMs] of this.#known) {
       if (untilMs > this.#now()) batch.push(this.#store.claim(key, untilMs));
       if (batch.length < BATCH) continue;
       const told = await Promise.allSettled(batch);

@@ -87,10 +87,12 @@ describe('ids that can be used once', () => {
       const keys = Array.from({ length: 250 }, (_, i) => `key ${i}`);
       const untilMs = Date.now() + 600_000;
       for (const key of keys) assert.equal(await claims.claim(key, untilMs), true);
+      assert.equal(await others.claim('key 1', untilMs), false);
       await own.kill();
       await eventually(() => !one.up && !other.up);
       assert.equal(await claims.claim('key 0', untilMs), false, 'that needs nobody to be asked');
       assert.equal(await claims.isClaimed('key 0'), true);
+      assert.equal(await others.claim('key 1', untilMs), false, 'nor where it was heard of');
       await own.restart();
       await eventually(async () => (await own.admin.keys('ws:used:*')).length === keys.length);
       await eventually(() => other.up);
