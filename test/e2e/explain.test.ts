@@ -33,7 +33,7 @@ describe('ws-gateway explain', () => {
       JWT_EXPECTED_ISSUER: issuer.url,
       JWT_EXPECTED_AUDIENCE: 'gateway',
       WS_ALLOWED_ORIGINS: 'https://app.example.com',
-      AUTH_TIMEOUT_SECONDS: '1',
+      AUTH_TIMEOUT_SECONDS: '3',
       MAX_CONNECT_BYTES: '4096',
       REDIS_URL: redis.url,
     };

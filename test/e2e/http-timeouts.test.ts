@@ -86,7 +86,8 @@ describe('a time-out', () => {
       env: { JWT_EXPECTED_ISSUER: 'https://issuer.example' },
       routes: [
         { prefix: '/answer', ...route, timeouts: { answer: ANSWER_MS / 1000 } },
-        { prefix: '/idle', ...route, timeouts: { idle: 0.5 } },
+        // Time enough for a busy machine to begin in.
+        { prefix: '/idle', ...route, timeouts: { idle: 1.5 } },
       ],
       waitFor: 'alive',
     });

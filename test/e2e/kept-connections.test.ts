@@ -288,7 +288,7 @@ for (const [way, env] of Object.entries(WAYS))
         at += mine.length;
         end = (end + body.toString('latin1', mine.length)).slice(-4);
       });
-      await eventually(() => end === 'one ');
+      await eventually(() => end === 'one ', 120_000);
       assert.equal(at, LARGE);
       socket.destroy();
     });
