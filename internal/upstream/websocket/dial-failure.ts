@@ -22,7 +22,12 @@ export class DialFailure extends GatewayError {
    * does).
    */
   get isAboutTheRequest(): boolean {
-    return this.status !== undefined && this.status >= 200 && this.status < 500;
+    return this.isAnswer && (this.status ?? 0) < 500;
+  }
+
+  /** Whether the endpoint answered as an HTTP server does that takes no handshake. */
+  get isAnswer(): boolean {
+    return this.status !== undefined && this.status >= 200;
   }
 
   /** Whether the dial failed for want of the gateway's own resources; see `isLocalShortage`. */

@@ -175,7 +175,9 @@ export class Dialer {
     }
     this.#count(tenancy, 'failed');
     request.trace?.attemptFailed(thrown.status);
-    if (thrown.isAboutTheRequest) breaker.succeeded(permit, client);
+    // To the upstream of an HTTP route a handshake is a request like any other, whose 5xx is no fault either.
+    const isAnswer = route.kind === 'http' && thrown.isAnswer;
+    if (thrown.isAboutTheRequest || isAnswer) breaker.succeeded(permit, client);
     else if (thrown.isLocal || thrown.message === TOO_MANY_DIALS) breaker.released(permit);
     else endpoint.dialFailed(permit, thrown.fault, client);
     this.parts.log.warn(

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import type { WebSocketRoute } from '../../../internal/config/config.js';
+import type { HttpRoute, UpstreamRoute } from '../../../internal/config/config.js';
 import { Cancellation, type DialRequest } from '../../../internal/upstream/upstreams.js';
+import { HTTP_DEFAULTS } from '../../config/route-defaults.js';
 import { eventually } from '../../support/eventually.js';
 import { closePayload, encodeFrame, OPCODE } from '../../support/frames.js';
 import { freePort } from '../../support/free-port.js';
@@ -25,7 +26,7 @@ describe('dial attempts and circuits', () => {
   after(() => Promise.all([one.close(), two.close()]));
 
   /** A lab whose table is one route, with a clock set by hand. */
-  function labFor(route: WebSocketRoute, options: Parameters<typeof makeLab>[0] = {}) {
+  function labFor(route: UpstreamRoute, options: Parameters<typeof makeLab>[0] = {}) {
     const clock = { now: 1000 };
     const lab = makeLab({ failureThreshold: 3, ...options }, { nowMs: () => clock.now, random: () => 0 });
     lab.upstreams.apply({ routes: [route] });
@@ -152,6 +153,26 @@ describe('dial attempts and circuits', () => {
       assert.deepEqual(await recorder.end(), { kind: 'closed', code: 4403, reason: '' });
     }
     assert.deepEqual([circuit().circuit, circuit().sessions], ['closed', 0]);
+  });
+
+  it('an answer of 5xx to a handshake does not count on an HTTP route, as it does not to a request', async () => {
+    const upstreams = [one.url.replace('ws:', 'http:')];
+    const route: HttpRoute = { ...HTTP_DEFAULTS, prefix: '/t', upstreams, weights: [] };
+    for (const [served, circuitAfter] of [
+      [route, 'closed'],
+      [routeTo(one.url), 'open'],
+    ] as const) {
+      const { dial, circuit } = labFor(served, { dialAttempts: 1 });
+      one.answer = (socket) => void socket.end('HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n');
+      for (const name of ['alice', 'bob', 'carol'])
+        await assert.rejects(dial({ ...REQUEST, identity: who(name) }), failsWith('ERR_DIAL_FAILED', /500/));
+      assert.equal(circuit().circuit, circuitAfter);
+    }
+    const { dial, circuit } = labFor(route, { dialAttempts: 1 });
+    one.answer = drop;
+    for (const name of ['alice', 'bob', 'carol'])
+      await assert.rejects(dial({ ...REQUEST, identity: who(name) }), failsWith('ERR_DIAL_FAILED'));
+    assert.equal(circuit().circuit, 'open');
   });
 
   it('sessions lost without a close frame open the circuit, and time heals', async () => {
