@@ -76,11 +76,11 @@ export class Limiter {
   }
 
   /**
-   * The budget a new session draws on; undefined when no limit applies, nor ever will. Release
-   * it when the session ends.
+   * The budget of a new session; undefined when no limit applies, nor ever will. Release it when the session
+   * ends.
    *
-   * With shared buckets ask for it as soon as the client is known: the share of this
-   * process is fetched meanwhile.
+   * With shared buckets ask for it as soon as the client is known: the share of this process is fetched
+   * meanwhile.
    */
   acquire(client: LimitedClient, route?: RouteLimit): MessageBudget | undefined {
     const entries = this.#entriesFor(client, route);

@@ -6,14 +6,17 @@ import type { HeaderLines } from './head.js';
 import { headerText } from './header-text.js';
 import { ownText } from './own-text.js';
 
-/** Who a request comes from, as far as trusted proxies are believed. */
+/** The client of a request, by X-Forwarded-* headers of trusted proxies. */
 export interface Client {
   /** Address in canonical text form, IPv4-mapped IPv6 as IPv4. */
   readonly ip: string;
   /** Likewise, of the TCP peer itself. */
   readonly peer: string;
   readonly proto: 'http' | 'https';
-  /** Whether TLS of our own or a trusted peer says so: without either there may be TLS in front of us. */
+  /**
+   * Whether `proto` is known, by our own TLS or from a trusted peer: otherwise there may be TLS in front of
+   * us.
+   */
   readonly isProtoKnown: boolean;
   /** Host and port the client asked for. */
   readonly host: string;
@@ -22,13 +25,15 @@ export interface Client {
   readonly traceContext: TraceContext | undefined;
 }
 
-/** No chain of proxies is longer; a client can send any number of addresses that are trusted. */
+/**
+ * Longest chain of proxies that is followed, as a client can send any number of addresses that are trusted.
+ */
 const MAX_HOPS = 32;
 
 const SAFE_REQUEST_ID = /^[\w.:/+=@-]{1,128}$/;
 const SAFE_HOST = /^(?:[\w.-]{1,255}|\[[\da-fA-F:.]{2,45}\])(?::\d{1,5})?$/;
 
-/** Whether the request id is a trusted peer's: otherwise it was made here, and nobody has seen it before. */
+/** Whether the request id came from a trusted peer; otherwise it was made here. */
 export function isGivenRequestId(requestId: string, headers: HeaderLines): boolean {
   return headers.get('x-request-id')?.[0] === requestId;
 }

@@ -7,8 +7,8 @@ const HOST = /^(?:[\w.~!$&'()*+;=-]*|\[[\da-f]{0,4}:[\da-f:.]{1,40}\])(?::(\d*))
 const MAX_PORT = 65_535;
 
 /**
- * Whether a Host says one thing to all who read it (RFC 9112 §3.2); an empty one does, as does an empty port.
- * One that TCP does not have is none.
+ * Whether all readers understand a Host the same way (RFC 9112 §3.2); an empty one is valid, as is an empty
+ * port. Port 0 or above 65535 is not.
  */
 export function isHost(text: string): boolean {
   const match = HOST.exec(text);

@@ -1,11 +1,13 @@
 import type { Log } from '../telemetry/log/log.js';
 import { backoffMs } from './backoff.js';
 
-/** A store that is up is asked this often whether it still is. */
+/** Interval of the probes while the store is up. */
 const CHECK_INTERVAL_MS = 2_000;
-/** One that fails again so soon after it came back, though each probe succeeded, has relapsed. */
+/**
+ * A store that fails again within this time after it came back, though each probe succeeded, has relapsed.
+ */
 const RELAPSE_MS = 10_000;
-/** Relapses in a row from which on it is left alone no longer than after the last: 4 to 8 s. */
+/** After this many relapses in a row the pause grows no further: 4 to 8 s. */
 const MAX_RELAPSES = 4;
 
 export interface AvailabilityOptions {
@@ -13,17 +15,18 @@ export interface AvailabilityOptions {
   readonly dependency: 'redis' | 'postgres';
   readonly log: Log;
   /**
-   * Resolves when the store answers and takes writes; must settle by itself, within about a second
-   * or what a migration takes.
+   * Resolves when the store answers and accepts writes; must settle by itself, within about a second or the
+   * time of a migration.
    */
   readonly probe: () => Promise<unknown>;
-  /** What a failed probe is called in the log: a code, never a server's text, which can quote credentials. */
+  /** The code of a failed probe for the log; never a server's text, which can quote credentials. */
   readonly reasonOf: (thrown: unknown) => string;
 }
 
 /**
- * Whether a store can be used: one warning when it goes, one line when it comes back, however many requests
- * notice. Down from the first failure on, up again only after a probe succeeded.
+ * Whether a store can be used. It is down from the first failure on, and up again only after a probe has
+ * succeeded; one warning is logged when it goes down and one line when it comes back, however many requests
+ * notice.
  */
 export class Availability {
   readonly #options: AvailabilityOptions;
@@ -34,7 +37,7 @@ export class Availability {
   #timer: NodeJS.Timeout | undefined;
   #probing: Promise<void> | undefined;
   #failures = 0;
-  /** Whether a probe, too, has failed since the store went. */
+  /** Whether a probe, too, has failed since the store went down. */
   #confirmed = true;
   #backMs = Number.NEGATIVE_INFINITY;
   #relapses = 0;
@@ -59,12 +62,12 @@ export class Availability {
     listener(this.whole);
   }
 
-  /** Whether the store is up and lets the gateway do all that it needs. */
+  /** Whether the store is up and the gateway has all rights that it needs. */
   get whole(): boolean {
     return this.up && this.#missing.length === 0;
   }
 
-  /** Rights that the gateway needs and does not have; said once whenever they change. */
+  /** Rights that the gateway needs and does not have; logged whenever they change. */
   get missing(): readonly string[] {
     return this.#missing;
   }
@@ -85,7 +88,7 @@ export class Availability {
     for (const listener of this.#wholeListeners) listener(this.whole);
   }
 
-  /** Looks at once, and from then on by itself. Resolves when this look, or the one under way, is over. */
+  /** Probes now, and then regularly. Resolves when this probe, or the one under way, is over. */
   check(): Promise<void> {
     if (this.#state === 'stopped') return Promise.resolve();
     this.#probing ??= this.#probe().finally(() => {
@@ -98,7 +101,8 @@ export class Availability {
   /** A request found the store failing. */
   failed(reason: string): void {
     if (!this.up) return;
-    // What requests wait for, no probe may notice (a table is locked): the store would come and go with each.
+    // A probe may not notice what requests wait for (e.g. a locked table): the store would go down and up
+    // again and again.
     const relapsed = !this.#confirmed && performance.now() - this.#backMs < RELAPSE_MS;
     this.#relapses = relapsed ? Math.min(this.#relapses + 1, MAX_RELAPSES) : 0;
     this.#confirmed = false;

@@ -1,8 +1,8 @@
 import { GatewayError } from '../errors.js';
 
 /**
- * `promise`, or ERR_STORE after `timeoutMs`. What the promise does later is ignored. An answer that came
- * while this process was too busy to read it is in time: the store is not to blame.
+ * `promise`, or ERR_STORE after `timeoutMs`. What the promise does later is ignored. An answer that has
+ * arrived while this process was too busy to read it is in time.
  * @throws GatewayError ERR_STORE when late, else whatever the promise rejects with.
  */
 export async function withinDeadline<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {

@@ -2,20 +2,17 @@ import { Client, type ClientConfig, type Connection } from 'pg';
 import { fromUnknown } from '../errors.js';
 import { PostgresMessages } from './postgres-messages.js';
 
-/** What the types of a connection do not tell: where it begins to read a stream; behind TLS, that of TLS. */
+/** Parts of a connection that its types do not declare. */
 interface Reading extends Connection {
   attachListeners(stream: Source): void;
 }
 
-/** The little that is asked of the stream there. */
+/** The part of the stream that is used there. */
 interface Source {
   on(event: string, listener: (bytes: Buffer) => void): unknown;
 }
 
-/**
- * What is asked for in an AuthenticationRequest (PostgreSQL documentation, 55.7) that
- * the library does not know.
- */
+/** Authentication methods (PostgreSQL documentation, 55.7) that the library does not know. */
 const UNKNOWN_LOGIN = /^Unknown authenticationOk message type (\d+)$/;
 const LOGINS: Readonly<Record<string, string>> = { 2: 'Kerberos', 7: 'GSSAPI', 9: 'SSPI' };
 
@@ -27,7 +24,7 @@ const LOGINS: Readonly<Record<string, string>> = { 2: 'Kerberos', 7: 'GSSAPI', 9
 export class SoundClient extends Client {
   constructor(config: ClientConfig) {
     super(config);
-    // Who waits for a statement is told by that.
+    // That rejects the statement that is under way.
     this.on('error', () => {});
     const connection = this.connection as Reading;
     const read = connection.attachListeners.bind(connection);
@@ -49,7 +46,7 @@ export class SoundClient extends Client {
   }
 }
 
-/** `code` is what the log says. */
+/** `code` is for the log. */
 class UnreadableAnswer extends Error {
   readonly code: string;
 

@@ -4,11 +4,11 @@ import { GatewayError } from '../errors.js';
 import { SoundClient } from './postgres-client.js';
 import { postgresFailure } from './postgres-failure.js';
 
-/** SQLSTATE class 28: not let in, as pg_hba.conf can have it for connections with or without TLS. */
+/** SQLSTATE class 28: refused, as pg_hba.conf may do for connections with or without TLS. */
 const NOT_LET_IN = /^28/;
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 
-/** How connections are made now: the way that worked last, as long as it works. */
+/** Whether connections are made with or without TLS: the way that worked last. */
 export class PostgresEncryption {
   readonly #ways: PostgresAddress['ways'];
   #turn = 0;
@@ -35,8 +35,8 @@ export class PostgresEncryption {
   }
 
   /**
-   * Does `work`, which makes a connection, in one way after the other until it can.
-   * @throws what it failed with in the last one, or at once what no other way would mend.
+   * Runs `work`, which makes a connection, in one way after the other until it succeeds.
+   * @throws its last failure, or at once one that no other way would mend.
    */
   async inAnyWay(work: () => Promise<void>): Promise<void> {
     for (let tried = 1; ; tried++) {

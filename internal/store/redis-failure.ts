@@ -1,14 +1,14 @@
 import { GatewayError } from '../errors.js';
 
-/** What a failure is called of which no more is known. */
+/** The code of an unknown failure. */
 export const DISCONNECTED = 'disconnected';
 /** Replies about one command or key: the server itself is fine. */
 const ABOUT_THE_COMMAND = new Set(['WRONGTYPE', 'ERR', 'NOSCRIPT', 'EXECABORT', 'CROSSSLOT', 'BUSYKEY']);
 
 /**
- * What went wrong, as a word for logs: the code of a Redis error reply (`READONLY`, `NOAUTH`), of a socket
- * error, or what the client library says. Never the text of a reply: an old server's answer to HELLO or
- * AUTH quotes the password.
+ * The failure as a word for logs: the code of a Redis error reply (`READONLY`, `NOAUTH`), of a socket error,
+ * or the client library's own message. Never the text of a reply: an old server's answer to HELLO or AUTH
+ * quotes the password.
  */
 export function redisFailure(thrown: unknown): string {
   if (thrown instanceof GatewayError) return thrown.message;
@@ -19,7 +19,7 @@ export function redisFailure(thrown: unknown): string {
   return DISCONNECTED;
 }
 
-/** Whether a failure says that the store as a whole does not answer, or refuses to serve. */
+/** Whether a failure means that the store as a whole does not answer, or refuses to serve. */
 export function meansRedisIsDown(reason: string): boolean {
   return !ABOUT_THE_COMMAND.has(reason);
 }

@@ -6,32 +6,32 @@ import type { Answer, Arguments } from './link.js';
 import { Watch } from './watch.js';
 import { WorkerProcess } from './worker-process.js';
 
-/** What a crew is made of, and whom it tells. */
+/** The parts of a crew, and its callbacks. */
 export interface CrewParts {
   /** Path of the program that calls `runWorker`. */
   readonly entry: string;
   readonly log: Log;
-  /** What a worker may ask. */
+  /** Answers to the questions of a worker. */
   readonly dutiesFor: (worker: WorkerProcess) => SupervisorDuties;
-  /** Makes a forked worker a gateway. Resolves when it serves clients. */
+  /** Assigns a forked worker its configuration. Resolves when it serves clients. */
   readonly bringUp: (worker: WorkerProcess) => Promise<void>;
   /** `ws_workers_replaced_total`. */
   readonly replaced: { inc(): void };
   /** A worker has ended. */
   readonly onEnd: (worker: WorkerProcess) => void;
-  /** Between two looks at who answers, for tests. */
+  /** Interval of the liveness check, for tests. */
   readonly roundMs?: number;
 }
 
 /** A worker that does not answer so long is left out of an answer. */
 export const WORKER_ANSWER_MS = 1_000;
-/** Pause before the first and the longest before a later replacement in a row. */
+/** Pause before the first replacement, and the longest pause before later ones in a row. */
 const MIN_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 10_000;
-/** Who has run this long has not failed at its start. */
+/** A worker that has run this long did not fail at its start. */
 const STABLE_MS = 30_000;
 
-/** The worker processes: forks them, replaces whoever ends before it should, or hangs. */
+/** The worker processes: forks them, and replaces those that end unexpectedly or hang. */
 export class Crew {
   readonly #parts: CrewParts;
   readonly #workers = new Set<WorkerProcess>();
@@ -45,7 +45,7 @@ export class Crew {
 
   /**
    * Resolves when `size` workers serve clients, or some were dismissed meanwhile.
-   * @throws Error with what kept the first one from starting that did not.
+   * @throws Error with what kept a worker from starting.
    */
   async start(size: number): Promise<void> {
     const workers = Array.from({ length: size }, (_, index) => this.#fork(index + 1));
@@ -58,7 +58,7 @@ export class Crew {
     if (!this.#dismissed.signal.aborted) this.#watch.start();
   }
 
-  /** Those that are gateways already. */
+  /** Workers that have their assignment. */
   members(except?: WorkerProcess): readonly WorkerProcess[] {
     return [...this.#workers].filter((worker) => worker.assigned && worker !== except);
   }
@@ -74,7 +74,7 @@ export class Crew {
     return settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   }
 
-  /** Has all drain and end, and kills those that are still there after `withinMs`. */
+  /** Makes all drain and end, and kills those that are still there after `withinMs`. */
   async dismiss(withinMs: number): Promise<void> {
     this.#dismissed.abort();
     this.#watch.stop();
@@ -107,7 +107,7 @@ export class Crew {
     return worker;
   }
 
-  /** undefined: the system has no room for it, or refuses it otherwise; most of these it says at once. */
+  /** undefined: the system could not fork it, which mostly shows at once. */
   #tryToFork(number: number): WorkerProcess | undefined {
     try {
       return this.#fork(number);

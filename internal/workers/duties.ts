@@ -22,7 +22,7 @@ export interface Assignment {
 /** Records that every process knows, by name. */
 export type RecordsName = 'bans' | 'rateLimits' | 'drains';
 
-/** What any worker can be asked on behalf of another one. */
+/** Questions that any worker can ask all others, by way of the supervisor. */
 export type SiblingDuties = Pick<
   AdminOperations,
   | 'sessions'
@@ -39,19 +39,19 @@ export interface WorkerDuties extends SiblingDuties {
   assign(assignment: Assignment): void;
   /** Answered when clients are served. */
   start(): Promise<void>;
-  /** The worker ends its sessions over the drain time, and then itself. */
+  /** The worker drains its sessions, then exits. */
   drain(): void;
   applyRoutes(routes: readonly Route[]): Promise<void>;
   takeSettings(change: SettingsChange): void;
   changeLog(order: LogOrder): Promise<void>;
   snapshot(): Promise<MetricsSnapshot>;
-  /** Answered at once by a worker that is well. */
+  /** Liveness check: answered at once, unless the worker hangs. */
   ping(): void;
-  /** Another worker has asked this one for leases. */
+  /** There is mail from another worker, which asks for leases. */
   mailCame(): void;
   learn(revocations: readonly RevocationNews[]): void;
   learnRecords(name: RecordsName, records: readonly SharedRecord<unknown>[]): void;
-  /** Carries a revocation out. @returns how many sessions it ended, however the worker heard of it first. */
+  /** Applies a revocation. @returns how many sessions it ended, also if the worker had heard of it before. */
   revoke(revocation: Revocation): number;
 }
 
@@ -61,23 +61,23 @@ export interface SupervisorDuties extends Pick<Ledger, 'settle' | 'readMail' | '
   scrape(): Promise<string>;
   /** Reads the routes file; answered when every worker has the new table. */
   reload(): Promise<ReloadResult>;
-  /** A revocation took effect here, or was taken back: the other workers are told, as far as it is news. */
+  /** A revocation took effect here, or was taken back: the other workers are told, unless they know it. */
   learned(news: RevocationNews): void;
-  /** A record is new or newer here: the other workers are told, as far as it is news to them. */
+  /** A record is new or newer here: the other workers are told, unless they know it. */
   recordChanged(name: RecordsName, record: SharedRecord<unknown>): void;
-  /** Has all other workers carry out a revocation. @returns the sessions they ended. */
+  /** Makes all other workers apply a revocation. @returns the number of sessions they ended. */
   revoke(revocation: Revocation): Promise<number>;
-  /** The supervisor, all other workers and those that come later log so. */
+  /** Sets the log settings of the supervisor, of all other workers and of those that start later. */
   changeLog(order: LogOrder): Promise<void>;
-  /** Answered when this worker has the turn of that name, which one worker has at a time. */
+  /** Answered when it is this worker's turn for that name; one worker at a time has it. */
   takeTurn(name: string): Promise<void>;
   giveTurn(name: string): void;
-  /** See `SlotStore`: places that the workers of this host share. */
+  /** See `SlotStore`: slots that the workers of this host share. */
   takeSlot(key: string, holder: string, limit: number): boolean;
   leaveSlot(key: string, holder: string): void;
   /** See `ClaimStore`: ids that are used up on this host. */
   claim(key: string, untilMs: number): Promise<boolean>;
   isClaimed(key: string): Promise<boolean>;
-  /** Puts a question to all other workers. @returns the answers of those that gave one in time. */
+  /** Asks all other workers a question. @returns the answers of those that gave one in time. */
   others(name: keyof SiblingDuties, args: readonly unknown[]): Promise<readonly unknown[]>;
 }

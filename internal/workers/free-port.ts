@@ -4,9 +4,9 @@ import type { ListenConfig } from '../config/config.js';
 import { GatewayError } from '../errors.js';
 
 /**
- * The port that the workers are to share. They bind it with SO_REUSEPORT, which also succeeds beside
- * another gateway of the same user: so nobody else may have it before. Whatever else is wrong with the
- * address is left to the workers.
+ * The port that the workers share. They bind it with SO_REUSEPORT, which would also succeed beside another
+ * gateway of the same user: so it is checked first that the port is free. Other faults of the address are
+ * left to the workers to report.
  *
  * @returns a free port of the system's choice when the configured one is 0.
  * @throws GatewayError ERR_LISTEN when the port is in use.

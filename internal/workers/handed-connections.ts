@@ -1,6 +1,6 @@
 import type { ChannelEnd } from './link.js';
 
-/** Where a connection came in: at HOST and PORT, or at ADMIN_HOST and ADMIN_PORT. */
+/** The address that a connection came in on: HOST and PORT, or ADMIN_HOST and ADMIN_PORT. */
 export type Door = 'clients' | 'admin';
 
 /**
@@ -13,10 +13,10 @@ export class HandedConnections<C> {
     readonly door: Door,
   ) {}
 
-  /** From now on `take` gets them. */
+  /** From now on each is given to `take`. */
   start(take: (connection: C) => void): void {
     this.end.on('message', (message, handle) => {
-      // Nothing else crosses with a handle.
+      // Only these messages come with a handle.
       if (handle === undefined || handle === null) return;
       if ((message as { readonly door: Door }).door === this.door) take(handle as C);
     });

@@ -2,7 +2,7 @@ import type { Budget, Ledger, Mail, Settlement } from '../ratelimit/lease-ledger
 import type { SupervisorDuties, WorkerDuties } from './duties.js';
 import type { Link } from './link.js';
 
-/** Longest wait for an answer; Redis has as long. */
+/** Longest wait for an answer, as for Redis. */
 const ANSWER_MS = 500;
 /** A holder shows life this often, several times before it would count as dead. */
 const LIFE_MS = 1_000;

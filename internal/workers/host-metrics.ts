@@ -3,13 +3,13 @@ import type { RouteTable } from '../config/config.js';
 import type { Metrics, MetricsSnapshot } from '../telemetry/metrics/metrics.js';
 import { upstreamNames } from '../upstream/pool/endpoint.js';
 
-/** Ended workers whose counts are kept apart before they become one. */
+/** Ended workers whose counts are kept apart before they are summed up. */
 const MAX_ENDED = 16;
 
 /**
- * The metrics of all processes of a host as if they were one: counters and histograms are added up,
- * gauges as each of them says. What ended workers counted stays, as far as it was shown, so that no
- * counter ever goes backwards.
+ * The metrics of all processes of a host, aggregated: counters and histograms are added up, gauges by the
+ * rule of each. What ended workers had counted when last scraped is kept, so that no counter ever goes
+ * backwards.
  */
 export class HostMetrics {
   readonly #own: Metrics;
@@ -20,13 +20,13 @@ export class HostMetrics {
     this.#own = own;
   }
 
-  /** Has what workers count held to the labels that they themselves tell apart, with that table. */
+  /** Tells the label bounds about the routes and upstreams of a table, which keep labels of their own. */
   name({ routes }: Pick<RouteTable, 'routes'>): void {
     this.#own.nameRoutes(routes);
     this.#own.nameUpstreams(upstreamNames(routes));
   }
 
-  /** The text exposition format. @param live what each worker that runs has counted. */
+  /** The text exposition format. @param live a snapshot of each running worker. */
   async text(live: readonly MetricsSnapshot[]): Promise<string> {
     // A worker that ends from here on is in `live`.
     const ended = this.#ended;
@@ -37,7 +37,7 @@ export class HostMetrics {
     return AggregatorRegistry.aggregate(members.map(withStartTime)).metrics();
   }
 
-  /** A worker has ended; `last` is what was shown of it. */
+  /** A worker has ended; `last` is its latest snapshot. */
   keepEnded(last: MetricsSnapshot): void {
     this.#ended = [...this.#ended, this.#own.bounded(last).filter(isCumulative)];
   }
@@ -49,7 +49,7 @@ export class HostMetrics {
   }
 }
 
-/** prom-client declares the type as an enumeration, and keeps it as a word. */
+/** prom-client declares the type as an enumeration, but at run time it is a string. */
 function isCumulative({ type }: MetricsSnapshot[number]): boolean {
   return ['counter', 'histogram'].includes(String(type));
 }

@@ -15,7 +15,7 @@ import { MAX_REFUSALS, type Refusal } from '../telemetry/log/recent-refusals.js'
 import type { EndpointSnapshot } from '../upstream/upstreams.js';
 import type { Siblings } from './siblings.js';
 
-/** The admin operations on all workers of this host, whichever of them is called. */
+/** The admin operations on all workers of this host, whichever worker gets the request. */
 export class HostOperations implements AdminOperations {
   readonly #local: LocalOperations;
   readonly #siblings: Siblings;

@@ -13,12 +13,12 @@ import type { WorkerProcess } from './worker-process.js';
 /** Records of any kind, to be passed on. */
 type KnownRecords = Pick<SharedRecords<unknown>, 'learn'> & Iterable<SharedRecord<unknown>>;
 
-/** How many a new worker is told at once. */
+/** Records in one message to a new worker. */
 const BATCH = 1_000;
 
 /**
- * What holds for all workers of a host and must outlive each of them: revocations, bans,
- * and what operators have set.
+ * State of all workers of a host that must outlive each of them: revocations, bans, and the operators' rate
+ * limits and drains.
  */
 export class HostRecords {
   readonly #revocations: Revocations;
@@ -75,7 +75,7 @@ export class HostRecords {
     return this.#records[name].learn(record);
   }
 
-  /** Tells a new worker all of it, before it serves anybody. */
+  /** Sends all of it to a new worker, before that serves any client. */
   async teach({ link }: Pick<WorkerProcess, 'link'>): Promise<void> {
     for (const batch of batches(this.#revocations.news())) await link.ask('learn', [batch]);
     for (const name of ['bans', 'rateLimits', 'drains'] as const)

@@ -1,9 +1,9 @@
-/** Places by key that the workers of this host share, where there is no store to share them through. */
+/** Slots by key that the workers of this host share, if there is no store to share them through. */
 export class HostSlots {
-  /** Who has a place, and in which worker. */
+  /** Holders by key, each with its worker. */
   readonly #holders = new Map<string, Map<string, object>>();
 
-  /** See `SlotStore.take`; a place lasts until it is given back, or its worker has ended. */
+  /** See `SlotStore.take`; a slot is held until it is given back, or its worker has ended. */
   take(key: string, holder: string, limit: number, worker: object): boolean {
     const holders = this.#holders.get(key) ?? new Map<string, object>();
     if (!holders.has(holder) && holders.size >= limit) return false;

@@ -1,8 +1,8 @@
-/** Turns that one worker of this host has at a time, by name; they are had in the order asked for. */
+/** Locks by name among the workers of this host, granted in the order they are asked for. */
 export class HostTurns {
   readonly #queues = new Map<string, Waiting[]>();
 
-  /** Resolves when it is that worker's turn, until which it asks no second time. */
+  /** Resolves when it is that worker's turn; not to be called again before that. */
   take(name: string, worker: object): Promise<void> {
     return new Promise((resume) => {
       const queue = this.#queues.get(name) ?? [];
@@ -11,7 +11,7 @@ export class HostTurns {
     });
   }
 
-  /** That worker has had its turn, or does not want it any more. */
+  /** Ends that worker's turn, or its wait for it. */
   give(name: string, worker: object): void {
     const queue = this.#queues.get(name);
     if (queue === undefined) return;
@@ -22,7 +22,7 @@ export class HostTurns {
     if (rest[0] !== first) rest[0]?.resume();
   }
 
-  /** A worker has ended: nobody waits for it. */
+  /** A worker has ended: so do its turns and waits. */
   forget(worker: object): void {
     for (const name of [...this.#queues.keys()]) this.give(name, worker);
   }

@@ -44,9 +44,9 @@ export class Link<Mine extends object, Theirs extends object> {
   readonly #end: ChannelEnd;
   readonly #duties = new Map<string, Method>();
   readonly #asked = new Map<number, Asked>();
-  /** What crosses at the end of this turn of the event loop. */
+  /** Messages to be sent at the end of this turn of the event loop. */
   #posted: Posted[] = [];
-  /** What the other side's questions have to wait for. */
+  /** Work that the other side's questions have to wait for. */
   #held: Promise<unknown> | undefined;
   #lastId = 0;
 
@@ -132,7 +132,7 @@ export class Link<Mine extends object, Theirs extends object> {
         if (error !== null && error !== undefined) failAll(error);
       });
     } catch (thrown) {
-      // One that cannot be cloned is no reason to fail the others.
+      // If one message cannot be cloned, the others are still sent.
       if (posted.length > 1) for (const one of posted) this.#send([one]);
       else failAll(fromUnknown(thrown));
     }

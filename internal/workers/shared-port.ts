@@ -4,8 +4,8 @@ import type { Door } from './handed-connections.js';
 import type { WorkerProcess } from './worker-process.js';
 
 /**
- * The port of several workers: the supervisor accepts and hands each connection to the next of them, so that
- * all have the same share of new clients. The kernel, left to choose, would not spread them evenly.
+ * The port of several workers: the supervisor accepts and hands each connection to the next worker, so that
+ * all get the same share of new clients. The kernel would not spread them evenly.
  */
 export class SharedPort {
   readonly #acceptor: Acceptor;
@@ -31,7 +31,7 @@ export class SharedPort {
   #hand(accepted: Accepted): void {
     const serving = this.workers().filter(({ takesClients }) => takesClients);
     const answering = serving.filter(({ answers }) => answers);
-    // Where none answers the machine is busy: that of all is no sign of one.
+    // If no worker answers, the machine is busy and none of them is to blame.
     const able = answering.length > 0 ? answering : serving;
     const worker = able[this.#turn++ % able.length];
     if (worker === undefined) discard(accepted);

@@ -18,12 +18,12 @@ import type { Door, HandedConnections } from './handed-connections.js';
 import { HostLedger } from './host-ledger.js';
 import type { Answer, Arguments, Link } from './link.js';
 
-/** Longest wait for the supervisor with something that it must ask other workers, which have a second. */
+/** Longest wait for an answer of the supervisor that it collects from other workers, which have a second. */
 const HOST_ANSWER_MS = 2_000;
 /** Revocations of which it is remembered how many sessions they ended here. */
 const MAX_ENDED = 1_000;
 
-/** The parts of a worker that others ask or tell something. */
+/** The parts of a worker that answer the other workers. */
 export interface WorkerParts {
   readonly metrics: Metrics;
   readonly revocations: Pick<Revocations, 'learn'>;
@@ -33,16 +33,16 @@ export interface WorkerParts {
   readonly takeSettings: (change: SettingsChange) => void;
 }
 
-/** The other workers of this host as one of them sees them; what is asked goes by way of the supervisor. */
+/** The other workers of this host, as seen by one of them; questions go by way of the supervisor. */
 export class Siblings {
   readonly #link: Link<WorkerDuties, SupervisorDuties>;
   /** Sessions ended here a moment ago, by revocation. */
   readonly #ended = new Map<string, { readonly sessions: number; readonly atMs: number }>();
-  /** The leases of this host, for rate limits that hold over its workers. */
+  /** The leases of this host, for rate limits over all its workers. */
   readonly ledger: Ledger;
-  /** Turns that one worker of this host has at a time, by name. */
+  /** Locks by name among the workers of this host. */
   readonly turns: { take(name: string): Promise<void>; give(name: string): void };
-  /** Places that the workers of this host share. */
+  /** Slots that the workers of this host share. */
   readonly slots: SlotStore;
   /** Ids that are used up on this host. */
   readonly claims: ClaimStore;
@@ -62,13 +62,13 @@ export class Siblings {
     this.#link = link;
     this.ledger = new HostLedger(link);
     this.turns = {
-      // Without a supervisor there are no others any more.
+      // Without a supervisor there are no other workers any more.
       take: (name) => link.ask('takeTurn', [name]).catch(() => {}),
       give: (name) => void link.ask('giveTurn', [name]).catch(() => {}),
     };
     this.slots = {
       take: (...place) => link.ask('takeSlot', place),
-      // The supervisor forgets none as long as this worker lives.
+      // The supervisor keeps slots as long as this worker lives.
       renew: () => Promise.resolve(),
       leave: (...place) => link.ask('leaveSlot', place),
     };
@@ -130,14 +130,17 @@ export class Siblings {
   }
 
   /**
-   * Has the others carry out a revocation.
-   * @returns the sessions they ended; those out of reach hear of it later.
+   * Makes the other workers apply a revocation.
+   * @returns the number of sessions they ended; workers out of reach hear of it later.
    */
   revoke(revocation: Revocation): Promise<number> {
     return this.#link.ask('revoke', [revocation], HOST_ANSWER_MS).catch(() => 0);
   }
 
-  /** Has the supervisor and the other workers log so; those out of reach hear of it when they are back. */
+  /**
+   * Sets the log settings of the supervisor and the other workers; those out of reach hear of it when they
+   * are back.
+   */
   changeLog(order: LogOrder): Promise<void> {
     return this.#link.ask('changeLog', [order], HOST_ANSWER_MS).catch(() => {});
   }

@@ -41,12 +41,13 @@ export interface SupervisorParts {
   readonly entry: string;
 }
 
-/** Over the drain time and the hard limit: a worker that is still there then is stuck. */
+/** Time beyond the drain time and the hard limit after which a worker counts as stuck. */
 const STUCK_MS = 5_000;
 
 /**
- * Several gateways on one port. Keeps for all workers what must outlive each of them: revocations, the leases
- * of rate limits, what ended workers counted, the route table. No client ever talks to this process.
+ * Runs several gateway processes on one port. Keeps for all workers what must outlive each of them:
+ * revocations, the leases of rate limits, the metrics of ended workers, the route table. No client ever talks
+ * to this process.
  */
 export class Supervisor {
   readonly #parts: SupervisorParts;
@@ -63,7 +64,7 @@ export class Supervisor {
   #config: Config;
   #table: RouteTable;
   #applied: Promise<unknown> = Promise.resolve();
-  /** What the listener of every worker so far can serve. */
+  /** What the listeners of all workers can serve; see `commonLimits`. */
   #limits: ListenerLimits = NO_LIMITS;
   #scraping: Promise<string> | undefined;
   readonly #heapTrim = new HeapTrim(() => 0);
@@ -113,16 +114,15 @@ export class Supervisor {
     const port = await freePort(listen);
     this.#config = { ...this.#config, listen: { ...listen, port, listener: kind } };
     this.#limits = this.#listenerLimits();
-    // Whatever ends this process, a second signal too: no worker stays behind.
+    // However this process ends, by a second signal, too: no worker stays behind.
     process.once('exit', () => this.#crew.kill());
-    // Nobody waits for this process but to be accepted: what is shown is how long
-    // workers keep clients waiting.
+    // This process' own event loop lag is not shown: clients wait for it only to be accepted.
     this.#metrics.collectProcessMetrics(false);
     await this.#records.start();
     let serving = false;
     if (admin !== undefined)
       this.#adminPort = new SharedPort('admin', () => (serving ? this.#crew.members() : []));
-    // Before there are any workers: should it be taken, none has met a client.
+    // Before there are any workers: if the port is taken, no client has been served yet.
     const adminPort = admin && (await this.#adminPort?.listen(admin.host, admin.port));
     await this.#crew.start(workers);
     if (kind === 'node') {
@@ -145,7 +145,7 @@ export class Supervisor {
     );
   }
 
-  /** The settings file has changed: workers hear of it, those that start later begin with it. */
+  /** The settings file has changed: running workers are told, later ones start with it. */
   settingsChanged(change: SettingsChange): void {
     if (change.kind === 'taken') {
       const { settings, changed } = change;
@@ -153,7 +153,7 @@ export class Supervisor {
       this.#config = {
         ...this.#config,
         rateLimit: settings.rateLimit,
-        // What the admin API has set since stays, unless the file says something new.
+        // What the admin API has set since stays, unless the file has changed it.
         telemetry: {
           ...telemetry,
           ...(changed.includes('LOG_LEVEL') ? { logLevel: settings.level } : {}),
@@ -167,7 +167,7 @@ export class Supervisor {
     tellSettings(change, this.#log);
   }
 
-  /** Has all workers drain and end; one that is stuck is killed. */
+  /** Makes all workers drain and end; one that is stuck is killed. */
   async stop(): Promise<void> {
     const { drainTimeoutMs, hardLimitMs } = this.#config.shutdown;
     this.#log.info('draining all workers');
@@ -188,7 +188,7 @@ export class Supervisor {
     const taken = link.ask('assign', [
       { worker: number, config: this.#config, routes: this.#table.routes, routesSource },
     ]);
-    // What changes from here on comes behind the assignment.
+    // Later changes are sent after the assignment.
     worker.assigned = true;
     await taken;
     await this.#records.teach(worker);
@@ -196,7 +196,7 @@ export class Supervisor {
     worker.serving = true;
   }
 
-  /** Synchronous, so that a scrape finds what a worker counted either there or among the ended. */
+  /** Synchronous, so that a scrape finds a worker's counts either among the live or among the ended. */
   #forget(worker: WorkerProcess): void {
     if (worker.snapshot !== undefined) this.#hostMetrics.keepEnded(worker.snapshot);
     for (const holder of worker.holders) this.#ledger.bury(holder);
@@ -258,12 +258,12 @@ export class Supervisor {
 
   async #collect(): Promise<string> {
     await Promise.all(this.#crew.members().map((worker) => worker.refresh(WORKER_ANSWER_MS)));
-    // One that did not answer in time is shown as it was.
+    // Of a worker that did not answer in time the previous snapshot is shown.
     const live = this.#crew.members().flatMap(({ snapshot }) => (snapshot === undefined ? [] : [snapshot]));
     return this.#hostMetrics.text(live);
   }
 
-  /** Workers that come later are assigned what is in force. */
+  /** Later workers are assigned what is in force then. */
   #changeLog({ level = this.#config.telemetry.logLevel, access }: LogOrder): void {
     const { telemetry } = this.#config;
     this.#log.level = level;
@@ -284,7 +284,7 @@ export class Supervisor {
     return listenerLimits(kind, this.#table, session.maxMessageBytes);
   }
 
-  /** @throws GatewayError ERR_CONFIG when workers, each for itself, would refuse it. */
+  /** @throws GatewayError ERR_CONFIG when each worker would refuse it. */
   #apply(table: RouteTable): void {
     assertServes(this.#limits, table);
     this.#table = table;

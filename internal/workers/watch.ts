@@ -1,28 +1,28 @@
 import type { Log } from '../telemetry/log/log.js';
 
-/** A worker that is looked after. */
+/** A worker whose liveness is checked. */
 export interface Watched {
   readonly number: number;
   readonly pid: number | undefined;
   /** Whether it serves clients: one that starts may take its time. */
   readonly serving: boolean;
-  /** Rounds in a row that began before it had answered the last question. */
+  /** Rounds in a row that it has not answered. */
   readonly silentRounds: number;
-  /** Asks it whether it is there, unless it still owes the answer. */
+  /** Asks it whether it lives, unless it has not answered the last question yet. */
   ping(): void;
   kill(): void;
 }
 
 const ROUND_MS = 1_000;
-/** Who has been silent this long gets no new clients as long as there are others. */
+/** A worker that has been silent for this many rounds gets no new clients as long as there are others. */
 export const SILENT_ROUNDS = 3;
-/** And this long is replaced: a garbage collection, a heap snapshot and a machine that swaps end before. */
+/** And for this many rounds is replaced: garbage collections, heap snapshots and swapping are over before. */
 const HUNG_ROUNDS = 60;
 
 /**
- * Asks all workers again and again whether they are there. Time is what passes here: rounds are counted, and
- * between two of them every answer that has come is read. So nobody is taken for hung because this process
- * was stopped or starved, with the others or alone.
+ * Asks all workers again and again whether they live. Silence is counted in rounds of this process, not by
+ * the clock, and between two rounds every answer that has come is read: no worker is taken for hung because
+ * this process was stopped or starved, alone or with the others.
  */
 export class Watch {
   #timer: NodeJS.Timeout | undefined;

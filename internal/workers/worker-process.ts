@@ -7,8 +7,8 @@ import { Link } from './link.js';
 import { SILENT_ROUNDS, type Watched } from './watch.js';
 
 /**
- * There is a worker for each core. Four threads of V8, as by default, that collect its garbage and compile
- * beside it would have most of that core whenever they have something to do, and its clients would wait.
+ * There is a worker for each core. V8's default of four threads for garbage collection and compilation would
+ * take most of that core whenever they run, and clients would wait.
  */
 const ONE_HELPER = '--v8-pool-size=1';
 
@@ -22,17 +22,17 @@ export class WorkerProcess implements Watched {
   readonly link: Link<SupervisorDuties, WorkerDuties>;
   readonly ended: Promise<Ending>;
   readonly forkedMs = performance.now();
-  /** Whether it is a gateway already: what changes from then on it has to be told. */
+  /** Whether it has its assignment: later changes have to be sent to it. */
   assigned: boolean = false;
   /** Whether it serves clients. */
   serving: boolean = false;
   silentRounds: number = 0;
-  /** What it had counted when it was asked last. */
+  /** Its latest metrics snapshot. */
   snapshot: MetricsSnapshot | undefined;
   /** Ids under which it holds leases. */
   readonly holders = new Set<string>();
   readonly #child: ChildProcess;
-  /** Handed over, and not yet out of this process: Node.js sends one, then the next when that is taken. */
+  /** Connections handed over and not yet sent: Node.js sends the next one when the last has been received. */
   readonly #waiting = new Set<Accepted>();
   #asking: Promise<void> | undefined;
   #owesAnswer: boolean = false;
@@ -55,7 +55,8 @@ export class WorkerProcess implements Watched {
     this.link = new Link(child);
     this.ended = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
-        // Nobody else would ever hear of what waits: neither their callbacks come then nor the channel's end.
+        // The connections that wait must be closed here: neither their callbacks nor the channel's end come
+        // then.
         for (const connection of this.#waiting) discard(connection);
         this.#waiting.clear();
         resolve({ code, signal });
@@ -76,7 +77,7 @@ export class WorkerProcess implements Watched {
     return this.serving && this.link.connected;
   }
 
-  /** Whether it did what it was asked lately. */
+  /** Whether it has answered lately. */
   get answers(): boolean {
     return this.silentRounds < SILENT_ROUNDS;
   }
@@ -92,7 +93,7 @@ export class WorkerProcess implements Watched {
       .then(() => {
         this.silentRounds = 0;
       })
-      // It is gone, or was not to be told.
+      // It is gone, or could not be told.
       .catch(() => {})
       .finally(() => {
         this.#owesAnswer = false;
@@ -116,7 +117,7 @@ export class WorkerProcess implements Watched {
     return this.#asking;
   }
 
-  /** Hands a connection over, which the worker has alone then; it ends where the worker is gone. */
+  /** Hands a connection over to the worker; it is closed if the worker is gone. */
   hand(connection: Accepted, door: Door): void {
     const { exitCode, signalCode } = this.#child;
     if (exitCode !== null || signalCode !== null) return discard(connection);

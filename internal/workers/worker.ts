@@ -7,7 +7,7 @@ import { HandedConnections } from './handed-connections.js';
 import { type ChannelEnd, Link } from './link.js';
 import { Siblings } from './siblings.js';
 
-/** The gateway that a worker is. */
+/** The gateway that runs in a worker. */
 interface WorkerApp {
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -22,9 +22,9 @@ type CreateApp = (
 ) => Promise<WorkerApp>;
 
 /**
- * Becomes the gateway that the supervisor assigns, and does what it says.
- * @returns the exit code, once the worker has drained: because it was told to, or because
- *   the supervisor is gone.
+ * Runs the gateway that the supervisor assigns.
+ * @returns the exit code, once the worker has drained: because it was told to, or because the supervisor is
+ *   gone.
  */
 export function runWorker(end: ChannelEnd, create: CreateApp): Promise<number> {
   const link = new Link<WorkerDuties, SupervisorDuties>(end);
@@ -45,7 +45,7 @@ export function runWorker(end: ChannelEnd, create: CreateApp): Promise<number> {
           admin: new HandedConnections(end, 'admin'),
         });
         app = create(deepFreeze(config), createRouteTable(routes), deepFreeze(routesSource), siblings);
-        // What comes behind the assignment is for the gateway that it makes.
+        // Questions that follow the assignment wait for the gateway that it makes.
         link.hold(app);
         return app.then(() => {});
       },
@@ -53,7 +53,7 @@ export function runWorker(end: ChannelEnd, create: CreateApp): Promise<number> {
       start: async () => (await app)?.start(),
       drain: () => endWith(app?.then((gateway) => gateway.stop())),
     });
-    // A supervisor that goes during the drain wants its end at once.
+    // If the supervisor goes during the drain, the worker ends at once.
     end.once('disconnect', () =>
       draining ? resolve(1) : endWith(app?.then((gateway) => gateway.abandon())),
     );

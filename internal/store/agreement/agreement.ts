@@ -6,15 +6,15 @@ import { Outbox } from './outbox.js';
 import type { PeerCall } from './peer-call.js';
 import type { SharedList } from './shared-list.js';
 
-/** What a process remembers of the entries that all agree on. */
+/** One process' memory of the entries that all agree on. */
 export interface Memory<Entry> {
   /** Takes in what another process said, on the channel or when it put it on the list. */
   learn(entry: Entry, from: 'channel' | 'list'): void;
   /** Entries remembered. */
   size(): number;
-  /** From here on `unspoken` tells what was not learned again. */
+  /** Begins a round: `unspoken` then yields what was not learned again. */
   beginRound(): void;
-  /** What is remembered and counts though nobody spoke of it in this round. */
+  /** What is remembered and valid but was not learned again in this round. */
   unspoken(): Iterable<Entry>;
 }
 
@@ -49,9 +49,9 @@ const LIST_BATCH = 500;
 const START_LIMIT_MS = 2_000;
 
 /**
- * Keeps what one process remembers the same as what all others do: hears what is new over the store's
- * channel, loads what it missed after a gap, sends later what the store could not be told, and puts
- * back what the store has lost.
+ * Keeps the memory of one process equal to that of all others: receives what is new over the store's channel,
+ * loads the list after a gap, retries what the store could not be told, and puts back what the store has
+ * lost.
  */
 export class Agreement<Entry> {
   readonly #options: AgreementOptions<Entry>;
@@ -117,7 +117,8 @@ export class Agreement<Entry> {
     if (call.kind === 'answer') {
       if (call.id === this.#inquiry?.id) this.#inquiry.answered();
     } else if (call.kind === 'put-back') {
-      // At the next tick, not at once: two that never agree must not keep each other loading.
+      // At the next tick, not at once, so that two processes which never agree do not keep each other
+      // loading.
       this.#ticksToReload = 1;
     } else if (call.id !== this.#inquiry?.id) {
       this.#answer(call.id, list).catch(() => {});

@@ -17,7 +17,9 @@ const MAX_UNSENT = 100_000;
 /** Told at once after an outage. */
 const BATCH = 100;
 
-/** What the store has yet to be told: tried at once, kept when that fails, sent when the store is back. */
+/**
+ * Entries on their way to the store: sent at once, kept when that fails, sent again when the store is back.
+ */
 export class Outbox<Entry> {
   readonly #options: OutboxOptions<Entry>;
   readonly #unsent = new Map<string, Entry>();
@@ -51,7 +53,7 @@ export class Outbox<Entry> {
     }
   }
 
-  /** Tells the store what is left, until it fails again. Never rejects. */
+  /** Sends the store what is left, until it fails again. Never rejects. */
   flush(): Promise<void> {
     this.#flushing ??= this.#flush().finally(() => {
       this.#flushing = undefined;
