@@ -62,7 +62,7 @@ export function report(client: Client, config: Config, table: RouteTable, outcom
       origin: client.origin,
       allowedOrigins: config.opening.allowedOrigins ?? 'those of the same host and port',
     },
-    routes: routesUpTo(table, outcome.matches, client.protocol),
+    routes: routesUpTo(table, outcome.matches, opening?.matches, client.protocol),
     token: plan?.token === undefined ? undefined : tokenOf(plan.token, plan, config, identity !== undefined),
     identity,
     roles: plan && { required: plan.match.route.requireRoles, held: identity?.roles },
@@ -109,9 +109,17 @@ function fixOf(told: ReturnType<typeof refusalOf>): string | undefined {
   return fixFor(told.code ?? 0, told.name, told.why);
 }
 
-/** The route that serves the client and those before it; all of them when none does. */
-function routesUpTo({ routes }: RouteTable, matches: readonly RouteMatch[], protocol: Protocol) {
-  const able = sessionMatches(matches);
+/**
+ * The route that serves the client and those before it; all of them when none does.
+ * @param open those it can come to, by its handshake; undefined: that is no good.
+ */
+function routesUpTo(
+  { routes }: RouteTable,
+  matches: readonly RouteMatch[],
+  open: readonly RouteMatch<UpstreamRoute>[] | undefined,
+  protocol: Protocol,
+) {
+  const able = open ?? sessionMatches(matches);
   const serving = firstFit({ matches: able }, protocol)?.route;
   const end = serving === undefined ? routes.length : routes.indexOf(serving) + 1;
   return routes.slice(0, end).map((route, index) => ({
@@ -128,7 +136,7 @@ function verdictOn(
 ): string {
   const match = able.find((match) => match.route === route);
   if (match !== undefined) return `serves ${soleProtocol(match.route)} only`;
-  if (matches.some((other) => other.route === route)) return 'takes no WebSocket';
+  if (matches.some((other) => other.route === route)) return 'takes no WebSocket, or no such handshake';
   const { hosts } = route.clients;
   return hosts.length === 0
     ? 'does not fit the path'

@@ -53,6 +53,8 @@ describe('explain --method', () => {
         },
         { prefix: '/staff', upstream: to, requireRoles: ['staff'] },
         { prefix: '/read', upstream: to, methods: ['GET'], auth: 'public' },
+        { prefix: '/post/live', upstream: 'ws://127.0.0.1:1/', protocol: 'mqtt' },
+        { prefix: '/post', upstream: to, methods: ['POST'] },
         { prefix: '/hi', respond: { status: 200, body: 'hi' }, auth: 'public' },
         { prefix: '/out', logout: {} },
         { prefix: '/socket', upstream: 'ws://127.0.0.1:1/' },
@@ -157,6 +159,14 @@ describe('explain --method', () => {
       },
     });
     assert.equal(met.status, refusal.httpStatus);
+    const late = await explained(['--path', '/post/live', '--protocol', 'raw'], token);
+    assert.equal(late.refusal.code, 1003);
+    assert.deepEqual(
+      late.routes.flatMap(({ prefix, verdict }: Record<string, string>) =>
+        prefix?.startsWith('/post') ? [verdict] : [],
+      ),
+      ['serves mqtt only', 'takes no WebSocket, or no such handshake'],
+    );
   });
 
   it('shows the policy and what the upstream is asked, and neither the token nor its query', async () => {
