@@ -25,7 +25,8 @@ export const ERROR_CODES = {
     'the upstream does not know the browser yet, and what is asked for is no page that could be sent elsewhere first',
   ERR_BOOTSTRAP_MINT: 'the command or service that makes credentials for the upstream failed',
   ERR_BOOTSTRAP_EXCHANGE: 'the upstream gave no session for the credential that was made',
-  ERR_TOO_MANY_CONNECTIONS: 'the subject has as many connections as MAX_CONNECTIONS_PER_SUB allows',
+  ERR_TOO_MANY_CONNECTIONS:
+    'the subject has as many connections as MAX_CONNECTIONS_PER_SUB allows, or the address as MAX_CONNECTIONS_PER_IP',
   ERR_REQUEST_MALFORMED:
     'the request has a head, a path, a query or a body that two readers could read differently',
   ERR_HEAD_TOO_LARGE: 'the request has more than 100 header lines, or more than 16 KiB of head',

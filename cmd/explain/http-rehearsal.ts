@@ -112,6 +112,9 @@ class Rehearsed implements Applicant {
     step.then(next).catch((thrown: unknown) => this.#fail(thrown));
   }
 
+  /** How many others of its address there are at that moment, nobody knows. */
+  enter(): void {}
+
   preflight(headers: FlatHeaders): void {
     this.#settle(headers);
   }

@@ -202,6 +202,7 @@ export async function build(
     table: () => routes.table,
     access,
     requests,
+    perIp: slots.perIp,
     revocations,
     upstreams,
     bootstraps: new Bootstraps({

@@ -17,6 +17,8 @@ export interface Applicant {
   readonly facts: ExchangeRequest;
   /** Calls `next` with what `step` resolves with; if it rejects, the exchange is refused. */
   later<T>(step: Promise<T>, next: (value: T) => void): void;
+  /** Counts it for its client's address. @throws GatewayError ERR_TOO_MANY_CONNECTIONS. */
+  enter(): void;
   /** It is a CORS preflight, answered with these headers alone. @param headers of its answer. */
   preflight(headers: FlatHeaders): void;
   /** Its caller is known. Whether the token is revoked is checked in the same turn of the event loop. */
@@ -36,6 +38,7 @@ export function admit(applicant: Applicant): void {
   const preflight = rulesOf(route).cors?.preflight(method, headers);
   if (preflight !== undefined) return applicant.preflight(preflight);
   if (exchanges.draining) throw new GatewayError('ERR_DRAINING', 'draining');
+  applicant.enter();
   const found = tokenOf(applicant);
   const identity = access.identify(route, { token: found?.token, client, headers });
   if (identity instanceof Promise)

@@ -2,6 +2,7 @@ import type { Access } from '../access/access.js';
 import type { SessionLog } from '../activity/session-log.js';
 import type { Revocations } from '../auth/revocations/revocations.js';
 import type { CredentialsConfig, RouteTable } from '../config/config.js';
+import type { ConnectionLimit } from '../ratelimit/connection-limit.js';
 import type { RouteRequests } from '../ratelimit/route-requests.js';
 import type { TrustedProxies } from '../request/forwarded.js';
 import type { AllowedOrigins } from '../request/origin.js';
@@ -27,6 +28,8 @@ export interface ExchangeParts {
   readonly table: () => RouteTable;
   readonly access: Access;
   readonly requests: Pick<RouteRequests, 'take'>;
+  /** MAX_CONNECTIONS_PER_IP, shared with sockets and sessions. */
+  readonly perIp: ConnectionLimit;
   readonly revocations: Pick<Revocations, 'revoke'>;
   readonly upstreams: Upstreams;
   readonly bootstraps: Pick<Bootstraps, 'enter'>;

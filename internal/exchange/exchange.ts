@@ -51,6 +51,8 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
   /** Whether it is refused, though the answer may still be under way: no further step is taken. */
   #isRefused: boolean = false;
   #isDone: boolean = false;
+  /** The address it counts for among connections; undefined: for none. */
+  #slot: string | undefined;
   /** Made on first use. */
   #leaving: AbortController | undefined;
 
@@ -124,6 +126,19 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
       (value) => this.#try(() => next(value)),
       (thrown: unknown) => this.refuse(thrown),
     );
+  }
+
+  /** Sockets of a trusted proxy count for nobody: what its clients ask at once counts for their addresses. */
+  enter(): void {
+    const { perIp, proxies } = this.parts;
+    const { ip, peer } = this.facts.client;
+    if (perIp.limit === 0 || !proxies.trusts(peer)) return;
+    if (!perIp.tryEnter(ip))
+      throw new GatewayError(
+        'ERR_TOO_MANY_CONNECTIONS',
+        `MAX_CONNECTIONS_PER_IP: ${perIp.limit} of ${perIp.keyOf(ip)}`,
+      );
+    this.#slot = ip;
   }
 
   preflight(headers: FlatHeaders): void {
@@ -286,6 +301,7 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     if (this.#isDone) return;
     this.#isDone = true;
     this.#leaving?.abort();
+    if (this.#slot !== undefined) this.parts.perIp.leave(this.#slot);
     this.parts.exchanges.remove(this);
     this.record.ended(this);
   }

@@ -33,6 +33,7 @@ const PROBLEMS: Partial<Record<ErrorCode, Problem>> = {
   ERR_MEDIA_TYPE: { status: 415, title: 'Unsupported Media Type' },
   ERR_RANGE: { status: 416, title: 'Range Not Satisfiable' },
   ERR_RATE_LIMITED: { status: 429, title: 'Too Many Requests' },
+  ERR_TOO_MANY_CONNECTIONS: { status: 429, title: 'Too many connections' },
   ERR_TOO_MANY_LOGINS: { status: 429, title: 'Too many failed logins' },
   ERR_HEAD_TOO_LARGE: { status: 431, title: 'Request Header Fields Too Large' },
   ERR_BOOTSTRAP_MINT: { status: 500, title: 'No session for this user' },
@@ -70,6 +71,7 @@ const RETRY_AFTER: Partial<Record<ErrorCode, number>> = {
   ERR_KEYS_UNAVAILABLE: 5,
   ERR_INTROSPECTION_UNAVAILABLE: 5,
   ERR_CLAIM_UNAVAILABLE: 5,
+  ERR_TOO_MANY_CONNECTIONS: 1,
   ERR_TOO_MANY_LOGINS: 10,
 };
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { eventually } from '../support/eventually.js';
 import { http } from '../support/http.js';
 import { door, httpRouteTo, say, serve, serveRaw } from './parts.js';
@@ -185,5 +185,47 @@ describe('a connection to an upstream', () => {
     const { url } = await door(t, { routes: [httpRouteTo(upstream)] });
     assert.equal((await http(`${url}/t`, { method: 'HEAD' })).status, 200);
     assert.equal((await http(`${url}/t`)).body, 'ok');
+  });
+});
+
+describe('exchanges of one client at once', () => {
+  const from = (address: string) => ({ headers: { 'x-forwarded-for': address } });
+
+  async function limited(t: TestContext, trustedProxies: readonly string[]) {
+    const waiting: ServerResponse[] = [];
+    const upstream = await serve(t, (request, response) => {
+      if (request.url === '/wait') waiting.push(response);
+      else response.end('ok');
+    });
+    const { url } = await door(t, { routes: [httpRouteTo(upstream)], trustedProxies, maxPerIp: 2 });
+    return {
+      waiting,
+      wait: (address: string) => http(`${url}/t/wait`, from(address)),
+      ask: (address: string) => http(`${url}/t`, from(address)),
+    };
+  }
+
+  it('are as many as MAX_CONNECTIONS_PER_IP says, by the address that a trusted proxy names', async (t) => {
+    const { waiting, wait, ask } = await limited(t, ['127.0.0.0/8']);
+    const first = [wait('198.51.100.1'), wait('198.51.100.1')];
+    await eventually(() => waiting.length === 2);
+    const refused = await ask('198.51.100.1');
+    assert.equal(refused.status, 429);
+    assert.equal((JSON.parse(refused.body) as { code: string }).code, 'ERR_TOO_MANY_CONNECTIONS');
+    assert.equal(refused.headers['retry-after'], '1');
+    assert.equal((await ask('198.51.100.2')).status, 200);
+    for (const response of waiting) response.end();
+    await Promise.all(first);
+    // As often as it likes, one after another.
+    for (let times = 0; times < 5; times++) assert.equal((await ask('198.51.100.1')).status, 200);
+  });
+
+  it('are counted by their sockets where no proxy is trusted', async (t) => {
+    const { waiting, wait, ask } = await limited(t, []);
+    const first = [wait('198.51.100.1'), wait('198.51.100.1')];
+    await eventually(() => waiting.length === 2);
+    assert.equal((await ask('198.51.100.1')).status, 200);
+    for (const response of waiting) response.end();
+    await Promise.all(first);
   });
 });

@@ -78,6 +78,8 @@ export async function listening(t: TestContext, server: Server | ReturnType<type
 export interface DoorOptions {
   readonly routes: readonly Route[];
   readonly trustedProxies?: readonly string[];
+  /** MAX_CONNECTIONS_PER_IP. */
+  readonly maxPerIp?: number;
   /** MAX_DIALS_PER_ENDPOINT. */
   readonly maxDialsPerEndpoint?: number;
 }
@@ -88,7 +90,7 @@ export interface DoorOptions {
  */
 export async function door(
   t: TestContext,
-  { routes, trustedProxies = [], maxDialsPerEndpoint = 128 }: DoorOptions,
+  { routes, trustedProxies = [], maxPerIp = 0, maxDialsPerEndpoint = 128 }: DoorOptions,
 ) {
   const auth = await authBench(t, {});
   const { metrics, authenticator } = auth;
@@ -147,6 +149,7 @@ export async function door(
     origins: new AllowedOrigins(),
     hasSeveralIssuers: false,
     requests: new RouteRequests(limits, new RequestLimits({ store: undefined })),
+    perIp: new ConnectionLimit(maxPerIp),
     revocations,
     table: () => table,
     access,
