@@ -191,6 +191,26 @@ describe('sessions of a token', () => {
     await backends.Redis.empty();
   });
 
+  it('are put on the list again as soon as a store is back that was restarted without a disk', async (t) => {
+    const own = await startRedis();
+    const { store } = redisStoreWithLog(own.url);
+    t.after(async () => {
+      store.stop();
+      await own.stop();
+    });
+    const one = new TokenSlots(1, new RedisSlots(store));
+    await store.start();
+    one.start();
+    t.after(() => one.stop());
+    assert.ok(await one.confirm('g', 'first'));
+    await own.kill();
+    await eventually(() => !store.up);
+    await own.restart();
+    await eventually(() => store.up);
+    // What is asked from now on comes behind it, on the same connection.
+    assert.equal(await new TokenSlots(1, new RedisSlots(store)).confirm('g', 'second'), false);
+  });
+
   it('end in Redis with the last lease', async () => {
     const slots = new TokenSlots(1, await backends.Redis.open());
     assert.ok(await slots.confirm('f', 's'));

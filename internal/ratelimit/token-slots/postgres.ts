@@ -39,6 +39,10 @@ const BATCH = 500;
 export class PostgresSlots implements SlotStore {
   constructor(readonly store: PostgresStore) {}
 
+  onChange(listener: (up: boolean) => void): void {
+    this.store.onChange(listener);
+  }
+
   async take(key: string, holder: string, limit: number): Promise<boolean> {
     const values = [key, holder, LEASE_MS / 1000, limit];
     const rows = await this.store.query<{ taken: number }>({

@@ -52,6 +52,10 @@ export class RedisSlots implements SlotStore {
     store.serve(PART);
   }
 
+  onChange(listener: (up: boolean) => void): void {
+    this.store.onChange(listener);
+  }
+
   async take(key: string, holder: string, limit: number): Promise<boolean> {
     const taken = await this.store.runScript(TAKE, [PREFIX + key], [String(LEASE_MS), String(limit), holder]);
     return taken === 1;

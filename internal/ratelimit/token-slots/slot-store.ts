@@ -3,6 +3,8 @@ export const LEASE_MS = 15_000;
 
 /** Slots by key, shared by the holders of all processes that use the store, by the store's clock alone. */
 export interface SlotStore {
+  /** Calls `listener` now and whenever the store goes or comes back; undefined: it never does. */
+  onChange?(listener: (up: boolean) => void): void;
   /**
    * Takes a slot, for `LEASE_MS`. Of any number that try at once, as many succeed as there are slots.
    * @param key 43 characters of base64url. @param holder a unique id.

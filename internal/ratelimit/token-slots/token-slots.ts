@@ -32,8 +32,12 @@ export class TokenSlots {
   }
 
   start(): void {
-    if (this.store !== undefined && this.limit > 0)
-      this.#timer = setInterval(() => void this.renew(), RENEW_MS).unref();
+    if (this.store === undefined || this.limit === 0) return;
+    this.#timer = setInterval(() => void this.renew(), RENEW_MS).unref();
+    // One that comes back may come back empty: who is asked before it knows better lets too many in.
+    this.store.onChange?.((up) => {
+      if (up) void this.renew();
+    });
   }
 
   /** Resolves when the slots that were given back have been sent. */
