@@ -1,4 +1,4 @@
-import { oldestBeyond } from '../collections/eviction.js';
+import { oldestBeyond, SweepCursor } from '../collections/eviction.js';
 import { addressBlock } from '../request/client-key.js';
 import { TokenBucket } from './token-bucket.js';
 
@@ -14,11 +14,19 @@ export interface FailedLoginsOptions {
 /** For how long after a verified token its address is not refused. */
 const TRUST_MS = 600_000;
 
+/** Addresses that each login looks at: more than one, so that those of no interest do not pile up. */
+const SWEEP = 2;
+
 /** What is known of an address. */
 class Address {
   trustedUntilMs = Number.NEGATIVE_INFINITY;
   /** undefined: no failure yet. */
   bucket: TokenBucket | undefined;
+
+  /** Whether it may be forgotten: it would fare the same. */
+  isOver(nowMs: number): boolean {
+    return this.trustedUntilMs <= nowMs && (this.bucket === undefined || this.bucket.isFull(nowMs));
+  }
 }
 
 /**
@@ -37,6 +45,7 @@ export class FailedLogins {
   readonly #now: () => number;
   /** In the order of the last login, good or bad. */
   readonly #addresses = new Map<string, Address>();
+  readonly #sweepCursor = new SweepCursor(this.#addresses);
 
   constructor({
     perMinute = 20,
@@ -84,6 +93,9 @@ export class FailedLogins {
 
   #touch(ip: string): Address {
     const block = addressBlock(ip);
+    const nowMs = this.#now();
+    for (const [other, known] of this.#sweepCursor.next(SWEEP))
+      if (known.isOver(nowMs)) this.#addresses.delete(other);
     const address = this.#addresses.get(block) ?? new Address();
     this.#addresses.delete(block);
     this.#addresses.set(block, address);

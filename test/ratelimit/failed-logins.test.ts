@@ -65,4 +65,15 @@ describe('failed logins per address', () => {
     assert.ok(logins.allows('192.0.2.1'));
     assert.equal(logins.size, 0);
   });
+
+  it('addresses are forgotten as others come, once neither failures nor trust are left of them', () => {
+    let nowMs = 0;
+    const logins = new FailedLogins({ now: () => nowMs });
+    for (let host = 0; host < 100; host++) logins.failed(`192.0.2.${host}`);
+    logins.succeeded('198.51.100.1');
+    assert.equal(logins.size, 101);
+    nowMs = 60_000;
+    for (let host = 0; host < 100; host++) logins.failed(`203.0.113.${host}`);
+    assert.equal(logins.size, 101, 'the new ones, and the one that is trusted');
+  });
 });

@@ -1,4 +1,4 @@
-import { oldestBeyond } from '../../collections/eviction.js';
+import { oldestBeyond, SweepCursor } from '../../collections/eviction.js';
 import { Multimap } from '../../collections/multimap.js';
 import { covers, type Revocation } from '../revocations/revocation.js';
 import type { CachedIdentity, TokenCacheStore } from './cache.js';
@@ -11,6 +11,9 @@ interface Kept {
   readonly untilMs: number;
 }
 
+/** Entries that each new one looks at: more than one, so that those past their lifetime do not pile up. */
+const SWEEP = 2;
+
 /** The in-process store: bounded, least recently used out first. Entries past their lifetime are misses. */
 export class MemoryTokenCache implements TokenCacheStore {
   readonly name = 'memory';
@@ -20,6 +23,7 @@ export class MemoryTokenCache implements TokenCacheStore {
   readonly #digests = new Multimap<string, string>();
   /** Likewise by session at the provider, of those that belong to one. */
   readonly #digestsBySid = new Multimap<string, string>();
+  readonly #sweepCursor = new SweepCursor(this.#entries);
 
   /**
    * @param maxEntries bound on the number of entries, ≥ 0; 0 keeps nothing.
@@ -39,7 +43,7 @@ export class MemoryTokenCache implements TokenCacheStore {
   get(digest: string): CachedIdentity | undefined {
     const kept = this.#entries.get(digest);
     if (kept === undefined) return undefined;
-    if (kept.entry.expiresAtMs <= this.now() || kept.untilMs <= this.steadyMs()) {
+    if (this.#isOver(kept)) {
       this.delete(digest);
       return undefined;
     }
@@ -52,6 +56,7 @@ export class MemoryTokenCache implements TokenCacheStore {
     this.delete(digest);
     const leftMs = entry.expiresAtMs - this.now();
     if (this.maxEntries <= 0 || leftMs <= 0) return;
+    for (const [earlier, kept] of this.#sweepCursor.next(SWEEP)) if (this.#isOver(kept)) this.delete(earlier);
     this.#entries.set(digest, { entry, untilMs: this.steadyMs() + leftMs });
     const { sub, sid } = entry.identity;
     this.#digests.add(sub, digest);
@@ -76,6 +81,10 @@ export class MemoryTokenCache implements TokenCacheStore {
     });
     for (const digest of covered) this.delete(digest);
     return covered;
+  }
+
+  #isOver({ entry, untilMs }: Kept): boolean {
+    return entry.expiresAtMs <= this.now() || untilMs <= this.steadyMs();
   }
 
   #candidates(revocation: Revocation): Iterable<string> {

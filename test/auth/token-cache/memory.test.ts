@@ -208,6 +208,17 @@ describe('the memory store', () => {
     assert.equal(cache.size, 0);
   });
 
+  test('those past their lifetime are forgotten as others come', () => {
+    let nowMs = 0;
+    const cache = new MemoryTokenCache(100_000, () => nowMs);
+    for (let at = 0; at < 100; at++) cache.set(`short ${at}`, entry({ sid: 's' }, 1_000));
+    cache.set('long', entry({}, 60_000));
+    nowMs = 1_000;
+    for (let at = 0; at < 100; at++) cache.set(`new ${at}`, entry({}, 60_000));
+    assert.equal(cache.size, 101);
+    assert.ok(cache.get('long'));
+  });
+
   test('a bound of 0 keeps nothing', () => {
     const cache = new MemoryTokenCache(0);
     cache.set('a', entry());
