@@ -6,29 +6,29 @@ import { MAX_PEM_BYTES } from './key-pair.js';
 import type { Problem } from './problem.js';
 import { readTextFile } from './text-file.js';
 
-/** How often the files are looked at. */
+/** Interval at which the files are checked. */
 const POLL_MS = 500;
-/** How long both must stay as they are before they are taken: one of them is always written first. */
+/** How long both must stay unchanged before they are used, as one of them is always written first. */
 const SETTLE_MS = 1000;
 
 export interface CertificateWatchOptions {
   readonly files: NonNullable<ListenConfig['tls']>;
-  /** The files have changed, and hold a certificate and its key. */
+  /** The files have changed, and hold a valid certificate with its key. */
   readonly onChange: () => void;
-  /** They have changed, and do not. */
+  /** They have changed, and are not valid. */
   readonly onProblems: (problems: readonly Problem[]) => void;
 }
 
 /**
- * Follows TLS_CERT_FILE and TLS_KEY_FILE. Their state is looked up on a short period, because a watch misses
- * the swap of a symbolic link on the way to them, as in a Kubernetes Secret.
+ * Follows TLS_CERT_FILE and TLS_KEY_FILE. They are polled, because a watch misses the swap of a symbolic link
+ * on the way to them, as in a Kubernetes Secret.
  */
 export class CertificateWatch {
   #timer: NodeJS.Timeout | undefined;
-  /** The state of the files that was dealt with last. */
+  /** The state of the files that was handled last. */
   #taken: string;
 
-  /** To be made when the files have been taken into use: what comes from then on is a change. */
+  /** To be made when the files have been loaded: any later state is a change. */
   constructor(readonly options: CertificateWatchOptions) {
     this.#taken = this.#state();
   }

@@ -27,7 +27,7 @@ export type KeySource =
 /** One that may be listed in JWT_VALID_ALGORITHMS. */
 export type Algorithm = (typeof ALGORITHMS)[number];
 
-/** One whose tokens are believed, and by which rules. */
+/** A trusted issuer, and the rules for its tokens. */
 export interface IssuerConfig {
   /** What routes call it; '' for the one of the environment. */
   readonly name: string;
@@ -41,32 +41,29 @@ export interface IssuerConfig {
   readonly rolesClaims: readonly string[] | undefined;
 }
 
-/** Who says whether a token is good where its signature does not, or not alone (RFC 7662). */
+/** Token introspection (RFC 7662). */
 export interface IntrospectionConfig {
   readonly url: string;
-  /**
-   * `opaque`: asked about tokens that are no JWTs, and about all where there is no key
-   * source; `always`: about all.
-   */
+  /** `opaque`: for tokens that are no JWTs, and for all if there is no key source; `always`: for all. */
   readonly mode: 'opaque' | 'always';
   readonly clientId: string;
-  /** How the gateway proves to be that client: RFC 6749 §2.3.1, or RFC 7523 §2.2 with a PEM private key. */
+  /** Client authentication: RFC 6749 §2.3.1, or RFC 7523 §2.2 with a PEM private key. */
   readonly client: { readonly secret: string } | { readonly keyFile: string };
-  /** An answer counts for so long at most; live sessions are then asked about again. */
+  /** Longest time for which an answer is valid; tokens of live sessions are then introspected again. */
   readonly cacheMs: number;
-  /** How long past that a live session stays while nobody answers. */
+  /** How long after that a live session may stay while the endpoint fails. */
   readonly maxStaleMs: number;
 }
 
-/** Where clients and operators come in, and who takes them. */
+/** Addresses of the gateway, and its listener. */
 export interface ListenConfig {
   readonly host: string;
   readonly port: number;
   /** Where the gateway's own endpoints are; undefined: with everything else. */
   readonly admin: { readonly host: string; readonly port: number } | undefined;
-  /** Host names by which the gateway's own endpoints may be asked for; none: any. No variable sets it. */
+  /** Host names at which the gateway's own endpoints answer; empty: any. No variable sets it. */
   readonly ownHosts?: readonly string[];
-  /** Who accepts clients; `auto` is decided at start, see `chooseListener`. */
+  /** The listener; `auto` is decided at start, see `chooseListener`. */
   readonly listener: 'auto' | 'node' | 'uws';
   /** Processes sharing the port; `auto` has already become the number of cores. */
   readonly workers: number;
@@ -95,7 +92,7 @@ export interface CredentialsConfig {
   readonly queryNames: readonly string[];
 }
 
-/** Whose tokens are believed, and where what they are verified with comes from. */
+/** The trusted issuers, and where their keys come from. */
 export interface VerificationConfig {
   readonly keySource: KeySource;
   readonly jwksTtlMs: number;
@@ -106,16 +103,16 @@ export interface VerificationConfig {
   /** One must be `azp`; empty: not checked. */
   readonly authorizedParties: readonly string[];
   readonly algorithms: readonly Algorithm[];
-  /** Those of ISSUERS_FILE, by which alone tokens are verified then; empty: there is none. */
+  /** The issuers of ISSUERS_FILE, which are then the only ones; empty: it is not set. */
   readonly issuers: readonly IssuerConfig[];
   readonly rolesClaims: readonly string[] | undefined;
   readonly nameClaim: string;
   readonly scopeClaim: string;
   readonly clockSkewMs: number;
   readonly closeOnExpiry: boolean;
-  /** undefined: signatures alone count. */
+  /** undefined: no introspection. */
   readonly introspection: IntrospectionConfig | undefined;
-  /** For what is fetched to verify tokens. */
+  /** The proxy for requests that fetch keys or introspect tokens. */
   readonly proxies: ProxySettings;
 }
 
@@ -123,7 +120,7 @@ export interface TokenCacheConfig {
   readonly store: 'memory' | 'redis' | 'postgres';
   readonly prefix: string;
   readonly maxEntries: number;
-  /** Protects what is in a shared store; undefined: none is used. */
+  /** CACHE_SECRET, which protects cache entries in a shared store; undefined: no shared store is used. */
   readonly secret: string | undefined;
 }
 
@@ -168,14 +165,17 @@ export interface TelemetryConfig extends LogOptions {
   readonly maxUsers: number;
 }
 
-/** All that the environment says of a gateway (SPEC section 2), checked and frozen. */
+/** The configuration of a gateway from its environment (SPEC section 2), checked and frozen. */
 export interface Config {
   readonly routeFile: string;
   readonly rawBackendUrl: string | undefined;
   readonly mqttBackendUrl: string | undefined;
   /** Names of variables that fixed answers may show. */
   readonly respondVariables: readonly string[];
-  /** What commands that the gateway runs are given: its environment without its variables, some secret. */
+  /**
+   * The environment of commands that the gateway runs: its own, without the gateway's variables, some of
+   * which are secrets.
+   */
   readonly commandEnvironment: Readonly<Record<string, string>>;
   readonly listen: ListenConfig;
   readonly opening: OpeningConfig;
@@ -197,10 +197,10 @@ export interface Config {
   readonly adminToken: string | undefined;
   /** How long ended sessions are kept in Postgres; undefined: they are not. */
   readonly activity: { readonly keptMs: number } | undefined;
-  /** Whether clients are told how to connect. */
+  /** Whether /discovery is served. */
   readonly discovery: boolean;
   readonly telemetry: TelemetryConfig;
-  /** undefined: no traces. */
+  /** undefined: tracing is off. */
   readonly tracing: TracingOptions | undefined;
 }
 

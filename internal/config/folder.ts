@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { faultOf } from './text-file.js';
 
-/** Why a path leads to no folder, worded to follow it; undefined: it leads to one. */
+/** Why a path is no folder, worded to follow the path; undefined: it is one. */
 export function folderFault(path: string): string | undefined {
   try {
     return statSync(path).isDirectory() ? undefined : 'is no folder';

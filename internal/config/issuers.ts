@@ -11,7 +11,7 @@ import { readTextFile } from './text-file.js';
 const MAX_BYTES = 262_144;
 const MAX_ISSUERS = 256;
 
-/** What the environment says where an entry does not. */
+/** The environment's settings, for entries without their own. */
 export interface IssuerDefaults {
   readonly audiences: readonly string[];
   readonly algorithms: readonly Algorithm[];
@@ -40,8 +40,7 @@ const entrySchema = z.strictObject(
 type Entry = z.output<typeof entrySchema>;
 
 /**
- * Reads ISSUERS_FILE: whose tokens are believed, and by which rules (SPEC section 23); or
- * all that is wrong with it.
+ * Reads the trusted issuers of ISSUERS_FILE and their rules (SPEC section 23), or all problems of the file.
  */
 export function readIssuers(
   file: string,

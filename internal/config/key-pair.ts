@@ -96,7 +96,9 @@ export function signingAlgorithmOf({
   }
 }
 
-/** A public key, or a certificate that holds one. A private key is refused: no verifier has use for it. */
+/**
+ * A public key, or a certificate that holds one. A private key is refused, as a verifier does not need it.
+ */
 export function readPublicKey(file: string): Pem {
   const read = checked(file, 'public key or certificate', (pem) => createPublicKey(pem));
   return 'text' in read && /-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(read.text)
@@ -104,7 +106,7 @@ export function readPublicKey(file: string): Pem {
     : read;
 }
 
-/** Why a certificate and a key cannot be shown in a handshake, worded to follow the name of their file. */
+/** Why a certificate and a key cannot be used in a TLS handshake, worded to follow the name of their file. */
 export interface PairFault {
   readonly of: 'certificate' | 'key';
   readonly fault: string;

@@ -1,13 +1,13 @@
-/** Who may come by a route, as its entry says. */
+/** The access rules of a route. */
 
-/** An identity that a trusted peer vouches for in a header (SPEC section 18). All names are lower-case. */
+/** Identities that a trusted peer states in headers (SPEC section 18). All names are lower-case. */
 export interface HeaderIdentityRule {
   readonly header: string;
   /** Whether `sub` is only what precedes the first `@`. */
   readonly stripDomain: boolean;
   readonly name: string | undefined;
   readonly roles: string | undefined;
-  /** Between roles. */
+  /** Separates roles. */
   readonly separator: string;
   /** Addresses or CIDRs of the TCP peer itself, at least one. */
   readonly from: readonly string[];
@@ -16,7 +16,7 @@ export interface HeaderIdentityRule {
 /** `required`: a token; `public`: none, but one that is sent is verified. */
 export type RouteAuth = 'required' | 'public' | HeaderIdentityRule;
 
-/** What a route demands of a token beyond what its issuer's rules do (SPEC sections 23 and 25). */
+/** What a route demands of a token beyond the rules of its issuer (SPEC sections 23 and 25). */
 export interface TokenRules {
   /** Names of ISSUERS_FILE, of which one must have issued it; empty: any. */
   readonly issuers: readonly string[];
@@ -30,7 +30,7 @@ export interface TokenRules {
 
 const NONE: readonly string[] = Object.freeze([]);
 
-/** Of a route that takes whatever its issuers' rules let pass. */
+/** A route without further demands. */
 export const NO_TOKEN_RULES: TokenRules = Object.freeze({
   issuers: NONE,
   audience: NONE,
@@ -48,5 +48,5 @@ export interface ClientRules {
   readonly deny: readonly string[];
 }
 
-/** Of a route for whoever comes. */
+/** A route for all clients. */
 export const NO_CLIENT_RULES: ClientRules = Object.freeze({ hosts: NONE, allow: NONE, deny: NONE });

@@ -9,9 +9,9 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [name: string]: JsonValue };
 
-/** How a credential is made for somebody whom the upstream does not know yet (SPEC section 19). */
+/** How a credential is made for a user without a session of the upstream's (SPEC section 19). */
 export type MintRule = {
-  /** Where it stands in the JSON object that comes back. */
+  /** The credential's member in the JSON object that is returned. */
   readonly field: string;
 } & (
   | {
@@ -22,17 +22,17 @@ export type MintRule = {
   | { readonly kind: 'url'; readonly url: string }
 );
 
-/** How browsers that come for the first time are given a session of the upstream's own (SPEC section 19). */
+/** How browsers without a session of the upstream's own are given one (SPEC section 19). */
 export interface BootstrapRule {
-  /** Of the upstream's session. */
+  /** Name of the upstream's session cookie. */
   readonly cookie: string;
-  /** Where the upstream tells what a cookie is worth; undefined: one that is there is good. */
+  /** Path at which the upstream tells whether a cookie is valid; undefined: any cookie counts as valid. */
   readonly check: { readonly path: string; readonly field: string } | undefined;
   readonly mint: MintRule;
   readonly exchange: {
     /** At least one. */
     readonly paths: readonly string[];
-    /** `{credential}` stands for what was made, in any text. */
+    /** `{credential}` stands for the credential, in any string. */
     readonly body: JsonValue;
   };
   readonly redirect: string;
@@ -44,12 +44,12 @@ export const CREDENTIAL = '{credential}';
 /** An argument that is nothing else. */
 const PLACEHOLDER = /^\{([A-Za-z_][\w.-]*)\}$/;
 
-/** Whether an argument of a command stands for something else. */
+/** Whether an argument of a command is a placeholder. */
 export function isPlaceholder(argument: string): boolean {
   return PLACEHOLDER.test(argument);
 }
 
-/** The field of a row that an argument stands for; undefined: it stands for itself, or for the subject. */
+/** The row's field that an argument stands for; undefined: it is the argument itself, or the subject. */
 export function fieldInArgument(argument: string): string | undefined {
   const name = PLACEHOLDER.exec(argument)?.[1];
   return name === 'sub' ? undefined : name;

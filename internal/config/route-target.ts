@@ -26,7 +26,7 @@ interface TargetEntry {
   readonly allow: readonly AllowRule[];
 }
 
-/** A host or port that is found by who is calling (SPEC section 19). */
+/** A host or port that depends on the caller (SPEC section 19). */
 export type Target =
   | (TargetEntry & {
       readonly kind: 'claim';
@@ -37,18 +37,18 @@ export type Target =
     })
   | TableTarget;
 
-/** In a file of JSON, by a claim. */
+/** From a table in a JSON file, by a claim. */
 export interface TableTarget extends TargetEntry {
   readonly kind: 'table';
   /** Absolute path. */
   readonly file: string;
-  /** The claim, or the path to it, that a row goes by. */
+  /** The claim, or the path to it, that selects a row. */
   readonly key: string;
   /** Of a row. */
   readonly field: string;
 }
 
-/** An upstream URL whose host, port or both are found by who is calling. */
+/** An upstream URL whose host, port or both depend on the caller. */
 export interface TargetedUpstream {
   /** As written, without its query. */
   readonly name: string;

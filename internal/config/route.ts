@@ -18,7 +18,7 @@ export interface RouteTls {
   readonly insecureSkipVerify: boolean;
 }
 
-/** What every entry of the table says. */
+/** Settings of every entry of the table. */
 interface RouteEntry {
   /** As written; also the route's name in logs and metrics. */
   readonly prefix: string;
@@ -29,7 +29,7 @@ interface RouteEntry {
   readonly tokens: TokenRules;
 }
 
-/** What entries with endpoints behind them say; WebSocket clients may come to any of them. */
+/** Settings of entries with upstreams; any of them may serve WebSocket clients. */
 interface UpstreamEntry extends RouteEntry {
   /** A route made of RAW_WS_BACKEND_URL or MQTT_WS_BACKEND_URL: fits plain `/ws` only. */
   readonly fallback: boolean;
@@ -37,7 +37,7 @@ interface UpstreamEntry extends RouteEntry {
   readonly upstreams: readonly string[];
   /** Of each upstream its share of the sessions, against that of the others; whole, ≥ 1. */
   readonly weights: readonly number[];
-  /** undefined: the upstreams are the same for everybody. */
+  /** undefined: the upstreams do not depend on the caller. */
   readonly target?: TargetedUpstream | undefined;
   readonly protocol: Protocol | undefined;
   readonly copySubProtocol: boolean;
@@ -45,7 +45,7 @@ interface UpstreamEntry extends RouteEntry {
   readonly appendPath: boolean;
   /** Whether the token goes upstream as `Authorization: Bearer`. */
   readonly forwardToken: boolean;
-  /** Whether a token in a STOMP CONNECT or connection_init stays there: where the entry says forwardToken. */
+  /** Whether a token in a STOMP CONNECT or connection_init is left there, by the entry's forwardToken. */
   readonly keepGreetingToken: boolean;
   /** Lower-case. */
   readonly forwardHeaders: readonly string[];
@@ -58,13 +58,13 @@ interface UpstreamEntry extends RouteEntry {
   readonly maxMessageBytes: number | undefined;
   readonly tls: RouteTls | undefined;
   readonly mqttRoles: 'none' | 'user-property' | 'username';
-  /** Whether raw clients may go on under another token by a message (SPEC section 24). */
+  /** Whether raw clients may renew their session with a token in a message (SPEC section 24). */
   readonly renew: boolean;
   /** What its file of JSON Schemas says (SPEC section 20), checked; undefined: there is none. */
   readonly schemas: RouteSchemas | undefined;
 }
 
-/** What is changed in a head: first the names of `remove` go, then those of `set` replace what is there. */
+/** Changes of a head: first the names of `remove` are removed, then those of `set` replace what is there. */
 export interface HeaderRules {
   /** Values may hold `{sub}`, `{name}`, `{roles}`, `{claim.x}`, `{requestId}`. */
   readonly set: readonly { readonly name: string; readonly value: string }[];
@@ -93,7 +93,7 @@ export interface RequestLimit {
   readonly by: 'sub' | 'ip';
 }
 
-/** What entries that plain HTTP requests come to say. */
+/** Settings of entries that serve HTTP requests. */
 interface ExchangeEntry {
   /** Upper-case, HEAD with GET; undefined: all but CONNECT and TRACE. */
   readonly methods: readonly string[] | undefined;
@@ -115,7 +115,7 @@ export interface WebSocketRoute extends UpstreamEntry {
     readonly connectMs: number | undefined;
     /** A silent peer; 0: off. */
     readonly idleMs: number | undefined;
-    /** A peer that takes nothing; 0: off. */
+    /** A peer that takes no byte; 0: off. */
     readonly writeMs: number | undefined;
   };
 }
@@ -133,7 +133,7 @@ export interface HttpRoute extends UpstreamEntry, ExchangeEntry {
     /** Without a byte either way. */
     readonly idleMs: number;
   };
-  /** undefined: browsers come to the upstream as they are. */
+  /** undefined: browsers are sent to the upstream as they are. */
   readonly bootstrap?: BootstrapRule | undefined;
 }
 
@@ -159,7 +159,7 @@ export interface LogoutRoute extends RouteEntry, ExchangeEntry {
   readonly logout: { readonly redirect: string | undefined; readonly everywhere: boolean };
 }
 
-/** One entry of the table, by what it does with its clients. */
+/** One entry of the table, by its kind. */
 export type Route = WebSocketRoute | ExchangeRoute;
 
 /** Routes that WebSocket sessions can be on. */

@@ -12,7 +12,7 @@ export interface TakenSettings {
   readonly rateLimit: RateLimitConfig;
 }
 
-/** What became of a change of the settings file. */
+/** The result of a change of the settings file. */
 export type SettingsChange =
   | { readonly kind: 'rejected'; readonly problems: readonly Problem[] }
   | {
@@ -20,7 +20,7 @@ export type SettingsChange =
       readonly settings: TakenSettings;
       /** Variables whose new value is in force. */
       readonly changed: readonly string[];
-      /** Those whose new value counts from the next start on. */
+      /** Variables whose new value takes effect at the next start. */
       readonly restart: readonly string[];
     };
 
@@ -42,15 +42,17 @@ const RELOADABLE: ReadonlySet<string> = new Set<VariableName>([
   'RATE_LIMIT_BYTES_PER_SECOND',
 ]);
 
-/** How often the file is looked at. A change is taken when it has stayed the same for one look. */
+/**
+ * Interval at which the file is checked. A change is applied when it has stayed the same for one interval.
+ */
 const POLL_MS = 500;
-/** As much as a settings file may hold, and more than that is refused when it is read. */
+/** Largest settings file, and one byte more, which is refused when it is read. */
 const MAX_BYTES = 262_145;
 
-/** Follows the settings file: what can be taken over is, and what needs a restart is named. */
+/** Follows the settings file: changes that can be applied are, and those that need a restart are named. */
 export class SettingsReloader {
   #inEffect: Values;
-  /** The state of the file that was dealt with last, and the one seen last. */
+  /** The state of the file that was handled last, and the one seen last. */
   #taken: string | undefined;
   #seen: string | undefined;
   #timer: NodeJS.Timeout | undefined;

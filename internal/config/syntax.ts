@@ -33,7 +33,7 @@ export function isUrl(text: string, { schemes, credentials }: UrlRules): boolean
   // The WHATWG parser drops tabs and line ends and takes a backslash for a slash: refused, not guessed at.
   if (!/^[^\s\p{Cc}\\#]+$/u.test(text) || !URL.canParse(text)) return false;
   const { protocol, hostname, username, password } = new URL(text);
-  // The parser lets signs like { and $ stand in a host: a template that nobody filled in is no host.
+  // The parser allows characters like { and $ in a host: a template that was not filled in is refused.
   if (!/^(?:[\w.%-]*|\[[\da-f:.]+\])$/i.test(hostname)) return false;
   return schemes.includes(protocol.slice(0, -1)) && (credentials || (username === '' && password === ''));
 }

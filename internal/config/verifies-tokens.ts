@@ -1,8 +1,8 @@
 import type { VerificationConfig } from './config.js';
 
 /**
- * Whether there is anything to verify tokens with. Where not, every route is public, and what looks like a
- * token is somebody else's.
+ * Whether there is a key source or introspection. If not, every route is public, and tokens are not the
+ * gateway's business.
  */
 export function verifiesTokens({
   keySource,

@@ -16,8 +16,8 @@ import { adminAddress } from './assembly.js';
 import type { Values } from './variables.js';
 
 /**
- * What is wrong with variables that are each well-formed: files they name, and what does not go together.
- * @param issuers those of ISSUERS_FILE; undefined: it cannot be read, which is told elsewhere.
+ * Problems of variables that are each well-formed: with the files they name, and with combinations.
+ * @param issuers those of ISSUERS_FILE; undefined: it cannot be read, which is reported elsewhere.
  */
 export function inconsistencies(values: Values, issuers: readonly IssuerConfig[] | undefined): Problem[] {
   return [
@@ -147,7 +147,7 @@ function introspectionProblems(values: Values): Problem[] {
   if (values.INTROSPECTION_CLIENT_ID === undefined)
     problems.push({ name: 'INTROSPECTION_CLIENT_ID', message: 'must be set, as INTROSPECTION_URL is' });
   const keyFile = values.INTROSPECTION_CLIENT_KEY_FILE;
-  // RFC 7662 §2.1: whoever asks must say who it is, or the endpoint could be asked about guessed tokens.
+  // RFC 7662 §2.1: the client must authenticate, or anybody could try guessed tokens at the endpoint.
   if ((values.INTROSPECTION_CLIENT_SECRET === undefined) === (keyFile === undefined))
     problems.push({
       name: 'INTROSPECTION_CLIENT_SECRET',

@@ -1,18 +1,18 @@
 import type { Problem } from '../problem.js';
 import { VARIABLES } from './variables.js';
 
-/** More single-character changes than this make another name. */
+/** Most single-character changes between a name and the one that it may be meant for. */
 const MAX_EDITS = 2;
 /** What units, kinds of address and files are called at the end of a name. */
 const ENDING = /_(FILE|PATH|SECS?|SECONDS?|MS|MILLIS|MINS?|MINUTES?|BYTES|UR[IL]S?|DSN|ADDRESS)$/;
-/** Names of everybody's environment: HOME is two letters from HOST. */
+/** Common names of any environment: HOME is two changes from HOST. */
 const OF_OTHERS = /^(HOME|HOSTNAME|PWD|OLDPWD|PATH|USER|SHELL|TERM|LANG|TZ|NODE_.*|KUBERNETES_.*)$/;
 
 const KNOWN: readonly string[] = Object.keys(VARIABLES);
 /** What can be meant: a variable, or the file that any may come from. Of two as near it is the variable. */
 const MEANT = [...KNOWN, ...KNOWN.filter((name) => !name.endsWith('_FILE')).map((name) => `${name}_FILE`)];
 
-/** Variables that nobody reads and that look like one of ours: a misspelt limit is no limit. */
+/** Variables that are not read but look like one of the gateway's: a misspelt limit would be no limit. */
 export function lookAlikes(env: Readonly<Record<string, string | undefined>>): Problem[] {
   return Object.keys(env).flatMap((name) => {
     const meant = env[name] ? lookAlike(name) : undefined;

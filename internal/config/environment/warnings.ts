@@ -3,10 +3,10 @@ import { quote } from '../secrets.js';
 import { exportsOtlp } from './assembly.js';
 import { DEFAULT_SAMPLER, SAMPLERS, type Values } from './variables.js';
 
-/** A secret that is shorter can be found by trying, once one of the entries it protects is known. */
+/** A shorter secret can be found by trying, given one of the entries that it protects. */
 const MIN_SECRET_CHARS = 16;
 
-/** What is allowed and yet likely to be a mistake. */
+/** Settings that are allowed and yet likely to be mistakes. */
 export function warnings(values: Values): Problem[] {
   return [...cacheWarnings(values), ...claimWarnings(values), ...tracingWarnings(values)];
 }

@@ -37,8 +37,8 @@ export function routesFrom(read: FileText, source: RoutesSource): RoutesResult {
 }
 
 /**
- * What the file names may fail in ways that nobody thought of: that is one more problem of the
- * file, not the process's end.
+ * Files that it names may fail in unexpected ways: that is one more problem of the file, and must not end the
+ * process.
  */
 function parsed(text: string, source: RoutesSource): RoutesResult {
   try {

@@ -1,5 +1,5 @@
 /**
- * Whether a client that asks for `host` may come to a route for those hosts; empty: it may.
+ * Whether a route for those hosts serves a client that asks for `host`; empty: it does.
  * @param host as `hostNameOf` gives it.
  */
 export function fitsHosts(hosts: readonly string[], host: string): boolean {
@@ -19,7 +19,7 @@ export function hostsCover(hosts: readonly string[], pattern: string | undefined
   return hosts.includes(pattern) || hosts.some((wider) => wider.startsWith('*.') && fits(wider, pattern));
 }
 
-/** The name that a Host header asks for: small letters, without port, brackets and the dot of the root. */
+/** The name of a Host header: lower-case, without port, brackets and the final dot of the root. */
 export function hostNameOf(host: string): string {
   const [, bracketed, name] = /^(?:\[([^\]]*)\]|([^:]*))(?::\d*)?$/.exec(host) ?? [];
   return (bracketed ?? name ?? host).toLowerCase().replace(/\.$/, '');

@@ -8,7 +8,7 @@ import type { Filled, TextInFile } from './yaml-source.js';
  */
 const PLACEHOLDER = /\$?\$\{(?:([A-Za-z_]\w*)(?::-([^{}]*))?\})?/g;
 
-/** A text with placeholders: what it has become, and how messages may show it. */
+/** A text with placeholders: filled in, and as messages may show it. */
 interface Replaced {
   readonly value: unknown;
   readonly written: string;
@@ -29,7 +29,7 @@ export class Placeholders {
 
   /** For `readYaml`. */
   fill({ text, plain, keys }: TextInFile): Filled | undefined {
-    // The body of a fixed answer goes to anybody: RESPOND_VARIABLES says what may stand there.
+    // The body of a fixed answer is public: RESPOND_VARIABLES lists the variables that may be in it.
     if (!text.includes('${') || keys.slice(-2).join('.') === 'respond.body') return undefined;
     let fault: string | undefined;
     const filled = text.replaceAll(PLACEHOLDER, (written, name?: string, fallback?: string) => {

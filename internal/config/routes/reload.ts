@@ -9,9 +9,9 @@ import { type RoutesSource, readRoutesFile, routesFrom } from './file.js';
 import { isFallback } from './table.js';
 import { tableProblemsInTurns } from './target-table.js';
 
-/** How often the file is read while nothing happens. */
+/** Interval at which the file is read while nothing happens. */
 const POLL_MS = 500;
-/** How long a change must stay the same before it is taken: a file that is still being written is not. */
+/** How long a change must stay the same before it is applied, as the file may still be being written. */
 const SETTLE_MS = 100;
 
 export interface RouteReloaderOptions {
@@ -21,8 +21,8 @@ export interface RouteReloaderOptions {
   /** A new table that differs from the one in effect. If it throws, the table in effect stays. */
   readonly onTable: (table: RouteTable) => void | Promise<void>;
   /**
-   * The file turned bad; the table in effect stays. Called once for each bad state of the
-   * file, and for each `reload`.
+   * The file is not valid; the table in effect stays. Called once for each bad state of the file, and for
+   * each `reload`.
    */
   readonly onProblems: (problems: readonly Problem[]) => void;
 }
@@ -46,7 +46,7 @@ export class RouteReloader {
   #timer: NodeJS.Timeout | undefined;
   #running: boolean = false;
   #nudged: boolean = false;
-  /** The state of the file that was dealt with last, and one that is waiting to settle. */
+  /** The state of the file that was handled last, and one that is waiting to settle. */
   #taken: string | undefined;
   #settling: string | undefined;
   /** The last step; each begins when the one before it has ended. */
