@@ -209,7 +209,7 @@ async function served(pieces: readonly Buffer[], random: Random): Promise<Outcom
         return true;
       },
       handshake: (_connection, _head, early) => taken('handshake', early),
-      http: (_connection, _head, received) => taken('http', received),
+      http: (_connection, received) => taken('http', received),
       refuse: (_connection, status) => taken(`refused ${status}`, Buffer.alloc(0)),
       gone: () => {},
     },

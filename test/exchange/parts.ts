@@ -179,7 +179,7 @@ export async function door(
     ...{ wheel, readBuffer, draining: false },
     exchange: (wire, { peer, secure }, head) => intake.serve(wire, { ...head, peer, secure }),
     handshake: ({ socket }) => socket.destroy(),
-    http: (connection, _head, received) => {
+    http: (connection, received) => {
       const stream = connection.asStream(received);
       server.emit('connection', stream);
       stream.resume();

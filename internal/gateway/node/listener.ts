@@ -165,7 +165,7 @@ export class NodeListener implements Listener, RequestRules {
   }
 
   /** @internal */
-  http(connection: Connection, _head: ReadHead, received: Buffer): void {
+  http(connection: Connection, received: Buffer): void {
     this.#http.take(connection.asStream(received), connection.peer);
   }
 

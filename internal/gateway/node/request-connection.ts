@@ -29,8 +29,8 @@ export interface RequestRules {
   handshake(connection: Connection, head: ReadHead, early: Buffer): void;
   /** @returns whether an HTTP route answers it on that wire; if not, the wire has not been touched. */
   exchange(wire: ClientWire, connection: Connection, head: ReadHead): boolean;
-  /** Any other request. @param received the head and what came behind it; it may be lent. */
-  http(connection: Connection, head: ReadHead, received: Buffer): void;
+  /** Any other request. @param received the bytes of the head and what came behind it; they may be lent. */
+  http(connection: Connection, received: Buffer): void;
   refuse(connection: Connection, status: 400 | 431): void;
   /** The connection has another owner now, or has ended. */
   gone(connection: RequestConnection): void;
@@ -102,7 +102,7 @@ export class RequestConnection extends Timed implements SocketOwner, WireConnect
     }
     if (isBodiless(verdict) && this.#answer(verdict, received)) return undefined;
     this.#leave();
-    return rules.http(connection, verdict, received);
+    return rules.http(connection, received);
   }
 
   #awaitRest(): void {

@@ -130,7 +130,7 @@ describe('a connection that requests come on', () => {
         process.nextTick(() => seen.requesting?.close());
         return true;
       },
-      http: (connection, _head, received) => void connection.asStream(received).destroy(),
+      http: (connection, received) => void connection.asStream(received).destroy(),
     });
     client.resume().write(`${HEAD}POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx`);
     await once(client, 'close');
