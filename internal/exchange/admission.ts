@@ -2,6 +2,7 @@ import { type FoundToken, tokenInHandshake } from '../auth/identity/credentials.
 import type { Identity } from '../auth/identity/identity.js';
 import { GatewayError } from '../errors.js';
 import type { FlatHeaders } from '../request/flat-headers.js';
+import type { Client } from '../request/forwarded.js';
 import { isForgedAcrossSites } from './cross-site.js';
 import type { ExchangeParts } from './exchange-parts.js';
 import type { Caller, ExchangeRequest } from './exchange-request.js';
@@ -44,6 +45,21 @@ export function admit(applicant: Applicant): void {
   if (identity instanceof Promise)
     return applicant.later(identity, (verified) => judge(applicant, verified, found));
   return judge(applicant, identity, found);
+}
+
+/**
+ * Sockets of a trusted proxy count for nobody: what its clients ask at once counts for their addresses.
+ * @returns the address whose slot is to be given back at the end; undefined: none was taken.
+ * @throws GatewayError ERR_TOO_MANY_CONNECTIONS.
+ */
+export function takeSlot(
+  { perIp, proxies }: Pick<ExchangeParts, 'perIp' | 'proxies'>,
+  { ip, peer }: Client,
+): string | undefined {
+  if (perIp.limit === 0 || !proxies.trusts(peer)) return undefined;
+  if (perIp.tryEnter(ip)) return ip;
+  const why = `MAX_CONNECTIONS_PER_IP: ${perIp.limit} of ${perIp.keyOf(ip)}`;
+  throw new GatewayError('ERR_TOO_MANY_CONNECTIONS', why);
 }
 
 function tokenOf({ parts: { verifies, credentials }, facts }: Applicant): FoundToken | undefined {

@@ -6,7 +6,7 @@ import type { FlatHeaders } from '../request/flat-headers.js';
 import { isGivenRequestId } from '../request/forwarded.js';
 import type { Sending } from '../upstream/http/sending.js';
 import type { Tenancy } from '../upstream/pool/tenancy.js';
-import { type Applicant, admit } from './admission.js';
+import { type Applicant, admit, takeSlot } from './admission.js';
 import type { ClientWire, WireOwner } from './client-wire.js';
 import { Deadlines } from './deadlines.js';
 import type { ExchangeParts } from './exchange-parts.js';
@@ -128,17 +128,8 @@ export class Exchange implements LiveExchange, Applicant, PassedOn, LocalExchang
     );
   }
 
-  /** Sockets of a trusted proxy count for nobody: what its clients ask at once counts for their addresses. */
   enter(): void {
-    const { perIp, proxies } = this.parts;
-    const { ip, peer } = this.facts.client;
-    if (perIp.limit === 0 || !proxies.trusts(peer)) return;
-    if (!perIp.tryEnter(ip))
-      throw new GatewayError(
-        'ERR_TOO_MANY_CONNECTIONS',
-        `MAX_CONNECTIONS_PER_IP: ${perIp.limit} of ${perIp.keyOf(ip)}`,
-      );
-    this.#slot = ip;
+    this.#slot = takeSlot(this.parts, this.facts.client);
   }
 
   preflight(headers: FlatHeaders): void {
