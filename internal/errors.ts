@@ -18,7 +18,7 @@ export const ERROR_CODES = {
   ERR_LOGOUT_TOKEN: 'the logout token of a provider breaks OpenID Connect Back-Channel Logout 1.0',
   ERR_BANNED: 'the subject is banned',
   ERR_ADDRESS_REFUSED: 'the route is not for clients of that address: its allow and deny',
-  ERR_FORBIDDEN: 'none of the roles that the route requires is held',
+  ERR_FORBIDDEN: 'none of the roles, or not all scopes, that the route requires',
   ERR_NO_TARGET:
     'the upstream is chosen by who is calling, and for this user there is none, or one that is not allowed',
   ERR_BOOTSTRAP_COOKIE:
@@ -26,7 +26,7 @@ export const ERROR_CODES = {
   ERR_BOOTSTRAP_MINT: 'the command or service that makes credentials for the upstream failed',
   ERR_BOOTSTRAP_EXCHANGE: 'the upstream gave no session for the credential that was made',
   ERR_TOO_MANY_CONNECTIONS:
-    'the subject has as many connections as MAX_CONNECTIONS_PER_SUB allows, or the address as MAX_CONNECTIONS_PER_IP',
+    'as many as MAX_CONNECTIONS_PER_SUB, MAX_CONNECTIONS_PER_IP or MAX_SESSIONS_PER_TOKEN allows',
   ERR_REQUEST_MALFORMED:
     'the request has a head, a path, a query or a body that two readers could read differently',
   ERR_HEAD_TOO_LARGE: 'the request has more than 100 header lines, or more than 16 KiB of head',
