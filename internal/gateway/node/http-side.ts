@@ -83,7 +83,9 @@ export class HttpSide {
   /** Closes connections that wait for another request. */
   closeIdle(): void {
     const busy = [...this.#stalls];
-    // node:http takes a connection for idle whose last answer still waits for the client to take it.
+    // node:http takes a connection for idle whose last answer still waits for the client to take it. It
+    // closes idle ones all or none (Node.js 20 to 24), and only its own list tells them from those in the
+    // midst of a head: for the time of this call, the busy ones cannot be destroyed.
     for (const stream of busy) stream.destroy = () => stream;
     this.#server.closeIdleConnections();
     for (const stream of busy) Reflect.deleteProperty(stream, 'destroy');
