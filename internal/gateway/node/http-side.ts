@@ -76,6 +76,8 @@ export class HttpSide {
 
   #begin(stream: BusyStream): void {
     this.#server.emit('connection', stream);
+    // Behind node:http's own listener, which reads on the word of a resume that is no more.
+    stream.off('resume', stopIfPaused).on('resume', stopIfPaused);
     // A stream that was paused does not flow again by itself.
     stream.resume();
   }
@@ -278,4 +280,9 @@ function send(response: ServerResponse, answer: Answer, keep: boolean): void {
   }
   response.writeHead(answer.status);
   response.end(body);
+}
+
+/** A stream that is paused in the turn of its resume is: node:http, told of both in the wrong order, reads. */
+function stopIfPaused(this: Socket): void {
+  if (this.isPaused()) this.emit('pause');
 }

@@ -78,6 +78,30 @@ describe('requests on node:http', () => {
     );
   });
 
+  it('have a body that nobody reads while it is paused, though it was told to flow in the same turn', async (t) => {
+    let held: Socket | undefined;
+    const httpRoutes: HttpRoutes = {
+      present: true,
+      handshakeRefusal: () => undefined,
+      serve: ({ body }) => {
+        const socket = body?.socket;
+        setImmediate(() => {
+          held = socket?.pause().resume().pause();
+        });
+        return true;
+      },
+    };
+    const { dial } = await served(t, { httpRoutes });
+    const client = await dial();
+    client.write('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n');
+    await eventually(() => held !== undefined);
+    await new Promise(setImmediate);
+    const before = held?.bytesRead;
+    await new Promise((resolve) => client.write(Buffer.alloc(100_000), resolve));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(held?.bytesRead, before);
+  });
+
   it('are refused as on a new connection: of other versions, without a Host, asking for half a WebSocket', async (t) => {
     const httpRoutes: HttpRoutes = {
       present: true,
