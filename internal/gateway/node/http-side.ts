@@ -282,7 +282,7 @@ function send(response: ServerResponse, answer: Answer, keep: boolean): void {
   response.end(body);
 }
 
-/** A stream that is paused in the turn of its resume is: node:http, told of both in the wrong order, reads. */
+/** A stream that is paused in the turn of its resume: node:http, told of both in the wrong order, reads. */
 function stopIfPaused(this: Socket): void {
   if (this.isPaused()) this.emit('pause');
 }
