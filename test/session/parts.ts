@@ -133,7 +133,7 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
     authenticator,
     revocations,
     bans,
-    failedLogins: new FailedLogins(),
+    failedLogins: new FailedLogins({ perMinute: 0 }),
     slotsPerSub: slots.perSub,
     slotsPerToken: slots.perToken,
     claims: new Claims(new MemoryClaims()),
