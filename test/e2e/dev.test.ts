@@ -79,6 +79,15 @@ describe('ws-gateway dev', () => {
       assert.equal((await http(`http://${authority}${path}`)).status, 200, path);
   });
 
+  it('names in one line what of its options makes no sense', async () => {
+    assert.deepEqual(await runCommand(['dev', '--upstream', 'nowhere']), {
+      code: 2,
+      stdout: '',
+      stderr:
+        '--upstream "nowhere" is no ws://, wss://, http:// or https:// URL without credentials and fragment\n',
+    });
+  });
+
   it('takes a port of the system’s choice for --port 0, and says which', async () => {
     const other = startDev('--port', '0');
     try {

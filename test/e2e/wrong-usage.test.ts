@@ -25,10 +25,6 @@ describe('the commands, told what makes no sense', () => {
           `${flag} "http://..." is no http:// or https:// URL without credentials`,
         ] as const;
       }),
-      [
-        ['dev', '--upstream', 'nowhere'],
-        '--upstream "nowhere" is no ws://, wss://, http:// or https:// URL without credentials and fragment',
-      ],
     ];
     for (const [args, line] of cases)
       assert.deepEqual(await runCommand(args), { code: 2, stdout: '', stderr: `${line}\n` }, args.join(' '));
