@@ -2,6 +2,7 @@ import type { PacketWalker } from './protocol.js';
 
 /** Packet types in the upper half of a packet's first byte (MQTT 3.1.1 §2.2.1). */
 const CONNECT = 1;
+const PUBLISH = 3;
 const DISCONNECT = 14;
 
 /**
@@ -59,7 +60,8 @@ export class MqttPackets implements PacketWalker {
     this.#shift = 0;
     if (type === CONNECT) this.connects++;
     else if (type === DISCONNECT) this.disconnected = true;
-    return !FREE.has(first);
+    // Most packets are that: no look-up for them.
+    return type === PUBLISH || !FREE.has(first);
   }
 
   /** @returns false when it is too long. */
