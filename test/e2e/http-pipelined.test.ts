@@ -10,7 +10,11 @@ describe('requests one behind the other', () => {
   let gateway: Gateway;
   let server: Server;
   before(async () => {
-    server = createServer((request, response) => response.end(request.url)).listen(0, '127.0.0.1');
+    server = createServer((request, response) => {
+      // In two pieces: an answer that does not say how long it is.
+      if (request.url === '/chunks') response.write('');
+      setImmediate(() => response.end(request.url));
+    }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const upstream = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     gateway = await startGateway({
@@ -67,4 +71,22 @@ describe('requests one behind the other', () => {
       assert.deepEqual(await ask(paths, post), ['200 /first', ...expected]);
     });
   }
+
+  for (const path of ['/far/chunks', '/far/x', '/near', '/healthz'])
+    for (const [what, head] of [
+      ['of HTTP/1.0', `GET ${path} HTTP/1.0\r\nHost: h\r\n\r\n`],
+      ['with a body', `POST ${path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi`],
+    ] as const)
+      it(`have no answer behind the last one of their connection: ${path}, ${what}`, async () => {
+        const next = 'GET /near HTTP/1.1\r\nHost: h\r\n\r\n';
+        for (const more of [next, 'no request at all']) {
+          const client = connect({ port: gateway.port, host: '127.0.0.1', allowHalfOpen: true });
+          let heard = '';
+          client.on('error', () => {}).on('data', (chunk: Buffer) => (heard += chunk.toString('latin1')));
+          client.write(head + more);
+          await within(once(client, 'end'), 'the end of the answer', 60_000);
+          client.destroy();
+          assert.equal(heard.split('HTTP/1.1 ').length - 1, 1, heard);
+        }
+      });
 });

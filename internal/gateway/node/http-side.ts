@@ -225,6 +225,9 @@ export class HttpSide {
 
   /** A request that node:http could not parse, of which it gives no head. */
   #unreadable(error: NodeJS.ErrnoException, stream: BusyStream): void {
+    // RFC 9112 §9.6: what comes behind a request that is the last of its connection is no request. Its own
+    // answer may be under way, and end with the connection.
+    if (error.code === 'HPE_CLOSED_CONNECTION') return;
     const isGone = error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
     const { [LATEST]: latest } = stream;
     // The rest of a request that has its answer gets no other.
