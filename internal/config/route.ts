@@ -170,5 +170,10 @@ export function hasUpstreams(route: Route): route is UpstreamRoute {
   return route.kind === 'websocket' || route.kind === 'http';
 }
 
+/** Entries of two tables are one entry, changed or not, if this is equal. In a table no two have the same. */
+export function routeName({ kind, fallback, protocol, clients, prefix }: UpstreamRoute): string {
+  return `${kind} ${fallback} ${protocol ?? 'any'} ${clients.hosts.join()} ${prefix}`;
+}
+
 /** Routes that answer plain HTTP requests. */
 export type ExchangeRoute = HttpRoute | RespondRoute | FilesRoute | LogoutRoute;

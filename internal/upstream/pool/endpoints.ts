@@ -1,4 +1,4 @@
-import type { UpstreamRoute } from '../../config/config.js';
+import { routeName, type UpstreamRoute } from '../../config/config.js';
 import { Balance } from './balance.js';
 import type { Destination } from './destination.js';
 import { type Endpoint, endpointKey } from './endpoint.js';
@@ -108,9 +108,4 @@ function balanceOf({ balance, weights }: UpstreamRoute, endpoints: readonly Endp
   for (const [at, endpoint] of endpoints.entries())
     if (!weighted.has(endpoint)) weighted.set(endpoint, weights[at] ?? 1);
   return new Balance([...weighted.keys()], balance, [...weighted.values()]);
-}
-
-/** Two routes of different tables are the same route if this is equal. */
-function routeName(route: UpstreamRoute): string {
-  return `${route.fallback} ${route.protocol ?? 'any'} ${route.prefix}`;
 }

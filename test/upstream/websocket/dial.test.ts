@@ -150,6 +150,23 @@ describe('a new table', () => {
     for (const connection of held) connection.destroy();
     await Promise.all([one!.close(), two!.close()]);
   });
+
+  it('tells entries of one prefix for different hosts apart', async () => {
+    const [one, two] = await Promise.all([scripted(accept), scripted(accept)]);
+    const { upstreams } = makeLab();
+    const table = () =>
+      [one!.url, two!.url].map((url, at) => {
+        const clients = { hosts: [`host-${at}`], allow: [], deny: [] };
+        return routeTo(url, { clients, onRemove: 'close' });
+      });
+    const before = table();
+    upstreams.apply({ routes: before });
+    const held = await Promise.all(before.map((route) => upstreams.dial(route, REQUEST)));
+    assert.equal(upstreams.apply({ routes: table() }).size, 0);
+    assert.deepEqual([...upstreams.apply({ routes: table().slice(1) })], [held[0]?.tenancy]);
+    for (const connection of held) connection.destroy();
+    await Promise.all([one!.close(), two!.close()]);
+  });
 });
 
 describe('a dial for an HTTP route', () => {
