@@ -4,7 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { eventually } from '../test/support/eventually.js';
-import { startIssuer } from '../test/support/issuer.js';
+import { startIssuer } from '../test/support/servers/issuer.js';
 import type { Hold } from './hold.js';
 import { environment } from './machine.js';
 import { readOptions, WEEK_SECONDS } from './options.js';

@@ -2,7 +2,7 @@
  * npm run bench: the gateway beside nginx, HAProxy, a bare forwarder and a direct connection, in one run on
  * one machine. docs/benchmarks.md says what is measured and how.
  */
-import { startIssuer } from '../test/support/issuer.js';
+import { startIssuer } from '../test/support/servers/issuer.js';
 import { groups } from './cases.js';
 import { CrowdProgram, compileCrowd } from './crowd-program.js';
 import { environment, placement } from './machine.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Child, startChild } from '../test/support/child-process.js';
 import { eventually } from '../test/support/eventually.js';
-import type { Issuer } from '../test/support/issuer.js';
+import type { Issuer } from '../test/support/servers/issuer.js';
 import type { Job, Outcome } from './job.js';
 import { pinned } from './machine.js';
 

@@ -1,5 +1,5 @@
 import { type Certificate, makeCertificate } from '../test/support/certificate.js';
-import type { Issuer } from '../test/support/issuer.js';
+import type { Issuer } from '../test/support/servers/issuer.js';
 import type { Case, Group } from './cases.js';
 import { type CrowdProgram, isForCrowd } from './crowd-program.js';
 import type { Job, Outcome } from './job.js';

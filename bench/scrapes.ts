@@ -5,12 +5,12 @@
 import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { startChild } from '../test/support/child-process.js';
+import { http } from '../test/support/clients/http.js';
+import { Peer } from '../test/support/clients/ws-client.js';
 import { eventually } from '../test/support/eventually.js';
-import { type Gateway, startGateway } from '../test/support/gateway.js';
-import { http } from '../test/support/http.js';
-import { type Issuer, startIssuer } from '../test/support/issuer.js';
-import { startEcho } from '../test/support/upstream.js';
-import { Peer } from '../test/support/ws-client.js';
+import { type Gateway, startGateway } from '../test/support/gateway/gateway.js';
+import { type Issuer, startIssuer } from '../test/support/servers/issuer.js';
+import { startEcho } from '../test/support/upstreams/upstream.js';
 import { readOptions, WEEK_SECONDS } from './options.js';
 
 const {

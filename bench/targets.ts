@@ -8,7 +8,7 @@ import type { Certificate } from '../test/support/certificate.js';
 import { type Child, startChild } from '../test/support/child-process.js';
 import { eventually } from '../test/support/eventually.js';
 import { accepts, freePort } from '../test/support/free-port.js';
-import { GATEWAY_COMMAND } from '../test/support/gateway.js';
+import { GATEWAY_COMMAND } from '../test/support/gateway/gateway.js';
 import { pinned } from './machine.js';
 import { childrenOf } from './process-usage.js';
 import { TSX } from './programs.js';

@@ -3,7 +3,7 @@
  * them. docs/benchmarks.md says how to read it where load generator and gateway share the cores.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { startIssuer } from '../test/support/issuer.js';
+import { startIssuer } from '../test/support/servers/issuer.js';
 import type { Outcome } from './job.js';
 import { environment } from './machine.js';
 import { readOptions } from './options.js';

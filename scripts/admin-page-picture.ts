@@ -4,12 +4,12 @@
  */
 import { fileURLToPath } from 'node:url';
 import { readOptions } from '../bench/options.js';
-import { BrowserPage } from '../test/support/browser-page.js';
-import { startGateway } from '../test/support/gateway.js';
-import { http } from '../test/support/http.js';
-import { startIssuer } from '../test/support/issuer.js';
-import { startEcho } from '../test/support/upstream.js';
-import { Peer } from '../test/support/ws-client.js';
+import { BrowserPage } from '../test/support/clients/browser-page.js';
+import { http } from '../test/support/clients/http.js';
+import { Peer } from '../test/support/clients/ws-client.js';
+import { startGateway } from '../test/support/gateway/gateway.js';
+import { startIssuer } from '../test/support/servers/issuer.js';
+import { startEcho } from '../test/support/upstreams/upstream.js';
 
 const ADMIN_TOKEN = 'a-token-for-the-picture';
 const PICTURE = fileURLToPath(new URL('../docs/admin-page.png', import.meta.url));

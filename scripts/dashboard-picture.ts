@@ -14,8 +14,8 @@ import { RULES_FILE } from '../test/deploy/alert-rules.js';
 import { BusyGateway } from '../test/deploy/busy-gateway.js';
 import { type Dashboard, interpolate, type Panel, readDashboard } from '../test/deploy/dashboard.js';
 import { startChild } from '../test/support/child-process.js';
-import { type PrometheusServer, startPrometheus } from '../test/support/prometheus-server.js';
-import type { Peer } from '../test/support/ws-client.js';
+import type { Peer } from '../test/support/clients/ws-client.js';
+import { type PrometheusServer, startPrometheus } from '../test/support/servers/prometheus-server.js';
 import { drawPanel, type Span } from './panel-drawing.js';
 
 const RUN_SECONDS = 120;

@@ -1,5 +1,5 @@
 import { legend, type Panel } from '../test/deploy/dashboard.js';
-import type { Series } from '../test/support/prometheus-server.js';
+import type { Series } from '../test/support/servers/prometheus-server.js';
 
 /** Pixels. */
 export interface Box {

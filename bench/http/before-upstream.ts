@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Gateway, startGateway } from '../../test/support/gateway.js';
-import type { Issuer } from '../../test/support/issuer.js';
+import { type Gateway, startGateway } from '../../test/support/gateway/gateway.js';
+import type { Issuer } from '../../test/support/servers/issuer.js';
 
 /**
  * Starts a gateway before an upstream of this process, for as long as `work` takes.

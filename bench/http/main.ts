@@ -3,7 +3,7 @@
  * undici, in one run on one machine; and the gateway's memory with idle event streams and bodies that pass
  * slowly. docs/benchmarks.md says what is measured and how.
  */
-import { type Issuer, startIssuer } from '../../test/support/issuer.js';
+import { type Issuer, startIssuer } from '../../test/support/servers/issuer.js';
 import { environment, placement } from '../machine.js';
 import { readOptions, WEEK_SECONDS } from '../options.js';
 import { cpuMicros } from '../process-usage.js';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, request } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Issuer } from '../../test/support/issuer.js';
+import type { Issuer } from '../../test/support/servers/issuer.js';
 import { beforeUpstream } from './before-upstream.js';
 
 export interface IdleStreams {

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Gateway } from '../../test/support/gateway.js';
-import type { Issuer } from '../../test/support/issuer.js';
+import type { Gateway } from '../../test/support/gateway/gateway.js';
+import type { Issuer } from '../../test/support/servers/issuer.js';
 import { peakRssBytes } from '../process-usage.js';
 import { beforeUpstream } from './before-upstream.js';
 

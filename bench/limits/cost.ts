@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { RateLimiterRedis } from 'rate-limiter-flexible';
 import { type Budget, LeaseLedger } from '../../internal/ratelimit/lease-ledger.js';
-import type { RedisServer } from '../../test/support/redis-server.js';
+import type { RedisServer } from '../../test/support/servers/redis-server.js';
 import { cpuMicros } from '../process-usage.js';
 import { connectAsGateway } from './contestants.js';
 

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { RateLimiterRedis, type RateLimiterRes } from 'rate-limiter-flexible';
 import type { Budget } from '../../internal/ratelimit/lease-ledger.js';
-import type { RedisServer } from '../../test/support/redis-server.js';
+import type { RedisServer } from '../../test/support/servers/redis-server.js';
 import { connectAsGateway, LeasingProcess } from './contestants.js';
 
 const [PER_SECOND, BURST, LEASE] = [100, 100, 10];

@@ -2,7 +2,7 @@
  * npm run bench:limits: the lease script beside rate-limiter-flexible, against a redis-server of its own.
  * docs/benchmarks.md says what came of it.
  */
-import { startRedis } from '../../test/support/redis-server.js';
+import { startRedis } from '../../test/support/servers/redis-server.js';
 import { environment } from '../machine.js';
 import { readOptions } from '../options.js';
 import { measureCost } from './cost.js';

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { RateLimiterMemory, RateLimiterRedis } from 'rate-limiter-flexible';
 import { eventually, within } from '../../test/support/eventually.js';
-import type { RedisServer } from '../../test/support/redis-server.js';
+import type { RedisServer } from '../../test/support/servers/redis-server.js';
 import { connectAsGateway, LeasingProcess } from './contestants.js';
 
 /** Far above what is asked for: what counts is when an answer comes. */

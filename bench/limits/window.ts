@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { BurstyRateLimiter, RateLimiterRedis } from 'rate-limiter-flexible';
 import { within } from '../../test/support/eventually.js';
-import type { RedisServer } from '../../test/support/redis-server.js';
+import type { RedisServer } from '../../test/support/servers/redis-server.js';
 import { connectAsGateway, LeasingProcess } from './contestants.js';
 
 /** 50 a second, 100 at once: over t seconds at most 100 + 50 t may pass. */

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
+import { http } from '../../test/support/clients/http.js';
+import { RawClient } from '../../test/support/clients/raw-client.js';
 import { within } from '../../test/support/eventually.js';
-import { OPCODE } from '../../test/support/frames.js';
-import type { Gateway } from '../../test/support/gateway.js';
-import { http } from '../../test/support/http.js';
-import type { Issuer } from '../../test/support/issuer.js';
-import { RawClient } from '../../test/support/raw-client.js';
+import type { Gateway } from '../../test/support/gateway/gateway.js';
+import { OPCODE } from '../../test/support/protocols/frames.js';
+import type { Issuer } from '../../test/support/servers/issuer.js';
 import { clientMessage } from '../frames.js';
 import type { Endpoint } from './endpoint.js';
 import { pick, type Random } from './random.js';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Writable } from 'node:stream';
-import type { Gateway } from '../../test/support/gateway.js';
+import type { Gateway } from '../../test/support/gateway/gateway.js';
 import { peakRssBytes } from '../process-usage.js';
 
 /** What bodies are made of: these bytes over and over. */

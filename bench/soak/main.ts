@@ -5,9 +5,9 @@
  */
 import { randomInt } from 'node:crypto';
 import { eventually } from '../../test/support/eventually.js';
-import { type Gateway, startGateway } from '../../test/support/gateway.js';
-import { startIssuer } from '../../test/support/issuer.js';
-import { assertQuiet } from '../../test/support/quiet.js';
+import { type Gateway, startGateway } from '../../test/support/gateway/gateway.js';
+import { assertQuiet } from '../../test/support/gateway/quiet.js';
+import { startIssuer } from '../../test/support/servers/issuer.js';
 import { startBroker } from '../broker.js';
 import { environment } from '../machine.js';
 import { readOptions, WEEK_SECONDS } from '../options.js';

@@ -1,7 +1,7 @@
 import { CLOSE_REASONS } from '../../internal/close-codes.js';
+import { Talker } from '../../test/support/clients/talker.js';
 import { eventually } from '../../test/support/eventually.js';
-import type { Issuer } from '../../test/support/issuer.js';
-import { Talker } from '../../test/support/talker.js';
+import type { Issuer } from '../../test/support/servers/issuer.js';
 import { MqttTalker } from './mqtt-talker.js';
 import { seeded } from './random.js';
 import { Visitor } from './visitor.js';

@@ -1,4 +1,4 @@
-import type { Gateway } from '../../test/support/gateway.js';
+import type { Gateway } from '../../test/support/gateway/gateway.js';
 import { childrenOf, cpuMicros, openFiles, rssBytes } from '../process-usage.js';
 
 /** The gateway at one moment; several processes are added up. */

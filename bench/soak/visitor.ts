@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { RawClient } from '../../test/support/clients/raw-client.js';
 import { within } from '../../test/support/eventually.js';
-import { closePayload, OPCODE } from '../../test/support/frames.js';
-import { RawClient } from '../../test/support/raw-client.js';
+import { closePayload, OPCODE } from '../../test/support/protocols/frames.js';
 import { chanceMs, pick, type Random } from './random.js';
 import { connectPacket, head, untilClosed } from './wire.js';
 

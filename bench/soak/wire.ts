@@ -1,6 +1,6 @@
 import { generate } from 'mqtt-packet';
-import { OPCODE } from '../../test/support/frames.js';
-import { handshakeHead, type RawClient } from '../../test/support/raw-client.js';
+import { handshakeHead, type RawClient } from '../../test/support/clients/raw-client.js';
+import { OPCODE } from '../../test/support/protocols/frames.js';
 
 /** No wait for a frame ever ends by this. */
 const FOREVER_MS = 2 ** 31 - 1;

@@ -6,8 +6,8 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { eventually } from '../../test/support/eventually.js';
-import { type Gateway, startGateway } from '../../test/support/gateway.js';
-import { startIssuer } from '../../test/support/issuer.js';
+import { type Gateway, startGateway } from '../../test/support/gateway/gateway.js';
+import { startIssuer } from '../../test/support/servers/issuer.js';
 import { startBroker } from '../broker.js';
 import { environment, giveWay, pin, placement } from '../machine.js';
 import { readOptions } from '../options.js';

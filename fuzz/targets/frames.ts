@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { CloseReasonKey } from '../../internal/close-codes.js';
 import { FrameWalker } from '../../internal/websocket/frame-walker.js';
 import type { WholeFrames } from '../../internal/websocket/whole-frames.js';
-import { type Frame, FrameReader, OPCODE } from '../../test/support/frames.js';
+import { type Frame, FrameReader, OPCODE } from '../../test/support/protocols/frames.js';
 import { cut } from '../cuts.js';
 import { kindBy, type Target } from '../target.js';
 

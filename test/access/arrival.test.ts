@@ -9,7 +9,7 @@ import type { RequestHead } from '../../internal/request/head.js';
 import { AllowedOrigins } from '../../internal/request/origin.js';
 import { ROUTE } from '../admin/parts.js';
 import { HTTP_DEFAULTS } from '../config/route-defaults.js';
-import { handshakeHead as head } from '../support/handshake-head.js';
+import { handshakeHead as head } from '../support/protocols/handshake-head.js';
 
 const table = createRouteTable([{ ...ROUTE, tls: undefined }]);
 const rules: ArrivalRules = {

@@ -3,7 +3,7 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { type EndedSession, SESSION_LOG_TABLE, SessionLog } from '../../internal/activity/session-log.js';
 import { postgresStoreWithLog, recordedLog } from '../store/recorded-log.js';
 import { eventually } from '../support/eventually.js';
-import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
+import { type PostgresServer, startPostgres } from '../support/servers/postgres-server.js';
 
 const DAY_MS = 86_400_000;
 const NOON_MS = Date.parse('2026-05-01T12:00:00Z');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { LogoutTokens } from '../../internal/auth/logout-token.js';
 import { TrustedIssuers } from '../../internal/auth/trusted-issuers.js';
-import { startIssuer } from '../support/issuer.js';
+import { startIssuer } from '../support/servers/issuer.js';
 import { bench, compact, refusedWith, verification } from './parts.js';
 
 const EVENTS = { 'http://schemas.openid.net/event/backchannel-logout': {} };

@@ -12,7 +12,7 @@ import { TrustedIssuers } from '../../internal/auth/trusted-issuers.js';
 import type { Algorithm, VerificationConfig } from '../../internal/config/config.js';
 import type { Log } from '../../internal/telemetry/log/log.js';
 import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
-import { type Issuer, type IssuerOptions, startIssuer } from '../support/issuer.js';
+import { type Issuer, type IssuerOptions, startIssuer } from '../support/servers/issuer.js';
 
 /** Every algorithm that may be configured; written out, so that tests fail if one is lost. */
 export const ALL: readonly Algorithm[] = [

@@ -8,7 +8,7 @@ import { text } from '../../cmd/explain/text.js';
 import { readEnvironment } from '../../internal/config/environment/environment.js';
 import { parseRoutes } from '../../internal/config/routes/routes.js';
 import { NO_BACKENDS } from '../config/route-defaults.js';
-import { type Issuer, startIssuer } from '../support/issuer.js';
+import { type Issuer, startIssuer } from '../support/servers/issuer.js';
 
 const ROUTES = `
 - prefix: /broker

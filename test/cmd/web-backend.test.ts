@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type Issuer, startIssuer } from '../../cmd/demo/issuer.js';
 import { startWebBackend, type WebBackend } from '../../cmd/demo/web-backend.js';
-import { breakOff } from '../support/broken-off.js';
-import { http } from '../support/http.js';
+import { breakOff } from '../support/clients/broken-off.js';
+import { http } from '../support/clients/http.js';
 
 describe('the HTTP services of the demo', () => {
   let issuer: Issuer;

@@ -1,17 +1,17 @@
 import { request } from 'node:http';
-import { type AedesBroker, startAedes } from '../support/aedes.js';
+import { http } from '../support/clients/http.js';
+import { MqttPeer } from '../support/clients/mqtt-client.js';
+import { exchange, handshakeHead } from '../support/clients/raw-client.js';
+import { Peer } from '../support/clients/ws-client.js';
 import { eventually, within } from '../support/eventually.js';
-import { encodeFrame, OPCODE } from '../support/frames.js';
-import { type Gateway, type RouteEntry, startGateway } from '../support/gateway.js';
-import { http } from '../support/http.js';
-import { type IntrospectionServer, startIntrospection } from '../support/introspection-server.js';
-import { type Issuer, startIssuer } from '../support/issuer.js';
-import { MqttPeer } from '../support/mqtt-client.js';
-import { exchange, handshakeHead } from '../support/raw-client.js';
-import { type RawUpstream, startRawUpstream, switching } from '../support/raw-upstream.js';
-import { type RedisServer, startRedis } from '../support/redis-server.js';
-import { startEcho, type Upstream } from '../support/upstream.js';
-import { Peer } from '../support/ws-client.js';
+import { type Gateway, type RouteEntry, startGateway } from '../support/gateway/gateway.js';
+import { encodeFrame, OPCODE } from '../support/protocols/frames.js';
+import { type AedesBroker, startAedes } from '../support/servers/aedes.js';
+import { type IntrospectionServer, startIntrospection } from '../support/servers/introspection-server.js';
+import { type Issuer, startIssuer } from '../support/servers/issuer.js';
+import { type RedisServer, startRedis } from '../support/servers/redis-server.js';
+import { type RawUpstream, startRawUpstream, switching } from '../support/upstreams/raw-upstream.js';
+import { startEcho, type Upstream } from '../support/upstreams/upstream.js';
 
 const MESSAGE_BYTES = 64 * 1024;
 

@@ -7,10 +7,10 @@ import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parseEnv, promisify } from 'node:util';
 import { startChild } from '../support/child-process.js';
+import { http } from '../support/clients/http.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
-import { http } from '../support/http.js';
-import { startIssuer } from '../support/issuer.js';
+import { startIssuer } from '../support/servers/issuer.js';
 
 const run = promisify(execFile);
 const SCRIPT = fileURLToPath(new URL('../../scripts/debian-package', import.meta.url));

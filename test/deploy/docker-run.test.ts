@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { startChild } from '../support/child-process.js';
 import { eventually, within } from '../support/eventually.js';
 import { accepts, freePort } from '../support/free-port.js';
-import { startGateway } from '../support/gateway.js';
+import { startGateway } from '../support/gateway/gateway.js';
 import { COMPOSE_TEXT, composeFile, REFERENCE } from './compose-file.js';
 
 const SCRIPT = fileURLToPath(new URL('../../scripts/docker_run.sh', import.meta.url));

@@ -5,7 +5,7 @@ import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeCertificate } from '../support/certificate.js';
-import { GATEWAY_COMMAND, startGateway } from '../support/gateway.js';
+import { GATEWAY_COMMAND, startGateway } from '../support/gateway/gateway.js';
 
 interface ImageConfiguration {
   readonly User: string;

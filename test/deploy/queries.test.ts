@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { EXAMPLE_QUERIES } from '../../scripts/metrics-page.js';
 import { eventually } from '../support/eventually.js';
-import { type PrometheusServer, type Series, startPrometheus } from '../support/prometheus-server.js';
+import { type PrometheusServer, type Series, startPrometheus } from '../support/servers/prometheus-server.js';
 import { RULES_FILE, readRules, withoutThresholds } from './alert-rules.js';
 import { BusyGateway } from './busy-gateway.js';
 import { interpolate, readDashboard } from './dashboard.js';

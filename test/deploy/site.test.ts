@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { buildSite } from '../../scripts/site.js';
-import { BrowserPage } from '../support/browser-page.js';
+import { BrowserPage } from '../support/clients/browser-page.js';
 import { readRules } from './alert-rules.js';
 
 describe('the documentation as a site', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { http } from '../support/http.js';
+import { http } from '../support/clients/http.js';
 import { door, httpRouteTo, say, serveRaw } from './parts.js';
 
 /** A gateway in front of an upstream that answers everything with these bytes. @returns its port. */

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
+import { http } from '../support/clients/http.js';
 import { eventually } from '../support/eventually.js';
-import { http } from '../support/http.js';
 import { door, httpRouteTo, say, serve, serveRaw } from './parts.js';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';

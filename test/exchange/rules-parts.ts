@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { parseRoutes } from '../../internal/config/routes/routes.js';
 import { directory, linesOf, put } from '../config/files.js';
 import { NO_BACKENDS } from '../config/route-defaults.js';
-import { type HttpAnswer, http } from '../support/http.js';
+import { type HttpAnswer, http } from '../support/clients/http.js';
 import { door, listening } from './parts.js';
 
 /** What an upstream got. */

@@ -5,7 +5,7 @@ import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
 import type { IIngress } from 'kubernetes-models/networking.k8s.io/v1/Ingress';
 import type { INetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1/NetworkPolicy';
 import type { IService } from 'kubernetes-models/v1/Service';
-import { all, type KubernetesObject, one } from '../support/kubernetes-render.js';
+import { all, type KubernetesObject, one } from '../support/kubernetes/render.js';
 import { podOf, variablesOf } from './pod-files.js';
 import { renders } from './renders.js';
 

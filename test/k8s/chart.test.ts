@@ -11,7 +11,7 @@ import type { IService } from 'kubernetes-models/v1/Service';
 import { parse } from 'yaml';
 import { ENTRY_KEYS } from '../../internal/config/routes/schema.js';
 import { TARGET_KEYS } from '../../internal/config/routes/targets.js';
-import { all, helmTemplate, k8s, one, run } from '../support/kubernetes-render.js';
+import { all, helmTemplate, k8s, one, run } from '../support/kubernetes/render.js';
 import { podOf, variablesOf } from './pod-files.js';
 import { CHART_VALUES } from './renders.js';
 

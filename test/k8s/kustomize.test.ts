@@ -9,7 +9,7 @@ import type { IHorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2/
 import type { IIngress } from 'kubernetes-models/networking.k8s.io/v1/Ingress';
 import type { ISecret } from 'kubernetes-models/v1/Secret';
 import type { IService } from 'kubernetes-models/v1/Service';
-import { k8s, kustomize, one, tool } from '../support/kubernetes-render.js';
+import { k8s, kustomize, one, tool } from '../support/kubernetes/render.js';
 import { podOf, variablesOf } from './pod-files.js';
 import { OVERLAYS } from './renders.js';
 

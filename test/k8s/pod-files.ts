@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test';
 import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
 import type { IConfigMap } from 'kubernetes-models/v1/ConfigMap';
 import type { IPodSpec } from 'kubernetes-models/v1/PodSpec';
-import { type KubernetesObject, one } from '../support/kubernetes-render.js';
+import { type KubernetesObject, one } from '../support/kubernetes/render.js';
 
 /** The gateway's container and the pod around it. */
 export function podOf(objects: readonly KubernetesObject[]) {

@@ -5,7 +5,7 @@ import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
 import { loadConfiguration } from '../../internal/config/environment/environment.js';
 import { linesOf } from '../config/files.js';
 import { makeCertificate } from '../support/certificate.js';
-import { one } from '../support/kubernetes-render.js';
+import { one } from '../support/kubernetes/render.js';
 import { environmentOf, podOf, variablesOf } from './pod-files.js';
 import { renders } from './renders.js';
 

@@ -1,5 +1,5 @@
 import { VARIABLES, type Variable } from '../../internal/config/environment/variables.js';
-import { helmTemplate, type KubernetesObject, k8s, kustomize } from '../support/kubernetes-render.js';
+import { helmTemplate, type KubernetesObject, k8s, kustomize } from '../support/kubernetes/render.js';
 
 /** A way to install the gateway, as the cluster gets to see it. */
 export interface Render {

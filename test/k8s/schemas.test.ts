@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
-import { k8s, kustomize, one } from '../support/kubernetes-render.js';
-import { schemaProblem, typeProblems } from '../support/kubernetes-schema.js';
+import { k8s, kustomize, one } from '../support/kubernetes/render.js';
+import { schemaProblem, typeProblems } from '../support/kubernetes/schema.js';
 import { renders } from './renders.js';
 
 describe('every object of k8s/', () => {

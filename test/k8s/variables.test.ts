@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { parseEnv } from 'node:util';
 import { Refused } from '../../internal/config/environment/readers.js';
 import { readVariable, VARIABLES, type Variable } from '../../internal/config/environment/variables.js';
-import { k8s } from '../support/kubernetes-render.js';
+import { k8s } from '../support/kubernetes/render.js';
 import { variablesOf } from './pod-files.js';
 import { CHART_VALUES, EVERY_VARIABLE, renders } from './renders.js';
 

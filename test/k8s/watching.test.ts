@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import type { IConfigMap } from 'kubernetes-models/v1/ConfigMap';
 import { parse } from 'yaml';
 import { RULES_FILE } from '../deploy/alert-rules.js';
-import { all, type KubernetesObject } from '../support/kubernetes-render.js';
+import { all, type KubernetesObject } from '../support/kubernetes/render.js';
 import { renders } from './renders.js';
 
 interface Rules {

@@ -7,8 +7,8 @@ import { describe, it } from 'node:test';
 import { OutboundHttp } from '../../internal/outbound/http.js';
 import { type ProxySettings, proxyFor } from '../../internal/outbound/proxy.js';
 import { makeCertificate } from '../support/certificate.js';
-import { startForwardProxy } from '../support/forward-proxy.js';
-import { startIssuer } from '../support/issuer.js';
+import { startForwardProxy } from '../support/servers/forward-proxy.js';
+import { startIssuer } from '../support/servers/issuer.js';
 
 const settings = (own: Partial<ProxySettings>): ProxySettings => ({
   http: undefined,

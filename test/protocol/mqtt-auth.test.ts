@@ -8,7 +8,7 @@ import {
   reauthenticated,
 } from '../../internal/protocol/mqtt-auth.js';
 import { MqttStream } from '../../internal/protocol/mqtt-stream.js';
-import { connectPacket } from '../support/mqtt-packets.js';
+import { connectPacket } from '../support/protocols/mqtt-packets.js';
 import { greeting } from './connect-packet.js';
 
 const VERSION = { protocolVersion: 5 } as const;

@@ -8,7 +8,7 @@ import type { MessageBudget } from '../../internal/ratelimit/message-budget.js';
 import { RedisStore } from '../../internal/store/redis.js';
 import { createLog } from '../../internal/telemetry/log/log.js';
 import { eventually, within } from '../support/eventually.js';
-import { type RedisServer, startRedis, startRedisCluster } from '../support/redis-server.js';
+import { type RedisServer, startRedis, startRedisCluster } from '../support/servers/redis-server.js';
 
 const ann = { kind: 'sub', name: 'ann {1}:*\n' } as const;
 const log = createLog({ logLevel: 'fatal', logFormat: 'json' });

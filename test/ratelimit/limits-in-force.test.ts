@@ -8,8 +8,8 @@ import { RedisRecords } from '../../internal/store/records/redis-records.js';
 import type { RecordList } from '../../internal/store/records/shared-records.js';
 import { postgresStoreWithLog, recordedLog, redisStoreWithLog } from '../store/recorded-log.js';
 import { eventually } from '../support/eventually.js';
-import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
-import { type RedisServer, startRedis } from '../support/redis-server.js';
+import { type PostgresServer, startPostgres } from '../support/servers/postgres-server.js';
+import { type RedisServer, startRedis } from '../support/servers/redis-server.js';
 
 const CONFIGURED = { perSecond: 10, burst: 30, bytesPerSecond: 0 };
 const ANN = { kind: 'sub', name: 'ann' } as const;

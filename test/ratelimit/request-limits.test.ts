@@ -4,7 +4,7 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import type { RequestLimit } from '../../internal/config/config.js';
 import { type RequestClient, RequestLimits } from '../../internal/ratelimit/request-limits.js';
 import { redisStoreWithLog } from '../store/recorded-log.js';
-import { type RedisServer, startRedis } from '../support/redis-server.js';
+import { type RedisServer, startRedis } from '../support/servers/redis-server.js';
 
 const LOGIN: RequestLimit = { requests: 5, perMs: 60_000, burst: 5, by: 'ip' };
 const ip = (name: string): RequestClient => ({ kind: 'ip', name });

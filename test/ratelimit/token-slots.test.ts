@@ -6,8 +6,8 @@ import { LEASE_MS, type SlotStore } from '../../internal/ratelimit/token-slots/s
 import { TokenSlots } from '../../internal/ratelimit/token-slots/token-slots.js';
 import { postgresStoreWithLog, redisStoreWithLog } from '../store/recorded-log.js';
 import { eventually } from '../support/eventually.js';
-import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
-import { type RedisServer, startRedis } from '../support/redis-server.js';
+import { type PostgresServer, startPostgres } from '../support/servers/postgres-server.js';
+import { type RedisServer, startRedis } from '../support/servers/redis-server.js';
 
 const PREFIX = 'ws:token-slots:';
 

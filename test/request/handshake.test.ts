@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { checkHandshake } from '../../internal/request/handshake.js';
 import type { RequestHead } from '../../internal/request/head.js';
-import { type HeadLines, handshakeHead as head, KEY } from '../support/handshake-head.js';
+import { type HeadLines, handshakeHead as head, KEY } from '../support/protocols/handshake-head.js';
 
 describe('RFC 6455 section 4.2.1', () => {
   const cases: readonly (readonly [string, HeadLines, Partial<RequestHead>, 400 | 426 | undefined])[] = [

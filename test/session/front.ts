@@ -8,7 +8,7 @@ import { Sockets } from '../../internal/upstream/socket/sockets.js';
 import { type TcpBinding, tcpBinding } from '../../internal/upstream/socket/tcp-binding.js';
 import { FrameWriter } from '../../internal/upstream/websocket/frame-writer.js';
 import { eventually } from '../support/eventually.js';
-import { type RawUpstream, startRawUpstream, switching } from '../support/raw-upstream.js';
+import { type RawUpstream, startRawUpstream, switching } from '../support/upstreams/raw-upstream.js';
 import { type Bench, type BenchOptions, bench } from './parts.js';
 
 /** A session between two sockets of the test's own: frames go in and come out as bytes. */

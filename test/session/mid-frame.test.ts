@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { eventually } from '../support/eventually.js';
-import { OPCODE } from '../support/frames.js';
+import { OPCODE } from '../support/protocols/frames.js';
 import { Front, Inbox } from './front.js';
 import { codes, down, up, write } from './wire.js';
 

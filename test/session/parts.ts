@@ -22,8 +22,8 @@ import { RecentRefusals } from '../../internal/telemetry/log/recent-refusals.js'
 import { Upstreams } from '../../internal/upstream/upstreams.js';
 import { bench as authBench, verification } from '../auth/parts.js';
 import { eventually } from '../support/eventually.js';
-import { MetricsText } from '../support/metrics-text.js';
-import { startUpstream, type Upstream, type UpstreamOptions } from '../support/upstream.js';
+import { MetricsText } from '../support/gateway/metrics-text.js';
+import { startUpstream, type Upstream, type UpstreamOptions } from '../support/upstreams/upstream.js';
 import { routeTo } from '../upstream/lab.js';
 import { StandInClient } from './stand-in-client.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PingAllowance } from '../../internal/session/ping-allowance.js';
 import { eventually } from '../support/eventually.js';
-import { startEcho } from '../support/upstream.js';
+import { startEcho } from '../support/upstreams/upstream.js';
 import { bench } from './parts.js';
 
 test('fifty pings a tick are signs of life, the next is one too many', () => {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connectBody, packet } from '../protocol/connect-packet.js';
 import { eventually } from '../support/eventually.js';
-import { startRawUpstream, switching } from '../support/raw-upstream.js';
-import { startEcho } from '../support/upstream.js';
+import { startRawUpstream, switching } from '../support/upstreams/raw-upstream.js';
+import { startEcho } from '../support/upstreams/upstream.js';
 import { bench, ended, open, withUpstream } from './parts.js';
 
 test('a token in the handshake is verified and the upstream dialled before the 101, which carries its sub-protocol', async (t) => {

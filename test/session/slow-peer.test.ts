@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { eventually } from '../support/eventually.js';
-import { closePayload, OPCODE } from '../support/frames.js';
+import { closePayload, OPCODE } from '../support/protocols/frames.js';
 import { Front, Inbox } from './front.js';
 import { codes, down, frames, up, write } from './wire.js';
 

@@ -3,7 +3,7 @@ import { it } from 'node:test';
 import type { Protocol } from '../../internal/config/config.js';
 import { Traffic, type TrafficCounts, type TrafficSource } from '../../internal/session/traffic.js';
 import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
-import { MetricsText } from '../support/metrics-text.js';
+import { MetricsText } from '../support/gateway/metrics-text.js';
 
 class Source implements TrafficSource {
   constructor(

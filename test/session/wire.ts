@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { encodeFrame, type Frame, FrameReader, OPCODE } from '../support/frames.js';
+import { encodeFrame, type Frame, FrameReader, OPCODE } from '../support/protocols/frames.js';
 import type { Inbox } from './front.js';
 
 export const KEY = Buffer.from([0x91, 0x02, 0xe3, 0x74]);

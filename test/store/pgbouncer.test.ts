@@ -5,8 +5,8 @@ import { describe, it } from 'node:test';
 import { JWT_CACHE_TABLE, PostgresTokenCache } from '../../internal/auth/token-cache/postgres.js';
 import { digestOf, entryOf, SEAL } from '../auth/token-cache/cached-entry.js';
 import { eventually } from '../support/eventually.js';
-import { HAS_PGBOUNCER, startPgBouncer } from '../support/pgbouncer.js';
-import { startPostgres } from '../support/postgres-server.js';
+import { HAS_PGBOUNCER, startPgBouncer } from '../support/servers/pgbouncer.js';
+import { startPostgres } from '../support/servers/postgres-server.js';
 import { postgresStoreWithLog } from './recorded-log.js';
 
 describe('behind PgBouncer', () => {

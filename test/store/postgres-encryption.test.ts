@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { readPostgresDsn } from '../../internal/dsn/postgres.js';
 import { type Certificate, makeCertificate } from '../support/certificate.js';
 import { eventually } from '../support/eventually.js';
-import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
+import { type PostgresServer, startPostgres } from '../support/servers/postgres-server.js';
 import { postgresStoreWithLog } from './recorded-log.js';
 
 describe('sslmode', () => {

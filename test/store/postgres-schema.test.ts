@@ -3,8 +3,8 @@ import { after, before, describe, it } from 'node:test';
 import { Client } from 'pg';
 import { expiringTable, type PostgresTable } from '../../internal/store/postgres-table.js';
 import { eventually } from '../support/eventually.js';
-import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
-import { startTcpProxy } from '../support/tcp-proxy.js';
+import { type PostgresServer, startPostgres } from '../support/servers/postgres-server.js';
+import { startTcpProxy } from '../support/servers/tcp-proxy.js';
 import { postgresStoreWithLog } from './recorded-log.js';
 
 /** A table that has seen two releases. */

@@ -5,8 +5,8 @@ import { GatewayError } from '../../internal/errors.js';
 import type { PostgresStore } from '../../internal/store/postgres.js';
 import { expiringTable } from '../../internal/store/postgres-table.js';
 import { eventually } from '../support/eventually.js';
-import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
-import { startTcpProxy } from '../support/tcp-proxy.js';
+import { type PostgresServer, startPostgres } from '../support/servers/postgres-server.js';
+import { startTcpProxy } from '../support/servers/tcp-proxy.js';
 import { postgresStoreWithLog } from './recorded-log.js';
 
 const TABLE = expiringTable({ name: 'things', keyColumn: 'key', columns: 'value text NOT NULL' });

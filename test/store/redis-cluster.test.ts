@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { eventually } from '../support/eventually.js';
-import { type RedisCluster, startRedisCluster } from '../support/redis-server.js';
+import { type RedisCluster, startRedisCluster } from '../support/servers/redis-server.js';
 import { redisStoreWithLog } from './recorded-log.js';
 
 describe('RedisStore with a cluster of three', () => {

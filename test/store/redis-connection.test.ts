@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { isSentinelUrl, parseRedisUrl } from '../../internal/dsn/redis.js';
 import { redisFailure } from '../../internal/store/redis-failure.js';
 import { freePort } from '../support/free-port.js';
-import { startRedis } from '../support/redis-server.js';
+import { startRedis } from '../support/servers/redis-server.js';
 import { redisStoreWithLog } from './recorded-log.js';
 
 describe('a Redis URL', () => {

@@ -8,7 +8,7 @@ import { LEASE_RIGHTS } from '../../internal/ratelimit/lease-rights.js';
 import { RedisRecords } from '../../internal/store/records/redis-records.js';
 import { SEAL } from '../auth/token-cache/cached-entry.js';
 import { eventually } from '../support/eventually.js';
-import { type RedisServer, startRedis } from '../support/redis-server.js';
+import { type RedisServer, startRedis } from '../support/servers/redis-server.js';
 import { redisStoreWithLog } from './recorded-log.js';
 
 const ALL = ['+@all', '~*', '&*'];

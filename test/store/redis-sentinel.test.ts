@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { eventually } from '../support/eventually.js';
-import { startSentinels } from '../support/redis-sentinel.js';
+import { startSentinels } from '../support/servers/redis-sentinel.js';
 import { redisStoreWithLog } from './recorded-log.js';
 
 it('a failover by Sentinel is followed by commands and subscriptions, without a restart', async (t) => {

@@ -6,8 +6,8 @@ import { GatewayError } from '../../internal/errors.js';
 import type { RedisStore } from '../../internal/store/redis.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
-import { type RedisServer, startRedis } from '../support/redis-server.js';
-import { startTcpProxy } from '../support/tcp-proxy.js';
+import { type RedisServer, startRedis } from '../support/servers/redis-server.js';
+import { startTcpProxy } from '../support/servers/tcp-proxy.js';
 import { redisStoreWithLog as storeWithLog } from './recorded-log.js';
 
 const isStoreError = (error: unknown) => error instanceof GatewayError && error.code === 'ERR_STORE';

@@ -12,8 +12,8 @@ import type { UpstreamListener } from '../../internal/upstream/websocket/message
 import type { FragmentPosition } from '../../internal/websocket/frame-decoder.js';
 import { WEBSOCKET_DEFAULTS } from '../config/route-defaults.js';
 import { within } from '../support/eventually.js';
-import { type Frame, FrameReader } from '../support/frames.js';
-import { switching } from '../support/raw-upstream.js';
+import { type Frame, FrameReader } from '../support/protocols/frames.js';
+import { switching } from '../support/upstreams/raw-upstream.js';
 
 export const REQUEST: DialRequest = {
   protocol: 'raw',

@@ -7,7 +7,7 @@ import { clientFrameBytes, MaskingKeys, Opcode, writeClientFrame } from '../../i
 import type { FragmentPosition } from '../../internal/websocket/frame-decoder.js';
 import { FrameDecoder } from '../../internal/websocket/frame-decoder.js';
 import { Utf8Stream } from '../../internal/websocket/utf8-stream.js';
-import { encodeFrame, FrameReader } from '../support/frames.js';
+import { encodeFrame, FrameReader } from '../support/protocols/frames.js';
 
 const seed = Number(process.env.FUZZ_SEED ?? 20_261_123);
 console.log(`# seed ${seed}`);

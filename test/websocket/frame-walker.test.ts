@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { closePayload, encodeFrame, FrameReader, OPCODE } from '../support/frames.js';
+import { closePayload, encodeFrame, FrameReader, OPCODE } from '../support/protocols/frames.js';
 import { Recorder, walkIn } from './recording-walker.js';
 
 const KEY = Buffer.from([0x11, 0x80, 0xff, 0x7e]);

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { Metrics } from '../../internal/telemetry/metrics/metrics.js';
 import { HostMetrics } from '../../internal/workers/host-metrics.js';
 import { mergeEndpoints } from '../../internal/workers/host-operations.js';
-import { MetricsText } from '../support/metrics-text.js';
+import { MetricsText } from '../support/gateway/metrics-text.js';
 
 /** A worker that has seen something. */
 function worker(connections: number, sessions: number, circuit = 0, up = 1): Metrics {

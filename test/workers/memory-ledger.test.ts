@@ -6,7 +6,7 @@ import { Leases } from '../../internal/ratelimit/leases.js';
 import { Limiter } from '../../internal/ratelimit/limiter.js';
 import { MemoryLedger } from '../../internal/ratelimit/memory-ledger.js';
 import { eventually, within } from '../support/eventually.js';
-import { type RedisServer, startRedis } from '../support/redis-server.js';
+import { type RedisServer, startRedis } from '../support/servers/redis-server.js';
 
 const SEED = 20_260_419;
 

@@ -7,8 +7,8 @@ import { RedisRecords } from '../../../internal/store/records/redis-records.js';
 import type { RecordList } from '../../../internal/store/records/shared-records.js';
 import { postgresStoreWithLog, recordedLog, redisStoreWithLog } from '../../store/recorded-log.js';
 import { eventually } from '../../support/eventually.js';
-import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
+import { type PostgresServer, startPostgres } from '../../support/servers/postgres-server.js';
+import { type RedisServer, startRedis } from '../../support/servers/redis-server.js';
 import { HOSTILE_TEXTS } from '../token-cache/cached-entry.js';
 
 const NEVER = Number.POSITIVE_INFINITY;

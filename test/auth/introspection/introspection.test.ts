@@ -15,7 +15,7 @@ import type {
   IssuerConfig,
   VerificationConfig,
 } from '../../../internal/config/config.js';
-import { type IntrospectionServer, startIntrospection } from '../../support/introspection-server.js';
+import { type IntrospectionServer, startIntrospection } from '../../support/servers/introspection-server.js';
 import { bench, RecordedLog, refusedWith } from '../parts.js';
 
 const OPAQUE = 'z9.opaque-token_0/1+2=';

@@ -7,7 +7,7 @@ import { VerificationKeys } from '../../../internal/auth/keys/keys.js';
 import { Metrics } from '../../../internal/telemetry/metrics/metrics.js';
 import { within } from '../../support/eventually.js';
 import { freePort } from '../../support/free-port.js';
-import { type EndpointMode, startIssuer } from '../../support/issuer.js';
+import { type EndpointMode, startIssuer } from '../../support/servers/issuer.js';
 import { type Bench, bench, compact, ManualClock, RecordedLog, refusedWith, verification } from '../parts.js';
 
 const MINUTE_MS = 60_000;

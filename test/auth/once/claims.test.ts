@@ -8,8 +8,8 @@ import { GatewayError } from '../../../internal/errors.js';
 import { PostgresStore } from '../../../internal/store/postgres.js';
 import { RedisStore } from '../../../internal/store/redis.js';
 import { eventually } from '../../support/eventually.js';
-import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
+import { type PostgresServer, startPostgres } from '../../support/servers/postgres-server.js';
+import { type RedisServer, startRedis } from '../../support/servers/redis-server.js';
 import { RecordedLog } from '../parts.js';
 
 /** What holds for every store, of which three processes have a connection each. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { eventually } from '../../support/eventually.js';
-import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
+import { type PostgresServer, startPostgres } from '../../support/servers/postgres-server.js';
 import { HOSTILE_TEXTS } from '../token-cache/cached-entry.js';
 import { postgresProcess } from './revocation-process.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { eventually } from '../../support/eventually.js';
-import { type RedisServer, startRedis, startRedisCluster } from '../../support/redis-server.js';
+import { type RedisServer, startRedis, startRedisCluster } from '../../support/servers/redis-server.js';
 import { HOSTILE_TEXTS } from '../token-cache/cached-entry.js';
 import { redisProcess } from './revocation-process.js';
 

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { JWT_CACHE_TABLE, PostgresTokenCache } from '../../../internal/auth/token-cache/postgres.js';
 import { postgresStoreWithLog } from '../../store/recorded-log.js';
 import { eventually } from '../../support/eventually.js';
-import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
+import { type PostgresServer, startPostgres } from '../../support/servers/postgres-server.js';
 import { digestOf, entryOf, HOSTILE_TEXTS, POISON, SEAL } from './cached-entry.js';
 
 const PREFIX = 'jwt_cached_token_';

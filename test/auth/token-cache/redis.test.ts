@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { RedisTokenCache } from '../../../internal/auth/token-cache/redis.js';
 import { redisStoreWithLog } from '../../store/recorded-log.js';
 import { eventually } from '../../support/eventually.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
+import { type RedisServer, startRedis } from '../../support/servers/redis-server.js';
 import { digestOf, entryOf, HOSTILE_TEXTS, POISON, SEAL } from './cached-entry.js';
 
 describe('RedisTokenCache', () => {

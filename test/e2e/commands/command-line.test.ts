@@ -9,14 +9,14 @@ import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { WebSocketServer } from 'ws';
 import { BROKEN_CERTIFICATE, makeCertificate } from '../../support/certificate.js';
-import { runCommand } from '../../support/command.js';
-import { startForwardProxy } from '../../support/forward-proxy.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { freePort } from '../../support/free-port.js';
-import { GATEWAY_COMMAND, type Gateway, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { type Mosquitto, startMosquitto } from '../../support/mosquitto.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { runCommand } from '../../support/gateway/command.js';
+import { GATEWAY_COMMAND, type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { startForwardProxy } from '../../support/servers/forward-proxy.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type Mosquitto, startMosquitto } from '../../support/servers/mosquitto.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 describe('the commands', () => {
   let directory: string;

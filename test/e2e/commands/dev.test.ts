@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { BrowserPage } from '../../support/browser-page.js';
 import { type Child, startChild } from '../../support/child-process.js';
-import { runCommand } from '../../support/command.js';
+import { BrowserPage } from '../../support/clients/browser-page.js';
+import { http } from '../../support/clients/http.js';
 import { eventually } from '../../support/eventually.js';
 import { freePort } from '../../support/free-port.js';
-import { GATEWAY_COMMAND } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
+import { runCommand } from '../../support/gateway/command.js';
+import { GATEWAY_COMMAND } from '../../support/gateway/gateway.js';
 
 /** The log of a client on the page. */
 const lines = (list: string) =>

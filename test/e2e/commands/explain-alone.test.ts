@@ -3,9 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { startRawUpstream } from '../../support/raw-upstream.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startRawUpstream } from '../../support/upstreams/raw-upstream.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 import { foretold, run } from './foretold.js';
 
 const BUSY = 'HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n';

@@ -4,12 +4,12 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { runCommand } from '../../support/command.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { KEY } from '../../support/handshake-head.js';
-import { http } from '../../support/http.js';
-import { startIntrospection } from '../../support/introspection-server.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
+import { http } from '../../support/clients/http.js';
+import { runCommand } from '../../support/gateway/command.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { KEY } from '../../support/protocols/handshake-head.js';
+import { startIntrospection } from '../../support/servers/introspection-server.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
 
 const SCHEMAS = `
 endpoints:

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { type Ran, runCommand } from '../../support/command.js';
-import type { Gateway } from '../../support/gateway.js';
-import { Peer, Refused } from '../../support/ws-client.js';
+import { Peer, Refused } from '../../support/clients/ws-client.js';
+import { type Ran, runCommand } from '../../support/gateway/command.js';
+import type { Gateway } from '../../support/gateway/gateway.js';
 
 /** Runs `ws-gateway explain` to its end, `input` on its standard input. */
 export function run(args: readonly string[], env: NodeJS.ProcessEnv, input = ''): Promise<Ran> {

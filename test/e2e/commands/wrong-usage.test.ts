@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { describe, it } from 'node:test';
-import { runCommand } from '../../support/command.js';
 import { freePort } from '../../support/free-port.js';
-import { GATEWAY_COMMAND } from '../../support/gateway.js';
+import { runCommand } from '../../support/gateway/command.js';
+import { GATEWAY_COMMAND } from '../../support/gateway/gateway.js';
 
 describe('the commands, told what makes no sense', () => {
   it('name it in one line, and end with 2', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
+import { http } from '../../support/clients/http.js';
+import { startGateway } from '../../support/gateway/gateway.js';
 
 const ROUTES = [
   { prefix: '/mqtt', upstream: 'ws://127.0.0.1:9/secret-path', protocol: 'mqtt' },

@@ -3,13 +3,13 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { http } from '../../support/clients/http.js';
+import { Peer, Refused } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, type RouteEntry, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { startEcho, startUpstream, type Upstream } from '../../support/upstream.js';
-import { Peer, Refused } from '../../support/ws-client.js';
+import { type Gateway, type RouteEntry, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startEcho, startUpstream, type Upstream } from '../../support/upstreams/upstream.js';
 
 describe('a reload of the routes', () => {
   let issuer: Issuer;

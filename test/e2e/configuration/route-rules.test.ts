@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { runCommand } from '../../support/command.js';
+import { http } from '../../support/clients/http.js';
+import { Peer, type PeerOptions, Refused } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, type RouteEntry, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { startEcho, startUpstream, type Upstream } from '../../support/upstream.js';
-import { Peer, type PeerOptions, Refused } from '../../support/ws-client.js';
+import { runCommand } from '../../support/gateway/command.js';
+import { type Gateway, type RouteEntry, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startEcho, startUpstream, type Upstream } from '../../support/upstreams/upstream.js';
 
 describe('what a route says of its clients and sessions', () => {
   let issuer: Issuer;

@@ -3,12 +3,12 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { directory } from '../../config/files.js';
+import { http } from '../../support/clients/http.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { runGateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { runGateway, startGateway } from '../../support/gateway/gateway.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 /** Times that every worker is likely to be asked. */
 const ENOUGH = 6;

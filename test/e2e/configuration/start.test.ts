@@ -3,8 +3,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { type GatewayOptions, runGateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
+import { http } from '../../support/clients/http.js';
+import { type GatewayOptions, runGateway, startGateway } from '../../support/gateway/gateway.js';
 
 const KEYS = { JWKS_URL: 'http://127.0.0.1:1/jwks' };
 const ROUTES = [{ prefix: '/app', upstream: 'ws://127.0.0.1:1' }];

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { type Child, startChild } from '../../support/child-process.js';
 import { eventually, within } from '../../support/eventually.js';
 import { freePort } from '../../support/free-port.js';
-import { GATEWAY_COMMAND } from '../../support/gateway.js';
+import { GATEWAY_COMMAND } from '../../support/gateway/gateway.js';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 

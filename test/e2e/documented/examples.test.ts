@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { breakOff } from '../../support/broken-off.js';
 import { startChild } from '../../support/child-process.js';
+import { breakOff } from '../../support/clients/broken-off.js';
+import { http } from '../../support/clients/http.js';
 import { eventually } from '../../support/eventually.js';
 import { freePort } from '../../support/free-port.js';
-import { http } from '../../support/http.js';
 
 const folder = (name: string) => fileURLToPath(new URL(`../../../examples/${name}/`, import.meta.url));
 

@@ -6,11 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { parseEnv, promisify } from 'node:util';
 import { parse } from 'yaml';
 import { loadConfiguration } from '../../../internal/config/environment/environment.js';
-import { breakOff } from '../../support/broken-off.js';
 import { startChild } from '../../support/child-process.js';
+import { breakOff } from '../../support/clients/broken-off.js';
+import { http } from '../../support/clients/http.js';
 import { eventually } from '../../support/eventually.js';
 import { accepts, freePort } from '../../support/free-port.js';
-import { http } from '../../support/http.js';
 
 const FOLDER = fileURLToPath(new URL('../../../examples/gatekeeper/', import.meta.url));
 

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type Child, startChild } from '../../support/child-process.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually, within } from '../../support/eventually.js';
 import { freePort } from '../../support/free-port.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 const SOURCE = fileURLToPath(new URL('../../..', import.meta.url));
 

@@ -5,9 +5,9 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { after, before, describe, it } from 'node:test';
 import { reset } from '../../../internal/runtime/tcp-reset.js';
 import { makeCertificate } from '../../support/certificate.js';
+import { http } from '../../support/clients/http.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
 
 const LARGE = 50_000_000;
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { createServer, type ServerResponse } from 'node:http';
 import { after, before, describe, it } from 'node:test';
-import { type Chromium, startChromium } from '../../support/chromium.js';
+import { type Chromium, startChromium } from '../../support/clients/chromium.js';
+import { http } from '../../support/clients/http.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
 
 const ADMIN_TOKEN = 'a-token-of-some-length';
 

@@ -7,7 +7,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { makeCertificate } from '../../support/certificate.js';
 import { eventually, within } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
 
 /** A client that says what it likes and keeps what it hears. */
 class Client {

@@ -7,11 +7,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { type Certificate, makeCertificate } from '../../support/certificate.js';
+import { handshakeHead, RawClient } from '../../support/clients/raw-client.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { MetricsText } from '../../support/metrics-text.js';
-import { handshakeHead, RawClient } from '../../support/raw-client.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { MetricsText } from '../../support/gateway/metrics-text.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 const LARGE = 150_000_000;
 const PATTERN = Buffer.alloc(
@@ -23,7 +23,7 @@ const PATTERN = Buffer.alloc(
 const WAYS = {
   'TCP on handles': {},
   'TCP on streams': {
-    NODE_OPTIONS: `--require ${fileURLToPath(new URL('../../support/without-handles.cjs', import.meta.url))}`,
+    NODE_OPTIONS: `--require ${fileURLToPath(new URL('../../support/gateway/without-handles.cjs', import.meta.url))}`,
   },
   TLS: {},
 } as const;

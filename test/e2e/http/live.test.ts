@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { http } from '../../support/clients/http.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 const ADMIN = { Authorization: 'Bearer a-token-of-some-length' };
 

@@ -5,9 +5,9 @@ import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Nginx, startNginx } from '../../support/nginx.js';
+import { http } from '../../support/clients/http.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { type Nginx, startNginx } from '../../support/servers/nginx.js';
 
 describe('nginx behind an HTTP route', () => {
   let nginx: Nginx;

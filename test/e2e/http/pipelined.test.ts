@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { within } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
 
 describe('requests one behind the other', () => {
   let gateway: Gateway;

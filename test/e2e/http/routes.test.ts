@@ -5,14 +5,14 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { http } from '../../support/clients/http.js';
+import { talk } from '../../support/clients/talk.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { header, MirrorUpstream, seen } from '../../support/mirror-upstream.js';
-import { RecordingUpstream } from '../../support/recording-upstream.js';
-import { talk } from '../../support/talk.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { header, MirrorUpstream, seen } from '../../support/upstreams/mirror-upstream.js';
+import { RecordingUpstream } from '../../support/upstreams/recording-upstream.js';
 
 describe('HTTP routes', () => {
   let issuer: Issuer;

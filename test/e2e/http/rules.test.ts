@@ -5,16 +5,16 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type Chromium, startChromium } from '../../support/chromium.js';
+import { type Chromium, startChromium } from '../../support/clients/chromium.js';
+import { http } from '../../support/clients/http.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { KEY } from '../../support/handshake-head.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { connectPacket } from '../../support/mqtt-packets.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { KEY } from '../../support/protocols/handshake-head.js';
+import { connectPacket } from '../../support/protocols/mqtt-packets.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type RedisServer, startRedis } from '../../support/servers/redis-server.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 /** An upstream that answers with what it got, and at `/events` as events that go on. */
 async function startTeller(): Promise<{ url: string; close(): void }> {

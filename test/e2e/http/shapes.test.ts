@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { talk } from '../../support/clients/talk.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { RecordingUpstream } from '../../support/recording-upstream.js';
-import { talk } from '../../support/talk.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { RecordingUpstream } from '../../support/upstreams/recording-upstream.js';
 
 /**
  * The cases of h1spec (https://github.com/uNetworking/h1spec), in words of our own: what is sent, and which

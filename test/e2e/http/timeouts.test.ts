@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { http } from '../../support/clients/http.js';
 import { eventually, within } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
 
 const LARGE = 100_000_000;
 const HEAD = 'HTTP/1.1 200 OK\r\n';

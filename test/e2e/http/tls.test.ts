@@ -7,10 +7,10 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { after, before, describe, it } from 'node:test';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { type Certificate, expire, makeCertificate } from '../../support/certificate.js';
+import { http } from '../../support/clients/http.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
 
 const LARGE = 'x'.repeat(3_000_000);
 

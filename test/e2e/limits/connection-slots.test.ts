@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { ChaosUpstream } from '../../support/chaos-upstream.js';
+import { http } from '../../support/clients/http.js';
+import { exchange, handshakeHead, RawClient } from '../../support/clients/raw-client.js';
+import { isClosedUnanswered, Peer, Refused } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { exchange, handshakeHead, RawClient } from '../../support/raw-client.js';
-import { startUpstream, type Upstream } from '../../support/upstream.js';
-import { isClosedUnanswered, Peer, Refused } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { ChaosUpstream } from '../../support/upstreams/chaos-upstream.js';
+import { startUpstream, type Upstream } from '../../support/upstreams/upstream.js';
 
 const LIMIT = 3;
 const SUB = 'alice';

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
+import { http } from '../../support/clients/http.js';
+import { handshakeHead, RawClient } from '../../support/clients/raw-client.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { startIssuer } from '../../support/issuer.js';
-import { handshakeHead, RawClient } from '../../support/raw-client.js';
-import { startEcho } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { startGateway } from '../../support/gateway/gateway.js';
+import { startIssuer } from '../../support/servers/issuer.js';
+import { startEcho } from '../../support/upstreams/upstream.js';
 
 describe('an attacker', () => {
   it('that takes all descriptors away makes no upstream look dead', async () => {

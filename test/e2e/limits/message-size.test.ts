@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { deflateRawSync } from 'node:zlib';
+import { exchange, handshakeHead, MASK, type RawClient } from '../../support/clients/raw-client.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually, within } from '../../support/eventually.js';
-import { encodeFrame, OPCODE } from '../../support/frames.js';
-import { exchange, handshakeHead, MASK, type RawClient } from '../../support/raw-client.js';
-import { switching } from '../../support/raw-upstream.js';
-import { Peer } from '../../support/ws-client.js';
-import { EchoAndScripted } from '../sessions/echo-and-scripted.js';
+import { EchoAndScripted } from '../../support/gateway/echo-and-scripted.js';
+import { encodeFrame, OPCODE } from '../../support/protocols/frames.js';
+import { switching } from '../../support/upstreams/raw-upstream.js';
 
 const MIB = 1024 * 1024;
 const POOL = randomBytes(2 * MIB);

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
+import { type Closing, Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
 import { accepts } from '../../support/free-port.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
-import { startUpstream, type Upstream } from '../../support/upstream.js';
-import { type Closing, Peer } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type RedisServer, startRedis } from '../../support/servers/redis-server.js';
+import { startUpstream, type Upstream } from '../../support/upstreams/upstream.js';
 
 const REPLICAS = 3;
 const RATE_LIMITED = { code: 1008, reason: 'Rate limit exceeded' };

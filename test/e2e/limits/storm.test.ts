@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { exchange, handshakeHead } from '../../support/raw-client.js';
-import { startEcho } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { http } from '../../support/clients/http.js';
+import { exchange, handshakeHead } from '../../support/clients/raw-client.js';
+import { Peer } from '../../support/clients/ws-client.js';
+import { startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { startIssuer } from '../../support/servers/issuer.js';
+import { startEcho } from '../../support/upstreams/upstream.js';
 
 describe('a crowd that comes at once', () => {
   it('is let in as fast as MAX_HANDSHAKES_PER_SECOND says, the rest is told when to come back', async () => {

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
+import { http } from '../../support/clients/http.js';
+import { RawClient } from '../../support/clients/raw-client.js';
+import { Peer, Refused } from '../../support/clients/ws-client.js';
 import { eventually, within } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { RawClient } from '../../support/raw-client.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { Peer, Refused } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 describe('who is turned away by a limit', () => {
   let issuer: Issuer;

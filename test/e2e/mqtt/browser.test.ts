@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { BrowserPage } from '../../support/browser-page.js';
-import { placed } from '../../support/front-proxy.js';
-import { startGateway } from '../../support/gateway.js';
-import { startIssuer } from '../../support/issuer.js';
-import { startMosquitto } from '../../support/mosquitto.js';
+import { BrowserPage } from '../../support/clients/browser-page.js';
+import { startGateway } from '../../support/gateway/gateway.js';
+import { placed } from '../../support/servers/front-proxy.js';
+import { startIssuer } from '../../support/servers/issuer.js';
+import { startMosquitto } from '../../support/servers/mosquitto.js';
 
 const FOLDER = fileURLToPath(new URL('../../../examples/browser-mqtt', import.meta.url));
 const LIBRARY = fileURLToPath(new URL('../../../node_modules/mqtt/dist', import.meta.url));

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { generate } from 'mqtt-packet';
+import { type Closing, Peer, type PeerOptions } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { type Connect, connectPacket, publishPacket } from '../../support/mqtt-packets.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { startUpstream, type Upstream } from '../../support/upstream.js';
-import { type Closing, Peer, type PeerOptions } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Connect, connectPacket, publishPacket } from '../../support/protocols/mqtt-packets.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startUpstream, type Upstream } from '../../support/upstreams/upstream.js';
 
 const MQTT: PeerOptions = { protocols: ['mqtt'] };
 const SUBSCRIBE = generate({

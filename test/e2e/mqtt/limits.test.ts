@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { generate } from 'mqtt-packet';
-import { type AedesBroker, startAedes } from '../../support/aedes.js';
+import { MqttPeer } from '../../support/clients/mqtt-client.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { MqttPeer } from '../../support/mqtt-client.js';
-import { connectPacket, publishPacket } from '../../support/mqtt-packets.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { startUpstream, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { connectPacket, publishPacket } from '../../support/protocols/mqtt-packets.js';
+import { type AedesBroker, startAedes } from '../../support/servers/aedes.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startUpstream, type Upstream } from '../../support/upstreams/upstream.js';
 
 const BURST = 12;
 

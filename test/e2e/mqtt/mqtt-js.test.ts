@@ -2,16 +2,16 @@ import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
 import type { IClientOptions } from 'mqtt';
-import { type AedesBroker, startAedes } from '../../support/aedes.js';
+import { http } from '../../support/clients/http.js';
+import { MqttPeer } from '../../support/clients/mqtt-client.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { type Mosquitto, startMosquitto } from '../../support/mosquitto.js';
-import { MqttPeer } from '../../support/mqtt-client.js';
-import { connectPacket } from '../../support/mqtt-packets.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { connectPacket } from '../../support/protocols/mqtt-packets.js';
+import { type AedesBroker, startAedes } from '../../support/servers/aedes.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type Mosquitto, startMosquitto } from '../../support/servers/mosquitto.js';
 
 describe('MQTT.js through the gateway to mosquitto', () => {
   let issuer: Issuer;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startChild } from '../../support/child-process.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { type Mosquitto, startMosquitto } from '../../support/mosquitto.js';
-import { assertQuiet } from '../../support/quiet.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type Mosquitto, startMosquitto } from '../../support/servers/mosquitto.js';
 
 /** Subscribes, publishes QoS 0 to 2 and prints what came back; or prints the refusal code of CONNACK. */
 const PROGRAM = `

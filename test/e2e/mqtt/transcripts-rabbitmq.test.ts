@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { EVERY_VERSION, type Step } from '../../support/mqtt-scenarios.js';
-import { transcript } from '../../support/mqtt-transcript.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { type RabbitMq, startRabbitMq } from '../../support/rabbitmq.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { EVERY_VERSION, type Step } from '../../support/protocols/mqtt-scenarios.js';
+import { transcript } from '../../support/protocols/mqtt-transcript.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type RabbitMq, startRabbitMq } from '../../support/servers/rabbitmq.js';
 
 /**
  * It takes filters and topics that are wrong as they are; a type that there is not it

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { type Mosquitto, startMosquitto } from '../../support/mosquitto.js';
-import { EVERY_VERSION, ONLY_5 } from '../../support/mqtt-scenarios.js';
-import { transcript } from '../../support/mqtt-transcript.js';
-import { assertQuiet } from '../../support/quiet.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { EVERY_VERSION, ONLY_5 } from '../../support/protocols/mqtt-scenarios.js';
+import { transcript } from '../../support/protocols/mqtt-transcript.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type Mosquitto, startMosquitto } from '../../support/servers/mosquitto.js';
 
 describe('what a broker says to its clients', () => {
   let issuer: Issuer;

@@ -8,10 +8,10 @@ import { WebSocket } from 'ws';
 import { parse } from 'yaml';
 import { type Certificate, makeCertificate } from '../../support/certificate.js';
 import { eventually } from '../../support/eventually.js';
-import { type FrontProxy, startHaproxy, startNginx } from '../../support/front-proxy.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { type FrontProxy, startHaproxy, startNginx } from '../../support/servers/front-proxy.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 /** Status of a GET by way of the proxy. */
 function statusOf(port: number, path: string): Promise<number> {

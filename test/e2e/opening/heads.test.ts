@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { http } from '../../support/clients/http.js';
+import { handshakeHead, RawClient } from '../../support/clients/raw-client.js';
 import { eventually, within } from '../../support/eventually.js';
-import { OPCODE } from '../../support/frames.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { handshakeHead, RawClient } from '../../support/raw-client.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { OPCODE } from '../../support/protocols/frames.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 /** The turn of the loop in which what was written has left, and maybe been read. */
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -17,7 +17,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 const KINDS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   handles: {},
   streams: {
-    NODE_OPTIONS: `--require ${fileURLToPath(new URL('../../support/without-handles.cjs', import.meta.url))}`,
+    NODE_OPTIONS: `--require ${fileURLToPath(new URL('../../support/gateway/without-handles.cjs', import.meta.url))}`,
   },
 };
 

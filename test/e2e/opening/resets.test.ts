@@ -5,11 +5,11 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { type Certificate, makeCertificate } from '../../support/certificate.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
 import { freePort } from '../../support/free-port.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 /** What a client says, has an answer to, and then resets its connection. */
 const SAID: Readonly<Record<string, string>> = {

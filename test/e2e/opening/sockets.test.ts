@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { http } from '../../support/clients/http.js';
+import { RawClient } from '../../support/clients/raw-client.js';
+import { isClosedUnanswered, Peer } from '../../support/clients/ws-client.js';
 import { eventually, within } from '../../support/eventually.js';
-import { type Gateway, runGateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { RawClient } from '../../support/raw-client.js';
-import { startEcho } from '../../support/upstream.js';
-import { isClosedUnanswered, Peer } from '../../support/ws-client.js';
+import { type Gateway, runGateway, startGateway } from '../../support/gateway/gateway.js';
+import { startEcho } from '../../support/upstreams/upstream.js';
 
 const exec = promisify(execFile);
 

@@ -8,12 +8,12 @@ import type { TLSSocket } from 'node:tls';
 import { connect } from 'node:tls';
 import { WebSocketServer } from 'ws';
 import { BROKEN_CERTIFICATE, type Certificate, makeCertificate } from '../../support/certificate.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 const UNAVAILABLE = { code: 1014, reason: 'Upstream unavailable' };
 

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { type AedesBroker, startAedes } from '../../support/aedes.js';
+import { http } from '../../support/clients/http.js';
+import { MqttPeer } from '../../support/clients/mqtt-client.js';
+import { exchange, handshakeHead, RawClient } from '../../support/clients/raw-client.js';
+import { Peer, type PeerOptions, Refused } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { MqttPeer } from '../../support/mqtt-client.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { exchange, handshakeHead, RawClient } from '../../support/raw-client.js';
-import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.js';
-import { startUpstream, type Upstream } from '../../support/upstream.js';
-import { Peer, type PeerOptions, Refused } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type AedesBroker, startAedes } from '../../support/servers/aedes.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type RawUpstream, startRawUpstream } from '../../support/upstreams/raw-upstream.js';
+import { startUpstream, type Upstream } from '../../support/upstreams/upstream.js';
 
 type Line = Readonly<Record<string, unknown>>;
 

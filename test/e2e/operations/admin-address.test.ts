@@ -4,14 +4,14 @@ import { request } from 'node:https';
 import { createServer, type Server } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { makeCertificate } from '../../support/certificate.js';
+import { http } from '../../support/clients/http.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
 import { freePort } from '../../support/free-port.js';
-import { type Gateway, runGateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { MetricsText } from '../../support/metrics-text.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Gateway, runGateway, startGateway } from '../../support/gateway/gateway.js';
+import { MetricsText } from '../../support/gateway/metrics-text.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 const HANDSHAKE = {
   Connection: 'Upgrade',

@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
+import { http } from '../../support/clients/http.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../../support/otlp-receiver.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.js';
-import { RecordingUpstream } from '../../support/recording-upstream.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import {
+  type OtlpReceiver,
+  type ReceivedSpan,
+  startOtlpReceiver,
+} from '../../support/servers/otlp-receiver.js';
+import { type RawUpstream, startRawUpstream } from '../../support/upstreams/raw-upstream.js';
+import { RecordingUpstream } from '../../support/upstreams/recording-upstream.js';
 
 const traceparent = (flags = '01') =>
   `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-${flags}`;

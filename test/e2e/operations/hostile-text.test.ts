@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { http } from '../../support/clients/http.js';
+import { exchange, handshakeHead } from '../../support/clients/raw-client.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { connectPacket } from '../../support/mqtt-packets.js';
-import { exchange, handshakeHead } from '../../support/raw-client.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { startGateway } from '../../support/gateway/gateway.js';
+import { connectPacket } from '../../support/protocols/mqtt-packets.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 /**
  * Ends a line and begins one of its own, clears the screen and colours it, in both

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { http } from '../../support/clients/http.js';
+import { exchange, handshakeHead } from '../../support/clients/raw-client.js';
+import { Peer, type PeerOptions, Refused } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { exchange, handshakeHead } from '../../support/raw-client.js';
-import { startRedis } from '../../support/redis-server.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { Peer, type PeerOptions, Refused } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startRedis } from '../../support/servers/redis-server.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 /** SPEC: every metric, with its type. */
 const METRICS = {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { startUpstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { http } from '../../support/clients/http.js';
+import { Peer } from '../../support/clients/ws-client.js';
+import { startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { startIssuer } from '../../support/servers/issuer.js';
+import { startUpstream } from '../../support/upstreams/upstream.js';
 
 // Latin-1, which JavaScript engines keep apart from other text, and what is not.
 for (const sub of ['Jürgen é', 'Łukasz €', '李雷']) {

@@ -1,17 +1,21 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { type AedesBroker, startAedes } from '../../support/aedes.js';
+import { MqttPeer } from '../../support/clients/mqtt-client.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
 import { freePort } from '../../support/free-port.js';
-import { type Gateway, type RouteEntry, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { MqttPeer } from '../../support/mqtt-client.js';
-import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../../support/otlp-receiver.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Gateway, type RouteEntry, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type AedesBroker, startAedes } from '../../support/servers/aedes.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import {
+  type OtlpReceiver,
+  type ReceivedSpan,
+  startOtlpReceiver,
+} from '../../support/servers/otlp-receiver.js';
+import { type RawUpstream, startRawUpstream } from '../../support/upstreams/raw-upstream.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 const KEY = randomBytes(8).toString('hex');
 const traceparent = (flags = '01') =>

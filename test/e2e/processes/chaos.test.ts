@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { ChaosUpstream } from '../../support/chaos-upstream.js';
+import { Talker } from '../../support/clients/talker.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
-import { Talker } from '../../support/talker.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type RedisServer, startRedis } from '../../support/servers/redis-server.js';
+import { ChaosUpstream } from '../../support/upstreams/chaos-upstream.js';
 
 /** Length of the faults: CHAOS_SECONDS=600 for the long variant. CHAOS_SEED repeats a run's choices. */
 const FAULTS_MS = Number(process.env.CHAOS_SECONDS ?? 30) * 1000;

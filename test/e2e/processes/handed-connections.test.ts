@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { RawClient } from '../../support/clients/raw-client.js';
 import { eventually } from '../../support/eventually.js';
-import { startGateway } from '../../support/gateway.js';
-import { RawClient } from '../../support/raw-client.js';
+import { startGateway } from '../../support/gateway/gateway.js';
 
 const CROWD = 40;
 
@@ -11,7 +11,7 @@ const CROWD = 40;
 const WAYS = {
   handles: {},
   streams: {
-    NODE_OPTIONS: `--require ${fileURLToPath(new URL('../../support/without-handles.cjs', import.meta.url))}`,
+    NODE_OPTIONS: `--require ${fileURLToPath(new URL('../../support/gateway/without-handles.cjs', import.meta.url))}`,
   },
 } as const;
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { eventually } from '../../support/eventually.js';
-import { startGateway } from '../../support/gateway.js';
+import { startGateway } from '../../support/gateway/gateway.js';
 
 /** Has each process note the addresses of the modules it imports, in a file of its own beside this. */
 function noter(directory: string): string {

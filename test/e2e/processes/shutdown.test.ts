@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { http } from '../../support/clients/http.js';
+import { exchange, handshakeHead } from '../../support/clients/raw-client.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually, within } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { startPostgres } from '../../support/postgres-server.js';
-import { exchange, handshakeHead } from '../../support/raw-client.js';
-import { startRawUpstream } from '../../support/raw-upstream.js';
-import { startRedis } from '../../support/redis-server.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startPostgres } from '../../support/servers/postgres-server.js';
+import { startRedis } from '../../support/servers/redis-server.js';
+import { startRawUpstream } from '../../support/upstreams/raw-upstream.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 const SHUTDOWN = { code: 1001, reason: 'Server shutting down' };
 

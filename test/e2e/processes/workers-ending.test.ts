@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { describe, it } from 'node:test';
+import { http } from '../../support/clients/http.js';
 import { eventually, within } from '../../support/eventually.js';
-import { runGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
+import { runGateway } from '../../support/gateway/gateway.js';
 import { pidOf, SeveralWorkers, started, WORKERS } from './several-workers.js';
 
 const SHUTDOWN = { code: 1001, reason: 'Server shutting down' };

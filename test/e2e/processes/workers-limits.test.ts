@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { http } from '../../support/clients/http.js';
 import { eventually } from '../../support/eventually.js';
-import type { Gateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { startRedis } from '../../support/redis-server.js';
+import type { Gateway } from '../../support/gateway/gateway.js';
+import { startRedis } from '../../support/servers/redis-server.js';
 import { CROWD, SeveralWorkers, WORKERS } from './several-workers.js';
 
 const REVOKED = { code: 1008, reason: 'Token revoked' };

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { http } from '../../support/clients/http.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually, within } from '../../support/eventually.js';
-import type { Gateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { Peer } from '../../support/ws-client.js';
+import type { Gateway } from '../../support/gateway/gateway.js';
 import { CROWD, pidOf, SeveralWorkers, started, WORKERS } from './several-workers.js';
 
 const BANNED = { code: 1008, reason: 'Banned' };

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { http } from '../../support/clients/http.js';
 import { eventually } from '../../support/eventually.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { BANNED, Replicas, stillIn } from './replicas.js';
+import { BANNED, Replicas, stillIn } from '../../support/gateway/replicas.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type PostgresServer, startPostgres } from '../../support/servers/postgres-server.js';
+import { type RedisServer, startRedis } from '../../support/servers/redis-server.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 const LATE_MS = 30_000;
 const ROUNDS = 15;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { REVOKED, Replicas, stillIn } from './replicas.js';
+import { REVOKED, Replicas, stillIn } from '../../support/gateway/replicas.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type PostgresServer, startPostgres } from '../../support/servers/postgres-server.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 import {
   LATE_MS,
   revokeBeforeStart,

@@ -2,16 +2,16 @@ import assert from 'node:assert/strict';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
+import { http } from '../../support/clients/http.js';
+import { handshakeHead, RawClient } from '../../support/clients/raw-client.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { handshakeHead, RawClient } from '../../support/raw-client.js';
-import { startRawUpstream } from '../../support/raw-upstream.js';
-import { startEcho, startUpstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
-import { REVOKED } from './replicas.js';
+import { startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { REVOKED } from '../../support/gateway/replicas.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startRawUpstream } from '../../support/upstreams/raw-upstream.js';
+import { startEcho, startUpstream } from '../../support/upstreams/upstream.js';
 
 /** A JWKS endpoint that can keep its callers waiting. */
 class HeldKeys {

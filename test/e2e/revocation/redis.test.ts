@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { eventually } from '../../support/eventually.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { REVOKED, Replicas, stillIn } from './replicas.js';
+import { REVOKED, Replicas, stillIn } from '../../support/gateway/replicas.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type RedisServer, startRedis } from '../../support/servers/redis-server.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 import {
   LATE_MS,
   revokeBeforeStart,

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { type HttpAnswer, http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { type HttpAnswer, http } from '../../support/clients/http.js';
+import { Peer } from '../../support/clients/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 const REVOKED = { code: 1008, reason: 'Token revoked' };
 const ADMIN_TOKEN = 'administrator-of-tests';

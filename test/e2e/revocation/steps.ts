@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { REVOKED, type Replicas, stillIn } from './replicas.js';
+import { REVOKED, type Replicas, stillIn } from '../../support/gateway/replicas.js';
 
 /** Until a store that was gone is known to be back. */
 export const LATE_MS = 30_000;

@@ -2,17 +2,17 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { reset } from '../../../internal/runtime/tcp-reset.js';
+import { http } from '../../support/clients/http.js';
+import { exchange, handshakeHead, MASK, RawClient } from '../../support/clients/raw-client.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually, within } from '../../support/eventually.js';
-import { encodeFrame, OPCODE } from '../../support/frames.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { connectPacket, publishPacket } from '../../support/mqtt-packets.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { exchange, handshakeHead, MASK, RawClient } from '../../support/raw-client.js';
-import { type RawUpstream, startRawUpstream, switching } from '../../support/raw-upstream.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { encodeFrame, OPCODE } from '../../support/protocols/frames.js';
+import { connectPacket, publishPacket } from '../../support/protocols/mqtt-packets.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type RawUpstream, startRawUpstream, switching } from '../../support/upstreams/raw-upstream.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 const MIB = 1_048_576;
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { type Chromium, startChromium } from '../../support/chromium.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { type Mosquitto, startMosquitto } from '../../support/mosquitto.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
+import { type Chromium, startChromium } from '../../support/clients/chromium.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type Mosquitto, startMosquitto } from '../../support/servers/mosquitto.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 describe('a browser', () => {
   let issuer: Issuer;

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { RawClient } from '../../support/clients/raw-client.js';
+import type { Closing } from '../../support/clients/ws-client.js';
 import { within } from '../../support/eventually.js';
-import { closePayload, encodeFrame, FrameReader, OPCODE } from '../../support/frames.js';
-import type { RawClient } from '../../support/raw-client.js';
-import { switching } from '../../support/raw-upstream.js';
-import type { Closing } from '../../support/ws-client.js';
-import { EchoAndScripted } from './echo-and-scripted.js';
+import { EchoAndScripted } from '../../support/gateway/echo-and-scripted.js';
+import { closePayload, encodeFrame, FrameReader, OPCODE } from '../../support/protocols/frames.js';
+import { switching } from '../../support/upstreams/raw-upstream.js';
 
 const LOST = { code: 1014, reason: 'Upstream connection lost' };
 /** Payloads of close frames that RFC 6455 §7.4 and §8.1 forbid. */

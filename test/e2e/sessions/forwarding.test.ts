@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
-import { encodeFrame, type Frame, FrameReader, OPCODE } from '../../support/frames.js';
-import { MASK } from '../../support/raw-client.js';
-import { switching } from '../../support/raw-upstream.js';
-import type { Message } from '../../support/ws-client.js';
-import { EchoAndScripted } from './echo-and-scripted.js';
+import { MASK } from '../../support/clients/raw-client.js';
+import type { Message } from '../../support/clients/ws-client.js';
+import { EchoAndScripted } from '../../support/gateway/echo-and-scripted.js';
+import { encodeFrame, type Frame, FrameReader, OPCODE } from '../../support/protocols/frames.js';
+import { switching } from '../../support/upstreams/raw-upstream.js';
 
 const MIB = 1024 * 1024;
 const BOUNDARY_SIZES = [0, 1, 2, 125, 126, 127, 65_535, 65_536, MIB];

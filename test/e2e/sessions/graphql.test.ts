@@ -6,13 +6,13 @@ import { GraphQLObjectType, GraphQLSchema, GraphQLString } from 'graphql';
 import { type Client, createClient } from 'graphql-ws';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocket, WebSocketServer } from 'ws';
+import { http } from '../../support/clients/http.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { within } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { startUpstream, type Upstream, type UpstreamPeer } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startUpstream, type Upstream, type UpstreamPeer } from '../../support/upstreams/upstream.js';
 
 const PROTOCOL = 'graphql-transport-ws';
 

@@ -3,13 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { connectPacket } from '../../support/mqtt-packets.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { startEcho, startSlowSpeaker, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { http } from '../../support/clients/http.js';
+import { Peer } from '../../support/clients/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { connectPacket } from '../../support/protocols/mqtt-packets.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startEcho, startSlowSpeaker, type Upstream } from '../../support/upstreams/upstream.js';
 
 const SCHEMAS = `
 rpc:

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { exchange, handshakeHead } from '../../support/clients/raw-client.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { within } from '../../support/eventually.js';
-import { FrameReader, OPCODE } from '../../support/frames.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { exchange, handshakeHead } from '../../support/raw-client.js';
-import { type RawUpstream, startRawUpstream, switching } from '../../support/raw-upstream.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { FrameReader, OPCODE } from '../../support/protocols/frames.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type RawUpstream, startRawUpstream, switching } from '../../support/upstreams/raw-upstream.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 /** The shortest there is, and twice that for a busy machine. */
 const IDLE_SECONDS = 8;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { startEcho, startUpstream, type Upstream } from '../../support/upstream.js';
-import { Peer, type PeerOptions } from '../../support/ws-client.js';
+import { Peer, type PeerOptions } from '../../support/clients/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { startEcho, startUpstream, type Upstream } from '../../support/upstreams/upstream.js';
 
 const call = (id: number): string => JSON.stringify({ jsonrpc: '2.0', id, method: 'sum', params: [id, 1] });
 

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { Client } from '@stomp/stompjs';
 import { WebSocket } from 'ws';
+import { Peer } from '../../support/clients/ws-client.js';
 import { within } from '../../support/eventually.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { type RabbitMq, startRabbitMq } from '../../support/rabbitmq.js';
-import { startUpstream, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type RabbitMq, startRabbitMq } from '../../support/servers/rabbitmq.js';
+import { startUpstream, type Upstream } from '../../support/upstreams/upstream.js';
 
 describe('STOMP', () => {
   let issuer: Issuer;

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { http } from '../../support/clients/http.js';
+import { type Closing, Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, runGateway, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { type Closing, Peer } from '../../support/ws-client.js';
+import { type Gateway, runGateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type PostgresServer, startPostgres } from '../../support/servers/postgres-server.js';
+import { type RedisServer, startRedis } from '../../support/servers/redis-server.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 const TOO_MANY = { code: 1008, reason: 'Too many connections' };
 const USED = { code: 1008, reason: 'Token already used' };

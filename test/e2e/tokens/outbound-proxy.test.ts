@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { startForwardProxy } from '../../support/forward-proxy.js';
-import { startGateway } from '../../support/gateway.js';
-import { startIntrospection } from '../../support/introspection-server.js';
-import { startIssuer } from '../../support/issuer.js';
-import { startOtlpReceiver } from '../../support/otlp-receiver.js';
-import { startEcho } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { startGateway } from '../../support/gateway/gateway.js';
+import { startForwardProxy } from '../../support/servers/forward-proxy.js';
+import { startIntrospection } from '../../support/servers/introspection-server.js';
+import { startIssuer } from '../../support/servers/issuer.js';
+import { startOtlpReceiver } from '../../support/servers/otlp-receiver.js';
+import { startEcho } from '../../support/upstreams/upstream.js';
 
 it('keys, discovery, introspection and traces go through HTTP_PROXY, except for NO_PROXY; sessions never do', async (t) => {
   const [proxy, issuer, provider, echo, collector] = await Promise.all([

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { generate } from 'mqtt-packet';
-import { type Chromium, startChromium } from '../../support/chromium.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { type Mosquitto, startMosquitto } from '../../support/mosquitto.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { startEcho, startUpstream, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Chromium, startChromium } from '../../support/clients/chromium.js';
+import { Peer } from '../../support/clients/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type Mosquitto, startMosquitto } from '../../support/servers/mosquitto.js';
+import { startEcho, startUpstream, type Upstream } from '../../support/upstreams/upstream.js';
 
 const kubernetes = (token: string): string =>
   `base64url.bearer.authorization.k8s.io.${Buffer.from(token).toString('base64url')}`;

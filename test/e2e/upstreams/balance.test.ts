@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { ChaosUpstream } from '../../support/chaos-upstream.js';
+import { http } from '../../support/clients/http.js';
 import { eventually } from '../../support/eventually.js';
-import type { RouteEntry } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
+import type { RouteEntry } from '../../support/gateway/gateway.js';
+import type { ChaosUpstream } from '../../support/upstreams/chaos-upstream.js';
 import {
   CIRCUIT_OPEN,
   LONG_INTERVAL,

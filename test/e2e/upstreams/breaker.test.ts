@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { encodeFrame, OPCODE } from '../../support/frames.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { type RawUpstream, type Script, startRawUpstream, switching } from '../../support/raw-upstream.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { encodeFrame, OPCODE } from '../../support/protocols/frames.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import {
+  type RawUpstream,
+  type Script,
+  startRawUpstream,
+  switching,
+} from '../../support/upstreams/raw-upstream.js';
+import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
 const CIRCUIT_OPEN = { code: 1013, reason: 'Upstream circuit open' };
 

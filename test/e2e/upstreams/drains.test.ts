@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { http } from '../../support/clients/http.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, type RouteEntry, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
-import { startRawUpstream, switching } from '../../support/raw-upstream.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
-import { startUpstream, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Gateway, type RouteEntry, startGateway } from '../../support/gateway/gateway.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type PostgresServer, startPostgres } from '../../support/servers/postgres-server.js';
+import { type RedisServer, startRedis } from '../../support/servers/redis-server.js';
+import { startRawUpstream, switching } from '../../support/upstreams/raw-upstream.js';
+import { startUpstream, type Upstream } from '../../support/upstreams/upstream.js';
 
 /** New sessions that are looked at: enough to meet every endpoint by every worker. */
 const ENOUGH = 8;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { ChaosUpstream } from '../../support/chaos-upstream.js';
 import { eventually } from '../../support/eventually.js';
+import type { ChaosUpstream } from '../../support/upstreams/chaos-upstream.js';
 import { LONG_INTERVAL, SeveralEndpoints, sizes, urls } from './several-endpoints.js';
 
 describe('health checks', () => {

@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { encodeFrame, OPCODE } from '../../support/frames.js';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
+import { Peer, type PeerOptions } from '../../support/clients/ws-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { encodeFrame, OPCODE } from '../../support/protocols/frames.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
 import {
   acceptFor,
   type RawUpstream,
   type Script,
   startRawUpstream,
   switching,
-} from '../../support/raw-upstream.js';
-import { Peer, type PeerOptions } from '../../support/ws-client.js';
+} from '../../support/upstreams/raw-upstream.js';
 
 const UNAVAILABLE = { code: 1014, reason: 'Upstream unavailable' };
 const ATTEMPTS = 2;

@@ -1,10 +1,10 @@
 import { after, afterEach, before } from 'node:test';
-import { ChaosUpstream } from '../../support/chaos-upstream.js';
+import { Peer } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
-import { type Gateway, type RouteEntry, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { Peer } from '../../support/ws-client.js';
+import { type Gateway, type RouteEntry, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { ChaosUpstream } from '../../support/upstreams/chaos-upstream.js';
 
 export const CIRCUIT_OPEN = { code: 1013, reason: 'Upstream circuit open' };
 export const UNAVAILABLE = { code: 1014, reason: 'Upstream unavailable' };

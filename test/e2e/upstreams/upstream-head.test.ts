@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { exchange, handshakeHead } from '../../support/raw-client.js';
-import { type RawUpstream, startRawUpstream, switching } from '../../support/raw-upstream.js';
+import { exchange, handshakeHead } from '../../support/clients/raw-client.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
+import { assertQuiet } from '../../support/gateway/quiet.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
+import { type RawUpstream, startRawUpstream, switching } from '../../support/upstreams/raw-upstream.js';
 
 /** Names every dial of a raw session carries, and no others unless its route says so. */
 const EXPECTED_NAMES = [

@@ -9,7 +9,13 @@ import { Sockets } from '../../../internal/upstream/socket/sockets.js';
 import { tcpBinding } from '../../../internal/upstream/socket/tcp-binding.js';
 import { FrameWriter } from '../../../internal/upstream/websocket/frame-writer.js';
 import { eventually, within } from '../../support/eventually.js';
-import { closePayload, encodeFrame, type Frame, FrameReader, OPCODE } from '../../support/frames.js';
+import {
+  closePayload,
+  encodeFrame,
+  type Frame,
+  FrameReader,
+  OPCODE,
+} from '../../support/protocols/frames.js';
 
 const KEY = Buffer.from([1, 2, 3, 4]);
 

@@ -10,9 +10,9 @@ import { unsentBytes } from '../../../internal/gateway/node/stalled.js';
 import type { RequestHead } from '../../../internal/request/head.js';
 import { TimerWheel } from '../../../internal/session/timer-wheel.js';
 import { ReusedBuffer } from '../../../internal/upstream/socket/reused-buffer.js';
+import { handshakeHead } from '../../support/clients/raw-client.js';
 import { eventually } from '../../support/eventually.js';
-import { KEY } from '../../support/handshake-head.js';
-import { handshakeHead } from '../../support/raw-client.js';
+import { KEY } from '../../support/protocols/handshake-head.js';
 
 const GET = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n';
 /** More than the kernel takes for a client that reads nothing. */

@@ -10,9 +10,9 @@ import { sendAnswer } from '../../../internal/gateway/uws/http-response.js';
 import { readHead } from '../../../internal/gateway/uws/request-head.js';
 import { uWS } from '../../../internal/gateway/uws/uws.js';
 import { Metrics } from '../../../internal/telemetry/metrics/metrics.js';
+import { http } from '../../support/clients/http.js';
+import { RawClient } from '../../support/clients/raw-client.js';
 import { within } from '../../support/eventually.js';
-import { http } from '../../support/http.js';
-import { RawClient } from '../../support/raw-client.js';
 
 type Request = Parameters<AdminHandler['handle']>[0];
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { eventually } from '../../support/eventually.js';
-import { closePayload, encodeFrame, OPCODE } from '../../support/frames.js';
+import { closePayload, encodeFrame, OPCODE } from '../../support/protocols/frames.js';
 import { Front, Inbox } from '../front.js';
 import { codes, down, frames, KEY, up } from '../wire.js';
 

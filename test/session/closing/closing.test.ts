@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { eventually } from '../../support/eventually.js';
-import { startRawUpstream, switching } from '../../support/raw-upstream.js';
+import { startRawUpstream, switching } from '../../support/upstreams/raw-upstream.js';
 import { type Bench, bench, open, withUpstream } from '../parts.js';
 import type { StandInClient } from '../stand-in-client.js';
 

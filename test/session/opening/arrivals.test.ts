@@ -9,7 +9,7 @@ import { Metrics } from '../../../internal/telemetry/metrics/metrics.js';
 import { StandInSession } from '../../admin/parts.js';
 import { recordedLog } from '../../store/recorded-log.js';
 import { eventually } from '../../support/eventually.js';
-import { MetricsText } from '../../support/metrics-text.js';
+import { MetricsText } from '../../support/gateway/metrics-text.js';
 
 class Client implements Arriving {
   outcome: 'admitted' | number | undefined;

@@ -7,7 +7,7 @@ import { AnsweringPump } from '../../../internal/session/pump/answering-pump.js'
 import { Metrics } from '../../../internal/telemetry/metrics/metrics.js';
 import type { UpstreamConnection } from '../../../internal/upstream/websocket/connection.js';
 import { eventually } from '../../support/eventually.js';
-import { OPCODE } from '../../support/frames.js';
+import { OPCODE } from '../../support/protocols/frames.js';
 import { Front, Inbox } from '../front.js';
 import { CONFIG, ended, open, withUpstream } from '../parts.js';
 import { down, up } from '../wire.js';

@@ -3,9 +3,15 @@ import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { describe, it, type TestContext } from 'node:test';
 import * as ws from 'ws';
-import { AUTOBAHN, type AutobahnCase } from '../../support/autobahn.js';
 import { eventually } from '../../support/eventually.js';
-import { closePayload, encodeFrame, type Frame, FrameReader, OPCODE } from '../../support/frames.js';
+import { AUTOBAHN, type AutobahnCase } from '../../support/protocols/autobahn.js';
+import {
+  closePayload,
+  encodeFrame,
+  type Frame,
+  FrameReader,
+  OPCODE,
+} from '../../support/protocols/frames.js';
 import { Front, Inbox } from '../front.js';
 
 /** The strict parser of `ws`, which its types leave out. */

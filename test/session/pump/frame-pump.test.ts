@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { eventually } from '../../support/eventually.js';
-import { OPCODE } from '../../support/frames.js';
+import { OPCODE } from '../../support/protocols/frames.js';
 import { Front, Inbox } from '../front.js';
 import { codes, down, frames, up, write } from '../wire.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { reset } from '../../../internal/runtime/tcp-reset.js';
-import { encodeFrame, OPCODE } from '../../support/frames.js';
+import { encodeFrame, OPCODE } from '../../support/protocols/frames.js';
 import { Front } from '../front.js';
 
 export interface StressOptions {

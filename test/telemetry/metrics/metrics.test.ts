@@ -5,7 +5,7 @@ import { PROTOCOLS } from '../../../internal/protocol/protocols.js';
 import { BoundedLabel } from '../../../internal/telemetry/metrics/bounded-label.js';
 import { SharedRendering } from '../../../internal/telemetry/metrics/exposition.js';
 import { Metrics } from '../../../internal/telemetry/metrics/metrics.js';
-import { MetricsText } from '../../support/metrics-text.js';
+import { MetricsText } from '../../support/gateway/metrics-text.js';
 
 const NAMES = [
   'ws_connections_total',

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { Registry } from 'prom-client';
 import { Durations } from '../../../internal/telemetry/metrics/durations.js';
 import { Tally } from '../../../internal/telemetry/metrics/tally.js';
-import { MetricsText } from '../../support/metrics-text.js';
+import { MetricsText } from '../../support/gateway/metrics-text.js';
 
 const scraped = async (registry: Registry) => new MetricsText(await registry.metrics());
 

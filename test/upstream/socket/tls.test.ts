@@ -9,8 +9,8 @@ import { createServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { RouteTls } from '../../../internal/config/config.js';
 import { GatewayError } from '../../../internal/errors.js';
 import { eventually } from '../../support/eventually.js';
-import { encodeFrame, OPCODE } from '../../support/frames.js';
-import { switching } from '../../support/raw-upstream.js';
+import { encodeFrame, OPCODE } from '../../support/protocols/frames.js';
+import { switching } from '../../support/upstreams/raw-upstream.js';
 import { FarEnd, makeLab, Peer, REQUEST, Recorder, readHead, routeTo } from '../lab.js';
 
 const OPENSSL = 'openssl';

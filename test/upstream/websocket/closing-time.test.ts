@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { closePayload, encodeFrame, OPCODE } from '../../support/frames.js';
+import { closePayload, encodeFrame, OPCODE } from '../../support/protocols/frames.js';
 import { Bench } from '../lab.js';
 
 describe('the time for a closing handshake', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { eventually } from '../../support/eventually.js';
-import { closePayload, encodeFrame, OPCODE } from '../../support/frames.js';
+import { closePayload, encodeFrame, OPCODE } from '../../support/protocols/frames.js';
 import { Bench, Recorder, SOCKETS } from '../lab.js';
 
 const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');

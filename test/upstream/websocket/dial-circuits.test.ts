@@ -4,9 +4,9 @@ import type { HttpRoute, UpstreamRoute } from '../../../internal/config/config.j
 import { Cancellation, type DialRequest } from '../../../internal/upstream/upstreams.js';
 import { HTTP_DEFAULTS } from '../../config/route-defaults.js';
 import { eventually } from '../../support/eventually.js';
-import { closePayload, encodeFrame, OPCODE } from '../../support/frames.js';
 import { freePort } from '../../support/free-port.js';
-import { switching } from '../../support/raw-upstream.js';
+import { closePayload, encodeFrame, OPCODE } from '../../support/protocols/frames.js';
+import { switching } from '../../support/upstreams/raw-upstream.js';
 import { makeLab, REQUEST, Recorder, routeTo } from '../lab.js';
 import { type Answer, accept, drop, failsWith, type Scripted, scripted, who } from './scripted.js';
 

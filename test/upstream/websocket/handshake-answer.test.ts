@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Cancellation } from '../../../internal/upstream/upstreams.js';
 import { eventually } from '../../support/eventually.js';
-import { closePayload, encodeFrame, OPCODE } from '../../support/frames.js';
-import { switching } from '../../support/raw-upstream.js';
+import { closePayload, encodeFrame, OPCODE } from '../../support/protocols/frames.js';
+import { switching } from '../../support/upstreams/raw-upstream.js';
 import { type Lab, makeLab, REQUEST, Recorder, routeTo } from '../lab.js';
 import { type Answer, accept, failsWith, type Scripted, scripted } from './scripted.js';
 

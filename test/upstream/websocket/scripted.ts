@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { GatewayError } from '../../../internal/errors.js';
-import { switching } from '../../support/raw-upstream.js';
+import { switching } from '../../support/upstreams/raw-upstream.js';
 import { Peer, readHead } from '../lab.js';
 
 export type Answer = (socket: Socket, head: string) => void;

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { eventually } from '../../support/eventually.js';
-import { type Gateway, type GatewayOptions, startGateway } from '../../support/gateway.js';
-import { http } from '../../support/http.js';
-import type { Issuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import type { Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { http } from '../clients/http.js';
+import { Peer } from '../clients/ws-client.js';
+import { eventually } from '../eventually.js';
+import type { Issuer } from '../servers/issuer.js';
+import type { Upstream } from '../upstreams/upstream.js';
+import { type Gateway, type GatewayOptions, startGateway } from './gateway.js';
+import { assertQuiet } from './quiet.js';
 
 export const REVOKED = { code: 1008, reason: 'Token revoked' };
 

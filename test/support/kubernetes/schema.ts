@@ -13,7 +13,7 @@ import { Namespace } from 'kubernetes-models/v1/Namespace';
 import { Secret } from 'kubernetes-models/v1/Secret';
 import { Service } from 'kubernetes-models/v1/Service';
 import ts from 'typescript';
-import type { KubernetesObject } from './kubernetes-render.js';
+import type { KubernetesObject } from './render.js';
 
 interface Model {
   new (data: never): { validate(): void };
@@ -49,7 +49,7 @@ export function schemaProblem(object: KubernetesObject): string | undefined {
   }
 }
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const OPTIONS: ts.CompilerOptions = {
   strict: true,
   noEmit: true,

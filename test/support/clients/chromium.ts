@@ -5,10 +5,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startChild } from './child-process.js';
-import { within } from './eventually.js';
+import { startChild } from '../child-process.js';
+import { within } from '../eventually.js';
 
-const MQTT_JS = fileURLToPath(new URL('../../node_modules/mqtt/dist/mqtt.min.js', import.meta.url));
+const MQTT_JS = fileURLToPath(new URL('../../../node_modules/mqtt/dist/mqtt.min.js', import.meta.url));
 
 export const CHROMIUM_FLAGS = [
   '--headless',

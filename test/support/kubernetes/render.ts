@@ -19,10 +19,10 @@ export interface KubernetesObject {
 /** The oldest Kubernetes that the chart is for. */
 const OLDEST_KUBERNETES = '1.27.0';
 
-const TOOLS = fileURLToPath(new URL('../../node_modules/.cache/kubernetes-tools/', import.meta.url));
+const TOOLS = fileURLToPath(new URL('../../../node_modules/.cache/kubernetes-tools/', import.meta.url));
 
 /** A file or folder of k8s/. */
-export const k8s = (name: string): string => fileURLToPath(new URL(`../../k8s/${name}`, import.meta.url));
+export const k8s = (name: string): string => fileURLToPath(new URL(`../../../k8s/${name}`, import.meta.url));
 
 /** What `kubectl kustomize` makes of a folder. */
 export function kustomize(folder: string): readonly KubernetesObject[] {

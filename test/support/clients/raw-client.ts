@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
-import { within } from './eventually.js';
-import { encodeFrame, type Frame, type FrameOptions, FrameReader } from './frames.js';
+import { within } from '../eventually.js';
+import { encodeFrame, type Frame, type FrameOptions, FrameReader } from '../protocols/frames.js';
 import { track } from './leftovers.js';
 
 /** The key of RFC 6455 §1.3; any will do. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { type ClientOptions, WebSocket } from 'ws';
-import { within } from './eventually.js';
+import { within } from '../eventually.js';
 import { track } from './leftovers.js';
 
 export interface Message {

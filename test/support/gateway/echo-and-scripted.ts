@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before } from 'node:test';
-import { type Gateway, startGateway } from '../../support/gateway.js';
-import { type Issuer, startIssuer } from '../../support/issuer.js';
-import { assertQuiet } from '../../support/quiet.js';
-import { exchange, handshakeHead, type RawClient } from '../../support/raw-client.js';
-import { type RawUpstream, startRawUpstream } from '../../support/raw-upstream.js';
-import { startEcho, type Upstream } from '../../support/upstream.js';
-import { Peer } from '../../support/ws-client.js';
+import { exchange, handshakeHead, type RawClient } from '../clients/raw-client.js';
+import { Peer } from '../clients/ws-client.js';
+import { type Issuer, startIssuer } from '../servers/issuer.js';
+import { type RawUpstream, startRawUpstream } from '../upstreams/raw-upstream.js';
+import { startEcho, type Upstream } from '../upstreams/upstream.js';
+import { type Gateway, startGateway } from './gateway.js';
+import { assertQuiet } from './quiet.js';
 
 /**
  * A gateway before an echo, at `/echo`, and before an upstream that answers by a script of

@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
-import { type Child, startChild } from './child-process.js';
-import { eventually } from './eventually.js';
-import { freePort } from './free-port.js';
-import { http } from './http.js';
+import { type Child, startChild } from '../child-process.js';
+import { http } from '../clients/http.js';
+import { eventually } from '../eventually.js';
+import { freePort } from '../free-port.js';
 
 const PROGRAM = fileURLToPath(new URL('./chaos-upstream-process.ts', import.meta.url));
 

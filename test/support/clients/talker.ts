@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { WebSocket } from 'ws';
-import { CLOSE_REASONS } from '../../internal/close-codes.js';
-import { within } from './eventually.js';
+import { CLOSE_REASONS } from '../../../internal/close-codes.js';
+import { within } from '../eventually.js';
 
 interface Said {
   readonly data: Buffer;

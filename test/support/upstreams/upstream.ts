@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { eventually } from './eventually.js';
-import { Peer } from './ws-client.js';
+import { Peer } from '../clients/ws-client.js';
+import { eventually } from '../eventually.js';
 
 /** What an upstream saw of one session. */
 export class UpstreamPeer extends Peer {

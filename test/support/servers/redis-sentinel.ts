@@ -2,9 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { type Child, startChild } from './child-process.js';
-import { eventually } from './eventually.js';
-import { freePort } from './free-port.js';
+import { type Child, startChild } from '../child-process.js';
+import { eventually } from '../eventually.js';
+import { freePort } from '../free-port.js';
 import { type RedisServer, startRedis } from './redis-server.js';
 
 export interface SentinelSetup {

@@ -11,7 +11,7 @@ import { EventEmitter, once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
-import type { Algorithm } from '../../internal/config/config.js';
+import type { Algorithm } from '../../../internal/config/config.js';
 
 /**
  * What an endpoint answers: `ok` the document; `bom` the same behind a byte order mark;

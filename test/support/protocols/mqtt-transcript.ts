@@ -1,7 +1,7 @@
 import { generate, type Packet, parser } from 'mqtt-packet';
-import { eventually } from './eventually.js';
+import { Peer } from '../clients/ws-client.js';
+import { eventually } from '../eventually.js';
 import { DISCONNECT, type Step } from './mqtt-scenarios.js';
-import { Peer } from './ws-client.js';
 
 type Version = 3 | 4 | 5;
 

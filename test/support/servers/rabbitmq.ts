@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Child, startChild } from './child-process.js';
-import { eventually } from './eventually.js';
-import { accepts, freePort } from './free-port.js';
+import { type Child, startChild } from '../child-process.js';
+import { eventually } from '../eventually.js';
+import { accepts, freePort } from '../free-port.js';
 
 /** Not the wrapper in /usr/sbin, which becomes another user. */
 const SERVER = '/usr/lib/rabbitmq/bin/rabbitmq-server';

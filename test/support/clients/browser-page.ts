@@ -2,9 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
-import { type Child, startChild } from './child-process.js';
+import { type Child, startChild } from '../child-process.js';
+import { eventually } from '../eventually.js';
 import { CHROMIUM_FLAGS } from './chromium.js';
-import { eventually } from './eventually.js';
 import { http } from './http.js';
 
 /** What a key of the keyboard sends. */

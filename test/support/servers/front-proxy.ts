@@ -2,10 +2,10 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Certificate } from './certificate.js';
-import { type Child, startChild } from './child-process.js';
-import { eventually } from './eventually.js';
-import { accepts, freePort } from './free-port.js';
+import type { Certificate } from '../certificate.js';
+import { type Child, startChild } from '../child-process.js';
+import { eventually } from '../eventually.js';
+import { accepts, freePort } from '../free-port.js';
 
 /** A proxy of examples/ in front of a gateway. */
 export interface FrontProxy {
@@ -24,7 +24,7 @@ export function placed(text: string, places: Readonly<Record<string, string>>): 
 }
 
 const example = (name: string) =>
-  readFile(fileURLToPath(new URL(`../../examples/${name}`, import.meta.url)), 'utf8');
+  readFile(fileURLToPath(new URL(`../../../examples/${name}`, import.meta.url)), 'utf8');
 
 /** Starts Debian's nginx with examples/nginx/ws-gateway.conf in its conf.d. */
 export async function startNginx(gatewayPort: number, certificate: Certificate): Promise<FrontProxy> {

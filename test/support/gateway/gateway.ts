@@ -4,14 +4,14 @@ import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Child, type Exit, startChild } from './child-process.js';
-import { eventually } from './eventually.js';
-import { accepts, freePort } from './free-port.js';
-import { http } from './http.js';
+import { type Child, type Exit, startChild } from '../child-process.js';
+import { http } from '../clients/http.js';
+import { eventually } from '../eventually.js';
+import { accepts, freePort } from '../free-port.js';
 import { MetricsText } from './metrics-text.js';
 
 /** The daemon as users run it; scripts/test builds it first. */
-const MAIN = fileURLToPath(new URL('../../dist/cmd/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../../dist/cmd/main.js', import.meta.url));
 
 /** Or another one: a command line without spaces in its words, as scripts/test-image sets it. */
 export const GATEWAY_COMMAND: readonly string[] = process.env.TEST_GATEWAY_COMMAND?.split(' ') ?? [

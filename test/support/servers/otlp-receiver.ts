@@ -1,6 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { eventually } from './eventually.js';
+import { eventually } from '../eventually.js';
 
 /** `hang`: takes everything and never answers. */
 type ReceiverMode = 'ok' | '500' | 'hang';

@@ -1,4 +1,4 @@
-import type { RequestHead } from '../../internal/request/head.js';
+import type { RequestHead } from '../../../internal/request/head.js';
 
 export const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
 

@@ -1,9 +1,9 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startChild } from './child-process.js';
-import { eventually } from './eventually.js';
-import { accepts, freePort } from './free-port.js';
+import { startChild } from '../child-process.js';
+import { eventually } from '../eventually.js';
+import { accepts, freePort } from '../free-port.js';
 
 export interface Nginx {
   readonly url: string;

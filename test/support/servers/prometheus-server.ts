@@ -1,10 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startChild } from './child-process.js';
-import { eventually } from './eventually.js';
-import { freePort } from './free-port.js';
-import { http } from './http.js';
+import { startChild } from '../child-process.js';
+import { http } from '../clients/http.js';
+import { eventually } from '../eventually.js';
+import { freePort } from '../free-port.js';
 
 export interface PrometheusOptions {
   /** Ports of 127.0.0.1 that are scraped as instances of `job`. */

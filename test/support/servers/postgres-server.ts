@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client, type QueryResult } from 'pg';
-import { type Child, startChild } from './child-process.js';
-import { eventually, within } from './eventually.js';
-import { freePort } from './free-port.js';
+import { type Child, startChild } from '../child-process.js';
+import { eventually, within } from '../eventually.js';
+import { freePort } from '../free-port.js';
 
 const BIN = '/usr/lib/postgresql/15/bin';
 const run = promisify(execFile);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { eventually } from './eventually.js';
+import { dropLeftovers } from '../clients/leftovers.js';
+import { eventually } from '../eventually.js';
 import type { Gateway } from './gateway.js';
-import { dropLeftovers } from './leftovers.js';
 
 /** What a gateway's log must never hold: a fault nobody caught, or one that ended a session. */
 const FAULT =

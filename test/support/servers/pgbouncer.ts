@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startChild } from './child-process.js';
-import { eventually } from './eventually.js';
-import { accepts, freePort } from './free-port.js';
+import { startChild } from '../child-process.js';
+import { eventually } from '../eventually.js';
+import { accepts, freePort } from '../free-port.js';
 import type { PostgresServer } from './postgres-server.js';
 
 const PGBOUNCER = '/usr/sbin/pgbouncer';

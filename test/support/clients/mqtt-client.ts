@@ -1,5 +1,5 @@
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
-import { within } from './eventually.js';
+import { within } from '../eventually.js';
 import { track } from './leftovers.js';
 
 export interface Delivery {
