@@ -3,7 +3,12 @@ import { type PeerCall, serializeCall } from '../../store/agreement/peer-call.js
 import { receive } from '../../store/agreement/shared-list.js';
 import type { PostgresStore } from '../../store/postgres.js';
 import { expiringTable } from '../../store/postgres-table.js';
-import { deserializeRevocation, type RevocationNews, serializeRevocation } from './revocation.js';
+import {
+  announcementOf,
+  deserializeRevocation,
+  type RevocationNews,
+  serializeRevocation,
+} from './revocation.js';
 import type { RevocationReceiver, RevocationStore } from './revocation-store.js';
 
 /** For the `tables` of the PostgresStore. `id` is the entry's SHA-256: entries may be too long to index. */
@@ -63,8 +68,8 @@ export class PostgresRevocations implements RevocationStore {
   }
 
   async tell(revocation: RevocationNews): Promise<void> {
-    const entry = serializeRevocation(revocation);
-    const payload = Buffer.byteLength(entry) <= MAX_PAYLOAD_BYTES ? entry : '';
+    const text = announcementOf(revocation, this.#ttlMs);
+    const payload = Buffer.byteLength(text) <= MAX_PAYLOAD_BYTES ? text : '';
     const query = { name: 'ws_revocations tell', text: TELL, values: [...rowsOf([revocation]), payload] };
     await this.#store.query(query, { whileDown: true });
     if (revocation.kind !== 'lifted') return;

@@ -4,6 +4,7 @@ import type { RedisStore } from '../../store/redis.js';
 import type { RedisPart } from '../../store/redis-rights.js';
 import { patientTime } from '../patient-time.js';
 import {
+  announcementOf,
   deserializeRevocation,
   type Lift,
   MAX_REVOCATION_BYTES,
@@ -102,7 +103,7 @@ export class RedisRevocations implements RevocationStore {
     );
     const channel = channelOf(revocation);
     if (channel !== undefined)
-      await this.#store.run((redis) => redis.publish(channel, serializeRevocation(revocation)), {
+      await this.#store.run((redis) => redis.publish(channel, announcementOf(revocation, this.#ttlMs)), {
         whileDown: true,
       });
     if (failure !== undefined) throw failure;

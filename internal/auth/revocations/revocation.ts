@@ -98,9 +98,26 @@ export function serializeRevocation(revocation: Revoked | Lift): string {
   return JSON.stringify({ sub, issuedUntilMs, iss: issuer });
 }
 
-/** The reverse of `serializeRevocation`; undefined for anything else. */
-export function deserializeRevocation(text: string, expiresAtMs: number): RevocationNews | undefined {
-  if (Buffer.byteLength(text) > MAX_REVOCATION_BYTES || !Number.isFinite(expiresAtMs)) return undefined;
+/** What is announced within this time of its making counts as made when it is heard. */
+const LATE_MS = 1_000;
+
+/**
+ * The text that announces news to other processes. What has waited for the store says until when it counts,
+ * in a member `until`: heard late, it must not go for newer than what was said meanwhile.
+ * @param ttlMs how long a revocation is remembered.
+ */
+export function announcementOf(news: RevocationNews, ttlMs: number): string {
+  const text = serializeRevocation(news);
+  if (news.expiresAtMs > Date.now() + ttlMs - LATE_MS) return text;
+  return `${text.slice(0, -1)},"until":${Math.round(news.expiresAtMs)}}`;
+}
+
+/**
+ * The reverse of `serializeRevocation` and `announcementOf`; undefined for anything else.
+ * @param heardUntilMs when it is forgotten, unless the text itself says sooner.
+ */
+export function deserializeRevocation(text: string, heardUntilMs: number): RevocationNews | undefined {
+  if (Buffer.byteLength(text) > MAX_REVOCATION_BYTES || !Number.isFinite(heardUntilMs)) return undefined;
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -108,7 +125,8 @@ export function deserializeRevocation(text: string, expiresAtMs: number): Revoca
     return undefined;
   }
   if (!isJsonObject(json)) return undefined;
-  const { sub, jti, issuedUntilMs, joined, sid, iss, lifted } = json;
+  const { sub, jti, issuedUntilMs, joined, sid, iss, lifted, until } = json;
+  const expiresAtMs = typeof until === 'number' ? Math.min(until, heardUntilMs) : heardUntilMs;
   if (isText(lifted)) {
     const of = deserializeRevocation(lifted, expiresAtMs);
     return of === undefined || of.kind === 'lifted' ? undefined : { kind: 'lifted', of, expiresAtMs };

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { PostgresRevocations, REVOCATIONS_TABLE } from '../../../internal/auth/revocations/postgres.js';
+import { postgresStoreWithLog } from '../../store/recorded-log.js';
 import { eventually } from '../../support/eventually.js';
 import { type PostgresServer, startPostgres } from '../../support/servers/postgres-server.js';
 import { HOSTILE_TEXTS } from '../token-cache/cached-entry.js';
-import { postgresProcess } from './revocation-process.js';
+import { postgresProcess, TTL_MS } from './revocation-process.js';
 
 const ALICE = { sub: 'alice', jti: '1' };
 
@@ -90,6 +92,28 @@ describe('Revocations over Postgres', () => {
     assert.ok(Date.now() - began < 4_000);
     own.resume();
     await eventually(() => one.revocations.isRevoked({ sub: 'bob', jti: '2' }));
+  });
+
+  it('and lifts that waited for Postgres count as of when they were made, not heard', async (t) => {
+    const { revocations } = await postgresProcess(t, postgres.dsn);
+    const { store } = postgresStoreWithLog(postgres.dsn, [REVOCATIONS_TABLE]);
+    t.after(() => store.stop());
+    await store.start();
+    const list = new PostgresRevocations(store, TTL_MS);
+    const made = { kind: 'token', sub: 'dora', jti: '1', expiresAtMs: Date.now() + TTL_MS - 60_000 } as const;
+    const signal = { kind: 'token', sub: 'dora', jti: 'heard', expiresAtMs: Date.now() + TTL_MS } as const;
+
+    await revocations.revoke(made);
+    await list.tell({ kind: 'lifted', of: made, expiresAtMs: made.expiresAtMs });
+    await list.tell(signal);
+    await eventually(() => revocations.isRevoked(signal));
+    assert.equal(revocations.isRevoked(made), true, 'revoked again after that lift');
+
+    await revocations.lift(made);
+    await list.tell(made);
+    await list.tell({ ...signal, jti: 'heard, too' });
+    await eventually(() => revocations.isRevoked({ ...signal, jti: 'heard, too' }));
+    assert.equal(revocations.isRevoked(made), false, 'taken back after that revocation');
   });
 
   it('missed while this process was cut off are loaded when it is connected again', async (t) => {

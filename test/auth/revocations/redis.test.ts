@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { RedisRevocations } from '../../../internal/auth/revocations/redis.js';
+import { redisStoreWithLog } from '../../store/recorded-log.js';
 import { eventually } from '../../support/eventually.js';
 import { type RedisServer, startRedis, startRedisCluster } from '../../support/servers/redis-server.js';
 import { HOSTILE_TEXTS } from '../token-cache/cached-entry.js';
-import { redisProcess } from './revocation-process.js';
+import { redisProcess, TTL_MS } from './revocation-process.js';
 
 const ALICE = { sub: 'alice', jti: '1' };
 
@@ -179,6 +181,28 @@ describe('Revocations over Redis', () => {
     await eventually(() => one.revocations.unsent === 0);
     await eventually(() => two.counted() === 300);
     assert.equal(one.counted(), 300);
+  });
+
+  it('and lifts that waited for Redis count as of when they were made, not heard', async (t) => {
+    const { revocations } = await redisProcess(t, [redis.url]);
+    const { store } = redisStoreWithLog(redis.url);
+    t.after(() => store.stop());
+    await store.start();
+    const list = new RedisRevocations(store, TTL_MS);
+    const made = { kind: 'token', sub: 'dora', jti: '1', expiresAtMs: Date.now() + TTL_MS - 60_000 } as const;
+    const signal = { kind: 'token', sub: 'dora', jti: 'heard', expiresAtMs: Date.now() + TTL_MS } as const;
+
+    await revocations.revoke(made);
+    await list.tell({ kind: 'lifted', of: made, expiresAtMs: made.expiresAtMs });
+    await list.tell(signal);
+    await eventually(() => revocations.isRevoked(signal));
+    assert.equal(revocations.isRevoked(made), true, 'revoked again after that lift');
+
+    await revocations.lift(made);
+    await list.tell(made);
+    await list.tell({ ...signal, jti: 'heard, too' });
+    await eventually(() => revocations.isRevoked({ ...signal, jti: 'heard, too' }));
+    assert.equal(revocations.isRevoked(made), false, 'taken back after that revocation');
   });
 
   it('made while Redis hangs answer in time, and arrive later', async (t) => {

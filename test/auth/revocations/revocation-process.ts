@@ -5,7 +5,7 @@ import type { RevocationStore } from '../../../internal/auth/revocations/revocat
 import { type Revocation, Revocations } from '../../../internal/auth/revocations/revocations.js';
 import { postgresStoreWithLog, recordedLog, redisStoreWithLog } from '../../store/recorded-log.js';
 
-const TTL_MS = 3_600_000;
+export const TTL_MS = 3_600_000;
 
 /** One process' revocations, with what they told and logged. */
 export interface Process {
