@@ -51,6 +51,21 @@ describe('an identity in a header', () => {
     assert.equal(identified({ 'x-authentik-username': [bytes] }).sub, 'Zoë');
   });
 
+  it('is nobody else for bytes that look alike: what is not UTF-8, and other blanks around it', () => {
+    refused({ 'x-authentik-username': ['Zo\xeb'] });
+    refused({ 'x-authentik-username': ['ann'], 'x-authentik-groups': ['staff|\xeb'] });
+    const bytes = (text: string) => Buffer.from(text, 'utf8').toString('latin1');
+    for (const blank of ['\u00a0', '\ufeff', '\u3000']) {
+      const line = `${blank}ann${blank}`;
+      const { sub, roles } = identified({
+        'x-authentik-username': [bytes(line)],
+        'x-authentik-groups': [bytes(`staff | admins${blank}`)],
+      });
+      assert.equal(sub, line);
+      assert.deepEqual(roles, ['staff', `admins${blank}`]);
+    }
+  });
+
   it('is missing when the peer is not one of those that are believed', () => {
     for (const peer of ['192.0.2.1', '::2', '11.0.0.1', 'unknown', ''])
       refused({ 'x-authentik-username': ['ann'] }, peer);
