@@ -1,12 +1,17 @@
 import type { SchemaError } from '../../config/schemas/compile.js';
 import type { CompiledEndpoint } from '../../config/schemas/compiled.js';
 import { readStrictJson } from '../../protocol/strict-json.js';
+import { listElements } from '../../request/grammar.js';
 import type { HeaderLines } from '../../request/head.js';
+import { alikeName } from '../../request/header-names.js';
 
 /** Largest body that is read whole, whatever the route allows. */
 const MAX_CHECKED_BYTES = 1_048_576;
 /** Only in bodies up to this size are all errors looked for: a large one could have 100,000. */
 const MAX_DETAILED_BYTES = 65_536;
+
+/** What says how a body is to be read. */
+const DECISIVE: ReadonlySet<string> = new Set(['content-type', 'content-encoding']);
 
 /** Largest body that is checked against a schema; @param maxBodyBytes of the route, 0: no limit. */
 export function checkedBodyLimit(maxBodyBytes: number): number {
@@ -18,6 +23,11 @@ export function checkedBodyLimit(maxBodyBytes: number): number {
  * 400: JSON in another encoding than UTF-8 (RFC 8259 §8.1). Asked before the body is read.
  */
 export function judgeContentType(headers: HeaderLines): 400 | 415 | undefined {
+  // The upstream would not get it (RFC 9110 §7.6.1), and might not take the body for JSON.
+  if (listElements(headers.get('connection')).some((name) => name.toLowerCase() === 'content-type'))
+    return 415;
+  // In another spelling, as Content_Type, the upstream may believe that one.
+  for (const name of headers.keys()) if (DECISIVE.has(alikeName(name)) && !DECISIVE.has(name)) return 415;
   // A compressed body is not what the upstream will parse (RFC 9110 §15.5.16).
   const codings = (headers.get('content-encoding') ?? []).map((line) => line.trim().toLowerCase());
   if (codings.some((coding) => coding !== '' && coding !== 'identity')) return 415;

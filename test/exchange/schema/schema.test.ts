@@ -198,6 +198,14 @@ describe('the body of a request', () => {
       assert.equal(type(value), 415, value);
     assert.equal(type('application/json; profile=x; charset="UTF-8"'), undefined);
     assert.equal(type('application/json', { 'content-encoding': 'gzip' }), 415);
+    assert.equal(type('application/json', { connection: 'keep-alive, x-content-type' }), undefined);
+    for (const more of [
+      { connection: 'keep-alive, Content-Type' },
+      { content_type: 'text/xml' },
+      { 'content.type': 'application/json' },
+      { content_encoding: 'gzip' },
+    ])
+      assert.equal(type('application/json', more), 415, JSON.stringify(more));
     assert.equal(judgeContentType(new Map([['content-type', ['application/json', 'text/plain']]])), 415);
   });
 
