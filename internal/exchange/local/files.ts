@@ -43,32 +43,35 @@ export async function serveFile(
   begin: (status: number, headers: FlatHeaders) => void,
 ): Promise<FileOutcome> {
   const found = await findFile(request);
-  if (typeof found === 'string') return sendFile(found, request, incoming, outgoing, begin);
-  return found ?? MISSING;
+  if (found === undefined) return MISSING;
+  return 'kind' in found ? found : sendFile(found, request, incoming, outgoing, begin);
 }
 
-/** The real path of a regular file in the folder. */
-async function findFile({ folder, rest, path }: FileRequest): Promise<string | FileOutcome | undefined> {
+/** What is at a real path. */
+interface Found {
+  readonly path: string;
+  readonly stats: Stats;
+}
+
+/** A regular file in the folder. */
+async function findFile({ folder, rest, path }: FileRequest): Promise<Found | FileOutcome | undefined> {
   const segments = rest.split('/').filter((segment) => segment !== '');
   if (segments.some((segment) => segment.startsWith('.') || segment.includes('\0'))) return undefined;
   const found = await inside(folder, segments);
   if (found === undefined) return undefined;
   const isFolderPath = path.endsWith('/');
-  if (found.stats.isFile()) return isFolderPath ? undefined : found.path;
+  if (found.stats.isFile()) return isFolderPath ? undefined : found;
   if (!found.stats.isDirectory()) return undefined;
   const index = await inside(folder, [...segments, 'index.html']);
   if (index?.stats.isFile() !== true) return undefined;
-  if (isFolderPath) return index.path;
+  if (isFolderPath) return index;
   // Without the slash, relative links of the page would be wrong. A relative Location cannot lead to another
   // host, and is right behind proxies that rewrite paths.
   return { kind: 'redirected', location: `./${encodeURIComponent(path.slice(path.lastIndexOf('/') + 1))}/` };
 }
 
 /** The real path of what is at a path in the folder; undefined: nothing, or it lies outside. */
-async function inside(
-  folder: string,
-  segments: readonly string[],
-): Promise<{ readonly path: string; readonly stats: Stats } | undefined> {
+async function inside(folder: string, segments: readonly string[]): Promise<Found | undefined> {
   try {
     const root = await realpath(folder);
     const path = await realpath(join(root, ...segments));
@@ -85,7 +88,7 @@ async function inside(
  * which may have dots in it where the owner's links lead through such names (Kubernetes mounts `..data`).
  */
 function sendFile(
-  path: string,
+  { path, stats }: Found,
   { isPublic }: FileRequest,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
@@ -93,7 +96,7 @@ function sendFile(
 ): Promise<FileOutcome> {
   const pathname = path.split(sep).map(encodeURIComponent).join('/');
   const send = load('send') as typeof import('send');
-  if (namesTag(incoming)) delete incoming.headers.range;
+  if (namesTag(incoming) || takesAll(incoming, stats.size)) delete incoming.headers.range;
   const sending = send(incoming, pathname, { dotfiles: 'allow', cacheControl: false, index: false });
   outgoing.setHeader('Cache-Control', isPublic ? 'no-cache' : 'private, no-cache');
   let file: Readable | undefined;
@@ -124,6 +127,12 @@ function sendFile(
  */
 function namesTag({ headers }: IncomingMessage): boolean {
   return String(headers['if-range'] ?? '').includes('"');
+}
+
+/** RFC 9110 §14.1.2: the last bytes, more of them than there are, are the whole file. The library says 416. */
+function takesAll({ headers }: IncomingMessage, size: number): boolean {
+  const [, last] = /^bytes=-(\d+)$/.exec(headers.range ?? '') ?? [];
+  return size > 0 && Number(last) > size;
 }
 
 /**

@@ -107,6 +107,10 @@ describe('files', () => {
     assert.deepEqual([part.status, part.body, part.headers['content-range']], [206, 'quick', 'bytes 4-8/19']);
     const beyond = await get('/fox.txt', { range: 'bytes=100-' });
     assert.deepEqual([beyond.status, beyond.headers['content-range']], [416, 'bytes */19']);
+    const last = await get('/fox.txt', { range: 'bytes=-3' });
+    assert.deepEqual([last.status, last.headers['content-range']], [206, 'bytes 16-18/19']);
+    const more = await get('/fox.txt', { range: 'bytes=-20' });
+    assert.deepEqual([more.status, more.body.length], [200, 19], 'more than there are: all of them');
     const many = `bytes=${Array.from({ length: 2_000 }, (_, index) => `${index % 19}-${index % 19}`).join(',')}`;
     const whole = await get('/fox.txt', { range: many });
     assert.ok(whole.status === 200 || whole.status === 206);
