@@ -129,7 +129,9 @@ function namesTag({ headers }: IncomingMessage): boolean {
   return String(headers['if-range'] ?? '').includes('"');
 }
 
-/** RFC 9110 §14.1.2: the last bytes, more of them than there are, are the whole file. The library says 416. */
+/**
+ * RFC 9110 §14.1.2: the last bytes, more of them than there are, are the whole file; the library says 416.
+ */
 function takesAll({ headers }: IncomingMessage, size: number): boolean {
   const [, last] = /^bytes=-(\d+)$/.exec(headers.range ?? '') ?? [];
   return size > 0 && Number(last) > size;
