@@ -80,6 +80,8 @@ export function lingers(stream: LingeringStream): boolean {
  * has heard of no end, and may send the next request behind it.
  */
 export function dropRest(request: IncomingMessage): void {
+  // It may have come while the answer waited for its client: then neither of these events does any more.
+  if (request.complete) return void request.resume();
   const timer = setTimeout(() => request.socket.destroySoon(), LINGER_MS).unref();
   const done = (): void => clearTimeout(timer);
   request.once('end', done).once('close', done).resume();
