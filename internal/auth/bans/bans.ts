@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { patientTime } from '../../runtime/patient-time.js';
 import type { SharedRecord } from '../../store/records/record.js';
 import { type RecordList, SharedRecords } from '../../store/records/shared-records.js';
 import type { Log } from '../../telemetry/log/log.js';
-import { patientTime } from '../patient-time.js';
 import { type Ban, isActive, parseBan } from './ban.js';
 
 export type { Ban } from './ban.js';

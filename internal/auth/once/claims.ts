@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { SweepCursor } from '../../collections/eviction.js';
 import { GatewayError } from '../../errors.js';
-import { patientTime } from '../patient-time.js';
+import { patientTime } from '../../runtime/patient-time.js';
 
 /** A store in which ids are claimed: of any number of processes that try, exactly one succeeds. */
 export interface ClaimStore {

@@ -1,5 +1,5 @@
 import { oldestBeyond, SweepCursor } from '../../collections/eviction.js';
-import { patientTime } from '../patient-time.js';
+import { patientTime } from '../../runtime/patient-time.js';
 import type { ClaimStore } from './claims.js';
 
 /** Whether a store can be asked. */

@@ -1,8 +1,8 @@
 import { fromUnknown } from '../../errors.js';
+import { patientTime } from '../../runtime/patient-time.js';
 import { deserializeCall, type PeerCall, serializeCall } from '../../store/agreement/peer-call.js';
 import type { RedisStore } from '../../store/redis.js';
 import type { RedisPart } from '../../store/redis-rights.js';
-import { patientTime } from '../patient-time.js';
 import {
   announcementOf,
   deserializeRevocation,

@@ -1,7 +1,7 @@
 import { fromUnknown } from '../../errors.js';
+import { patientTime } from '../../runtime/patient-time.js';
 import { Agreement } from '../../store/agreement/agreement.js';
 import type { Log } from '../../telemetry/log/log.js';
-import { patientTime } from '../patient-time.js';
 import type { Lift, RevocableToken, Revocation, RevocationNews } from './revocation.js';
 import type { RevocationStore } from './revocation-store.js';
 import { RevokedSet, revokedKey } from './revoked-set.js';

@@ -1,3 +1,4 @@
+import { patientTime } from '../../runtime/patient-time.js';
 import { type PeerCall, serializeCall } from '../agreement/peer-call.js';
 import { type Receiver, receive } from '../agreement/shared-list.js';
 import type { RedisStore } from '../redis.js';
@@ -19,6 +20,8 @@ export class RedisRecords implements RecordList {
   readonly #key: string;
   readonly #channel: string;
   readonly #part: RedisPart;
+  /** What is over by it is taken out of the hash. */
+  readonly #now = patientTime();
 
   /** @param name a constant that tells these records from others. */
   constructor(store: RedisStore, name: string) {
@@ -72,7 +75,7 @@ export class RedisRecords implements RecordList {
   async load(receiver: Pick<Receiver<SharedRecord<unknown>>, 'onEntry' | 'onIgnored'>): Promise<void> {
     const latest = new Map<string, SharedRecord<unknown>>();
     const over: string[] = [];
-    const nowMs = Date.now();
+    const nowMs = this.#now();
     let cursor = '0';
     do {
       const from = cursor;

@@ -1,4 +1,5 @@
 import { fromUnknown } from '../../errors.js';
+import { patientTime } from '../../runtime/patient-time.js';
 import type { Log } from '../../telemetry/log/log.js';
 import { Agreement } from '../agreement/agreement.js';
 import type { SharedList } from '../agreement/shared-list.js';
@@ -33,6 +34,8 @@ export class SharedRecords<Value> {
   readonly #agreement: Agreement<SharedRecord<unknown>>;
   readonly #entries = new Map<string, Entry<Value>>();
   readonly #listeners: ((record: SharedRecord<Value>) => void)[] = [];
+  /** By what it says, records are forgotten. */
+  readonly #now = patientTime();
   #round = 0;
   #malformed = 0;
 
@@ -48,7 +51,7 @@ export class SharedRecords<Value> {
       },
       list,
       keyOf: ({ key }) => key,
-      isOver: ({ forgottenMs }) => forgottenMs <= Date.now(),
+      isOver: ({ forgottenMs }) => forgottenMs <= this.#now(),
       what,
       log,
       onTick: () => {
@@ -124,7 +127,7 @@ export class SharedRecords<Value> {
       if (!supersedes(known.record, record)) known.round = this.#round;
       return false;
     }
-    if (record.forgottenMs <= Date.now()) return false;
+    if (record.forgottenMs <= this.#now()) return false;
     this.#entries.set(record.key, { record, round: this.#round });
     for (const listener of this.#listeners) {
       try {
@@ -138,13 +141,13 @@ export class SharedRecords<Value> {
   }
 
   *#unspoken(): Generator<SharedRecord<unknown>> {
-    const nowMs = Date.now();
+    const nowMs = this.#now();
     for (const { record, round } of this.#entries.values())
       if (round < this.#round && record.forgottenMs > nowMs) yield record;
   }
 
   #sweep(): void {
-    const nowMs = Date.now();
+    const nowMs = this.#now();
     for (const [key, { record }] of this.#entries) if (record.forgottenMs <= nowMs) this.#entries.delete(key);
   }
 }

@@ -214,6 +214,15 @@ describe('Bans over Redis', () => {
     await eventually(async () => (await fieldsOfCarol()) === 1);
   });
 
+  it('outlast a system clock that is put ahead for a moment, by however much', async (t) => {
+    const one = await redisProcess(t, redis.url);
+    await one.bans.ban('frank', undefined, Date.now() + 3_600_000);
+    const { now } = Date;
+    t.mock.method(Date, 'now', () => now() + 400 * 86_400_000);
+    const late = await redisProcess(t, redis.url);
+    assert.equal(late.bans.isBanned('frank'), true);
+  });
+
   it('come back to a Redis that has lost them', async (t) => {
     const one = await redisProcess(t, redis.url);
     await one.bans.ban('dave', undefined, NEVER);

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Bans } from '../../internal/auth/bans/bans.js';
 import { MemoryClaims } from '../../internal/auth/once/claims.js';
-import { patientTime } from '../../internal/auth/patient-time.js';
 import { Revocations } from '../../internal/auth/revocations/revocations.js';
+import { patientTime } from '../../internal/runtime/patient-time.js';
 import { recordedLog } from '../store/recorded-log.js';
 
 const HOUR_MS = 3_600_000;
