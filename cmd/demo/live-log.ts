@@ -1,4 +1,4 @@
-import type { GatewayLog } from './gateway-log.js';
+import type { GatewayLog } from './gateway/gateway-log.js';
 import type { Screen } from './screen.js';
 
 /** Fields told apart from the message, in this order. */

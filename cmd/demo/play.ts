@@ -1,10 +1,10 @@
-import { Counters } from './counters.js';
-import { FRONT_DOOR } from './front-door.js';
-import { KEPT_OUT } from './kept-out.js';
-import { LET_IN } from './let-in.js';
-import type { Scene, Stage } from './scene.js';
+import { Counters } from './gateway/counters.js';
+import { FRONT_DOOR } from './scenes/front-door.js';
+import { KEPT_OUT } from './scenes/kept-out.js';
+import { LET_IN } from './scenes/let-in.js';
+import type { Scene, Stage } from './scenes/scene.js';
+import { THROWN_OUT } from './scenes/thrown-out.js';
 import type { Screen } from './screen.js';
-import { THROWN_OUT } from './thrown-out.js';
 
 const ACTS: readonly { readonly heading: string; readonly scenes: readonly Scene[] }[] = [
   { heading: 'Let in', scenes: LET_IN },

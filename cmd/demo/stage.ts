@@ -1,13 +1,13 @@
-import { type Backend, startBackend } from './backend.js';
-import { type Broker, startBroker } from './broker.js';
-import { buildIfStale } from './build.js';
-import { freePort } from './free-port.js';
-import { Gateway } from './gateway.js';
-import { type Issuer, startIssuer } from './issuer.js';
-import { AUDIENCE } from './people.js';
-import type { Stage } from './scene.js';
+import { buildIfStale } from './gateway/build.js';
+import { freePort } from './gateway/free-port.js';
+import { Gateway } from './gateway/gateway.js';
+import type { Stage } from './scenes/scene.js';
 import type { Screen } from './screen.js';
-import { startWebBackend, type WebBackend } from './web-backend.js';
+import { type Backend, startBackend } from './services/backend.js';
+import { type Broker, startBroker } from './services/broker.js';
+import { type Issuer, startIssuer } from './services/issuer.js';
+import { AUDIENCE } from './services/people.js';
+import { startWebBackend, type WebBackend } from './services/web-backend.js';
 
 const HOST = '127.0.0.1';
 

@@ -1,6 +1,6 @@
-import { ALICE, SECRET } from './people.js';
-import type { Stage } from './scene.js';
+import type { Stage } from './scenes/scene.js';
 import type { Screen } from './screen.js';
+import { ALICE, SECRET } from './services/people.js';
 
 /** Lines for the reader's own terminal, in the folder of the repository. */
 export async function tellWhatToPaste({ url, issuer, gateway }: Stage, screen: Screen): Promise<void> {

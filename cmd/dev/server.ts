@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import { WebSocketServer } from 'ws';
-import { type LocalServer, listenLocally } from '../demo/local-server.js';
+import { type LocalServer, listenLocally } from '../demo/services/local-server.js';
 import type { DevIssuer } from './issuer.js';
 
 const MAX_BODY_BYTES = 65_536;

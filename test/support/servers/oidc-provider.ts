@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Configuration, Provider } from 'oidc-provider';
-import { haveUrlParse } from '../../../cmd/demo/url-parse.js';
+import { haveUrlParse } from '../../../cmd/demo/services/url-parse.js';
 
 /** oidc-provider on a free port of 127.0.0.1. */
 export interface RunningProvider {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { decodeJwt } from 'jose';
-import { startIssuer } from '../../cmd/demo/issuer.js';
-import { PEOPLE } from '../../cmd/demo/people.js';
+import { startIssuer } from '../../../cmd/demo/services/issuer.js';
+import { PEOPLE } from '../../../cmd/demo/services/people.js';
 
 it('the issuer of the demo serves on a Node.js that has no URL.parse yet', async () => {
   const own = Object.getOwnPropertyDescriptor(URL, 'parse');

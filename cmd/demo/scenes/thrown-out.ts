@@ -1,7 +1,7 @@
+import { type Ending, RawClient } from '../clients/raw-client.js';
+import { BOB, PARROT } from '../services/people.js';
 import { expect } from './expectation.js';
 import { claimsOf } from './forgery.js';
-import { BOB, PARROT } from './people.js';
-import { type Ending, RawClient } from './raw-client.js';
 import type { Scene } from './scene.js';
 
 /** More than RATE_LIMIT_BURST and its refill let through at once. */

@@ -1,8 +1,8 @@
+import { refusedMqtt } from '../clients/mqtt-client.js';
+import { type Ending, handshakeStatus, RawClient } from '../clients/raw-client.js';
+import { ALICE, BOB } from '../services/people.js';
 import { expect } from './expectation.js';
 import { tampered, unsigned } from './forgery.js';
-import { refusedMqtt } from './mqtt-client.js';
-import { ALICE, BOB } from './people.js';
-import { type Ending, handshakeStatus, RawClient } from './raw-client.js';
 import type { Scene, Stage } from './scene.js';
 
 /** CONNACK return code: not authorized (MQTT 3.1.1 §3.2.2.3). */

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { inTime } from './waiting.js';
+import { inTime } from '../clients/waiting.js';
 
 /** One line of the gateway's log (SPEC section 13). */
 export type LogEntry = Readonly<Record<string, unknown>>;

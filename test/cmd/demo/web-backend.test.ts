@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { type Issuer, startIssuer } from '../../cmd/demo/issuer.js';
-import { startWebBackend, type WebBackend } from '../../cmd/demo/web-backend.js';
-import { breakOff } from '../support/clients/broken-off.js';
-import { http } from '../support/clients/http.js';
+import { type Issuer, startIssuer } from '../../../cmd/demo/services/issuer.js';
+import { startWebBackend, type WebBackend } from '../../../cmd/demo/services/web-backend.js';
+import { breakOff } from '../../support/clients/broken-off.js';
+import { http } from '../../support/clients/http.js';
 
 describe('the HTTP services of the demo', () => {
   let issuer: Issuer;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, describe, it } from 'node:test';
-import { type Broker, startBroker } from '../../cmd/demo/broker.js';
-import { Peer } from '../support/clients/ws-client.js';
-import { connectPacket } from '../support/protocols/mqtt-packets.js';
+import { type Broker, startBroker } from '../../../cmd/demo/services/broker.js';
+import { Peer } from '../../support/clients/ws-client.js';
+import { connectPacket } from '../../support/protocols/mqtt-packets.js';
 
 /** What a client may not send (MQTT 5.0), as bytes behind its CONNECT. */
 const MALFORMED = {

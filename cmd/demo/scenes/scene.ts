@@ -1,6 +1,6 @@
-import type { Broker } from './broker.js';
-import type { Gateway } from './gateway.js';
-import type { Issuer } from './issuer.js';
+import type { Gateway } from '../gateway/gateway.js';
+import type { Broker } from '../services/broker.js';
+import type { Issuer } from '../services/issuer.js';
 
 /** Everything that is running while the scenes are played. */
 export interface Stage {

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
+import { connectMqtt, publishToItself } from '../clients/mqtt-client.js';
+import { RawClient } from '../clients/raw-client.js';
+import { inTime } from '../clients/waiting.js';
+import { ALICE, BOB, PANEL, type Person, SENSOR } from '../services/people.js';
 import { expect } from './expectation.js';
-import { connectMqtt, publishToItself } from './mqtt-client.js';
-import { ALICE, BOB, PANEL, type Person, SENSOR } from './people.js';
-import { RawClient } from './raw-client.js';
 import type { Scene, Stage } from './scene.js';
-import { inTime } from './waiting.js';
 
 /** Clients with good tokens, each carrying it in another place. */
 export const LET_IN: readonly Scene[] = [

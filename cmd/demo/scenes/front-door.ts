@@ -3,8 +3,8 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { ALICE, SECRET } from '../services/people.js';
 import { expect } from './expectation.js';
-import { ALICE, SECRET } from './people.js';
 import type { Scene } from './scene.js';
 
 const run = promisify(execFile);
