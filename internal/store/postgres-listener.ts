@@ -1,4 +1,4 @@
-import type { Client, ClientConfig } from 'pg';
+import type { Client, ClientConfig, QueryResult, QueryResultRow } from 'pg';
 import { LastingConnection, type OpenConnection } from './lasting-connection.js';
 
 /** Who is told what is notified on a channel. */
@@ -31,6 +31,8 @@ export class PostgresListener {
   /** The connection that stands, and which server it leads to. */
   #client: Client | undefined;
   #server: string | undefined;
+  /** Statements wait for each other: pg warns of one that is sent before the last is answered. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -85,7 +87,8 @@ export class PostgresListener {
     try {
       await client.connect();
       this.#client = client;
-      const { rows } = await client.query<{ server: string }>(`SELECT ${SERVER} AS server`);
+      this.#turn = Promise.resolve();
+      const { rows } = await this.#ask<{ server: string }>(client, `SELECT ${SERVER} AS server`);
       this.#server = rows[0]?.server;
       await Promise.all(
         [...this.#subscribers].map(([channel, subscriber]) => this.#listen(client, channel, subscriber)),
@@ -95,13 +98,19 @@ export class PostgresListener {
       throw thrown;
     }
     // After an unanswered query end() drops the connection without a goodbye.
-    const ping = setInterval(() => void client.query('SELECT 1').catch(close), PING_INTERVAL_MS).unref();
+    const ping = setInterval(() => void this.#ask(client, 'SELECT 1').catch(close), PING_INTERVAL_MS).unref();
     void lost.then(() => clearInterval(ping));
     return { lost, close };
   }
 
   async #listen(client: Client, channel: string, subscriber: PostgresSubscriber): Promise<void> {
-    await client.query(`LISTEN ${client.escapeIdentifier(channel)}`);
+    await this.#ask(client, `LISTEN ${client.escapeIdentifier(channel)}`);
     subscriber.onSubscribed();
+  }
+
+  #ask<Row extends QueryResultRow>(client: Client, statement: string): Promise<QueryResult<Row>> {
+    const answer = this.#turn.then(() => client.query<Row>(statement));
+    this.#turn = answer.catch(() => {});
+    return answer;
   }
 }

@@ -190,6 +190,23 @@ describe('PostgresStore', () => {
     await eventually(() => subscribed === 3);
   });
 
+  it('listens to several channels without a word of warning from the driver', async (t) => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => warnings.push(warning);
+    process.on('warning', onWarning);
+    const { store } = postgresStoreWithLog(postgres.dsn, [TABLE]);
+    t.after(async () => {
+      process.off('warning', onWarning);
+      await store.stop();
+    });
+    await store.start();
+    let subscribed = 0;
+    for (const channel of ['one', 'two', 'three'])
+      store.listen(channel, { onMessage: () => {}, onSubscribed: () => subscribed++ });
+    await eventually(() => subscribed >= 3);
+    assert.deepEqual(warnings, []);
+  });
+
   it('listens where its commands go, though the server it listened to lives', async (t) => {
     const other = await startPostgres();
     let { port } = postgres;
