@@ -100,17 +100,18 @@ function read(one: Command, args: readonly string[]) {
     );
     return { flags, operands: positionals };
   } catch (thrown) {
-    throw new UsageError([faultOf(thrown, Object.keys(options))]);
+    throw new UsageError([faultOf(thrown, Object.keys(options), one.name)]);
   }
 }
 
 /** Node's own words, but for what it has too many of. */
-function faultOf(thrown: unknown, names: readonly string[]): string {
+function faultOf(thrown: unknown, names: readonly string[], verb: string): string {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   const unknown = /^Unknown option '--?([^']+)'/.exec(message)?.[1];
   if (unknown === undefined) return message.split('\n', 1)[0] ?? message;
   const meant = closest(unknown, names);
-  return `unknown option --${unknown}${meant === undefined ? '' : `: did you mean --${meant}?`}`;
+  const hint = meant === undefined ? `ws-gateway ${verb} --help lists them all` : `did you mean --${meant}?`;
+  return `unknown option --${unknown}: ${hint}`;
 }
 
 /** The same shape for every command. */

@@ -11,7 +11,8 @@ const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d
 /** `30s`, `15m`, `1h`, `7d`, or seconds. @param most likewise. @throws UsageError, which names the flag */
 export function secondsOf(text: string, flag: string, most: string): number {
   const seconds = parsed(text);
-  if (!(seconds > 0)) throw new UsageError([`${flag} ${JSON.stringify(text)} is no time: 30s, 15m, 1h, 7d`]);
+  if (!(seconds > 0))
+    throw new UsageError([`${flag} ${JSON.stringify(text)} is no time above 0, such as 30s, 15m, 1h or 7d`]);
   if (seconds > parsed(most))
     throw new UsageError([`${flag} ${JSON.stringify(text)} is too long: at most ${most}`]);
   return seconds;

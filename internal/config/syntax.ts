@@ -32,6 +32,8 @@ export interface UrlRules {
 export function isUrl(text: string, { schemes, credentials }: UrlRules): boolean {
   // The WHATWG parser drops tabs and line ends and takes a backslash for a slash: refused, not guessed at.
   if (!/^[^\s\p{Cc}\\#]+$/u.test(text) || !URL.canParse(text)) return false;
+  // It takes any number of slashes before a host, none too: http:/x would be the host x.
+  if (!/^[a-z]+:\/\//i.test(text) || /^(?:http|ws)s?:\/{3}/i.test(text)) return false;
   const { protocol, hostname, username, password } = new URL(text);
   // The parser allows characters like { and $ in a host: a template that was not filled in is refused.
   if (!/^(?:[\w.%-]*|\[[\da-f:.]+\])$/i.test(hostname)) return false;

@@ -41,6 +41,12 @@ describe('the command line', () => {
       runCommand(greet, ['--lound']),
       (error) => error instanceof UsageError && /did you mean --loud\?/.test(error.message),
     );
+    await assert.rejects(
+      runCommand(greet, ['--frobnicate']),
+      (error) =>
+        error instanceof UsageError &&
+        error.message === 'unknown option --frobnicate: ws-gateway greet --help lists them all',
+    );
     await assert.rejects(runCommand(greet, ['--word']), UsageError);
     await assert.rejects(runCommand({ ...greet, operands: undefined } as never, ['bob']), UsageError);
   });
@@ -59,6 +65,8 @@ describe('the command line', () => {
     assert.equal(closest('conn', words), 'connect');
     assert.equal(closest('frobnicate', words), undefined);
     assert.equal(closest('xyz', words), undefined);
+    assert.equal(closest('foo', ['top', 'dev', 'run']), undefined);
+    assert.equal(closest('tp', ['top', 'dev', 'run']), 'top');
   });
 
   it('completes all verbs with all of their flags, and each help begins alike', async () => {

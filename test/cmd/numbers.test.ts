@@ -11,7 +11,7 @@ describe('the numbers of the command line', () => {
     );
     for (const wrong of ['', 'x', '-1s', '0', '1w', '1e3'])
       assert.throws(() => secondsOf(wrong, '--ttl', '7d'), UsageError);
-    assert.throws(() => secondsOf('soon', '--wait', '7d'), /^Error: --wait "soon" is no time/);
+    assert.throws(() => secondsOf('soon', '--wait', '7d'), /^Error: --wait "soon" is no time above 0/);
   });
 
   it('are no times that are too long, for a timer of Node.js above all', () => {

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { edits } from '../environment/look-alikes.js';
 import { MAX_BYTES } from '../environment/variables.js';
 import { PROTOCOL_NAMES } from '../route.js';
 import { isHostName, isUrl } from '../syntax.js';
@@ -254,7 +255,18 @@ export function foreignKey(key: string): string {
   const kinds = (Object.keys(KEYS) as EntryKind[]).filter((kind) => Object.hasOwn(KEYS[kind], key));
   if (key === 'upstream' || LOCAL_KINDS.some((kind) => kind === key))
     return `stands alone: an entry has one of upstream, ${LOCAL_KINDS.join(', ')}`;
-  return kinds.length === 0
-    ? 'is not a key that is known here'
-    : `goes with ${kinds.map((kind) => KIND_NAMES[kind]).join(', ')} only`;
+  if (kinds.length === 0) {
+    const meant = meantKey(key);
+    return `is not a key that is known here${meant === undefined ? '' : `; did you mean ${meant}?`}`;
+  }
+  return `goes with ${kinds.map((kind) => KIND_NAMES[kind]).join(', ')} only`;
+}
+
+/** The key that another one, of some kind of entry, may have been meant for; undefined: none is near. */
+function meantKey(key: string): string | undefined {
+  const near = ENTRY_KEYS.map((each) => ({
+    each,
+    away: edits(key.toLowerCase(), each.toLowerCase()),
+  })).filter(({ each, away }) => away <= each.length / 4);
+  return near.sort((a, b) => a.away - b.away)[0]?.each;
 }

@@ -189,6 +189,10 @@ describe('a mapping with the list under routes', () => {
   });
 
   it('has its lines, too', () => {
+    assert.deepEqual(
+      problemsOf('- {prefix: /a, upstream: "ws://a",\n   ratelimit: {perSecond: 1, burst: 1}}\n'),
+      ['routes.yaml:2: ratelimit: is not a key that is known here; did you mean rateLimit?'],
+    );
     assert.deepEqual(problemsOf('routes:\n  - prefix: /a\n    upstream: ws://a\n    colour: red\n'), [
       'routes.yaml:4: colour: is not a key that is known here',
     ]);

@@ -115,6 +115,15 @@ describe('parseRoutes', () => {
     assert.match(lines[0] ?? '', /^routes.yaml:4: upstream\[1\]: "nowhere" is not allowed: must be a ws/);
   });
 
+  it('takes a URL with two slashes only: a parser makes a host of what follows one, or three', () => {
+    for (const url of ['http:/a', 'ws:a', 'https:///a'])
+      assert.match(
+        problemsOf(`- {prefix: /a, upstream: "${url}"}\n`)[0] ?? '',
+        /^routes.yaml:1: upstream: .* is not allowed/,
+        url,
+      );
+  });
+
   it('lists at most 50 problems and says how many more there are', () => {
     const lines = problemsOf('- 7\n'.repeat(1000));
     assert.equal(lines.length, 51);
