@@ -1,10 +1,16 @@
 import type { Logger } from 'pino';
-import { type HttpRefusal, judgeArrival } from '../../internal/access/arrival.js';
+import {
+  type AddressRefusal,
+  type ArrivalRules,
+  type HttpRefusal,
+  judgeArrival,
+  judgeRoute,
+} from '../../internal/access/arrival.js';
 import type { Identity } from '../../internal/auth/identity/identity.js';
 import { CLOSE_REASONS, type CloseCode, type CloseReason } from '../../internal/close-codes.js';
 import type { Config, RouteMatch, RouteTable } from '../../internal/config/config.js';
 import { GatewayError } from '../../internal/errors.js';
-import { handshakeFault, judgeHandshake } from '../../internal/exchange/handshake.js';
+import { methodFault, schemaFault } from '../../internal/exchange/handshake.js';
 import { statusOf } from '../../internal/exchange/problem.js';
 import type { ProtocolAdapter } from '../../internal/protocol/protocol.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
@@ -76,21 +82,23 @@ export async function rehearse(
 ): Promise<Outcome> {
   const head = requestHead(client, config, table);
   let matches: readonly RouteMatch[] = [];
-  const proxies = new TrustedProxies(config.opening.trustedProxies);
-  const opening = judgeArrival(head, checkHandshake(head), {
-    proxies,
+  const rules: ArrivalRules = {
+    proxies: new TrustedProxies(config.opening.trustedProxies),
     origins: new AllowedOrigins(config.opening.allowedOrigins),
     subprotocolNames: config.credentials.subprotocolNames,
     match: (path, host) => {
       matches = table.match(path, host);
       return matches;
     },
-    takes: (match, seen) => handshakeFault(match, seen, config.credentials) === undefined,
-  });
-  const unfit = judgeHandshake(head, { credentials: config.credentials, proxies, table: () => table });
-  if (unfit !== undefined) return { matches, refusal: { status: statusOf(unfit), why: unfit.message } };
-  if (typeof opening === 'number') return { matches, refusal: { status: opening } };
-  if ('status' in opening) return { matches, refusal: opening };
+    methodFault,
+    schemaFault: (match, seen) => schemaFault(match, seen, config.credentials),
+  };
+  const opening = judgeArrival(head, checkHandshake(head), rules);
+  if (typeof opening === 'number' || 'status' in opening || opening instanceof Error)
+    return { matches, refusal: httpRefusal(opening) };
+  const [first] = opening.matches;
+  const unfit = first && judgeRoute(first, head, rules);
+  if (unfit !== undefined) return { matches, refusal: httpRefusal(unfit) };
   const around = await surroundings(config, table, log);
   const { access, metrics } = around;
   const admission = new Admission(
@@ -147,6 +155,11 @@ async function admit(
     dial: { ...dialRequest(plan, identity, admission.config.credentials), destination },
     expiresAtMs: admission.access.expiresAtMs(identity),
   };
+}
+
+function httpRefusal(cause: HttpRefusal | AddressRefusal | Error): Refusal {
+  if (typeof cause === 'number') return { status: cause };
+  return cause instanceof Error ? { status: statusOf(cause), why: cause.message } : cause;
 }
 
 function refusal(

@@ -9,7 +9,7 @@ import type { AllowedOrigins } from '../request/origin.js';
 import { decodePath } from '../request/path.js';
 import { admitsAddress, notForAddress } from './client-addresses.js';
 
-/** The status a handshake is refused with before the limits are asked. */
+/** The status a handshake is refused with, beside those of the limits. */
 export type HttpRefusal = 400 | 401 | 403 | 404 | 426;
 
 /** A handshake whose route is not for its address. */
@@ -27,11 +27,13 @@ export interface ArrivalRules {
   readonly subprotocolNames: readonly string[];
   /** The table in effect: `RouteTable.match`. */
   readonly match: RouteTable['match'];
-  /** Whether a route takes that handshake, by what it says of requests: `handshakeFault`. */
-  readonly takes: (
+  /** What the `methods` of a route have against a handshake; undefined: nothing. */
+  readonly methodFault: (route: UpstreamRoute, method: string) => Error | undefined;
+  /** What its `schemas` have against one; undefined: nothing. */
+  readonly schemaFault: (
     match: RouteMatch<UpstreamRoute>,
     head: Pick<RequestHead, 'method' | 'query' | 'headers'>,
-  ) => boolean;
+  ) => Error | undefined;
 }
 
 /** A client whose opening handshake was found good, and what it says. */
@@ -51,24 +53,28 @@ export interface Arrival {
 }
 
 /**
- * Judges an opening handshake in the order of SPEC section 4: path, route, handshake, origin, and then
- * whether the route is for that address. The limits come after it.
+ * Judges an opening handshake in the order of SPEC sections 4 and 17: path, route, method, handshake, origin,
+ * and then whether the route is for that address. The limits come after it, and then `judgeRoute`.
  * @param fault what `checkHandshake` says of it.
+ * @returns an Error: what the route's `methods` have against it.
  */
 export function judgeArrival(
   head: RequestHead,
   fault: 400 | 426 | undefined,
   rules: ArrivalRules,
-): Arrival | HttpRefusal | AddressRefusal {
+): Arrival | Exclude<HttpRefusal, 401> | AddressRefusal | Error {
   const path = decodePath(head.target);
   if (path === undefined || (head.query !== '' && !/^[!-~]*$/.test(head.query))) return 400;
   // To some upstreams `//` is `/`: what a narrower route guards must not be reached through a wider one.
   const client = rules.proxies.client(head.peer, head.secure, head.headers);
   const fitting = path.includes('//') ? [] : rules.match(path, client.host);
   if (fitting.length === 0) return 404;
-  if (fault !== undefined) return fault;
   const able = sessionMatches(fitting);
-  if (able.length === 0) return 426;
+  const [first] = able;
+  const unfit = first && rules.methodFault(first.route, head.method);
+  if (unfit !== undefined) return unfit;
+  if (fault !== undefined) return fault;
+  if (first === undefined) return 426;
   const scheme = client.isProtoKnown ? client.proto : undefined;
   if (!rules.origins.allows(head.headers.get('origin') ?? [], client.host, scheme)) return 403;
   // Where some of them let the address in, it depends on the protocol, which is found later.
@@ -77,14 +83,23 @@ export function judgeArrival(
   // Whoever does not come to the route that is meant must not come to a wider one behind it instead. Those
   // behind the first are met by clients of another protocol, which may not be known yet.
   const barred = able.findIndex(
-    (match, at) => !isKnown(match.route, head.headers) || (at > 0 && !rules.takes(match, head)),
+    (match, at) =>
+      at > 0 && (rules.methodFault(match.route, head.method) ?? judgeRoute(match, head, rules)) !== undefined,
   );
-  if (barred === 0) return 401;
   const { query, headers } = head;
   const offered = listElements(headers.get('sec-websocket-protocol'));
   const { subprotocols, announced } = readOffer(offered, rules.subprotocolNames);
   const matches = barred < 0 ? able : able.slice(0, barred);
   return { path, query, headers, client, matches, subprotocols, announced };
+}
+
+/** What the route that a handshake has come to has against it, once no limit has; undefined: nothing. */
+export function judgeRoute(
+  match: RouteMatch<UpstreamRoute>,
+  head: Pick<RequestHead, 'method' | 'query' | 'headers'>,
+  rules: Pick<ArrivalRules, 'schemaFault'>,
+): 401 | Error | undefined {
+  return isKnown(match.route, head.headers) ? rules.schemaFault(match, head) : 401;
 }
 
 /** Whom a route gives a session of its upstream first (`bootstrap`, SPEC section 19) comes with a cookie. */

@@ -18,7 +18,7 @@ import { verifiesTokens } from '../config/verifies-tokens.js';
 import { fromUnknown } from '../errors.js';
 import { Bootstraps } from '../exchange/bootstrap/bootstraps.js';
 import { Exchanges } from '../exchange/exchanges.js';
-import { handshakeFault } from '../exchange/handshake.js';
+import { methodFault, schemaFault } from '../exchange/handshake.js';
 import { Intake } from '../exchange/intake.js';
 import { chooseListener, type ListenerChoice } from '../gateway/choice.js';
 import { Gate } from '../gateway/gate.js';
@@ -232,7 +232,8 @@ export async function build(
       origins,
       subprotocolNames: config.credentials.subprotocolNames,
       match: (path, host) => routes.match(path, host),
-      takes: (match, head) => handshakeFault(match, head, config.credentials) === undefined,
+      methodFault,
+      schemaFault: (match, head) => schemaFault(match, head, config.credentials),
     },
     failedLogins,
     tracing,

@@ -10,10 +10,8 @@ import type { ClientWire } from './client-wire.js';
 import { Exchange } from './exchange.js';
 import type { ExchangeParts } from './exchange-parts.js';
 import type { ExchangeRequest } from './exchange-request.js';
-import { judgeHandshake } from './handshake.js';
-import type { LocalAnswer } from './local/answer.js';
 import { judgeMethod } from './methods.js';
-import { ExchangeRefused, problemAnswer } from './problem.js';
+import { ExchangeRefused } from './problem.js';
 import { type RequestTarget, rawRestOf, requestTarget, withoutParameters } from './request-target.js';
 import { rulesOf } from './route-rules.js';
 
@@ -45,12 +43,6 @@ export class Intake {
   /** Whether there are HTTP routes. */
   get present(): boolean {
     return hasHttpRoutes(this.parts.table());
-  }
-
-  /** See `judgeHandshake`. */
-  handshakeRefusal(head: RequestHead): LocalAnswer | undefined {
-    const refusal = this.present ? judgeHandshake(head, this.parts) : undefined;
-    return refusal && problemAnswer(refusal);
   }
 
   /**

@@ -1,8 +1,7 @@
 import { type ErrorCode, GatewayError } from '../errors.js';
-import type { LocalAnswer } from '../exchange/local/answer.js';
-import { problemAnswer } from '../exchange/problem.js';
 import { type Answer, refusalAnswer } from './answer.js';
 import type { HttpRoutes } from './http-routes.js';
+import { asProblem } from './problem.js';
 
 /** Why a request is refused before its route is looked for. */
 const CODES: Partial<Record<number, ErrorCode>> = {
@@ -27,12 +26,5 @@ export const UNREAD_HEAD = {
 export function earlyRefusal(status: number, httpRoutes: Pick<HttpRoutes, 'present'> | undefined): Answer {
   const { [status]: code } = CODES;
   if (code === undefined || httpRoutes?.present !== true) return refusalAnswer(status);
-  return fromLocalAnswer(problemAnswer(new GatewayError(code, 'before its route was looked for')));
-}
-
-/** The answer of an HTTP route to a request for which there is no exchange. */
-export function fromLocalAnswer({ status, headers: lines, body }: LocalAnswer): Answer {
-  const headers: Record<string, string> = {};
-  for (let at = 0; at + 1 < lines.length; at += 2) headers[lines[at] ?? ''] = lines[at + 1] ?? '';
-  return { status, headers, body: String(body) };
+  return asProblem(new GatewayError(code, 'before its route was looked for'));
 }

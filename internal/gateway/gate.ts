@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Arrival, type ArrivalRules, judgeArrival } from '../access/arrival.js';
+import { type Arrival, type ArrivalRules, judgeArrival, judgeRoute } from '../access/arrival.js';
 import type { FailedLogins } from '../ratelimit/failed-logins.js';
 import { isGivenRequestId } from '../request/forwarded.js';
 import { checkHandshake } from '../request/handshake.js';
@@ -11,11 +11,12 @@ import { Session } from '../session/session.js';
 import type { SessionParts } from '../session/session-parts.js';
 import { forLog } from '../telemetry/log/log.js';
 import type { Tracing } from '../telemetry/traces/tracing.js';
-import { statusText } from './answer.js';
+import { type Answer, refusalAnswer, statusText } from './answer.js';
+import { asProblem } from './problem.js';
 import { RefusalLog } from './refusal-log.js';
 
 interface Refused {
-  readonly status: number;
+  readonly answer: Answer;
   /** For the log: which limit said no, and whose it is; undefined: the status says it all. */
   readonly why?: string | undefined;
 }
@@ -41,15 +42,21 @@ export class Gate {
 
   /**
    * @param counted whether its socket counts against MAX_CONNECTIONS_PER_IP already.
-   * @returns a session that awaits its handshake, or the status of the refusal, which is counted and logged.
+   * @returns a session that awaits its handshake, or the answer that refuses it, which is counted and logged.
    */
-  admit(head: RequestHead, counted: boolean): Admitted | number {
+  admit(head: RequestHead, counted: boolean): Admitted | Answer {
     const arrival = this.#judge(head);
-    if ('status' in arrival) return this.#refuse(head, arrival.status, arrival.why);
+    if ('answer' in arrival) return this.#refuse(head, arrival);
     const { ip } = arrival.client;
     const slot = counted ? undefined : ip;
     const limit = this.#limit(ip, slot);
-    if (limit !== undefined) return this.#refuse(head, limit.status, limit.why);
+    if (limit !== undefined) return this.#refuse(head, limit);
+    const [first] = arrival.matches;
+    const fault = first && judgeRoute(first, head, this.rules);
+    if (fault !== undefined) {
+      if (slot !== undefined) this.sessionParts.sessions.slots.perIp.leave(slot);
+      return this.#refuse(head, refused(fault));
+    }
     const { requestId, traceContext } = arrival.client;
     // A request id that was made here is the session's own name, too.
     const id = isGivenRequestId(requestId, head.headers) ? randomUUID() : requestId;
@@ -59,21 +66,15 @@ export class Gate {
     return { session, opening: trace === undefined ? arrival : { ...arrival, trace } };
   }
 
-  /** The status that refuses a request which is no WebSocket handshake; the refusal is counted and logged. */
-  turnAway(head: RequestHead): number {
+  /** The answer that refuses a request which is no WebSocket handshake; the refusal is counted and logged. */
+  turnAway(head: RequestHead): Answer {
     const arrival = this.#judge(head);
-    return 'status' in arrival ? this.#refuse(head, arrival.status, arrival.why) : this.#refuse(head, 426);
-  }
-
-  /** Likewise for a handshake that the HTTP routes have refused with `status`. */
-  turnAwayHandshake(head: RequestHead, status: number): void {
-    if (checkHandshake(head) === undefined) this.sessionParts.metrics.sessions.connections.inc();
-    this.#refuse(head, status);
+    return this.#refuse(head, 'answer' in arrival ? arrival : refused(426));
   }
 
   /**
-   * Likewise for a request that is refused before its route is looked for; its head may be known in part
-   * only.
+   * The status for a request that is refused before its route is looked for, likewise; its head may be known
+   * in part only.
    */
   turnAwayUnread(head: RequestHead, status: 400 | 404 | 431 | 501): number {
     return this.#record(head, status);
@@ -92,18 +93,21 @@ export class Gate {
   /** The opening handshake, or what it is refused with. */
   #judge(head: RequestHead): Arrival | Refused {
     // SPEC section 17: wherever it is asked for.
-    if (isForbiddenMethod(head.method)) return { status: 501 };
+    if (isForbiddenMethod(head.method)) return refused(501);
     const fault = checkHandshake(head);
     if (fault === undefined) this.sessionParts.metrics.sessions.connections.inc();
     const arrival = judgeArrival(head, fault, this.rules);
-    return typeof arrival === 'number' ? { status: arrival } : arrival;
+    if (typeof arrival === 'number' || arrival instanceof Error) return refused(arrival);
+    return 'status' in arrival ? refused(arrival.status, arrival.why) : arrival;
   }
 
-  #refuse(head: RequestHead, status: number, why?: string): number {
+  #refuse(head: RequestHead, { answer, why }: Refused): Answer {
+    const { status } = answer;
     if (checkHandshake(head) === undefined) {
       this.sessionParts.metrics.sessions.handshakesRefused.inc({ status });
     }
-    return this.#record(head, status, why);
+    this.#record(head, status, why);
+    return answer;
   }
 
   /** Counts a refusal, logs it, and keeps it among the last ones. */
@@ -141,10 +145,16 @@ export class Gate {
   #limit(ip: string, slot: string | undefined): Refused | undefined {
     const { sessions } = this.sessionParts;
     const { full } = sessions;
-    if (full !== undefined) return { status: 503, why: full };
-    if (!this.failedLogins.allows(ip)) return { status: 429, why: this.failedLogins.limitOf(ip) };
+    if (full !== undefined) return refused(503, full);
+    if (!this.failedLogins.allows(ip)) return refused(429, this.failedLogins.limitOf(ip));
     const { perIp } = sessions.slots;
     if (slot === undefined || perIp.tryEnter(slot)) return undefined;
-    return { status: 429, why: `MAX_CONNECTIONS_PER_IP: ${perIp.limit} of ${perIp.keyOf(slot)}` };
+    return refused(429, `MAX_CONNECTIONS_PER_IP: ${perIp.limit} of ${perIp.keyOf(slot)}`);
   }
+}
+
+/** @param cause a status, or what an HTTP route has against a handshake. */
+function refused(cause: number | Error, why?: string): Refused {
+  const answer = typeof cause === 'number' ? refusalAnswer(cause) : asProblem(cause);
+  return { answer, why };
 }

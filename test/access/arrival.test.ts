@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type ArrivalRules, judgeArrival as judgeHead } from '../../internal/access/arrival.js';
+import { type ArrivalRules, judgeArrival as judgeHead, judgeRoute } from '../../internal/access/arrival.js';
 import type { BootstrapRule, HttpRoute } from '../../internal/config/config.js';
 import { createRouteTable } from '../../internal/config/routes/table.js';
 import { TrustedProxies } from '../../internal/request/forwarded.js';
@@ -17,7 +17,8 @@ const rules: ArrivalRules = {
   origins: new AllowedOrigins(undefined),
   subprotocolNames: ['bearer'],
   match: (path, host) => table.match(path, host),
-  takes: () => true,
+  methodFault: () => undefined,
+  schemaFault: () => undefined,
 };
 
 const judgeArrival = (seen: RequestHead, held: ArrivalRules): ReturnType<typeof judgeHead> =>
@@ -47,14 +48,18 @@ describe('an opening handshake', () => {
     );
   });
 
-  it('is judged by path, route, handshake and origin, in this order', () => {
+  it('is judged by path, route, method, handshake and origin, in this order', () => {
     const evil = { origin: 'https://evil.example' };
+    const posted = { ...rules, methodFault: () => new Error('405') };
+    const unlisted = { ...rules, schemaFault: () => new Error('404') };
     const none = { ...evil, 'sec-websocket-version': undefined };
     assert.equal(judgeArrival(head(none, { target: '/x/../rpc' }), rules), 400);
     assert.equal(judgeArrival(head(none, { target: '/nothing' }), rules), 404);
+    assert.equal(judgeArrival(head(none, { target: '/nothing' }), posted), 404);
+    assert.ok(judgeArrival(head(none), posted) instanceof Error);
     assert.equal(judgeArrival(head(none), rules), 426);
     assert.equal(judgeArrival(head({ ...evil, 'sec-websocket-key': 'x' }), rules), 400);
-    assert.equal(judgeArrival(head(evil), rules), 403);
+    assert.equal(judgeArrival(head(evil), unlisted), 403);
     assert.equal(typeof judgeArrival(head({ origin: 'http://gw.example:8080' }), rules), 'object');
   });
 
@@ -78,9 +83,11 @@ describe('an opening handshake', () => {
     };
     const prefixes = (routes: Parameters<typeof createRouteTable>[0], cookie?: string) => {
       const { match } = createRouteTable(routes);
-      const opening = judgeArrival(head({ cookie }, { target: '/rpc/own/x' }), { ...rules, match });
-      if (typeof opening === 'number' || 'status' in opening) return opening;
-      return opening.matches.map(({ route }) => route.prefix);
+      const seen = head({ cookie }, { target: '/rpc/own/x' });
+      const opening = judgeArrival(seen, { ...rules, match });
+      assert.ok(typeof opening !== 'number' && 'matches' in opening);
+      const [first] = opening.matches;
+      return judgeRoute(first!, seen, rules) ?? opening.matches.map(({ route }) => route.prefix);
     };
     const speaksMqtt = { ...ROUTE, protocol: 'mqtt', prefix: '/' } as const;
     assert.equal(prefixes([wants, ROUTE]), 401);
@@ -94,14 +101,14 @@ describe('an opening handshake', () => {
       const opening = judgeArrival(head({}, { target: '/rpc/mine' }), {
         ...rules,
         match: createRouteTable(routes).match,
-        takes: ({ route }) => route.prefix !== refuses,
+        schemaFault: ({ route }) => (route.prefix === refuses ? new Error('not listed') : undefined),
       });
       assert.ok(typeof opening !== 'number' && 'matches' in opening);
       return opening.matches.map(({ route }) => route.prefix);
     };
     assert.deepEqual(taken('/rpc'), ['/rpc/mine']);
     assert.deepEqual(taken('/'), ['/rpc/mine', '/rpc']);
-    // That one is answered with what it has against the handshake.
+    // What the first has against it is asked later.
     assert.deepEqual(taken('/rpc/mine'), ['/rpc/mine', '/rpc', '/']);
   });
 

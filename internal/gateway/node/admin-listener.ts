@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { ListenConfig } from '../../config/config.js';
 import { isForbiddenMethod } from '../../request/methods.js';
 import type { Sockets } from '../../upstream/socket/sockets.js';
+import { refusalAnswer } from '../answer.js';
 import type { HttpEndpoints } from '../endpoints.js';
 import type { Gate } from '../gate.js';
 import { type Accepted, type Acceptor, createAcceptor, discard, peerOf } from './acceptor.js';
@@ -41,7 +42,8 @@ export class AdminListener {
       gate: {
         turnAwayUnread: (head, status) => gate.turnAwayUnread(head, status),
         // There is nothing else here: no route, no WebSocket.
-        turnAway: (head) => gate.turnAwayUnread(head, isForbiddenMethod(head.method) ? 501 : 404),
+        turnAway: (head) =>
+          refusalAnswer(gate.turnAwayUnread(head, isForbiddenMethod(head.method) ? 501 : 404)),
       },
     });
     this.#acceptor = createAcceptor(sockets.tcp?.binding ?? null, (accepted) => this.#accept(accepted));

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { RequestHead } from '../../request/head.js';
 import type { TimerWheel } from '../../session/timer-wheel.js';
-import { type Answer, answerBody, answerHeaders, hasNoBody, refusalAnswer } from '../answer.js';
+import { type Answer, answerBody, answerHeaders, hasNoBody } from '../answer.js';
 import { earlyRefusal, UNREAD_HEAD } from '../early-refusal.js';
 import { type Endpoint, MAX_BODY_BYTES, PROBES } from '../endpoint.js';
 import type { HttpEndpoints } from '../endpoints.js';
@@ -144,7 +144,7 @@ export class HttpSide {
       stream.destroy();
       return;
     }
-    const status = this.parts.gate.turnAway(incomingHead(request, peerOf(stream)));
+    const status = this.parts.gate.turnAwayUnread(incomingHead(request, peerOf(stream)), 501);
     stream.write(lastAnswer(earlyRefusal(status, this.parts.httpRoutes), false));
     stream.destroySoon();
   }
@@ -199,8 +199,7 @@ export class HttpSide {
     if (stream[LATEST] === response) stream[WIRE] = wire;
     // As on a connection that is new: what asks for a WebSocket is no exchange.
     const isExchange = this.onUpgrade === undefined || !asksForWebSocket(head.headers);
-    if (!isExchange || httpRoutes?.serve(wire, head) !== true)
-      send(response, refusalAnswer(gate.turnAway(head)), false);
+    if (!isExchange || httpRoutes?.serve(wire, head) !== true) send(response, gate.turnAway(head), false);
   }
 
   #serveEndpoint(

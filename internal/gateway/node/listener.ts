@@ -9,8 +9,8 @@ import type { ReusedBuffer } from '../../upstream/socket/reused-buffer.js';
 import type { UpstreamSocket } from '../../upstream/socket/socket.js';
 import type { Sockets } from '../../upstream/socket/sockets.js';
 import { FrameWriter } from '../../upstream/websocket/frame-writer.js';
-import { type Answer, refusalAnswer } from '../answer.js';
-import { earlyRefusal, fromLocalAnswer, UNREAD_HEAD } from '../early-refusal.js';
+import type { Answer } from '../answer.js';
+import { earlyRefusal, UNREAD_HEAD } from '../early-refusal.js';
 import type { Endpoint } from '../endpoint.js';
 import type { Listener, ListenerParts } from '../listener.js';
 import { type Accepted, type Acceptor, createAcceptor, discard, isHandle, peerOf } from './acceptor.js';
@@ -182,17 +182,11 @@ export class NodeListener implements Listener, RequestRules {
   }
 
   #handshake(head: RequestHead, socket: UpstreamSocket, early: Buffer): void {
-    const { gate, endpoints, httpRoutes } = this.parts;
+    const { gate, endpoints } = this.parts;
     const endpoint = endpoints.endpointFor(head);
     if (endpoint !== undefined) return this.#answerFrom(endpoint, head, socket);
-    const refusal = httpRoutes?.handshakeRefusal(head);
-    if (refusal !== undefined) {
-      gate.turnAwayHandshake(head, refusal.status);
-      return this.#answer(socket, fromLocalAnswer(refusal), head.method === 'HEAD');
-    }
     const admitted = gate.admit(head, this.#entrance.counts(head.peer));
-    if (typeof admitted === 'number')
-      return this.#answer(socket, refusalAnswer(admitted), head.method === 'HEAD');
+    if ('status' in admitted) return this.#answer(socket, admitted, head.method === 'HEAD');
     const { session, opening } = admitted;
     const key = head.headers.get('sec-websocket-key')?.[0] ?? '';
     // Copied: `early` may lie in the shared read buffer.

@@ -11,7 +11,7 @@ import { fromUnknown, GatewayError } from '../../errors.js';
 import type { RequestHead } from '../../request/head.js';
 import { selectable } from '../../session/opening/opening.js';
 import type { Session } from '../../session/session.js';
-import { refusalAnswer } from '../answer.js';
+import type { Answer } from '../answer.js';
 import type { Listener, ListenerParts } from '../listener.js';
 import { leaveIn, UwsHandshake } from './client-handshake.js';
 import type { SocketData } from './client-socket.js';
@@ -166,7 +166,7 @@ export class UwsListener implements Listener {
     if (isProxied(response)) return this.#refuseProxied(head, response);
     if (serveEndpoint(this.parts.endpoints, head, response)) return;
     const admitted = this.parts.gate.admit(head, false);
-    if (typeof admitted === 'number') return this.#refuse(response, admitted);
+    if ('status' in admitted) return this.#refuse(response, admitted);
     const { session, opening } = admitted;
     const handshake = new UwsHandshake(
       response,
@@ -189,8 +189,8 @@ export class UwsListener implements Listener {
     response.close();
   }
 
-  #refuse(response: HttpResponse, status: number, bodiless = false): void {
-    sendAnswer(response, refusalAnswer(status), { close: true, bodiless });
+  #refuse(response: HttpResponse, answer: Answer, bodiless = false): void {
+    sendAnswer(response, answer, { close: true, bodiless });
   }
 }
 

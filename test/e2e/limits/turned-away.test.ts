@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { http } from '../../support/clients/http.js';
 import { RawClient } from '../../support/clients/raw-client.js';
@@ -14,8 +17,11 @@ describe('who is turned away by a limit', () => {
   let issuer: Issuer;
   let echo: Upstream;
   let gateway: Gateway;
+  const folder = mkdtempSync(join(tmpdir(), 'turned-away-'));
+  const schemas = join(folder, 'api.json');
 
   before(async () => {
+    writeFileSync(schemas, '{"endpoints":[{"method":"POST","path":"/x"}]}');
     [issuer, echo] = await Promise.all([startIssuer(), startEcho()]);
     gateway = await startGateway({
       env: {
@@ -25,6 +31,7 @@ describe('who is turned away by a limit', () => {
       },
       routes: [
         { prefix: '/echo', upstream: echo.url },
+        { prefix: '/api', upstream: echo.url.replace('ws:', 'http:'), schemas },
         { prefix: '/mine', respond: { status: 200 }, auth: 'required', rateLimit: { perMinute: 1 } },
         {
           prefix: '/login',
@@ -40,6 +47,7 @@ describe('who is turned away by a limit', () => {
     await gateway.stop();
     await echo.close();
     await issuer.close();
+    rmSync(folder, { recursive: true, force: true });
   });
 
   const open = (headers: Readonly<Record<string, string>>): Promise<Peer> =>
@@ -79,6 +87,22 @@ describe('who is turned away by a limit', () => {
     const from = '203.0.113.7';
     const peers = [await open({ 'x-forwarded-for': from }), await open({ 'x-forwarded-for': from })];
     assert.deepEqual(await refused(from), { retryAfter: '5', why: `MAX_CONNECTIONS_PER_IP: 2 of ${from}` });
+    await Promise.all(peers.map((peer) => peer.close()));
+  });
+
+  it('on connections does not hear first whether its HTTP route would have the handshake', async () => {
+    const from = '203.0.113.8';
+    const ask = async (origin?: string): Promise<number> => {
+      const headers = { 'x-forwarded-for': from, ...(origin === undefined ? {} : { origin }) };
+      const error = await Peer.open(`${gateway.ws}/api/x`, { headers }).catch((thrown: unknown) => thrown);
+      assert.ok(error instanceof Refused, String(error));
+      return error.status;
+    };
+    // It takes no place of its address.
+    for (let times = 0; times < 3; times++) assert.equal(await ask(), 405);
+    assert.equal(await ask('https://evil.example'), 403);
+    const peers = [await open({ 'x-forwarded-for': from }), await open({ 'x-forwarded-for': from })];
+    assert.equal(await ask(), 429);
     await Promise.all(peers.map((peer) => peer.close()));
   });
 

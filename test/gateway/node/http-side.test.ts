@@ -23,7 +23,7 @@ const PEER = '192.0.2.7';
 /** Where requests are answered on node:http. @param parts others than: probes, and no routes. */
 async function served(t: TestContext, parts: Partial<HttpSideParts>, onUpgrade?: OnUpgrade) {
   const turnedAway: RequestHead[] = [];
-  const turnAway = (head: RequestHead) => {
+  const turnAwayUnread = (head: RequestHead) => {
     turnedAway.push(head);
     return 400;
   };
@@ -36,7 +36,7 @@ async function served(t: TestContext, parts: Partial<HttpSideParts>, onUpgrade?:
   };
   const side = new HttpSide(
     {
-      gate: { turnAway, turnAwayUnread: turnAway },
+      gate: { turnAway: (head) => ({ status: turnAwayUnread(head) }), turnAwayUnread },
       endpoints: new HttpEndpoints(undefined, () => undefined, undefined),
       wheel,
       ...parts,
@@ -82,7 +82,6 @@ describe('requests on node:http', () => {
     let held: Socket | undefined;
     const httpRoutes: HttpRoutes = {
       present: true,
-      handshakeRefusal: () => undefined,
       serve: ({ body }) => {
         const socket = body?.socket;
         setImmediate(() => {
@@ -105,7 +104,6 @@ describe('requests on node:http', () => {
   it('are refused as on a new connection: of other versions, without a Host, asking for half a WebSocket', async (t) => {
     const httpRoutes: HttpRoutes = {
       present: true,
-      handshakeRefusal: () => undefined,
       serve: () => assert.fail('it is no exchange'),
     };
     const upgraded: RequestHead[] = [];
@@ -142,7 +140,6 @@ describe('requests on node:http', () => {
     const upgraded: RequestHead[] = [];
     const httpRoutes: HttpRoutes = {
       present: true,
-      handshakeRefusal: () => undefined,
       serve: (wire, { method, target, headers }) => {
         assert.equal(headers.has('upgrade'), false);
         let body = '';
@@ -200,7 +197,6 @@ describe('requests on node:http', () => {
     let answerSlow = (): void => {};
     const httpRoutes: HttpRoutes = {
       present: true,
-      handshakeRefusal: () => undefined,
       serve: (wire, { target }) => {
         asked.push(target);
         // Piece by piece, as the client takes them.
@@ -267,7 +263,6 @@ describe('requests on node:http', () => {
   /** Says all of it at once. */
   const large: HttpRoutes = {
     present: true,
-    handshakeRefusal: () => undefined,
     serve: (wire) => {
       const answer = (): void => {
         wire.begin(200, undefined, ['Content-Length', String(LARGE)]);
