@@ -157,7 +157,7 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
     recordAccepted(this.parts, this, opening);
     this.#scheduleWithin(Number.POSITIVE_INFINITY);
     if (this.stage !== establishing) return;
-    const upstream = await establishing.dial();
+    const upstream = await establishing.dial(this.id);
     const second = arrivals?.turn();
     if (second !== undefined) await second;
     if (this.stage !== establishing) return upstream.destroy();

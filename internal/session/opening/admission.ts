@@ -45,6 +45,15 @@ const REFUSALS: Partial<Record<ErrorCode, CloseReasonKey>> = {
 
 const NOTHING = Buffer.alloc(0);
 
+/** How a session dials. */
+export interface Dialling {
+  /** Its id. */
+  readonly session: string;
+  /** See `Admission.destination`. */
+  readonly destination: Destination | undefined;
+  readonly cancellation: Cancellation;
+}
+
 /**
  * The steps by which a client is admitted: route, token, identity, permission, upstream (SPEC sections 5 to
  * 8). One object for all sessions.
@@ -201,10 +210,9 @@ export class Admission {
   dial(
     plan: Plan,
     identity: Identity | undefined,
-    cancellation: Cancellation,
-    destination?: Destination,
+    { session, destination, cancellation }: Dialling,
   ): Promise<UpstreamConnection> {
-    const request = dialRequest(plan, identity, this.config.credentials, destination);
+    const request = dialRequest(plan, identity, this.config.credentials, destination, session);
     return this.upstreams.dial(plan.match.route, request, cancellation);
   }
 }

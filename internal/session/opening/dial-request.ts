@@ -13,12 +13,14 @@ import { keepsToken, type Plan } from './plan.js';
 /**
  * The handshake to send upstream for a client: never with the cookie or query parameter that held its token,
  * nor with that parameter in a Referer.
+ * @param session its id; undefined: nobody is let in, it is only said what would be dialled.
  */
 export function dialRequest(
   plan: Plan,
   identity: Identity | undefined,
   credentials: CredentialsConfig,
   destination?: Destination,
+  session?: string,
 ): DialRequest {
   const { match, opening, adapter, token, offer } = plan;
   // A raw client's first message stays here: the upstream gets its token in the header.
@@ -44,6 +46,7 @@ export function dialRequest(
     query: withoutTokenParameters(opening.query, queryNames),
     subprotocols: offer,
     destination,
+    session,
     trace: opening.trace,
     // With tracing off, the trace context of a trusted peer passes unchanged.
     traceContext: opening.trace?.context ?? opening.client.traceContext,

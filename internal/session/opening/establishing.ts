@@ -84,10 +84,14 @@ export class Establishing {
   }
 
   /** @throws GatewayError, by rejecting; see `Upstreams.dial`. */
-  dial(): Promise<UpstreamConnection> {
+  dial(sessionId: string): Promise<UpstreamConnection> {
     const { plan } = this;
     plan.opening.trace?.begin('dial');
-    const dialled = this.admission.dial(plan, this.#identity, this.#cancellation, this.#destination);
+    const dialled = this.admission.dial(plan, this.#identity, {
+      session: sessionId,
+      destination: this.#destination,
+      cancellation: this.#cancellation,
+    });
     const ready = this.#budget?.ready;
     // What other replicas have left of the budget is fetched during the dial, so that no message waits for
     // it.

@@ -30,6 +30,8 @@ export interface DialRequest extends RequestFacts {
   readonly subprotocols: readonly string[];
   /** On a route whose upstream depends on who is calling. */
   readonly destination?: Destination | undefined;
+  /** For the log: the id of the session. */
+  readonly session?: string | undefined;
   /** Is told of every attempt; undefined: tracing is off. */
   readonly trace?: DialTrace | undefined;
 }
@@ -181,7 +183,13 @@ export class Dialer {
     else if (thrown.isLocal || thrown.message === TOO_MANY_DIALS) breaker.released(permit);
     else endpoint.dialFailed(permit, thrown.fault, client);
     this.parts.log.warn(
-      { upstream: endpoint.name, route: route.prefix, status: thrown.status, reason: thrown.message },
+      {
+        session: request.session,
+        upstream: endpoint.name,
+        route: route.prefix,
+        status: thrown.status,
+        reason: thrown.message,
+      },
       'dial failed',
     );
     return thrown;

@@ -188,6 +188,9 @@ describe('the access log', () => {
     assert.equal(accepted?.route, '/busy');
     assert.deepEqual([closed.closedBy, closed.reason], ['gateway', 'upstream_unavailable']);
     assert.deepEqual([closed.code, closed.upstream], [1014, undefined]);
+    const dials = gateway.logs.filter(({ msg, route }) => msg === 'dial failed' && route === '/busy');
+    assert.ok(dials.length > 0);
+    for (const { session } of dials) assert.equal(session, closed.session);
   });
 
   it('goes by the request id of a trusted proxy, and keeps ids of its own', async () => {
