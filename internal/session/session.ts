@@ -189,6 +189,7 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
     wheel.schedule(this, 0);
     // Last: bytes that came with the upstream's 101 may end the session, which sets a deadline of its own.
     pump.start();
+    if (establishing.leaving !== undefined) this.close('clientClosed', establishing.leaving);
   }
 
   onClientAlive(): void {
@@ -205,8 +206,13 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
   onClientClosed(code: number, reason: string): void {
     this.client = undefined;
     this.handshake = undefined;
-    if (this.stage.name === 'closing') this.stage.clientGone();
-    if (code === 1006) this.close(this.pump?.clientSaidGoodbye === true ? 'mqttDisconnect' : 'clientLost');
+    const { stage } = this;
+    if (stage.name === 'closing') stage.clientGone();
+    const isEstablishing = stage.name === 'authenticating' || stage.name === 'dialing';
+    const left = isEstablishing ? stage.leaving : undefined;
+    if (left !== undefined) this.close('clientClosed', left);
+    else if (code === 1006)
+      this.close(this.pump?.clientSaidGoodbye === true ? 'mqttDisconnect' : 'clientLost');
     else this.close('clientClosed', { code, reason });
     this.leave();
   }

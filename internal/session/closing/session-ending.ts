@@ -91,10 +91,22 @@ export abstract class SessionEnding extends Timed implements LiveSession, Arrivi
   /** See `LiveSession`. */
   close(key: CloseReasonKey, passed?: CloseCode, cause?: Error): void {
     const state = this.stage;
+    if (key === 'clientClosed' && this.#keepsClose(state, passed)) return undefined;
     if (state.name !== 'closing') return this.#end(key, passed, cause, undefined);
     if (!endsAtOnce(key) || !state.lingers) return state.upstreamEnded();
     recordCutShort(this.parts, this, CLOSE_REASONS[key]);
     this.client?.terminate();
+  }
+
+  /**
+   * A close frame of a client whose messages still wait for the upstream waits behind them: answered at once
+   * it would say that they have arrived (RFC 6455 §1.4).
+   */
+  #keepsClose(state: SessionState, passed: CloseCode | undefined): boolean {
+    if (state.name !== 'authenticating' && state.name !== 'dialing') return false;
+    if (this.client === undefined || !state.hasMessages) return false;
+    state.leaving = passed;
+    return true;
   }
 
   /** See `LiveSession`. */

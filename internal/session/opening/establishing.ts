@@ -1,5 +1,5 @@
 import type { Identity } from '../../auth/identity/identity.js';
-import type { CloseReasonKey } from '../../close-codes.js';
+import type { CloseCode, CloseReasonKey } from '../../close-codes.js';
 import type { SessionConfig } from '../../config/config.js';
 import type { MessageBudget } from '../../ratelimit/message-budget.js';
 import type { Metrics } from '../../telemetry/metrics/metrics.js';
@@ -24,6 +24,8 @@ export class Establishing {
   readonly waiting = new WaitingMessages();
   /** The first bytes to send upstream. */
   greeting: Buffer | undefined;
+  /** The client's close frame, which waits behind its messages; undefined: none has come. */
+  leaving: CloseCode | undefined;
   #identity: Identity | undefined;
   #budget: MessageBudget | undefined;
   #destination: Destination | undefined;
@@ -132,6 +134,15 @@ export class Establishing {
         : undefined;
     if (bytes > maxMessageBytes) return 'messageTooBig';
     return bytes > maxBufferedBytes - this.waiting.bytes ? 'tooMuchWaiting' : undefined;
+  }
+
+  /**
+   * Whether something waits for the upstream that the client takes for sent. Its greeting by itself does not
+   * count: nobody is left to log in.
+   */
+  get hasMessages(): boolean {
+    const { first, greeting } = this.plan;
+    return this.waiting.count > 0 || first.length > (greeting?.length ?? 0);
   }
 
   /** Keeps a copy of a message until the upstream is open. @returns why it may not be kept. */

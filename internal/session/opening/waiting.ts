@@ -36,6 +36,10 @@ export class WaitingMessages {
     return this.#bytes;
   }
 
+  get count(): number {
+    return this.#messages.length;
+  }
+
   [Symbol.iterator](): IterableIterator<WaitingMessage> {
     return this.#messages[Symbol.iterator]();
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { RawClient } from '../../support/clients/raw-client.js';
+import { exchange, handshakeHead, MASK, type RawClient } from '../../support/clients/raw-client.js';
 import type { Closing } from '../../support/clients/ws-client.js';
 import { within } from '../../support/eventually.js';
 import { EchoAndScripted } from '../../support/gateway/echo-and-scripted.js';
@@ -222,5 +222,27 @@ describe('closing', () => {
     await peer.close(4002);
     assert.equal((await session.ended()).code, 4002);
     assert.equal(session.inbox.length, 100, 'all that was sent before the close came');
+  });
+
+  it('delivers what came behind a token before a close, though the upstream was not open yet', async (t) => {
+    // uWebSockets.js answers a close frame by itself.
+    if ((await bed.gateway.listener()) === 'uws') return t.skip();
+    const { client, answer } = await exchange(bed.gateway.port, handshakeHead(bed.gateway.port, '/echo'));
+    assert.equal(answer?.status, 101);
+    const frames: readonly [number, Buffer][] = [
+      [OPCODE.text, Buffer.from(bed.issuer.sign())],
+      [OPCODE.text, Buffer.from('fire')],
+      [OPCODE.binary, Buffer.from('and forget')],
+      [OPCODE.close, closePayload(4002, 'done')],
+    ];
+    client.write(
+      Buffer.concat(frames.map(([opcode, payload]) => encodeFrame(opcode, payload, { mask: MASK }))),
+    );
+    const session = await bed.echo.session();
+    assert.deepEqual(await session.ended(), { code: 4002, reason: 'done' });
+    assert.equal(session.inbox.length, 2);
+    let last: Buffer | undefined;
+    for await (const { payload } of client.frames()) last = payload;
+    assert.deepEqual(last, closePayload(4002, 'done'));
   });
 });
