@@ -91,6 +91,28 @@ describe('logout by the provider', () => {
     assert.deepEqual(answers.sort(), [200, ...Array<number>(7).fill(400)]);
   });
 
+  it('is carried out while the store is down that knows which tokens were used, and elsewhere after it', async (t) => {
+    const own = await startRedis();
+    t.after(() => own.stop());
+    const pair = await Replicas.start(2, issuer, echo, {
+      REDIS_URL: own.url,
+      JWT_EXPECTED_ISSUER: issuer.url,
+      BACKCHANNEL_LOGOUT: 'true',
+      BACKCHANNEL_CLIENT_ID: CLIENT,
+    });
+    t.after(() => pair.stop());
+    await pair.connected('redis', 10_000);
+    const token = issuer.sign({ sub: 'eve', sid: 'down' });
+    const [here, there] = await pair.openEverywhere(token);
+    await own.kill();
+    assert.equal(await send(logoutToken({ sid: 'down' }), pair.gateways[0]), 200);
+    assert.deepEqual(await here?.ended(), REVOKED);
+    await own.restart();
+    assert.deepEqual(await there?.ended(), REVOKED);
+    await pair.refusedEverywhere(token);
+    await pair.leave();
+  });
+
   it('changes nothing for what is no logout token', async () => {
     const peers = await replicas.openEverywhere(issuer.sign({ sub: 'cy', sid: 'keep' }));
     const good = { sid: 'keep' };
