@@ -60,7 +60,7 @@ export class LogoutTokens {
       const audience = this.options.clientIds.length > 0 ? this.options.clientIds : rules.audiences;
       claims = await verifiedByAny(token, await issuer.keys.find(kid, alg), {
         algorithms: [alg],
-        requiredClaims: ['iat', 'exp', 'jti'],
+        requiredClaims: ['iss', 'iat', 'exp', 'jti'],
         clockTolerance: this.options.clockSkewMs / 1000,
         audience: [...audience],
         ...(rules.issuer === undefined ? {} : { issuer: rules.issuer }),

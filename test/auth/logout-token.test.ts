@@ -68,6 +68,17 @@ describe('a logout token', () => {
     for (const jti of [undefined, '', 7]) await refused(sign({ jti }), `jti ${jti}`);
   });
 
+  it('names its issuer, whichever that is, where none is expected', async (t) => {
+    const { issuer, keys } = await bench(t);
+    const trusted = new TrustedIssuers(verification({}), () => keys);
+    const tokens = new LogoutTokens({ clockSkewMs: 0, clientIds: ['gateway'] }, trusted);
+    const sign = (claims: object) =>
+      issuer.sign({ aud: 'gateway', events: EVENTS, sid: 's', ...claims }, { header: TYPED });
+    assert.equal((await tokens.verify(sign({ iss: 'https://any' }))).issuer, 'https://any');
+    const none = sign({ iss: undefined });
+    await assert.rejects(tokens.verify(none), refusedWith('ERR_LOGOUT_TOKEN', none));
+  });
+
   it("goes by the issuer's audiences where no client is named", async (t) => {
     const { tokens, sign, refused } = await parts(t, []);
     await tokens.verify(sign({ aud: 'api' }));
