@@ -15,7 +15,7 @@ import type { Destination } from '../upstream/pool/destination.js';
 import { admitsAddress, notForAddress } from './client-addresses.js';
 import type { Caller, Targets } from './targets/targets.js';
 
-/** What decides about a client. */
+/** The parts that `Access` asks about a client. */
 export interface AccessParts {
   readonly config: Pick<VerificationConfig, 'closeOnExpiry' | 'clockSkewMs'>;
   readonly authenticator: Pick<Authenticator, 'authenticate' | 'knows'>;
@@ -26,23 +26,23 @@ export interface AccessParts {
   readonly slotsPerSub: { tryEnter(sub: string): boolean; leave(sub: string): void };
   /** Sessions a token may have: `ConnectionSlots.perToken`. */
   readonly slotsPerToken: Pick<TokenSlots, 'tryEnter' | 'confirm' | 'leave'>;
-  /** What is used up once it has been used. */
+  /** Tokens that may be used only once. */
   readonly claims: Pick<Claims, 'claim' | 'isClaimed'>;
   readonly limiter: Pick<Limiter, 'acquire'>;
-  /** Limits of what reaches HTTP routes; undefined: nothing is counted. */
+  /** Request limits of HTTP routes; undefined: requests are not counted. */
   readonly requests?: Pick<RouteRequests, 'take'> | undefined;
   /** Upstreams that depend on who is calling; undefined: no route has them. */
   readonly targets?: Pick<Targets, 'destination' | 'field'> | undefined;
 }
 
-/** Whoever wants in, and what it shows for it. */
+/** A client that asks to be let in, with its credentials. */
 export interface Visitor {
   /** Unverified; undefined: none was found. */
   readonly token: string | undefined;
   readonly client: {
-    /** As far as trusted proxies are believed. */
+    /** The client's address; taken from X-Forwarded-For only when a trusted proxy sent it. */
     readonly ip: string;
-    /** The TCP peer's own. */
+    /** The address of the TCP peer. */
     readonly peer: string;
   };
   /** By lower-case name, one character a byte. */
@@ -50,23 +50,23 @@ export interface Visitor {
 }
 
 /**
- * The way in, for WebSocket sessions, HTTP exchanges and `explain` alike: who is it, is the token
- * revoked, its subject banned, are the roles held, is there a slot, and what is the budget. The order
- * stands here and nowhere else. Refusals are GatewayErrors, which know no protocol: sessions make close
- * codes of them, exchanges statuses.
+ * Admission, for WebSocket sessions, HTTP exchanges and `explain` alike: who the client is, whether its token
+ * is revoked or its subject banned, whether it holds the roles, whether a slot is free, and which message
+ * budget it gets. The order of these checks is defined here and nowhere else. A refusal is a GatewayError,
+ * independent of the protocol: sessions translate it into a close code, exchanges into a status.
  */
 export class Access {
   constructor(readonly parts: AccessParts) {}
 
-  /** Whether a token is known: to authenticate it costs next to nothing. */
+  /** Whether the token is in the cache, so that authenticating it costs next to nothing. */
   knows(token: string): boolean {
     return this.parts.authenticator.knows(token);
   }
 
   /**
-   * The first step, which may take time: who the client is, at once if its token is known; undefined on
-   * a public route without a token. `permit` must follow in the same turn: from then on a revocation
-   * finds whoever was let in.
+   * The first step: who the client is. A promise only when the token has to be verified first; undefined on a
+   * public route without a token. `permit` must be called in the same turn of the event loop: a revocation
+   * that comes later closes the session itself, one that came in between would be missed.
    * @throws GatewayError, or rejects with it: ERR_TOO_MANY_LOGINS, ERR_ADDRESS_REFUSED, ERR_TOKEN_MISSING,
    *   ERR_IDENTITY_MISSING, ERR_JWT_MALFORMED, ERR_JWT_INVALID, ERR_KEYS_UNAVAILABLE,
    *   ERR_INTROSPECTION_UNAVAILABLE.
@@ -77,20 +77,21 @@ export class Access {
   ): Identity | undefined | Promise<Identity> {
     const { failedLogins } = this.parts;
     const { ip } = visitor.client;
-    // Of whoever shows its token behind the handshake, too: there may be thousands who have not yet.
+    // Also for tokens that come after the handshake: thousands of clients may be waiting to send theirs.
     if (!failedLogins.allows(ip)) throw new GatewayError('ERR_TOO_MANY_LOGINS', failedLogins.limitOf(ip));
     return this.identifyAgain(route, visitor);
   }
 
   /**
-   * Likewise of a client that has been let in: what others of its address do does not end its session.
+   * Likewise for a client that is already in. Failed logins of others at its address do not matter, or they
+   * would end its session.
    * @throws GatewayError, or rejects with it, as `identify`, but for ERR_TOO_MANY_LOGINS.
    */
   identifyAgain(
     { auth, tokens, clients }: Pick<Route, 'auth' | 'tokens' | 'clients'>,
     visitor: Visitor,
   ): Identity | undefined | Promise<Identity> {
-    // Before a signature is looked at: whom the route is not for costs nothing.
+    // Before the signature is verified, so that clients the route does not admit cost no cryptography.
     if (!admitsAddress(clients, visitor.client.ip))
       throw new GatewayError('ERR_ADDRESS_REFUSED', notForAddress(visitor.client.ip));
     if (typeof auth === 'object') return identityInHeader(auth, visitor.client.peer, visitor.headers);
@@ -118,7 +119,7 @@ export class Access {
   }
 
   /**
-   * Whether that client may be on that route.
+   * Checks that the client may use the route.
    * @throws GatewayError ERR_TOKEN_REVOKED, ERR_BANNED, ERR_FORBIDDEN.
    */
   permit(
@@ -137,8 +138,9 @@ export class Access {
   }
 
   /**
-   * Likewise for a connection that stays: it takes a slot of its subject, which the caller gives back when it
-   * ends, and a message budget, its subject's or, where there is none, its address's; undefined: no limit.
+   * Likewise for a session. Takes a connection slot of the subject and one of the token, which the caller
+   * gives back when the session ends.
+   * @returns the message budget of the subject, or else of the address; undefined: no limit.
    * @throws GatewayError ERR_TOKEN_REVOKED, ERR_BANNED, ERR_FORBIDDEN, ERR_TOO_MANY_CONNECTIONS.
    */
   permitSession(route: UpstreamRoute, identity: Identity | undefined, ip: string): MessageBudget | undefined {
@@ -154,14 +156,14 @@ export class Access {
       identity === undefined
         ? ({ kind: 'ip', name: ip } as const)
         : ({ kind: 'sub', name: identity.sub } as const);
-    // What is set for an HTTP route is about its requests.
+    // The rate limit of an HTTP route counts requests, not messages.
     const own = route.kind === 'http' ? undefined : { scope: route.prefix, ...route.rateLimit };
     return this.parts.limiter.acquire(client, own);
   }
 
   /**
-   * What `permitSession` could not tell at once: whether the token has a slot left over all processes, too.
-   * The session gives it back with the one it has here. undefined: nobody has to be asked.
+   * The part of `permitSession` that may have to wait: whether the token has a slot left in all processes
+   * together. The slot is given back together with the local one. undefined: there is nothing to ask.
    * @throws GatewayError ERR_TOO_MANY_CONNECTIONS, by rejecting.
    */
   confirmSlot(identity: Identity | undefined, session: string): Promise<void> | undefined {
@@ -174,8 +176,8 @@ export class Access {
   }
 
   /**
-   * Counts the request by which a session of an HTTP route begins: to its upstream it is one like any other,
-   * whatever that makes of the handshake. undefined: nothing limits them.
+   * Counts the opening handshake of a session on an HTTP route against the request limit of that route, as
+   * the upstream gets it as a request like any other. undefined: there is no limit.
    * @throws GatewayError ERR_RATE_LIMITED, by rejecting.
    */
   countRequest(route: UpstreamRoute, identity: Identity | undefined, ip: string): Promise<void> | undefined {
@@ -186,21 +188,21 @@ export class Access {
   }
 
   /**
-   * Where whoever `permit` let in goes; undefined: the route leads everybody to the same upstreams.
+   * The upstream of a client that `permit` let in; undefined: the route has the same upstreams for everybody.
    * @throws GatewayError ERR_NO_TARGET.
    */
   destination(route: UpstreamRoute, caller: Caller): Destination | undefined {
     return route.target === undefined ? undefined : this.parts.targets?.destination(route, caller);
   }
 
-  /** What the row says that the table of a route has for whoever `permit` let in; undefined: nothing. */
+  /** A field of the caller's row in the table of the route, after `permit`; undefined: it has none. */
   rowField(route: UpstreamRoute, caller: Caller, field: string): string | undefined {
     return this.parts.targets?.field(route, caller, field);
   }
 
   /**
-   * The last step, on routes that take a token once: uses it up, for all processes. undefined:
-   * the route does not ask that.
+   * The last step, on routes that accept each token only once: marks the token as used, in all processes.
+   * undefined: the route has no such rule.
    * @throws GatewayError, by rejecting: ERR_TOKEN_USED, ERR_JWT_INVALID without a
    *   `jti`, ERR_CLAIM_UNAVAILABLE.
    */
@@ -215,7 +217,7 @@ export class Access {
   }
 
   /**
-   * Whether `claim` would succeed now, for whoever only wants to know: nothing is used up.
+   * Whether `claim` would succeed now, for `explain`: the token is not used up.
    * @throws GatewayError as `claim`.
    */
   async checkClaim({ tokens }: Pick<Route, 'tokens'>, identity: Identity | undefined): Promise<void> {
@@ -241,9 +243,9 @@ export class Access {
   }
 
   /**
-   * Takes a slot of the other token for a session that has one of the first. Both are its
-   * own until it gives one back.
-   * @returns false: it is the same token's, and there is nothing to give back.
+   * Takes a slot of the token that a session is being renewed with. The session holds the slots of both
+   * until it gives one back.
+   * @returns false: both are the same token, no slot was taken.
    * @throws GatewayError ERR_TOO_MANY_CONNECTIONS, by rejecting.
    */
   async takeSlotOf(next: Identity, known: Identity, session: string): Promise<boolean> {
@@ -257,13 +259,13 @@ export class Access {
     throw tooManySessions();
   }
 
-  /** Gives back the slot of a token that the session does not go by. */
+  /** Gives back the slot of the token that a renewal replaced, or of the one that it refused. */
   giveSlotBack(identity: Identity, session: string): void {
     const token = tokenKey(identity);
     if (token !== undefined) this.parts.slotsPerToken.leave(token, session);
   }
 
-  /** When whoever was let in must go, in milliseconds since the epoch; Infinity: never. */
+  /** When the session must end, in milliseconds since the epoch; Infinity: never. */
   expiresAtMs(identity: Identity | undefined): number {
     const { closeOnExpiry, clockSkewMs } = this.parts.config;
     return identity === undefined || !closeOnExpiry
@@ -272,7 +274,7 @@ export class Access {
   }
 }
 
-/** What is over by one clock, that of another process or of the store, may not be by that of who asks. */
+/** How far the clocks of processes and store may differ: a use is remembered for that much longer. */
 const CLOCKS_APART_MS = 60_000;
 
 function unclaimable(): GatewayError {

@@ -9,17 +9,17 @@ import type { AllowedOrigins } from '../request/origin.js';
 import { decodePath } from '../request/path.js';
 import { admitsAddress, notForAddress } from './client-addresses.js';
 
-/** The status a handshake is refused with, beside those of the limits. */
+/** The status with which a handshake is refused, apart from those of the limits. */
 export type HttpRefusal = 400 | 401 | 403 | 404 | 426;
 
-/** A handshake whose route is not for its address. */
+/** The refusal of a handshake whose address the route does not admit. */
 export interface AddressRefusal {
   readonly status: 403;
-  /** For the log: an Origin gets that status, too. */
+  /** For the log, as a wrong Origin is answered with the same status. */
   readonly why: string;
 }
 
-/** What a handshake is held against. */
+/** What a handshake is checked against. */
 export interface ArrivalRules {
   readonly proxies: TrustedProxies;
   readonly origins: AllowedOrigins;
@@ -27,36 +27,36 @@ export interface ArrivalRules {
   readonly subprotocolNames: readonly string[];
   /** The table in effect: `RouteTable.match`. */
   readonly match: RouteTable['match'];
-  /** What the `methods` of a route have against a handshake; undefined: nothing. */
+  /** Why the `methods` of a route refuse a handshake; undefined: they do not. */
   readonly methodFault: (route: UpstreamRoute, method: string) => Error | undefined;
-  /** What its `schemas` have against one; undefined: nothing. */
+  /** Likewise for its `schemas`. */
   readonly schemaFault: (
     match: RouteMatch<UpstreamRoute>,
     head: Pick<RequestHead, 'method' | 'query' | 'headers'>,
   ) => Error | undefined;
 }
 
-/** A client whose opening handshake was found good, and what it says. */
+/** A valid opening handshake. */
 export interface Arrival {
   /** Percent-decoded once. */
   readonly path: string;
-  /** As it came, without its `?`. */
+  /** As received, without its `?`. */
   readonly query: string;
   readonly headers: HeaderLines;
   readonly client: Client;
-  /** The routes that fit the path, at least one, in table order. */
+  /** The routes that match the path, at least one, in table order. */
   readonly matches: readonly RouteMatch<UpstreamRoute>[];
-  /** What Sec-WebSocket-Protocol offered, in order, without what carried a token. */
+  /** The sub-protocols offered, in order, without those that carried a token. */
   readonly subprotocols: readonly string[];
   /** The token among them; undefined: there was none. */
   readonly announced?: AnnouncedToken | undefined;
 }
 
 /**
- * Judges an opening handshake in the order of SPEC sections 4 and 17: path, route, method, handshake, origin,
- * and then whether the route is for that address. The limits come after it, and then `judgeRoute`.
- * @param fault what `checkHandshake` says of it.
- * @returns an Error: what the route's `methods` have against it.
+ * Checks an opening handshake in the order of SPEC sections 4 and 17: path, route, method, handshake, origin,
+ * client address. The limits are checked after it, and then `judgeRoute`.
+ * @param fault the result of `checkHandshake`.
+ * @returns an Error if the `methods` of the route refuse it.
  */
 export function judgeArrival(
   head: RequestHead,
@@ -65,7 +65,7 @@ export function judgeArrival(
 ): Arrival | Exclude<HttpRefusal, 401> | AddressRefusal | Error {
   const path = decodePath(head.target);
   if (path === undefined || (head.query !== '' && !/^[!-~]*$/.test(head.query))) return 400;
-  // To some upstreams `//` is `/`: what a narrower route guards must not be reached through a wider one.
+  // Some upstreams read `//` as `/`: a path that a narrower route guards must not be reached by a wider one.
   const client = rules.proxies.client(head.peer, head.secure, head.headers);
   const fitting = path.includes('//') ? [] : rules.match(path, client.host);
   if (fitting.length === 0) return 404;
@@ -77,11 +77,11 @@ export function judgeArrival(
   if (first === undefined) return 426;
   const scheme = client.isProtoKnown ? client.proto : undefined;
   if (!rules.origins.allows(head.headers.get('origin') ?? [], client.host, scheme)) return 403;
-  // Where some of them let the address in, it depends on the protocol, which is found later.
+  // If only some routes admit the address, the protocol decides, which is not known yet.
   if (!able.some(({ route }) => admitsAddress(route.clients, client.ip)))
     return { status: 403, why: notForAddress(client.ip) };
-  // Whoever does not come to the route that is meant must not come to a wider one behind it instead. Those
-  // behind the first are met by clients of another protocol, which may not be known yet.
+  // A client that its own route bars must not fall through to a wider route behind it. Those behind the first
+  // are for clients of another protocol, which may not be known yet.
   const barred = able.findIndex(
     (match, at) =>
       at > 0 && (rules.methodFault(match.route, head.method) ?? judgeRoute(match, head, rules)) !== undefined,
@@ -93,7 +93,7 @@ export function judgeArrival(
   return { path, query, headers, client, matches, subprotocols, announced };
 }
 
-/** What the route that a handshake has come to has against it, once no limit has; undefined: nothing. */
+/** Why the route of a handshake refuses it, after the limits were checked; undefined: it does not. */
 export function judgeRoute(
   match: RouteMatch<UpstreamRoute>,
   head: Pick<RequestHead, 'method' | 'query' | 'headers'>,
@@ -102,7 +102,7 @@ export function judgeRoute(
   return isKnown(match.route, head.headers) ? rules.schemaFault(match, head) : 401;
 }
 
-/** Whom a route gives a session of its upstream first (`bootstrap`, SPEC section 19) comes with a cookie. */
+/** Whether the client has the cookie that `bootstrap` sets on a first visit (SPEC section 19). */
 function isKnown(route: UpstreamRoute, headers: HeaderLines): boolean {
   const rule = route.kind === 'http' ? route.bootstrap : undefined;
   return rule === undefined || cookieOf(headers, rule.cookie) !== undefined;

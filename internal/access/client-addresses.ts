@@ -6,13 +6,12 @@ interface Lists {
   readonly deny: AddressList | undefined;
 }
 
-/** The lists of each rule; rules are data, which cross processes. */
+/** Compiled lists by rule. They are not part of the rules, which are plain data and cross processes. */
 const listsOf = new WeakMap<ClientRules, Lists>();
 
 /**
- * Whether a client's address may come to a route: it is in none of
- * `deny`, and in `allow` where that is given.
- * @param ip as far as trusted proxies are believed.
+ * Whether a route admits a client's address: it is not in `deny`, and in `allow` where that is given.
+ * @param ip the client's address, see `Visitor`.
  */
 export function admitsAddress(rules: ClientRules, ip: string): boolean {
   if (rules.allow.length === 0 && rules.deny.length === 0) return true;
@@ -20,7 +19,7 @@ export function admitsAddress(rules: ClientRules, ip: string): boolean {
   return deny?.has(ip) !== true && allow?.has(ip) !== false;
 }
 
-/** In the words that the log, the admin API and `explain` have for it. */
+/** The wording of the log, the admin API and `explain`. */
 export function notForAddress(ip: string): string {
   return `the route is not for the address ${ip}`;
 }

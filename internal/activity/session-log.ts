@@ -3,7 +3,7 @@ import type { PostgresStore } from '../store/postgres.js';
 import type { PostgresTable } from '../store/postgres-table.js';
 import type { Log } from '../telemetry/log/log.js';
 
-/** A session that had reached its upstream, or an exchange of more than 10 s, that has ended. */
+/** A session that was open, or an HTTP exchange of more than 10 s, after its end. */
 export interface EndedSession {
   readonly id: string;
   /** undefined: nobody was authenticated. */
@@ -17,7 +17,7 @@ export interface EndedSession {
   readonly closedMs: number;
   /** Name in the close-code table. */
   readonly reason: string;
-  /** From the client; payload. */
+  /** From the client; bytes count payload only. */
   readonly messagesIn: number;
   readonly bytesIn: number;
   /** To the client. */
@@ -49,11 +49,11 @@ export const SESSION_LOG_TABLE: PostgresTable = {
   purgedBy: 'id',
 };
 
-/** Rows that wait for the next batch; more are dropped. */
+/** Rows that may wait for the next batch; more are dropped. */
 const MAX_WAITING = 20_000;
 const BATCH_ROWS = 500;
 const FLUSH_INTERVAL_MS = 1_000;
-/** A question to the log may take so long. */
+/** Time limit of a query. */
 const REPORT_MS = 5_000;
 
 const INSERT = `INSERT INTO session_log (id, sub, protocol, route, opened, closed, reason,
@@ -62,7 +62,7 @@ const INSERT = `INSERT INTO session_log (id, sub, protocol, route, opened, close
     $7::text[], $8::int8[], $9::int8[], $10::int8[], $11::int8[], $12::timestamptz[])
   ON CONFLICT (id) DO NOTHING`;
 
-/** One statement, one snapshot: the page and the number of all fit together. */
+/** Page and total in one statement, so that both are of the same snapshot. */
 const SESSIONS = `WITH found AS (SELECT * FROM session_log
     WHERE closed >= $1 AND closed < $2 AND ($3::text IS NULL OR sub = $3))
   SELECT total, id, sub, protocol, route, opened, closed, reason, messages_in::float8 AS messages_in,
@@ -70,7 +70,7 @@ const SESSIONS = `WITH found AS (SELECT * FROM session_log
   FROM (SELECT count(*)::float8 AS total FROM found) AS counted
     LEFT JOIN (SELECT * FROM found ORDER BY closed DESC, id LIMIT $4 OFFSET $5) AS page ON true
   ORDER BY closed DESC, id`;
-/** Buckets are counted from the epoch. */
+/** Buckets are aligned to the epoch. */
 const ROUTES = `SELECT route, CASE WHEN $3::float8 IS NULL THEN NULL
       ELSE to_timestamp(floor(extract(epoch FROM closed)::float8 / $3) * $3) END AS bucket,
     count(*)::float8 AS sessions, sum(messages_in)::float8 AS messages_in, sum(messages_out)::float8 AS messages_out,
@@ -96,14 +96,14 @@ export interface SessionRow extends Counts {
 
 export interface RouteRow extends Counts {
   readonly route: string | null;
-  /** When the bucket begins; null: everything is one. */
+  /** Start of the bucket; null: the whole span is one. */
   readonly bucket: Date | null;
   readonly sessions: number;
 }
 
 /**
- * The sessions that have ended, in Postgres. They are written in batches from time to time: no client ever
- * waits for it, and what cannot be written is dropped and counted.
+ * The log of ended sessions in Postgres. Rows are written in batches, so that no client waits for the store;
+ * those that cannot be written are dropped and counted.
  */
 export class SessionLog {
   readonly #options: SessionLogOptions;
@@ -131,7 +131,7 @@ export class SessionLog {
     else this.#waiting.push(session);
   }
 
-  /** Writes what waits, or drops it. Never rejects. */
+  /** Writes the waiting rows, or drops them. Never rejects. */
   flush(): Promise<void> {
     this.#flushing ??= this.#flush().finally(() => {
       this.#flushing = undefined;
@@ -140,8 +140,8 @@ export class SessionLog {
   }
 
   /**
-   * Sessions that ended in a span of time, the last one first.
-   * @param sub undefined: of anybody.
+   * Sessions that ended in a span of time, the latest first.
+   * @param sub undefined: of all subjects.
    * @throws GatewayError ERR_STORE
    */
   async sessions(
@@ -161,8 +161,8 @@ export class SessionLog {
   }
 
   /**
-   * What passed on each route, at most 10,000 rows.
-   * @param bucketSeconds undefined: the whole span in one.
+   * Totals of each route, at most 10,000 rows.
+   * @param bucketSeconds undefined: the whole span in one bucket.
    * @throws GatewayError ERR_STORE
    */
   routes(from: Date, to: Date, bucketSeconds: number | undefined): Promise<readonly RouteRow[]> {
@@ -185,7 +185,7 @@ export class SessionLog {
     }
   }
 
-  /** Each column as one array. */
+  /** The rows as one array for each column. */
   #valuesOf(batch: readonly EndedSession[]) {
     const optional = (text: string | undefined) => (text === undefined ? null : storable(text));
     return [
@@ -205,12 +205,12 @@ export class SessionLog {
   }
 }
 
-/** A page without rows has one of nothing but the number of all. */
+/** The statement answers an empty page with one row that has nothing but the total. */
 function isRow(row: Partial<SessionRow>): row is SessionRow {
   return typeof row.id === 'string';
 }
 
-/** Postgres takes no NUL in a text. */
+/** Postgres refuses NUL in text. */
 function storable(text: string): string {
   return text.replaceAll('\0', '\u{fffd}');
 }

@@ -5,7 +5,7 @@ import { AdminRefusal } from './refusal.js';
 import { readMoment } from './time.js';
 
 const DAY_MS = 86_400_000;
-/** Buckets of one answer. */
+/** Most buckets in one answer. */
 const MAX_BUCKETS = 10_000;
 
 interface Span {
@@ -72,7 +72,7 @@ async function answered<T>(asked: Promise<T>): Promise<T> {
   }
 }
 
-/** Without `from` it is the day before `to`, without `to` it ends now. */
+/** The span asked for: `to` defaults to now, `from` to 24 hours before `to`. */
 function readSpan(parameters: ReadonlyMap<'from' | 'to' | string, string>): Span {
   const toMs = moment(parameters.get('to'), 'to') ?? Date.now();
   const fromMs = moment(parameters.get('from'), 'from') ?? toMs - DAY_MS;
@@ -82,7 +82,7 @@ function readSpan(parameters: ReadonlyMap<'from' | 'to' | string, string>): Span
 
 function moment(text: string | undefined, name: string): number | undefined {
   if (text === undefined) return undefined;
-  // A + of a zone that was not percent-encoded has become a blank.
+  // The `+` of a time zone, if not percent-encoded, was decoded to a space.
   const ms = readMoment(text.replace(/ (?=\d\d:?\d\d$)/, '+'));
   if (ms === undefined) throw invalid(`${name} must be an ISO 8601 date and time`);
   return ms;

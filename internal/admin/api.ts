@@ -21,19 +21,19 @@ export interface AdminParts {
 const SESSION_PATH = '/admin/sessions/';
 const BAN_PATH = '/admin/bans/';
 
-/** On every answer: what an operator sees is nobody's to keep. */
+/** On every answer: caches must not store what operators see. */
 const BODILESS_HEADERS = { 'Cache-Control': 'no-store' };
 const HEADERS = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
 
 /**
- * The admin API (SPEC section 11): who calls is checked first, then what is called, then the body. Each call
- * leaves one line in the log, refused ones too, as long as those who may not call it do not flood it.
+ * The admin API (SPEC section 11): checks the caller first, then path and method, then the body. Each call is
+ * logged in one line; of refused callers only so many are, as anybody could flood the log.
  */
 export class AdminApi {
   readonly #authorization: AdminAuthorization;
   readonly #operations: AdminOperations;
   readonly #log: Log;
-  /** For those who may not call it. */
+  /** Limits the lines about refused callers. */
   readonly #allowance = new LineAllowance();
   #ui: AdminAnswer | undefined;
 
@@ -70,7 +70,7 @@ export class AdminApi {
     return answer;
   }
 
-  /** Leaves the line about a call. @returns whether the level of the log lets it through. */
+  /** Logs the call. @returns whether the level of the log lets the line through. */
   #tell(
     { peer, method }: AdminRequest,
     path: string,
@@ -86,7 +86,7 @@ export class AdminApi {
     return this.#log.isLevelEnabled(level);
   }
 
-  /** The page itself is for anybody who may come near the API: a browser that navigates carries no bearer. */
+  /** Needs no bearer token, as a browser sends none when it navigates; the page holds nothing secret. */
   #page(request: AdminRequest): AdminAnswer {
     if (request.method !== 'GET' && request.method !== 'HEAD')
       return refusalAnswer(
@@ -106,7 +106,7 @@ function splitPath(target: string): { readonly path: string; readonly id: string
   const id = target.startsWith(SESSION_PATH) ? target.slice(SESSION_PATH.length) : '';
   if (SESSION_ID.test(id)) return { path: `${SESSION_PATH}{id}`, id };
   const sub = target.startsWith(BAN_PATH) ? target.slice(BAN_PATH.length) : '';
-  // A subject may hold any character: its slashes come as %2F.
+  // A subject may hold any character; a slash in it must be written as %2F.
   if (sub !== '' && !sub.includes('/')) return { path: `${BAN_PATH}{sub}`, id: sub };
   return { path: target, id: '' };
 }
@@ -120,7 +120,7 @@ function endpointFor(path: string, method: string): Endpoint {
   throw new AdminRefusal(405, 'method_not_allowed', `the method must be ${allowed}`, { Allow: allowed });
 }
 
-/** What was thrown, as far as it is meant for the caller. */
+/** The answer for an error; one that is not an AdminRefusal does not show its text. */
 function refusalAnswer(thrown: unknown): AdminAnswer {
   if (!(thrown instanceof AdminRefusal)) {
     return {

@@ -6,10 +6,10 @@ import { AdminRefusal } from './refusal.js';
 
 type Caller = Pick<AdminRequest, 'headers' | 'peer'>;
 
-/** What proxies add, beside the X-Forwarded-* family: who sends one of these is not who he seems. */
+/** Headers that proxies add, beside X-Forwarded-*: with one of these, the peer is not the caller itself. */
 const FORWARDING_HEADERS = ['forwarded', 'via', 'x-real-ip', 'x-client-ip', 'true-client-ip'];
 
-/** Who may use the admin API (SPEC section 11): the bearer of ADMIN_TOKEN; without one, this host. */
+/** Who may use the admin API (SPEC section 11): whoever has ADMIN_TOKEN; if that is not set, this host. */
 export class AdminAuthorization {
   readonly #tokenDigest: Buffer | undefined;
 
@@ -32,9 +32,9 @@ export class AdminAuthorization {
 
 function checkBearer({ headers }: Caller, expected: Buffer): void {
   const lines = headers.get('authorization') ?? [];
-  // RFC 9110 §11.1: the scheme in any case. Of two lines, two readers could take different ones.
+  // The scheme is case-insensitive (RFC 9110 §11.1). Two header lines are refused, as they are ambiguous.
   const token = lines.length === 1 ? /^bearer +(\S+)$/i.exec(lines[0] ?? '')?.[1] : undefined;
-  // Digests are equally long, so neither length nor content of the token shows in the time this takes.
+  // Digests have one length, so the time this takes tells neither the length nor the content of the token.
   if (token !== undefined && timingSafeEqual(digest(token), expected)) return;
   throw new AdminRefusal(401, 'unauthorized', 'a bearer token is required', {
     // RFC 6750 §3
@@ -55,14 +55,15 @@ function checkLocal({ headers, peer }: Caller): void {
 }
 
 /**
- * Browsers run on hosts whose loopback is trusted, and send a page's POST anywhere without asking (CWE-352).
+ * Whether a web page makes the request: browsers run on hosts whose loopback is trusted, and let a page of
+ * any site send a POST there (CWE-352).
  */
 function isFromPage(headers: Caller['headers']): boolean {
   const site = headers.get('sec-fetch-site') ?? [];
   return headers.has('origin') || site.some((value) => value !== 'none' && value !== 'same-origin');
 }
 
-/** A page's own name can be made to resolve to loopback (DNS rebinding); an address or `localhost` cannot. */
+/** Against DNS rebinding: a foreign name can resolve to loopback; an address or `localhost` is none. */
 function isOwnName(hosts: readonly string[]): boolean {
   const [host = ''] = hosts;
   const name = /^(?:\[([\da-f:.]+)\]|([^:[\]]+))(?::\d{1,5})?$/i.exec(host);

@@ -21,8 +21,8 @@ interface BackchannelAnswer {
 }
 
 /**
- * OpenID Connect Back-Channel Logout 1.0 §2.5 to §2.8: the provider says that a session or a subject has
- * logged out, and it is revoked in every process and replica, as by the admin API.
+ * OpenID Connect Back-Channel Logout 1.0 §2.5 to §2.8: the provider reports the logout of a session or a
+ * subject, which is then revoked in every process and replica, as by the admin API.
  */
 export class BackchannelLogout {
   readonly #allowance = new LineAllowance();

@@ -26,7 +26,7 @@ export interface BanResult {
   readonly sub: string;
   readonly reason: string | null;
   readonly until: string | null;
-  /** Whether a store keeps it by now. */
+  /** Whether it has been written to a store. */
   readonly persisted: boolean;
 }
 
@@ -35,19 +35,19 @@ export interface BanQuery {
   /** Only those in force, or only those that are not; undefined: both. */
   readonly active: boolean | undefined;
   readonly limit: number;
-  /** Entries before the page. */
+  /** Entries to skip. */
   readonly offset: number;
 }
 
 export interface BanPage {
   readonly bans: readonly BanInfo[];
-  /** All that the filter finds. */
+  /** Entries that match the filter, on all pages. */
   readonly total: number;
 }
 
 /** Longest reason, in characters. */
 const MAX_REASON = 1_000;
-/** Two hundred years: it keeps times within what RFC 3339 can write. */
+/** Two hundred years, so that times can be written in RFC 3339. */
 const MAX_SECONDS = 200 * 365 * 86_400;
 
 /**
@@ -63,7 +63,7 @@ export function readBan(body: Buffer, nowMs: number): BanOrder {
   if (sub === undefined) throw missing('sub');
   if (reason !== undefined && reason.length > MAX_REASON)
     throw invalidPayload(`reason is longer than ${MAX_REASON} characters`);
-  // How long is meant must not be guessed.
+  // With both, which one is meant must not be guessed.
   if (until !== undefined && seconds !== undefined) throw invalidPayload('either seconds or until');
   if (until !== undefined) return { sub, reason, untilMs: readUntil(until, nowMs) };
   if (seconds === undefined) return { sub, reason, untilMs: Number.POSITIVE_INFINITY };

@@ -3,14 +3,14 @@ import { invalidPayload, member, missing, parsePayload, textMember } from './pay
 
 /** What POST /admin/drains asks for. */
 export interface DrainOrder {
-  /** As GET /admin/upstreams names it. */
+  /** Name of the endpoint in GET /admin/upstreams. */
   readonly upstream: string;
-  /** Whether those who are there have to go. */
+  /** Whether sessions and exchanges on it are ended, too. */
   readonly close: boolean;
 }
 
 export interface DrainResult extends DrainOrder {
-  /** Whether a store keeps it by now. */
+  /** Whether it has been written to a store. */
   readonly persisted: boolean;
 }
 

@@ -13,20 +13,20 @@ import { readRevocationQuery, readRevocationTarget } from './revocations.js';
 import { readRevocation } from './revoke.js';
 import { readSessionQuery } from './sessions.js';
 
-/** One request under way. */
+/** A request that is being answered. */
 export interface Call {
   readonly request: AdminRequest;
-  /** What the path names; '' where it names nothing. */
+  /** The id in the path; '' where the path has none. */
   readonly id: string;
-  /** What the audit line says beyond who, what and the status. */
+  /** Further fields of the audit line, beside caller, call and status. */
   readonly audit: Record<string, unknown>;
-  /** Leaves the audit line now already, if the level of the log lets it through. */
+  /** Logs the audit line at once instead of after the call. */
   tell(status: number): void;
 }
 
 interface Result {
   readonly status?: number;
-  /** undefined: none, with a status that has none. */
+  /** undefined: no body. */
   readonly body?: object;
 }
 
@@ -243,9 +243,9 @@ async function log(operations: AdminOperations, { request }: Call): Promise<Resu
 async function changeLog(operations: AdminOperations, { request, audit, tell }: Call): Promise<Result> {
   readParameters(request.query, []);
   const order = readLogOrder(await bodyOf(request));
-  // Not by the names of the order: each line has a `level` of its own.
+  // Under other names than in the body: every log line has a `level` already.
   Object.assign(audit, { logLevel: order.level, logAccess: order.access });
-  // The level that is left behind may be the last one under which the line is written.
+  // Before the change: the new level may suppress the line.
   tell(200);
   await operations.changeLog(order);
   return { body: await operations.log() };

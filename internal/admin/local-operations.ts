@@ -30,28 +30,28 @@ import { listRevocations, type RevocationPage, type RevocationQuery } from './re
 import { type RouteInfo, routeInfo } from './routes.js';
 import { listSessions, type SessionInfo, type SessionQuery } from './sessions.js';
 
-/** What the admin API looks at and changes in one process. */
+/** The parts of one process that the admin API reads and changes. */
 export interface LocalParts {
   readonly sessions: Sessions;
   readonly exchanges: Exchanges;
-  /** Whoever listens to it ends the sessions of what is revoked (see `closeRevoked`). */
+  /** Its subscribers end the sessions of revoked tokens (see `closeRevoked`). */
   readonly revocations: Pick<Revocations, 'revoke' | 'lift' | 'current' | 'unsent'>;
-  /** Whoever listens to it ends the sessions of who is banned (see `closeBanned`). */
+  /** Its subscribers end the sessions of banned subjects (see `closeBanned`). */
   readonly bans: Pick<Bans, 'ban' | 'lift' | 'all'>;
   readonly limits: LimitsInForce;
-  /** Whoever listens to it keeps new clients away (see `Upstreams.setDrained`). */
+  /** Its subscribers keep new clients off the endpoint (see `Upstreams.setDrained`). */
   readonly drains: Pick<Drains, 'drain' | 'end'>;
   readonly upstreams: Pick<Upstreams, 'snapshot' | 'resetCircuit' | 'knows'>;
   readonly refusals: Pick<RecentRefusals, 'list'>;
-  /** undefined: no activity is kept. */
+  /** undefined: no activity is recorded. */
   readonly activity: SessionLog | undefined;
   readonly accessLog: AccessLog;
-  /** The table in effect. */
+  /** The route table in force. */
   readonly table: () => RouteTable;
   readonly reload: () => Promise<ReloadResult>;
 }
 
-/** The admin operations on this one process. */
+/** The admin operations in a single process. */
 export class LocalOperations implements AdminOperations {
   readonly #parts: LocalParts;
 
@@ -63,7 +63,7 @@ export class LocalOperations implements AdminOperations {
     const { sessions, exchanges, revocations } = this.#parts;
     const all = 'sid' in target ? sessions.ofProviderSession(target.sid) : sessions.ofSubject(target.sub);
     const live = all.filter(isLive);
-    // A revocation is carried out, sessions included, before the store is waited for.
+    // The revocation takes effect here, sessions included, before the store is waited for.
     const before = exchanges.revokedSoFar;
     const told = revocations.revoke(target);
     const closed = live.filter((session) => !isLive(session)).length;
@@ -89,7 +89,7 @@ export class LocalOperations implements AdminOperations {
   async renewSession({ session: id, sub, issuer, token }: RenewalOrder): Promise<RenewalOutcome> {
     const session = this.#parts.sessions.get(id);
     const identity = session?.identity;
-    // Asked here, so that nobody uses up what another subject's session may have of renewals.
+    // Checked here, so that a token of one subject cannot use up the renewals of another one's session.
     if (session === undefined || identity?.sub !== sub || identity.issuer !== issuer)
       return { kind: 'unknown' };
     return session.renew(token);

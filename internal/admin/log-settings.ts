@@ -2,7 +2,7 @@ import type { AccessLog } from '../telemetry/log/access-log.js';
 import { ACCESS_CHOICES, type AccessChoice, LOG_LEVELS, type LogLevel } from '../telemetry/log/log.js';
 import { invalidPayload, missing, parsePayload, textMember } from './payload.js';
 
-/** How much is logged. Plain data: it crosses processes. */
+/** How much is logged. Plain data, which is sent between processes. */
 export interface LogSettings {
   /** As LOG_LEVEL. */
   readonly level: LogLevel;
@@ -10,7 +10,7 @@ export interface LogSettings {
   readonly access: AccessChoice;
 }
 
-/** What is absent stays as it is. */
+/** A change of log settings; what is absent stays as it is. */
 export type LogOrder = Partial<LogSettings>;
 
 /**
@@ -30,7 +30,7 @@ export function logSettings({ log, choice }: AccessLog): LogSettings {
   return { level: level ?? 'info', access: choice };
 }
 
-/** In force with the next line. */
+/** Applies from the next log line on. */
 export function changeLog(accessLog: AccessLog, { level, access }: LogOrder): void {
   if (level !== undefined) accessLog.log.level = level;
   if (access !== undefined) accessLog.choice = access;

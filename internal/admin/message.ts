@@ -1,15 +1,15 @@
-/** A request to the admin API; whoever holds the connection makes it. */
+/** A request to the admin API, independent of the listener that received it. */
 export interface AdminRequest {
   readonly method: string;
-  /** The path as it came, without the query. */
+  /** The path as received, without the query. */
   readonly target: string;
   /** Without its `?`. */
   readonly query: string;
-  /** By lower-case name, every line kept. */
+  /** By lower-case name, one value for each header line. */
   readonly headers: ReadonlyMap<string, readonly string[]>;
   /** The TCP peer's address in canonical text form. */
   readonly peer: string;
-  /** Settles when the body is there, has grown too large, or will never come; never rejects. */
+  /** Resolves when the body is complete, too large, or broken off; never rejects. */
   readonly body: Promise<Buffer | 'too-large' | 'aborted'>;
 }
 

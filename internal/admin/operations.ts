@@ -15,17 +15,17 @@ import type { SessionInfo, SessionQuery } from './sessions.js';
 export interface RevokeResult {
   /** Sessions of this host that the call ended. */
   readonly sessionsClosed: number;
-  /** false: a store is configured and could not be told; it will be. */
+  /** false: the store could not be reached; it will be told later. */
   readonly propagated: boolean;
 }
 
-/** Another token for a live session, of which it is known whose it is. */
+/** A new token for a live session; the token has been verified once. */
 export interface RenewalOrder {
   /** The session's id. */
   readonly session: string;
   readonly sub: string;
   readonly issuer: string;
-  /** Verified in full once more by the session, as its route demands. */
+  /** The session verifies it again, by the rules of its route. */
   readonly token: string;
 }
 
@@ -36,23 +36,23 @@ export interface ReloadOutcome {
 }
 
 /**
- * What the admin API does to a gateway. Arguments and results are plain data, so that they can cross
- * between the processes of a host.
+ * The operations of the admin API. Arguments and results are plain data, so that they can be sent between the
+ * processes of a host.
  */
 export interface AdminOperations {
-  /** The local effect is there before the first await. */
+  /** Takes effect in this process before the first await. */
   revoke(target: RevocationTarget): Promise<RevokeResult>;
-  /** @returns whether a configured store was told; undefined: nothing of the target is revoked. */
+  /** @returns whether the store was told, if there is one; undefined: the target is not revoked. */
   liftRevocation(target: RevocationTarget): Promise<boolean | undefined>;
   sessions(query: SessionQuery): Promise<Page<SessionInfo>>;
   /** @returns false when there is no such session. */
   closeSession(id: string): Promise<boolean>;
-  /** `unknown` for another subject's session, too. */
+  /** Answers `unknown` for another subject's session, too, so as not to reveal it. */
   renewSession(order: RenewalOrder): Promise<RenewalOutcome>;
   revocations(query: RevocationQuery): Promise<RevocationPage>;
   /** Revocations that the store has yet to be told. */
   unsentRevocations(): Promise<number>;
-  /** Bans a subject: the local effect is there before the first await. */
+  /** Bans a subject; takes effect in this process before the first await. */
   ban(order: BanOrder): Promise<BanResult>;
   /** @returns false when the subject is not banned. */
   liftBan(sub: string): Promise<boolean>;
@@ -60,7 +60,7 @@ export interface AdminOperations {
   rateLimits(): Promise<LimitsInfo>;
   /**
    * Sets a limit from the body of a request.
-   * @returns whether a store keeps it by now.
+   * @returns the limit, and whether it has been written to a store.
    * @throws AdminRefusal 400
    */
   setRateLimit(body: Buffer): Promise<{ readonly order: LimitOrder; readonly persisted: boolean }>;
@@ -72,14 +72,14 @@ export interface AdminOperations {
   /** @throws AdminRefusal 400, 404, 503; likewise below. */
   activitySessions(query: string): Promise<ActivitySessions>;
   activityRoutes(query: string): Promise<ActivityRoutes>;
-  /** The last ones, the latest first. */
+  /** The most recent refusals, the latest first. */
   refusals(): Promise<readonly Refusal[]>;
   /** @returns false when there is no such endpoint. */
   resetCircuit(upstream: string): Promise<boolean>;
   upstreams(): Promise<readonly EndpointSnapshot[]>;
-  /** Sends nobody new to an endpoint. @returns undefined: there is none of that name. */
+  /** Keeps new clients off an endpoint. @returns undefined: there is none of that name. */
   drain(order: DrainOrder): Promise<DrainResult | undefined>;
-  /** Sends clients there again. @returns whether a store knows by now; undefined: it is not drained. */
+  /** Ends the drain. @returns whether that has been written to a store; undefined: it is not drained. */
   endDrain(upstream: string): Promise<boolean | undefined>;
   routes(): Promise<readonly RouteInfo[]>;
   reload(): Promise<ReloadOutcome>;

@@ -1,13 +1,13 @@
 export interface Page<T> {
-  /** In order. */
+  /** In the order asked for. */
   readonly items: readonly T[];
-  /** Whether there is more behind the last one. */
+  /** Whether there are more after the last one. */
   readonly more: boolean;
 }
 
 /**
- * The first `limit` of `items` in the order of `compare`. One pass, and memory for twice the page: a process
- * has far more sessions and revocations than a page.
+ * The first `limit` of `items` in the order of `compare`. Takes one pass and memory for two pages, as there
+ * are far more sessions and revocations than fit on a page.
  */
 export function firstPage<T>(items: Iterable<T>, limit: number, compare: (a: T, b: T) => number): Page<T> {
   const kept: T[] = [];
@@ -17,7 +17,7 @@ export function firstPage<T>(items: Iterable<T>, limit: number, compare: (a: T, 
     kept.push(item);
     if (kept.length <= 2 * limit) continue;
     kept.sort(compare);
-    // One more than the page: it tells that there is more.
+    // Keeps one more than the page, which shows that there are more.
     kept.length = limit + 1;
     last = kept[limit];
   }

@@ -5,8 +5,8 @@ const MAX_LIMIT = 1000;
 const MAX_OFFSET = 1_000_000;
 
 /**
- * The parameters of a query string. A name that is not known or stands twice is refused: a mistyped
- * filter must not pass for none.
+ * The parameters of a query string. Unknown and repeated names are refused: a mistyped filter must not be
+ * taken for no filter.
  * @throws AdminRefusal 400
  */
 export function readParameters<const Name extends string>(
@@ -32,7 +32,7 @@ export function readLimit(text: string | undefined): number {
   return limit;
 }
 
-/** Entries before a page, 0 to 1,000,000. @throws AdminRefusal 400 */
+/** Entries to skip, 0 to 1,000,000. @throws AdminRefusal 400 */
 export function readOffset(text: string | undefined): number {
   if (text === undefined) return 0;
   const offset = /^\d{1,7}$/.test(text) ? Number(text) : MAX_OFFSET + 1;

@@ -25,12 +25,12 @@ export function textMember(payload: Payload, name: string): string | undefined {
   return value;
 }
 
-/** What every JavaScript object inherits is not in the payload. */
+/** An own member: those that JavaScript objects inherit, such as `constructor`, are not in the payload. */
 export function member(payload: Payload, name: string): unknown {
   return Object.hasOwn(payload, name) ? payload[name] : undefined;
 }
 
-/** @param why for the caller, where the bare words do not say enough. */
+/** @param why a more precise text for the caller. */
 export function invalidPayload(why?: string): AdminRefusal {
   return new AdminRefusal(
     400,

@@ -9,24 +9,24 @@ export interface LimitOrder extends LimitSetting {
   readonly route: string | undefined;
 }
 
-/** Messages, on HTTP routes requests; 0: no limit. */
+/** Limits messages, on HTTP routes requests; 0: no limit. */
 interface LimitInfo {
   readonly perSecond: number;
   readonly burst: number;
-  /** Only where the route has one of its own. */
+  /** Present only where the route has its own byte limit. */
   readonly bytesPerSecond?: number;
 }
 
 export interface LimitsInfo {
-  /** For all that has no limit of its own. */
+  /** For routes without their own limit. */
   readonly default: LimitInfo;
   /** By prefix. */
   readonly routes: Readonly<Record<string, LimitInfo>>;
-  /** Which of them were set by the admin API and not by the configuration. */
+  /** Which of them the admin API has set, and not the configuration. */
   readonly changed: { readonly default: boolean; readonly routes: readonly string[] };
 }
 
-/** The largest that the configuration takes. */
+/** The same upper bound as in the configuration. */
 const MAX_RATE = 1_000_000_000;
 
 /**
@@ -65,7 +65,7 @@ export function readLimitRoute(
 ): string | undefined {
   const route = readParameters(query, ['route']).get('route');
   if (route === undefined) return undefined;
-  // One that a reload took away may have left a setting.
+  // A route that a reload removed may have left a setting.
   if (!routes.some(({ prefix }) => prefix === route) && limits.setting(route) === undefined)
     throw invalid('no route has this prefix');
   return route;

@@ -1,4 +1,4 @@
-/** What a caller of the admin API is refused with; its text is meant for that caller. */
+/** An error of the admin API whose text may be shown to the caller. */
 export class AdminRefusal extends Error {
   override readonly name = 'AdminRefusal';
 

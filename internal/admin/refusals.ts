@@ -1,7 +1,7 @@
 import type { Refusal } from '../telemetry/log/recent-refusals.js';
 import { timeText } from './time.js';
 
-/** A refusal as the admin API shows it; null: not known, or nothing to say. */
+/** A refusal as the admin API shows it; null: unknown, or none. */
 export interface RefusalInfo {
   readonly at: string;
   readonly session: string | null;
@@ -11,7 +11,7 @@ export interface RefusalInfo {
   readonly answer: number;
   readonly reason: string;
   readonly why: string | null;
-  /** Of a plain HTTP request. */
+  /** Method of an HTTP request; null: an opening handshake. */
   readonly method: string | null;
   readonly path: string | null;
   readonly route: string | null;

@@ -24,7 +24,7 @@ export interface RevocationQuery {
   readonly after: Position | undefined;
 }
 
-/** A place in the list, which is in order of expiry; the digest tells apart what expires at one moment. */
+/** A position in the list, which is ordered by expiry, then by digest. */
 interface Position {
   readonly expiresAtMs: number;
   readonly digest: string;
@@ -49,7 +49,7 @@ export function readRevocationQuery(query: string): RevocationQuery {
 }
 
 /**
- * What DELETE /admin/revocations takes back: `sub` and `jti`, `sub` and `all=true`, or `sid`.
+ * The revocation that DELETE /admin/revocations lifts: `sub` and `jti`, `sub` and `all=true`, or `sid`.
  * @throws AdminRefusal 400
  */
 export function readRevocationTarget(query: string): RevocationTarget {
@@ -59,13 +59,13 @@ export function readRevocationTarget(query: string): RevocationTarget {
   );
   if (all !== undefined && all !== 'true') throw invalid('all must be true');
   if (sid !== undefined && sub === undefined && jti === undefined && all === undefined) return { sid };
-  // One token or all of them: which one is meant must not be guessed.
+  // Either one token or all of the subject: which is meant must not be guessed.
   if (sub !== undefined && sid === undefined && (jti === undefined) !== (all === undefined))
     return jti === undefined ? { sub, all: true } : { sub, jti };
   throw invalid('sub with jti, sub with all=true, or sid is required');
 }
 
-/** What is in effect, the next to expire first. */
+/** Revocations in force, the next to expire first. */
 export function listRevocations(
   revocations: Pick<Revocations, 'current'>,
   { sub, limit, after }: RevocationQuery,

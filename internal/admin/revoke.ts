@@ -3,8 +3,8 @@ import { invalidPayload, member, missing, parsePayload, textMember } from './pay
 
 /**
  * What the body of POST /admin/revoke asks for: `{"sub","jti"}`, `{"sub","all":true}` or
- * `{"sid"}`. Of a member given twice the last one counts, as with JSON.parse everywhere; members
- * that are not known are ignored.
+ * `{"sid"}`. Of repeated members the last one counts, as JSON.parse does it; unknown members are
+ * ignored.
  * @throws AdminRefusal 400, in the words of SPEC section 11
  */
 export function readRevocation(body: Buffer): RevocationTarget {
@@ -15,13 +15,13 @@ export function readRevocation(body: Buffer): RevocationTarget {
   if (all !== undefined && typeof all !== 'boolean') throw invalidPayload();
   const sid = textMember(payload, 'sid');
   if (sid !== undefined) {
-    // A session of a provider has one subject: which of the two is meant must not be guessed.
+    // Either a session of the provider or a subject: which is meant must not be guessed.
     if (sub !== undefined || jti !== undefined || all !== undefined) throw invalidPayload();
     return { sid };
   }
   if (sub === undefined) throw missing('sub');
   if (all === true) {
-    // One token or all of them: which one is meant must not be guessed.
+    // Either one token or all of the subject: which is meant must not be guessed.
     if (jti !== undefined) throw invalidPayload();
     return { sub, all: true };
   }

@@ -7,8 +7,8 @@ import {
 } from '../config/config.js';
 
 /**
- * A route as the admin API shows it: no key material, no query of an upstream and no value of a header that
- * is set, which may hold a secret.
+ * A route as the admin API shows it, without what may hold secrets: keys, queries of upstreams, and values of
+ * headers that the route sets.
  */
 export type RouteInfo = Readonly<Record<string, unknown>>;
 
@@ -34,7 +34,7 @@ function upstreamInfo(route: UpstreamRoute): RouteInfo {
   return {
     ...rest,
     upstreams: target === undefined ? upstreams.map(withoutQuery) : [target.name],
-    // null: any protocol, the global limit, an opening handshake; and of the others, as everywhere
+    // null means: any protocol, the global limit, a health check by opening handshake; else unset.
     maxMessageBytes: maxMessageBytes ?? null,
     timeouts: Object.fromEntries(Object.entries(timeouts).map(([name, ms]) => [name, ms ?? null])),
     protocol: protocol ?? null,
@@ -54,7 +54,7 @@ function upstreamInfo(route: UpstreamRoute): RouteInfo {
   };
 }
 
-/** Its arguments, its URL and what is exchanged may hold secrets. */
+/** Without arguments, URL and the exchange itself, which may hold secrets. */
 function bootstrapInfo({ cookie, check, mint, exchange, redirect }: BootstrapRule) {
   return { cookie, check: check?.path ?? null, mint: mint.kind, exchange: exchange.paths, redirect };
 }

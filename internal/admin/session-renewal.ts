@@ -8,12 +8,12 @@ import type { RenewalOutcome } from '../session/renewal.js';
 import type { Log } from '../telemetry/log/log.js';
 import type { AdminOperations } from './operations.js';
 
-/** Where it is served (SPEC section 24). */
+/** Path of the endpoint (SPEC section 24). */
 export const SESSION_RENEWAL_TARGET = '/session/renew';
 
 export interface RenewalRequest {
   readonly method: string;
-  /** By lower-case name, every line kept. */
+  /** By lower-case name, one value for each header line. */
   readonly headers: ReadonlyMap<string, readonly string[]>;
   /** The client's addresses; see `Visitor`. */
   readonly client: { readonly ip: string; readonly peer: string };
@@ -26,7 +26,7 @@ interface RenewalAnswer {
   readonly body: string;
 }
 
-/** What any token is held against before its session's route is known. */
+/** The rules for a token before the route of its session is known. */
 const ANY_ROUTE = Object.freeze({
   auth: 'required',
   requireRoles: [],
@@ -43,9 +43,9 @@ const STATUS: Readonly<Record<RenewalOutcome['kind'], number>> = {
 };
 
 /**
- * Renewal of a live session for clients that cannot ask for it in the session itself. The token is verified
- * before anything else is looked at, so that nobody without a good one learns which sessions there are; with
- * one, nobody learns of those of others.
+ * Renewal of a live session by HTTP, for clients that cannot ask for it in the session itself. The token is
+ * verified first, so that nobody without a valid one learns which sessions exist; whoever has one learns
+ * nothing of the sessions of others.
  */
 export class SessionRenewal {
   readonly #allowance = new LineAllowance();
@@ -72,7 +72,7 @@ export class SessionRenewal {
       return answerOf(STATUS[kind]);
     } catch (thrown) {
       if (thrown instanceof GatewayError) {
-        // RFC 6750 §3.1: whoever has shown no token is told of no error.
+        // RFC 6750 §3.1: without a token in the request, the challenge has no error code.
         if (thrown.code === 'ERR_TOKEN_MISSING') return answer(401, { 'WWW-Authenticate': 'Bearer' });
         return answerOf(isUnavailable(thrown) ? 503 : 401);
       }
@@ -97,7 +97,7 @@ export class SessionRenewal {
 }
 
 /**
- * RFC 6750 §2.1. Of two lines, two readers could take different ones.
+ * The bearer token (RFC 6750 §2.1). Two header lines are refused, as they are ambiguous.
  * @throws GatewayError ERR_TOKEN_MISSING
  */
 function bearerIn(headers: RenewalRequest['headers']): string {

@@ -10,16 +10,16 @@ import { timeText } from './time.js';
 export interface SessionInfo {
   readonly id: string;
   readonly state: LiveSession['state'];
-  /** The client's address, as far as trusted proxies are believed. */
+  /** The client's address, from a trusted proxy where there is one. */
   readonly ip: string;
   readonly protocol: Protocol | 'http' | null;
   /** The route's prefix. */
   readonly route: string | null;
   readonly sub: string | null;
   readonly jti: string | null;
-  /** RFC 3339, when the 101 went out. */
+  /** When the 101 was sent, RFC 3339. */
   readonly connectedAt: string | null;
-  /** RFC 3339, `exp` of the token. */
+  /** `exp` of the token, RFC 3339. */
   readonly tokenExpiresAt: string | null;
 }
 
@@ -32,7 +32,7 @@ export interface SessionQuery {
   readonly after: string;
 }
 
-/** What the list can be narrowed to; `http`: exchanges. */
+/** Protocols to filter by; `http`: exchanges. */
 const PROTOCOLS: readonly string[] = [...PROTOCOL_NAMES, 'http'];
 
 /** @throws AdminRefusal 400 */
@@ -56,8 +56,8 @@ export function readSessionQuery(query: string): SessionQuery {
 export const SESSION_ID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 /**
- * Live sessions and long HTTP exchanges by id: an order that neither comings nor goings change, so that
- * paging shows every session that outlives it exactly once.
+ * Live sessions and long HTTP exchanges, ordered by id. Others that begin or end do not change the order, so
+ * paging shows every session that lives throughout exactly once.
  */
 export function listSessions(
   sessions: Sessions,
@@ -128,7 +128,7 @@ function exchangeInfo({ id, ip, route, identity, startedMs }: LiveExchange): Ses
   };
 }
 
-/** null: nobody, or somebody a trusted header vouches for without an end. */
+/** null: there is no identity, or a trusted header gave it, which does not expire. */
 function expiryText(identity: { readonly exp: number } | undefined): string | null {
   return identity !== undefined && Number.isFinite(identity.exp) ? timeText(identity.exp * 1000) : null;
 }

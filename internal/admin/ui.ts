@@ -6,8 +6,8 @@ import type { AdminAnswer } from './message.js';
 export const UI_TARGET = '/admin/ui';
 
 /**
- * The page for operators: one file, which holds nothing that is worth hiding. What it shows and does goes
- * through the API, with the bearer that is typed into it.
+ * The page for operators: one static file without secrets. It does everything through the API, with the
+ * bearer token that is typed into it.
  */
 export function readUi(): AdminAnswer {
   const body = readFileSync(new URL('./ui.html', import.meta.url), 'utf8');
@@ -24,7 +24,7 @@ export function readUi(): AdminAnswer {
   };
 }
 
-/** Nothing but the page's own script and style, to the letter, and calls of this API (CSP Level 3). */
+/** Allows the page's own script and style, by their hashes, and calls of this API only (CSP Level 3). */
 function policyFor(page: string): string {
   const hashes = (tag: 'script' | 'style') =>
     [...page.matchAll(new RegExp(`<${tag}>(.*?)</${tag}>`, 'gs'))].map(

@@ -56,7 +56,7 @@ import { sharedLedger } from './shared-ledger.js';
 import { createStores, type Stores } from './stores.js';
 import { tokenEndpoints } from './token-endpoints.js';
 
-/** Every part that somebody outside of its room has to know. */
+/** Every part that another one needs, or `connect` and the lifecycle. */
 export interface Parts extends Listeners {
   readonly config: Config;
   readonly log: Log;
@@ -65,11 +65,11 @@ export interface Parts extends Listeners {
   readonly stores: Stores;
   readonly keys: TrustedIssuers;
   readonly cache: TieredTokenCache;
-  /** undefined: nobody is asked about tokens. */
+  /** undefined: no token introspection. */
   readonly provider: AskedProvider | undefined;
   readonly revocations: Revocations;
   readonly bans: Bans;
-  /** undefined: none is kept. */
+  /** undefined: no activity is recorded. */
   readonly activity: SessionLog | undefined;
   readonly sockets: Sockets;
   readonly upstreams: Upstreams;
@@ -92,7 +92,7 @@ export interface Parts extends Listeners {
   readonly siblings: Siblings | undefined;
 }
 
-/** Makes all parts and gives each the ones it needs; nothing runs yet. */
+/** Constructs all parts and hands each the ones it needs. Starts nothing. */
 export async function build(
   config: Config,
   table: RouteTable,

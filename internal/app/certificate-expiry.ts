@@ -4,8 +4,8 @@ import type { Log } from '../telemetry/log/log.js';
 import type { Metrics } from '../telemetry/metrics/metrics.js';
 
 /**
- * Shows when the certificate in the file ends, and says it if it has: clients refuse it. To be called when it
- * is taken into use; a file of no use changes nothing.
+ * Sets the metric of when the certificate in the file expires, and logs a warning if it has: clients refuse
+ * it. To be called when the certificate is taken into use; a file that cannot be read changes nothing.
  */
 export function showCertificateExpiry(
   certFile: string,
@@ -18,6 +18,6 @@ export function showCertificateExpiry(
     if (Number.isFinite(expiryMs)) certificateExpiry.set({ file: certFile }, expiryMs / 1000);
     if (expiryMs <= Date.now()) log.warn({ file: certFile, ended: validTo }, 'the certificate has expired');
   } catch {
-    // Whoever takes it into use says so.
+    // Logged where the certificate is taken into use.
   }
 }

@@ -8,7 +8,7 @@ import type { Parts } from './build.js';
 import { showCertificateExpiry } from './certificate-expiry.js';
 import { takeSettings } from './settings-in-effect.js';
 
-/** Who hears of what: revocations, bans, scrapes, what other workers say. */
+/** Subscribes the parts to each other: to revocations, bans, scrapes, and messages of other workers. */
 export function connect({
   metrics,
   sessions,
@@ -58,7 +58,7 @@ export function connect({
   });
 }
 
-/** Asks about the tokens of live sessions and exchanges again, and ends those whose token has lapsed. */
+/** Has tokens of live sessions and exchanges introspected again, and ends those whose token is not active. */
 export function askAboutLiveTokens({ provider, sessions, exchanges }: Parts): void {
   provider?.start(
     function* identities() {
@@ -72,7 +72,7 @@ export function askAboutLiveTokens({ provider, sessions, exchanges }: Parts): vo
   );
 }
 
-/** The certificate's files, of which the listener hears; undefined: no TLS. */
+/** Watches the files of the certificate and tells the listener of changes; undefined: no TLS. */
 export function watchCertificate({
   config,
   listener,

@@ -14,7 +14,7 @@ import { takeSettings } from './settings-in-effect.js';
 /** A gateway of one process, or one worker of several. */
 export interface App {
   /**
-   * Resolves when clients are served.
+   * Resolves when clients can connect.
    * @throws GatewayError ERR_LISTEN, ERR_CONFIG
    */
   start(): Promise<void>;
@@ -22,9 +22,9 @@ export interface App {
   reload(): void;
   /** The settings file has changed. */
   settingsChanged(change: SettingsChange): void;
-  /** Drains and ends everything. */
+  /** Drains sessions and exchanges, then stops everything. */
   stop(): Promise<void>;
-  /** Likewise, in a worker that has lost its supervisor: the port is left to others at once. */
+  /** Likewise in a worker whose supervisor is gone; it stops listening at once, so that others can. */
   abandon(): Promise<void>;
 }
 
@@ -80,17 +80,17 @@ export async function createApp(
 
   const serve = async (routesReady: Promise<void>) => {
     await stores.start();
-    // Not before Redis had its chance: the leases of this host are void once those of all replicas are there.
+    // After Redis was tried: leases of this host alone lapse as soon as those of all replicas can be had.
     leases?.start();
     activity?.start();
     await Promise.all([revocations.start(), bans.start(), limits.start(), drains.start()]);
     await Promise.all([tracing.start(), routesReady]);
-    // First: should it be taken, no client has been met.
+    // First, so that no client has connected yet if this port is taken.
     const adminPort = await adminListener?.listen();
     const port = await listener.listen();
     adminListener?.serve();
     reloader.start();
-    // Of several workers the supervisor says it, for all, once clients can come.
+    // With several workers, the supervisor logs it once for all.
     if (parts.siblings !== undefined) return;
     log.info(
       {
@@ -112,7 +112,7 @@ export async function createApp(
       metrics.collectProcessMetrics();
       const build = { version: version(), node: process.version };
       metrics.process.buildInfo.set({ ...build, listener: choice.kind, sockets: sockets.kind }, 1);
-      // Not once clients are served: what comes while the stores are waited for counts, too.
+      // Before clients are served: a change of the files while waiting for the stores must not be missed.
       certificate?.start();
       const routesReady = routes.start();
       wheel.start();
@@ -121,7 +121,7 @@ export async function createApp(
       exchanges.start();
       askAboutLiveTokens(parts);
       parts.tokenSlots.start();
-      // The first fetch of the keys takes as long as it takes: until then /readyz says why not.
+      // Serving does not wait for the first fetch of the keys: until then /readyz answers 503 and says why.
       await Promise.all([keys.start(), serve(routesReady)]);
     },
     reload() {

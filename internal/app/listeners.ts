@@ -17,10 +17,10 @@ import type { Sockets } from '../upstream/socket/sockets.js';
 import { version } from '../version.js';
 import type { Siblings } from '../workers/siblings.js';
 
-/** What clients, operators and their tools come to. */
+/** What the listeners hand requests to. */
 export interface ListenersParts {
   readonly choice: ListenerChoice;
-  /** Largest client message of any route. */
+  /** Largest message size that any route allows a client. */
   readonly maxMessageBytes: number;
   readonly gate: Gate;
   readonly httpRoutes: HttpRoutes;
@@ -38,14 +38,11 @@ export interface ListenersParts {
 
 export interface Listeners {
   readonly listener: Listener;
-  /** undefined: the gateway's own endpoints have no address of their own. */
+  /** undefined: the endpoints of the gateway itself are on the address for clients. */
   readonly adminListener: AdminListener | undefined;
 }
 
-/**
- * The listener for clients, and the one for operators where metrics and the admin API
- * have an address of their own.
- */
+/** The listener for clients, and one for metrics and the admin API where these have their own address. */
 export async function createListeners(config: Config, parts: ListenersParts): Promise<Listeners> {
   const { choice, maxMessageBytes, gate, httpRoutes, sockets, siblings } = parts;
   const { keys, sessions, operations, log } = parts;
@@ -80,7 +77,7 @@ export async function createListeners(config: Config, parts: ListenersParts): Pr
   return { listener, adminListener };
 }
 
-/** Only the one that serves is loaded: the other's native library alone takes some megabytes. */
+/** Loads only the listener in use: the native library of the other one takes some megabytes. */
 async function createListener(
   { kind }: ListenerChoice,
   parts: ListenerParts,

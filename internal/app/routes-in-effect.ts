@@ -10,13 +10,13 @@ import type { Log } from '../telemetry/log/log.js';
 import type { Metrics } from '../telemetry/metrics/metrics.js';
 import type { Upstreams } from '../upstream/upstreams.js';
 
-/** Whoever brings a new table when the routes file changes. */
+/** The source of new route tables when the routes file changes. */
 export type Reloader = Pick<RouteReloader, 'start' | 'stop' | 'reload'>;
 
-/** The route table that new clients are held against, and what follows when it is replaced. */
+/** The route table for new clients, and what has to happen when it is replaced. */
 export class RoutesInEffect {
   #table: RouteTable;
-  /** In effect as soon as what it names has been read. */
+  /** Becomes `#table` as soon as the files it names have been read. */
   #newest: RouteTable;
 
   constructor(
@@ -46,8 +46,8 @@ export class RoutesInEffect {
   }
 
   /**
-   * From now on the endpoints of the table in effect are there; resolves when the files that it names have
-   * been read. A newer table than that of the beginning may have come by then, which this does not take back.
+   * Creates the endpoints of the table at once; resolves when the files that it names have been read. If
+   * `apply` has brought a newer table by then, that one stays.
    */
   start(): Promise<void> {
     const { upstreams, targets } = this.followers;
@@ -56,8 +56,8 @@ export class RoutesInEffect {
   }
 
   /**
-   * Swaps the table in once what it names has been read; sessions and exchanges on endpoints that go
-   * with `onRemove: close` end.
+   * Replaces the table once the files it names have been read. Sessions and exchanges on endpoints that are
+   * gone end where their route said `onRemove: close`.
    * @throws GatewayError ERR_CONFIG, by rejecting, when the listener that was chosen at start
    *   can not serve its routes.
    */
@@ -71,9 +71,9 @@ export class RoutesInEffect {
     this.endTenants(upstreams.apply(changed));
   }
 
-  /** Ends the sessions and exchanges whose tenancies those are. */
+  /** Ends the sessions and exchanges on endpoints that were removed or drained. */
   endTenants(tenancies: ReturnType<Upstreams['apply']>): void {
-    // Sessions that are still on their way there see it when they have come.
+    // Sessions that are still dialling check it once they are connected.
     for (const tenancy of tenancies) tenancy.evicted = true;
     for (const session of [...this.live.sessions]) {
       const tenancy = session.pump?.upstream.tenancy;

@@ -3,14 +3,14 @@ import { LeaseLedger, type LeaseStore, type Ledger } from '../ratelimit/lease-le
 import { LEASE_RIGHTS } from '../ratelimit/lease-rights.js';
 import type { RedisStore } from '../store/redis.js';
 
-/** The leases of all replicas while Redis is up and lets them be, and always those of this host. */
+/** Leases shared by all replicas while Redis can be used, else those of this host alone. */
 export function sharedLedger(redis: RedisStore | undefined, host: Ledger | undefined): Ledger | undefined {
   redis?.serve(LEASE_RIGHTS);
   const shared = redis && new LeaseLedger(leaseStore(redis));
   return shared !== undefined && host !== undefined ? new FallbackLedger(shared, host) : (shared ?? host);
 }
 
-/** Redis as the rate limits' leases want it. */
+/** Adapts Redis to what the leases of rate limits need. */
 function leaseStore(redis: RedisStore): LeaseStore {
   return {
     get up() {

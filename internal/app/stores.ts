@@ -26,7 +26,7 @@ import type { Log } from '../telemetry/log/log.js';
 import type { Metrics } from '../telemetry/metrics/metrics.js';
 import { DRAINS_TABLE } from '../upstream/drains.js';
 
-/** What the replicas of a gateway share, as far as it is configured. */
+/** What the replicas share through Redis or Postgres; undefined where neither is configured. */
 export interface Stores {
   readonly redis: RedisStore | undefined;
   readonly postgres: PostgresStore | undefined;
@@ -34,21 +34,21 @@ export interface Stores {
   readonly tokenCache: TokenCacheStore | undefined;
   /** Redis if there is one, else Postgres; undefined: revocations stay in this process. */
   readonly revocations: RevocationStore | undefined;
-  /** Where revocations are; likewise below. */
+  /** In the same store as revocations; likewise those below. */
   readonly bans: RecordList | undefined;
   readonly claims: ClaimStore | undefined;
   /** undefined too where MAX_SESSIONS_PER_TOKEN is 0. */
   readonly tokenSlots: SlotStore | undefined;
   readonly rateLimits: RecordList | undefined;
   readonly drains: RecordList | undefined;
-  /** Waits for neither longer than 2 s: a store that is down at start is found later. */
+  /** Waits for each store for 2 s at most: one that is down is connected to later. */
   start(): Promise<void>;
   stop(): Promise<void>;
 }
 
 /**
- * The stores of a configuration and what is kept in them, not yet started. Where there are both,
- * JWT_CACHE_STORE chooses for the token cache, and all else is kept in Redis.
+ * Creates the configured stores, not yet started. With both Redis and Postgres, JWT_CACHE_STORE chooses where
+ * the token cache is, and everything else is in Redis.
  */
 export async function createStores(config: Config, metrics: Metrics, log: Log): Promise<Stores> {
   const redis = await createRedis(config, log);
@@ -77,7 +77,7 @@ export async function createStores(config: Config, metrics: Metrics, log: Log): 
   };
 }
 
-// Their libraries take 15 MB of each process: they are loaded where they are used.
+// Imported only where they are used, as their libraries take 15 MB of each process.
 
 async function createRedis({ redisUrls: urls }: Config, log: Log): Promise<RedisStore | undefined> {
   if (urls.length === 0) return undefined;
@@ -115,8 +115,8 @@ function tokenCacheStore(
   log: Log,
 ): TokenCacheStore | undefined {
   if (store === 'memory') return undefined;
-  // Without the secret (a warning of the configuration) no entry of others can be
-  // believed: one of this process.
+  // Without CACHE_SECRET (which is warned about) entries of other processes cannot be trusted: with a random
+  // secret, each process believes its own entries only.
   const seal = new EntrySeal(secret ?? randomBytes(32).toString('base64url'));
   if (store === 'redis' && redis !== undefined) return new RedisTokenCache(redis, prefix, seal);
   if (store === 'postgres' && postgres !== undefined) return new PostgresTokenCache(postgres, prefix, seal);

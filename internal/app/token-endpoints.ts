@@ -12,7 +12,7 @@ import type { FailedLogins } from '../ratelimit/failed-logins.js';
 import type { TrustedProxies } from '../request/forwarded.js';
 import type { Log } from '../telemetry/log/log.js';
 
-/** What the endpoints act on. */
+/** The parts that the endpoints use. */
 export interface TokenEndpointParts {
   readonly access: Access;
   readonly failedLogins: FailedLogins;
@@ -23,7 +23,7 @@ export interface TokenEndpointParts {
   readonly log: Log;
 }
 
-/** The gateway's own endpoints to which a token is posted, by target: those the configuration has use for. */
+/** Endpoints of the gateway to which a token is posted, by path: those that the configuration enables. */
 export function tokenEndpoints(
   { backchannel, verification }: Pick<Config, 'backchannel' | 'verification'>,
   { access, failedLogins, keys, claims, operations, proxies, log }: TokenEndpointParts,

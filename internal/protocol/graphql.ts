@@ -9,7 +9,7 @@ type JsonObject = Readonly<Record<string, unknown>>;
 /** Members of connection_init's payload that can hold the token, in this order. */
 const TOKEN_MEMBERS = ['Authorization', 'authorization', 'token'];
 
-/** GraphQL over WebSocket, "Close event codes": what its clients act on. */
+/** Close codes that GraphQL clients act on (GraphQL over WebSocket, "Close event codes"). */
 const UNAUTHORIZED: CloseCode = Object.freeze({ code: 4401, reason: 'Unauthorized' });
 const FORBIDDEN: CloseCode = Object.freeze({ code: 4403, reason: 'Forbidden' });
 const TIMEOUT: CloseCode = Object.freeze({ code: 4408, reason: 'Connection initialisation timeout' });
@@ -28,9 +28,8 @@ const CLOSE_CODES: Partial<Record<CloseReasonKey, CloseCode>> = {
 };
 
 /**
- * GraphQL over WebSocket (`graphql-transport-ws`, and `graphql-ws` of before), recognised by its
- * sub-protocol. The greeting is connection_init, which is forwarded; its token is taken out unless
- * the route says otherwise.
+ * GraphQL over WebSocket (`graphql-transport-ws`, and the older `graphql-ws`), recognised by its
+ * sub-protocol. The greeting is connection_init, forwarded without its token unless the route says otherwise.
  */
 export const graphql: ProtocolAdapter = Object.freeze({
   protocol: 'graphql',
@@ -45,8 +44,8 @@ export const graphql: ProtocolAdapter = Object.freeze({
 });
 
 /**
- * Wants exactly the first message, of which the upstream must not read another token or type than is read
- * here. Without its token it goes on byte for byte as it came.
+ * Reads the first message. Strictly, as the upstream must not find another token or type in it. A message
+ * without a token is forwarded byte for byte.
  */
 function read(bytes: Buffer, limitBytes: number): FirstBytes {
   if (bytes.length > limitBytes) return malformed('connection_init over MAX_CONNECT_BYTES');
@@ -81,7 +80,7 @@ function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** What every JavaScript object inherits is not in the message. */
+/** An own member: those that JavaScript objects inherit are not in the message. */
 function own(holder: JsonObject, name: string): unknown {
   return Object.hasOwn(holder, name) ? holder[name] : undefined;
 }

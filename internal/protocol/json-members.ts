@@ -1,19 +1,19 @@
 import { COMMA, endOfString, isClosing, isOpening, isSpace, nameAt, QUOTE } from './strict-json.js';
 
-/** A member of an object where it is written, from its name's quotation mark to the end of its value. */
+/** Where a member stands in the text, from the quotation mark of its name to the end of its value. */
 interface Member {
   readonly name: string;
   readonly start: number;
   readonly valueStart: number;
-  /** The first character behind it. */
+  /** Offset of the first character after it. */
   readonly end: number;
 }
 
 /**
- * Takes members out of an object in a text that is JSON, with the comma that parted each from the others. All
- * else stays as it is written: spacing, escapes, numbers of more digits than a double has.
- * @param text a JSON object that `readStrictJson` has read.
- * @param path names of the members that lead to the object; where they lead to none, nothing is taken out.
+ * Cuts members, with their commas, out of an object in a JSON text. Everything else stays as it is written:
+ * spacing, escapes, numbers with more digits than a double has.
+ * @param text a JSON object that `readStrictJson` has accepted.
+ * @param path names of the members that lead to the object; if there is no such object, nothing is cut.
  */
 export function withoutMembers(text: string, path: readonly string[], names: readonly string[]): string {
   let open = text.indexOf('{');
@@ -31,14 +31,14 @@ export function withoutMembers(text: string, path: readonly string[], names: rea
       isFirst = false;
       continue;
     }
-    // The comma behind goes with what stands first, the comma before with all others.
+    // The first member goes with the comma after it, every other one with the comma before it.
     kept += text.slice(copied, isFirst ? start : members[index - 1]?.end);
     copied = isFirst ? (members[index + 1]?.start ?? end) : end;
   }
   return kept + text.slice(copied);
 }
 
-/** @param open where the object's `{` is. */
+/** @param open offset of the object's `{`. */
 function membersOf(text: string, open: number): Member[] {
   const members: Member[] = [];
   let at = afterSpace(text, open + 1);
@@ -60,7 +60,7 @@ function afterSpace(text: string, from: number): number {
   return at;
 }
 
-/** Behind the value that begins at `start`: a string, an array or object, or a word. */
+/** Offset after the value that begins at `start`: a string, an array or object, or a literal. */
 function endOfValue(text: string, start: number): number {
   let depth = 0;
   for (let at = start; at < text.length; at++) {

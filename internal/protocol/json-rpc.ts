@@ -1,22 +1,22 @@
 import { readStrictJson } from './strict-json.js';
 
-/** What calls of JSON-RPC 2.0 are held against. */
+/** What JSON-RPC 2.0 calls are validated against. */
 export interface CallRules {
-  /** Whether `params`, undefined where there are none, are what the method takes. */
+  /** By method, whether its `params` are valid; undefined: the call has none. */
   readonly methods: ReadonlyMap<string, (params: unknown) => boolean>;
-  /** What becomes of calls of other methods. */
+  /** What to do with calls of other methods. */
   readonly unknown: 'refuse' | 'pass';
 }
 
-/** A message that is not to be forwarded, and what the client is told; undefined: nothing (notifications). */
+/** A message that must not be forwarded. `answer` undefined: the client gets none (notifications). */
 export interface CallRefusal {
   readonly answer: string | undefined;
 }
 
-/** Each call of a batch may have to be answered, and to the rate limit it is one message. */
+/** Limits batches, as the rate limit counts a batch as one message, and each call may need an answer. */
 const MAX_BATCH_CALLS = 100;
 
-/** Characters of an id. */
+/** Longest id that is repeated in an answer, in characters. */
 const MAX_ID_LENGTH = 1024;
 
 type Members = Readonly<Record<string, unknown>>;
@@ -41,10 +41,10 @@ const BATCH_TOO_LONG: Fault = {
 };
 
 /**
- * Judges a client's message, one call or a batch of them (JSON-RPC 2.0 §4, §6); answers to calls of the
- * server pass. One bad call keeps a whole batch back: nothing is cut out of a message. There are a hundred
- * answers at most, each but a few words longer than its call.
- * @returns undefined: it may pass, byte for byte.
+ * Validates a client's message, a call or a batch of them (JSON-RPC 2.0 §4, §6); answers to calls of the
+ * server pass. One invalid call refuses the whole batch, as nothing is cut out of a message. There are a
+ * hundred answers at most, each only a little longer than its call.
+ * @returns undefined: the message may be forwarded, byte for byte.
  */
 export function judgeCalls(bytes: Uint8Array, rules: CallRules): CallRefusal | undefined {
   const reading = readStrictJson(bytes, MAX_BATCH_CALLS);
@@ -80,7 +80,7 @@ function faultOf(call: unknown, { methods, unknown }: CallRules): Fault | undefi
 
 const NAMES: ReadonlySet<string> = new Set(['jsonrpc', 'method', 'params', 'id']);
 
-/** Some parsers take `Method` for `method`: the call they see would not be the one that was judged. */
+/** Some parsers ignore case: with `Method` beside `method` they could see another call than was validated. */
 function isAmbiguous(call: Members): boolean {
   return Object.keys(call).some((name) => !NAMES.has(name) && NAMES.has(name.toLowerCase()));
 }
@@ -92,7 +92,7 @@ function hasAnswer(call: unknown, fault: Fault): boolean {
   return fault === INVALID_REQUEST;
 }
 
-/** An id that cannot be said again exactly is not said, nor one that is none (JSON-RPC 2.0 §5). */
+/** null for an id that is invalid (JSON-RPC 2.0 §5) or cannot be repeated exactly. */
 function idOf(call: unknown): string | number | null {
   const id = isObject(call) ? call.id : null;
   if (typeof id === 'string') return isId(id) ? id : null;

@@ -28,22 +28,22 @@ export const DISCONNECT_CODES = Object.freeze({
 const VERSION = { protocolVersion: 5 } as const;
 
 /**
- * The token in an AUTH by which a client wants to go on under it (MQTT 5.0 §4.12.1).
- * @param packet from its first byte to its last.
+ * The token in an AUTH packet for re-authentication (MQTT 5.0 §4.12.1).
+ * @param packet the whole packet.
  * @param method of its CONNECT; another one must not come [MQTT-4.12.1-1].
  * @returns undefined when the packet is anything else.
  */
 export function readReauthentication(packet: Buffer, method: string): string | undefined {
   const read = parsed(packet);
   if (read?.cmd !== 'auth' || read.reasonCode !== RE_AUTHENTICATE) return undefined;
-  // What comes twice, mqtt-packet makes a list of.
+  // mqtt-packet makes an array of a property that comes twice.
   const given: unknown = read.properties?.authenticationMethod;
   const data: unknown = read.properties?.authenticationData;
   if (given !== method || !Buffer.isBuffer(data)) return undefined;
   return withoutBearer(data.toString('utf8'));
 }
 
-/** AUTH 0x00: the new token counts. */
+/** AUTH with reason code 0x00: the new token is in force. */
 export function reauthenticated(method: string): Buffer {
   const properties = { authenticationMethod: method };
   return generate({ cmd: 'auth', reasonCode: SUCCESS, properties }, VERSION);
@@ -54,8 +54,8 @@ export function disconnect(reasonCode: number): Buffer {
 }
 
 /**
- * A broker's CONNACK with the method that its client asked for, of which the broker knows nothing
- * [MQTT-4.12.0-5]; all else byte for byte. A refusal and whatever is no CONNACK stay as they are.
+ * Adds to a broker's CONNACK the authentication method that the client asked for [MQTT-4.12.0-5], as the
+ * broker never saw it. Refusals and other packets stay as they are.
  */
 export function connackWithMethod(packet: Buffer, method: string): Buffer {
   const length = readVarint(packet, 1);
@@ -74,7 +74,7 @@ export function connackWithMethod(packet: Buffer, method: string): Buffer {
   return Buffer.concat([packet.subarray(0, 1), lengthOf(body), ...body]);
 }
 
-/** undefined: it is malformed, of which its client will know best what to make. */
+/** undefined: it is malformed; the client gets it as it is. */
 function sectionAt(packet: Buffer, at: number): MqttReader | undefined {
   try {
     return new MqttReader(packet, at, packet.length).section('Properties');
@@ -87,7 +87,7 @@ function lengthOf(parts: readonly Buffer[]): Buffer {
   return encodeVarint(parts.reduce((sum, part) => sum + part.length, 0));
 }
 
-/** The one packet in these bytes; undefined: none that is well-formed. */
+/** Parses the packet; undefined: it is malformed. */
 function parsed(packet: Buffer): Packet | undefined {
   let found: Packet | undefined;
   let isBad = false;

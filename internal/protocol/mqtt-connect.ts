@@ -17,7 +17,7 @@ const WILL_RETAIN_FLAG = 0x20;
 const PASSWORD_FLAG = 0x40;
 export const USER_NAME_FLAG = 0x80;
 
-/** Name and level that belong together; with 0x80 a broker's bridge announces itself (Mosquitto). */
+/** Valid pairs of protocol name and level. Bridges of Mosquitto set bit 0x80 of the level. */
 const LEVELS: ReadonlyMap<string, ProtocolLevel> = new Map<string, ProtocolLevel>([
   ['MQIsdp 3', 3],
   ['MQIsdp 131', 3],
@@ -26,17 +26,17 @@ const LEVELS: ReadonlyMap<string, ProtocolLevel> = new Map<string, ProtocolLevel
   ['MQTT 5', 5],
 ]);
 
-/** A well-formed CONNECT: the packet and where in it things stand. Views, nothing is copied. */
+/** A well-formed CONNECT: the packet and the offsets of its parts. Fields are views, nothing is copied. */
 export interface Connect {
   readonly packet: Buffer;
   readonly level: ProtocolLevel;
-  /** Offset of the variable header, behind the fixed one. */
+  /** Offset of the variable header. */
   readonly bodyAt: number;
   readonly flags: number;
   readonly flagsAt: number;
-  /** Of the CONNECT itself, not of its will; MQTT 5.0 only. */
+  /** Properties of the CONNECT itself, not of its will; MQTT 5.0 only. */
   readonly properties: Properties | undefined;
-  /** Where the User Name field (length included) stands or, without one, would stand, and where it ends. */
+  /** Start and end of the User Name field, length included; both where it would be if there is none. */
   readonly userNameAt: number;
   readonly userNameEnd: number;
   readonly userName: Buffer | undefined;
@@ -45,11 +45,11 @@ export interface Connect {
 
 /**
  * Reads one whole CONNECT packet of any version and checks its structure to the last byte.
- * @param packet the packet from its first byte to its last
- * @param remainingLength what its fixed header says of its length
+ * @param packet the whole packet
+ * @param remainingLength the Remaining Length of its fixed header
  * @throws GatewayError ERR_CONNECT_VERSION for a protocol level the gateway does not know,
- *   ERR_CONNECT_MALFORMED for whatever breaks MQTT 3.1.1 §3.1 or MQTT 5.0 §3.1. What a client identifier or a
- *   topic may be is left to the broker.
+ *   ERR_CONNECT_MALFORMED for whatever breaks MQTT 3.1.1 §3.1 or MQTT 5.0 §3.1. Client identifiers and topics
+ *   are left for the broker to check.
  */
 export function readConnect(packet: Buffer, remainingLength: Varint): Connect {
   const bodyAt = 1 + remainingLength.length;

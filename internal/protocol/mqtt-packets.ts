@@ -1,34 +1,34 @@
 import type { PacketWalker } from './protocol.js';
 
-/** Packet types in the upper half of a packet's first byte (MQTT 3.1.1 §2.2.1). */
+/** Packet types, the upper four bits of a packet's first byte (MQTT 3.1.1 §2.2.1). */
 const CONNECT = 1;
 const PUBLISH = 3;
 const DISCONNECT = 14;
 
 /**
- * First bytes of packets that cost nothing, with the flags that they must have (MQTT 3.1.1 §2.2.2): CONNECT,
- * PUBACK, PUBREC, PUBREL (in MQTT 3.1 sent again, too), PUBCOMP, PINGREQ, DISCONNECT, AUTH.
+ * First bytes, type and flags (MQTT 3.1.1 §2.2.2), of packets that the rate limit does not count: CONNECT,
+ * PUBACK, PUBREC, PUBREL (also as repeated in MQTT 3.1), PUBCOMP, PINGREQ, DISCONNECT, AUTH.
  */
 const FREE: ReadonlySet<number> = new Set([0x10, 0x40, 0x50, 0x62, 0x6a, 0x70, 0xc0, 0xe0, 0xf0]);
 
-/** A Remaining Length of four bytes that announces a fifth (MQTT 3.1.1 §2.2.3). */
+/** Shift beyond the fourth and last byte of a Remaining Length (MQTT 3.1.1 §2.2.3). */
 const MAX_SHIFT = 28;
 
 /**
- * Follows a client's stream of packets by their fixed headers, however they lie in frames [MQTT-6.0.0-2]:
- * bodies are skipped. PUBLISH, SUBSCRIBE and UNSUBSCRIBE count, once each and where they begin; so does what
- * no client may send, or messages of another protocol would pass for packets that are free.
+ * Follows a client's stream of packets by their fixed headers, however frames divide it [MQTT-6.0.0-2];
+ * bodies are skipped. PUBLISH, SUBSCRIBE and UNSUBSCRIBE are counted, each once, where it begins. So is
+ * whatever a client may not send: else messages of another protocol could pass for packets that are free.
  */
 export class MqttPackets implements PacketWalker {
   connects = 0;
   disconnected = false;
   /** Bytes of the packet's body still to come. */
   #skip = 0;
-  /** Whether a Remaining Length is being read, what there is of it and where its next seven bits go. */
+  /** Whether a Remaining Length is being read, its value so far, and the shift of its next seven bits. */
   #inLength: boolean = false;
   #length = 0;
   #shift = 0;
-  /** No packet follows a malformed one: each piece of what does counts as one. */
+  /** After a malformed packet no boundaries are known: each piece that follows counts as one packet. */
   malformed: boolean = false;
 
   walk(bytes: Uint8Array, from: number, to: number, key = 0, phase = 0): number {
@@ -60,7 +60,7 @@ export class MqttPackets implements PacketWalker {
     this.#shift = 0;
     if (type === CONNECT) this.connects++;
     else if (type === DISCONNECT) this.disconnected = true;
-    // Most packets are that: no look-up for them.
+    // Most packets are PUBLISH: no look-up for them.
     return type === PUBLISH || !FREE.has(first);
   }
 

@@ -1,6 +1,6 @@
 import { type MqttReader, malformed } from './mqtt-reader.js';
 
-/** What a property holds; `flag` is a byte of 0 or 1, the positive ones may not be 0. */
+/** The type of a property; `flag` is a byte of 0 or 1, the positive types exclude 0. */
 type PropertyType =
   | 'flag'
   | 'twoByte'
@@ -16,7 +16,7 @@ interface PropertyRule {
   readonly type: PropertyType;
 }
 
-/** The properties one place of a packet may have, by identifier. Those of MQTT 5.0 all fit in one byte. */
+/** The properties allowed in one section, by identifier. All identifiers of MQTT 5.0 fit in one byte. */
 export type PropertyRules = ReadonlyMap<number, PropertyRule>;
 
 export const USER_PROPERTY = 0x26;
@@ -47,7 +47,7 @@ export const WILL_PROPERTIES: PropertyRules = new Map<number, PropertyRule>([
   [USER_PROPERTY, { name: 'User Property', type: 'pair' }],
 ]);
 
-/** Where a property stands in its packet, identifier included. */
+/** Offsets of a property in its packet, identifier included. */
 export interface Span {
   readonly start: number;
   readonly end: number;
@@ -61,13 +61,13 @@ interface Field extends Span {
   readonly value: Buffer;
 }
 
-/** A properties section that was checked. */
+/** A valid properties section. */
 export interface Properties {
-  /** Offsets of the first byte after the section's length, and of the first one behind the section. */
+  /** Offsets of the section, without its length; `end` is exclusive. */
   readonly start: number;
   readonly end: number;
   readonly userProperties: readonly UserProperty[];
-  /** How the client wants to authenticate, and what with (MQTT 5.0 §4.12). */
+  /** Authentication Method and Authentication Data (MQTT 5.0 §4.12). */
   readonly authenticationMethod: Field | undefined;
   readonly authenticationData: Field | undefined;
 }
@@ -93,7 +93,7 @@ export function readProperties(packet: MqttReader, rules: PropertyRules, field: 
       userProperties.push({ start: from, end: reader.at, name });
       continue;
     }
-    // MQTT 5.0 §2.2.2.2 and the text of each property: only the User Property may come twice.
+    // MQTT 5.0 §2.2.2.2 and the text of each property: only the User Property may be repeated.
     if (seen.has(identifier)) throw malformed(`${rule.name} is there twice`);
     seen.add(identifier);
     const value = readValue(reader, rule);
@@ -115,7 +115,7 @@ export function readProperties(packet: MqttReader, rules: PropertyRules, field: 
 
 const NUMBER = Buffer.alloc(0);
 
-/** @returns what a text or binary property holds. */
+/** @returns the content of a text or binary property. */
 function readValue(reader: MqttReader, { name, type }: PropertyRule): Buffer {
   switch (type) {
     case 'flag':

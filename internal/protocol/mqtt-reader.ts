@@ -2,20 +2,19 @@ import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../errors.js';
 import { isMinimal, readVarint } from './mqtt-varint.js';
 
-/** An error of the code ERR_CONNECT_MALFORMED; `why` names fields and numbers, never what a field holds. */
+/** An ERR_CONNECT_MALFORMED; `why` names fields and numbers, never the content of a field. */
 export function malformed(why: string): GatewayError {
   return new GatewayError('ERR_CONNECT_MALFORMED', why);
 }
 
 /**
- * Walks over the fields of one packet, never past `end`: a field that announces more than is left is
- * malformed, it is neither cut nor padded. Fields come back as views. Every method throws
- * GatewayError ERR_CONNECT_MALFORMED.
+ * Reads the fields of one packet one after the other, never past `end`: a field whose length exceeds what is
+ * left is malformed. Fields are returned as views. Every method throws GatewayError ERR_CONNECT_MALFORMED.
  */
 export class MqttReader {
   constructor(
     private readonly bytes: Buffer,
-    /** Offset in `bytes` of what is read next. */
+    /** Offset in `bytes` of the next field. */
     public at: number,
     public readonly end: number,
   ) {}
@@ -49,7 +48,7 @@ export class MqttReader {
     return text;
   }
 
-  /** A reader for a section that announces its own length (MQTT 5.0 properties); this one goes on behind. */
+  /** A reader for a section with its own length (MQTT 5.0 properties); this one continues after it. */
   section(field: string): MqttReader {
     const length = readVarint(this.bytes.subarray(0, this.end), this.at);
     if (typeof length === 'string') throw malformed(`${field}: bad length`);

@@ -5,21 +5,21 @@ import { malformed } from './mqtt-reader.js';
 import { encodeVarint, MAX_VARINT } from './mqtt-varint.js';
 import type { RolesMode } from './protocol.js';
 
-/** What a two-byte length can announce. */
+/** The largest value of a two-byte length. */
 const MAX_FIELD_BYTES = 65_535;
 
-/** Separates the user name from the roles behind it. */
+/** Separates the user name from the roles after it. */
 const BAR = '|';
 
 const ROLES = Buffer.from('roles');
 
 /**
- * The CONNECT with the roles of the verified identity in it, and without what the client itself claimed
- * there: its `roles` User Properties and, in `username` mode, whatever follows a `|` in its user name. That
- * holds for an empty list too. Everything else stays byte for byte, lengths apart; the will's properties
- * belong to the will's message and are left alone.
- * @param dropsMethod whether how the client authenticated, and the token with it, is taken out: the
- *   broker has no part in it.
+ * Puts the roles of the verified identity into a CONNECT and removes those that the client claimed itself:
+ * its `roles` User Properties and, in `username` mode, whatever follows a `|` in its user name. They are
+ * removed for an empty list of roles, too. Everything else stays byte for byte, except lengths; properties of
+ * the will belong to its message and stay.
+ * @param dropsMethod whether to remove Authentication Method and Authentication Data, which holds the token:
+ *   the gateway authenticates, not the broker.
  * @returns undefined when nothing changes: the mode is `none`, or `user-property` before MQTT 5.0,
  *   which has no properties.
  * @throws GatewayError ERR_CONNECT_MALFORMED when the roles do not fit: a string over 65,535 bytes, a packet
@@ -58,7 +58,7 @@ export function withRoles(
   return Buffer.concat([Buffer.of(CONNECT_TYPE), lengthOf(body), ...body]);
 }
 
-/** What is taken out of the properties, in the order in which it stands there. */
+/** The properties to remove, in the order of the packet. */
 function cutsIn(
   { userProperties, authenticationMethod, authenticationData }: Properties,
   injects: boolean,
@@ -72,8 +72,8 @@ function cutsIn(
 }
 
 /**
- * The properties section, its length first, without what is cut and, with a
- * `list`, with one `roles` User Property.
+ * The properties section, its length included, without the removed properties and, if there is a `list`, with
+ * one `roles` User Property.
  */
 function changed(
   packet: Buffer,

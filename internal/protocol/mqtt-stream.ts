@@ -1,9 +1,9 @@
-/** A Remaining Length of four bytes that announces a fifth (MQTT 5.0 §1.5.5). */
+/** Shift beyond the fourth and last byte of a Remaining Length (MQTT 5.0 §1.5.5). */
 const MAX_SHIFT = 28;
 
-/** Part of a packet, or all of it, in the bytes that were handed in. */
+/** A packet, or the part of one that is in the given bytes. */
 export interface PacketPiece {
-  /** Upper half of the packet's first byte (MQTT 5.0 §2.1.2). */
+  /** Packet type, the upper four bits of the first byte (MQTT 5.0 §2.1.2). */
   readonly type: number;
   readonly start: number;
   readonly end: number;
@@ -12,8 +12,8 @@ export interface PacketPiece {
 }
 
 /**
- * Takes a stream of packets apart at their boundaries, however they lie in messages
- * [MQTT-6.0.0-2]; bodies are skipped.
+ * Splits a stream of packets at their boundaries, however WebSocket messages divide it [MQTT-6.0.0-2]; bodies
+ * are not read.
  */
 export class MqttStream {
   #at: 'start' | 'length' | 'body' = 'start';
@@ -26,7 +26,7 @@ export class MqttStream {
     return this.#at === 'start';
   }
 
-  /** The pieces in the next bytes, in order and without gaps. A malformed packet never ends. */
+  /** The pieces of the next bytes, in order and without gaps. A malformed packet never ends. */
   *pieces(bytes: Uint8Array): Generator<PacketPiece> {
     for (let start = 0; start < bytes.length; ) {
       const end = this.#goOn(bytes, start);

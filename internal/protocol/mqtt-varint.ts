@@ -3,10 +3,10 @@ export const MAX_VARINT = 268_435_455;
 
 const MAX_VARINT_BYTES = 4;
 
-/** A Variable Byte Integer as it stood in the bytes. */
+/** A Variable Byte Integer and its length. */
 export interface Varint {
   readonly value: number;
-  /** Bytes it took, 1 to 4; a longer form than needed is illegal in MQTT 5.0 only. */
+  /** Encoded length in bytes, 1 to 4; a longer form than needed is malformed in MQTT 5.0 only. */
   readonly length: number;
 }
 
@@ -25,7 +25,7 @@ export function readVarint(bytes: Uint8Array, at: number): Varint | 'more' | 'ov
   return 'overlong';
 }
 
-/** Whether a shorter form would have done [MQTT-1.5.5-1]. */
+/** Whether it has the shortest form [MQTT-1.5.5-1]. */
 export function isMinimal({ value, length }: Varint): boolean {
   return length === 1 || value >= 2 ** (7 * (length - 1));
 }

@@ -9,7 +9,7 @@ import type { FirstBytes, Greeting, ProtocolAdapter, Sniff } from './protocol.js
 /** How the variable header of a CONNECT starts: MQTT 3.1.1 and 5.0, MQTT 3.1. */
 const PROTOCOL_NAMES: readonly Buffer[] = [Buffer.from('\x00\x04MQTT'), Buffer.from('\x00\x06MQIsdp')];
 
-/** What a CONNACK says, before MQTT 5.0 (3.1.1 §3.2.2.3) and from it on (5.0 §3.2.2.2). */
+/** Return codes of a CONNACK (MQTT 3.1.1 §3.2.2.3) and reason codes (MQTT 5.0 §3.2.2.2). */
 const CONNACK_CODES = {
   version: { returnCode: 0x01, reasonCode: 0x84 },
   authentication: { returnCode: 0x05, reasonCode: 0x87 },
@@ -17,8 +17,8 @@ const CONNACK_CODES = {
 } as const;
 
 /**
- * MQTT 3.1, 3.1.1 and 5.0: the session starts with one CONNECT, which can hold the token. A greeting looks
- * into the bytes that `read` was given; they must not be overwritten while it is in use.
+ * MQTT 3.1, 3.1.1 and 5.0: the session starts with one CONNECT, which can hold the token. A greeting refers
+ * to the bytes given to `read`; they must not be overwritten while it is in use.
  */
 export const mqtt: ProtocolAdapter = Object.freeze({
   protocol: 'mqtt',
@@ -40,13 +40,13 @@ function sniff(bytes: Uint8Array): Sniff {
   if (length === 'more') return 'more';
   if (length === 'overlong') return 'no';
   const body = bytes.subarray(1 + length.length);
-  // A packet too short for the name and the level behind it is no CONNECT of any version.
+  // A packet too short for the protocol name and level is not a CONNECT of any version.
   const possible = PROTOCOL_NAMES.filter((name) => name.length < length.value && agree(name, body));
   if (possible.length === 0) return 'no';
   return possible.some((name) => body.length >= name.length) ? 'match' : 'more';
 }
 
-/** Whether the shorter of the two is how the longer starts. */
+/** Whether one of the two is a prefix of the other. */
 function agree(name: Buffer, body: Uint8Array): boolean {
   const length = Math.min(name.length, body.length);
   return name.subarray(0, length).equals(body.subarray(0, length));
@@ -55,7 +55,7 @@ function agree(name: Buffer, body: Uint8Array): boolean {
 function read(bytes: Buffer, limitBytes: number): FirstBytes {
   const remaining = bytes[0] === CONNECT_TYPE ? readVarint(bytes, 1) : 'more';
   const packetLength = typeof remaining === 'string' ? 0 : 1 + remaining.length + remaining.value;
-  // By what it announces, before anything else: what comes behind it must not change the verdict.
+  // By the length in its header, before anything else: bytes after it must not change the result.
   if (packetLength > limitBytes) {
     const why = `CONNECT announces ${packetLength} bytes, over the limit of ${limitBytes}`;
     return { verdict: 'malformed', reason: 'messageTooBig', why, reply: undefined };
@@ -78,7 +78,7 @@ function badConnect(why: string, reply: Buffer | undefined): FirstBytes {
   return { verdict: 'malformed', reason: 'badConnect', why, reply };
 }
 
-/** Name of the authentication method whose data is a token, in any case (SPEC section 24). */
+/** The authentication method whose data is a token; compared case-insensitively (SPEC section 24). */
 const METHOD = 'jwt';
 
 function greetingOf(connect: Connect): Greeting {
@@ -98,7 +98,7 @@ function greetingOf(connect: Connect): Greeting {
   };
 }
 
-/** undefined: nothing is there that could be a token. */
+/** undefined: there is none, or it cannot be a token. */
 function textOf(bytes: Buffer | undefined): string | undefined {
   return bytes && withoutBearer(bytes.toString('utf8'));
 }
@@ -109,7 +109,7 @@ function connack(kind: keyof typeof CONNACK_CODES, isVersion5: boolean): Buffer 
   return isVersion5 ? Buffer.of(0x20, 3, 0, reasonCode, 0) : Buffer.of(0x20, 2, 0, returnCode);
 }
 
-/** [MQTT-3.1.2-2]: in the form of MQTT 5.0 for 5 and later, whose clients will know it, else of 3.1.1. */
+/** [MQTT-3.1.2-2]: for versions from 5 on in the form of MQTT 5.0, else of 3.1.1. */
 function wrongVersion(packet: Buffer, bodyAt: number): Buffer {
   const levelAt = bodyAt + 2 + packet.readUInt16BE(bodyAt);
   const withoutBridgeBit = packet.readUInt8(levelAt) & 0x7f;

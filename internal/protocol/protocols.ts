@@ -4,18 +4,18 @@ import type { ProtocolAdapter } from './protocol.js';
 import { raw } from './raw.js';
 import { stomp } from './stomp.js';
 
-/** Every protocol the gateway knows, in the order they are asked; the last one takes what is left. */
+/** Every protocol the gateway knows, in the order of recognition; the last one takes whatever is left. */
 export const PROTOCOLS: readonly ProtocolAdapter[] = Object.freeze([mqtt, stomp, graphql, raw]);
 
-/** A protocol settled in the opening handshake, and the sub-protocol to answer with. */
+/** A protocol recognised in the opening handshake, and the sub-protocol to select in the 101. */
 export interface NegotiatedProtocol {
   readonly adapter: ProtocolAdapter;
   readonly subprotocol: string;
 }
 
 /**
- * The first sub-protocol of the client's offer that names a protocol of ours; undefined when none does. Names
- * are compared exactly (RFC 6455 §4.2.2: the value sent back is one the client sent).
+ * The first sub-protocol offered that identifies a protocol of the list; undefined: none does. Names are
+ * compared exactly (RFC 6455 §4.2.2: the value sent back is one the client sent).
  */
 export function adapterForSubprotocol(offered: readonly string[]): NegotiatedProtocol | undefined {
   for (const subprotocol of offered) {

@@ -2,14 +2,15 @@ import { isUtf8 } from 'node:buffer';
 import { looksLikeToken, withoutBearer } from './bearer.js';
 import type { FirstBytes, Greeting, ProtocolAdapter } from './protocol.js';
 
-/** Members of a first message that can hold the token, and objects that can hold such members, in order. */
+/** Members of a first message that can hold the token, in this order. */
 const TOKEN_MEMBERS = ['token', 'access_token'];
+/** Members that can be an object with such a member in it. */
 const ENVELOPE_MEMBERS = ['params', 'payload'];
 
 /**
- * Everything that is no other protocol: last in the list, recognises any bytes. `read` wants exactly the
- * first message, text or binary; it carries the token and is consumed. White space around it and a byte order
- * mark before it (RFC 8259 §8.1 lets a parser ignore one) do no harm.
+ * Plain WebSocket: whatever is no other protocol, so it is last in the list and recognises any bytes. `read`
+ * takes the first message, text or binary, which carries the token and is not forwarded. White space around
+ * it and a byte order mark before it (which parsers may ignore, RFC 8259 §8.1) are allowed.
  */
 export const raw: ProtocolAdapter = Object.freeze({
   protocol: 'raw',
@@ -58,12 +59,12 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Not JSON, or nested deeper than the stack allows. The error quotes the text, maybe a token: dropped.
+    // Not JSON, or nested too deeply. The error is dropped, as it quotes the text, which may hold a token.
     return undefined;
   }
 }
 
-/** A member that the message itself has: what JavaScript objects inherit is not in it. Arrays have none. */
+/** An own member: those that JavaScript objects inherit are not in the message. Arrays have none. */
 function ownMember(holder: unknown, name: string): unknown {
   if (typeof holder !== 'object' || holder === null || Array.isArray(holder)) return undefined;
   return Object.getOwnPropertyDescriptor(holder, name)?.value;

@@ -1,23 +1,22 @@
 import { withoutBearer } from './bearer.js';
 import { isDeep } from './strict-json.js';
 
-/** What a raw client says to go on under another token (SPEC section 24). */
+/** The `type` of a message with which a raw client renews its session (SPEC section 24). */
 const RENEW = 'ws-gateway.renew';
 
 /**
- * A token of 64 KiB, each character of it written as an escape, and room for the rest:
- * what is longer is no renewal.
+ * Longest renewal: a token of 64 KiB with each character written as an escape, and room for the rest.
  */
 const MAX_RENEWAL_BYTES = 400_000;
 
 const OPENING_BRACE = 0x7b;
-/** White space of JSON (RFC 8259 §2), and bytes of a byte order mark, which some parsers ignore (§8.1). */
+/** White space of JSON (RFC 8259 §2) and the bytes of a byte order mark, which some parsers ignore (§8.1). */
 const BEFORE_IT: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d, 0xef, 0xbb, 0xbf]);
 
 /**
- * A client's request to renew its session, if its text message is one: a JSON object whose `type` says so.
- * Written with escapes it is one, too: no message with a token for the gateway goes upstream.
- * @returns undefined: it is none. A token that is missing or no text is the empty one, which is never good.
+ * Reads a text message as a request to renew the session: a JSON object with that `type`, also if it is
+ * written with escapes, so that no token meant for the gateway is forwarded.
+ * @returns undefined: it is no such request. A missing or invalid token becomes '', which is never valid.
  */
 export function readRenewal(bytes: Uint8Array): { readonly token: string } | undefined {
   if (bytes.length > MAX_RENEWAL_BYTES) return undefined;
@@ -34,8 +33,8 @@ export function readRenewal(bytes: Uint8Array): { readonly token: string } | und
 }
 
 /**
- * What the client is told.
- * @param exp of the token that counts now, in seconds since the epoch; undefined: the old one does.
+ * The answer to a renewal.
+ * @param exp of the new token, in seconds since the epoch; undefined: it was refused, the old one stays.
  */
 export function renewalAnswer(exp: number | undefined): string {
   return exp === undefined
@@ -45,10 +44,10 @@ export function renewalAnswer(exp: number | undefined): string {
 
 function parsedObject(text: string): object | undefined {
   try {
-    // It begins with a brace: what comes out is an object.
+    // It begins with a brace, so the result is an object.
     return JSON.parse(text) as object;
   } catch {
-    // The error quotes the text, which may hold a token: dropped.
+    // The error is dropped, as it quotes the text, which may hold a token.
     return undefined;
   }
 }

@@ -6,12 +6,12 @@ const LF = 0x0a;
 const CR = 0x0d;
 const NUL = 0x00;
 
-/** Headers of a CONNECT that can hold the token, in this order; in any case, which STOMP itself minds. */
+/** Headers of a CONNECT that can hold the token, in this order; in any case, although STOMP minds case. */
 const TOKEN_HEADERS = ['authorization', 'passcode', 'access_token'];
 
 /**
  * STOMP 1.0 to 1.2 over WebSocket, recognised by its sub-protocol. The greeting is the CONNECT (or STOMP)
- * frame; its token is taken out of what goes upstream unless the route says otherwise.
+ * frame, forwarded without its token unless the route says otherwise.
  */
 export const stomp: ProtocolAdapter = Object.freeze({
   protocol: 'stomp',
@@ -33,7 +33,7 @@ function read(bytes: Buffer, limitBytes: number, readBytes = 0): FirstBytes {
       ? { verdict: 'more' }
       : malformed('a CONNECT frame over MAX_CONNECT_BYTES');
   }
-  // STOMP 1.2, Augmented BNF: end-of-lines may stand between frames, as heart-beats.
+  // STOMP 1.2, Augmented BNF: line ends may stand between frames, as heart-beats.
   let start = 0;
   while (bytes[start] === LF || bytes[start] === CR) start++;
   const frame = bytes.subarray(start, end);
@@ -42,12 +42,12 @@ function read(bytes: Buffer, limitBytes: number, readBytes = 0): FirstBytes {
     .toString('utf8')
     .split('\n')
     .map((line) => line.replace(/\r$/, ''));
-  // STOMP 1.1 §CONNECT: STOMP is the same command, which HTTP servers cannot mistake.
+  // STOMP 1.1 §CONNECT: the command STOMP means the same, and cannot be mistaken for an HTTP CONNECT.
   if (command !== 'CONNECT' && command !== 'STOMP') return malformed('the first frame is no CONNECT');
-  // STOMP 1.2, Augmented BNF: no octet of a header is CR.
+  // STOMP 1.2, Augmented BNF: a header must not contain CR.
   if (lines.some((line) => line.includes('\r'))) return malformed('a CR within a line of CONNECT');
   const blank = lines.indexOf('');
-  // STOMP 1.2, Augmented BNF: an empty line ends the headers, and ends itself.
+  // STOMP 1.2, Augmented BNF: a complete empty line ends the headers.
   if (blank < 0 || blank === lines.length - 1) return malformed('CONNECT ends within its headers');
   // STOMP 1.2 §Body: only SEND, MESSAGE and ERROR have one.
   if (lines.slice(blank + 1).some((line) => line !== '')) return malformed('CONNECT has a body');
@@ -62,20 +62,20 @@ interface Header {
   readonly value: string;
 }
 
-/** A CONNECT does not escape (STOMP 1.2 §Value Encoding); STOMP 1.0 allows blanks around values. */
+/** CONNECT has no escapes (STOMP 1.2 §Value Encoding); STOMP 1.0 allows spaces around values. */
 function headerOf(line: string): Header | undefined {
   const colon = line.indexOf(':');
   if (colon < 0) return undefined;
   return { name: line.slice(0, colon).trim().toLowerCase(), value: line.slice(colon + 1).trim() };
 }
 
-/** What stands in a header that can hold a token; a passcode that does not look like one is the broker's. */
+/** The token in a header; a passcode that does not look like a token is a password for the broker. */
 function textOf({ name, value }: Header): string | undefined {
   const text = withoutBearer(value);
   return name === 'passcode' && text !== undefined && !looksLikeToken(text) ? undefined : text;
 }
 
-/** The first that looks like a token; else the first that is there. */
+/** The first value that looks like a token, else the first one at all. */
 function tokenIn(headers: readonly Header[]): string | undefined {
   const found = TOKEN_HEADERS.flatMap((wanted) =>
     headers.filter(({ name }) => name === wanted).flatMap((header) => textOf(header) ?? []),
@@ -109,7 +109,7 @@ function carries(line: string, token: string | undefined): boolean {
   return value === token || (value !== undefined && looksLikeToken(value));
 }
 
-/** STOMP 1.2 §ERROR: the connection is closed behind it. */
+/** STOMP 1.2 §ERROR: the connection has to be closed after it. */
 function refusal(kind: RefusalKind): Buffer {
   const message = kind === 'authentication' ? 'access refused' : 'service unavailable';
   return Buffer.from(`ERROR\nmessage:${message}\ncontent-length:0\n\n\0`);

@@ -1,4 +1,4 @@
-/** Why a text is not JSON that everybody reads alike. */
+/** Why a text is not JSON, or not JSON that all parsers read alike. */
 export type JsonFault =
   | 'not UTF-8'
   | 'byte order mark'
@@ -9,7 +9,7 @@ export type JsonFault =
 
 export type JsonReading = { readonly value: unknown } | { readonly fault: JsonFault };
 
-/** Nesting that is read; what walks the value may recurse. */
+/** Deepest nesting that is read, so that code can walk the value by recursion. */
 const MAX_DEPTH = 128;
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -21,10 +21,10 @@ const BACKSLASH = 0x5c;
 export const COMMA = 0x2c;
 
 /**
- * Reads JSON that two parsers cannot take for different values (RFC 8259 §4, §8.1): UTF-8 without a byte
- * order mark, no name twice in an object, at most 128 levels. Linear in its length.
- * @param maxElements how many an array that is the whole value may have: of a longer one nothing
- *   is read but their number.
+ * Reads JSON that all parsers read as the same value (RFC 8259 §4, §8.1): UTF-8 without a byte order mark, no
+ * repeated name in an object, at most 128 levels. Takes linear time.
+ * @param maxElements most elements of an array that is the whole value; a longer one is refused without being
+ *   parsed.
  */
 export function readStrictJson(bytes: Uint8Array, maxElements = Number.POSITIVE_INFINITY): JsonReading {
   let text: string;
@@ -34,7 +34,7 @@ export function readStrictJson(bytes: Uint8Array, maxElements = Number.POSITIVE_
     return { fault: 'not UTF-8' };
   }
   if (text.startsWith('\uFEFF')) return { fault: 'byte order mark' };
-  // Before the parser, which takes long for half a million brackets.
+  // Checked before parsing, as JSON.parse takes long for half a million brackets.
   if (isDeep(text)) return { fault: 'nested too deeply' };
   if (BEGINS_ARRAY.test(text) && hasMoreElements(text, maxElements)) return { fault: 'too many elements' };
   let value: unknown;
@@ -46,7 +46,7 @@ export function readStrictJson(bytes: Uint8Array, maxElements = Number.POSITIVE_
   return hasDuplicateName(text) ? { fault: 'duplicate key' } : { value };
 }
 
-/** Whether a text that may be JSON has more levels than are read. */
+/** Whether a text, JSON or not, is nested more deeply than is read. */
 export function isDeep(text: string): boolean {
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
@@ -58,7 +58,7 @@ export function isDeep(text: string): boolean {
   return false;
 }
 
-/** Of an array. */
+/** Whether an array has more than `most` elements. */
 function hasMoreElements(text: string, most: number): boolean {
   let elements = 1;
   let depth = 0;
@@ -72,9 +72,9 @@ function hasMoreElements(text: string, most: number): boolean {
   return false;
 }
 
-/** Whether an object of a text that is JSON has a name twice, however it is escaped. */
+/** Whether any object of a JSON text has a name twice, whether written with escapes or not. */
 function hasDuplicateName(text: string): boolean {
-  /** The names of each object that is open, undefined for an array. */
+  /** The names so far in each object that is open; undefined for an array. */
   const open: (Set<string> | undefined)[] = [];
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at);
@@ -93,7 +93,7 @@ function hasDuplicateName(text: string): boolean {
   return false;
 }
 
-/** Where the string that begins at `start` ends; the end of the text if it does not. */
+/** Where the string that begins at `start` ends; the end of the text if it is not terminated. */
 export function endOfString(text: string, start: number): number {
   for (let at = start + 1; at < text.length; at++) {
     const unit = text.charCodeAt(at);
@@ -112,7 +112,7 @@ function isFollowedByColon(text: string, from: number): boolean {
   return false;
 }
 
-/** The name between the quotation marks at `start` and `end`. */
+/** The name from the quotation mark at `start` to the one at `end`. */
 export function nameAt(text: string, start: number, end: number): string {
   const written = text.slice(start + 1, end);
   return written.includes('\\') ? String(JSON.parse(`"${written}"`)) : written;

@@ -2,10 +2,10 @@ import { hash } from 'node:crypto';
 import { oldestBeyond } from '../../collections/eviction.js';
 import type { Target } from '../../config/config.js';
 
-/** How long what a claim was decrypted to is believed, at most (SPEC section 19). */
+/** How long a decrypted claim is cached at most (SPEC section 19). */
 const MAX_LIFETIME_MS = 600_000;
 
-/** Tokens that are remembered for each target. */
+/** Tokens cached for each target. */
 const MAX_TOKENS = 10_000;
 
 interface Kept {
@@ -14,7 +14,7 @@ interface Kept {
   readonly untilMs: number;
 }
 
-/** Decrypted claims, each with the token it was found in: a private-key operation takes about 1 ms. */
+/** A cache of decrypted claims by token: each private-key operation takes about 1 ms. */
 export class DecryptedClaims {
   readonly #byTarget = new WeakMap<Target, Map<string, Kept>>();
 
@@ -22,8 +22,8 @@ export class DecryptedClaims {
   constructor(readonly now: () => number = Date.now) {}
 
   /**
-   * What `decrypt` makes of a token's claim, or has made of it lately: that it cannot be decrypted is
-   * remembered as well, or each request with such a token would cost the operation.
+   * The decrypted claim of a token, from the cache or by `decrypt`. Failures are cached as well: otherwise
+   * each request with such a token would cost a private-key operation.
    * @param exp seconds since the epoch.
    */
   of(target: Target, token: string, exp: number, decrypt: () => string | undefined): string | undefined {

@@ -2,14 +2,14 @@ import { constants, createPrivateKey, type KeyObject, privateDecrypt } from 'nod
 import type { TargetDecryption } from '../../config/config.js';
 import { unpadded } from './unpadding.js';
 
-/** Longest claim that is decrypted, in characters of base64: more than a key of 16,384 bits makes. */
+/** Longest claim that is decrypted, in characters of base64: enough for a key of 16,384 bits. */
 const MAX_CIPHERTEXT_CHARS = 4_096;
 
 const BASE64 = /^[\w+/-]+={0,2}$/;
 
 const keys = new WeakMap<TargetDecryption, KeyObject>();
 
-/** What an encrypted claim says; undefined: it is not decryptable. */
+/** The plain text of an encrypted claim; undefined: it cannot be decrypted. */
 export function decrypted(text: string, decryption: TargetDecryption): string | undefined {
   if (text.length > MAX_CIPHERTEXT_CHARS || !BASE64.test(text)) return undefined;
   try {
@@ -25,7 +25,7 @@ function opened(
   padding: TargetDecryption['padding'],
 ): Buffer | undefined {
   if (padding === 'pkcs1')
-    // Node.js refuses RSA_PKCS1_PADDING here (CVE-2023-46809): the bare operation, padding looked at by us.
+    // Node.js refuses RSA_PKCS1_PADDING here (CVE-2023-46809), so `unpadded` removes the padding.
     return unpadded(privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, ciphertext));
   const oaepHash = padding === 'oaep' ? 'sha1' : 'sha256';
   return privateDecrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash }, ciphertext);

@@ -8,12 +8,12 @@ import {
 } from '../../config/routes/target-table.js';
 import type { Log } from '../../telemetry/log/log.js';
 
-/** How often it is asked whether the file has changed. */
+/** How often the file is checked for a change. */
 const POLL_MS = 500;
-/** The file is read this often though it looks unchanged: clocks and file systems lie (SPEC section 19). */
+/** The file is read again this often even if its time of change is the same (SPEC section 19). */
 const REREAD_MS = 60_000;
 
-/** The rows of a table file as it is now; a bad file changes nothing. */
+/** The rows of a table file, read again when it changes; a file with errors changes nothing. */
 export class FollowedTable {
   #columns: TargetColumns = new Map();
   #state: string | undefined;
@@ -31,7 +31,7 @@ export class FollowedTable {
     this.ready = this.#look();
   }
 
-  /** A field of the row of that key. */
+  /** A field of the row with that key. */
   valueOf(key: string, field: string): string | undefined {
     return this.#columns.get(field)?.get(key);
   }

@@ -13,27 +13,27 @@ import { DecryptedClaims } from './decrypted-claims.js';
 import { decrypted } from './decryption.js';
 import { FollowedTable } from './followed-table.js';
 
-/** Whoever has been let in. */
+/** A client that has been let in. */
 export interface Caller {
   readonly identity: Identity | undefined;
-  /** The token that was verified; undefined: somebody else vouches for the identity, or there is none. */
+  /** The verified token; undefined: the identity is from a trusted header, or there is none. */
   readonly token: string | undefined;
 }
 
 interface TargetRules {
   readonly allowed: Allowed;
-  /** `allow`, as text. */
+  /** `allow` as JSON. */
   readonly text: string;
 }
 
-/** Longer than anybody is on the way in. */
+/** How long replaced tables are kept: longer than any client takes to be let in. */
 const PAST_MS = 60_000;
 
-/** Finds the upstream of who is calling (SPEC section 19). */
+/** Finds the upstream that belongs to a caller (SPEC section 19). */
 export class Targets {
   /** By file. */
   #tables: ReadonlyMap<string, FollowedTable> = new Map();
-  /** Those before them: whoever was on the way in when they were replaced is on a route that names them. */
+  /** The tables before the last reload, for clients that are still being let in on a route of that time. */
   #past: ReadonlyMap<string, FollowedTable> = new Map();
   #forgetting: NodeJS.Timeout | undefined;
   #applied: Promise<void> = Promise.resolve();
@@ -43,8 +43,8 @@ export class Targets {
   constructor(readonly log: Log) {}
 
   /**
-   * Takes over a table of routes: resolves when the files it names have been read and are followed. What was
-   * known before counts until then.
+   * Takes over a route table. Resolves when the files it names have been read; until then the previous tables
+   * stay in force.
    */
   apply(routes: readonly Route[]): Promise<void> {
     this.#applied = this.#applied.then(() => this.#take(routes));
@@ -79,8 +79,8 @@ export class Targets {
   }
 
   /**
-   * Where a client goes that has been let in; undefined: the route leads everybody to the same upstreams. To
-   * be asked after the token was verified: what somebody made up is never decrypted.
+   * The upstream of a client; undefined: the route has the same upstreams for everybody. To be called after
+   * the token was verified: a claim of a forged token is never decrypted.
    * @throws GatewayError ERR_NO_TARGET.
    */
   destination(route: UpstreamRoute, caller: Caller): Destination | undefined {
@@ -93,7 +93,7 @@ export class Targets {
     const port = portText === '' ? ownPort(target) : Number(portText);
     const url = `${target.scheme}//${host}${portText === '' ? '' : `:${portText}`}${target.path}`;
     const hostname = host.replace(/^\[|\]$/g, '');
-    // The reader of URLs has the last word on what a host is.
+    // The URL parser decides what a host is.
     if (!URL.canParse(url) || new URL(url).hostname !== host) throw none(`${quoted(host)} is no host`);
     const rules = [target.host, target.port]
       .filter((part) => typeof part === 'object')
@@ -107,7 +107,7 @@ export class Targets {
     };
   }
 
-  /** A field of the row that a table has for a caller; undefined: the route goes by none, or has none. */
+  /** A field of the caller's row; undefined: the route has no table, or the table no such row. */
   field(route: UpstreamRoute, caller: Caller, field: string): string | undefined {
     const who = vouchedFor(route, caller);
     for (const { file, key } of tableTargets(route)) {
@@ -160,20 +160,20 @@ export class Targets {
   }
 }
 
-/** Whoever a header vouches for may send any token along. */
+/** Where the identity is from a trusted header, a token in the request is not verified and must not count. */
 function vouchedFor({ auth }: UpstreamRoute, caller: Caller): Caller {
   return typeof auth === 'object' ? { ...caller, token: undefined } : caller;
 }
 
-/** Of the very token that was verified; without one, what is known of the identity. */
+/** The claims of the verified token; without one, those that the identity has. */
 function claimsOf({ identity, token }: Caller): JsonObject {
   const claims = token === undefined ? undefined : decodeToken(token)?.claims;
-  // A token that stands beside an identity it is not the source of says nothing.
+  // A token of another subject than the identity does not count.
   if (claims !== undefined) return claims.sub === identity?.sub ? claims : {};
   return { sub: identity?.sub, preferred_username: identity?.preferredUsername };
 }
 
-/** The first text or whole number that stands under a name; empty texts do not count. */
+/** The first string or whole number under a name; empty strings do not count. */
 function firstText(claims: JsonObject, name: string): string | undefined {
   for (const value of claimsAt(claims, name)) {
     if (typeof value === 'string' && value !== '') return value;

@@ -2,8 +2,8 @@
 const MIN_MESSAGE_AT = 11;
 
 /**
- * The message in an encoded block of RSAES-PKCS1-v1_5 (RFC 8017 §7.2.2); undefined: it is none. Every byte is
- * looked at in the same way whatever it is, so that the time taken does not tell where a block went wrong.
+ * The message in an encoded block of RSAES-PKCS1-v1_5 (RFC 8017 §7.2.2); undefined: it is not padded right.
+ * Runs in constant time: the time taken must not tell where the padding is wrong.
  */
 export function unpadded(block: Buffer): Buffer | undefined {
   let messageAt = 0;

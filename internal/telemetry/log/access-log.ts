@@ -1,8 +1,8 @@
 import type { AccessChoice, Log } from './log.js';
 
 /**
- * The lines that clients leave as they come and go. Faults of the gateway itself are no such
- * lines: they are always written.
+ * Which lines about clients that connect and disconnect are logged (LOG_ACCESS). Lines about faults of the
+ * gateway itself are always logged.
  */
 export class AccessLog {
   /** @param choice in force; it may change at any time. */
@@ -12,8 +12,8 @@ export class AccessLog {
   ) {}
 
   /**
-   * Whether a line is to be written, so that it need not be put together where it is not.
-   * @param isTrouble whether it is about a client that was turned away, or did not end well.
+   * Whether to log a line; asked before the line is composed.
+   * @param isTrouble whether it is about a refusal, or a session that ended in an error.
    */
   wants(isTrouble: boolean): boolean {
     return this.choice === 'all' || (isTrouble && this.choice === 'errors');

@@ -2,48 +2,48 @@ import { write, writeSync } from 'node:fs';
 import type { DestinationStream } from 'pino';
 
 const STANDARD_OUTPUT = 1;
-/** Lines leave together when there are so many characters of them, … */
+/** Lines are written together once they have this many characters, … */
 const PAGE_CHARS = 32_768;
-/** … and after so long at the latest, in milliseconds. */
+/** … or after this time. */
 const LONGEST_WAIT_MS = 50;
-/** What waits while a write is under way leaves in writes of so many characters at most. */
+/** Largest write of what was logged during the write before it. */
 const WRITE_CHARS = 4 * PAGE_CHARS;
-/** What waits for a reader at most, in bytes: whoever starts the process may read nothing of what it says. */
+/** Most that is buffered, in bytes: whoever started the process may not read its output. */
 const MAX_WAITING_BYTES = 16 * 2 ** 20;
-/** What could not be written is tried again after so long, in milliseconds; … */
+/** Pause before a failed write is tried again; … */
 const RETRY_MS = 1_000;
-/** … where a pipe was full, after so long. */
+/** … and if the pipe was full. */
 const FULL_PIPE_MS = 25;
-/** A process that exits waits so long for a reader that takes nothing, in milliseconds. */
+/** How long a process that exits waits for a reader that takes nothing. */
 const LAST_WAIT_MS = 5_000;
-/** Between two tries then; the write that is under way has as long to come before them. */
+/** Pause between tries at exit, and time that a pending write has to finish before the first. */
 const LAST_PAUSE_MS = 10;
 
 /**
- * Lets lines leave by the page: each write takes a detour through another thread and costs more than all else
- * about a line. A process that exits writes the rest; one that is killed loses it.
+ * Writes log lines to standard output in batches ("pages"): a write goes through another thread, which costs
+ * more than everything else about a line. A process that exits writes the rest; one that is killed loses it.
  *
- * Where nobody reads, or the disk is full, lines are left out once there are 16 MiB of them, until half of
- * that has been written: then it is said how many. No failure to write is more than that: pino's own
- * destination throws it where nobody can catch it, and never ends trying when the process exits.
+ * If nobody reads, or the disk is full, lines are dropped once 16 MiB are buffered, until half of that has
+ * been written; then a line says how many were dropped. A failed write has no other effect: the destination
+ * of pino throws such an error where it cannot be caught, and tries for ever when the process exits.
  */
 export class LogPages implements DestinationStream {
   #page = '';
   #timer: NodeJS.Timeout | undefined;
-  /** Pages that wait for the write before them, the oldest first. */
+  /** Pages to write after the current one, the oldest first. */
   readonly #waiting: string[] = [];
-  /** What is written now, or tried again soon. */
+  /** What is being written, or will be tried again. */
   #leaving: Buffer | undefined;
-  /** Whether another thread has it. */
+  /** Whether a write of it is pending. */
   #isUnderWay = false;
-  /** Of pages, and of what is leaving. */
+  /** Bytes in `#waiting` and `#leaving` together. */
   #waitingBytes = 0;
-  /** Lines left out since the last one that was not. */
+  /** Lines dropped since the last page that was kept. */
   #lost = 0;
-  /** Whoever waits until all is written, or that has failed. */
+  /** Callbacks for when everything is written, or a write has failed. */
   #flushing: (() => void)[] = [];
 
-  /** @param onLost writes a line that says how many were left out before it. */
+  /** @param onLost logs how many lines were dropped. */
   constructor(readonly onLost: (lines: number) => void) {
     process.once('exit', () => this.#writeLast());
   }
@@ -54,7 +54,7 @@ export class LogPages implements DestinationStream {
     else this.#timer ??= setTimeout(() => this.turn(), LONGEST_WAIT_MS).unref();
   }
 
-  /** Lets go what waits. */
+  /** Writes the current page. */
   turn(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -80,7 +80,7 @@ export class LogPages implements DestinationStream {
     if (lost > 0) this.onLost(lost);
   }
 
-  /** Likewise; pino's own name for it. @param done called when it is written, or cannot be. */
+  /** The same under the name that pino calls. @param done called after the write, or its failure. */
   flush(done?: () => void): void {
     this.turn();
     if (!this.#isUnderWay) done?.();
@@ -116,7 +116,7 @@ export class LogPages implements DestinationStream {
     });
   }
 
-  /** There is no other turn: all that has not left yet, as far as it is taken. */
+  /** At exit: writes the rest synchronously, as far as the reader takes it. */
   #writeLast(): void {
     const leaving = this.#isUnderWay ? undefined : this.#leaving;
     const rest = Buffer.concat([
@@ -137,12 +137,12 @@ export class LogPages implements DestinationStream {
   }
 }
 
-/** It may have room soon, other than a disk. */
+/** A full pipe may have room again soon, unlike a full disk. */
 function isFullPipe(thrown: unknown): boolean {
   return thrown instanceof Error && 'code' in thrown && thrown.code === 'EAGAIN';
 }
 
-/** Holds the process up. */
+/** Blocks the process. */
 function sleep(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }

@@ -6,11 +6,11 @@ import { Timestamps } from './timestamps.js';
 
 export type Log = Logger;
 
-/** The most talkative one first. */
+/** From the most verbose to the least. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Which of the lines that clients leave are written: LOG_ACCESS. */
+/** Values of LOG_ACCESS: which lines about clients are logged. */
 export const ACCESS_CHOICES = ['all', 'errors', 'off'] as const;
 export type AccessChoice = (typeof ACCESS_CHOICES)[number];
 
@@ -18,25 +18,26 @@ export interface LogOptions {
   readonly logLevel: LogLevel;
   readonly logFormat: 'json' | 'pretty';
   readonly logAccess: AccessChoice;
-  /** INGRESS_HOST: on every line, if it is given. */
+  /** INGRESS_HOST, added to every line if it is set. */
   readonly ingressHost?: string | undefined;
-  /** The number of the process among several; undefined: it is the only one, or all of them are meant. */
+  /** Number of the worker; undefined: the only process, or the supervisor. */
   readonly worker?: number | undefined;
 }
 
 /**
- * What terminals obey, or readers take for the end of a line, and JSON leaves as it is; but for
- * the end of the line itself.
+ * Characters that JSON does not escape but that control a terminal or end a line for some readers; except the
+ * end of the log line itself.
  */
 const UNESCAPED = /[^\P{C}\n]|[\u2028\u2029]/gu;
 
-/** Warnings and worse take what waits along at once. */
+/** Lines from `warn` up are written at once, with all that waits. */
 const URGENT = pino.levels.values.warn ?? 40;
 
 /**
- * The process' logger: one JSON object a line on stdout (`time`, `level`, `msg` and the fields given), or
- * lines for people with LOG_FORMAT=pretty. Callers never hand it a token, cookie, password or query string;
- * the redaction here is the second line of defence. Its children follow when its level is changed.
+ * The logger of the process: one JSON object per line on stdout (`time`, `level`, `msg` and the given
+ * fields), or lines for people with LOG_FORMAT=pretty. Callers never pass it a token, cookie, password or
+ * query string; the redaction here is a second line of defence. A change of its level applies to child
+ * loggers, too.
  */
 export function createLog(options: Omit<LogOptions, 'logAccess'>): Log {
   const { logLevel, logFormat, ingressHost, worker } = options;
@@ -60,7 +61,7 @@ export function createLog(options: Omit<LogOptions, 'logAccess'>): Log {
   };
   const children: Logger[] = [];
   const onChild = (child: Logger) => void children.push(child);
-  // Colours where a terminal reads along, unless NO_COLOR forbids them.
+  // Colours if stdout is a terminal, unless NO_COLOR is set.
   const isColoured = process.stdout.isTTY === true && process.stdout.hasColors();
   const lines = logFormat === 'pretty' ? new PrettyLines(pages, isColoured) : pages;
   const log = pino({ ...settings, hooks: { logMethod, streamWrite: escaped }, onChild }, lines);
@@ -70,7 +71,7 @@ export function createLog(options: Omit<LogOptions, 'logAccess'>): Log {
   return log;
 }
 
-/** A line with the same meaning and nothing but what is shown. @param line a JSON object and its end. */
+/** Escapes control and format characters. @param line a JSON object and its line end. */
 function escaped(line: string): string {
   return line.replace(UNESCAPED, (character) =>
     Array.from(
@@ -85,10 +86,10 @@ export function flushed(log: Log): Promise<void> {
   return new Promise((resolve) => log.flush(() => resolve()));
 }
 
-/** Longest text a value that came from a peer takes in a log line, in characters. */
+/** Longest value from a peer in a log line, in characters. */
 const MAX_LOGGED_CHARS = 256;
 
-/** A peer's text made fit for a log field: bounded; JSON does the escaping of control characters. */
+/** Shortens a text from a peer for a log field; control characters are escaped when the line is written. */
 export function forLog(text: string): string {
   return text.length <= MAX_LOGGED_CHARS ? text : `${text.slice(0, MAX_LOGGED_CHARS)}…`;
 }

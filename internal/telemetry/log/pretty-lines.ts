@@ -12,15 +12,15 @@ const COLOURS: Readonly<Record<string, string>> = Object.freeze({
 });
 const LONGEST_LEVEL = 5;
 
-/** What would read as something else between blanks: blanks, quotes, what no terminal shows as it is. */
+/** Values that need quotes: empty ones, those with white space, quotes, `=` or control characters. */
 const NOT_BARE = /[\s"=\p{C}]|^$/u;
 const UNSHOWN = /[\p{C}\u2028\u2029]/gu;
 
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * A line of the log for people: local date and time, level, message, then the fields as `name=value`. One
- * line, whatever is in it; what peers say can neither end it nor colour it.
+ * A log line for people: local date and time, level, message, then the fields as `name=value`. Always one
+ * line: text of peers can neither end nor colour it.
  * @param line a JSON object, as pino writes it.
  */
 export function prettyLine(line: string, isColoured: boolean): string {
@@ -39,7 +39,7 @@ export function prettyLine(line: string, isColoured: boolean): string {
   return `${said.join(' ')}\n`;
 }
 
-/** Lets lines for people through to where the log goes. */
+/** Turns the JSON lines of pino into lines for people. */
 export class PrettyLines implements DestinationStream {
   constructor(
     readonly destination: DestinationStream & { flush(done?: () => void): void },
@@ -50,13 +50,13 @@ export class PrettyLines implements DestinationStream {
     this.destination.write(prettyLine(line, this.isColoured));
   }
 
-  /** pino's own name for it. */
+  /** Called by pino. */
   flush(done?: () => void): void {
     this.destination.flush(done);
   }
 }
 
-/** What it says and where it was thrown; the whole stack is in the log as JSON. */
+/** Message and place of an error; the full stack is only in the JSON format. */
 function errorFields(err: unknown): (readonly [string, unknown])[] {
   if (typeof err !== 'object' || err === null) return [['err', err]];
   const { type, message, stack } = err as Fields;

@@ -1,19 +1,19 @@
-/** A client that was turned away before it reached an upstream. */
+/** A client that was refused before it reached an upstream. */
 export interface Refusal {
   /** Milliseconds since the epoch. */
   readonly atMs: number;
-  /** Id of the session or exchange, as its client was told it; undefined: there was none. */
+  /** Id of the session or exchange, as told to the client; undefined: it had none yet. */
   readonly session: string | undefined;
   readonly ip: string;
   /** undefined: not known yet. */
   readonly protocol: string | undefined;
   /** HTTP status, or close code after a 101. */
   readonly answer: number;
-  /** A name of the close-code table, or what the status stands for. */
+  /** A name of the close-code table, or the meaning of the status. */
   readonly reason: string;
-  /** As the log says it; undefined: the reason says it all. */
+  /** The detail that is logged; undefined: there is none beyond the reason. */
   readonly why: string | undefined;
-  /** Of an exchange; none: a handshake. */
+  /** Method of an HTTP request; absent: an opening handshake. */
   readonly method?: string;
   /** Without the query, percent-decoded once. */
   readonly path: string | undefined;
@@ -22,12 +22,12 @@ export interface Refusal {
   readonly sub: string | undefined;
 }
 
-/** How many an operator is shown. */
+/** How many are kept. */
 export const MAX_REFUSALS = 50;
 
-/** The last refusals of this process, for operators who want to know why somebody does not get in. */
+/** The latest refusals of this process, for operators who look for the cause of one. */
 export class RecentRefusals {
-  /** A ring. */
+  /** A ring buffer. */
   readonly #kept: Refusal[] = [];
   #next = 0;
 
@@ -36,7 +36,7 @@ export class RecentRefusals {
     this.#next = (this.#next + 1) % MAX_REFUSALS;
   }
 
-  /** The last one first. */
+  /** The latest first. */
   list(): readonly Refusal[] {
     return [...this.#kept.slice(this.#next), ...this.#kept.slice(0, this.#next)].reverse();
   }

@@ -1,25 +1,25 @@
 import { type LoggerOptions, pino } from 'pino';
 
-/** Names under which secrets come, … */
+/** Fields of a log line that are left out, … */
 const SECRETS = ['token', 'password', 'authorization', 'cookie'];
-/** … and those that are left out of what a field holds, too. */
+/** … and members that are left out of objects in fields, too. */
 const INNER_SECRETS: ReadonlySet<string> = new Set(['token', 'password']);
 
 type Fields = Record<string, unknown>;
 
-/** For pino: a field that is named like a secret is left out, of a child's lines too; an error is cleaned. */
+/** Serializers for pino: leave out fields with names of secrets, also of child loggers, and clean errors. */
 export const SERIALIZERS: NonNullable<LoggerOptions['serializers']> = Object.freeze({
   ...Object.fromEntries(SECRETS.map((name) => [name, () => undefined])),
   err: errorWithoutSecrets,
 });
 
-/** The fields of a line without secrets in what they hold. A line without any, as most are, is not copied. */
+/** Removes secrets from objects in the fields of a line. A line without any, as most are, is not copied. */
 export function withoutInnerSecrets(fields: Fields): Fields {
   for (const name in fields) if (isToClean(name, fields[name])) return cleaned(fields);
   return fields;
 }
 
-/** An error as pino writes it, cleaned likewise. */
+/** An error as pino serializes it, without secrets. */
 function errorWithoutSecrets(error: Error): unknown {
   const serialized: unknown = pino.stdSerializers.err(error);
   return holdsSecret(serialized) ? cleanedField(serialized) : serialized;
@@ -38,7 +38,7 @@ function cleanedField(field: Fields): Fields {
   return Object.fromEntries(Object.entries(field).filter(([name]) => !INNER_SECRETS.has(name)));
 }
 
-/** `err` is looked at when it has been serialized. */
+/** Not `err`, which is cleaned by its serializer. */
 function isToClean(name: string, value: unknown): value is Fields {
   return name !== 'err' && holdsSecret(value);
 }

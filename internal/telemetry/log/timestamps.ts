@@ -1,10 +1,10 @@
 /**
- * The `time` of log lines, in ISO 8601: written out anew once a second, as a Date takes
- * longer than the rest of a line.
+ * The `time` of log lines in ISO 8601. All but the milliseconds is formatted once a second only, as
+ * formatting a Date takes longer than the rest of a line.
  */
 export class Timestamps {
   #second = Number.NaN;
-  /** Up to the point before the milliseconds. */
+  /** Date and time up to the decimal point. */
   #upToSecond = '';
 
   /** @param nowMs milliseconds since the epoch. */

@@ -1,14 +1,14 @@
 import { LATENCY_BUCKETS } from './durations.js';
 import type { MetricMaker } from './metric-maker.js';
 
-/** Who clients are, and who may not come any more. */
+/** Metrics of authentication and revocation. */
 export function authMetrics(make: MetricMaker) {
   return {
     failures: make.counter('ws_auth_failures_total', 'Clients whose authentication failed'),
     success: make.counter('ws_auth_success_total', 'Clients authenticated', ['sub', 'preferred_username']),
     seconds: make.durations('ws_auth_seconds', 'Time to verify a token, cache included', LATENCY_BUCKETS),
     tokenCache: make.counter('ws_token_cache_total', 'Token cache look-ups', ['store', 'result']),
-    // Every worker takes each into effect: the supervisor's own count, aggregated first, tells them once.
+    // Each worker applies every revocation. The supervisor's own count, which is first, counts each once.
     revocations: make.counter('ws_revocations_total', 'Revocations taken into effect', [], 'first'),
     revocationsUnsent: make.gauge('ws_revocations_unsent', 'Revocations that the store has yet to be told'),
     bans: make.counter('ws_bans_total', 'Bans taken into effect', [], 'first'),

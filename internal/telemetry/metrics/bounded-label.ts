@@ -1,30 +1,30 @@
-/** Values kept of the labels that the routes file decides about. */
+/** Most values of labels that are named by the routes file. */
 export const MAX_ROUTES = 200;
 
-/** A longer value is nobody's name, and would cost memory and every scrape for the life of the process. */
+/** Longer values become `_other`: each would cost memory and scrape size as long as the process runs. */
 const MAX_CHARS = 256;
 
-/** The value that stands for all values beyond the bound. */
+/** Stands for all values beyond the bound. */
 const OTHER = '_other';
 
-/** Stands for the route of a client that has none. */
+/** Stands for the route of a client for which none was chosen. */
 export const NO_ROUTE = '_none';
 
 /**
- * A user-valued metric label with a bound: the first `limit` distinct values are themselves, later ones
- * `_other`, so that no client decides how many series there are.
+ * A metric label with a bounded number of values: the first `limit` distinct values are kept, later ones
+ * become `_other`, so that clients cannot create any number of series.
  */
 export class BoundedLabel {
   readonly #seen = new Set<string>();
 
-  /** @param free a value of the gateway's own, which is always itself and does not count. */
+  /** @param free a value of the gateway itself, which is always kept and does not count. */
   constructor(
     readonly limit: number,
     readonly free?: string,
   ) {}
 
   of(value: string): string {
-    // Of what another process has bounded already, `_other` is no value.
+    // `_other` comes from another process that has bounded its labels already.
     if (this.#seen.has(value) || value === OTHER || value === this.free) return value;
     if (this.#seen.size >= this.limit || value.length > MAX_CHARS) return OTHER;
     this.#seen.add(value);

@@ -1,15 +1,14 @@
 import { Histogram, type HistogramConfiguration, type LabelValues } from 'prom-client';
 
-/** Upper bounds for what takes milliseconds as a rule, such as dials and verifications, in seconds. */
+/** Bucket bounds in seconds for what usually takes milliseconds, such as dials and verifications. */
 export const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-/** Values that may wait. */
+/** Most values that wait. */
 const BATCH = 256;
 
 /**
- * A histogram of times, in seconds, by one label or none. What it is given waits until there are
- * many, or until somebody looks: in a row they cost prom-client a tenth of what they cost one by
- * one amid everything else.
+ * A histogram of durations, in seconds, with one label or none. Values are passed to prom-client in batches,
+ * or before a scrape: that costs a tenth of passing them one by one.
  */
 export class Durations<L extends string = never> {
   readonly #shown: Histogram<L>;
@@ -31,12 +30,12 @@ export class Durations<L extends string = never> {
     this.#waiting[this.#count++] = seconds;
   }
 
-  /** Has a series appear. */
+  /** Creates a series, with zeros. */
   appear(labels: LabelValues<L>): void {
     this.#shown.zero(labels);
   }
 
-  /** As prom-client has it. */
+  /** The values in the form of prom-client. */
   get(): ReturnType<Histogram<L>['get']> {
     return this.#shown.get();
   }

@@ -1,8 +1,8 @@
 import { PacedQueue } from '../../runtime/paced-queue.js';
 
-/** Longest share of the time that renderings may take: nobody is served meanwhile. */
+/** Largest share of time spent on renderings, as they block the event loop. */
 const LARGEST_SHARE = 0.2;
-/** Of those who share a rendering, so many get it in one turn of the event loop: writing takes a while. */
+/** Answers with one rendering that are sent per turn of the event loop, as writing them takes time. */
 const ANSWERED_A_TURN = 2;
 
 /** Labels as the text exposition format writes them; '' without any. */
@@ -16,9 +16,9 @@ function escaped(value: string): string {
 }
 
 /**
- * One rendering for all who ask for one at the same time. Whoever asks right after one gets the next, which
- * waits until renderings have had no more than a fifth of the time: a crowd of scrapers does not keep
- * everybody else waiting, and one that comes every few seconds notices nothing.
+ * One rendering for all scrapes that come at the same time. The next one waits until renderings have taken at
+ * most a fifth of the time, so that many scrapers cannot block clients; one that comes every few seconds does
+ * not wait.
  */
 export class SharedRendering {
   #current: Promise<string> | undefined;

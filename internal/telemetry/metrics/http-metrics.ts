@@ -4,13 +4,13 @@ import type { BoundedLabel } from './bounded-label.js';
 /** Upper bounds of `http_request_duration_seconds`: 5 ms to 5 minutes. */
 const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
-/** Durations of one route that may wait to be told. */
+/** Durations of one route that wait before they are passed to prom-client. */
 const BATCH = 256;
 
-/** What is counted of one route, until somebody looks. */
+/** Counts of one route since they were last passed to prom-client. */
 class RouteTally {
   inFlight = 0;
-  /** By method and status, in one text. */
+  /** By method and status, joined into one key. */
   readonly requests = new Map<string, { readonly method: string; readonly status: number; count: number }>();
   readonly seconds = new Float64Array(BATCH);
   waiting = 0;
@@ -19,8 +19,8 @@ class RouteTally {
 }
 
 /**
- * The metrics of HTTP exchanges (SPEC section 17). Counted as plain numbers, as every request meets this:
- * prom-client is told when it is asked.
+ * The metrics of HTTP exchanges (SPEC section 17). Every request is counted in plain numbers, which are
+ * passed to prom-client at a scrape.
  */
 export class HttpMetrics {
   readonly #routes = new Map<string, RouteTally>();
@@ -94,7 +94,7 @@ export class HttpMetrics {
     if (tally === undefined) {
       const name = this.#names.of(route);
       tally = this.#routes.get(name) ?? new RouteTally(name);
-      // Routes beyond the bound share one.
+      // Routes beyond the bound share one tally.
       this.#routes.set(name, tally);
       if (name === route) this.#routes.set(route, tally);
     }

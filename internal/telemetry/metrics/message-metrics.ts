@@ -1,6 +1,6 @@
 import type { MetricMaker } from './metric-maker.js';
 
-/** What passes in sessions, and what waits. */
+/** Metrics of messages and bytes in sessions, and of what is buffered. */
 export function messageMetrics(make: MetricMaker) {
   return {
     forwarded: make.counter('ws_messages_total', 'Messages forwarded', ['direction', 'protocol', 'route']),

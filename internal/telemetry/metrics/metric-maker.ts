@@ -2,14 +2,14 @@ import { type Aggregator, Gauge, type Registry } from 'prom-client';
 import { Durations } from './durations.js';
 import { Tally } from './tally.js';
 
-/** Makes the metrics of one registry. */
+/** Creates the metrics of one registry. */
 export class MetricMaker {
-  /** Those that write their own text, by name. */
+  /** Metrics that render themselves, by name. */
   readonly #tallies = new Map<string, { text(): string }>();
 
   constructor(readonly registry: Registry) {}
 
-  /** @param aggregator how the values of several workers become one. */
+  /** @param aggregator how the values of several workers are combined. */
   counter<L extends string = never>(
     name: string,
     help: string,

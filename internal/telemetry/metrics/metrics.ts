@@ -12,34 +12,32 @@ import { sessionMetrics } from './session-metrics.js';
 import { DIALS, upstreamMetrics } from './upstream-metrics.js';
 
 /**
- * The values of labels that have few: their series are there from the start, so that a
- * rate sees the first event.
+ * Values of labels that have few. Their series exist from the start, so that `rate()` sees the first event.
  */
 const DIRECTIONS = ['client_to_upstream', 'upstream_to_client'];
 const RELOAD_RESULTS = ['ok', 'failed'];
 /**
- * Routes of which every reason to close is there from the start: with more, all these zeros
- * would be most of a scrape.
+ * Routes whose series exist from the start for every close reason; for more, all these zeros would be most of
+ * a scrape.
  */
 const MAX_PREPARED_ROUTES = 20;
 /**
- * Gauges of prom-client's that pose as counters, which `promtool check metrics` objects to: sums
- * over a metric that stays.
+ * Gauges of prom-client with names of counters, to which `promtool check metrics` objects. They are removed:
+ * the metrics whose sums they are stay.
  */
 const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`);
 const EVENT_LOOP_LAG = 'nodejs_eventloop_lag_';
-/** The longest that a timer waits for. */
+/** The longest delay that a timer can have. */
 const NEVER_MS = 2_147_483_647;
-/** What a well-formed opening handshake can be refused with (SPEC section 4). */
+/** Statuses with which a well-formed opening handshake can be refused (SPEC section 4). */
 const REFUSAL_STATUSES = [400, 401, 403, 404, 426, 429, 503];
 
-/** The values of all metrics as plain data, which can cross between processes. */
+/** The values of all metrics as plain data, which can be sent between processes. */
 export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 
 /**
- * Every metric of the gateway (SPEC section 12), by theme, one registry per process. Message and byte
- * counts are kept as plain numbers on the sessions and folded in by the `beforeScrape` hooks, so the
- * message path never meets this class.
+ * Every metric of the gateway (SPEC section 12), by theme; one registry per process. Sessions count messages
+ * and bytes in plain numbers, which `beforeScrape` hooks add up, so this class is never called per message.
  */
 export class Metrics {
   readonly registry = new Registry();
@@ -60,7 +58,7 @@ export class Metrics {
   readonly upstreams = upstreamMetrics(this.#make);
   readonly process = processMetrics(this.#make);
 
-  /** @param maxUsers distinct values kept for each user-valued label. */
+  /** @param maxUsers distinct values kept for each label whose values are users. */
   constructor(maxUsers: number) {
     this.#users = new BoundedLabel(maxUsers);
     this.#names = new BoundedLabel(maxUsers);
@@ -70,7 +68,8 @@ export class Metrics {
 
   /**
    * Starts the process metrics (event loop lag, memory, descriptors).
-   * @param withLag that of the event loop too: looking at it wakes an idle process a hundred times a second.
+   * @param withLag whether to measure the event loop lag, which wakes an idle process a hundred times a
+   * second.
    */
   collectProcessMetrics(withLag = true): void {
     const precision = withLag ? {} : { eventLoopMonitoringPrecision: NEVER_MS };
@@ -91,31 +90,31 @@ export class Metrics {
     this.sessions.rateLimitViolations.inc({ key: this.#keys.of(key) });
   }
 
-  /** The `route` label of what happens on a route; undefined: none was chosen. At most 200 are told apart. */
+  /** The `route` label of a route, one of 200 at most. @param route undefined: none was chosen. */
   routeLabel(route: { readonly prefix: string } | undefined): string {
     return route === undefined ? NO_ROUTE : this.#routes.of(route.prefix);
   }
 
-  /** The `upstream` label of an endpoint, by its name, bounded likewise. */
+  /** The `upstream` label of an endpoint, bounded likewise. */
   upstreamLabel(name: string): string {
     return this.#upstreams.of(name);
   }
 
-  /** Has the series of a table's routes appear before their first event, so that a rate sees it. */
+  /** Creates the series of a table's routes before their first event, so that `rate()` sees it. */
   prepareRoutes(routes: readonly { readonly prefix: string }[]): void {
     this.nameRoutes(routes);
     for (const route of routes.slice(0, MAX_PREPARED_ROUTES)) this.#prepare(this.routeLabel(route));
   }
 
   /**
-   * Tells the first routes of a table apart, whichever are met first: so do all
-   * processes with the same table.
+   * Reserves labels for the first routes of a table, independent of which are used first, so that all
+   * processes with the same table keep the same ones.
    */
   nameRoutes(routes: readonly { readonly prefix: string }[]): void {
     for (const route of routes) this.routeLabel(route);
   }
 
-  /** Likewise the upstreams that it names: which of them is dialled first is up to each process' clients. */
+  /** Likewise for its upstreams, as each process dials them in another order. */
   nameUpstreams(names: readonly string[]): void {
     for (const name of names) this.upstreamLabel(name);
   }
@@ -129,7 +128,7 @@ export class Metrics {
     this.upstreams.dialSeconds.appear({ route });
   }
 
-  /** Runs `hook` before every scrape, for values that are kept elsewhere until then. */
+  /** Runs `hook` before every scrape, to collect values that are counted elsewhere. */
   beforeScrape(hook: () => void): void {
     this.#hooks.push(hook);
   }
@@ -153,9 +152,7 @@ export class Metrics {
     return this.registry.getMetricsAsJSON();
   }
 
-  /**
-   * Another process' snapshot with the labels that have a bound held to it over all that this object sees.
-   */
+  /** Applies the bounds of labels to the snapshot of another process, over all snapshots taken together. */
   bounded(snapshot: MetricsSnapshot): MetricsSnapshot {
     const bounds: Readonly<Record<string, BoundedLabel>> = {
       sub: this.#users,
@@ -181,7 +178,7 @@ export class Metrics {
     for (const protocol of PROTOCOL_NAMES)
       for (const counter of [byProtocol, errors, retries, circuitOpen]) counter.inc({ protocol }, 0);
     for (const direction of DIRECTIONS) this.messages.backpressure.inc({ direction }, 0);
-    // Whoever is refused before a route is chosen.
+    // For clients that are refused before a route is chosen.
     for (const { name } of Object.values(CLOSE_REASONS))
       this.sessions.closed.inc({ reason: name, route: NO_ROUTE }, 0);
     for (const result of RELOAD_RESULTS) this.process.configReloads.inc({ result }, 0);

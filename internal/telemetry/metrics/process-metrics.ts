@@ -1,9 +1,9 @@
 import type { MetricMaker } from './metric-maker.js';
 
-/** The gateway itself, and what it cannot do without. */
+/** Metrics of the process, its configuration and its dependencies. */
 export function processMetrics(make: MetricMaker) {
   return {
-    // Not the other way round: the supervisor, which says neither, must not count as one that is not ready.
+    // Not `ready`: the supervisor sets neither, and its 0 must not count as a process that is not ready.
     unready: make.gauge(
       'ws_unready',
       'Whether /readyz answers 503 for this reason: 1 or 0',

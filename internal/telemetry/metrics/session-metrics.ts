@@ -3,7 +3,7 @@ import type { MetricMaker } from './metric-maker.js';
 /** Upper bounds of `ws_connection_duration_seconds`: 0.1 s to 1 day. */
 const DURATION_BUCKETS = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400, 43_200, 86_400];
 
-/** Clients that come, and the sessions they have. */
+/** Metrics of handshakes and sessions. */
 export function sessionMetrics(make: MetricMaker) {
   return {
     connections: make.counter('ws_connections_total', 'Well-formed opening handshakes, refused ones too'),

@@ -1,23 +1,22 @@
 import { Counter, type CounterConfiguration, type LabelValues } from 'prom-client';
 import { labelText } from './exposition.js';
 
-/** What is counted under one set of labels; `below` has those that differ in the next label. */
+/** The count for one set of labels; `below` has the series by the value of the next label. */
 class Series<L extends string> {
-  /** Counted since prom-client was told last. */
+  /** Counted since the last transfer to prom-client. */
   count = 0;
-  /** All that prom-client has been told. */
+  /** Total that prom-client has. */
   told = 0;
   labels: LabelValues<L> | undefined;
-  /** Its line in the text, up to the value. */
+  /** Its line in the exposition format, up to the value. */
   line = '';
   readonly below = new Map<string | number | undefined, Series<L>>();
 }
 
 /**
- * A counter that adds up plain numbers and tells prom-client when somebody looks: prom-client sorts,
- * checks and joins the labels of every event, which new connections would pay for several times over.
- * It writes its own text, for the same reason: there can be a series for each user, and everybody
- * waits while they are written.
+ * A counter that adds plain numbers and passes them to prom-client at a scrape: prom-client sorts, checks and
+ * joins the labels of every event, which each new connection would pay for several times. It also renders its
+ * own text, as that is faster: there can be a series for each user, and rendering blocks the event loop.
  */
 export class Tally<L extends string = never> {
   readonly #shown: Counter<L>;
@@ -25,7 +24,7 @@ export class Tally<L extends string = never> {
   readonly #head: string;
   readonly #labelNames: readonly L[];
   readonly #root = new Series<L>();
-  /** Those that have labels. */
+  /** Series with all labels set. */
   readonly #labelled: Series<L>[] = [];
 
   constructor(configuration: CounterConfiguration<L>) {
@@ -37,7 +36,7 @@ export class Tally<L extends string = never> {
     this.#root.line = `\n${name} `;
   }
 
-  /** @param by ≥ 0; 0 makes a series appear. */
+  /** @param by ≥ 0; 0 creates the series. */
   inc(by?: number): void;
   inc(labels: LabelValues<L>, by?: number): void;
   inc(first: LabelValues<L> | number = 1, by = 1): void {
@@ -45,12 +44,12 @@ export class Tally<L extends string = never> {
     else this.#series(first).count += by;
   }
 
-  /** As prom-client has it. */
+  /** The values in the form of prom-client. */
   get(): ReturnType<Counter<L>['get']> {
     return this.#shown.get();
   }
 
-  /** In the text exposition format, without an end of line. */
+  /** In the text exposition format, without a final line end. */
   text(): string {
     let text = this.#head;
     const series = this.#labelNames.length === 0 ? [this.#root] : this.#labelled;

@@ -1,10 +1,10 @@
 import { LATENCY_BUCKETS } from './durations.js';
 import type { MetricMaker } from './metric-maker.js';
 
-/** Counts dials by upstream, the first 200 of them: which upstreams there are may be for users to decide. */
+/** Dials by upstream, 200 of them at most, as users may decide which upstreams there are (`target`). */
 export const DIALS = 'ws_upstream_dials_total';
 
-/** The upstream side: dials, health, circuits. */
+/** Metrics of upstreams: dials, health, circuits. */
 export function upstreamMetrics(make: MetricMaker) {
   return {
     errors: make.counter('ws_proxy_errors_total', 'Sessions that failed on the upstream side', ['protocol']),

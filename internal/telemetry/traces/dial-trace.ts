@@ -1,4 +1,4 @@
-/** What the way to an upstream leaves in a trace. */
+/** The part of a trace about attempts to reach an upstream. */
 export interface DialTrace {
   /** An attempt begins. @param url of the endpoint; only host and port are kept. */
   attempt(url: URL): void;

@@ -4,20 +4,19 @@ import { contextOf, serverOf, statusOf } from './span-facts.js';
 import type { TraceContext } from './trace-context.js';
 
 /**
- * The spans of one exchange: the server's, named by method and route, and below it `upstream`, up
- * to the head of the upstream's answer. Paths, and all that came in a header, a query, a body or
- * a token, stay out of them.
+ * The spans of one exchange: the server span, named by method and route, and its child `upstream`, which ends
+ * with the head of the upstream's answer. They hold no path and nothing from headers, query, body or token.
  */
 export class ExchangeSpans implements ExchangeTrace {
   readonly #tracer: Tracer;
   readonly #root: Span;
   readonly #context: Context;
   #upstream: Span | undefined;
-  /** Endpoints asked so far. */
+  /** Endpoints tried so far. */
   #attempts = 0;
   #ended = false;
 
-  /** @param route its prefix; a label that is no path stands for no route. */
+  /** @param route its prefix, or a label that is no path if there is no route. */
   constructor(tracer: Tracer, parent: Context, method: string, route: string, ip: string) {
     this.#tracer = tracer;
     const isRouted = route.startsWith('/');

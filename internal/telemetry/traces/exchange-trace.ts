@@ -1,23 +1,23 @@
 import type { DialTrace } from './dial-trace.js';
 import type { TraceContext } from './trace-context.js';
 
-/** What came of an exchange. */
+/** How an exchange ended. */
 export interface ExchangeEnd {
-  /** Of the answer; 0: there was none. */
+  /** Status of the answer; 0: there was none. */
   readonly status: number;
-  /** Code of what kept it from ending well, or the status of an upstream's 5xx; undefined: none. */
+  /** Code of the error that ended it, or the status if the upstream answered 5xx; undefined: no error. */
   readonly errorType: string | undefined;
-  /** Whether the gateway or what is behind it is to blame. */
+  /** Whether the gateway or an upstream is at fault, and not the client. */
   readonly failed: boolean;
 }
 
 /** The trace of one HTTP exchange, from its head to the end of its answer. */
 export interface ExchangeTrace extends DialTrace {
   readonly traceId: string;
-  /** The upstream is asked next. @returns where that stands in the trace, for the upstream. */
+  /** Begins the request to the upstream. @returns the trace context to send with it. */
   ask(): TraceContext;
   /** The head of the upstream's answer has come. */
   answered(status: number): void;
-  /** The end of it all. Counts once. */
+  /** Ends the trace; only the first call counts. */
   end(end: ExchangeEnd): void;
 }

@@ -6,8 +6,8 @@ import type { TraceContext } from './trace-context.js';
 const KINDS = { authenticate: SpanKind.INTERNAL, dial: SpanKind.CLIENT } as const;
 
 /**
- * The spans of one opening: `ws.open`, and below it `authenticate` and `dial`, one after the other. What
- * identifies a user, and all that came in a header, a query or a token, stays out of them.
+ * The spans of one opening: `ws.open` and its children `authenticate` and `dial`, one after the other. They
+ * hold nothing that identifies a user, and nothing from headers, query or token.
  */
 export class OpeningSpans implements OpeningTrace {
   readonly #tracer: Tracer;

@@ -3,16 +3,16 @@ import type { DialTrace } from './dial-trace.js';
 import type { ExchangeTrace } from './exchange-trace.js';
 import type { TraceContext } from './trace-context.js';
 
-/** Where traces go and which of them: the OTEL_* variables, checked. */
+/** Where traces are sent and how they are sampled: the validated OTEL_* variables. */
 export interface TracingOptions {
-  /** OTLP over HTTP: `/v1/traces` comes behind it. */
+  /** Base URL of OTLP over HTTP; `/v1/traces` is appended. */
   readonly endpoint: string;
-  /** Secret: sent with every export. */
+  /** Sent with every export; secret. */
   readonly headers: Readonly<Record<string, string>>;
   readonly serviceName: string;
   readonly resource: Readonly<Record<string, string>>;
   readonly sampler: SamplerName;
-  /** 0 to 1: the part of all traces that the `traceidratio` samplers take. */
+  /** Share of traces that the `traceidratio` samplers take, 0 to 1. */
   readonly ratio: number;
   readonly proxies: ProxySettings;
 }
@@ -25,15 +25,15 @@ export type SamplerName =
   | 'parentbased_always_off'
   | 'parentbased_traceidratio';
 
-/** What came of an opening. */
+/** How an opening ended. */
 export interface OpeningEnd {
   /** `open`, or the reason's name in the close-code table. */
   readonly outcome: string;
-  /** Whether the gateway or what is behind it is to blame: clients that are turned away are no errors. */
+  /** Whether the gateway or an upstream is at fault; a refused client is no error. */
   readonly failed: boolean;
-  /** Of the close frame that the client was sent or has sent; undefined: there was none. */
+  /** Code of the close frame, sent to or by the client; undefined: there was none. */
   readonly closeCode: number | undefined;
-  /** The route's prefix; undefined: it was not chosen yet. */
+  /** The route's prefix; undefined: none was chosen yet. */
   readonly route: string | undefined;
   readonly protocol: string | undefined;
 }
@@ -41,18 +41,18 @@ export interface OpeningEnd {
 /** The trace of one opening, from the handshake to the open session or to its refusal. */
 export interface OpeningTrace extends DialTrace {
   readonly traceId: string;
-  /** Where the step under way stands, for whoever is called in it. */
+  /** The trace context of the current step, for requests made in it. */
   readonly context: TraceContext;
-  /** The next step; the one before it has ended well. */
+  /** Begins the next step; the one before it has succeeded. */
   begin(step: 'authenticate' | 'dial'): void;
-  /** The end of it all, the step under way included. Counts once; nothing is taken after it. */
+  /** Ends the trace and its current step; calls after it are ignored. */
   end(end: OpeningEnd): void;
 }
 
-/** Makes the traces and sends them off. */
+/** Creates traces and exports them. */
 export interface TraceSource {
   opening(session: string, ip: string, parent: TraceContext | undefined): OpeningTrace;
   exchange(method: string, route: string, ip: string, parent: TraceContext | undefined): ExchangeTrace;
-  /** Sends what is left. */
+  /** Exports what is left. */
   stop(): Promise<void>;
 }

@@ -19,19 +19,19 @@ import type { OpeningTrace, SamplerName, TraceSource, TracingOptions } from './o
 import { ReportingExporter } from './reporting-exporter.js';
 import type { TraceContext } from './trace-context.js';
 
-/** Spans that wait to be sent; what comes beyond them is dropped. */
+/** Most spans that wait for export; more are dropped. */
 const MAX_WAITING_SPANS = 2048;
 const MAX_SPANS_PER_EXPORT = 512;
 const EXPORT_INTERVAL_MS = 1000;
-/** For one export with its retries. */
+/** Time limit of one export, retries included. */
 const EXPORT_TIMEOUT_MS = 5000;
-/** The exporter itself gives up before. */
+/** In case the exporter does not keep its own time limit. */
 const LAST_RESORT_MS = EXPORT_TIMEOUT_MS + 1000;
 
 /**
- * Traces by OpenTelemetry's SDK, sent as OTLP over HTTP in JSON. Nothing of it is registered globally, and no
- * context is kept across callbacks: spans are handed on in plain sight. What matters is given here, as the
- * SDK would otherwise look into the environment for it.
+ * Traces by the OpenTelemetry SDK, exported as OTLP over HTTP in JSON. Nothing is registered globally and
+ * there is no context manager: spans are passed explicitly. Every option is set here, as the SDK would
+ * otherwise read the environment.
  */
 export class OtlpTraces implements TraceSource {
   readonly #provider: BasicTracerProvider;

@@ -3,11 +3,11 @@ import { forLog, type Log } from '../log/log.js';
 
 type OnResult = Parameters<SpanExporter['export']>[1];
 
-/** An exporter that says in the log when nobody takes the spans, and when somebody does again: once each. */
+/** An exporter that logs, once each, when exports begin to fail and when they succeed again. */
 export class ReportingExporter implements SpanExporter {
   readonly #exporter: SpanExporter;
   readonly #log: Log;
-  /** Spans lost since the last delivery. */
+  /** Spans lost since the last successful export. */
   #lost = 0;
 
   constructor(exporter: SpanExporter, log: Log) {

@@ -1,7 +1,7 @@
 import { type Span, TraceFlags } from '@opentelemetry/api';
 import type { TraceContext } from './trace-context.js';
 
-/** Where a span stands, for whoever is called in it. */
+/** The trace context of a span, for requests made in it. */
 export function contextOf(span: Span): TraceContext {
   const { traceId, spanId, traceFlags, traceState } = span.spanContext();
   const flags = (traceFlags & TraceFlags.SAMPLED) === 0 ? '00' : '01';

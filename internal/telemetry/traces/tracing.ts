@@ -3,18 +3,18 @@ import type { ExchangeTrace } from './exchange-trace.js';
 import type { OpeningTrace, TraceSource, TracingOptions } from './opening-trace.js';
 import type { TraceContext } from './trace-context.js';
 
-/** Traces of openings and exchanges, if an endpoint takes them; else nothing, at no cost. */
+/** Traces of openings and exchanges; without an endpoint to export to, nothing is done and nothing loaded. */
 export class Tracing {
   #source: TraceSource | undefined;
 
-  /** @param options undefined: off. @param instance tells this process from the others of the service. */
+  /** @param options undefined: off. @param instance id of this process among those of the service. */
   constructor(
     readonly options: TracingOptions | undefined,
     readonly instance: string,
     readonly log: Log,
   ) {}
 
-  /** Loads what makes traces, which is left out where there are none. */
+  /** Loads the OpenTelemetry SDK, if tracing is on. */
   async start(): Promise<void> {
     if (this.options === undefined) return;
     const { OtlpTraces } = await import('./otlp-traces.js');
@@ -24,7 +24,7 @@ export class Tracing {
   /**
    * The trace of a client's opening; undefined: tracing is off.
    * @param session its id.
-   * @param parent the trace it belongs to, as a trusted peer says; undefined: it begins one.
+   * @param parent the trace it belongs to, from a trusted peer; undefined: it begins one.
    */
   opening(session: string, ip: string, parent: TraceContext | undefined): OpeningTrace | undefined {
     return this.#source?.opening(session, ip, parent);
@@ -33,7 +33,7 @@ export class Tracing {
   /**
    * The trace of an HTTP exchange; undefined: tracing is off.
    * @param route its prefix, or a label that is no path.
-   * @param parent as of an opening.
+   * @param parent as for an opening.
    */
   exchange(
     method: string,
@@ -44,7 +44,7 @@ export class Tracing {
     return this.#source?.exchange(method, route, ip, parent);
   }
 
-  /** Sends what is left, for `withinMs` at most; then it is lost. */
+  /** Exports what is left, for `withinMs` at most; the rest is lost. */
   async stop(withinMs: number): Promise<void> {
     const source = this.#source;
     if (source === undefined) return;
@@ -53,7 +53,7 @@ export class Tracing {
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, withinMs);
     });
-    // Why it could not be sent has been logged where it failed.
+    // The exporter has logged why it failed.
     await Promise.race([source.stop().catch(() => {}), late]);
     clearTimeout(timer);
   }
