@@ -4,8 +4,14 @@ import type { MetricMaker } from './metric-maker.js';
 /** Metrics of authentication and revocation. */
 export function authMetrics(make: MetricMaker) {
   return {
-    failures: make.counter('ws_auth_failures_total', 'Clients whose authentication failed'),
-    success: make.counter('ws_auth_success_total', 'Clients authenticated', ['sub', 'preferred_username']),
+    failures: make.counter(
+      'ws_auth_failures_total',
+      'WebSocket clients and HTTP requests whose authentication failed',
+    ),
+    success: make.counter('ws_auth_success_total', 'WebSocket clients authenticated', [
+      'sub',
+      'preferred_username',
+    ]),
     seconds: make.durations('ws_auth_seconds', 'Time to verify a token, cache included', LATENCY_BUCKETS),
     tokenCache: make.counter('ws_token_cache_total', 'Token cache look-ups', ['store', 'result']),
     // Each worker applies every revocation. The supervisor's own count, which is first, counts each once.
