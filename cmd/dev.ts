@@ -14,8 +14,8 @@ export const command = define({
   summary: 'A gateway to try things with: keys, backends and a page to click, all in this process',
   about: `An issuer with a key made at the start, an echo, a JSON-RPC backend and an MQTT broker, and the gateway in front of
 them. Prints a URL, a token and the address of a page with clients for both. Nothing is kept. For this machine only:
-whoever reaches its port can have a token for anybody. So it answers to its address, localhost, 127.0.0.1 and [::1]
-alone, and not to names that a web page may have made to lead here.`,
+whoever reaches its port can have a token for anybody. So it answers only to its address, localhost, 127.0.0.1 and
+[::1], and not to other names, which a web page could have made to lead here.`,
   options: {
     port: {
       value: 'PORT',

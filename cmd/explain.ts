@@ -20,7 +20,7 @@ import { DEFAULT_ADMIN_URL } from './top/admin-client.js';
 
 export const command = define({
   name: 'explain',
-  summary: 'Tells what would become of a client, and why',
+  summary: 'Says what would happen to a client, and why',
   operands: '[URL]',
   about: `Which route serves it, what its token is good for, what its upstream is told, and at the end the verdict: let in, or
 refused with which code, why, and what to do about it. Reads the environment and the routes file as the gateway does,
@@ -30,7 +30,7 @@ by the URL it uses, pasted with its token or without, by --path, or by the id of
     path: { value: 'PATH', text: 'instead of a URL: path and query as the client sends them' },
     session: {
       value: 'ID',
-      text: 'instead of a URL: a session that a running gateway has turned away (X-Session-Id,\n`session` in the log); with its token, what would become of it now',
+      text: 'instead of a URL: a session that a running gateway has turned away (X-Session-Id,\n`session` in the log); with its token, what would happen to it now',
     },
     admin: { value: 'URL', text: `with --session: where the admin API is;\ndefault: ${DEFAULT_ADMIN_URL}` },
     dial: { text: 'dial the upstream too, as for this client, with its token, and close at once' },

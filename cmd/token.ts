@@ -16,8 +16,8 @@ export const command = define({
   name: 'token',
   summary: 'Makes a token, or shows what is in one',
   operands: '[inspect]',
-  about: `Signs with a private key of yours (--key), or has the gateway of \`ws-gateway dev\` sign. \`inspect\` shows header and
-claims of a token (--token, --token-file); nothing is verified: explain does that.`,
+  about: `Signs with your private key (--key), or lets a running \`ws-gateway dev\` sign. \`inspect\` shows header and claims of
+a token (--token, --token-file) and verifies nothing: explain does that.`,
   options: {
     key: { value: 'FILE', text: 'private key, PEM; default: the key of a running `ws-gateway dev`' },
     dev: { value: 'URL', text: `where that one listens; default: ${DEV_URL}` },

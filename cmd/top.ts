@@ -14,9 +14,9 @@ const ERASE_LINE = '\x1b[K';
 export const command = define({
   name: 'top',
   summary: 'Shows what a running gateway is doing, live',
-  about: `Sessions, messages and bytes a second, upstreams with their circuits, the busiest routes and subjects: what the admin
-API and the metrics tell; anew in the same place of a terminal, else one below the other. Where the gateway has an
-ADMIN_TOKEN, give it the same variable, or ADMIN_TOKEN_FILE.`,
+  about: `Sessions, messages and bytes a second, upstreams with their circuits, the busiest routes and subjects, from the
+admin API and the metrics. A terminal shows it in place, anything else one table below the other. If the gateway has
+an ADMIN_TOKEN, set the same variable for top, or ADMIN_TOKEN_FILE.`,
   options: {
     url: { value: 'URL', text: `where the admin API is; default: ${DEFAULT_ADMIN_URL}` },
     every: { value: 'TIME', text: 'how often to look; default: 2s' },

@@ -12,7 +12,7 @@ export const VERBS: readonly Verb[] = [
   ),
   verb('token', 'Makes a token, or shows what is in one', () => import('./token.js')),
   verb('connect', 'Talks to a gateway: raw WebSocket or MQTT, line by line', () => import('./connect.js')),
-  verb('explain', 'Tells what would become of a client, and why', () => import('./explain.js')),
+  verb('explain', 'Says what would happen to a client, and why', () => import('./explain.js')),
   verb(
     'doctor',
     'Looks at everything the gateway depends on, and says what is wrong',
@@ -39,7 +39,7 @@ export function overview(): string {
   const lines = VERBS.map(({ name, summary }) => `  ${name.padEnd(width)}${summary}`);
   return `Usage: ws-gateway [command] [options]
 
-A gateway for MQTT over WebSocket, raw WebSocket and HTTP clients: verifies their tokens, forwards what they say.
+A gateway for MQTT over WebSocket, raw WebSocket and HTTP clients: it verifies their tokens and passes on what they send.
 
 Commands (default: run):
 ${lines.join('\n')}

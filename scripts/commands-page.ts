@@ -12,7 +12,7 @@ export function commandsPage(): string {
 \`ws-gateway\` is the gateway and its tools in one. \`npm pack\` makes a package that \`npm install --global\` installs under
 that name; in the folder of the source \`node dist/cmd/main.js\` is the same.
 
-A command that is not known, or is told what makes no sense, ends with exit status 2; \`run\` and \`check\` end with 1.
+An unknown command, or one with wrong options, ends with exit status 2; \`run\` and \`check\` end with 1.
 
 Complete commands and flags with Tab: \`source <(ws-gateway completion bash)\`, or for zsh
 \`ws-gateway completion zsh > "\${fpath[1]}/_ws-gateway"\`.
