@@ -181,7 +181,8 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
     const pump = establishing.connect(this, client, upstream, metrics);
     this.stage = { name: 'open', pump };
     recordOpen(this, opening);
-    if (establishing.greeting !== undefined) pump.forwardGreeting(establishing.greeting, firstIsBinary);
+    const { greeting, bytesBehindGreeting } = establishing;
+    if (greeting !== undefined) pump.forwardGreeting(greeting, firstIsBinary, bytesBehindGreeting);
     for (const { payload, isBinary } of establishing.waiting) {
       if (this.stage.name === 'open') pump.fromClient(payload, isBinary);
     }

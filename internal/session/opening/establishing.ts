@@ -136,13 +136,18 @@ export class Establishing {
     return bytes > maxBufferedBytes - this.waiting.bytes ? 'tooMuchWaiting' : undefined;
   }
 
+  /** Bytes that came in one message with the greeting, behind it. */
+  get bytesBehindGreeting(): number {
+    const { first, greeting } = this.plan;
+    return first.length - (greeting?.length ?? 0);
+  }
+
   /**
    * Whether something waits for the upstream that the client takes for sent. Its greeting by itself does not
    * count: nobody is left to log in.
    */
   get hasMessages(): boolean {
-    const { first, greeting } = this.plan;
-    return this.waiting.count > 0 || first.length > (greeting?.length ?? 0);
+    return this.waiting.count > 0 || this.bytesBehindGreeting > 0;
   }
 
   /** Keeps a copy of a message until the upstream is open. @returns why it may not be kept. */

@@ -126,10 +126,14 @@ export abstract class Pump implements TrafficSource {
    */
   abstract end(told: CloseCode | undefined, rest: Rest): boolean;
 
-  /** Forwards the client's first bytes; the greeting itself does not count against the rate limit. */
-  forwardGreeting(bytes: Uint8Array, isBinary: boolean): void {
+  /**
+   * Forwards the client's first bytes; the greeting itself does not count against the rate limit.
+   * @param behindBytes how many of them are not the greeting's.
+   */
+  forwardGreeting(bytes: Uint8Array, isBinary: boolean, behindBytes: number): void {
     const behind = this.packets?.walk(bytes, 0, bytes.length) ?? 0;
-    if (behind > 0 && this.budget?.take(0, behind) === false) return this.owner.close('rateLimited');
+    if (behindBytes > 0 && this.budget?.take(behindBytes, behind) === false)
+      return this.owner.close('rateLimited');
     const passing = this.forUpstream(bytes, isBinary);
     if (this.breach !== undefined) return this.owner.close(this.breach);
     if (passing !== undefined) this.#forward(passing, isBinary);

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { generate } from 'mqtt-packet';
 import { isClosedUnanswered, Peer, type PeerOptions, Refused } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
 import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
 import { assertQuiet } from '../../support/gateway/quiet.js';
+import { connectPacket } from '../../support/protocols/mqtt-packets.js';
 import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
 import { startEcho, type Upstream } from '../../support/upstreams/upstream.js';
 
@@ -204,6 +206,15 @@ describe('limits on connections and messages', () => {
     peer.send(Buffer.alloc(1000));
     await peer.next();
     for (let index = 0; index < 200; index++) peer.send(Buffer.alloc(10_000));
+    assert.deepEqual(await peer.ended(), { code: 1008, reason: 'Rate limit exceeded' });
+  });
+
+  it('RATE_LIMIT_BYTES_PER_SECOND counts what comes in one frame behind CONNECT', async () => {
+    await start({ RATE_LIMIT_BYTES_PER_SECOND: '10000' });
+    const peer = await open({ protocols: ['mqtt'] });
+    const connect = connectPacket({ username: 'u', password: Buffer.from(issuer.sign()) });
+    const pings = Buffer.alloc(20_000, generate({ cmd: 'pingreq' }));
+    peer.send(Buffer.concat([connect, pings]));
     assert.deepEqual(await peer.ended(), { code: 1008, reason: 'Rate limit exceeded' });
   });
 });
