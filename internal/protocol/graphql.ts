@@ -1,10 +1,8 @@
 import type { CloseCode, CloseReasonKey } from '../close-codes.js';
 import { looksLikeToken, withoutBearer } from './bearer.js';
-import { withoutMembers } from './json-members.js';
+import { ownMember, withoutMembers } from './json-members.js';
 import type { FirstBytes, Greeting, ProtocolAdapter } from './protocol.js';
 import { readStrictJson } from './strict-json.js';
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Members of connection_init's payload that can hold the token, in this order. */
 const TOKEN_MEMBERS = ['Authorization', 'authorization', 'token'];
@@ -52,18 +50,17 @@ function read(bytes: Buffer, limitBytes: number): FirstBytes {
   const reading = readStrictJson(bytes);
   if ('fault' in reading) return malformed(`the first message: ${reading.fault}`);
   const message = reading.value;
-  if (!isObject(message) || own(message, 'type') !== 'connection_init')
+  if (ownMember(message, 'type') !== 'connection_init')
     return malformed('the first message is no connection_init');
-  const payload = own(message, 'payload');
-  const init = isObject(payload) ? payload : {};
-  const found = TOKEN_MEMBERS.flatMap((name) => tokenAt(init, name) ?? []);
+  const payload = ownMember(message, 'payload');
+  const found = TOKEN_MEMBERS.flatMap((name) => tokenAt(payload, name) ?? []);
   const greeting: Greeting = {
     token: found.find(looksLikeToken) ?? found[0],
     length: bytes.length,
     consumed: false,
     withRoles: () => undefined,
     withoutToken: () => {
-      if (!TOKEN_MEMBERS.some((name) => Object.hasOwn(init, name))) return undefined;
+      if (TOKEN_MEMBERS.every((name) => ownMember(payload, name) === undefined)) return undefined;
       return Buffer.from(withoutMembers(bytes.toString(), ['payload'], TOKEN_MEMBERS));
     },
     refusal: () => undefined,
@@ -71,18 +68,9 @@ function read(bytes: Buffer, limitBytes: number): FirstBytes {
   return { verdict: 'ready', greeting };
 }
 
-function tokenAt(init: JsonObject, name: string): string | undefined {
-  const value = own(init, name);
+function tokenAt(payload: unknown, name: string): string | undefined {
+  const value = ownMember(payload, name);
   return typeof value === 'string' ? withoutBearer(value) : undefined;
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** An own member: those that JavaScript objects inherit are not in the message. */
-function own(holder: JsonObject, name: string): unknown {
-  return Object.hasOwn(holder, name) ? holder[name] : undefined;
 }
 
 function malformed(why: string): FirstBytes {

@@ -1,5 +1,14 @@
 import { COMMA, endOfString, isClosing, isOpening, isSpace, nameAt, QUOTE } from './strict-json.js';
 
+/**
+ * A member of a parsed JSON object; undefined: it has none of that name, or `holder` is no object. What all
+ * JavaScript objects inherit, such as `constructor`, is no member.
+ */
+export function ownMember(holder: unknown, name: string): unknown {
+  if (typeof holder !== 'object' || holder === null || Array.isArray(holder)) return undefined;
+  return Object.getOwnPropertyDescriptor(holder, name)?.value;
+}
+
 /** Where a member stands in the text, from the quotation mark of its name to the end of its value. */
 interface Member {
   readonly name: string;

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { looksLikeToken, withoutBearer } from './bearer.js';
+import { ownMember } from './json-members.js';
 import type { FirstBytes, Greeting, ProtocolAdapter } from './protocol.js';
 
 /** Members of a first message that can hold the token, in this order. */
@@ -62,12 +63,6 @@ function parseJson(text: string): unknown {
     // Not JSON, or nested too deeply. The error is dropped, as it quotes the text, which may hold a token.
     return undefined;
   }
-}
-
-/** An own member: those that JavaScript objects inherit are not in the message. Arrays have none. */
-function ownMember(holder: unknown, name: string): unknown {
-  if (typeof holder !== 'object' || holder === null || Array.isArray(holder)) return undefined;
-  return Object.getOwnPropertyDescriptor(holder, name)?.value;
 }
 
 function ready(token: string, length: number): FirstBytes {
