@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { closest } from '../../cmd/line/closest.js';
-import { command, helpOf, runCommand, UsageError } from '../../cmd/line/command.js';
-import { bashCompletion, zshCompletion } from '../../cmd/line/completion.js';
-import { VERBS } from '../../cmd/verbs.js';
+import { closest } from '../../../cmd/line/closest.js';
+import { command, helpOf, runCommand, UsageError } from '../../../cmd/line/command.js';
+import { bashCompletion, zshCompletion } from '../../../cmd/line/completion.js';
+import { VERBS } from '../../../cmd/verbs.js';
 
 const given: unknown[] = [];
 const greet = command({

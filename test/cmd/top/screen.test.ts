@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { COUNTERS, type Sample } from '../../cmd/top/sample.js';
-import { screenOf } from '../../cmd/top/screen.js';
-import { isScreen, wantsColour } from '../../internal/config/environment/surroundings.js';
+import { COUNTERS, type Sample } from '../../../cmd/top/sample.js';
+import { screenOf } from '../../../cmd/top/screen.js';
+import { isScreen, wantsColour } from '../../../internal/config/environment/surroundings.js';
 
 const sampleAt = (atMs: number): Sample => ({
   atMs,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { UsageError } from '../../cmd/line/command.js';
-import { LONGEST_WAIT, secondsOf, wholeNumberOf } from '../../cmd/line/numbers.js';
+import { UsageError } from '../../../cmd/line/command.js';
+import { LONGEST_WAIT, secondsOf, wholeNumberOf } from '../../../cmd/line/numbers.js';
 
 describe('the numbers of the command line', () => {
   it('are times in seconds, minutes, hours and days', () => {

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { pino } from 'pino';
-import type { Client } from '../../cmd/explain/client.js';
-import { rehearse } from '../../cmd/explain/rehearsal.js';
-import { type Report, report } from '../../cmd/explain/report.js';
-import { text } from '../../cmd/explain/text.js';
-import { readEnvironment } from '../../internal/config/environment/environment.js';
-import { parseRoutes } from '../../internal/config/routes/routes.js';
-import { NO_BACKENDS } from '../config/route-defaults.js';
-import { type Issuer, startIssuer } from '../support/servers/issuer.js';
+import type { Client } from '../../../cmd/explain/client.js';
+import { rehearse } from '../../../cmd/explain/rehearsal.js';
+import { type Report, report } from '../../../cmd/explain/report.js';
+import { text } from '../../../cmd/explain/text.js';
+import { readEnvironment } from '../../../internal/config/environment/environment.js';
+import { parseRoutes } from '../../../internal/config/routes/routes.js';
+import { NO_BACKENDS } from '../../config/route-defaults.js';
+import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
 
 const ROUTES = `
 - prefix: /broker

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { jwtVerify } from 'jose';
-import { UsageError } from '../../cmd/line/command.js';
-import { inspection } from '../../cmd/token/inspection.js';
-import { mint } from '../../cmd/token/mint.js';
-import { claimsFrom } from '../../cmd/token/wishes.js';
+import { UsageError } from '../../../cmd/line/command.js';
+import { inspection } from '../../../cmd/token/inspection.js';
+import { mint } from '../../../cmd/token/mint.js';
+import { claimsFrom } from '../../../cmd/token/wishes.js';
 
 const WISHES = { sub: 'alice', claims: { roles: ['clerk'] }, ttlSeconds: 60 };
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { DevIssuer } from '../../cmd/dev/issuer.js';
-import { startDevServer } from '../../cmd/dev/server.js';
-import { http } from '../support/clients/http.js';
+import { DevIssuer } from '../../../cmd/dev/issuer.js';
+import { startDevServer } from '../../../cmd/dev/server.js';
+import { http } from '../../support/clients/http.js';
 
 it('what stands behind the gateway of `dev` signs for nobody who asks by another name', async (t) => {
   const server = await startDevServer(await DevIssuer.create());

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { fixFor, fixForDial } from '../../cmd/explain/fixes.js';
-import { CLOSE_REASONS } from '../../internal/close-codes.js';
-import { VARIABLES } from '../../internal/config/environment/variables.js';
+import { fixFor, fixForDial } from '../../../cmd/explain/fixes.js';
+import { CLOSE_REASONS } from '../../../internal/close-codes.js';
+import { VARIABLES } from '../../../internal/config/environment/variables.js';
 
 it('there is something to do about every refusal, in a sentence that names variables there are', () => {
   const refusals = Object.values(CLOSE_REASONS).filter(({ client }) => client !== undefined);
