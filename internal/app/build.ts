@@ -147,7 +147,10 @@ export async function build(
   const sessions = new Sessions(config.opening, slots, metrics);
   const wheel = new TimerWheel((thrown) => log.error({ err: fromUnknown(thrown) }, 'a deadline failed'));
   const targets = new Targets(log);
-  const requests = new RouteRequests(limits, new RequestLimits({ store: stores.redis }));
+  const requests = new RouteRequests(
+    limits,
+    new RequestLimits({ store: stores.redis, host: siblings?.requests }),
+  );
   const access = new Access({
     targets,
     requests,

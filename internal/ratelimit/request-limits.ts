@@ -1,10 +1,14 @@
 import { hash } from 'node:crypto';
 import { createRequire } from 'node:module';
-import { oldestBeyond, SweepCursor } from '../collections/eviction.js';
 import type { RequestLimit } from '../config/config.js';
 import { fromUnknown } from '../errors.js';
 import { forLog } from '../telemetry/log/log.js';
-import { TokenBucket } from './token-bucket.js';
+import {
+  RequestBuckets,
+  type RequestBucketsOptions,
+  type RequestCounter,
+  windowOf,
+} from './request-buckets.js';
 
 // Loaded where requests are counted over replicas. Not by import(): what fails once, never loads.
 const load = createRequire(import.meta.url);
@@ -21,13 +25,11 @@ export interface RequestClient {
   readonly name: string;
 }
 
-export interface RequestLimitsOptions {
-  /** Shares the limits over replicas and workers; undefined: each process counts for itself. */
+export interface RequestLimitsOptions extends RequestBucketsOptions {
+  /** Shares the limits over replicas and workers; undefined: each host counts for itself. */
   readonly store: RequestLimitStore | undefined;
-  /** Clients remembered in the process at most, default 100,000; the first to come are first forgotten. */
-  readonly maxClients?: number;
-  /** Monotonic milliseconds. */
-  readonly now?: () => number;
+  /** Counts for all workers of this host; undefined: this process is the only one. */
+  readonly host?: RequestCounter | undefined;
 }
 
 /**
@@ -60,29 +62,24 @@ interface ScriptClient {
 type Library = typeof import('rate-limiter-flexible');
 type Shared = InstanceType<Library['RateLimiterRedis']>;
 
-/** Buckets that each new one looks at: more than one, so that full ones do not pile up. */
-const SWEEP = 2;
-
 /** Rules whose limiters are kept; a reload may bring others. */
 const MAX_RULES = 1_000;
 
 /**
  * Limits the requests of a subject or an address (SPEC section 17, `rateLimit` of HTTP routes). Exact over
- * all replicas: a request waits for Redis, as no message does. If Redis does not answer, the process counts
- * for itself.
+ * all replicas: a request waits for Redis, as no message does. If Redis does not answer, the host counts for
+ * itself, and if its supervisor does not, the process does.
  */
 export class RequestLimits {
   readonly #client: ScriptClient | undefined;
-  readonly #maxClients: number;
-  readonly #now: () => number;
+  readonly #host: RequestCounter | undefined;
   readonly #shared = new Map<string, Shared>();
-  readonly #own = new Map<string, TokenBucket>();
-  readonly #sweepCursor = new SweepCursor(this.#own);
+  readonly #own: RequestBuckets;
 
-  constructor({ store, maxClients = 100_000, now = () => performance.now() }: RequestLimitsOptions) {
+  constructor({ store, host, ...own }: RequestLimitsOptions) {
     this.#client = store && { rlflxIncr: ([key, ...args]) => store.runScript(TAKE, [key], args) };
-    this.#maxClients = maxClients;
-    this.#now = now;
+    this.#host = host;
+    this.#own = new RequestBuckets(own);
   }
 
   /** Clients remembered in the process. */
@@ -98,7 +95,7 @@ export class RequestLimits {
   async take(scope: string, limit: RequestLimit, client: RequestClient): Promise<number | undefined> {
     // Subjects are anybody's text of any length: what names the bucket is not.
     const key = hash('sha256', JSON.stringify([scope, client.kind, client.name]), 'base64url');
-    if (this.#client === undefined) return this.#takeOwn(key, limit);
+    if (this.#client === undefined) return this.#takeHere(key, limit);
     const shared = this.#sharedOf(limit, this.#client);
     try {
       await shared.consume(key);
@@ -106,8 +103,17 @@ export class RequestLimits {
     } catch (thrown) {
       if (isRefusal(thrown)) return Math.max(1, thrown.msBeforeNext);
       if (fromUnknown(thrown).name !== 'GatewayError') throw thrown;
-      return this.#takeOwn(key, limit);
+      return this.#takeHere(key, limit);
     }
+  }
+
+  async #takeHere(key: string, limit: RequestLimit): Promise<number | undefined> {
+    try {
+      if (this.#host !== undefined) return await this.#host.take(key, limit);
+    } catch {
+      // The supervisor is gone, or hangs.
+    }
+    return this.#own.take(key, limit);
   }
 
   #sharedOf(limit: RequestLimit, storeClient: ScriptClient): Shared {
@@ -132,32 +138,6 @@ export class RequestLimits {
     }
     return shared;
   }
-
-  #takeOwn(key: string, limit: RequestLimit): number | undefined {
-    const nowMs = this.#now();
-    const perMs = limit.burst / windowOf(limit);
-    const name = `${key} ${perMs} ${limit.burst}`;
-    let bucket = this.#own.get(name);
-    if (bucket === undefined) {
-      bucket = new TokenBucket(perMs * 1_000, limit.burst, nowMs);
-      this.#forgetSome(nowMs);
-      this.#own.set(name, bucket);
-      for (const oldest of oldestBeyond(this.#own, this.#maxClients)) this.#own.delete(oldest);
-    }
-    if (bucket.take(nowMs)) return undefined;
-    return Math.max(1, Math.ceil((1 - bucket.level(nowMs)) / perMs));
-  }
-
-  /** Full buckets say no more than new ones. */
-  #forgetSome(nowMs: number): void {
-    for (const [name, bucket] of this.#sweepCursor.next(SWEEP))
-      if (bucket.isFull(nowMs)) this.#own.delete(name);
-  }
-}
-
-/** Milliseconds in which an empty bucket fills up. */
-function windowOf({ requests, perMs, burst }: RequestLimit): number {
-  return (burst * perMs) / requests;
 }
 
 /** What the library throws for too many requests: no Error. */

@@ -1,7 +1,7 @@
 import type { LogOrder } from '../admin/log-settings.js';
 import type { AdminOperations } from '../admin/operations.js';
 import type { Revocation, RevocationNews } from '../auth/revocations/revocations.js';
-import type { Config, Route } from '../config/config.js';
+import type { Config, RequestLimit, Route } from '../config/config.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import type { ReloadResult } from '../config/routes/reload.js';
 import type { SettingsChange } from '../config/settings-reload.js';
@@ -75,6 +75,8 @@ export interface SupervisorDuties extends Pick<Ledger, 'settle' | 'readMail' | '
   /** See `SlotStore`: slots that the workers of this host share. */
   takeSlot(key: string, holder: string, limit: number): boolean;
   leaveSlot(key: string, holder: string): void;
+  /** See `RequestCounter`: requests of all workers of this host. */
+  takeRequest(key: string, limit: RequestLimit): number | undefined;
   /** See `ClaimStore`: ids that are used up on this host. */
   claim(key: string, untilMs: number): Promise<boolean>;
   isClaimed(key: string): Promise<boolean>;

@@ -9,6 +9,7 @@ import { createRouteTable } from '../config/routes/table.js';
 import type { SettingsChange } from '../config/settings-reload.js';
 import type { Accepted } from '../gateway/node/acceptor.js';
 import type { Ledger } from '../ratelimit/lease-ledger.js';
+import type { RequestCounter } from '../ratelimit/request-buckets.js';
 import type { SlotStore } from '../ratelimit/token-slots/slot-store.js';
 import type { SharedRecord } from '../store/records/record.js';
 import type { SharedRecords } from '../store/records/shared-records.js';
@@ -44,6 +45,8 @@ export class Siblings {
   readonly turns: { take(name: string): Promise<void>; give(name: string): void };
   /** Slots that the workers of this host share. */
   readonly slots: SlotStore;
+  /** Counts requests for all workers of this host. */
+  readonly requests: RequestCounter;
   /** Ids that are used up on this host. */
   readonly claims: ClaimStore;
   /** The routes file is followed by the supervisor, for all workers. */
@@ -72,6 +75,7 @@ export class Siblings {
       renew: () => Promise.resolve(),
       leave: (...place) => link.ask('leaveSlot', place),
     };
+    this.requests = { take: (...request) => link.ask('takeRequest', request, HOST_ANSWER_MS) };
     this.claims = {
       claim: (...id) => link.ask('claim', id, HOST_ANSWER_MS),
       isClaimed: (key) => link.ask('isClaimed', [key], HOST_ANSWER_MS),

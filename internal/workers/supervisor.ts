@@ -18,6 +18,7 @@ import {
   NO_LIMITS,
 } from '../gateway/listener-limits.js';
 import { MemoryLedger } from '../ratelimit/memory-ledger.js';
+import { RequestBuckets } from '../ratelimit/request-buckets.js';
 import { HeapTrim } from '../runtime/heap-trim.js';
 import { createLog, flushed, type Log } from '../telemetry/log/log.js';
 import { Metrics } from '../telemetry/metrics/metrics.js';
@@ -58,6 +59,7 @@ export class Supervisor {
   readonly #ledger = new MemoryLedger();
   readonly #turns = new HostTurns();
   readonly #slots = new HostSlots();
+  readonly #requests = new RequestBuckets();
   readonly #claims = new MemoryClaims();
   readonly #reloader: RouteReloader;
   readonly #crew: Crew;
@@ -230,6 +232,7 @@ export class Supervisor {
       giveTurn: (name) => this.#turns.give(name, worker),
       takeSlot: (...place) => this.#slots.take(...place, worker),
       leaveSlot: (...place) => this.#slots.leave(...place),
+      takeRequest: (...request) => this.#requests.take(...request),
       claim: (...id) => this.#claims.claim(...id),
       isClaimed: (key) => this.#claims.isClaimed(key),
       others: (name, args) => crew.ask(name, args as Arguments<SiblingDuties, typeof name>, worker),

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { RequestLimit } from '../../internal/config/config.js';
+import { GatewayError } from '../../internal/errors.js';
+import { RequestBuckets } from '../../internal/ratelimit/request-buckets.js';
 import { type RequestClient, RequestLimits } from '../../internal/ratelimit/request-limits.js';
 import { redisStoreWithLog } from '../store/recorded-log.js';
 import { type RedisServer, startRedis } from '../support/servers/redis-server.js';
@@ -59,6 +61,25 @@ describe('limits of requests in one process', () => {
     nowMs = 60_000;
     for (let at = 0; at < 1_000; at++) await limits.take('/login', LOGIN, ip(`late ${at}`));
     assert.ok(limits.size <= 1_000, String(limits.size));
+  });
+});
+
+describe('limits of requests over the workers of a host', () => {
+  it('are one for all of them, with a store that is down, too; each counts for itself without the supervisor', async () => {
+    const buckets = new RequestBuckets();
+    let isUp = true;
+    const host = {
+      take: async (...request: Parameters<RequestBuckets['take']>) => {
+        if (!isUp) throw new Error('the other process is gone');
+        return buckets.take(...request);
+      },
+    };
+    const store = { runScript: () => Promise.reject(new GatewayError('ERR_STORE', 'down')) };
+    const first = new RequestLimits({ store: undefined, host });
+    const second = new RequestLimits({ store, host });
+    assert.equal((await passing(first, ip('192.0.2.1'), 3)) + (await passing(second, ip('192.0.2.1'), 3)), 5);
+    isUp = false;
+    for (const limits of [first, second]) assert.equal(await passing(limits, ip('192.0.2.1'), 6), 5);
   });
 });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { http } from '../../support/clients/http.js';
 import { eventually } from '../../support/eventually.js';
-import type { Gateway } from '../../support/gateway/gateway.js';
+import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
 import { startRedis } from '../../support/servers/redis-server.js';
 import { CROWD, SeveralWorkers, WORKERS } from './several-workers.js';
 
@@ -43,6 +43,25 @@ describe('several workers', () => {
     const limited = await workers.start(LIMITED);
     t.after(() => limited.stop());
     assertOneLimit(await passing(limited, 'cat'));
+  });
+
+  it('count the requests of HTTP routes together without Redis', async (t) => {
+    const limited = await startGateway({
+      env: { WORKERS: String(WORKERS), JWKS_URL: workers.issuer.jwksUrl },
+      routes: [
+        {
+          prefix: '/login',
+          respond: { status: 200, body: 'ok' },
+          auth: 'public',
+          rateLimit: { perMinute: 5, by: 'ip' },
+        },
+      ],
+    });
+    t.after(() => limited.stop());
+    await eventually(() => limited.logs.some(({ msg }) => msg === 'all workers are listening'), 30_000);
+    // Each on a connection of its own: the workers get them in turn.
+    const answers = await Promise.all(Array.from({ length: 20 }, () => http(`${limited.http}/login`)));
+    assert.equal(answers.filter(({ status }) => status === 200).length, 5);
   });
 
   it('share limits and revocations with Redis, and among themselves while it is away', async (t) => {
