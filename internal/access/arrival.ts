@@ -80,17 +80,38 @@ export function judgeArrival(
   // If only some routes admit the address, the protocol decides, which is not known yet.
   if (!able.some(({ route }) => admitsAddress(route.clients, client.ip)))
     return { status: 403, why: notForAddress(client.ip) };
-  // A client that its own route bars must not fall through to a wider route behind it. Those behind the first
-  // are for clients of another protocol, which may not be known yet.
-  const barred = able.findIndex(
-    (match, at) =>
-      at > 0 && (rules.methodFault(match.route, head.method) ?? judgeRoute(match, head, rules)) !== undefined,
-  );
   const { query, headers } = head;
   const offered = listElements(headers.get('sec-websocket-protocol'));
   const { subprotocols, announced } = readOffer(offered, rules.subprotocolNames);
-  const matches = barred < 0 ? able : able.slice(0, barred);
+  const matches = [first, ...unbarred(able.slice(1), head, rules)];
   return { path, query, headers, client, matches, subprotocols, announced };
+}
+
+/**
+ * The routes of a client that has waited since its handshake: another table may be in effect by now. Empty:
+ * it has none any more.
+ */
+export function matchesNow(
+  { path, query, headers, client }: Arrival,
+  rules: Pick<ArrivalRules, 'match' | 'methodFault' | 'schemaFault'>,
+): Arrival['matches'] {
+  return unbarred(sessionMatches(rules.match(path, client.host)), { method: 'GET', query, headers }, rules);
+}
+
+/**
+ * The routes before the first that refuses the handshake: a client that its own route bars must not fall
+ * through to a wider route behind it. Those behind the first are for clients of another protocol, which may
+ * not be known yet.
+ */
+function unbarred(
+  matches: Arrival['matches'],
+  head: Pick<RequestHead, 'method' | 'query' | 'headers'>,
+  rules: Pick<ArrivalRules, 'methodFault' | 'schemaFault'>,
+): Arrival['matches'] {
+  const barred = matches.findIndex(
+    (match) => (rules.methodFault(match.route, head.method) ?? judgeRoute(match, head, rules)) !== undefined,
+  );
+  return barred < 0 ? matches : matches.slice(0, barred);
 }
 
 /** Why the route of a handshake refuses it, after the limits were checked; undefined: it does not. */

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { Access } from '../access/access.js';
+import { type ArrivalRules, matchesNow } from '../access/arrival.js';
 import { Targets } from '../access/targets/targets.js';
 import { SessionLog } from '../activity/session-log.js';
 import { LocalOperations } from '../admin/local-operations.js';
@@ -225,19 +226,24 @@ export async function build(
     accessLog,
   });
   const arrivals = new Arrivals({ perSecond: config.opening.maxHandshakesPerSecond });
+  const rules: ArrivalRules = {
+    proxies,
+    origins,
+    subprotocolNames: config.credentials.subprotocolNames,
+    match: (path, host) => routes.match(path, host),
+    methodFault,
+    schemaFault: (match, head) => schemaFault(match, head, config.credentials),
+  };
   const gate = new Gate(
     {
       ...{ config: config.session, admission, sessions, wheel, metrics, log, arrivals },
       ...{ accessLog, refusals, history: activity },
+      routes: {
+        matches: (opening) => matchesNow(opening, rules),
+        successor: (route) => routes.successor(route),
+      },
     },
-    {
-      proxies,
-      origins,
-      subprotocolNames: config.credentials.subprotocolNames,
-      match: (path, host) => routes.match(path, host),
-      methodFault,
-      schemaFault: (match, head) => schemaFault(match, head, config.credentials),
-    },
+    rules,
     failedLogins,
     tracing,
   );

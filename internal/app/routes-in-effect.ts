@@ -1,5 +1,11 @@
 import type { Targets } from '../access/targets/targets.js';
-import type { RouteMatch, RouteTable } from '../config/config.js';
+import {
+  hasUpstreams,
+  type RouteMatch,
+  type RouteTable,
+  routeName,
+  type UpstreamRoute,
+} from '../config/config.js';
 import { problemLine } from '../config/problem.js';
 import type { RoutesSource } from '../config/routes/file.js';
 import type { RouteReloader } from '../config/routes/reload.js';
@@ -43,6 +49,14 @@ export class RoutesInEffect {
 
   match(path: string, host: string): readonly RouteMatch[] {
     return this.#table.match(path, host);
+  }
+
+  /** What has become of a route of this table or an earlier one; undefined: it is gone. */
+  successor(route: UpstreamRoute): UpstreamRoute | undefined {
+    const { routes } = this.#table;
+    if (routes.includes(route)) return route;
+    const name = routeName(route);
+    return routes.filter(hasUpstreams).find((other) => routeName(other) === name);
   }
 
   /**

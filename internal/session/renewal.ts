@@ -5,6 +5,7 @@ import { fromUnknown, GatewayError, isUnavailable } from '../errors.js';
 import type { AccessLog } from '../telemetry/log/access-log.js';
 import { forLog } from '../telemetry/log/log.js';
 import { givenRequestId } from './request-id.js';
+import type { RoutesNow } from './routes-now.js';
 
 /** The result of a renewal. Plain data: it crosses processes. */
 export type RenewalOutcome =
@@ -48,10 +49,14 @@ export class Renewals {
    */
   #isUnderWay = false;
 
-  /** @param access checks the new token by every step that the first one went through. */
+  /**
+   * @param access checks the new token by every step that the first one went through.
+   * @param routes what is asked of it is what the session's route says now, not when the session began.
+   */
   constructor(
     readonly access: Access,
     readonly accessLog: AccessLog,
+    readonly routes: Pick<RoutesNow, 'successor'>,
   ) {}
 
   /** Never rejects. @param token unverified. */
@@ -81,8 +86,9 @@ export class Renewals {
 
   async #verified(session: Renewed, token: string): Promise<RenewalOutcome> {
     const { access } = this;
-    const { route, ip } = session;
-    if (route === undefined) return { kind: 'unknown' };
+    const { ip } = session;
+    const route = session.route && this.routes.successor(session.route);
+    if (route === undefined) throw new GatewayError('ERR_JWT_INVALID', 'the route is gone since a reload');
     const found = await access.identifyAgain(route, { token, client: { ip, peer: ip }, headers: NO_HEADERS });
     if (found === undefined) return { kind: 'refused' };
     const { identity: first, id } = session;

@@ -6,6 +6,7 @@ import type { RecentRefusals } from '../telemetry/log/recent-refusals.js';
 import type { Metrics } from '../telemetry/metrics/metrics.js';
 import type { Admission } from './opening/admission.js';
 import type { Arrivals } from './opening/arrivals.js';
+import type { RoutesNow } from './routes-now.js';
 import type { Sessions } from './sessions.js';
 import type { TimerWheel } from './timer-wheel.js';
 
@@ -15,6 +16,8 @@ export interface SessionParts {
   readonly admission: Admission;
   readonly sessions: Sessions;
   readonly wheel: TimerWheel;
+  /** The table in effect, of which those who came under an earlier one ask. */
+  readonly routes: RoutesNow;
   /** undefined: handshakes are not limited. */
   readonly arrivals?: Arrivals;
   readonly metrics: Metrics;

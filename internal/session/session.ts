@@ -44,7 +44,7 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
   admit(): void {
     if (this.stage.name !== 'new' || this.stage.opening === undefined) return;
     try {
-      this.#begin(this.stage.opening);
+      this.#begin(this.#anew(this.stage.opening));
     } catch (thrown) {
       this.close('internalError', undefined, fromUnknown(thrown));
     }
@@ -68,6 +68,11 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
     this.stage = { name: 'awaiting-credentials', opening, reader: start };
     wheel.schedule(this, config.authTimeoutMs);
     this.accept(start.subprotocol ?? selectedForToken(opening, false));
+  }
+
+  /** An opening that has waited, by the routes in effect now: a reload counts for whoever is not in yet. */
+  #anew(opening: Opening): Opening {
+    return { ...opening, matches: this.parts.routes.matches(opening) };
   }
 
   onClientMessage(payload: Uint8Array, isBinary: boolean): void {
@@ -107,7 +112,8 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
   #readFirstBytes(state: AwaitingCredentials, payload: Uint8Array, isBinary: boolean): void {
     const first = state.reader.add(payload, isBinary);
     if (first.verdict === 'more') return undefined;
-    const plan = this.parts.admission.planFromFirstBytes(state.opening, first, state.reader.subprotocol);
+    const opening = this.#anew(state.opening);
+    const plan = this.parts.admission.planFromFirstBytes(opening, first, state.reader.subprotocol);
     if (plan instanceof Refused) return this.refuse(plan);
     return this.#admit(plan);
   }
@@ -252,7 +258,8 @@ export class Session extends SessionEnding implements Arriving, LiveSession, Cli
 
   /** See `LiveSession`. */
   renew(token: string): Promise<RenewalOutcome> {
-    this.#renewals ??= new Renewals(this.parts.admission.access, this.parts.accessLog);
+    const { admission, accessLog, routes } = this.parts;
+    this.#renewals ??= new Renewals(admission.access, accessLog, routes);
     return this.#renewals.renew(this, token);
   }
 

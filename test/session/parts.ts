@@ -176,7 +176,10 @@ export async function bench(t: TestContext, options: BenchOptions): Promise<Benc
       ...rest,
     };
     const session = new Session(
-      { config, admission, sessions, wheel, metrics, log, accessLog, refusals, history: undefined },
+      {
+        ...{ config, admission, sessions, wheel, metrics, log, accessLog, refusals, history: undefined },
+        routes: { matches: ({ matches }) => matches, successor: (route) => route },
+      },
       randomUUID(),
       '192.0.2.1',
     );

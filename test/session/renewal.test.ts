@@ -73,7 +73,9 @@ describe('the renewals of a session', () => {
         session.identity = identity;
       },
     };
-    const renewals = new Renewals(access, new AccessLog(recordedLog().log, 'off'));
+    const renewals = new Renewals(access, new AccessLog(recordedLog().log, 'off'), {
+      successor: (route) => route,
+    });
     access.permitSession(session.route, first, session.ip);
     await access.confirmSlot(first, session.id);
     const [held = ''] = places.taken;

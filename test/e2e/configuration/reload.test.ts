@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import { http } from '../../support/clients/http.js';
 import { Peer, Refused } from '../../support/clients/ws-client.js';
 import { eventually } from '../../support/eventually.js';
@@ -184,4 +185,48 @@ describe('a reload of the routes', () => {
     assert.equal(await asks(kept), 'x');
     await kept.close();
   });
+
+  it('counts for clients that have not shown their token yet', async () => {
+    const app = { prefix: '/app', upstream: old.url };
+    await start([app, { prefix: '/gone', upstream: old.url }]);
+    const [narrowed, moved, gone] = await Promise.all(
+      ['/app', '/app/narrow', '/gone'].map((path) => Peer.open(gateway.ws + path)),
+    );
+    await gateway.writeRoutes([
+      { prefix: '/app/narrow', upstream: old.url, requireRoles: ['staff'] },
+      { ...app, audience: ['orders'] },
+    ]);
+    await eventually(async () => (await reloads('ok')) === 1);
+    for (const peer of [narrowed, moved, gone]) peer?.send(issuer.sign());
+    assert.deepEqual(await narrowed?.ended(), { code: 1008, reason: 'JWT invalid or expired' });
+    assert.deepEqual(await moved?.ended(), { code: 1008, reason: 'Forbidden' });
+    assert.deepEqual(await gone?.ended(), { code: 1003, reason: 'unknown WS path' });
+  });
+
+  it('counts for tokens that live sessions renew with', async () => {
+    const route = { upstream: old.url, renew: true };
+    await start(['/app', '/same', '/gone'].map((prefix) => ({ prefix, ...route })));
+    const sessions = await Promise.all(['/app', '/same', '/gone'].map(open));
+    await gateway.writeRoutes([
+      { prefix: '/app', ...route, audience: ['orders'] },
+      { prefix: '/same', ...route },
+    ]);
+    await eventually(async () => (await reloads('ok')) === 1);
+    const renewed = async (claims: Readonly<Record<string, unknown>>): Promise<readonly string[]> =>
+      await Promise.all(
+        sessions.map(async (peer) => {
+          peer.send(JSON.stringify({ type: 'ws-gateway.renew', token: issuer.sign(claims) }));
+          return (JSON.parse(await peer.text()) as { type: string }).type.slice('ws-gateway.'.length);
+        }),
+      );
+    assert.deepEqual(await renewed({}), ['renew-failed', 'renewed', 'renew-failed']);
+    await eventually(() => gateway.output.includes('the route is gone since a reload'));
+    for (const peer of sessions) assert.equal(await asks(peer), 'x');
+    await wait(RENEWAL_INTERVAL_MS);
+    assert.deepEqual(await renewed({ aud: 'orders' }), ['renewed', 'renewed', 'renew-failed']);
+    await Promise.all(sessions.map((peer) => peer.close()));
+  });
 });
+
+/** What a session may not renew twice in, and a little more. */
+const RENEWAL_INTERVAL_MS = 1_050;
