@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { RateLimitConfig } from './config.js';
+import type { IssuerConfig, RateLimitConfig } from './config.js';
 import { rateLimitOf } from './environment/assembly.js';
 import type { Values, VariableName } from './environment/variables.js';
 import type { Problem } from './problem.js';
@@ -30,8 +30,10 @@ export interface SettingsSource {
   readonly file: string | undefined;
   /** Those in effect. */
   readonly values: Values;
+  /** Of ISSUERS_FILE, in effect. */
+  readonly issuers: readonly IssuerConfig[];
   /** Environment and file, read again. */
-  readonly read: () => { readonly values: Values; readonly problems: readonly Problem[] };
+  readonly read: () => Pick<SettingsSource, 'values' | 'issuers'> & { readonly problems: readonly Problem[] };
 }
 
 const RELOADABLE: ReadonlySet<string> = new Set<VariableName>([
@@ -52,6 +54,7 @@ const MAX_BYTES = 262_145;
 /** Follows the settings file: changes that can be applied are, and those that need a restart are named. */
 export class SettingsReloader {
   #inEffect: Values;
+  #issuers: readonly IssuerConfig[];
   /** The state of the file that was handled last, and the one seen last. */
   #taken: string | undefined;
   #seen: string | undefined;
@@ -62,6 +65,7 @@ export class SettingsReloader {
     readonly onChange: (change: SettingsChange) => void,
   ) {
     this.#inEffect = source.values;
+    this.#issuers = source.issuers;
     this.#taken = this.#state();
   }
 
@@ -74,17 +78,20 @@ export class SettingsReloader {
     clearInterval(this.#timer);
   }
 
-  /** Reads the file now, and what it names (SIGHUP). */
+  /** Reads the file now, and what it and the environment name (SIGHUP). */
   reload(): void {
-    if (this.source.file === undefined) return;
     this.#taken = this.#state();
-    const { values, problems } = this.source.read();
+    const { values, issuers, problems } = this.source.read();
     if (problems.length > 0) return this.onChange({ kind: 'rejected', problems });
     const differing = Object.entries(values)
       .filter(([name, value]) => !isDeepStrictEqual(value, this.#inEffect[name as VariableName]))
       .map(([name]) => name);
+    // The path is the same as before, and what stands in the file is not.
+    if (!differing.includes('ISSUERS_FILE') && !isDeepStrictEqual(issuers, this.#issuers))
+      differing.push('ISSUERS_FILE');
     if (differing.length === 0) return;
     this.#inEffect = values;
+    this.#issuers = issuers;
     this.onChange({
       kind: 'taken',
       settings: { level: values.LOG_LEVEL, access: values.LOG_ACCESS, rateLimit: rateLimitOf(values) },

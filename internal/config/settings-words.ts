@@ -12,6 +12,6 @@ export function tellSettings(change: SettingsChange, log: Log): void {
     return;
   }
   const { changed, restart } = change;
-  log.info({ changed }, 'settings reloaded');
+  if (changed.length > 0) log.info({ changed }, 'settings reloaded');
   if (restart.length > 0) log.warn({ restart }, 'settings have changed that count from the next start on');
 }

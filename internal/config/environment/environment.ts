@@ -80,7 +80,7 @@ export function loadConfiguration(env: Environment = process.env, flags: Flags =
         config,
         table: routes.table,
         routesSource,
-        settings: { file: values.CONFIG_FILE, values, read: () => readSettings(env, flags) },
+        settings: { file: values.CONFIG_FILE, values, issuers, read: () => readSettings(env, flags) },
         warnings: [
           ...lookAlikes(env),
           ...[...warnings(values), ...ignored].map((warning) => placed(warning, places)),

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { http } from '../../support/clients/http.js';
 import { type Closing, Peer } from '../../support/clients/ws-client.js';
+import { eventually } from '../../support/eventually.js';
 import { type Gateway, startGateway } from '../../support/gateway/gateway.js';
 import { assertQuiet } from '../../support/gateway/quiet.js';
 import { type Issuer, startIssuer } from '../../support/servers/issuer.js';
@@ -19,12 +20,13 @@ describe('several issuers', () => {
   let echo: Upstream;
   let gateway: Gateway;
   let folder: string;
+  let file: string;
 
   before(async () => {
     [staff, partners] = [await startIssuer(), await startIssuer({ algorithms: ['ES256'] })];
     echo = await startEcho();
     folder = await mkdtemp(join(tmpdir(), 'issuers-'));
-    const file = join(folder, 'issuers.yaml');
+    file = join(folder, 'issuers.yaml');
     await writeFile(
       file,
       `- {name: staff, issuer: "${staff.url}", audience: gateway}\n` +
@@ -66,6 +68,19 @@ describe('several issuers', () => {
   }
   const ofStaff = (claims = {}) => staff.sign({ aud: ['gateway', 'x'], azp: 'web', ...claims });
   const ofPartners = (claims = {}) => partners.sign({ azp: 'cli', ...claims });
+
+  it('are those of the start: at a SIGHUP the log says that their file has changed', async () => {
+    const before = await readFile(file, 'utf8');
+    const hints = () => gateway.logs.filter(({ msg }) => `${msg}`.includes('count from the next start on'));
+    await writeFile(file, before.replace(/.*partners.*\n/, ''));
+    gateway.child.kill('SIGHUP');
+    await eventually(() => assert.deepEqual(hints()[0]?.restart, ['ISSUERS_FILE']));
+    assert.equal(await outcome('/any', ofPartners()), undefined);
+    await writeFile(file, '[]');
+    gateway.child.kill('SIGHUP');
+    await eventually(() => gateway.output.includes('settings not reloaded'));
+    assert.equal(await outcome('/any', ofPartners()), undefined);
+  });
 
   it('are believed each with keys and rules of its own', async () => {
     assert.equal(await outcome('/any', ofStaff()), undefined);
