@@ -13,6 +13,7 @@ import { Upload, type UploadListener, writeTogether } from './upload.js';
 
 /** Idle connections are closed before most servers would do so; a server's Keep-Alive header goes before. */
 const KEEP_ALIVE_MS = 4_000;
+const MAX_AGE_MS = 300_000; // even if never idle: a new one goes where the name leads by then
 
 /**
  * Over TLS it is known a moment later that bytes have been taken: up to this many that wait do not show that
@@ -79,6 +80,7 @@ export class Connection implements SocketOwner, AnswerParts, UploadListener {
   #upload: Upload | undefined;
   #mayRead: boolean = true;
   #keepAliveMs = KEEP_ALIVE_MS;
+  readonly #freshUntilMs = performance.now() + MAX_AGE_MS;
   /** Whether it has served an earlier request. */
   isReused: boolean = false;
   /** Whether a byte has come since its request was sent. */
@@ -239,7 +241,7 @@ export class Connection implements SocketOwner, AnswerParts, UploadListener {
     this.#passenger = undefined;
     // If a request is answered before its end, the rest is not sent, and the connection cannot be used again.
     if (!isReusable || this.#upload !== undefined || this.#isStuck) this.#leave();
-    else this.idleUntilMs = performance.now() + this.#keepAliveMs;
+    else this.idleUntilMs = Math.min(performance.now() + this.#keepAliveMs, this.#freshUntilMs);
     this.resume();
     passenger?.onEnd(trailers);
   }

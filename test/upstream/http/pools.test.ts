@@ -32,8 +32,11 @@ const NOBODY = {
   onError: () => {},
 };
 
-/** A pool with that many connections that have served, in their order. */
-function poolOf(size: number) {
+/**
+ * A pool with that many connections that have served, in their order.
+ * @param onSent called before each answer.
+ */
+function poolOf(size: number, onSent: () => void = () => {}) {
   const owners: SocketOwner[] = [];
   const readBuffer = new ReusedBuffer();
   const pool = new EndpointPool({
@@ -49,6 +52,7 @@ function poolOf(size: number) {
   for (let at = 0; at < size; at++) {
     const connection = pool.take();
     connection.send(REQUEST, NOBODY);
+    onSent();
     owners[at]?.socketReady?.();
     owners[at]?.socketRead(readBuffer.bytes.write(answer));
     connections.push(connection);
@@ -93,6 +97,22 @@ it('a connection whose time is over is not taken, though nobody has looked for i
     connections.map(({ isOpen }) => isOpen),
     [true, false, false],
   );
+  pool.destroy();
+});
+
+it('a connection that is busy is used for five minutes at the longest', (t) => {
+  let nowMs = 0;
+  t.mock.method(performance, 'now', () => nowMs);
+  const { pool, connections } = poolOf(1, () => {
+    nowMs = 299_000;
+  });
+  nowMs = 299_999;
+  const [first] = connections;
+  assert.equal(pool.take(), first);
+  if (first !== undefined) pool.give(first);
+  nowMs = 300_000;
+  assert.notEqual(pool.take(), first);
+  assert.equal(first?.isOpen, false);
   pool.destroy();
 });
 
