@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-const FOLDER = fileURLToPath(new URL('../..', import.meta.url));
+const FOLDER = fileURLToPath(new URL('../../..', import.meta.url));
 const LIMIT_MS = 120_000;
 const options = { timeout: LIMIT_MS };
 const running = new Set<ChildProcess>();
