@@ -138,11 +138,13 @@ const OF_INTROSPECTION = [
 ] as const;
 
 function introspectionProblems(values: Values): Problem[] {
-  if (values.INTROSPECTION_URL === undefined)
-    return OF_INTROSPECTION.filter((name) => values[name] !== undefined).map((name) => ({
+  if (values.INTROSPECTION_URL === undefined) {
+    const asked = values.INTROSPECTION === 'always' ? (['INTROSPECTION'] as const) : [];
+    return [...asked, ...OF_INTROSPECTION.filter((name) => values[name] !== undefined)].map((name) => ({
       name,
       message: 'is set without INTROSPECTION_URL',
     }));
+  }
   const problems: Problem[] = [];
   if (values.INTROSPECTION_CLIENT_ID === undefined)
     problems.push({ name: 'INTROSPECTION_CLIENT_ID', message: 'must be set, as INTROSPECTION_URL is' });

@@ -103,6 +103,13 @@ describe('readEnvironment', () => {
     assert.equal(lines[0], 'PORT: "x" is not allowed: must be a whole number, 0 to 65535');
   });
 
+  it('refuses to ask about every token where there is nobody to ask', () => {
+    assert.deepEqual(linesOf(readEnvironment({ INTROSPECTION: 'always' })), [
+      'INTROSPECTION: is set without INTROSPECTION_URL',
+    ]);
+    assert.deepEqual(linesOf(readEnvironment({ INTROSPECTION: 'opaque' })), []);
+  });
+
   it('takes decimal seconds and minutes as milliseconds, and keeps what is above 0 above 0', () => {
     const config = configOf({
       AUTH_TIMEOUT_SECONDS: '0.25',
