@@ -2,7 +2,7 @@ import type { Problem } from '../problem.js';
 import { VARIABLES } from './variables.js';
 
 /** Most single-character changes between a name and the one that it may be meant for. */
-const MAX_EDITS = 2;
+export const MAX_EDITS = 2;
 /** What units, kinds of address and files are called at the end of a name. */
 const ENDING = /_(FILE|PATH|SECS?|SECONDS?|MS|MILLIS|MINS?|MINUTES?|BYTES|UR[IL]S?|DSN|ADDRESS)$/;
 /** Common names of any environment: HOME is two changes from HOST. */

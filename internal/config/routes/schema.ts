@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { edits } from '../environment/look-alikes.js';
+import { edits, MAX_EDITS } from '../environment/look-alikes.js';
 import { MAX_BYTES } from '../environment/variables.js';
 import { PROTOCOL_NAMES } from '../route.js';
 import { isHostName, isUrl } from '../syntax.js';
@@ -267,6 +267,6 @@ function meantKey(key: string): string | undefined {
   const near = ENTRY_KEYS.map((each) => ({
     each,
     away: edits(key.toLowerCase(), each.toLowerCase()),
-  })).filter(({ each, away }) => away <= each.length / 4);
+  })).filter(({ each, away }) => away <= Math.min(MAX_EDITS, each.length / 4));
   return near.sort((a, b) => a.away - b.away)[0]?.each;
 }
