@@ -268,7 +268,11 @@ describe('several workers', () => {
     await eventually(() => started(own).length === WORKERS);
     const before = pids();
     process.kill(pidOf(own, 1), 'SIGKILL');
-    const late = await eventually(() => pids().find((pid) => !before.includes(pid)) ?? false);
+    // Not before it runs the worker's program: until then the supervisor waits for it, with everybody.
+    const isWorker = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('worker.');
+    const late = await eventually(
+      () => pids().find((pid) => !before.includes(pid) && isWorker(pid)) ?? false,
+    );
     // It is told what it is to be, and of the new routes, before it has done anything.
     process.kill(late, 'SIGSTOP');
     try {
